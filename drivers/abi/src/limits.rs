@@ -1,0 +1,68 @@
+//! Sizes of the card's tables and the numbers with a fixed meaning. Entries, unless a name says otherwise.
+
+/// Virtual interfaces, numbered 0..`VIFS`.
+pub const VIFS: u32 = 256;
+/// vif of the fabric port.
+pub const VIF_FABRIC: u8 = 0;
+/// vif of the node's own interface on the card (`vhost0`).
+pub const VIF_VHOST: u8 = 1;
+/// First number given to a pod's vif; 2 is kept for `pkt0`, the daemon's packet interface.
+pub const VIF_FIRST_POD: u8 = 3;
+/// VRFs, numbered 0..`VRFS`.
+pub const VRFS: u32 = 4096;
+/// MPLS labels accepted by the input label map: 16..`LABELS` (0..15 are reserved, RFC 3032 section 2.1).
+pub const LABELS: u32 = 8192;
+/// First label that is not reserved.
+pub const LABEL_FIRST: u32 = 16;
+/// Next hops; id 0 always discards.
+pub const NEXT_HOPS: u32 = 32768;
+/// Words of the ECMP ring memory shared by all groups.
+pub const ECMP_WORDS: u32 = 65536;
+/// Most slots of one ECMP group (members and holes).
+pub const ECMP_GROUP_MAX: u32 = 64;
+/// Slots a bucket of any hash table has.
+pub const BUCKET_SLOTS: u32 = 4;
+/// Ways (independent hash functions) of the host-route table.
+pub const HOST_ROUTE_WAYS: u32 = 2;
+/// Rows of one way of the host-route table, as a power of two.
+pub const HOST_ROUTE_ROWS_LOG2: u32 = 12;
+/// Host routes (`ways * rows * slots`).
+pub const HOST_ROUTES: u32 = HOST_ROUTE_WAYS * BUCKET_SLOTS << HOST_ROUTE_ROWS_LOG2;
+/// Prefixes shorter than /32, over all VRFs.
+pub const PREFIXES: u32 = 64;
+/// Ways of the floating-IP key table.
+pub const FIP_KEY_WAYS: u32 = 2;
+/// Rows of one way of the floating-IP key table, as a power of two.
+pub const FIP_KEY_ROWS_LOG2: u32 = 11;
+/// Floating-IP keys (`ways * rows * slots`).
+pub const FIP_KEYS: u32 = FIP_KEY_WAYS * BUCKET_SLOTS << FIP_KEY_ROWS_LOG2;
+/// Floating-IP port mappings.
+pub const FIP_MAPS: u32 = 16384;
+/// Ways of the flow table.
+pub const FLOW_WAYS: u32 = 4;
+/// Rows of one way of the flow table, as a power of two.
+pub const FLOW_ROWS_LOG2: u32 = 12;
+/// Flow entries (`ways * rows * slots`); a connection takes two.
+pub const FLOWS: u32 = FLOW_WAYS * BUCKET_SLOTS << FLOW_ROWS_LOG2;
+
+/// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
+pub const MPLS_UDP_PORT: u16 = 6635;
+/// Pre-standard UDP destination port of MPLS-in-UDP; accepted only.
+pub const MPLS_UDP_PORT_OLD: u16 = 51234;
+/// Lowest UDP source port that carries flow entropy (RFC 7510 section 3 asks for 49152..65535).
+pub const ENTROPY_PORT_MIN: u16 = 49152;
+/// Number of entropy source ports used: 49152..=65534.
+pub const ENTROPY_PORTS: u32 = 16383;
+/// TTL of the outer IPv4 header.
+pub const OUTER_TTL: u8 = 64;
+/// MAC address with which the virtual gateway answers pods (IANA VRRP range, as Contrail's vRouter does).
+pub const GATEWAY_MAC: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x00];
+
+/// Bytes of one beat of the 512-bit streams.
+pub const BEAT_BYTES: usize = 64;
+/// Longest frame the card takes, in bytes without FCS.
+pub const FRAME_MAX_BYTES: usize = 9216;
+/// Nominal core clock, in kHz: the user clock of a 100G Ethernet MAC.
+pub const CORE_CLOCK_KHZ: u32 = 322_266;
+/// Core cycles in which every packet decided under the old tables has left the match-action core.
+pub const DRAIN_CYCLES: u32 = 128;

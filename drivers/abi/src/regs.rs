@@ -1,0 +1,173 @@
+//! Registers of BAR 0: 32 bits wide, little endian, accessed whole and aligned.
+//!
+//! Offsets are append-only: a register never moves, and `layout::VERSION`'s major number changes when a meaning does.
+//! Reads of an address without a register return 0, writes there do nothing. A device that is gone reads as all ones.
+
+use bitfield::bitfield;
+
+/// How a register may be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Ro,
+    /// Read and write.
+    Rw,
+    /// Reads as state, writing ones acts or clears.
+    W1,
+}
+
+/// One register.
+#[derive(Clone, Copy, Debug)]
+pub struct RegDesc {
+    /// Name in UPPER_CASE.
+    pub name: &'static str,
+    /// Byte offset in BAR 0.
+    pub offset: u32,
+    /// Access.
+    pub access: Access,
+    /// Survives a function-level reset.
+    pub survives_flr: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+macro_rules! registers {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $offset:literal, $access:ident, $flr:ident; )*) => {
+        $( $(#[doc = $doc])+ pub const $name: u32 = $offset; )*
+        /// Every register, by offset.
+        pub const REGISTERS: &[RegDesc] = &[
+            $(RegDesc { name: stringify!($name), offset: $offset, access: Access::$access, survives_flr: registers!(@ $flr), doc: concat!($($doc),+) }),*
+        ];
+    };
+    (@ keeps) => { true };
+    (@ clears) => { false };
+}
+
+/// Bytes of BAR 0.
+pub const BAR0_BYTES: u32 = 0x1_0000;
+/// Value of [`MAGIC`].
+pub const MAGIC_VALUE: u32 = 0x5053_544b;
+/// PCI vendor id of the card (not assigned by the PCI-SIG; a place-holder until a board vendor's id is used).
+pub const PCI_VENDOR_ID: u16 = 0x1e55;
+/// PCI device id of the card.
+pub const PCI_DEVICE_ID: u16 = 0x5053;
+/// MSI-X vectors.
+pub const IRQ_VECTORS: u32 = 3;
+/// MSI-X vector of completions (commands with `FLAG_IRQ`).
+pub const IRQ_COMPLETION: u32 = 0;
+/// MSI-X vector of events.
+pub const IRQ_EVENT: u32 = 1;
+/// MSI-X vector of faults (a ring access failed, the firmware died).
+pub const IRQ_FAULT: u32 = 2;
+
+registers! {
+    /// `MAGIC_VALUE`: this is a Penstock card.
+    MAGIC = 0x000, Ro, keeps;
+    /// Layout version: major in 31..16, minor in 15..0.
+    LAYOUT_VERSION = 0x004, Ro, keeps;
+    /// Hash of the layout's description, low word.
+    LAYOUT_HASH_LO = 0x008, Ro, keeps;
+    /// Hash of the layout's description, high word.
+    LAYOUT_HASH_HI = 0x00c, Ro, keeps;
+    /// Nominal core clock in kHz.
+    CLOCK_KHZ = 0x010, Ro, keeps;
+    /// Free for the host.
+    SCRATCH = 0x014, Rw, clears;
+
+    /// Control, see [`Control`].
+    CONTROL = 0x100, Rw, keeps;
+    /// Status, see [`CardStatus`].
+    STATUS = 0x104, Ro, keeps;
+    /// Writing `CLEAR_KEY` clears all tables, flows and counters; `STATUS.clearing` is set meanwhile. Nothing else clears them but power.
+    CLEAR = 0x108, W1, clears;
+    /// Cause of the last reset: 1 power-on, 2 function-level reset.
+    RESET_CAUSE = 0x10c, Ro, keeps;
+    /// Function-level resets since power-on.
+    FLR_COUNT = 0x110, Ro, keeps;
+    /// The host's mark: epoch of the last complete reconcile.
+    EPOCH = 0x114, Rw, keeps;
+    /// Card time in core cycles, low word. Reading it latches the high word.
+    TIME_LO = 0x118, Ro, keeps;
+    /// Card time, high word as latched.
+    TIME_HI = 0x11c, Ro, keeps;
+
+    /// Command ring: bus address, low word (64-byte aligned).
+    CMD_BASE_LO = 0x200, Rw, clears;
+    /// Command ring: bus address, high word.
+    CMD_BASE_HI = 0x204, Rw, clears;
+    /// Completion ring: bus address, low word (64-byte aligned).
+    CPL_BASE_LO = 0x208, Rw, clears;
+    /// Completion ring: bus address, high word.
+    CPL_BASE_HI = 0x20c, Rw, clears;
+    /// Records of both rings, as a power of two: 4..=16.
+    RING_LOG2 = 0x210, Rw, clears;
+    /// 1 runs the ring; the transition from 0 to 1 resets both counts. A fetch error clears it.
+    RING_ENABLE = 0x214, Rw, clears;
+    /// Doorbell: commands written so far, modulo 2^32.
+    CMD_PRODUCER = 0x218, Rw, clears;
+    /// Commands completed so far, modulo 2^32.
+    CMD_CONSUMER = 0x21c, Ro, clears;
+    /// Bus errors met by ring accesses (saturating).
+    RING_ERRORS = 0x220, Ro, clears;
+
+    /// Event ring: bus address, low word (64-byte aligned).
+    EVT_BASE_LO = 0x240, Rw, clears;
+    /// Event ring: bus address, high word.
+    EVT_BASE_HI = 0x244, Rw, clears;
+    /// Records of the event ring, as a power of two: 4..=16.
+    EVT_LOG2 = 0x248, Rw, clears;
+    /// 1 writes events; the transition from 0 to 1 resets the counts.
+    EVT_ENABLE = 0x24c, Rw, clears;
+    /// Events written so far, modulo 2^32.
+    EVT_PRODUCER = 0x250, Ro, clears;
+    /// Events consumed so far, written by the host; a full ring drops events and counts them.
+    EVT_CONSUMER = 0x254, Rw, clears;
+    /// Events dropped because the ring was full (saturating).
+    EVT_DROPPED = 0x258, Ro, clears;
+
+    /// Firmware status word, see `fw::STATUS_*`.
+    FW_STATUS = 0x300, Ro, keeps;
+    /// Detail of the firmware status (panic: hash of the file name; trap: mepc).
+    FW_INFO = 0x304, Ro, keeps;
+    /// Firmware version: major in 31..16, minor in 15..0.
+    FW_VERSION = 0x308, Ro, keeps;
+    /// Counts up about ten times a second of card time while the firmware lives.
+    FW_HEARTBEAT = 0x30c, Ro, keeps;
+    /// Mailbox: request code, `fw::MBOX_*`. Writing it hands the request to the firmware and clears `MBOX_READY`.
+    MBOX_REQUEST = 0x310, Rw, clears;
+    /// Mailbox: argument, written before the request.
+    MBOX_ARG = 0x314, Rw, clears;
+    /// Mailbox: 1 when the reply to the last request stands in `MBOX_REPLY`.
+    MBOX_READY = 0x318, Ro, clears;
+    /// Mailbox: reply.
+    MBOX_REPLY = 0x31c, Ro, clears;
+}
+
+/// Value that makes [`CLEAR`] act: "CLR!".
+pub const CLEAR_KEY: u32 = 0x434c_5221;
+/// [`RESET_CAUSE`] after power-on.
+pub const RESET_POWER_ON: u32 = 1;
+/// [`RESET_CAUSE`] after a function-level reset.
+pub const RESET_FLR: u32 = 2;
+
+bitfield! {
+    /// Fields of [`CONTROL`].
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub struct Control(u32);
+    impl Debug;
+    /// Forwards packets; otherwise every packet is dropped and counted (`Disabled`).
+    pub enable, set_enable: 0;
+}
+
+bitfield! {
+    /// Fields of [`STATUS`].
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub struct CardStatus(u32);
+    impl Debug;
+    /// Tables are being cleared; commands wait.
+    pub clearing, _: 0;
+    /// No packet, command or insertion is in flight.
+    pub idle, _: 1;
+    /// The command ring stopped on a bus error.
+    pub ring_fault, _: 2;
+}

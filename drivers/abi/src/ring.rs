@@ -1,0 +1,163 @@
+//! 64-byte records of the command, completion and event rings. Little endian, as PCI is.
+//!
+//! The host writes commands into the command ring and the doorbell (`regs::CMD_PRODUCER`); the card executes them strictly
+//! in order and writes one completion a command into the completion ring, at the same position. Producer and consumer
+//! counts run freely modulo 2^32; position = count mod ring size. A completion is new when its `phase` equals the ring's
+//! current lap: 1 on the first lap, 0 on the second, and so on.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::table::Words;
+
+/// Bytes of every record.
+pub const RECORD_BYTES: usize = 64;
+/// Smallest ring, as a power of two of records.
+pub const RING_LOG2_MIN: u32 = 4;
+/// Largest ring, as a power of two of records.
+pub const RING_LOG2_MAX: u32 = 16;
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    /// Nothing; completes.
+    Nop = 0,
+    /// Writes `data` at `index` of `table`.
+    Write = 1,
+    /// Reads the entry at `index` of `table`.
+    Read = 2,
+    /// Finds the first valid entry at or after `index`; the completion's `index` says where. NotFound past the end.
+    GetNext = 3,
+    /// Completes when every packet decided under earlier tables has left the match-action core.
+    Fence = 4,
+}
+
+impl Opcode {
+    /// The opcode with this code.
+    #[must_use]
+    pub const fn from_u8(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Nop),
+            1 => Some(Self::Write),
+            2 => Some(Self::Read),
+            3 => Some(Self::GetNext),
+            4 => Some(Self::Fence),
+            _ => None,
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// Opcode not known.
+    BadOpcode = 1,
+    /// Table not known.
+    BadTable = 2,
+    /// Index beyond the table.
+    BadIndex = 3,
+    /// Table does not allow this.
+    NotPermitted = 4,
+    /// No further valid entry.
+    NotFound = 5,
+}
+
+impl Status {
+    /// The status with this code.
+    #[must_use]
+    pub const fn from_u8(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Ok),
+            1 => Some(Self::BadOpcode),
+            2 => Some(Self::BadTable),
+            3 => Some(Self::BadIndex),
+            4 => Some(Self::NotPermitted),
+            5 => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+
+/// Command flag: raise the completion interrupt when this one completes.
+pub const FLAG_IRQ: u8 = 1;
+
+/// A command, written by the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Command {
+    /// [`Opcode`].
+    pub opcode: u8,
+    /// `table::TableId`.
+    pub table: u8,
+    /// `FLAG_*`.
+    pub flags: u8,
+    /// Zero.
+    pub reserved0: u8,
+    /// Index in the table.
+    pub index: u32,
+    /// Returned in the completion.
+    pub cookie: u32,
+    /// Zero.
+    pub reserved1: u32,
+    /// Entry (Write).
+    pub data: Words,
+}
+
+/// A completion, written by the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Completion {
+    /// [`Status`].
+    pub status: u8,
+    /// Lap bit, see the module.
+    pub phase: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// Index of the entry (Read, Write, GetNext).
+    pub index: u32,
+    /// The command's cookie.
+    pub cookie: u32,
+    /// Commands completed since the ring was set up, modulo 2^32, this one included.
+    pub sequence: u32,
+    /// Entry (Read, GetNext).
+    pub data: Words,
+}
+
+/// Kind of an [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventKind {
+    /// The firmware's state changed: `arg0` = `FW_STATUS`, `arg1` = `FW_INFO`.
+    Firmware = 1,
+    /// A flow pair found no room: `arg0` = count so far.
+    FlowTableFull = 2,
+}
+
+/// An event, written by the card into the event ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Event {
+    /// [`EventKind`].
+    pub kind: u8,
+    /// Lap bit, as in [`Completion`].
+    pub phase: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// First argument.
+    pub arg0: u32,
+    /// Second argument.
+    pub arg1: u32,
+    /// Events since the ring was set up, modulo 2^32, this one included.
+    pub sequence: u32,
+    /// Card time in core cycles.
+    pub time_cycles: u64,
+    /// Zero.
+    pub reserved1: [u32; 10],
+}
+
+const _: () = assert!(size_of::<Command>() == RECORD_BYTES);
+const _: () = assert!(size_of::<Completion>() == RECORD_BYTES);
+const _: () = assert!(size_of::<Event>() == RECORD_BYTES);

@@ -1,0 +1,633 @@
+//! Table words: every entry of every table as named bit fields, least significant field first.
+//!
+//! An entry occupies at most [`ENTRY_WORDS`] 32-bit words; field `k` starts where field `k-1` ended, bit 0 of word 0
+//! first. Bit 0 of every entry is `valid` (counters excepted). Index encodings of the hash tables are in [`bucket_index`].
+//!
+//! ```
+//! use penstock_abi::table::{HostRoute, TableEntry};
+//! let route = HostRoute { valid: true, vrf: 2, ip: 0x0a69_8b99, nh: 87, label: 0, label_valid: false };
+//! let words = route.pack();
+//! assert_eq!(HostRoute::unpack(&words), route);
+//! assert_eq!(words[0] & 1, 1);
+//! ```
+
+use crate::limits;
+
+/// 32-bit words that hold any entry (384 bits, the payload of one ring record).
+pub const ENTRY_WORDS: usize = 12;
+/// An entry in its packed form.
+pub type Words = [u32; ENTRY_WORDS];
+
+/// One field of a table word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldDesc {
+    /// Name, the same in Rust, SystemVerilog and the reference.
+    pub name: &'static str,
+    /// Lowest bit within the entry.
+    pub lsb: u32,
+    /// Width in bits.
+    pub width: u32,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A value was too wide for its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldOverflow {
+    /// The entry's type.
+    pub entry: &'static str,
+    /// The field.
+    pub field: &'static str,
+    /// The value offered.
+    pub value: u64,
+    /// The field's width in bits.
+    pub width: u32,
+}
+
+impl core::fmt::Display for FieldOverflow {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}.{} = {:#x} does not fit in {} bits", self.entry, self.field, self.value, self.width)
+    }
+}
+
+impl core::error::Error for FieldOverflow {}
+
+/// A type that can stand in a field.
+pub trait FieldValue: Copy {
+    /// The value as an unsigned integer.
+    fn to_bits(self) -> u64;
+    /// The value from the integer's low bits.
+    fn from_bits(bits: u64) -> Self;
+}
+
+macro_rules! field_value_int {
+    ($($t:ty),*) => {$(
+        impl FieldValue for $t {
+            fn to_bits(self) -> u64 { u64::from(self) }
+            #[allow(clippy::cast_possible_truncation)]
+            fn from_bits(bits: u64) -> Self { bits as Self }
+        }
+    )*};
+}
+field_value_int!(u8, u16, u32, u64);
+
+impl FieldValue for bool {
+    fn to_bits(self) -> u64 {
+        u64::from(self)
+    }
+    fn from_bits(bits: u64) -> Self {
+        bits & 1 != 0
+    }
+}
+
+/// Writes the low `width` bits of `value` at bit `lsb`.
+pub fn put_bits(words: &mut [u32], lsb: u32, width: u32, value: u64) {
+    for i in 0..width {
+        let (word, bit) = (((lsb + i) / 32) as usize, (lsb + i) % 32);
+        words[word] = (words[word] & !(1 << bit)) | ((((value >> i) & 1) as u32) << bit);
+    }
+}
+
+/// Reads `width` (at most 64) bits at bit `lsb`.
+#[must_use]
+pub fn get_bits(words: &[u32], lsb: u32, width: u32) -> u64 {
+    let mut value = 0;
+    let mut done = 0;
+    while done < width {
+        let bit = lsb + done;
+        let take = (32 - bit % 32).min(width - done);
+        let chunk = (u64::from(words[(bit / 32) as usize]) >> (bit % 32)) & ((1 << take) - 1);
+        value |= chunk << done;
+        done += take;
+    }
+    value
+}
+
+/// An entry of a table, or another packed word defined here.
+pub trait TableEntry: Sized {
+    /// Name in UpperCamelCase.
+    const NAME: &'static str;
+    /// One line of documentation.
+    const DOC: &'static str;
+    /// Fields in order, least significant first.
+    const FIELDS: &'static [FieldDesc];
+    /// Bits used.
+    const BITS: u32;
+    /// Packs; bits of a value beyond its field are lost (see [`TableEntry::check`]).
+    fn pack(&self) -> Words;
+    /// Unpacks; never fails, as every bit pattern is an entry.
+    fn unpack(words: &Words) -> Self;
+    /// Whether every value fits its field.
+    ///
+    /// # Errors
+    /// The first field that overflows; the caller offered it.
+    fn check(&self) -> Result<(), FieldOverflow>;
+}
+
+macro_rules! table_entry {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $fdoc:literal])+ $field:ident : $ty:ty = $width:literal ),* $(,)? }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct $name { $( $(#[doc = $fdoc])+ pub $field: $ty ),* }
+
+        impl TableEntry for $name {
+            const NAME: &'static str = stringify!($name);
+            const DOC: &'static str = concat!($($doc),+);
+            const BITS: u32 = 0 $(+ $width)*;
+            const FIELDS: &'static [FieldDesc] = {
+                const COUNT: usize = [$($width),*].len();
+                const FIELDS: [FieldDesc; COUNT] = {
+                    let mut fields = [$(FieldDesc { name: stringify!($field), lsb: 0, width: $width, doc: concat!($($fdoc),+) }),*];
+                    let (mut i, mut lsb) = (0, 0);
+                    while i < COUNT {
+                        fields[i].lsb = lsb;
+                        lsb += fields[i].width;
+                        i += 1;
+                    }
+                    assert!(lsb as usize <= ENTRY_WORDS * 32, "entry wider than a ring record's payload");
+                    fields
+                };
+                &FIELDS
+            };
+            fn pack(&self) -> Words {
+                let mut words = [0; ENTRY_WORDS];
+                let mut lsb = 0;
+                $( put_bits(&mut words, lsb, $width, self.$field.to_bits()); lsb += $width; )*
+                let _ = lsb;
+                words
+            }
+            fn unpack(words: &Words) -> Self {
+                let mut lsb = 0;
+                $( let $field = <$ty>::from_bits(get_bits(words, lsb, $width)); lsb += $width; )*
+                let _ = lsb;
+                Self { $($field),* }
+            }
+            fn check(&self) -> Result<(), FieldOverflow> {
+                $( if $width < 64 && self.$field.to_bits() >> ($width % 64) != 0 {
+                    return Err(FieldOverflow { entry: Self::NAME, field: stringify!($field), value: self.$field.to_bits(), width: $width });
+                } )*
+                Ok(())
+            }
+        }
+    };
+}
+
+macro_rules! coded_enum {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal ),* $(,)? } else $default:ident) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $( $(#[doc = $vdoc])+ $variant = $code ),*
+            ,
+            /// A code this layout does not define; the card treats it as the first variant.
+            #[default]
+            #[doc(hidden)]
+            Undefined = 255,
+        }
+        impl $name {
+            /// Every defined variant with its code and meaning.
+            pub const ALL: &'static [(Self, &'static str, u8, &'static str)] =
+                &[$((Self::$variant, stringify!($variant), $code, concat!($($vdoc),+))),*];
+        }
+        impl FieldValue for $name {
+            fn to_bits(self) -> u64 {
+                if let Self::Undefined = self { Self::$default as u64 } else { self as u64 }
+            }
+            fn from_bits(bits: u64) -> Self {
+                match bits { $($code => Self::$variant,)* _ => Self::Undefined }
+            }
+        }
+    };
+}
+
+coded_enum! {
+    /// What a vif is attached to.
+    VifKind {
+        /// The fabric port: terminates tunnels, passes the rest to `vhost0`.
+        Fabric = 0,
+        /// The node's own interface: cross-connected with the fabric.
+        Vhost = 1,
+        /// The daemon's packet interface: receives, never sends into a VRF.
+        Packet = 2,
+        /// A pod.
+        Virtual = 3,
+    } else Fabric
+}
+
+coded_enum! {
+    /// What a next hop does with a packet.
+    NextHopKind {
+        /// Counted drop.
+        Discard = 0,
+        /// To a host-side vif (`vif`), Ethernet rewritten, no translation.
+        Receive = 1,
+        /// To a pod's vif, Ethernet rewritten, floating-IP translation where mapped.
+        Encap = 2,
+        /// Pushes a label and tunnels to another node.
+        Tunnel = 3,
+        /// ECMP group: `base`, `slots`, `live`, `hash_fields`.
+        Composite = 4,
+        /// To the firmware, which answers for a service without endpoints.
+        Reject = 5,
+    } else Discard
+}
+
+table_entry! {
+    /// Virtual interface; index = vif number.
+    Vif {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// What it is attached to.
+        kind: VifKind = 2,
+        /// VRF of packets that arrive here.
+        vrf: u16 = 12,
+        /// Next hop used as flow-key next hop of packets that arrive here.
+        nh: u16 = 16,
+        /// MAC address of the far end (a pod's) or of the port itself (fabric, vhost).
+        mac: u64 = 48,
+        /// IPv4 address behind the vif; on the fabric, the tunnel end point. 0 = none known, no checks.
+        ip: u32 = 32,
+        /// Drop packets that arrive here with a source address other than `ip`.
+        rpf: bool = 1,
+    }
+}
+
+table_entry! {
+    /// MPLS input label map; index = label.
+    Ilm {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Next hop of packets that carry this label.
+        nh: u16 = 16,
+        /// Next hop used as flow-key next hop (an Encap's vif next hop, or the composite itself).
+        key_nh: u16 = 16,
+        /// VRF the packet is in after decapsulation.
+        vrf: u16 = 12,
+    }
+}
+
+table_entry! {
+    /// Next hop; index = next hop id. Which fields count depends on `kind`.
+    NextHop {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// What it does.
+        kind: NextHopKind = 3,
+        /// Outgoing vif (Receive, Encap; 0 for Tunnel).
+        vif: u8 = 8,
+        /// Destination MAC written (Receive, Encap, Tunnel).
+        dmac: u64 = 48,
+        /// Source MAC written (Receive, Encap, Tunnel).
+        smac: u64 = 48,
+        /// Outer source address (Tunnel).
+        sip: u32 = 32,
+        /// Outer destination address (Tunnel).
+        dip: u32 = 32,
+        /// MPLS over GRE instead of MPLS over UDP (Tunnel).
+        gre: bool = 1,
+        /// First word of the group in the ECMP ring memory (Composite).
+        base: u16 = 16,
+        /// Slots, holes included: 0..=64 (Composite).
+        slots: u8 = 7,
+        /// Members that take new flows: 0..=64 (Composite).
+        live: u8 = 7,
+        /// Fields that the member hash covers, see `hash::FIELD_*` (Composite).
+        hash_fields: u8 = 5,
+    }
+}
+
+table_entry! {
+    /// Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
+    EcmpSlot {
+        /// A member; otherwise a hole.
+        valid: bool = 1,
+        /// Keeps its flows but takes no new ones.
+        drain: bool = 1,
+        /// Next hop of the member (Encap, Tunnel, Receive or Discard).
+        nh: u16 = 16,
+        /// Label pushed when `nh` is a Tunnel.
+        label: u32 = 20,
+        /// Generation of the slot: a flow pinned under another generation is not pinned.
+        generation: u8 = 8,
+        /// Slot number of the member, repeated here for the compact list.
+        slot: u8 = 6,
+    }
+}
+
+table_entry! {
+    /// Host route; the key is {vrf, ip}. Index: `bucket_index` over HOST_ROUTE_*.
+    HostRoute {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// VRF.
+        vrf: u16 = 12,
+        /// IPv4 address.
+        ip: u32 = 32,
+        /// Next hop.
+        nh: u16 = 16,
+        /// Label pushed when `nh` is a Tunnel.
+        label: u32 = 20,
+        /// `label` is meaningful.
+        label_valid: bool = 1,
+    }
+}
+
+table_entry! {
+    /// Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+    Prefix {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// VRF.
+        vrf: u16 = 12,
+        /// IPv4 prefix; bits beyond `len` are 0.
+        ip: u32 = 32,
+        /// Prefix length 0..=31.
+        len: u8 = 6,
+        /// Next hop.
+        nh: u16 = 16,
+        /// Label pushed when `nh` is a Tunnel.
+        label: u32 = 20,
+        /// `label` is meaningful.
+        label_valid: bool = 1,
+    }
+}
+
+table_entry! {
+    /// Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*.
+    FipKey {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// vif of the backend.
+        vif: u8 = 8,
+        /// IP protocol.
+        proto: u8 = 8,
+        /// Floating IP.
+        ip: u32 = 32,
+        /// Destination port (0 for protocols without ports).
+        port: u16 = 16,
+        /// Index of the mapping.
+        map: u16 = 14,
+    }
+}
+
+table_entry! {
+    /// Floating-IP port mapping. Immutable while any key refers to it; reuse bumps `generation`.
+    FipMap {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Generation: a flow translated under another generation is not used.
+        generation: u8 = 8,
+        /// Address of the pod.
+        pod_ip: u32 = 32,
+        /// Port of the pod (targetPort).
+        pod_port: u16 = 16,
+        /// Floating IP.
+        vip: u32 = 32,
+        /// Port of the service.
+        vip_port: u16 = 16,
+    }
+}
+
+table_entry! {
+    /// Key of a flow: 120 bits. Ports are 0 for protocols without; ICMP echo: sport = identifier, dport = 0; other ICMP: sport = 0, dport = type.
+    FlowKey {
+        /// Next hop of the vif or label the packet came by.
+        nh: u16 = 16,
+        /// IP protocol.
+        proto: u8 = 8,
+        /// Source address.
+        sip: u32 = 32,
+        /// Destination address.
+        dip: u32 = 32,
+        /// Source port.
+        sport: u16 = 16,
+        /// Destination port.
+        dport: u16 = 16,
+    }
+}
+
+table_entry! {
+    /// Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*. The host reads and deletes, never inserts.
+    Flow {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Key: next hop of the vif or label the packet came by.
+        nh: u16 = 16,
+        /// Key: IP protocol.
+        proto: u8 = 8,
+        /// Key: source address.
+        sip: u32 = 32,
+        /// Key: destination address.
+        dip: u32 = 32,
+        /// Key: source port.
+        sport: u16 = 16,
+        /// Key: destination port.
+        dport: u16 = 16,
+        /// Source address is translated.
+        snat: bool = 1,
+        /// Source port is translated.
+        spat: bool = 1,
+        /// Destination address is translated.
+        dnat: bool = 1,
+        /// Destination port is translated.
+        dpat: bool = 1,
+        /// Client and backend are the same pod: both addresses are translated.
+        hairpin: bool = 1,
+        /// Entry of the reply direction.
+        reverse: bool = 1,
+        /// `ecmp_slot` and `ecmp_generation` pin a member.
+        ecmp_valid: bool = 1,
+        /// Slot of the member within its group.
+        ecmp_slot: u8 = 6,
+        /// Generation of that slot when pinned.
+        ecmp_generation: u8 = 8,
+        /// `map` and `map_generation` name a mapping.
+        map_valid: bool = 1,
+        /// Floating-IP mapping that translates.
+        map: u16 = 14,
+        /// Generation of that mapping when pinned.
+        map_generation: u8 = 8,
+        /// `partner` is meaningful.
+        partner_valid: bool = 1,
+        /// Index of the entry of the other direction.
+        partner: u16 = 16,
+        /// Counts the reuses of this index.
+        generation: u8 = 8,
+        /// VRF of the packet on arrival.
+        vrf: u16 = 12,
+        /// VRF in which it is forwarded after translation.
+        dvrf: u16 = 12,
+        /// UDP source port used when tunnelled.
+        entropy: u16 = 16,
+        /// Outer source address (from the fabric) or vif number (from a vif) of the packet that made the entry.
+        src_info: u32 = 32,
+        /// Next hop from which packets are expected; 0 = not checked.
+        rpf_nh: u16 = 16,
+    }
+}
+
+table_entry! {
+    /// Counters and TCP state of a flow; index as the flow's.
+    FlowStats {
+        /// Packets.
+        packets: u64 = 40,
+        /// Frame bytes on arrival.
+        bytes: u64 = 48,
+        /// TCP flags seen, `TCP_*`.
+        tcp: u8 = 4,
+        /// Card time of the last packet, in units of 2^16 core cycles.
+        last_hit: u32 = 32,
+    }
+}
+
+/// TCP state bit: SYN seen.
+pub const TCP_SYN: u8 = 1;
+/// TCP state bit: FIN seen.
+pub const TCP_FIN: u8 = 2;
+/// TCP state bit: RST seen.
+pub const TCP_RST: u8 = 4;
+/// TCP state bit: an ACK without SYN followed a SYN of this direction.
+pub const TCP_ESTABLISHED: u8 = 8;
+
+table_entry! {
+    /// Counters of a vif; index = vif number. Writable (to clear).
+    VifStats {
+        /// Frames received from the vif.
+        rx_packets: u64 = 48,
+        /// Bytes received from the vif.
+        rx_bytes: u64 = 48,
+        /// Frames sent to the vif.
+        tx_packets: u64 = 48,
+        /// Bytes sent to the vif.
+        tx_bytes: u64 = 48,
+        /// Frames received from the vif and dropped.
+        drops: u64 = 48,
+    }
+}
+
+table_entry! {
+    /// One 48-bit counter; index = drop reason (`DropStats`) or `reason::CardCounter` (`CardStats`). Writable (to clear).
+    Counter {
+        /// The count.
+        count: u64 = 48,
+    }
+}
+
+/// Identifies a table in a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum TableId {
+    /// [`Vif`]
+    Vif = 0,
+    /// [`Ilm`]
+    Ilm = 1,
+    /// [`NextHop`]
+    NextHop = 2,
+    /// [`EcmpSlot`]
+    Ecmp = 3,
+    /// [`HostRoute`]
+    HostRoute = 4,
+    /// [`Prefix`]
+    Prefix = 5,
+    /// [`FipKey`]
+    FipKey = 6,
+    /// [`FipMap`]
+    FipMap = 7,
+    /// [`Flow`]; a write of all zeros deletes the entry, any other write is refused.
+    Flow = 8,
+    /// [`FlowStats`]; read only.
+    FlowStats = 9,
+    /// [`VifStats`]
+    VifStats = 10,
+    /// [`Counter`] by [`crate::reason::DropReason`].
+    DropStats = 11,
+    /// [`Counter`] by [`crate::reason::CardCounter`].
+    CardStats = 12,
+}
+
+/// What the generator and the tools know about a table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableDesc {
+    /// Its id.
+    pub id: TableId,
+    /// Name of the table.
+    pub name: &'static str,
+    /// Number of entries.
+    pub depth: u32,
+    /// Name of the entry's type.
+    pub entry: &'static str,
+    /// Width of the entry in bits.
+    pub bits: u32,
+    /// Bit 0 is `valid`, so that GET_NEXT works.
+    pub has_valid: bool,
+}
+
+const fn desc<E: TableEntry>(id: TableId, name: &'static str, depth: u32, has_valid: bool) -> TableDesc {
+    TableDesc { id, name, depth, entry: E::NAME, bits: E::BITS, has_valid }
+}
+
+/// All tables, in the order of their ids.
+pub const TABLES: &[TableDesc] = &[
+    desc::<Vif>(TableId::Vif, "Vif", limits::VIFS, true),
+    desc::<Ilm>(TableId::Ilm, "Ilm", limits::LABELS, true),
+    desc::<NextHop>(TableId::NextHop, "NextHop", limits::NEXT_HOPS, true),
+    desc::<EcmpSlot>(TableId::Ecmp, "Ecmp", limits::ECMP_WORDS, true),
+    desc::<HostRoute>(TableId::HostRoute, "HostRoute", limits::HOST_ROUTES, true),
+    desc::<Prefix>(TableId::Prefix, "Prefix", limits::PREFIXES, true),
+    desc::<FipKey>(TableId::FipKey, "FipKey", limits::FIP_KEYS, true),
+    desc::<FipMap>(TableId::FipMap, "FipMap", limits::FIP_MAPS, true),
+    desc::<Flow>(TableId::Flow, "Flow", limits::FLOWS, true),
+    desc::<FlowStats>(TableId::FlowStats, "FlowStats", limits::FLOWS, false),
+    desc::<VifStats>(TableId::VifStats, "VifStats", limits::VIFS, false),
+    desc::<Counter>(TableId::DropStats, "DropStats", 64, false),
+    desc::<Counter>(TableId::CardStats, "CardStats", 16, false),
+];
+
+impl TableId {
+    /// The table with this number.
+    #[must_use]
+    pub fn from_u8(id: u8) -> Option<Self> {
+        TABLES.get(usize::from(id)).map(|d| d.id)
+    }
+    /// Its description.
+    #[must_use]
+    pub fn desc(self) -> &'static TableDesc {
+        &TABLES[self as usize]
+    }
+}
+
+/// Index of (way, row, slot) in a hash table: `{way, row, slot}` with `rows_log2` bits of row and two of slot.
+#[must_use]
+pub const fn bucket_index(way: u32, row: u32, slot: u32, rows_log2: u32) -> u32 {
+    (way << (rows_log2 + 2)) | (row << 2) | slot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_stands_at_its_id() {
+        for (i, d) in TABLES.iter().enumerate() {
+            assert_eq!(d.id as usize, i);
+            assert!(d.bits as usize <= ENTRY_WORDS * 32);
+        }
+    }
+
+    #[test]
+    fn fields_do_not_touch_each_other() {
+        let all_ones = NextHop { smac: (1 << 48) - 1, ..NextHop::default() };
+        let words = all_ones.pack();
+        let set: u32 = words.iter().map(|w| w.count_ones()).sum();
+        assert_eq!(set, 48);
+        assert_eq!(NextHop::unpack(&words).smac, (1 << 48) - 1);
+        assert_eq!(NextHop::unpack(&words).dmac, 0);
+    }
+
+    #[test]
+    fn overflow_names_the_field() {
+        let err = Ilm { vrf: 4096, ..Ilm::default() }.check().unwrap_err();
+        assert_eq!((err.entry, err.field), ("Ilm", "vrf"));
+    }
+}
