@@ -1,0 +1,455 @@
+// Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.
+//
+// Limits, table words, registers, ring codes, drop reasons and hash functions.
+// A packed struct's last field is its least significant one, as in the table words.
+
+/* verilator lint_off UNUSEDPARAM */  // a package serves many modules, none uses all of it
+package ps_abi_pkg;
+
+  localparam int unsigned Vifs = 256;
+  localparam int unsigned VifFabricId = 0;
+  localparam int unsigned VifVhostId = 1;
+  localparam int unsigned Vrfs = 4096;
+  localparam int unsigned Labels = 8192;
+  localparam int unsigned LabelFirst = 16;
+  localparam int unsigned NextHops = 32768;
+  localparam int unsigned EcmpWords = 65536;
+  localparam int unsigned EcmpGroupMax = 64;
+  localparam int unsigned BucketSlots = 4;
+  localparam int unsigned HostRouteWays = 2;
+  localparam int unsigned HostRouteRowsLog2 = 12;
+  localparam int unsigned HostRoutes = 32768;
+  localparam int unsigned Prefixes = 64;
+  localparam int unsigned FipKeyWays = 2;
+  localparam int unsigned FipKeyRowsLog2 = 11;
+  localparam int unsigned FipKeys = 16384;
+  localparam int unsigned FipMaps = 16384;
+  localparam int unsigned FlowWays = 4;
+  localparam int unsigned FlowRowsLog2 = 12;
+  localparam int unsigned Flows = 65536;
+  localparam int unsigned DropReasons = 64;
+  localparam int unsigned CardCounters = 16;
+  localparam int unsigned MplsUdpPort = 6635;
+  localparam int unsigned MplsUdpPortOld = 51234;
+  localparam int unsigned EntropyPortMin = 49152;
+  localparam int unsigned EntropyPorts = 16383;
+  localparam int unsigned OuterTtl = 64;
+  localparam int unsigned FrameMaxBytes = 9216;
+  localparam int unsigned CoreClockKhz = 322266;
+  localparam int unsigned DrainCycles = 128;
+  localparam int unsigned FieldProto = 0;
+  localparam int unsigned FieldSip = 1;
+  localparam int unsigned FieldSport = 2;
+  localparam int unsigned FieldDip = 3;
+  localparam int unsigned FieldDport = 4;
+  localparam int unsigned IrqVectors = 3;
+  localparam int unsigned IrqCompletion = 0;
+  localparam int unsigned IrqEvent = 1;
+  localparam int unsigned IrqFault = 2;
+  localparam int unsigned RingLog2Min = 4;
+  localparam int unsigned RingLog2Max = 16;
+  localparam int unsigned FwFrameBytes = 256;
+  localparam int unsigned FwRxQueueFrames = 16;
+  localparam int unsigned FwTimeShift = 4;
+  localparam int unsigned FwRamBytes = 65536;
+  localparam int unsigned TcpSynBit = 0;
+  localparam int unsigned TcpFinBit = 1;
+  localparam int unsigned TcpRstBit = 2;
+  localparam int unsigned TcpEstablishedBit = 3;
+
+  localparam logic [47:0] GatewayMac = 48'h5e000100;
+  localparam logic [31:0] LayoutVersion = 32'h10000;
+  localparam logic [63:0] LayoutHash = 64'h9e89a78400a6c414;
+  localparam logic [31:0] MagicValue = 32'h5053544b;
+  localparam logic [31:0] ClearKey = 32'h434c5221;
+
+  // Tables: id, and index width where the hash tables need it.
+  localparam logic [7:0] TableVif = 8'h0;
+  localparam logic [7:0] TableIlm = 8'h1;
+  localparam logic [7:0] TableNextHop = 8'h2;
+  localparam logic [7:0] TableEcmp = 8'h3;
+  localparam logic [7:0] TableHostRoute = 8'h4;
+  localparam logic [7:0] TablePrefix = 8'h5;
+  localparam logic [7:0] TableFipKey = 8'h6;
+  localparam logic [7:0] TableFipMap = 8'h7;
+  localparam logic [7:0] TableFlow = 8'h8;
+  localparam logic [7:0] TableFlowStats = 8'h9;
+  localparam logic [7:0] TableVifStats = 8'ha;
+  localparam logic [7:0] TableDropStats = 8'hb;
+  localparam logic [7:0] TableCardStats = 8'hc;
+
+  // Registers (byte offset in BAR 0).
+  localparam logic [15:0] RegMagic = 16'h0;
+  localparam logic [15:0] RegLayoutVersion = 16'h4;
+  localparam logic [15:0] RegLayoutHashLo = 16'h8;
+  localparam logic [15:0] RegLayoutHashHi = 16'hc;
+  localparam logic [15:0] RegClockKhz = 16'h10;
+  localparam logic [15:0] RegScratch = 16'h14;
+  localparam logic [15:0] RegControl = 16'h100;
+  localparam logic [15:0] RegStatus = 16'h104;
+  localparam logic [15:0] RegClear = 16'h108;
+  localparam logic [15:0] RegResetCause = 16'h10c;
+  localparam logic [15:0] RegFlrCount = 16'h110;
+  localparam logic [15:0] RegEpoch = 16'h114;
+  localparam logic [15:0] RegTimeLo = 16'h118;
+  localparam logic [15:0] RegTimeHi = 16'h11c;
+  localparam logic [15:0] RegCmdBaseLo = 16'h200;
+  localparam logic [15:0] RegCmdBaseHi = 16'h204;
+  localparam logic [15:0] RegCplBaseLo = 16'h208;
+  localparam logic [15:0] RegCplBaseHi = 16'h20c;
+  localparam logic [15:0] RegRingLog2 = 16'h210;
+  localparam logic [15:0] RegRingEnable = 16'h214;
+  localparam logic [15:0] RegCmdProducer = 16'h218;
+  localparam logic [15:0] RegCmdConsumer = 16'h21c;
+  localparam logic [15:0] RegRingErrors = 16'h220;
+  localparam logic [15:0] RegEvtBaseLo = 16'h240;
+  localparam logic [15:0] RegEvtBaseHi = 16'h244;
+  localparam logic [15:0] RegEvtLog2 = 16'h248;
+  localparam logic [15:0] RegEvtEnable = 16'h24c;
+  localparam logic [15:0] RegEvtProducer = 16'h250;
+  localparam logic [15:0] RegEvtConsumer = 16'h254;
+  localparam logic [15:0] RegEvtDropped = 16'h258;
+  localparam logic [15:0] RegFwStatus = 16'h300;
+  localparam logic [15:0] RegFwInfo = 16'h304;
+  localparam logic [15:0] RegFwVersion = 16'h308;
+  localparam logic [15:0] RegFwHeartbeat = 16'h30c;
+  localparam logic [15:0] RegMboxRequest = 16'h310;
+  localparam logic [15:0] RegMboxArg = 16'h314;
+  localparam logic [15:0] RegMboxReady = 16'h318;
+  localparam logic [15:0] RegMboxReply = 16'h31c;
+
+  // Ring codes.
+  localparam logic [7:0] OpNop = 8'h0;
+  localparam logic [7:0] OpWrite = 8'h1;
+  localparam logic [7:0] OpRead = 8'h2;
+  localparam logic [7:0] OpGetNext = 8'h3;
+  localparam logic [7:0] OpFence = 8'h4;
+  localparam logic [7:0] StOk = 8'h0;
+  localparam logic [7:0] StBadOpcode = 8'h1;
+  localparam logic [7:0] StBadTable = 8'h2;
+  localparam logic [7:0] StBadIndex = 8'h3;
+  localparam logic [7:0] StNotPermitted = 8'h4;
+  localparam logic [7:0] StNotFound = 8'h5;
+  localparam logic [7:0] EventFirmware = 8'h1;
+  localparam logic [7:0] EventFlowTableFull = 8'h2;
+  localparam logic [7:0] TrapArp = 8'h1;
+  localparam logic [7:0] TrapReject = 8'h2;
+
+  // Drop reasons and counters.
+  typedef enum logic [5:0] {
+    DropInvalidPacket = 6'd0,
+    DropInvalidIf = 6'd1,
+    DropInvalidProtocol = 6'd2,
+    DropChecksum = 6'd3,
+    DropInvalidLabel = 6'd4,
+    DropTtlExceeded = 6'd5,
+    DropInvalidSource = 6'd6,
+    DropDiscard = 6'd7,
+    DropInvalidNextHop = 6'd8,
+    DropNoFipPortMap = 6'd9,
+    DropFragments = 6'd10,
+    DropPacketLoop = 6'd11,
+    DropTrapQueueFull = 6'd12,
+    DropOversize = 6'd13,
+    DropDisabled = 6'd14
+  } drop_reason_e;
+  localparam logic [3:0] CounterFlowsLearned = 4'h0;
+  localparam logic [3:0] CounterFlowsInUse = 4'h1;
+  localparam logic [3:0] CounterFlowTableFull = 4'h2;
+  localparam logic [3:0] CounterLearnDeferred = 4'h3;
+  localparam logic [3:0] CounterFlowsRepinned = 4'h4;
+  localparam logic [3:0] CounterTrapped = 4'h5;
+  localparam logic [3:0] CounterFirmwareTx = 4'h6;
+
+  typedef enum logic [1:0] {
+    VifFabric = 2'd0,
+    VifVhost = 2'd1,
+    VifPacket = 2'd2,
+    VifVirtual = 2'd3
+  } vif_kind_e;
+
+  typedef enum logic [2:0] {
+    NhDiscard = 3'd0,
+    NhReceive = 3'd1,
+    NhEncap = 3'd2,
+    NhTunnel = 3'd3,
+    NhComposite = 3'd4,
+    NhReject = 3'd5
+  } nh_kind_e;
+
+  // Virtual interface; index = vif number.
+  localparam int unsigned VifBits = 112;
+  typedef struct packed {
+    logic          rpf;
+    logic [31:0]   ip;
+    logic [47:0]   mac;
+    logic [15:0]   nh;
+    logic [11:0]   vrf;
+    vif_kind_e     kind;
+    logic          valid;
+  } vif_t;
+
+  // MPLS input label map; index = label.
+  localparam int unsigned IlmBits = 45;
+  typedef struct packed {
+    logic [11:0]   vrf;
+    logic [15:0]   key_nh;
+    logic [15:0]   nh;
+    logic          valid;
+  } ilm_t;
+
+  // Next hop; index = next hop id. Which fields count depends on `kind`.
+  localparam int unsigned NextHopBits = 208;
+  typedef struct packed {
+    logic [4:0]    hash_fields;
+    logic [6:0]    live;
+    logic [6:0]    slots;
+    logic [15:0]   base;
+    logic          gre;
+    logic [31:0]   dip;
+    logic [31:0]   sip;
+    logic [47:0]   smac;
+    logic [47:0]   dmac;
+    logic [7:0]    vif;
+    nh_kind_e      kind;
+    logic          valid;
+  } next_hop_t;
+
+  // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
+  localparam int unsigned EcmpSlotBits = 52;
+  typedef struct packed {
+    logic [5:0]    slot;
+    logic [7:0]    generation;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic          drain;
+    logic          valid;
+  } ecmp_slot_t;
+
+  // Host route; the key is {vrf, ip}. Index: `bucket_index` over HOST_ROUTE_*.
+  localparam int unsigned HostRouteBits = 82;
+  typedef struct packed {
+    logic          label_valid;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic [31:0]   ip;
+    logic [11:0]   vrf;
+    logic          valid;
+  } host_route_t;
+
+  // Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+  localparam int unsigned PrefixBits = 88;
+  typedef struct packed {
+    logic          label_valid;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic [5:0]    len;
+    logic [31:0]   ip;
+    logic [11:0]   vrf;
+    logic          valid;
+  } prefix_t;
+
+  // Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*.
+  localparam int unsigned FipKeyBits = 79;
+  typedef struct packed {
+    logic [13:0]   map;
+    logic [15:0]   port;
+    logic [31:0]   ip;
+    logic [7:0]    proto;
+    logic [7:0]    vif;
+    logic          valid;
+  } fip_key_t;
+
+  // Floating-IP port mapping. Immutable while any key refers to it; reuse bumps `generation`.
+  localparam int unsigned FipMapBits = 105;
+  typedef struct packed {
+    logic [15:0]   vip_port;
+    logic [31:0]   vip;
+    logic [15:0]   pod_port;
+    logic [31:0]   pod_ip;
+    logic [7:0]    generation;
+    logic          valid;
+  } fip_map_t;
+
+  // Key of a flow: 120 bits. Ports are 0 for protocols without; ICMP echo: sport = identifier, dport = 0; other ICMP: sport = 0, dport = type.
+  localparam int unsigned FlowKeyBits = 120;
+  typedef struct packed {
+    logic [15:0]   dport;
+    logic [15:0]   sport;
+    logic [31:0]   dip;
+    logic [31:0]   sip;
+    logic [7:0]    proto;
+    logic [15:0]   nh;
+  } flow_key_t;
+
+  // Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*. The host reads and deletes, never inserts.
+  localparam int unsigned FlowBits = 278;
+  typedef struct packed {
+    logic [15:0]   rpf_nh;
+    logic [31:0]   src_info;
+    logic [15:0]   entropy;
+    logic [11:0]   dvrf;
+    logic [11:0]   vrf;
+    logic [7:0]    generation;
+    logic [15:0]   partner;
+    logic          partner_valid;
+    logic [7:0]    map_generation;
+    logic [13:0]   map;
+    logic          map_valid;
+    logic [7:0]    ecmp_generation;
+    logic [5:0]    ecmp_slot;
+    logic          ecmp_valid;
+    logic          reverse;
+    logic          hairpin;
+    logic          dpat;
+    logic          dnat;
+    logic          spat;
+    logic          snat;
+    logic [15:0]   dport;
+    logic [15:0]   sport;
+    logic [31:0]   dip;
+    logic [31:0]   sip;
+    logic [7:0]    proto;
+    logic [15:0]   nh;
+    logic          valid;
+  } flow_t;
+
+  // Counters and TCP state of a flow; index as the flow's.
+  localparam int unsigned FlowStatsBits = 124;
+  typedef struct packed {
+    logic [31:0]   last_hit;
+    logic [3:0]    tcp;
+    logic [47:0]   bytes;
+    logic [39:0]   packets;
+  } flow_stats_t;
+
+  // Counters of a vif; index = vif number. Writable (to clear).
+  localparam int unsigned VifStatsBits = 240;
+  typedef struct packed {
+    logic [47:0]   drops;
+    logic [47:0]   tx_bytes;
+    logic [47:0]   tx_packets;
+    logic [47:0]   rx_bytes;
+    logic [47:0]   rx_packets;
+  } vif_stats_t;
+
+  // One 48-bit counter; index = drop reason (`DropStats`) or `reason::CardCounter` (`CardStats`). Writable (to clear).
+  localparam int unsigned CounterBits = 48;
+  typedef struct packed {
+    logic [47:0]   count;
+  } counter_t;
+
+  // H3 masks: output bit j is the parity of key & mask[j].
+  localparam logic [63:0][127:0] KeyMasks = {
+    128'hb8f3c703514835b9c72ab9d165348e5b,
+    128'h2f9de984ba6fdc1329499df3fd7358ab,
+    128'hecf4d27a67c15b7d1582d9b4f71796fc,
+    128'h13153d720fcfd823b2e8dc0538a51a6b,
+    128'h1f803cff69e77262db92b464d7da27fd,
+    128'hab9f6b8309c8c4d898e9253e70ae9c85,
+    128'h873bda2e0e89207996e19499dfd17dcf,
+    128'h8a545c143e65c50a4ef9a3290a75a3c7,
+    128'hf1948152785738a21aedb546b96adb26,
+    128'h608777694ce4cdf8e8f1a8919341ce97,
+    128'h922804071effe19652d06e0965fbd1f4,
+    128'h1862daf4cab1729374e8fa652608a402,
+    128'h83342d91b692546b111df72e45a6750d,
+    128'hbdf64a00bbc63eeea38daa498a4474ec,
+    128'hf6f569223e7ab07ca9c1fb60f139d778,
+    128'he07c83e513e5e3e19511036ad803e886,
+    128'h6ca84276fb395c5f875561bf6d1471a3,
+    128'hbd8ef70019b83516755f4d1d4e37f173,
+    128'h0b4b8883b7ad09521972cf2b7bddb759,
+    128'h2541fa6a150a4407a1bc1971bf173d8f,
+    128'h4f2140b046e4093d5906fb110e1d1349,
+    128'h49e0de64166cb3fe271e35d4d1f8cc1a,
+    128'heb1ef6331976bbb2f59882123208e276,
+    128'h1364f89a38c298d3b83588661791d0b9,
+    128'h1b0aa977d82ff7e51642ccbad2fe08cf,
+    128'h17e27c981cbc735b1aceed944264c326,
+    128'h05e30456522f6b9551de11e4595020f8,
+    128'hacb70bddb1ef57ff202e8db72bc40b70,
+    128'h391096af0dc40c6773b0370d45c34e41,
+    128'h4056d8b8007ae11c0fede2475f3d698c,
+    128'h8d7ba7fcbb754e9f3ac9221342ad1432,
+    128'hab6251bb52e85c6a1b358b9d53eaaa16,
+    128'h01ab4eede619943a50902e17a741a401,
+    128'hec34557b60d95d2a3f2182b18fe50072,
+    128'hafe13c997b61d177b4bc9f11b8012d3a,
+    128'h6e0c5adc418d23f379037add509f7f79,
+    128'hbb4fcf3a221566be9cd67e0837f014ff,
+    128'h2ec6b3e8ebb98a92ec268a2a50c18df7,
+    128'h7b8d984375ccc281f9953da70a2bbe47,
+    128'h0dd1584a3b9d4e2ad6f8b01bf4f7cccd,
+    128'h018de4a5f3ba99575ec71955897941b3,
+    128'h94787c62e56f9d0f9acbcf2723323d3f,
+    128'h8fcda652fa2e342733a9116694cddf9c,
+    128'h57f83a61bbf659a4e47a23216f128065,
+    128'hfa70538984bb9b77097137f6b9003b7d,
+    128'h49d86299c11858c4b0d2df8b94794fb3,
+    128'h344e9c13861352f5c7cee6d8023368f2,
+    128'hcc911230a8b95ae217c5e3554f1e4700,
+    128'hbfed0a377e516c09ff81191a448305d1,
+    128'h1d98e8ed85c6bec8d5dd191aa269fbb5,
+    128'h89efe3d5df8dde1d8578b0ee9aade7d9,
+    128'h27d63a5a2862f006531e7f1c29c4e8ea,
+    128'h27e7e8b07cc0db5b37e19771bbb7025f,
+    128'hb764aa1554390e31ffc22c9cbe2fe3fc,
+    128'h48df2743b35e4fbad960e41291d10cd5,
+    128'h16b044c1dbfdc63933db75af82045446,
+    128'he0dfaf48c9c30de80cdaebb593f37e84,
+    128'h7d50ef656ee5667a2688696e0743641a,
+    128'h34eee0e8f8ce073c65e04266d542ae2d,
+    128'h9763ca89f2df3cfd5ab4eade01c3061b,
+    128'he041ef41c3d39e995271f7f0eb4df7fc,
+    128'h92f15450321f2e504edcac41ae0e2d1f,
+    128'h1ac204c0871be435ff624bbe736e56f9,
+    128'hd436226b134bd0c9aba386ad585f1929
+  };
+  localparam logic [31:0][127:0] MemberMasks = {
+    128'h2a68380e9a47846983214a1a8f79f274,
+    128'h67b7812d00ecda093c7b380c5c604954,
+    128'hcf9c38cc17ea867cff1ba231ca7ab3b4,
+    128'hf62c5a84087c95363331f5a851d3f16c,
+    128'he7c793504a80e23245b582cd1cb359d7,
+    128'h10b3ad8004aa3995fc3d2a376f387eff,
+    128'h0582add18bddc8c3ef801e9e9c5cd179,
+    128'h95a2205962a56e5b4d23aa36283fbec7,
+    128'h33fe1b33f64790d394471b90834ce579,
+    128'h146672e630b43f655b0b3937c15fb9be,
+    128'h70652fa1a2b21e7d280df65f01c0a44a,
+    128'hc1dfde9d9e3f24d85b1b5216d91f14e8,
+    128'hfdca065a3016484d67227f9139d5c03e,
+    128'hbe5cc9c7330e5d0a60fdf493728c4ff9,
+    128'h09faa0763faeac3375ae0adbe7dc0024,
+    128'h0bc16e17ceebe9ad1817fc3bb0f66c10,
+    128'h364369d60a793dd548df619b23efa6f2,
+    128'h9adbc3808e8dd454a9cf0c1275008821,
+    128'h77cbe0ccde4b5b9ed1c87abfd6dd768b,
+    128'he6afab0a14248a16c7d6c652c399efbb,
+    128'hb5278f0f45ccdf813ee471602b02034b,
+    128'h2b36d65cbb5cc982e2e1d324ffea1a06,
+    128'hdf64d7ceac64e7f352c14295f163703a,
+    128'h978f755290e41d90a619438d0cc491ce,
+    128'h69832973a75d7d062e18d17f5c371fcf,
+    128'h35f57c52e42894ef68ccaabc6584425c,
+    128'hd7b34181f3dd64305a77ccd327095220,
+    128'hd02a22976a3c0590a8867b3fd076f879,
+    128'h14f08e7ac81e0b611431291d4f2b4e7a,
+    128'hbb267edc78e775f06d024615d51e54be,
+    128'hbee2bcc3c917b37a317e0e948e03582a,
+    128'h03720cd8453eadda6db8739764993b8c
+  };
+
+  // Hash that places keys (crate penstock-abi, hash::key_hash).
+  function automatic logic [63:0] key_hash(input logic [127:0] key);
+    for (int i = 0; i < 64; i++) key_hash[i] = ^(key & KeyMasks[i]);
+  endfunction
+
+  // Hash that picks ECMP members, of an already masked and packed key.
+  function automatic logic [31:0] member_hash(input logic [127:0] key);
+    for (int i = 0; i < 32; i++) member_hash[i] = ^(key & MemberMasks[i]);
+  endfunction
+
+endpackage
+/* verilator lint_on UNUSEDPARAM */

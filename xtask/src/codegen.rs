@@ -1,0 +1,279 @@
+//! `cargo xtask gen`: writes the SystemVerilog package and the Markdown reference from `penstock-abi`.
+//!
+//! Both files are committed; `gen --check` (run by `cargo xtask lint`) fails when they are stale.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use penstock_abi::reason::{CardCounter, DropReason, TrapReason};
+use penstock_abi::table::{FieldDesc, NextHopKind, TABLES, TableDesc, VifKind};
+use penstock_abi::{fw, hash, layout, limits, regs, ring};
+
+/// Generates both files below `root`, or with `check` only compares.
+///
+/// # Errors
+/// A file cannot be read or written, or (`check`) differs from what the definitions say.
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
+    for (path, text) in [("hdl/rtl/gen/ps_abi_pkg.sv", package()), ("docs/abi.md", reference())] {
+        let path = root.join(path);
+        if check {
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            if found != text {
+                bail!("{} is stale: run `cargo xtask gen` and commit the result", path.display());
+            }
+        } else {
+            std::fs::write(&path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `NextHop` -> `next_hop`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in name.chars().enumerate() {
+        if c.is_ascii_uppercase() && i > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// `VIF_FIRST_POD` -> `VifFirstPod`.
+fn camel(name: &str) -> String {
+    name.split('_').map(|w| w[..1].to_string() + &w[1..].to_ascii_lowercase()).collect()
+}
+
+fn param(out: &mut String, name: &str, width: u32, value: u64) {
+    let _ = writeln!(out, "  localparam logic [{}:0] {name} = {width}'h{value:x};", width - 1);
+}
+
+fn masks(out: &mut String, name: &str, masks: &[u128]) {
+    let _ = writeln!(out, "  localparam logic [{}:0][127:0] {name} = {{", masks.len() - 1);
+    for (i, m) in masks.iter().enumerate().rev() {
+        let _ = writeln!(out, "    128'h{m:032x}{}", if i == 0 { "" } else { "," });
+    }
+    out.push_str("  };\n");
+}
+
+fn package() -> String {
+    let mut o = String::from(
+        "// Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.\n\
+         //\n\
+         // Limits, table words, registers, ring codes, drop reasons and hash functions.\n\
+         // A packed struct's last field is its least significant one, as in the table words.\n\
+         \n\
+         /* verilator lint_off UNUSEDPARAM */  // a package serves many modules, none uses all of it\n\
+         package ps_abi_pkg;\n\n",
+    );
+    for (name, value) in numbers() {
+        let _ = writeln!(o, "  localparam int unsigned {name} = {value};");
+    }
+    o.push('\n');
+    let mac = limits::GATEWAY_MAC.iter().fold(0u64, |a, b| a << 8 | u64::from(*b));
+    param(&mut o, "GatewayMac", 48, mac);
+    param(&mut o, "LayoutVersion", 32, layout::VERSION.into());
+    param(&mut o, "LayoutHash", 64, layout::hash());
+    param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
+    param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
+    o.push_str("\n  // Tables: id, and index width where the hash tables need it.\n");
+    for t in TABLES {
+        param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);
+    }
+    o.push_str("\n  // Registers (byte offset in BAR 0).\n");
+    for r in regs::REGISTERS {
+        param(&mut o, &format!("Reg{}", camel(r.name)), 16, r.offset.into());
+    }
+    o.push_str("\n  // Ring codes.\n");
+    for (name, code) in [
+        ("OpNop", ring::Opcode::Nop as u64),
+        ("OpWrite", ring::Opcode::Write as u64),
+        ("OpRead", ring::Opcode::Read as u64),
+        ("OpGetNext", ring::Opcode::GetNext as u64),
+        ("OpFence", ring::Opcode::Fence as u64),
+        ("StOk", ring::Status::Ok as u64),
+        ("StBadOpcode", ring::Status::BadOpcode as u64),
+        ("StBadTable", ring::Status::BadTable as u64),
+        ("StBadIndex", ring::Status::BadIndex as u64),
+        ("StNotPermitted", ring::Status::NotPermitted as u64),
+        ("StNotFound", ring::Status::NotFound as u64),
+        ("EventFirmware", ring::EventKind::Firmware as u64),
+        ("EventFlowTableFull", ring::EventKind::FlowTableFull as u64),
+        ("TrapArp", TrapReason::Arp as u64),
+        ("TrapReject", TrapReason::Reject as u64),
+    ] {
+        param(&mut o, name, 8, code);
+    }
+    o.push_str("\n  // Drop reasons and counters.\n  typedef enum logic [5:0] {\n");
+    enumerators(&mut o, "Drop", DropReason::ALL.iter().map(|(r, n, _)| (*n, *r as u8)), 6);
+    o.push_str("  } drop_reason_e;\n");
+    for (c, name, _) in CardCounter::ALL {
+        param(&mut o, &format!("Counter{name}"), 4, *c as u64);
+    }
+    o.push_str("\n  typedef enum logic [1:0] {\n");
+    enumerators(&mut o, "Vif", VifKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
+    o.push_str("  } vif_kind_e;\n\n  typedef enum logic [2:0] {\n");
+    enumerators(&mut o, "Nh", NextHopKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 3);
+    o.push_str("  } nh_kind_e;\n");
+    layout::for_each_entry(|name, doc, fields, bits| {
+        let name = snake(name);
+        let _ = writeln!(o, "\n  //{doc}");
+        let _ =
+            writeln!(o, "  localparam int unsigned {}Bits = {bits};", camel(&name.to_uppercase()));
+        o.push_str("  typedef struct packed {\n");
+        for f in fields.iter().rev() {
+            let ty = match (name.as_str(), f.name) {
+                ("vif", "kind") => "vif_kind_e".to_string(),
+                ("next_hop", "kind") => "nh_kind_e".to_string(),
+                _ if f.width == 1 => "logic".to_string(),
+                _ => format!("logic [{}:0]", f.width - 1),
+            };
+            let _ = writeln!(o, "    {ty:<14} {};", f.name);
+        }
+        let _ = writeln!(o, "  }} {name}_t;");
+    });
+    o.push_str("\n  // H3 masks: output bit j is the parity of key & mask[j].\n");
+    masks(&mut o, "KeyMasks", &hash::KEY_MASKS);
+    masks(&mut o, "MemberMasks", &hash::MEMBER_MASKS);
+    o.push_str(FUNCTIONS);
+    o.push_str("\nendpackage\n/* verilator lint_on UNUSEDPARAM */\n");
+    o
+}
+
+const FUNCTIONS: &str = "
+  // Hash that places keys (crate penstock-abi, hash::key_hash).
+  function automatic logic [63:0] key_hash(input logic [127:0] key);
+    for (int i = 0; i < 64; i++) key_hash[i] = ^(key & KeyMasks[i]);
+  endfunction
+
+  // Hash that picks ECMP members, of an already masked and packed key.
+  function automatic logic [31:0] member_hash(input logic [127:0] key);
+    for (int i = 0; i < 32; i++) member_hash[i] = ^(key & MemberMasks[i]);
+  endfunction
+";
+
+fn enumerators<'a>(
+    o: &mut String,
+    prefix: &str,
+    items: impl Iterator<Item = (&'a str, u8)>,
+    width: u32,
+) {
+    let lines: Vec<_> =
+        items.map(|(name, code)| format!("    {prefix}{name} = {width}'d{code}")).collect();
+    o.push_str(&lines.join(",\n"));
+    o.push('\n');
+}
+
+fn numbers() -> Vec<(&'static str, u64)> {
+    vec![
+        ("Vifs", limits::VIFS.into()),
+        ("VifFabricId", limits::VIF_FABRIC.into()),
+        ("VifVhostId", limits::VIF_VHOST.into()),
+        ("Vrfs", limits::VRFS.into()),
+        ("Labels", limits::LABELS.into()),
+        ("LabelFirst", limits::LABEL_FIRST.into()),
+        ("NextHops", limits::NEXT_HOPS.into()),
+        ("EcmpWords", limits::ECMP_WORDS.into()),
+        ("EcmpGroupMax", limits::ECMP_GROUP_MAX.into()),
+        ("BucketSlots", limits::BUCKET_SLOTS.into()),
+        ("HostRouteWays", limits::HOST_ROUTE_WAYS.into()),
+        ("HostRouteRowsLog2", limits::HOST_ROUTE_ROWS_LOG2.into()),
+        ("HostRoutes", limits::HOST_ROUTES.into()),
+        ("Prefixes", limits::PREFIXES.into()),
+        ("FipKeyWays", limits::FIP_KEY_WAYS.into()),
+        ("FipKeyRowsLog2", limits::FIP_KEY_ROWS_LOG2.into()),
+        ("FipKeys", limits::FIP_KEYS.into()),
+        ("FipMaps", limits::FIP_MAPS.into()),
+        ("FlowWays", limits::FLOW_WAYS.into()),
+        ("FlowRowsLog2", limits::FLOW_ROWS_LOG2.into()),
+        ("Flows", limits::FLOWS.into()),
+        ("DropReasons", 64),
+        ("CardCounters", 16),
+        ("MplsUdpPort", limits::MPLS_UDP_PORT.into()),
+        ("MplsUdpPortOld", limits::MPLS_UDP_PORT_OLD.into()),
+        ("EntropyPortMin", limits::ENTROPY_PORT_MIN.into()),
+        ("EntropyPorts", limits::ENTROPY_PORTS.into()),
+        ("OuterTtl", limits::OUTER_TTL.into()),
+        ("FrameMaxBytes", limits::FRAME_MAX_BYTES as u64),
+        ("CoreClockKhz", limits::CORE_CLOCK_KHZ.into()),
+        ("DrainCycles", limits::DRAIN_CYCLES.into()),
+        ("FieldProto", hash::FIELD_PROTO.trailing_zeros().into()),
+        ("FieldSip", hash::FIELD_SIP.trailing_zeros().into()),
+        ("FieldSport", hash::FIELD_SPORT.trailing_zeros().into()),
+        ("FieldDip", hash::FIELD_DIP.trailing_zeros().into()),
+        ("FieldDport", hash::FIELD_DPORT.trailing_zeros().into()),
+        ("IrqVectors", regs::IRQ_VECTORS.into()),
+        ("IrqCompletion", regs::IRQ_COMPLETION.into()),
+        ("IrqEvent", regs::IRQ_EVENT.into()),
+        ("IrqFault", regs::IRQ_FAULT.into()),
+        ("RingLog2Min", ring::RING_LOG2_MIN.into()),
+        ("RingLog2Max", ring::RING_LOG2_MAX.into()),
+        ("FwFrameBytes", fw::FRAME_BYTES.into()),
+        ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
+        ("FwTimeShift", fw::TIME_SHIFT.into()),
+        ("FwRamBytes", fw::RAM_BYTES.into()),
+        ("TcpSynBit", 0),
+        ("TcpFinBit", 1),
+        ("TcpRstBit", 2),
+        ("TcpEstablishedBit", 3),
+    ]
+}
+
+fn reference() -> String {
+    let mut o = String::from(
+        "# Reference of the host-card interface\n\nWritten by `cargo xtask gen` from the crate `penstock-abi`. Do not edit.\n\n",
+    );
+    let _ = writeln!(
+        o,
+        "Layout version {}.{}, hash `{:016x}`.\n",
+        layout::VERSION >> 16,
+        layout::VERSION & 0xffff,
+        layout::hash()
+    );
+    o.push_str("## Registers (BAR 0, 32 bit)\n\n| offset | name | access | survives FLR | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for r in regs::REGISTERS {
+        let keeps = if r.survives_flr { "yes" } else { "no" };
+        let _ = writeln!(
+            o,
+            "| {:#05x} | `{}` | {:?} | {keeps} |{} |",
+            r.offset, r.name, r.access, r.doc
+        );
+    }
+    o.push_str(
+        "\n## Tables\n\n| id | table | entries | entry | bits |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for TableDesc { id, name, depth, entry, bits, .. } in TABLES {
+        let _ = writeln!(o, "| {} | `{name}` | {depth} | `{entry}` | {bits} |", *id as u8);
+    }
+    layout::for_each_entry(|name, doc, fields, bits| {
+        let _ = writeln!(
+            o,
+            "\n### `{name}` ({bits} bits)\n\n{}\n\n| bits | field | meaning |\n| --- | --- | --- |",
+            doc.trim()
+        );
+        for FieldDesc { name, lsb, width, doc } in fields {
+            let _ = writeln!(o, "| {}..{} | `{name}` |{doc} |", lsb + width - 1, lsb);
+        }
+    });
+    o.push_str("\n## Codes\n\n### Drop reasons\n\n| code | name | printed as | meaning |\n| --- | --- | --- | --- |\n");
+    for (r, name, doc) in DropReason::ALL {
+        let _ = writeln!(o, "| {} | `{name}` | {} |{doc} |", *r as u8, r.label());
+    }
+    o.push_str("\n### Card counters\n\n| code | name | printed as | meaning |\n| --- | --- | --- | --- |\n");
+    for (c, name, doc) in CardCounter::ALL {
+        let _ = writeln!(o, "| {} | `{name}` | {} |{doc} |", *c as u8, c.label());
+    }
+    for (title, rows) in [
+        ("vif kinds", VifKind::ALL.iter().map(|(_, n, c, d)| (*n, *c, *d)).collect::<Vec<_>>()),
+        ("Next hop kinds", NextHopKind::ALL.iter().map(|(_, n, c, d)| (*n, *c, *d)).collect()),
+    ] {
+        let _ = writeln!(o, "\n### {title}\n\n| code | name | meaning |\n| --- | --- | --- |");
+        for (name, code, doc) in rows {
+            let _ = writeln!(o, "| {code} | `{name}` |{doc} |");
+        }
+    }
+    o
+}
