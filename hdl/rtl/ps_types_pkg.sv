@@ -5,6 +5,7 @@
 // tells the rewriter of the port what to do with the waiting beats. Both records carry `src`, and
 // both are in the order of arrival per port.
 
+/* verilator lint_off UNUSEDPARAM */  // not every module uses every constant
 package ps_types_pkg;
 
   localparam int unsigned BeatBytes = 64;
@@ -165,3 +166,4 @@ package ps_types_pkg;
   } trap_meta_t;
 
 endpackage
+/* verilator lint_on UNUSEDPARAM */

@@ -139,6 +139,15 @@ fn package() -> String {
     masks(&mut o, "KeyMasks", &hash::KEY_MASKS);
     masks(&mut o, "MemberMasks", &hash::MEMBER_MASKS);
     o.push_str(FUNCTIONS);
+    o.push_str("\n  // Entries of a table; 0 for an id that is none.\n  function automatic logic [31:0] table_depth(input logic [7:0] id);\n    unique case (id)\n");
+    for t in TABLES {
+        let _ = writeln!(o, "      Table{}: table_depth = 32'd{};", t.name, t.depth);
+    }
+    o.push_str("      default: table_depth = '0;\n    endcase\n  endfunction\n\n  // Whether bit 0 of the table's entries is `valid`.\n  function automatic logic table_has_valid(input logic [7:0] id);\n    unique case (id)\n");
+    for t in TABLES.iter().filter(|t| t.has_valid) {
+        let _ = writeln!(o, "      Table{}: table_has_valid = 1'b1;", t.name);
+    }
+    o.push_str("      default: table_has_valid = 1'b0;\n    endcase\n  endfunction\n");
     o.push_str("\nendpackage\n/* verilator lint_on UNUSEDPARAM */\n");
     o
 }

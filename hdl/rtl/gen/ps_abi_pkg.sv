@@ -451,5 +451,41 @@ package ps_abi_pkg;
     for (int i = 0; i < 32; i++) member_hash[i] = ^(key & MemberMasks[i]);
   endfunction
 
+  // Entries of a table; 0 for an id that is none.
+  function automatic logic [31:0] table_depth(input logic [7:0] id);
+    unique case (id)
+      TableVif: table_depth = 32'd256;
+      TableIlm: table_depth = 32'd8192;
+      TableNextHop: table_depth = 32'd32768;
+      TableEcmp: table_depth = 32'd65536;
+      TableHostRoute: table_depth = 32'd32768;
+      TablePrefix: table_depth = 32'd64;
+      TableFipKey: table_depth = 32'd16384;
+      TableFipMap: table_depth = 32'd16384;
+      TableFlow: table_depth = 32'd65536;
+      TableFlowStats: table_depth = 32'd65536;
+      TableVifStats: table_depth = 32'd256;
+      TableDropStats: table_depth = 32'd64;
+      TableCardStats: table_depth = 32'd16;
+      default: table_depth = '0;
+    endcase
+  endfunction
+
+  // Whether bit 0 of the table's entries is `valid`.
+  function automatic logic table_has_valid(input logic [7:0] id);
+    unique case (id)
+      TableVif: table_has_valid = 1'b1;
+      TableIlm: table_has_valid = 1'b1;
+      TableNextHop: table_has_valid = 1'b1;
+      TableEcmp: table_has_valid = 1'b1;
+      TableHostRoute: table_has_valid = 1'b1;
+      TablePrefix: table_has_valid = 1'b1;
+      TableFipKey: table_has_valid = 1'b1;
+      TableFipMap: table_has_valid = 1'b1;
+      TableFlow: table_has_valid = 1'b1;
+      default: table_has_valid = 1'b0;
+    endcase
+  endfunction
+
 endpackage
 /* verilator lint_on UNUSEDPARAM */
