@@ -158,6 +158,16 @@ package ps_types_pkg;
     logic [383:0] rdata;         // read: the entry
   } cfg_rsp_t;
 
+  // A ring as the host has set it up. `start` pulses when the host enables it.
+  typedef struct packed {
+    logic        enable;
+    logic        start;
+    logic [63:0] base;           // command ring, or event ring
+    logic [63:0] cpl_base;       // completion ring (command ring only)
+    logic [4:0]  log2;           // records
+    logic [31:0] count;          // CMD_PRODUCER, or EVT_CONSUMER
+  } ring_cfg_t;
+
   // Metadata of a frame on its way to the firmware.
   typedef struct packed {
     logic [7:0]  reason;

@@ -1,0 +1,223 @@
+// Command, completion and event rings: the host's way to the tables.
+//
+// Contract:   see crate penstock-abi, module ring. Commands are executed strictly in order. The ring runs
+//             (active) from the moment the host enables it and everything of an earlier run has left, until the host
+//             disables it, a function-level reset, or a bus error; then what is in flight is thrown away.
+// Counters:   consumer, errors, events; all restart with the ring.
+// Interrupts: irq_o[IrqCompletion], [IrqEvent], [IrqFault], one-cycle requests.
+module ps_ring
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+(
+  input  logic         clk_i,
+  input  logic         rst_i,
+  input  logic         hold_i,          // tables are being cleared
+  input  logic         clear_i,         // pulse: they will be
+  output logic         busy_o,
+  output logic         map_busy_o,      // the valid map is being cleared
+
+  input  ring_cfg_t    cmd_cfg_i,
+  output logic [31:0]  cmd_consumer_o,
+  output logic [31:0]  ring_errors_o,
+  output logic         ring_fault_o,
+  input  ring_cfg_t    evt_cfg_i,
+  output logic [31:0]  evt_producer_o,
+  output logic [31:0]  evt_dropped_o,
+  output logic [1:0]   irq_o,           // completion, event
+
+  // What becomes an event
+  input  logic [63:0]  time_i,
+  input  logic [31:0]  fw_status_i,
+  input  logic [31:0]  fw_info_i,
+  input  logic         flow_full_i,
+
+  output logic         cfg_valid_o,
+  output cfg_req_t     cfg_req_o,
+  input  cfg_rsp_t     cfg_rsp_i,
+
+  output logic [63:0]  m_axi_awaddr_o,
+  output logic [7:0]   m_axi_awlen_o,
+  output logic         m_axi_awvalid_o,
+  input  logic         m_axi_awready_i,
+  output logic [511:0] m_axi_wdata_o,
+  output logic [63:0]  m_axi_wstrb_o,
+  output logic         m_axi_wlast_o,
+  output logic         m_axi_wvalid_o,
+  input  logic         m_axi_wready_i,
+  input  logic [1:0]   m_axi_bresp_i,
+  input  logic         m_axi_bvalid_i,
+  output logic         m_axi_bready_o,
+  output logic [63:0]  m_axi_araddr_o,
+  output logic [7:0]   m_axi_arlen_o,
+  output logic         m_axi_arvalid_o,
+  input  logic         m_axi_arready_i,
+  input  logic [511:0] m_axi_rdata_i,
+  input  logic [1:0]   m_axi_rresp_i,
+  input  logic         m_axi_rlast_i,
+  input  logic         m_axi_rvalid_i,
+  output logic         m_axi_rready_o
+);
+
+  logic         active_q, restart, start_q, all_idle;
+  logic         fetch_idle, exec_idle, write_idle, fetch_fault, write_fault;
+  logic         cmd_valid, cmd_ready, cpl_valid, cpl_ready, cpl_irq, evt_ready;
+  logic [511:0] cmd, cpl;
+  logic         find_valid, find_done, find_found;
+  logic [31:0]  find_index, errors_q;
+
+  // Run state: a new run begins only when nothing of the last one is left.
+  assign all_idle = fetch_idle && exec_idle && write_idle;
+  assign restart  = !active_q && start_q && all_idle;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      active_q <= 1'b0;
+      start_q  <= 1'b0;
+      errors_q <= '0;
+    end else begin
+      if (cmd_cfg_i.start) start_q <= 1'b1;
+      if (restart) begin
+        start_q  <= 1'b0;
+        active_q <= 1'b1;
+        errors_q <= '0;
+      end
+      if (!cmd_cfg_i.enable) begin
+        active_q <= 1'b0;
+        start_q  <= 1'b0;
+      end
+      if (ring_fault_o) begin
+        active_q <= 1'b0;
+        if (errors_q != '1) errors_q <= errors_q + 32'd1;
+      end
+    end
+  end
+
+  ps_ring_fetch u_fetch (
+    .clk_i,
+    .rst_i,
+    .cmd_i      (cmd_cfg_i),
+    .active_i   (active_q),
+    .restart_i  (restart),
+    .idle_o     (fetch_idle),
+    .fault_o    (fetch_fault),
+    .cmd_valid_o(cmd_valid),
+    .cmd_o      (cmd),
+    .cmd_ready_i(cmd_ready),
+    .m_axi_araddr_o,
+    .m_axi_arlen_o,
+    .m_axi_arvalid_o,
+    .m_axi_arready_i,
+    .m_axi_rdata_i,
+    .m_axi_rresp_i,
+    .m_axi_rlast_i,
+    .m_axi_rvalid_i,
+    .m_axi_rready_o
+  );
+
+  ps_ring_exec u_exec (
+    .clk_i,
+    .rst_i,
+    .hold_i,
+    .idle_o      (exec_idle),
+    .cmd_valid_i (cmd_valid),
+    .cmd_i       (cmd),
+    .cmd_ready_o (cmd_ready),
+    .cpl_valid_o (cpl_valid),
+    .cpl_o       (cpl),
+    .cpl_irq_o   (cpl_irq),
+    .cpl_ready_i (cpl_ready),
+    .cfg_valid_o,
+    .cfg_req_o,
+    .cfg_rsp_i,
+    .find_valid_o(find_valid),
+    .find_done_i (find_done),
+    .find_found_i(find_found),
+    .find_index_i(find_index)
+  );
+
+  ps_valid_map u_map (
+    .clk_i,
+    .rst_i,
+    .clear_i,
+    .busy_o      (map_busy_o),
+    .mark_valid_i(cfg_rsp_i.done && cfg_req_o.write && cfg_rsp_i.status == StOk &&
+                  table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow),
+    .mark_table_i(cfg_req_o.table_id),
+    .mark_index_i(cfg_req_o.index),
+    .mark_set_i  (cfg_req_o.wdata[0]),
+    .find_valid_i(find_valid),
+    .find_table_i(cfg_req_o.table_id),
+    .find_index_i(cfg_req_o.index),
+    .find_done_o (find_done),
+    .find_found_o(find_found),
+    .find_index_o(find_index)
+  );
+
+  // Events: one waits at a time of each kind; what happens meanwhile is merged into it.
+  logic [31:0]  fw_status_q, full_count_q;
+  logic         fw_pending_q, full_pending_q;
+  logic [511:0] evt;
+
+  always_ff @(posedge clk_i) begin
+    fw_status_q <= fw_status_i;
+    if (flow_full_i) begin
+      full_pending_q <= 1'b1;
+      full_count_q   <= full_count_q + 32'd1;
+    end
+    if (fw_status_i != fw_status_q) fw_pending_q <= 1'b1;
+    if (evt_ready) begin
+      if (fw_pending_q) fw_pending_q <= fw_status_i != fw_status_q;
+      else full_pending_q <= flow_full_i;
+    end
+    if (rst_i) begin
+      fw_status_q    <= '0;
+      fw_pending_q   <= 1'b0;
+      full_pending_q <= 1'b0;
+      full_count_q   <= '0;
+    end
+  end
+
+  assign evt = fw_pending_q
+      ? {320'd0, time_i, 32'd0, fw_info_i, fw_status_q, 24'd0, EventFirmware}
+      : {320'd0, time_i, 32'd0, 32'd0, full_count_q, 24'd0, EventFlowTableFull};
+
+  ps_ring_write u_write (
+    .clk_i,
+    .rst_i,
+    .cmd_i         (cmd_cfg_i),
+    .active_i      (active_q),
+    .restart_i     (restart),
+    .evt_i         (evt_cfg_i),
+    .idle_o        (write_idle),
+    .fault_o       (write_fault),
+    .consumer_o    (cmd_consumer_o),
+    .evt_producer_o,
+    .evt_dropped_o,
+    .irq_cpl_o     (irq_o[0]),
+    .irq_evt_o     (irq_o[1]),
+    .cpl_valid_i   (cpl_valid),
+    .cpl_i         (cpl),
+    .cpl_irq_i     (cpl_irq),
+    .cpl_ready_o   (cpl_ready),
+    .evt_valid_i   (fw_pending_q || full_pending_q),
+    .evt_record_i  (evt),
+    .evt_ready_o   (evt_ready),
+    .m_axi_awaddr_o,
+    .m_axi_awlen_o,
+    .m_axi_awvalid_o,
+    .m_axi_awready_i,
+    .m_axi_wdata_o,
+    .m_axi_wstrb_o,
+    .m_axi_wlast_o,
+    .m_axi_wvalid_o,
+    .m_axi_wready_i,
+    .m_axi_bresp_i,
+    .m_axi_bvalid_i,
+    .m_axi_bready_o
+  );
+
+  assign ring_fault_o  = fetch_fault || write_fault;
+  assign ring_errors_o = errors_q;
+  assign busy_o        = !all_idle || (active_q && cmd_cfg_i.count != cmd_consumer_o) || start_q;
+
+endmodule

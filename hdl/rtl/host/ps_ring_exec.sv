@@ -1,0 +1,137 @@
+// Executes commands one by one: table accesses, searches and fences.
+//
+// Contract:   takes a command, performs it and offers one completion, in order. Commands wait while
+//             hold_i (tables are being cleared).
+// GetNext:    walks the table entry by entry until one is valid; tables that only the host writes are searched
+//             64 entries a cycle in ps_valid_map.
+// Fence:      waits DrainCycles, the most that a packet decided under earlier tables needs to leave the core.
+module ps_ring_exec
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+(
+  input  logic         clk_i,
+  input  logic         rst_i,
+  input  logic         hold_i,
+  output logic         idle_o,
+
+  input  logic         cmd_valid_i,
+  input  logic [511:0] cmd_i,
+  output logic         cmd_ready_o,
+
+  output logic         cpl_valid_o,
+  output logic [511:0] cpl_o,          // sequence and phase are filled in by the writer
+  output logic         cpl_irq_o,
+  input  logic         cpl_ready_i,
+
+  output logic         cfg_valid_o,
+  output cfg_req_t     cfg_req_o,
+  input  cfg_rsp_t     cfg_rsp_i,
+
+  output logic         find_valid_o,   // search from cfg_req_o.index in cfg_req_o.table_id
+  input  logic         find_done_i,
+  input  logic         find_found_i,
+  input  logic [31:0]  find_index_i
+);
+
+  typedef enum logic [2:0] {
+    StIdle,
+    StAccess,
+    StFind,
+    StFence,
+    StComplete
+  } state_e;
+
+  state_e state_q, state_d;
+
+  logic [7:0]   opcode, status_q, status_d;
+  logic [7:0]   opcode_q;
+  logic         irq_q;
+  logic [31:0]  cookie_q;
+  logic [383:0] rdata_q, rdata_d;
+  cfg_req_t     req_q, req_d;
+  logic [15:0]  wait_q;
+  logic         take;
+
+  assign opcode      = cmd_i[7:0];
+  assign take        = state_q == StIdle && cmd_valid_i && !hold_i;
+  assign cmd_ready_o = state_q == StIdle && !hold_i;
+
+  always_comb begin
+    state_d  = state_q;
+    status_d = status_q;
+    rdata_d  = rdata_q;
+    req_d    = req_q;
+    unique case (state_q)
+      StIdle: if (take) begin
+        req_d    = '{write: opcode == OpWrite, table_id: cmd_i[15:8], index: cmd_i[63:32],
+                     wdata: cmd_i[511:128]};
+        rdata_d  = '0;
+        status_d = StOk;
+        state_d  = StComplete;
+        unique case (opcode)
+          OpNop:            ;
+          OpWrite, OpRead:  state_d = StAccess;
+          OpFence:          state_d = StFence;
+          OpGetNext: begin
+            if (table_depth(cmd_i[15:8]) == 0) status_d = StBadTable;
+            else if (!table_has_valid(cmd_i[15:8])) status_d = StNotPermitted;
+            else state_d = StFind;
+          end
+          default:          status_d = StBadOpcode;
+        endcase
+      end
+      StFind: if (find_done_i) begin
+        req_d.index = find_index_i;
+        if (find_found_i) begin
+          state_d = StAccess;
+        end else begin
+          status_d = StNotFound;
+          state_d  = StComplete;
+        end
+      end
+      StAccess: if (cfg_rsp_i.done) begin
+        status_d = cfg_rsp_i.status;
+        rdata_d  = req_q.write ? '0 : cfg_rsp_i.rdata;
+        state_d  = StComplete;
+        // An entry that vanished between search and read (a flow): search on.
+        if (opcode_q == OpGetNext && !cfg_rsp_i.rdata[0]) begin
+          rdata_d     = '0;
+          req_d.index = req_q.index + 32'd1;
+          state_d     = StFind;
+        end
+      end
+      StFence: if (wait_q == 16'(DrainCycles)) state_d = StComplete;
+      StComplete: if (cpl_ready_i) state_d = StIdle;
+      default: state_d = StIdle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      state_q <= StIdle;
+    end else begin
+      state_q <= state_d;
+    end
+    status_q <= status_d;
+    rdata_q  <= rdata_d;
+    req_q    <= req_d;
+    wait_q   <= state_q == StFence ? wait_q + 16'd1 : '0;
+    if (take) begin
+      opcode_q <= opcode;
+      irq_q    <= cmd_i[16];
+      cookie_q <= cmd_i[95:64];
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{cmd_i[31:17], cmd_i[127:96]};
+
+  assign cfg_valid_o  = state_q == StAccess;
+  assign cfg_req_o    = req_q;
+  assign find_valid_o = state_q == StFind;
+  assign cpl_valid_o  = state_q == StComplete;
+  assign cpl_irq_o    = irq_q;
+  assign cpl_o        = {rdata_q, 32'd0, cookie_q, req_q.index, 24'd0, status_q};
+  assign idle_o       = state_q == StIdle && !cmd_valid_i;
+
+endmodule

@@ -1,0 +1,31 @@
+// RAM with one write port and one read port (simple dual port), one clock.
+//
+// Latency:    rdata_o is valid the cycle after re_i and then holds.
+// Collision:  a read of the address being written in the same cycle returns the old word.
+// Reset:      none; contents are undefined until written.
+// Style:      "block", "ultra" or "distributed", passed on to synthesis.
+module ps_ram_sdp #(
+  parameter int unsigned Width = 32,
+  parameter int unsigned Depth = 512,
+  // verilator lint_off UNUSEDPARAM  // read by synthesis only, in the attribute below
+  parameter              Style = "block",
+  // verilator lint_on UNUSEDPARAM
+  localparam int unsigned AddrWidth = $clog2(Depth)
+) (
+  input  logic                 clk_i,
+  input  logic                 we_i,
+  input  logic [AddrWidth-1:0] waddr_i,
+  input  logic [Width-1:0]     wdata_i,
+  input  logic                 re_i,
+  input  logic [AddrWidth-1:0] raddr_i,
+  output logic [Width-1:0]     rdata_o
+);
+
+  (* ram_style = Style *) logic [Width-1:0] mem [Depth];
+
+  always_ff @(posedge clk_i) begin
+    if (we_i) mem[waddr_i] <= wdata_i;
+    if (re_i) rdata_o <= mem[raddr_i];
+  end
+
+endmodule
