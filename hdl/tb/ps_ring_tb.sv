@@ -1,0 +1,231 @@
+// Bench of ps_ring: a small host memory, a table behind the access port, and rings that wrap several times.
+// Checks order, cookies, phases, search, refusals, fences, a bus error, stop and restart. Prints PASS or stops.
+module ps_ring_tb
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+;
+
+  localparam int unsigned Log2 = 4;
+  localparam logic [63:0] CmdBase = 64'h1_0000_0000;
+  localparam logic [63:0] CplBase = 64'h1_0000_1000;
+  localparam logic [63:0] EvtBase = 64'h1_0000_2000;
+
+  logic clk = 0, rst = 1;
+  always #1 clk = !clk;
+
+  ring_cfg_t   cmd_cfg = '0, evt_cfg = '0;
+  logic [31:0] consumer, errors, evt_producer, evt_dropped;
+  logic        fault, busy, map_busy, cfg_valid, flow_full = 0, clear = 0;
+  logic [1:0]  irq;
+  cfg_req_t    cfg_req;
+  cfg_rsp_t    cfg_rsp;
+  logic [31:0] fw_status = 0;
+
+  logic [63:0]  awaddr, araddr;
+  logic [7:0]   awlen, arlen;
+  logic         awvalid, awready, wlast, wvalid, wready, bvalid, bready;
+  logic         arvalid, arready, rlast, rvalid, rready;
+  logic [511:0] wdata, rdata;
+  logic [63:0]  wstrb;
+  logic [1:0]   bresp, rresp;
+  logic         fail_reads = 0;
+
+  ps_ring dut (
+    .clk_i(clk), .rst_i(rst), .hold_i(map_busy), .clear_i(clear), .busy_o(busy), .map_busy_o(map_busy),
+    .cmd_cfg_i(cmd_cfg), .cmd_consumer_o(consumer), .ring_errors_o(errors), .ring_fault_o(fault),
+    .evt_cfg_i(evt_cfg), .evt_producer_o(evt_producer), .evt_dropped_o(evt_dropped), .irq_o(irq),
+    .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full),
+    .cfg_valid_o(cfg_valid), .cfg_req_o(cfg_req), .cfg_rsp_i(cfg_rsp),
+    .m_axi_awaddr_o(awaddr), .m_axi_awlen_o(awlen), .m_axi_awvalid_o(awvalid), .m_axi_awready_i(awready),
+    .m_axi_wdata_o(wdata), .m_axi_wstrb_o(wstrb), .m_axi_wlast_o(wlast), .m_axi_wvalid_o(wvalid),
+    .m_axi_wready_i(wready), .m_axi_bresp_i(bresp), .m_axi_bvalid_i(bvalid), .m_axi_bready_o(bready),
+    .m_axi_araddr_o(araddr), .m_axi_arlen_o(arlen), .m_axi_arvalid_o(arvalid), .m_axi_arready_i(arready),
+    .m_axi_rdata_i(rdata), .m_axi_rresp_i(rresp), .m_axi_rlast_i(rlast), .m_axi_rvalid_i(rvalid),
+    .m_axi_rready_o(rready)
+  );
+
+  // Host memory: 256 records from CmdBase on, with random waits.
+  logic [511:0] memory [256];
+  function automatic logic [7:0] record(input logic [63:0] addr);
+    record = 8'((addr - CmdBase) >> 6);
+  endfunction
+
+  logic [63:0] r_addr = 0, w_addr = 0;
+  logic [8:0]  r_left = 0;
+  logic        w_got_addr = 0, w_got_data = 0;
+  logic [511:0] w_data;
+  logic [31:0] lfsr = 32'hace1;
+  always_ff @(posedge clk) lfsr <= {lfsr[30:0], lfsr[31] ^ lfsr[21] ^ lfsr[1] ^ lfsr[0]};
+
+  assign arready = r_left == 0 && lfsr[0];
+  assign rvalid  = r_left != 0 && lfsr[3];
+  assign rdata   = memory[record(r_addr)];
+  assign rresp   = fail_reads ? 2'b11 : 2'b00;
+  assign rlast   = r_left == 1;
+  assign awready = !w_got_addr && lfsr[5];
+  assign wready  = !w_got_data && lfsr[7];
+  assign bvalid  = w_got_addr && w_got_data;
+  assign bresp   = 2'b00;
+  always_ff @(posedge clk) begin
+    if (arvalid && arready) begin
+      r_addr <= araddr;
+      r_left <= {1'b0, arlen} + 1;
+    end else if (rvalid && rready) begin
+      r_addr <= r_addr + 64;
+      r_left <= r_left - 1;
+    end
+    if (awvalid && awready) begin
+      w_got_addr <= 1;
+      w_addr     <= awaddr;
+    end
+    if (wvalid && wready) begin
+      w_got_data <= 1;
+      w_data     <= wdata;
+    end
+    if (bvalid && bready) begin
+      w_got_addr <= 0;
+      w_got_data <= 0;
+      memory[record(w_addr)] <= w_data;
+    end
+  end
+
+  // A table of 256 entries for every id, index checked.
+  logic [383:0] entries [256];
+  logic [2:0]   delay = 0;
+  always_ff @(posedge clk) begin
+    cfg_rsp.done <= 0;
+    if (cfg_valid && !cfg_rsp.done) begin
+      delay <= delay + 1;
+      if (delay == 2) begin
+        delay          <= 0;
+        cfg_rsp.done   <= 1;
+        cfg_rsp.status <= cfg_req.index < 256 ? StOk : StBadIndex;
+        cfg_rsp.rdata  <= entries[cfg_req.index[7:0]];
+        if (cfg_req.write && cfg_req.index < 256) entries[cfg_req.index[7:0]] <= cfg_req.wdata;
+      end
+    end
+  end
+
+  task automatic check(input logic ok, input string what);
+    if (!ok) $fatal(1, "FAIL: %s", what);
+  endtask
+
+  logic [31:0] produced = 0;
+
+  task automatic post(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data);
+    memory[record(CmdBase) + 8'(produced & ((1 << Log2) - 1))] =
+        {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
+    produced++;
+    cmd_cfg.count = produced;
+  endtask
+
+  // Waits for the newest command's completion and returns it.
+  task automatic finish(output logic [511:0] completion);
+    int unsigned limit;
+    limit = 0;
+    while (consumer != produced) begin
+      @(posedge clk);
+      limit++;
+      check(limit < 20000, "completion in time");
+    end
+    completion = memory[record(CplBase) + 8'((produced - 1) & ((1 << Log2) - 1))];
+    check(completion[8] == ((((produced - 1) >> Log2) & 32'd1) == 0), "phase");
+    check(completion[95:64] == 32'hc000_0000 + produced - 1, "cookie");
+    check(completion[127:96] == produced, "sequence");
+  endtask
+
+  task automatic start();
+    @(posedge clk);
+    produced       = 0;
+    cmd_cfg.enable = 1;
+    cmd_cfg.start  = 1;
+    cmd_cfg.count  = 0;
+    @(posedge clk);
+    cmd_cfg.start  = 0;
+  endtask
+
+  logic [511:0] c;
+  initial begin
+    for (int i = 0; i < 256; i++) entries[i] = '0;
+    for (int i = 0; i < 256; i++) memory[i] = '0;
+    cmd_cfg.base     = CmdBase;
+    cmd_cfg.cpl_base = CplBase;
+    cmd_cfg.log2     = 5'(Log2);
+    evt_cfg.base     = EvtBase;
+    evt_cfg.log2     = 5'(Log2);
+    repeat (4) @(posedge clk);
+    rst = 0;
+    start();
+    // Writes and read-back over five laps, in batches.
+    for (int n = 0; n < 40; n++) begin
+      post(OpWrite, TableNextHop, 32'(n * 5), {352'(n), 31'd0, 1'b1});
+      if (n % 8 == 7) finish(c);
+    end
+    for (int n = 0; n < 40; n++) begin
+      post(OpRead, TableNextHop, 32'(n * 5), '0);
+      finish(c);
+      check(c[7:0] == StOk && c[511:160] == 352'(n) && c[128], "read-back");
+    end
+    // Search finds exactly what was written.
+    for (int n = 0; n < 40; n++) begin
+      post(OpGetNext, TableNextHop, n == 0 ? 0 : 32'(n * 5 - 4), '0);
+      finish(c);
+      check(c[7:0] == StOk && c[63:32] == 32'(n * 5), "search");
+    end
+    post(OpWrite, TableNextHop, 195, '0);
+    post(OpGetNext, TableNextHop, 191, '0);
+    finish(c);
+    check(c[7:0] == StNotFound, "search past the end");
+    // Refusals.
+    post(OpRead, TableNextHop, 256, '0);
+    finish(c);
+    check(c[7:0] == StBadIndex, "bad index");
+    post(8'h77, 0, 0, '0);
+    finish(c);
+    check(c[7:0] == StBadOpcode, "bad opcode");
+    post(OpGetNext, 8'd99, 0, '0);
+    finish(c);
+    check(c[7:0] == StBadTable, "bad table");
+    post(OpGetNext, TableVifStats, 0, '0);
+    finish(c);
+    check(c[7:0] == StNotPermitted, "search in counters");
+    post(OpFence, 0, 0, '0);
+    finish(c);
+    check(c[7:0] == StOk, "fence");
+    // Events.
+    evt_cfg.enable = 1;
+    fw_status      = 32'h6000_0002;
+    repeat (100) @(posedge clk);
+    c = memory[record(EvtBase)];
+    check(evt_producer == 1 && c[7:0] == EventFirmware && c[63:32] == 32'h6000_0002 && c[8], "event");
+    for (int n = 0; n < 20; n++) begin
+      flow_full = 1;
+      @(posedge clk);
+      flow_full = 0;
+      repeat (40) @(posedge clk);
+    end
+    check(evt_producer == 16 && evt_dropped == 5, "full event ring");
+    // A bus error stops the ring; it starts again from 0.
+    fail_reads = 1;
+    post(OpNop, 0, 0, '0);
+    repeat (100) @(posedge clk);
+    check(errors == 1 && consumer != produced, "bus error");
+    fail_reads     = 0;
+    cmd_cfg.enable = 0;
+    repeat (4) @(posedge clk);
+    start();
+    post(OpNop, 0, 0, '0);
+    finish(c);
+    check(c[7:0] == StOk && errors == 0, "restart");
+    // Clearing forgets every entry.
+    clear = 1;
+    @(posedge clk);
+    clear = 0;
+    post(OpGetNext, TableNextHop, 0, '0);
+    finish(c);
+    check(c[7:0] == StNotFound, "clear");
+    $display("PASS ps_ring_tb");
+    $finish;
+  end
+
+endmodule
