@@ -1,1 +1,35 @@
-//! Not built yet.
+//! How a host talks to a card.
+//!
+//! A [`PciTransport`] reaches one PCI function: [`VfioUser`] over a socket (the simulated card), [`KernelVfio`] through
+//! `/dev/vfio` (a guest's or a real card). [`Card`] identifies the function, runs its command ring and reads and writes
+//! tables; it knows words and indices, never what they mean to a packet. Registers are used for set-up, status and the
+//! doorbell only; table access goes through the ring in batches.
+//!
+//! Every operation ends: with a result, or with a [`DeviceError`] that says what happened, at the latest after a time-out.
+//! One owner a card; nothing here is async, callers put a [`Card`] on a thread of their own.
+//!
+//! ```no_run
+//! use penstock_abi::table::{HostRoute, TableId};
+//! let mut card = penstock_device::Card::attach(penstock_device::open("vfio-user:/run/penstock/card.sock")?)?;
+//! let route: HostRoute = card.read(TableId::HostRoute, 12)?;
+//! println!("{:?} {route:?}", card.ident());
+//! # Ok::<(), penstock_device::DeviceError>(())
+//! ```
+
+mod card;
+mod dma;
+mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+mod kernel;
+mod ring;
+mod transport;
+pub mod vfio_user;
+
+pub use card::{Card, Ident, TableOp};
+pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
+pub use error::DeviceError;
+pub use kernel::KernelVfio;
+pub use transport::{PciTransport, open};
+pub use vfio_user::client::VfioUser;
+pub use vmm_sys_util::eventfd::EventFd;

@@ -1,0 +1,533 @@
+//! A card: identified, with a running command ring, its tables readable and writable.
+//!
+//! Commands of one [`Card::execute`] go to the card in ring-sized batches, one doorbell a batch, and are executed in order.
+//! After a time-out, a bus error or a broken completion the ring is set up anew by the next command.
+
+use std::time::{Duration, Instant};
+
+use penstock_abi::layout;
+use penstock_abi::regs::{self, CardStatus, Control};
+use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, Status};
+use penstock_abi::table::{TableEntry, TableId, Words};
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::ring::Rings;
+use crate::{DeviceError, PciTransport};
+
+/// Records of the rings, as a power of two.
+const RING_LOG2: u32 = 8;
+/// Without progress for this long, a command has failed. A search through the largest empty table takes a simulated card
+/// about 0.1 s on an idle machine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait between two looks at the completion ring, should an interrupt be lost.
+const WAIT_SLICE: Duration = Duration::from_millis(5);
+/// Looks at the completion ring before waiting for the interrupt.
+const SPINS: u32 = 64;
+/// Clearing all tables takes one cycle an entry of the largest.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most entries read ahead by [`Card::dump`].
+const READ_AHEAD_MAX: u32 = 64;
+
+/// What a card says of itself, read when it is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ident {
+    /// Layout version: major in 31..16, minor in 15..0.
+    pub layout_version: u32,
+    /// Layout hash.
+    pub layout_hash: u64,
+    /// Nominal core clock in kHz.
+    pub clock_khz: u32,
+    /// Cause of the last reset: `regs::RESET_POWER_ON` or `regs::RESET_FLR`.
+    pub reset_cause: u32,
+    /// Function-level resets since power-on.
+    pub flr_count: u32,
+    /// The mark that a host left: epoch of the last complete reconcile.
+    pub epoch: u32,
+    /// Firmware version: major in 31..16, minor in 15..0; 0 while it has not started.
+    pub firmware_version: u32,
+    /// Firmware status, see `penstock_abi::fw::STATUS_*`.
+    pub firmware_status: u32,
+}
+
+/// One step of a batch of table operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableOp {
+    /// Writes an entry.
+    Write {
+        /// Table.
+        table: TableId,
+        /// Index.
+        index: u32,
+        /// Entry.
+        words: Words,
+    },
+    /// Waits until every packet decided under earlier tables has left the match-action core.
+    Fence,
+}
+
+/// A card that this process owns.
+pub struct Card {
+    transport: Box<dyn PciTransport>,
+    ident: Ident,
+    rings: Rings,
+    running: bool,
+    irqs: Vec<EventFd>,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Card")
+            .field("at", &self.transport.describe())
+            .field("ident", &self.ident)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Card {
+    /// Identifies the function behind `transport`, waits for a power-on clear to end, sets up the ring and the interrupts.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotACard`], [`DeviceError::VersionMismatch`], [`DeviceError::LayoutMismatch`], or the transport's.
+    pub fn attach(mut transport: Box<dyn PciTransport>) -> Result<Self, DeviceError> {
+        let ident = identify(transport.as_mut())?;
+        let irqs = transport.arm_irqs(regs::IRQ_VECTORS)?;
+        let commands = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
+        let completions = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
+        let rings = Rings::new(commands, completions, RING_LOG2);
+        let mut card =
+            Self { transport, ident, rings, running: false, irqs, timeout: COMMAND_TIMEOUT };
+        card.wait_cleared("clearing its tables after power-on")?;
+        card.start_ring()?;
+        Ok(card)
+    }
+
+    /// What the card said of itself when it was attached.
+    #[must_use]
+    pub fn ident(&self) -> &Ident {
+        &self.ident
+    }
+
+    /// Where the card is, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.transport.describe()
+    }
+
+    /// Event descriptors of the card's interrupts, by vector (`regs::IRQ_*`). The completion vector is this crate's own.
+    #[must_use]
+    pub fn irqs(&self) -> &[EventFd] {
+        &self.irqs
+    }
+
+    /// How long a command may make no progress.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    fn start_ring(&mut self) -> Result<(), DeviceError> {
+        self.running = false;
+        let (cmd, cpl) = (self.rings.command_iova(), self.rings.completion_iova());
+        self.write_reg(regs::RING_ENABLE, 0)?;
+        self.rings.restart();
+        self.write_reg(regs::CMD_BASE_LO, cmd as u32)?;
+        self.write_reg(regs::CMD_BASE_HI, (cmd >> 32) as u32)?;
+        self.write_reg(regs::CPL_BASE_LO, cpl as u32)?;
+        self.write_reg(regs::CPL_BASE_HI, (cpl >> 32) as u32)?;
+        self.write_reg(regs::RING_LOG2, self.rings.log2())?;
+        self.write_reg(regs::CMD_PRODUCER, 0)?;
+        self.write_reg(regs::RING_ENABLE, 1)?;
+        self.running = true;
+        Ok(())
+    }
+
+    /// Executes commands in order and returns their completions in the same order, whatever their status. The commands'
+    /// `cookie` and [`FLAG_IRQ`] are this crate's own; a completion carries back the cookie it was given.
+    ///
+    /// # Errors
+    /// [`DeviceError::Timeout`], [`DeviceError::RingFault`], [`DeviceError::DeviceGone`], [`DeviceError::Protocol`]; which
+    /// of the commands were executed is then unknown.
+    pub fn execute(&mut self, commands: &[Command]) -> Result<Vec<Completion>, DeviceError> {
+        if !self.running {
+            self.start_ring()?;
+        }
+        let result = self.run(commands);
+        self.running = result.is_ok();
+        result
+    }
+
+    fn run(&mut self, commands: &[Command]) -> Result<Vec<Completion>, DeviceError> {
+        let mut done = Vec::with_capacity(commands.len());
+        let mut sent = 0;
+        let mut progress = Instant::now();
+        while done.len() < commands.len() {
+            let batch = (commands.len() - sent).min(self.rings.free() as usize);
+            // Refill by halves: a doorbell costs as much as dozens of records.
+            if batch > 0
+                && (batch == commands.len() - sent
+                    || self.rings.free() >= 1 << (self.rings.log2() - 1))
+            {
+                for (i, command) in commands[sent..sent + batch].iter().enumerate() {
+                    let last = if i + 1 == batch { FLAG_IRQ } else { 0 };
+                    self.rings.push(&Command { flags: last, ..*command });
+                }
+                sent += batch;
+                self.rings.publish();
+                self.write_reg(regs::CMD_PRODUCER, self.rings.produced())?;
+            }
+            let before = done.len();
+            while let Some(completion) = self.rings.pop()? {
+                let cookie = commands[done.len()].cookie;
+                done.push(Completion { cookie, ..completion });
+            }
+            if done.len() > before {
+                progress = Instant::now();
+            } else if progress.elapsed() > self.timeout {
+                return Err(self.explain_stall(done.len(), commands.len()));
+            } else {
+                self.wait_for_completion()?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Waits a little, first awake, then for the interrupt; a ring that faulted is noticed here.
+    fn wait_for_completion(&mut self) -> Result<(), DeviceError> {
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+        }
+        let started = Instant::now();
+        self.transport.wait_irq(regs::IRQ_COMPLETION, WAIT_SLICE)?;
+        // A full slice without an interrupt is the exception: look whether the card still runs the ring.
+        if started.elapsed() >= WAIT_SLICE {
+            self.check_fault("executing commands")?;
+        }
+        Ok(())
+    }
+
+    fn check_fault(&mut self, what: &str) -> Result<(), DeviceError> {
+        if self.status()?.ring_fault() {
+            let errors = self.read_reg(regs::RING_ERRORS)?;
+            return Err(DeviceError::RingFault { what: what.to_owned(), errors });
+        }
+        Ok(())
+    }
+
+    fn explain_stall(&mut self, done: usize, of: usize) -> DeviceError {
+        let timeout =
+            DeviceError::Timeout { what: format!("command {done} of {of}"), after: self.timeout };
+        self.check_fault("executing commands").err().unwrap_or(timeout)
+    }
+
+    /// Writes an entry.
+    ///
+    /// # Errors
+    /// [`DeviceError::Overflow`] before anything is sent, [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn write<E: TableEntry>(
+        &mut self,
+        table: TableId,
+        index: u32,
+        entry: &E,
+    ) -> Result<(), DeviceError> {
+        entry.check()?;
+        self.write_words(table, index, &entry.pack())
+    }
+
+    /// Writes a packed entry.
+    ///
+    /// # Errors
+    /// As [`Card::write`].
+    pub fn write_words(
+        &mut self,
+        table: TableId,
+        index: u32,
+        words: &Words,
+    ) -> Result<(), DeviceError> {
+        self.apply(&[TableOp::Write { table, index, words: *words }])
+    }
+
+    /// Executes a batch in order. Every operation is attempted, also those behind one that the card refused.
+    ///
+    /// # Errors
+    /// The first [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn apply(&mut self, ops: &[TableOp]) -> Result<(), DeviceError> {
+        let commands: Vec<Command> = ops
+            .iter()
+            .map(|op| match *op {
+                TableOp::Write { table, index, words } => {
+                    command(Opcode::Write, table, index, words)
+                }
+                TableOp::Fence => Command { opcode: Opcode::Fence as u8, ..Command::default() },
+            })
+            .collect();
+        let done = self.execute(&commands)?;
+        done.iter()
+            .zip(&commands)
+            .try_for_each(|(completion, command)| expect_ok(command, completion))
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn read<E: TableEntry>(&mut self, table: TableId, index: u32) -> Result<E, DeviceError> {
+        let words = self.read_many(table, &[index])?;
+        Ok(E::unpack(&words[0]))
+    }
+
+    /// Reads entries at `indices`, in their order.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn read_many(
+        &mut self,
+        table: TableId,
+        indices: &[u32],
+    ) -> Result<Vec<Words>, DeviceError> {
+        let commands: Vec<Command> = indices
+            .iter()
+            .map(|&index| command(Opcode::Read, table, index, Words::default()))
+            .collect();
+        let done = self.execute(&commands)?;
+        done.iter()
+            .zip(&commands)
+            .map(|(completion, command)| expect_ok(command, completion).map(|()| completion.data))
+            .collect()
+    }
+
+    /// Reads a whole table: every valid entry with its index, in order of index; of a table without valid bits (counters)
+    /// every entry. The card searches; entries that follow one another are read ahead in growing batches.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn dump(&mut self, table: TableId) -> Result<Vec<(u32, Words)>, DeviceError> {
+        let depth = table.desc().depth;
+        if !table.desc().has_valid {
+            let indices: Vec<u32> = (0..depth).collect();
+            let words = self.read_many(table, &indices)?;
+            return Ok(indices.into_iter().zip(words).collect());
+        }
+        let mut found = Vec::new();
+        let (mut next, mut ahead) = (0, 0);
+        while next < depth {
+            // Reads of the entries that probably are valid, then a search behind them.
+            let reads = ahead.min(depth - next);
+            let mut commands: Vec<Command> = (next..next + reads)
+                .map(|index| command(Opcode::Read, table, index, Words::default()))
+                .collect();
+            let search = next + reads;
+            if search < depth {
+                commands.push(command(Opcode::GetNext, table, search, Words::default()));
+            }
+            let done = self.execute(&commands)?;
+            let before = found.len();
+            for (completion, command) in done.iter().zip(&commands).take(reads as usize) {
+                expect_ok(command, completion)?;
+                if completion.data[0] & 1 == 1 {
+                    found.push((command.index, completion.data));
+                }
+            }
+            let dense = found.len() - before == reads as usize;
+            next = depth;
+            if let (Some(completion), Some(command)) =
+                (done.get(reads as usize), commands.get(reads as usize))
+            {
+                if Status::from_u8(completion.status) == Some(Status::NotFound) {
+                    break;
+                }
+                expect_ok(command, completion)?;
+                if completion.index < search || completion.index >= depth {
+                    return Err(DeviceError::protocol(format!(
+                        "search from {search} in {table:?} found {}",
+                        completion.index
+                    )));
+                }
+                found.push((completion.index, completion.data));
+                next = completion.index + 1;
+                let adjacent = dense && completion.index == search;
+                ahead = if adjacent { (2 * ahead).clamp(1, READ_AHEAD_MAX) } else { 0 };
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until every packet decided under earlier tables has left the match-action core.
+    ///
+    /// # Errors
+    /// As [`Card::execute`].
+    pub fn fence(&mut self) -> Result<(), DeviceError> {
+        self.apply(&[TableOp::Fence])
+    }
+
+    /// Clears all tables, flows and counters, and waits for it.
+    ///
+    /// # Errors
+    /// [`DeviceError::Timeout`], or the transport's.
+    pub fn clear_all(&mut self) -> Result<(), DeviceError> {
+        self.write_reg(regs::CLEAR, regs::CLEAR_KEY)?;
+        self.wait_cleared("clearing its tables")
+    }
+
+    fn wait_cleared(&mut self, what: &str) -> Result<(), DeviceError> {
+        self.wait_until(what, CLEAR_TIMEOUT, |card| Ok(!card.status()?.clearing()))
+    }
+
+    fn wait_until(
+        &mut self,
+        what: &str,
+        timeout: Duration,
+        mut condition: impl FnMut(&mut Self) -> Result<bool, DeviceError>,
+    ) -> Result<(), DeviceError> {
+        let deadline = Instant::now() + timeout;
+        while !condition(self)? {
+            if Instant::now() > deadline {
+                return Err(DeviceError::Timeout { what: what.to_owned(), after: timeout });
+            }
+            self.transport.wait_irq(regs::IRQ_COMPLETION, Duration::from_millis(1))?;
+        }
+        Ok(())
+    }
+
+    /// Starts or stops forwarding. While stopped every packet is dropped and counted.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn set_enabled(&mut self, enabled: bool) -> Result<(), DeviceError> {
+        let mut control = Control(self.read_reg(regs::CONTROL)?);
+        control.set_enable(enabled);
+        self.write_reg(regs::CONTROL, control.0)
+    }
+
+    /// Whether the card forwards.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn is_enabled(&mut self) -> Result<bool, DeviceError> {
+        Ok(Control(self.read_reg(regs::CONTROL)?).enable())
+    }
+
+    /// The status register.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn status(&mut self) -> Result<CardStatus, DeviceError> {
+        Ok(CardStatus(self.read_reg(regs::STATUS)?))
+    }
+
+    /// Card time in core cycles.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn time_cycles(&mut self) -> Result<u64, DeviceError> {
+        let low = self.read_reg(regs::TIME_LO)?;
+        Ok(u64::from(low) | u64::from(self.read_reg(regs::TIME_HI)?) << 32)
+    }
+
+    /// Hands a request to the firmware and waits for the reply, see `penstock_abi::fw::MBOX_*`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Timeout`] when the firmware does not answer, or the transport's.
+    pub fn mailbox(&mut self, request: u32, argument: u32) -> Result<u32, DeviceError> {
+        self.write_reg(regs::MBOX_ARG, argument)?;
+        self.write_reg(regs::MBOX_REQUEST, request)?;
+        let timeout = self.timeout;
+        self.wait_until("a request to its firmware", timeout, |card| {
+            Ok(card.read_reg(regs::MBOX_READY)? & 1 == 1)
+        })?;
+        self.read_reg(regs::MBOX_REPLY)
+    }
+
+    /// Reads a register.
+    ///
+    /// # Errors
+    /// [`DeviceError::DeviceGone`] when the function reads as all ones, or the transport's.
+    pub fn read_reg(&mut self, offset: u32) -> Result<u32, DeviceError> {
+        let value = self.transport.read32(offset)?;
+        if value == u32::MAX && self.transport.read32(regs::MAGIC)? == u32::MAX {
+            return Err(DeviceError::gone(format!(
+                "{} reads as all ones",
+                self.transport.describe()
+            )));
+        }
+        Ok(value)
+    }
+
+    /// Writes a register.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn write_reg(&mut self, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.transport.write32(offset, value)
+    }
+
+    /// Function-level reset: tables and forwarding stay; ring and interrupts are set up anew.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn reset(&mut self) -> Result<(), DeviceError> {
+        self.running = false;
+        self.transport.reset()?;
+        self.ident = identify(self.transport.as_mut())?;
+        self.irqs = self.transport.arm_irqs(regs::IRQ_VECTORS)?;
+        self.start_ring()
+    }
+
+    /// Gives the transport back, for example to wrap it. The ring stops.
+    #[must_use]
+    pub fn detach(mut self) -> Box<dyn PciTransport> {
+        // A card that is gone needs no stopping.
+        let _ = self.write_reg(regs::RING_ENABLE, 0);
+        self.transport
+    }
+}
+
+fn command(opcode: Opcode, table: TableId, index: u32, data: Words) -> Command {
+    Command { opcode: opcode as u8, table: table as u8, index, data, ..Command::default() }
+}
+
+fn expect_ok(command: &Command, completion: &Completion) -> Result<(), DeviceError> {
+    let what = match Opcode::from_u8(command.opcode) {
+        Some(Opcode::Write) => "to write",
+        Some(Opcode::Read) => "to read",
+        Some(Opcode::GetNext) => "to search",
+        Some(Opcode::Fence) => "a fence",
+        Some(Opcode::Nop) | None => "a command",
+    };
+    let status = Status::from_u8(completion.status).ok_or_else(|| {
+        DeviceError::protocol(format!("completion has status {}", completion.status))
+    })?;
+    let table = TableId::from_u8(command.table).unwrap_or(TableId::Vif);
+    match status {
+        Status::Ok => Ok(()),
+        status => Err(DeviceError::BadStatus { what, table, index: command.index, status }),
+    }
+}
+
+fn identify(transport: &mut dyn PciTransport) -> Result<Ident, DeviceError> {
+    let magic = transport.read32(regs::MAGIC)?;
+    if magic == u32::MAX {
+        return Err(DeviceError::gone(format!("{} reads as all ones", transport.describe())));
+    }
+    if magic != regs::MAGIC_VALUE {
+        return Err(DeviceError::NotACard { magic });
+    }
+    let layout_version = transport.read32(regs::LAYOUT_VERSION)?;
+    if layout_version >> 16 != layout::VERSION >> 16 {
+        return Err(DeviceError::VersionMismatch { card: layout_version, host: layout::VERSION });
+    }
+    let layout_hash = u64::from(transport.read32(regs::LAYOUT_HASH_LO)?)
+        | u64::from(transport.read32(regs::LAYOUT_HASH_HI)?) << 32;
+    if layout_hash != layout::hash() {
+        return Err(DeviceError::LayoutMismatch { card: layout_hash, host: layout::hash() });
+    }
+    Ok(Ident {
+        layout_version,
+        layout_hash,
+        clock_khz: transport.read32(regs::CLOCK_KHZ)?,
+        reset_cause: transport.read32(regs::RESET_CAUSE)?,
+        flr_count: transport.read32(regs::FLR_COUNT)?,
+        epoch: transport.read32(regs::EPOCH)?,
+        firmware_version: transport.read32(regs::FW_VERSION)?,
+        firmware_status: transport.read32(regs::FW_STATUS)?,
+    })
+}

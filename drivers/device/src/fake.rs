@@ -1,0 +1,406 @@
+//! A card in memory, without RTL and without packets, for tests of the host's software.
+//!
+//! It has the registers, the command ring and every table of `penstock_abi::table::TABLES`, executes commands as soon as
+//! the doorbell is written, and does what the card does with statuses, phases and bus errors. [`FakeCard`] is a handle:
+//! clones share the card, so a test keeps one and looks behind the driver's back.
+//!
+//! ```
+//! use penstock_abi::table::{Ilm, TableId};
+//! use penstock_device::{Card, fake::FakeCard};
+//! let fake = FakeCard::new();
+//! let mut card = Card::attach(fake.transport()).unwrap();
+//! card.write(TableId::Ilm, 25, &Ilm { valid: true, nh: 7, ..Ilm::default() }).unwrap();
+//! assert_eq!(fake.table(TableId::Ilm).len(), 1);
+//! assert_eq!(fake.writes(), 1);
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, RECORD_BYTES, Status};
+use penstock_abi::table::{TABLES, TableEntry, TableId, Words};
+use penstock_abi::{fw, layout, limits, regs};
+use vmm_sys_util::eventfd::EventFd;
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::{DeviceError, DmaBuffer, IovaAllocator, PciTransport, SharedMemory};
+
+/// Handle of a card in memory.
+#[derive(Clone, Default)]
+pub struct FakeCard {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    regs: BTreeMap<u32, u32>,
+    tables: BTreeMap<TableId, BTreeMap<u32, Words>>,
+    log: Vec<(TableId, u32, Words)>,
+    buffers: Vec<DmaBuffer>,
+    iova: IovaAllocator,
+    irqs: Vec<EventFd>,
+    dead: bool,
+    stalled: bool,
+    die_after: Option<u64>,
+    refuse: Option<(TableId, Status)>,
+    attached: bool,
+    fences: u64,
+}
+
+impl FakeCard {
+    /// A card after power-on: empty tables, forwarding off.
+    #[must_use]
+    pub fn new() -> Self {
+        let fake = Self::default();
+        {
+            let mut state = fake.lock();
+            state.regs.insert(regs::LAYOUT_VERSION, layout::VERSION);
+            state.regs.insert(regs::LAYOUT_HASH_LO, layout::hash() as u32);
+            state.regs.insert(regs::LAYOUT_HASH_HI, (layout::hash() >> 32) as u32);
+            state.regs.insert(regs::MAGIC, regs::MAGIC_VALUE);
+            state.regs.insert(regs::CLOCK_KHZ, limits::CORE_CLOCK_KHZ);
+            state.regs.insert(regs::RESET_CAUSE, regs::RESET_POWER_ON);
+            state.regs.insert(regs::FW_STATUS, fw::STATUS_READY);
+            state.regs.insert(regs::FW_VERSION, 0x0001_0000);
+        }
+        fake
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transport to this card; like a real one it is for one owner at a time.
+    #[must_use]
+    pub fn transport(&self) -> Box<dyn PciTransport> {
+        let mut state = self.lock();
+        state.drop_host();
+        state.attached = true;
+        Box::new(FakeTransport { card: self.clone() })
+    }
+
+    /// Valid entries of a table (all written ones, if it has no valid bit), by index.
+    #[must_use]
+    pub fn table(&self, table: TableId) -> Vec<(u32, Words)> {
+        let state = self.lock();
+        let entries = state.tables.get(&table).into_iter().flatten();
+        entries
+            .filter(|(_, w)| !table.desc().has_valid || w[0] & 1 == 1)
+            .map(|(&i, &w)| (i, w))
+            .collect()
+    }
+
+    /// One entry; zeros if it was never written.
+    #[must_use]
+    pub fn entry<E: TableEntry>(&self, table: TableId, index: u32) -> E {
+        E::unpack(&self.lock().entry(table, index))
+    }
+
+    /// Puts an entry behind the driver's back, into any table: flows and counters come about so. Not counted as a write.
+    pub fn set_entry<E: TableEntry>(&self, table: TableId, index: u32, entry: &E) {
+        self.lock().tables.entry(table).or_default().insert(index, entry.pack());
+    }
+
+    /// Writes that the card has executed since it was made.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.lock().log.len() as u64
+    }
+
+    /// All executed writes in order: table, index, entry.
+    #[must_use]
+    pub fn write_log(&self) -> Vec<(TableId, u32, Words)> {
+        self.lock().log.clone()
+    }
+
+    /// Fences executed since the card was made.
+    #[must_use]
+    pub fn fences(&self) -> u64 {
+        self.lock().fences
+    }
+
+    /// A register as the host would read it.
+    #[must_use]
+    pub fn register(&self, offset: u32) -> u32 {
+        self.lock().read(offset)
+    }
+
+    /// Sets a register, read-only ones included.
+    pub fn set_register(&self, offset: u32, value: u32) {
+        self.lock().regs.insert(offset, value);
+    }
+
+    /// The card disappears: registers read as all ones, commands are not executed. Tables stay, as on a card whose link is down.
+    pub fn kill(&self) {
+        self.lock().dead = true;
+    }
+
+    /// The card comes back with its tables; a new [`FakeCard::transport`] reaches it.
+    pub fn revive(&self) {
+        let mut state = self.lock();
+        state.dead = false;
+        state.die_after = None;
+        state.drop_host();
+    }
+
+    /// The card disappears once it has executed `writes` more writes: a crash in the middle of a batch.
+    pub fn kill_after(&self, writes: u64) {
+        let mut state = self.lock();
+        state.die_after = Some(state.log.len() as u64 + writes);
+    }
+
+    /// The card accepts commands but never completes them.
+    pub fn stall(&self, stalled: bool) {
+        self.lock().stalled = stalled;
+    }
+
+    /// Every write to `table` is refused with `status` until called with `None`.
+    pub fn refuse_writes(&self, refuse: Option<(TableId, Status)>) {
+        self.lock().refuse = refuse;
+    }
+}
+
+impl State {
+    fn drop_host(&mut self) {
+        self.buffers.clear();
+        self.irqs.clear();
+        self.attached = false;
+        for offset in [regs::RING_ENABLE, regs::CMD_CONSUMER, regs::CMD_PRODUCER] {
+            self.regs.insert(offset, 0);
+        }
+    }
+
+    fn entry(&self, table: TableId, index: u32) -> Words {
+        self.tables.get(&table).and_then(|t| t.get(&index)).copied().unwrap_or_default()
+    }
+
+    fn read(&self, offset: u32) -> u32 {
+        if self.dead { u32::MAX } else { self.regs.get(&offset).copied().unwrap_or(0) }
+    }
+
+    fn write(&mut self, offset: u32, value: u32) {
+        let known = regs::REGISTERS.iter().find(|r| r.offset == offset);
+        if self.dead || known.is_none_or(|r| r.access == regs::Access::Ro) {
+            return;
+        }
+        match offset {
+            regs::CLEAR => {
+                if value == regs::CLEAR_KEY {
+                    self.tables.clear();
+                }
+                return;
+            }
+            regs::RING_ENABLE if value & 1 == 1 && self.read(offset) & 1 == 0 => {
+                self.regs.insert(regs::CMD_CONSUMER, 0);
+                self.regs.insert(regs::CMD_PRODUCER, 0);
+                self.regs.insert(regs::STATUS, 0);
+            }
+            regs::MBOX_REQUEST => {
+                let argument = self.read(regs::MBOX_ARG);
+                let reply = match value {
+                    fw::MBOX_PING => !argument,
+                    fw::MBOX_STAT => 0,
+                    _ => fw::MBOX_UNKNOWN,
+                };
+                self.regs.insert(regs::MBOX_REPLY, reply);
+                self.regs.insert(regs::MBOX_READY, 1);
+            }
+            _ => {}
+        }
+        self.regs.insert(offset, value);
+        if offset == regs::CMD_PRODUCER && self.read(regs::RING_ENABLE) & 1 == 1 && !self.stalled {
+            self.run_ring();
+        }
+    }
+
+    /// Copies between a record and DMA memory at bus address `iova`, or reports the bus error.
+    fn dma(&self, iova: u64, access: impl FnOnce(&SharedMemory, usize)) -> Result<(), ()> {
+        let buffer = self.buffers.iter().find(|b| {
+            iova >= b.iova() && iova + RECORD_BYTES as u64 <= b.iova() + b.memory().len() as u64
+        });
+        let buffer = buffer.ok_or(())?;
+        access(buffer.memory(), (iova - buffer.iova()) as usize);
+        Ok(())
+    }
+
+    fn run_ring(&mut self) {
+        let log2 = self.read(regs::RING_LOG2);
+        let base = |lo, hi| u64::from(self.read(lo)) | u64::from(self.read(hi)) << 32;
+        let commands = base(regs::CMD_BASE_LO, regs::CMD_BASE_HI);
+        let completions = base(regs::CPL_BASE_LO, regs::CPL_BASE_HI);
+        while self.read(regs::CMD_CONSUMER) != self.read(regs::CMD_PRODUCER) && !self.dead {
+            let count = self.read(regs::CMD_CONSUMER);
+            let at = u64::from(count & ((1 << log2) - 1)) * RECORD_BYTES as u64;
+            let mut record = [0; RECORD_BYTES];
+            let fetched =
+                self.dma(commands + at, |memory, offset| memory.read(offset, &mut record));
+            let command = Command::read_from_bytes(&record).unwrap_or_default();
+            let (status, index, data) = self.execute(&command);
+            let completion = Completion {
+                status: status as u8,
+                phase: u8::from((count >> log2) & 1 == 0),
+                reserved: 0,
+                index,
+                cookie: command.cookie,
+                sequence: count.wrapping_add(1),
+                data,
+            };
+            let stored = fetched.and_then(|()| {
+                self.dma(completions + at, |memory, offset| {
+                    // The record's first word carries the phase: written last, as the card's burst makes it visible whole.
+                    memory.write(offset + 8, &completion.as_bytes()[8..]);
+                    memory.write(offset, &completion.as_bytes()[..8]);
+                })
+            });
+            if stored.is_err() {
+                let errors = self.read(regs::RING_ERRORS);
+                self.regs.insert(regs::RING_ERRORS, errors.saturating_add(1));
+                self.regs.insert(regs::RING_ENABLE, 0);
+                self.regs.insert(regs::STATUS, 0b100);
+                self.raise(regs::IRQ_FAULT);
+                return;
+            }
+            self.regs.insert(regs::CMD_CONSUMER, count.wrapping_add(1));
+            if command.flags & FLAG_IRQ != 0 {
+                self.raise(regs::IRQ_COMPLETION);
+            }
+        }
+    }
+
+    fn raise(&self, vector: u32) {
+        if let Some(irq) = self.irqs.get(vector as usize) {
+            // An eventfd's counter that is full has been raised already.
+            let _ = irq.write(1);
+        }
+    }
+
+    fn execute(&mut self, command: &Command) -> (Status, u32, Words) {
+        let none = Words::default();
+        let index = command.index;
+        let opcode = match Opcode::from_u8(command.opcode) {
+            None => return (Status::BadOpcode, index, none),
+            Some(Opcode::Nop) => return (Status::Ok, index, none),
+            Some(Opcode::Fence) => {
+                self.fences += 1;
+                return (Status::Ok, index, none);
+            }
+            Some(opcode) => opcode,
+        };
+        let Some(desc) = TABLES.get(usize::from(command.table)) else {
+            return (Status::BadTable, index, none);
+        };
+        if index >= desc.depth {
+            return (Status::BadIndex, index, none);
+        }
+        match opcode {
+            Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
+            Opcode::GetNext if !desc.has_valid => (Status::NotPermitted, index, none),
+            Opcode::GetNext => {
+                let entries = self.tables.get(&desc.id);
+                let next = entries.and_then(|t| t.range(index..).find(|(_, w)| w[0] & 1 == 1));
+                next.map_or((Status::NotFound, index, none), |(&i, &w)| (Status::Ok, i, w))
+            }
+            _ => (Status::Ok, index, self.entry(desc.id, index)),
+        }
+    }
+
+    fn execute_write(&mut self, table: TableId, index: u32, data: &Words) -> Status {
+        let deletes = data.iter().all(|&w| w == 0);
+        if table == TableId::FlowStats || (table == TableId::Flow && !deletes) {
+            return Status::NotPermitted;
+        }
+        if let Some((refused, status)) = self.refuse
+            && refused == table
+        {
+            return status;
+        }
+        let mut data = *data;
+        let bits = table.desc().bits as usize;
+        for (i, word) in data.iter_mut().enumerate() {
+            let kept = bits.saturating_sub(i * 32).min(32);
+            *word &= if kept == 32 { u32::MAX } else { (1 << kept) - 1 };
+        }
+        self.tables.entry(table).or_default().insert(index, data);
+        self.log.push((table, index, data));
+        if self.die_after.is_some_and(|limit| self.log.len() as u64 >= limit) {
+            self.dead = true;
+        }
+        Status::Ok
+    }
+}
+
+struct FakeTransport {
+    card: FakeCard,
+}
+
+impl PciTransport for FakeTransport {
+    fn read32(&mut self, offset: u32) -> Result<u32, DeviceError> {
+        Ok(self.card.lock().read(offset))
+    }
+
+    fn write32(&mut self, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.card.lock().write(offset, value);
+        Ok(())
+    }
+
+    fn dma_alloc(&mut self, bytes: usize) -> Result<DmaBuffer, DeviceError> {
+        let memory =
+            SharedMemory::create(bytes).map_err(|e| DeviceError::io("allocate DMA memory", e))?;
+        let mut state = self.card.lock();
+        let iova =
+            state.iova.alloc(bytes).ok_or_else(|| DeviceError::protocol("out of bus addresses"))?;
+        let buffer = DmaBuffer::new(Arc::new(memory), iova);
+        state.buffers.push(buffer.clone());
+        Ok(buffer)
+    }
+
+    fn arm_irqs(&mut self, vectors: u32) -> Result<Vec<EventFd>, DeviceError> {
+        let error = |e| DeviceError::io("create event descriptors", e);
+        let fds = (0..vectors)
+            .map(|_| EventFd::new(vmm_sys_util::eventfd::EFD_NONBLOCK))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(error)?;
+        let clones =
+            fds.iter().map(EventFd::try_clone).collect::<Result<Vec<_>, _>>().map_err(error)?;
+        self.card.lock().irqs = fds;
+        Ok(clones)
+    }
+
+    fn wait_irq(&mut self, _vector: u32, timeout: Duration) -> Result<(), DeviceError> {
+        // All work is done in the doorbell; what is not there by now will not come.
+        if self.card.lock().dead {
+            return Err(DeviceError::gone("the card in memory was killed"));
+        }
+        std::thread::sleep(timeout);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), DeviceError> {
+        let mut state = self.card.lock();
+        if state.dead {
+            return Err(DeviceError::gone("the card in memory was killed"));
+        }
+        let count = state.read(regs::FLR_COUNT);
+        for register in regs::REGISTERS.iter().filter(|r| !r.survives_flr) {
+            state.regs.insert(register.offset, 0);
+        }
+        state.irqs.clear();
+        state.regs.insert(regs::FLR_COUNT, count + 1);
+        state.regs.insert(regs::RESET_CAUSE, regs::RESET_FLR);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "a card in memory".to_owned()
+    }
+}
+
+impl Drop for FakeTransport {
+    fn drop(&mut self) {
+        self.card.lock().drop_host();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The driver against the card in memory.
+
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::{Counter, EcmpSlot, Flow, Ilm, NextHop};
+
+use super::*;
+use crate::{Card, TableOp};
+
+fn attached() -> (FakeCard, Card) {
+    let fake = FakeCard::new();
+    let card = Card::attach(fake.transport()).unwrap();
+    (fake, card)
+}
+
+#[test]
+fn ident_errors_are_distinct() {
+    let fake = FakeCard::new();
+    fake.set_register(regs::MAGIC, 0x1234);
+    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::NotACard { magic: 0x1234 })));
+    let fake = FakeCard::new();
+    fake.set_register(regs::LAYOUT_VERSION, layout::VERSION + 0x1_0000);
+    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::VersionMismatch { .. })));
+    let fake = FakeCard::new();
+    fake.set_register(regs::LAYOUT_HASH_HI, 0);
+    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::LayoutMismatch { .. })));
+    let fake = FakeCard::new();
+    fake.kill();
+    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::DeviceGone { .. })));
+}
+
+#[test]
+fn batches_larger_than_the_ring_keep_their_order() {
+    let (fake, mut card) = attached();
+    let ops: Vec<TableOp> = (0..1000)
+        .map(|i| TableOp::Write {
+            table: TableId::Ecmp,
+            index: i % 700,
+            words: EcmpSlot { valid: true, nh: i as u16, ..EcmpSlot::default() }.pack(),
+        })
+        .collect();
+    card.apply(&ops).unwrap();
+    assert_eq!(fake.writes(), 1000);
+    let dump = card.dump(TableId::Ecmp).unwrap();
+    assert_eq!(dump.len(), 700);
+    for (index, words) in dump {
+        let expected = if index < 300 { index + 700 } else { index };
+        assert_eq!(u32::from(EcmpSlot::unpack(&words).nh), expected);
+    }
+}
+
+#[test]
+fn dump_finds_dense_and_sparse_entries() {
+    let (fake, mut card) = attached();
+    let mut indices: Vec<u32> = (0..90).chain([200, 201, 5000, 8190, 8191]).collect();
+    indices.retain(|i| i % 17 != 3);
+    for &i in &indices {
+        fake.set_entry(TableId::Ilm, i, &Ilm { valid: true, nh: i as u16, ..Ilm::default() });
+    }
+    let dump = card.dump(TableId::Ilm).unwrap();
+    assert_eq!(dump.iter().map(|(i, _)| *i).collect::<Vec<_>>(), indices);
+    assert!(dump.iter().all(|(i, w)| u32::from(Ilm::unpack(w).nh) == *i));
+    assert!(card.dump(TableId::NextHop).unwrap().is_empty());
+}
+
+#[test]
+fn counters_are_read_whole() {
+    let (fake, mut card) = attached();
+    fake.set_entry(TableId::DropStats, DropReason::Discard as u32, &Counter { count: 7 });
+    let dump = card.dump(TableId::DropStats).unwrap();
+    assert_eq!(dump.len(), 64);
+    assert_eq!(Counter::unpack(&dump[DropReason::Discard as usize].1).count, 7);
+}
+
+#[test]
+fn refusals_name_table_and_index() {
+    let (fake, mut card) = attached();
+    let flow = Flow { valid: true, ..Flow::default() };
+    let err = card.write(TableId::Flow, 3, &flow).unwrap_err();
+    assert!(
+        matches!(
+            err,
+            DeviceError::BadStatus {
+                table: TableId::Flow,
+                index: 3,
+                status: Status::NotPermitted,
+                ..
+            }
+        ),
+        "{err}"
+    );
+    fake.set_entry(TableId::Flow, 3, &flow);
+    card.write(TableId::Flow, 3, &Flow::default()).unwrap();
+    assert!(fake.table(TableId::Flow).is_empty());
+    let err = card.write(TableId::Vif, 256, &Ilm::default()).unwrap_err();
+    assert!(matches!(err, DeviceError::BadStatus { status: Status::BadIndex, .. }), "{err}");
+    let err =
+        card.write(TableId::NextHop, 1, &NextHop { slots: 200, ..NextHop::default() }).unwrap_err();
+    assert!(matches!(err, DeviceError::Overflow(_)), "{err}");
+    assert_eq!(fake.writes(), 1);
+}
+
+#[test]
+fn dead_card_is_reported() {
+    let (fake, mut card) = attached();
+    fake.kill_after(3);
+    let op = TableOp::Write { table: TableId::Ilm, index: 1, words: Words::default() };
+    let err = card.apply(&[op; 10]).unwrap_err();
+    assert!(err.is_gone(), "{err}");
+    assert_eq!(fake.writes(), 3);
+    assert!(card.read_reg(regs::STATUS).unwrap_err().is_gone());
+    fake.revive();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    card.apply(&[op; 10]).unwrap();
+}
+
+#[test]
+fn stalled_card_times_out_and_recovers() {
+    let (fake, mut card) = attached();
+    card.set_timeout(Duration::from_millis(50));
+    fake.stall(true);
+    assert!(matches!(card.fence(), Err(DeviceError::Timeout { .. })));
+    fake.stall(false);
+    card.fence().unwrap();
+    assert_eq!(fake.fences(), 1);
+}
+
+#[test]
+fn unmapped_ring_is_a_ring_fault() {
+    let (fake, mut card) = attached();
+    card.write_reg(regs::CPL_BASE_HI, 0x77).unwrap();
+    let err = card.fence().unwrap_err();
+    assert!(matches!(err, DeviceError::RingFault { errors: 1, .. }), "{err}");
+    card.fence().unwrap();
+    assert_eq!(fake.register(regs::RING_ERRORS), 1);
+}
+
+#[test]
+fn all_ones_in_a_register_is_not_death() {
+    let (_fake, mut card) = attached();
+    card.write_reg(regs::EPOCH, u32::MAX).unwrap();
+    assert_eq!(card.read_reg(regs::EPOCH).unwrap(), u32::MAX);
+    assert_eq!(card.mailbox(fw::MBOX_PING, 5).unwrap(), !5);
+}
+
+#[test]
+fn reset_keeps_tables() {
+    let (fake, mut card) = attached();
+    card.write(TableId::Ilm, 20, &Ilm { valid: true, ..Ilm::default() }).unwrap();
+    card.reset().unwrap();
+    assert_eq!((card.ident().flr_count, card.ident().reset_cause), (1, regs::RESET_FLR));
+    assert_eq!(card.dump(TableId::Ilm).unwrap().len(), 1);
+    assert_eq!(fake.writes(), 1);
+}

@@ -1,0 +1,156 @@
+//! Host side of the command and completion rings: positions, laps and memory, no registers.
+//!
+//! Counts run freely modulo 2^32; a record's position is its count modulo the ring's size, its lap bit (`phase`) is 1 on
+//! even laps counted from 0. Worked example with 16 records: completion number 15 stands at position 15 with phase 1,
+//! number 16 at position 0 with phase 0, number 32 at position 0 with phase 1 again.
+
+use std::sync::atomic::{Ordering, fence};
+
+use penstock_abi::ring::{Command, Completion, RECORD_BYTES};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::{DeviceError, DmaBuffer};
+
+/// Both rings. The command ring is written and the completion ring read by the host.
+#[derive(Debug)]
+pub(crate) struct Rings {
+    commands: DmaBuffer,
+    completions: DmaBuffer,
+    log2: u32,
+    produced: u32,
+    consumed: u32,
+}
+
+impl Rings {
+    /// Rings of `2^log2` records in zeroed memory.
+    pub(crate) fn new(commands: DmaBuffer, completions: DmaBuffer, log2: u32) -> Self {
+        Self { commands, completions, log2, produced: 0, consumed: 0 }
+    }
+
+    /// Bytes that each ring takes.
+    pub(crate) fn bytes(log2: u32) -> usize {
+        RECORD_BYTES << log2
+    }
+
+    /// Back to the state that the card has after `RING_ENABLE` went from 0 to 1.
+    pub(crate) fn restart(&mut self) {
+        self.produced = 0;
+        self.consumed = 0;
+        let zeros = vec![0; Self::bytes(self.log2)];
+        self.completions.memory().write(0, &zeros);
+    }
+
+    pub(crate) fn command_iova(&self) -> u64 {
+        self.commands.iova()
+    }
+
+    pub(crate) fn completion_iova(&self) -> u64 {
+        self.completions.iova()
+    }
+
+    pub(crate) fn log2(&self) -> u32 {
+        self.log2
+    }
+
+    /// Commands written so far: the value for the doorbell.
+    pub(crate) fn produced(&self) -> u32 {
+        self.produced
+    }
+
+    /// Records that may be pushed now.
+    pub(crate) fn free(&self) -> u32 {
+        (1 << self.log2) - self.produced.wrapping_sub(self.consumed)
+    }
+
+    fn position(&self, count: u32) -> usize {
+        (count & ((1 << self.log2) - 1)) as usize * RECORD_BYTES
+    }
+
+    /// Writes a command; its cookie becomes its count, so that a completion can be matched to it.
+    pub(crate) fn push(&mut self, command: &Command) {
+        debug_assert!(self.free() > 0);
+        let command = Command { cookie: self.produced, ..*command };
+        self.commands.memory().write(self.position(self.produced), command.as_bytes());
+        self.produced = self.produced.wrapping_add(1);
+    }
+
+    /// Makes what was pushed visible before a doorbell that follows.
+    pub(crate) fn publish(&self) {
+        fence(Ordering::Release);
+    }
+
+    /// The next completion, if the card has written it.
+    pub(crate) fn pop(&mut self) -> Result<Option<Completion>, DeviceError> {
+        if self.consumed == self.produced {
+            return Ok(None);
+        }
+        let at = self.position(self.consumed);
+        let lap = u8::from((self.consumed >> self.log2) & 1 == 0);
+        let phase_at = at + core::mem::offset_of!(Completion, phase);
+        // A fresh ring is all zeros, and a lap's phase differs from the one before: equality means new.
+        if self.completions.memory().read_u8(phase_at) != lap {
+            return Ok(None);
+        }
+        fence(Ordering::Acquire);
+        let mut record = [0; RECORD_BYTES];
+        self.completions.memory().read(at, &mut record);
+        let completion = Completion::read_from_bytes(&record)
+            .map_err(|_| DeviceError::protocol("completion record has the wrong size"))?;
+        let count = self.consumed;
+        if completion.cookie != count || completion.sequence != count.wrapping_add(1) {
+            return Err(DeviceError::protocol(format!(
+                "completion {count} carries cookie {} and sequence {}",
+                completion.cookie, completion.sequence
+            )));
+        }
+        self.consumed = count.wrapping_add(1);
+        Ok(Some(completion))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SharedMemory;
+
+    fn buffer(log2: u32) -> DmaBuffer {
+        DmaBuffer::new(Arc::new(SharedMemory::create(Rings::bytes(log2)).unwrap()), 0)
+    }
+
+    fn complete(rings: &Rings, count: u32, phase: u8) {
+        let c = Completion { phase, cookie: count, sequence: count + 1, ..Completion::default() };
+        rings.completions.memory().write(rings.position(count), c.as_bytes());
+    }
+
+    #[test]
+    fn phase_turns_every_lap() {
+        let mut rings = Rings::new(buffer(4), buffer(4), 4);
+        for count in 0..80 {
+            rings.push(&Command::default());
+            assert!(rings.pop().unwrap().is_none(), "completion {count} was not written yet");
+            complete(&rings, count, u8::from((count / 16) % 2 == 0));
+            assert_eq!(rings.pop().unwrap().unwrap().sequence, count + 1);
+        }
+    }
+
+    #[test]
+    fn foreign_completion_is_refused() {
+        let mut rings = Rings::new(buffer(4), buffer(4), 4);
+        rings.push(&Command::default());
+        complete(&rings, 0, 1);
+        let wrong = Completion { phase: 1, cookie: 9, sequence: 1, ..Completion::default() };
+        rings.completions.memory().write(0, wrong.as_bytes());
+        assert!(matches!(rings.pop(), Err(DeviceError::Protocol { .. })));
+    }
+
+    #[test]
+    fn full_ring_has_no_room() {
+        let mut rings = Rings::new(buffer(4), buffer(4), 4);
+        for _ in 0..16 {
+            rings.push(&Command::default());
+        }
+        assert_eq!(rings.free(), 0);
+    }
+}
