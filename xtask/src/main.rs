@@ -1,6 +1,7 @@
 //! The one entry point for people and CI: `cargo xtask <command>`.
 
 mod codegen;
+mod rtl;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the RTL's self-checking benches (hdl/tb).
+    RtlTest {
+        /// Only benches whose name contains this.
+        #[arg(default_value = "")]
+        filter: String,
+    },
 }
 
 /// The workspace's folder.
@@ -36,5 +43,6 @@ fn root() -> PathBuf {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Gen { check } => codegen::run(&root(), check),
+        Command::RtlTest { filter } => rtl::benches(&root(), &filter),
     }
 }

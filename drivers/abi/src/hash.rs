@@ -129,7 +129,14 @@ mod tests {
     fn members_get_even_shares() {
         let mut seen = [0u32; 5];
         for sport in 0..5000u16 {
-            let key = FlowKey { nh: 7, proto: 6, sip: 0x0a2f_ffed, dip: 0x0a69_8b99, sport: 32768 + sport, dport: 8888 };
+            let key = FlowKey {
+                nh: 7,
+                proto: 6,
+                sip: 0x0a2f_ffed,
+                dip: 0x0a69_8b99,
+                sport: 32768 + sport,
+                dport: 8888,
+            };
             seen[scale(member_hash(&key, FIELD_ALL), 5) as usize] += 1;
         }
         assert!(seen.iter().all(|&n| (800..1200).contains(&n)), "{seen:?}");

@@ -10,7 +10,10 @@ pub const VERSION: u32 = 0x0001_0000;
 /// Calls `f` with every table-entry type's name, documentation, fields and width.
 pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [FieldDesc], u32)) {
     macro_rules! visit { ($($t:ty),*) => { $(f(<$t>::NAME, <$t>::DOC, <$t>::FIELDS, <$t>::BITS);)* }; }
-    visit!(Vif, Ilm, NextHop, EcmpSlot, HostRoute, Prefix, FipKey, FipMap, FlowKey, Flow, FlowStats, VifStats, Counter);
+    visit!(
+        Vif, Ilm, NextHop, EcmpSlot, HostRoute, Prefix, FipKey, FipMap, FlowKey, Flow, FlowStats,
+        VifStats, Counter
+    );
 }
 
 /// 64-bit FNV-1a over names, positions and codes of everything defined here: equal on both sides or the layouts differ.

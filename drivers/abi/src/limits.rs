@@ -27,7 +27,7 @@ pub const HOST_ROUTE_WAYS: u32 = 2;
 /// Rows of one way of the host-route table, as a power of two.
 pub const HOST_ROUTE_ROWS_LOG2: u32 = 12;
 /// Host routes (`ways * rows * slots`).
-pub const HOST_ROUTES: u32 = HOST_ROUTE_WAYS * BUCKET_SLOTS << HOST_ROUTE_ROWS_LOG2;
+pub const HOST_ROUTES: u32 = (HOST_ROUTE_WAYS * BUCKET_SLOTS) << HOST_ROUTE_ROWS_LOG2;
 /// Prefixes shorter than /32, over all VRFs.
 pub const PREFIXES: u32 = 64;
 /// Ways of the floating-IP key table.
@@ -35,7 +35,7 @@ pub const FIP_KEY_WAYS: u32 = 2;
 /// Rows of one way of the floating-IP key table, as a power of two.
 pub const FIP_KEY_ROWS_LOG2: u32 = 11;
 /// Floating-IP keys (`ways * rows * slots`).
-pub const FIP_KEYS: u32 = FIP_KEY_WAYS * BUCKET_SLOTS << FIP_KEY_ROWS_LOG2;
+pub const FIP_KEYS: u32 = (FIP_KEY_WAYS * BUCKET_SLOTS) << FIP_KEY_ROWS_LOG2;
 /// Floating-IP port mappings.
 pub const FIP_MAPS: u32 = 16384;
 /// Ways of the flow table.
@@ -43,7 +43,7 @@ pub const FLOW_WAYS: u32 = 4;
 /// Rows of one way of the flow table, as a power of two.
 pub const FLOW_ROWS_LOG2: u32 = 12;
 /// Flow entries (`ways * rows * slots`); a connection takes two.
-pub const FLOWS: u32 = FLOW_WAYS * BUCKET_SLOTS << FLOW_ROWS_LOG2;
+pub const FLOWS: u32 = (FLOW_WAYS * BUCKET_SLOTS) << FLOW_ROWS_LOG2;
 
 /// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
 pub const MPLS_UDP_PORT: u16 = 6635;

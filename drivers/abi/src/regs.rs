@@ -78,7 +78,7 @@ registers! {
     CONTROL = 0x100, Rw, keeps;
     /// Status, see [`CardStatus`].
     STATUS = 0x104, Ro, keeps;
-    /// Writing `CLEAR_KEY` clears all tables, flows and counters; `STATUS.clearing` is set meanwhile. Nothing else clears them but power.
+    /// Writing `CLEAR_KEY` clears all tables, flows and counters; `STATUS.clearing` is set meanwhile, and EPOCH becomes 0. Nothing else clears them but power.
     CLEAR = 0x108, W1, clears;
     /// Cause of the last reset: 1 power-on, 2 function-level reset.
     RESET_CAUSE = 0x10c, Ro, keeps;

