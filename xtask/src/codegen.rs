@@ -15,7 +15,11 @@ use penstock_abi::{fw, hash, layout, limits, regs, ring};
 /// # Errors
 /// A file cannot be read or written, or (`check`) differs from what the definitions say.
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
-    for (path, text) in [("hdl/rtl/gen/ps_abi_pkg.sv", package()), ("docs/abi.md", reference())] {
+    for (path, text) in [
+        ("hdl/rtl/gen/ps_abi_pkg.sv", package()),
+        ("hdl/tb/gen/ps_abi_unpack.sv", unpacker()),
+        ("docs/abi.md", reference()),
+    ] {
         let path = root.join(path);
         if check {
             let found = std::fs::read_to_string(&path).unwrap_or_default();
@@ -174,6 +178,41 @@ fn enumerators<'a>(
         items.map(|(name, code)| format!("    {prefix}{name} = {width}'d{code}")).collect();
     o.push_str(&lines.join(",\n"));
     o.push('\n');
+}
+
+/// A program that unpacks entries in SystemVerilog and prints their fields, for the test that compares both sides.
+fn unpacker() -> String {
+    let mut o = String::from(
+        "// Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.\n\
+         //\n\
+         // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each\n\
+         // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits.\n\
+         module ps_abi_unpack;\n  import ps_abi_pkg::*;\n\n  string path;\n  int fd, kind;\n  logic [383:0] word;\n",
+    );
+    let mut cases = String::new();
+    let mut kind = 0;
+    layout::for_each_entry(|name, _, fields, bits| {
+        let name = snake(name);
+        let _ = writeln!(o, "  {name}_t {name}_v;");
+        let _ =
+            writeln!(cases, "        {kind}: begin\n          {name}_v = word[{}:0];", bits - 1);
+        let formats = vec!["%h"; fields.len()].join(" ");
+        let values: Vec<_> = fields.iter().map(|f| format!("{name}_v.{}", f.name)).collect();
+        let _ = writeln!(
+            cases,
+            "          $display(\"{formats}\", {});\n        end",
+            values.join(", ")
+        );
+        kind += 1;
+    });
+    o.push_str(
+        "\n  initial begin\n    if (!$value$plusargs(\"in=%s\", path)) $fatal(1, \"+in=FILE missing\");\n    fd = $fopen(path, \"r\");\n    while ($fscanf(fd, \"%d %h\", kind, word) == 2) begin\n      case (kind)\n",
+    );
+    o.push_str(&cases);
+    o.push_str(
+        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
+    );
+    o
 }
 
 fn numbers() -> Vec<(&'static str, u64)> {

@@ -100,6 +100,12 @@ pub fn member_hash(key: &FlowKey, fields: u8) -> u32 {
         | pick(FIELD_DIP, u64::from(key.dip)) << 40
         | pick(FIELD_SPORT, u64::from(key.sport)) << 72
         | pick(FIELD_DPORT, u64::from(key.dport)) << 88;
+    h3_member(packed)
+}
+
+/// The hash under [`member_hash`], of an already masked and packed key.
+#[must_use]
+pub const fn h3_member(packed: u128) -> u32 {
     h3(&MEMBER_MASKS, packed) as u32
 }
 

@@ -1,0 +1,89 @@
+// Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.
+//
+// Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each
+// field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits.
+module ps_abi_unpack;
+  import ps_abi_pkg::*;
+
+  string path;
+  int fd, kind;
+  logic [383:0] word;
+  vif_t vif_v;
+  ilm_t ilm_v;
+  next_hop_t next_hop_v;
+  ecmp_slot_t ecmp_slot_v;
+  host_route_t host_route_v;
+  prefix_t prefix_v;
+  fip_key_t fip_key_v;
+  fip_map_t fip_map_v;
+  flow_key_t flow_key_v;
+  flow_t flow_v;
+  flow_stats_t flow_stats_v;
+  vif_stats_t vif_stats_v;
+  counter_t counter_v;
+
+  initial begin
+    if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
+    fd = $fopen(path, "r");
+    while ($fscanf(fd, "%d %h", kind, word) == 2) begin
+      case (kind)
+        0: begin
+          vif_v = word[111:0];
+          $display("%h %h %h %h %h %h %h", vif_v.valid, vif_v.kind, vif_v.vrf, vif_v.nh, vif_v.mac, vif_v.ip, vif_v.rpf);
+        end
+        1: begin
+          ilm_v = word[44:0];
+          $display("%h %h %h %h", ilm_v.valid, ilm_v.nh, ilm_v.key_nh, ilm_v.vrf);
+        end
+        2: begin
+          next_hop_v = word[207:0];
+          $display("%h %h %h %h %h %h %h %h %h %h %h %h", next_hop_v.valid, next_hop_v.kind, next_hop_v.vif, next_hop_v.dmac, next_hop_v.smac, next_hop_v.sip, next_hop_v.dip, next_hop_v.gre, next_hop_v.base, next_hop_v.slots, next_hop_v.live, next_hop_v.hash_fields);
+        end
+        3: begin
+          ecmp_slot_v = word[51:0];
+          $display("%h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot);
+        end
+        4: begin
+          host_route_v = word[81:0];
+          $display("%h %h %h %h %h %h", host_route_v.valid, host_route_v.vrf, host_route_v.ip, host_route_v.nh, host_route_v.label, host_route_v.label_valid);
+        end
+        5: begin
+          prefix_v = word[87:0];
+          $display("%h %h %h %h %h %h %h", prefix_v.valid, prefix_v.vrf, prefix_v.ip, prefix_v.len, prefix_v.nh, prefix_v.label, prefix_v.label_valid);
+        end
+        6: begin
+          fip_key_v = word[78:0];
+          $display("%h %h %h %h %h %h", fip_key_v.valid, fip_key_v.vif, fip_key_v.proto, fip_key_v.ip, fip_key_v.port, fip_key_v.map);
+        end
+        7: begin
+          fip_map_v = word[104:0];
+          $display("%h %h %h %h %h %h", fip_map_v.valid, fip_map_v.generation, fip_map_v.pod_ip, fip_map_v.pod_port, fip_map_v.vip, fip_map_v.vip_port);
+        end
+        8: begin
+          flow_key_v = word[119:0];
+          $display("%h %h %h %h %h %h", flow_key_v.nh, flow_key_v.proto, flow_key_v.sip, flow_key_v.dip, flow_key_v.sport, flow_key_v.dport);
+        end
+        9: begin
+          flow_v = word[277:0];
+          $display("%h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h", flow_v.valid, flow_v.nh, flow_v.proto, flow_v.sip, flow_v.dip, flow_v.sport, flow_v.dport, flow_v.snat, flow_v.spat, flow_v.dnat, flow_v.dpat, flow_v.hairpin, flow_v.reverse, flow_v.ecmp_valid, flow_v.ecmp_slot, flow_v.ecmp_generation, flow_v.map_valid, flow_v.map, flow_v.map_generation, flow_v.partner_valid, flow_v.partner, flow_v.generation, flow_v.vrf, flow_v.dvrf, flow_v.entropy, flow_v.src_info, flow_v.rpf_nh);
+        end
+        10: begin
+          flow_stats_v = word[123:0];
+          $display("%h %h %h %h", flow_stats_v.packets, flow_stats_v.bytes, flow_stats_v.tcp, flow_stats_v.last_hit);
+        end
+        11: begin
+          vif_stats_v = word[239:0];
+          $display("%h %h %h %h %h", vif_stats_v.rx_packets, vif_stats_v.rx_bytes, vif_stats_v.tx_packets, vif_stats_v.tx_bytes, vif_stats_v.drops);
+        end
+        12: begin
+          counter_v = word[47:0];
+          $display("%h", counter_v.count);
+        end
+        100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
+        default: $fatal(1, "unknown kind");
+      endcase
+    end
+    $finish;
+  end
+
+endmodule
