@@ -109,7 +109,7 @@ impl SharedMemory {
         self.check(offset, into.len());
         // SAFETY: in bounds by `check`.
         let mut from = unsafe { self.as_ptr().add(offset) }.cast_const();
-        let (mut chunks, step) = (into.chunks_mut(8), offset % 8 == 0);
+        let (mut chunks, step) = (into.chunks_mut(8), offset.is_multiple_of(8));
         for chunk in &mut chunks {
             if step && chunk.len() == 8 {
                 // SAFETY: in bounds by `check`; aligned, as the base is page aligned and `from` advances by eights.
@@ -135,7 +135,7 @@ impl SharedMemory {
         assert!(self.writable, "write to a read-only mapping");
         // SAFETY: in bounds by `check`.
         let mut to = unsafe { self.as_ptr().add(offset) };
-        let step = offset % 8 == 0;
+        let step = offset.is_multiple_of(8);
         for chunk in data.chunks(8) {
             if let (true, Ok(word)) = (step, <[u8; 8]>::try_from(chunk)) {
                 // SAFETY: in bounds by `check`; aligned, as the base is page aligned and `to` advances by eights.
