@@ -1,1 +1,171 @@
-//! Not built yet.
+//! What the card's firmware does, apart from the registers it does it through.
+//!
+//! [`Firmware`] is a state machine over [`Hw`]: `boot` tests the memories, shows ident and version and declares the
+//! firmware ready; `poll` does what is due (mailbox, trapped frames, heartbeat) and says whether to sleep. The image
+//! (`firmware/image`) implements `Hw` over memory-mapped registers; the tests of this crate implement it over vectors.
+//!
+//! Nothing here waits, loops without a bound, allocates or takes an interrupt: interrupts only end `wfi`, the work is
+//! found by polling, so there is no state shared with a handler and no critical section.
+#![cfg_attr(not(test), no_std)]
+
+pub mod arp;
+pub mod checksum;
+pub mod frame;
+mod hw;
+mod mailbox;
+pub mod reject;
+mod selftest;
+
+#[cfg(test)]
+mod fake;
+
+pub use hw::{Hw, Region, RxMeta};
+pub use selftest::PAINT;
+
+use frame::{Frame, WORDS};
+use penstock_abi::fw::{
+    FRAME_BYTES, STATUS_READY, STATUS_SELF_TEST, STATUS_SELF_TEST_FAILED, TIME_SHIFT,
+};
+use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FIRST_POD};
+use penstock_abi::reason::TrapReason;
+use zerocopy::IntoBytes as _;
+
+/// `FW_VERSION`: major in 31..16, minor in 15..0.
+pub const VERSION: u32 = 0x0000_0001;
+/// Ticks of [`Hw::time`] between two heartbeats: a tenth of a second at the nominal clock.
+pub const HEARTBEAT_TICKS: u64 = (CORE_CLOCK_KHZ as u64 * 100) >> TIME_SHIFT;
+
+/// The memory self-test failed at this address; the firmware must not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfTestFailed {
+    /// Address of the first word that did not hold what was written.
+    pub address: u32,
+}
+
+/// What to do after [`Firmware::poll`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More work may be waiting.
+    Poll,
+    /// Nothing to do until an interrupt is pending.
+    Sleep,
+}
+
+/// Counters that the mailbox shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// ARP requests answered.
+    pub arp_replies: u32,
+    /// Rejected packets answered (TCP RST or ICMP port unreachable).
+    pub reject_replies: u32,
+    /// Trapped frames that got no answer.
+    pub rx_dropped: u32,
+}
+
+/// The running firmware.
+#[derive(Debug)]
+pub struct Firmware {
+    stats: Stats,
+    heartbeat: u32,
+    next_heartbeat: u64,
+}
+
+impl Firmware {
+    /// Tests the memories, then shows version and first heartbeat and declares the firmware ready.
+    ///
+    /// # Errors
+    /// A memory that does not hold what is written to it; status and info already say so.
+    pub fn boot<H: Hw>(hw: &mut H) -> Result<Self, SelfTestFailed> {
+        hw.set_version(VERSION);
+        hw.set_status(STATUS_SELF_TEST);
+        for region in [Region::Ram, Region::Receive, Region::Transmit] {
+            if let Err(failed) = selftest::march(hw, region) {
+                hw.set_info(failed.address);
+                hw.set_status(STATUS_SELF_TEST_FAILED);
+                return Err(failed);
+            }
+        }
+        let mut firmware =
+            Self { stats: Stats::default(), heartbeat: 0, next_heartbeat: hw.time() };
+        firmware.beat(hw);
+        hw.set_info(0);
+        hw.set_status(STATUS_READY);
+        Ok(firmware)
+    }
+
+    /// Counters since boot.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Does what is due: one heartbeat, one mailbox request and one trapped frame at most.
+    pub fn poll<H: Hw>(&mut self, hw: &mut H) -> Next {
+        self.beat(hw);
+        let mut next = Next::Sleep;
+        if let Some(request) = hw.mailbox_request() {
+            let reply = mailbox::answer(&self.stats, request, hw);
+            hw.mailbox_reply(reply);
+            next = Next::Poll;
+        }
+        if hw.rx_frames() != 0 {
+            // A frame whose answer cannot be sent yet stays at the head; its interrupt keeps us awake.
+            next = Next::Poll;
+            if hw.tx_free() {
+                self.trapped(hw);
+            }
+        }
+        next
+    }
+
+    fn beat<H: Hw>(&mut self, hw: &mut H) {
+        let now = hw.time();
+        if now >= self.next_heartbeat {
+            self.heartbeat = self.heartbeat.wrapping_add(1);
+            hw.set_heartbeat(self.heartbeat);
+            // Missed beats are not made up for: card time may jump while nothing happens.
+            self.next_heartbeat = now + HEARTBEAT_TICKS;
+            hw.set_alarm(self.next_heartbeat);
+        }
+    }
+
+    fn trapped<H: Hw>(&mut self, hw: &mut H) {
+        let meta = hw.rx_meta();
+        let mut words = [0_u32; WORDS];
+        let bytes = usize::from(meta.bytes).min(FRAME_BYTES as usize);
+        for (i, word) in words.iter_mut().take(bytes.div_ceil(4)).enumerate() {
+            *word = hw.rx_word(i).to_le();
+        }
+        hw.rx_pop();
+        let (bytes, _) = words.as_bytes().split_at(bytes);
+        let (answer, counter) = match meta.reason {
+            _ if meta.vif < VIF_FIRST_POD => (None, &mut self.stats.rx_dropped),
+            reason if reason == TrapReason::Arp as u8 => {
+                (arp::reply(bytes), &mut self.stats.arp_replies)
+            }
+            reason if reason == TrapReason::Reject as u8 => {
+                (reject::reply(bytes), &mut self.stats.reject_replies)
+            }
+            _ => (None, &mut self.stats.rx_dropped),
+        };
+        if let Some(answer) = answer {
+            *counter = counter.wrapping_add(1);
+            send(hw, &answer, meta.vif);
+        } else {
+            self.stats.rx_dropped = self.stats.rx_dropped.wrapping_add(1);
+        }
+    }
+}
+
+/// Sends a frame; the transmit window must be free.
+fn send<H: Hw>(hw: &mut H, frame: &Frame, vif: u8) {
+    for (i, chunk) in frame.chunks(4).enumerate() {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hw.tx_word(i, u32::from_le_bytes(word));
+    }
+    hw.tx_send(frame.len(), vif);
+}
+
+#[cfg(test)]
+mod tests;

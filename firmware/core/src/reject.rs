@@ -1,0 +1,124 @@
+//! Answers to packets that met a Reject next hop: a service without endpoints.
+//!
+//! TCP gets a reset (RFC 9293 section 3.10.7.1), UDP an ICMP port unreachable (RFC 1122 section 3.2.2.1), both in the
+//! name of the address that was asked for, so that `connect` fails at once. Never answered, as RFC 1122 section 3.2.2
+//! demands: resets, later fragments, other protocols, packets to or from group addresses.
+
+use crate::checksum::Sum;
+use crate::frame::{ETHERTYPE_IPV4, Frame, IcmpError, Ipv4, Link, Tcp, push};
+use penstock_abi::limits::GATEWAY_MAC;
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+const PROTOCOL_ICMP: u8 = 1;
+const PROTOCOL_TCP: u8 = 6;
+const PROTOCOL_UDP: u8 = 17;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+const DO_NOT_FRAGMENT: u16 = 0x4000;
+const TTL: u8 = 64;
+const ICMP_UNREACHABLE: u8 = 3;
+const ICMP_PORT: u8 = 3;
+/// Bytes of the transport header that an ICMP error embeds.
+const EMBEDDED_BYTES: usize = 8;
+
+/// The answer to a frame, if it is a packet to be answered.
+#[must_use]
+pub fn reply(frame: &[u8]) -> Option<Frame> {
+    let (link, packet) = Link::split(frame)?;
+    let (ip, _) = Ipv4::ref_from_prefix(packet).ok()?;
+    let header = usize::from(ip.version_ihl & 0xf) * 4;
+    let valid = link.ethertype == ETHERTYPE_IPV4
+        && ip.version_ihl >> 4 == 4
+        && header >= size_of::<Ipv4>()
+        && usize::from(ip.total_length.get()) >= header
+        && ip.fragment.get() & FRAGMENT_OFFSET == 0
+        && is_host(ip.source)
+        && is_host(ip.destination);
+    if !valid {
+        return None;
+    }
+    let transport_bytes = usize::from(ip.total_length.get()) - header;
+    // The window may have cut the frame, padding may follow the packet.
+    let transport = packet.get(header..)?;
+    let transport = &transport[..transport.len().min(transport_bytes)];
+    match ip.protocol {
+        PROTOCOL_TCP => reset(&link, ip, transport, transport_bytes),
+        PROTOCOL_UDP => {
+            unreachable(&link, ip, packet.get(..header + EMBEDDED_BYTES.min(transport.len()))?)
+        }
+        _ => None,
+    }
+}
+
+/// First octet 1..=223.
+fn is_host(address: [u8; 4]) -> bool {
+    (1..224).contains(&address[0])
+}
+
+/// TCP reset for a segment of `bytes`, of which `segment` is at hand.
+fn reset(link: &Link, ip: &Ipv4, segment: &[u8], bytes: usize) -> Option<Frame> {
+    let (tcp, _) = Tcp::ref_from_prefix(segment).ok()?;
+    let header = usize::from(tcp.offset >> 4) * 4;
+    if tcp.flags & Tcp::RST != 0 || header < size_of::<Tcp>() || bytes < header {
+        return None;
+    }
+    // A segment with ACK is answered at the number it expects, any other one acknowledged.
+    let (sequence, acknowledgement, flags) = if tcp.flags & Tcp::ACK != 0 {
+        (tcp.acknowledgement.get(), 0, Tcp::RST)
+    } else {
+        let controls = u32::from(tcp.flags & Tcp::SYN != 0) + u32::from(tcp.flags & Tcp::FIN != 0);
+        let length = (bytes - header) as u32 + controls;
+        (0, tcp.sequence.get().wrapping_add(length), Tcp::RST | Tcp::ACK)
+    };
+    let mut answer = Tcp {
+        source: tcp.destination,
+        destination: tcp.source,
+        sequence: sequence.into(),
+        acknowledgement: acknowledgement.into(),
+        offset: (size_of::<Tcp>() as u8 / 4) << 4,
+        flags,
+        window: 0.into(),
+        checksum: 0.into(),
+        urgent: 0.into(),
+    };
+    answer.checksum = Sum::default()
+        .add(&ip.source)
+        .add(&ip.destination)
+        .add(&[0, PROTOCOL_TCP, 0, size_of::<Tcp>() as u8])
+        .add(answer.as_bytes())
+        .finish()
+        .into();
+    let mut frame = begin(link, ip, PROTOCOL_TCP, size_of::<Tcp>())?;
+    push(&mut frame, &answer)?;
+    Some(frame)
+}
+
+/// ICMP port unreachable that embeds the head of the packet.
+fn unreachable(link: &Link, ip: &Ipv4, embedded: &[u8]) -> Option<Frame> {
+    let mut icmp =
+        IcmpError { kind: ICMP_UNREACHABLE, code: ICMP_PORT, checksum: 0.into(), unused: 0.into() };
+    icmp.checksum = Sum::default().add(icmp.as_bytes()).add(embedded).finish().into();
+    let mut frame = begin(link, ip, PROTOCOL_ICMP, size_of::<IcmpError>() + embedded.len())?;
+    push(&mut frame, &icmp)?;
+    frame.extend_from_slice(embedded).ok()?;
+    Some(frame)
+}
+
+/// Link layer and IPv4 header of an answer with a payload of `bytes`.
+fn begin(link: &Link, ip: &Ipv4, protocol: u8, bytes: usize) -> Option<Frame> {
+    let mut header = Ipv4 {
+        version_ihl: 0x45,
+        tos: 0,
+        total_length: ((size_of::<Ipv4>() + bytes) as u16).into(),
+        identification: 0.into(),
+        fragment: DO_NOT_FRAGMENT.into(),
+        ttl: TTL,
+        protocol,
+        checksum: 0.into(),
+        source: ip.destination,
+        destination: ip.source,
+    };
+    header.checksum = Sum::default().add(header.as_bytes()).finish().into();
+    let mut frame = link.answer(GATEWAY_MAC)?;
+    push(&mut frame, &header)?;
+    Some(frame)
+}

@@ -1,0 +1,50 @@
+// The soft core's sources (Ibex, Apache-2.0), in the order of their dependencies, and our waivers for them.
+//
+// IBEX_ROOT is an environment variable: the folder `system_verilog` of the package pythondata-cpu-ibex.
+// Read with `-F` (not `-f`): the waiver file is named relative to this file. prim_clock_gating, which Ibex also
+// needs, is our own and lies beside this file, among the project's own modules.
+ibex.vlt
++incdir+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl
++incdir+${IBEX_ROOT}/vendor/lowrisc_ip/dv/sv/dv_utils
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_util_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_mubi_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_count_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_secded_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_ram_1p_pkg.sv
+${IBEX_ROOT}/dv/uvm/core_ibex/common/prim/prim_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_cipher_pkg.sv
+${IBEX_ROOT}/rtl/ibex_pkg.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim_generic/rtl/prim_generic_buf.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim_generic/rtl/prim_generic_and2.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim_generic/rtl/prim_generic_flop.sv
+${IBEX_ROOT}/dv/uvm/core_ibex/common/prim/prim_buf.sv
+${IBEX_ROOT}/dv/uvm/core_ibex/common/prim/prim_and2.sv
+${IBEX_ROOT}/dv/uvm/core_ibex/common/prim/prim_flop.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_onehot_check.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_onehot_enc.sv
+${IBEX_ROOT}/vendor/lowrisc_ip/ip/prim/rtl/prim_lfsr.sv
+${IBEX_ROOT}/rtl/ibex_alu.sv
+${IBEX_ROOT}/rtl/ibex_branch_predict.sv
+${IBEX_ROOT}/rtl/ibex_compressed_decoder.sv
+${IBEX_ROOT}/rtl/ibex_controller.sv
+${IBEX_ROOT}/rtl/ibex_csr.sv
+${IBEX_ROOT}/rtl/ibex_cs_registers.sv
+${IBEX_ROOT}/rtl/ibex_counter.sv
+${IBEX_ROOT}/rtl/ibex_decoder.sv
+${IBEX_ROOT}/rtl/ibex_dummy_instr.sv
+${IBEX_ROOT}/rtl/ibex_ex_block.sv
+${IBEX_ROOT}/rtl/ibex_fetch_fifo.sv
+${IBEX_ROOT}/rtl/ibex_icache.sv
+${IBEX_ROOT}/rtl/ibex_id_stage.sv
+${IBEX_ROOT}/rtl/ibex_if_stage.sv
+${IBEX_ROOT}/rtl/ibex_load_store_unit.sv
+${IBEX_ROOT}/rtl/ibex_multdiv_fast.sv
+${IBEX_ROOT}/rtl/ibex_multdiv_slow.sv
+${IBEX_ROOT}/rtl/ibex_pmp.sv
+${IBEX_ROOT}/rtl/ibex_prefetch_buffer.sv
+${IBEX_ROOT}/rtl/ibex_register_file_ff.sv
+${IBEX_ROOT}/rtl/ibex_register_file_fpga.sv
+${IBEX_ROOT}/rtl/ibex_wb_stage.sv
+${IBEX_ROOT}/rtl/ibex_core.sv
+${IBEX_ROOT}/rtl/ibex_lockstep.sv
+${IBEX_ROOT}/rtl/ibex_top.sv

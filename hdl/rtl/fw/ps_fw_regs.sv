@@ -1,0 +1,186 @@
+// The firmware's registers: decoder of its mmio port, status words, card time and timer.
+//
+// Offsets and meanings are those of penstock_abi::fw::Registers; the receive window lies at 0x1000, the
+// transmit window at 0x2000. Registers are written whole; a narrower write, or an access where there is
+// nothing, answers with a bus error.
+//
+// Handshake: mmio as in ps_fw_cpu: always taken, read data and error one cycle later.
+// Clock:     clk_fw_i; only the timer's comparison runs on clk_i, since it must wake a clock that stands still.
+// Reset:     rst_fw_i clears status words and disarms the timer.
+module ps_fw_regs
+  import ps_abi_pkg::FwTimeShift;
+  import ps_types_pkg::trap_meta_t;
+(
+  input  logic        clk_i,
+  input  logic        clk_fw_i,
+  input  logic        rst_fw_i,
+
+  input  logic        mmio_req_i,
+  input  logic        mmio_we_i,
+  input  logic [3:0]  mmio_be_i,
+  input  logic [15:0] mmio_addr_i,
+  input  logic [31:0] mmio_wdata_i,
+  output logic [31:0] mmio_rdata_o,
+  output logic        mmio_err_o,
+
+  output logic [31:0] status_o,
+  output logic [31:0] info_o,
+  output logic [31:0] version_o,
+  output logic [31:0] heartbeat_o,
+  input  logic [63:0] time_i,         // cycles of clk_i
+  output logic        irq_timer_o,
+
+  input  logic        mbox_pending_i,
+  input  logic [31:0] mbox_request_i,
+  input  logic [31:0] mbox_arg_i,
+  output logic        mbox_read_o,
+  output logic        mbox_reply_o,
+
+  input  logic [4:0]  rx_frames_i,
+  output logic        rx_pop_o,
+  output logic        rx_meta_re_o,
+  input  trap_meta_t  rx_meta_i,
+  output logic        rx_win_re_o,
+  output logic [3:0]  rx_win_we_o,
+  input  logic [31:0] rx_win_rdata_i,
+
+  input  logic        tx_free_i,
+  output logic        tx_send_o,
+  output logic        tx_win_re_o,
+  output logic [3:0]  tx_win_we_o,
+  input  logic [31:0] tx_win_rdata_i
+);
+
+  // Offsets of penstock_abi::fw::Registers.
+  localparam logic [7:0] Status      = 8'h00;
+  localparam logic [7:0] Info        = 8'h04;
+  localparam logic [7:0] Version     = 8'h08;
+  localparam logic [7:0] Heartbeat   = 8'h0c;
+  localparam logic [7:0] MboxPending = 8'h10;
+  localparam logic [7:0] MboxRequest = 8'h14;
+  localparam logic [7:0] MboxArg     = 8'h18;
+  localparam logic [7:0] MboxReply   = 8'h1c;
+  localparam logic [7:0] TimeLo      = 8'h20;
+  localparam logic [7:0] TimeHi      = 8'h24;
+  localparam logic [7:0] TimecmpLo   = 8'h28;
+  localparam logic [7:0] TimecmpHi   = 8'h2c;
+  localparam logic [7:0] RxFrames    = 8'h30;
+  localparam logic [7:0] RxMeta      = 8'h34;
+  localparam logic [7:0] RxPop       = 8'h38;
+  localparam logic [7:0] TxFree      = 8'h3c;
+  localparam logic [7:0] TxSend      = 8'h40;
+
+  // 256-byte pages of the mmio space.
+  localparam logic [7:0] PageRegs = 8'h00;
+  localparam logic [7:0] PageRx   = 8'h10;
+  localparam logic [7:0] PageTx   = 8'h20;
+
+  typedef enum logic [1:0] {FromReg, FromMeta, FromRx, FromTx} source_e;
+
+  logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, rdata_d, rdata_q;
+  logic [63:0] timecmp_q, now;
+  logic [7:0]  page, offset;
+  logic        regs, reg_we, reg_re, err_d, err_q, irq_timer_q;
+  source_e     source_d, source_q;
+
+  logic unused_addr;
+  assign unused_addr = ^mmio_addr_i[1:0];  // the byte enables say it
+
+  assign page   = mmio_addr_i[15:8];
+  assign offset = {mmio_addr_i[7:2], 2'b00};
+  assign regs   = mmio_req_i && page == PageRegs;
+  assign reg_we = regs && mmio_we_i && (&mmio_be_i);
+  assign reg_re = regs && !mmio_we_i;
+  assign now    = time_i >> FwTimeShift;
+
+  always_comb begin
+    rdata_d  = '0;
+    err_d    = 1'b0;
+    source_d = FromReg;
+    unique case (page)
+      PageRegs: begin
+        err_d = mmio_we_i && !(&mmio_be_i);
+        unique case (offset)
+          Status:      rdata_d  = status_q;
+          Info:        rdata_d  = info_q;
+          Version:     rdata_d  = version_q;
+          Heartbeat:   rdata_d  = heartbeat_q;
+          MboxPending: rdata_d  = 32'(mbox_pending_i);
+          MboxRequest: rdata_d  = mbox_request_i;
+          MboxArg:     rdata_d  = mbox_arg_i;
+          MboxReply:   rdata_d  = '0;
+          TimeLo:      rdata_d  = now[31:0];
+          TimeHi:      rdata_d  = time_hi_q;
+          TimecmpLo:   rdata_d  = timecmp_q[31:0];
+          TimecmpHi:   rdata_d  = timecmp_q[63:32];
+          RxFrames:    rdata_d  = 32'(rx_frames_i);
+          RxMeta:      source_d = FromMeta;
+          RxPop:       rdata_d  = '0;
+          TxFree:      rdata_d  = 32'(tx_free_i);
+          TxSend:      rdata_d  = '0;
+          default:     err_d    = 1'b1;
+        endcase
+      end
+      PageRx:  source_d = FromRx;
+      PageTx:  source_d = FromTx;
+      default: err_d    = 1'b1;
+    endcase
+  end
+
+  always_ff @(posedge clk_fw_i) begin
+    if (mmio_req_i) begin
+      rdata_q  <= rdata_d;
+      err_q    <= err_d;
+      source_q <= source_d;
+    end
+    if (reg_re && offset == TimeLo) time_hi_q <= now[63:32];
+    if (reg_we) begin
+      unique case (offset)
+        Status:    status_q         <= mmio_wdata_i;
+        Info:      info_q           <= mmio_wdata_i;
+        Version:   version_q        <= mmio_wdata_i;
+        Heartbeat: heartbeat_q      <= mmio_wdata_i;
+        TimecmpLo: timecmp_q[31:0]  <= mmio_wdata_i;
+        TimecmpHi: timecmp_q[63:32] <= mmio_wdata_i;
+        default: ;
+      endcase
+    end
+    if (rst_fw_i) begin
+      status_q    <= '0;
+      info_q      <= '0;
+      version_q   <= '0;
+      heartbeat_q <= '0;
+      timecmp_q   <= '1;
+    end
+  end
+
+  always_comb begin
+    unique case (source_q)
+      FromMeta: mmio_rdata_o = {rx_meta_i.reason, rx_meta_i.vif, rx_meta_i.bytes};
+      FromRx:   mmio_rdata_o = rx_win_rdata_i;
+      FromTx:   mmio_rdata_o = tx_win_rdata_i;
+      default:  mmio_rdata_o = rdata_q;
+    endcase
+  end
+
+  assign mmio_err_o   = err_q;
+  assign mbox_read_o  = reg_re && offset == MboxRequest;
+  assign mbox_reply_o = reg_we && offset == MboxReply;
+  assign rx_pop_o     = reg_we && offset == RxPop;
+  assign rx_meta_re_o = reg_re && offset == RxMeta;
+  assign tx_send_o    = reg_we && offset == TxSend;
+  assign rx_win_re_o  = mmio_req_i && page == PageRx && !mmio_we_i;
+  assign rx_win_we_o  = (mmio_req_i && page == PageRx && mmio_we_i) ? mmio_be_i : '0;
+  assign tx_win_re_o  = mmio_req_i && page == PageTx && !mmio_we_i;
+  assign tx_win_we_o  = (mmio_req_i && page == PageTx && mmio_we_i) ? mmio_be_i : '0;
+
+  // One cycle of clk_i behind, which is less than one of clk_fw_i: the firmware never sees a stale interrupt.
+  always_ff @(posedge clk_i) irq_timer_q <= now >= timecmp_q;
+
+  assign irq_timer_o = irq_timer_q;
+  assign status_o    = status_q;
+  assign info_o      = info_q;
+  assign version_o   = version_q;
+  assign heartbeat_o = heartbeat_q;
+
+endmodule
