@@ -1,0 +1,122 @@
+//! `dropstats`: why packets were dropped, under vRouter's names and in its order.
+
+use std::fmt;
+
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::TableId;
+use serde::{Deserialize, Serialize};
+
+use crate::CardState;
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] = &[TableId::DropStats, TableId::CardStats];
+
+/// vRouter's print order of the reasons that a card can have; reasons of its own follow.
+const ORDER: &[DropReason] = &[
+    DropReason::InvalidIf,
+    DropReason::Disabled,
+    DropReason::Oversize,
+    DropReason::NoFipPortMap,
+    DropReason::Discard,
+    DropReason::TtlExceeded,
+    DropReason::InvalidNextHop,
+    DropReason::InvalidLabel,
+    DropReason::InvalidProtocol,
+    DropReason::PacketLoop,
+    DropReason::InvalidPacket,
+    DropReason::Checksum,
+    DropReason::Fragments,
+    DropReason::InvalidSource,
+    DropReason::TrapQueueFull,
+];
+
+/// One counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedCount {
+    /// Identifier of the reason, as in the card's reference.
+    pub reason: String,
+    /// Name under which tools print it.
+    pub label: String,
+    /// The count.
+    pub count: u64,
+}
+
+/// All counters by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropStats {
+    /// Drops, in vRouter's order, zeros included.
+    pub drops: Vec<NamedCount>,
+    /// Events of the card that are not drops, zeros included.
+    pub counters: Vec<NamedCount>,
+    /// All drops together.
+    pub total: u64,
+}
+
+/// Counters by cause.
+#[must_use]
+pub fn view(state: &CardState) -> DropStats {
+    let identifier = |reason: DropReason| {
+        DropReason::ALL
+            .iter()
+            .find(|(r, _, _)| *r == reason)
+            .map_or("", |(_, identifier, _)| *identifier)
+            .to_owned()
+    };
+    let others = DropReason::ALL
+        .iter()
+        .map(|(reason, _, _)| *reason)
+        .filter(|reason| !ORDER.contains(reason));
+    let drops: Vec<NamedCount> = ORDER
+        .iter()
+        .copied()
+        .chain(others)
+        .map(|reason| NamedCount {
+            reason: identifier(reason),
+            label: reason.label().to_owned(),
+            count: state.drop_stats.get(&(reason as u32)).copied().unwrap_or(0),
+        })
+        .collect();
+    let counters = CardCounter::ALL
+        .iter()
+        .map(|(counter, identifier, _)| NamedCount {
+            reason: (*identifier).to_owned(),
+            label: counter.label().to_owned(),
+            count: state.card_counter(*counter),
+        })
+        .collect();
+    let total = drops.iter().map(|d| d.count).sum();
+    DropStats { drops, counters, total }
+}
+
+impl fmt::Display for DropStats {
+    /// Counters of zero are hidden, as `dropstats` does. The alternate form (`{:#}`) adds what is not a drop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for drop in self.drops.iter().filter(|d| d.count > 0) {
+            writeln!(f, "{:<28}  {}", drop.label, drop.count)?;
+        }
+        if f.alternate() {
+            for counter in &self.counters {
+                writeln!(f, "Hw: {:<24}  {}", counter.label, counter.count)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_once() {
+        let view = view(&CardState::default());
+        assert_eq!(view.drops.len(), DropReason::ALL.len());
+        for (_, identifier, _) in DropReason::ALL {
+            assert_eq!(
+                view.drops.iter().filter(|d| d.reason == *identifier).count(),
+                1,
+                "{identifier}"
+            );
+        }
+    }
+}

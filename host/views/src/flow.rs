@@ -1,0 +1,234 @@
+//! `flow -l`, `flow --match` and `flow --get N`: the flow table as values. Their text is in [`crate::flow_text`].
+//!
+//! Example: on the server's node, the entry of the packets from the fabric has action `N(DPd)` (destination address and
+//! port are translated), its partner `N(SPs)`; both show `TCP:SSrEEr` once the connection is established.
+
+use std::net::Ipv4Addr;
+
+use penstock_abi::limits;
+use penstock_abi::reason::CardCounter;
+use penstock_abi::table::{
+    ENTRY_WORDS, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::flow_filter::FlowFilter;
+use crate::{CardState, text};
+
+/// Tables that this view reads; of `FlowStats`, the entries of valid flows.
+pub const TABLES: &[TableId] =
+    &[TableId::Flow, TableId::FlowStats, TableId::CardStats, TableId::FipMap];
+
+/// What happens to packets of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Forwarded as they are.
+    Forward,
+    /// Translated, see the flags.
+    Nat,
+}
+
+/// The mapping that translates a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Index in the card's table `FipMap`.
+    pub map: u16,
+    /// Generation under which the flow was translated.
+    pub generation: u8,
+    /// The mapping is still the one under which the flow was translated.
+    pub current: bool,
+    /// Floating IP and port.
+    pub floating: Option<(Ipv4Addr, u16)>,
+    /// Pod's address and port.
+    pub fixed: Option<(Ipv4Addr, u16)>,
+}
+
+/// The member to which a flow is pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Slot in the group.
+    pub index: u8,
+    /// Generation of the slot when pinned.
+    pub generation: u8,
+}
+
+/// One entry of the flow table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowEntry {
+    /// Index in the card's flow table.
+    pub index: u32,
+    /// Index of the entry of the other direction.
+    pub partner: Option<u32>,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Source port (ICMP echo: identifier).
+    pub source_port: u16,
+    /// Destination address.
+    pub destination: Ipv4Addr,
+    /// Destination port.
+    pub destination_port: u16,
+    /// VRF on arrival.
+    pub vrf: u16,
+    /// VRF after translation, where that differs or packets are translated.
+    pub destination_vrf: Option<u16>,
+    /// Reuses of this index.
+    pub generation: u8,
+    /// Next hop in the key: of the interface or label by which packets come.
+    pub key_next_hop: u16,
+    /// What happens to packets.
+    pub action: Action,
+    /// `S`, `Ps`, `D`, `Pd`: what is translated.
+    pub nat: Vec<String>,
+    /// Client and backend are one pod.
+    pub hairpin: bool,
+    /// Entry of the reply direction.
+    pub reverse: bool,
+    /// TCP letters in `flow`'s order; none for other protocols.
+    pub tcp: Option<Vec<String>>,
+    /// Member of the group.
+    pub ecmp: Option<Pin>,
+    /// Next hop from which packets are expected.
+    pub rpf_next_hop: u16,
+    /// Packets.
+    pub packets: u64,
+    /// Frame bytes.
+    pub bytes: u64,
+    /// Entropy port of the tunnel.
+    pub udp_source_port: u16,
+    /// Outer source address, or the number of the interface as the first octet.
+    pub source_info: Ipv4Addr,
+    /// Mapping.
+    pub mapping: Option<Mapping>,
+    /// Card time of the last packet, in 2^16 core cycles.
+    pub last_hit: u32,
+}
+
+/// The flow table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowTable {
+    /// Bytes of the table.
+    pub size_bytes: u64,
+    /// Entries it can hold.
+    pub entries: u32,
+    /// Entries made since the card was cleared.
+    pub created: u64,
+    /// Entries removed since.
+    pub deleted: u64,
+    /// Entries rewritten because their member or mapping was gone.
+    pub changed: u64,
+    /// Entries in use.
+    pub used: u64,
+    /// Pairs that found no room.
+    pub overflows: u64,
+    /// The filter in `flow`'s words, if one was given.
+    pub matching: Option<String>,
+    /// Entries that match, by index.
+    pub flows: Vec<FlowEntry>,
+}
+
+/// The entries that match; without a filter all of them.
+#[must_use]
+pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
+    let created = 2 * state.card_counter(CardCounter::FlowsLearned);
+    let used = state.card_counter(CardCounter::FlowsInUse);
+    let flows = state
+        .flows
+        .iter()
+        .filter(|(_, flow)| flow.valid && filter.is_none_or(|filter| filter.matches(flow)))
+        .map(|(&index, flow)| entry(state, index, flow))
+        .collect();
+    FlowTable {
+        size_bytes: u64::from(limits::FLOWS) * (ENTRY_WORDS as u64) * 4,
+        entries: limits::FLOWS,
+        created,
+        deleted: created.saturating_sub(used),
+        changed: state.card_counter(CardCounter::FlowsRepinned),
+        used,
+        overflows: state.card_counter(CardCounter::FlowTableFull),
+        matching: filter.map(ToString::to_string),
+        flows,
+    }
+}
+
+/// One entry, if it is in use.
+#[must_use]
+pub fn get(state: &CardState, index: u32) -> Option<FlowEntry> {
+    state.flows.get(&index).filter(|flow| flow.valid).map(|flow| entry(state, index, flow))
+}
+
+fn entry(state: &CardState, index: u32, flow: &Flow) -> FlowEntry {
+    let stats = state.flow_stats.get(&index).copied().unwrap_or_default();
+    let partner = flow.partner_valid.then_some(u32::from(flow.partner));
+    let partner_stats = partner.and_then(|p| state.flow_stats.get(&p)).copied().unwrap_or_default();
+    let nat: Vec<String> =
+        [(flow.snat, "S"), (flow.spat, "Ps"), (flow.dnat, "D"), (flow.dpat, "Pd")]
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, letter)| (*letter).to_owned())
+            .collect();
+    let translated = !nat.is_empty();
+    FlowEntry {
+        index,
+        partner,
+        protocol: flow.proto,
+        source: text::ip(flow.sip),
+        source_port: flow.sport,
+        destination: text::ip(flow.dip),
+        destination_port: flow.dport,
+        vrf: flow.vrf,
+        destination_vrf: (translated || flow.dvrf != flow.vrf).then_some(flow.dvrf),
+        generation: flow.generation,
+        key_next_hop: flow.nh,
+        action: if translated { Action::Nat } else { Action::Forward },
+        nat,
+        hairpin: flow.hairpin,
+        reverse: flow.reverse,
+        tcp: (flow.proto == 6).then(|| tcp_letters(stats, partner_stats)),
+        ecmp: flow
+            .ecmp_valid
+            .then_some(Pin { index: flow.ecmp_slot, generation: flow.ecmp_generation }),
+        rpf_next_hop: flow.rpf_nh,
+        packets: stats.packets,
+        bytes: stats.bytes,
+        udp_source_port: flow.entropy,
+        source_info: source_info(flow.src_info),
+        mapping: flow.map_valid.then(|| mapping(state, flow)),
+        last_hit: stats.last_hit,
+    }
+}
+
+/// `S`, `Sr`, ... from the flags seen in this direction and, with `r`, in the other. A reset ends both.
+fn tcp_letters(own: FlowStats, partner: FlowStats) -> Vec<String> {
+    let letters = [
+        (own.tcp & TCP_SYN, "S"),
+        (partner.tcp & TCP_SYN, "Sr"),
+        (own.tcp & TCP_ESTABLISHED, "E"),
+        (partner.tcp & TCP_ESTABLISHED, "Er"),
+        (own.tcp & TCP_FIN, "F"),
+        (partner.tcp & TCP_FIN, "Fr"),
+        ((own.tcp | partner.tcp) & TCP_RST, "R"),
+    ];
+    letters.iter().filter(|(seen, _)| *seen != 0).map(|(_, letter)| (*letter).to_owned()).collect()
+}
+
+/// vRouter prints the word in memory order: interface N as `N.0.0.0`, an outer address dotted.
+fn source_info(word: u32) -> Ipv4Addr {
+    match u8::try_from(word) {
+        Ok(vif) => Ipv4Addr::new(vif, 0, 0, 0),
+        Err(_) => Ipv4Addr::from(word),
+    }
+}
+
+fn mapping(state: &CardState, flow: &Flow) -> Mapping {
+    let entry = state.fip_maps.get(&u32::from(flow.map)).filter(|m| m.valid);
+    Mapping {
+        map: flow.map,
+        generation: flow.map_generation,
+        current: entry.is_some_and(|m| m.generation == flow.map_generation),
+        floating: entry.map(|m| (text::ip(m.vip), m.vip_port)),
+        fixed: entry.map(|m| (text::ip(m.pod_ip), m.pod_port)),
+    }
+}

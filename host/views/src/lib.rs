@@ -1,0 +1,22 @@
+//! What an operator sees of a card's tables, in the words and columns of Contrail's vRouter tools.
+//!
+//! In: a [`CardState`], the entries of the tables that a view needs (each module names them in `TABLES`). Out: plain values
+//! with stable field names (serde), and their rendering as text (`Display`). Nothing here does I/O, and nothing here
+//! knows the daemon: the daemon builds the values from the live card, the command line prints them.
+//!
+//! Text keeps the columns, legends and padding of the tools `flow`, `nh`, `vif`, `rt`, `mpls` and `dropstats`, so that what
+//! people and scripts know keeps working. What only this card has stands on lines of its own that begin with `Hw:`.
+
+pub mod drops;
+pub mod flow;
+pub mod flow_filter;
+pub mod flow_text;
+pub mod mpls;
+pub mod next_hop;
+pub mod route;
+pub mod service;
+pub mod state;
+pub mod text;
+pub mod vif;
+
+pub use state::CardState;

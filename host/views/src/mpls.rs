@@ -1,0 +1,53 @@
+//! `mpls --dump`: which next hop takes a packet that arrives under a label.
+
+use std::fmt;
+
+use penstock_abi::table::TableId;
+use serde::{Deserialize, Serialize};
+
+use crate::CardState;
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] = &[TableId::Ilm];
+
+/// One label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The label.
+    pub label: u32,
+    /// Next hop that delivers.
+    pub next_hop: u16,
+    /// Next hop in the keys of its flows.
+    pub key_next_hop: u16,
+    /// VRF after decapsulation.
+    pub vrf: u16,
+}
+
+/// The label map.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelMap {
+    /// Labels, ascending.
+    pub labels: Vec<Label>,
+}
+
+/// The whole label map, or one label of it.
+#[must_use]
+pub fn view(state: &CardState, only: Option<u32>) -> LabelMap {
+    let labels = state
+        .ilm
+        .iter()
+        .filter(|(label, entry)| entry.valid && only.is_none_or(|only| only == **label))
+        .map(|(&label, e)| Label { label, next_hop: e.nh, key_next_hop: e.key_nh, vrf: e.vrf })
+        .collect();
+    LabelMap { labels }
+}
+
+impl fmt::Display for LabelMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "MPLS Input Label Map\n\n   Label    NextHop\n-------------------")?;
+        for label in &self.labels {
+            writeln!(f, "{:>8}    {:>6}", label.label, label.next_hop)?;
+        }
+        Ok(())
+    }
+}

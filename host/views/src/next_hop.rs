@@ -1,0 +1,280 @@
+//! `nh --list | --get N`: next hops, and the members of composite ones.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use penstock_abi::hash;
+use penstock_abi::table::{NextHop, NextHopKind, TableId};
+use serde::{Deserialize, Serialize};
+
+use crate::{CardState, text};
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] = &[
+    TableId::NextHop,
+    TableId::Ecmp,
+    TableId::Ilm,
+    TableId::Vif,
+    TableId::HostRoute,
+    TableId::Prefix,
+];
+
+/// Bytes of the Ethernet header that a next hop writes.
+const ETHERNET_BYTES: u32 = 14;
+/// Columns of members after which `nh` begins a new line.
+const MEMBER_COLUMNS: usize = 60;
+
+/// A member of a composite next hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its next hop.
+    pub next_hop: u16,
+    /// Label pushed towards it, or under which this node itself reaches it.
+    pub label: Option<u32>,
+    /// Keeps its flows, takes no new ones.
+    pub draining: bool,
+    /// Generation of its slot.
+    pub generation: u8,
+}
+
+/// One next hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Its id.
+    pub id: u32,
+    /// `Drop`, `Receive`, `Encap`, `Tunnel`, `Composite`, or `Reject` for a service without endpoints.
+    pub r#type: String,
+    /// VRF: of its interface, or of the first route that uses it; else 0.
+    pub vrf: u16,
+    /// Entries that name it, and one.
+    pub ref_count: u32,
+    /// Flags as `nh` names them.
+    pub flags: Vec<String>,
+    /// Outgoing interface.
+    pub oif: Option<u8>,
+    /// Ethernet header written, as hex bytes.
+    pub data: Option<String>,
+    /// Outer source address.
+    pub sip: Option<Ipv4Addr>,
+    /// Outer destination address.
+    pub dip: Option<Ipv4Addr>,
+    /// Fields that choose the member.
+    pub hash_fields: Vec<String>,
+    /// Slots in order; a hole is null.
+    pub members: Vec<Option<Member>>,
+    /// First word of the group in the ring memory.
+    pub hw_base: Option<u16>,
+    /// Members that take new flows.
+    pub hw_live: Option<u8>,
+}
+
+/// Next hops of a card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hops {
+    /// Next hops: all by id, or the one asked for and then its members.
+    pub next_hops: Vec<Hop>,
+}
+
+/// All next hops.
+#[must_use]
+pub fn list(state: &CardState) -> Hops {
+    let uses = Uses::of(state);
+    let next_hops = state
+        .next_hops
+        .iter()
+        .filter(|(_, nh)| nh.valid)
+        .map(|(&id, nh)| hop(state, &uses, id, nh))
+        .collect();
+    Hops { next_hops }
+}
+
+/// One next hop and, if it is a composite, each of its members once.
+#[must_use]
+pub fn get(state: &CardState, id: u32) -> Hops {
+    let uses = Uses::of(state);
+    let find = |id: u32| {
+        state.next_hops.get(&id).filter(|nh| nh.valid).map(|nh| hop(state, &uses, id, nh))
+    };
+    let Some(first) = find(id) else { return Hops::default() };
+    let mut next_hops: Vec<Hop> = Vec::new();
+    for member in first.members.iter().flatten() {
+        if next_hops.iter().all(|h| h.id != u32::from(member.next_hop)) {
+            next_hops.extend(find(u32::from(member.next_hop)));
+        }
+    }
+    next_hops.insert(0, first);
+    Hops { next_hops }
+}
+
+fn hop(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> Hop {
+    let (r#type, flags): (_, &[&str]) = match nh.kind {
+        NextHopKind::Discard | NextHopKind::Undefined => ("Drop", &["Valid"]),
+        NextHopKind::Receive => ("Receive", &["Valid", "Policy"]),
+        NextHopKind::Encap => ("Encap", &["Valid", "Policy"]),
+        NextHopKind::Tunnel if nh.gre => ("Tunnel", &["Valid", "MPLSoGRE"]),
+        NextHopKind::Tunnel => ("Tunnel", &["Valid", "MPLSoUDP"]),
+        NextHopKind::Composite => ("Composite", &["Valid", "Policy", "Ecmp"]),
+        NextHopKind::Reject => ("Reject", &["Valid"]),
+    };
+    let to_vif = matches!(nh.kind, NextHopKind::Receive | NextHopKind::Encap);
+    let tunnel = nh.kind == NextHopKind::Tunnel;
+    let composite = nh.kind == NextHopKind::Composite;
+    Hop {
+        id,
+        r#type: r#type.to_owned(),
+        vrf: vrf_of(state, uses, id, nh),
+        ref_count: 1 + uses.count.get(&id).copied().unwrap_or(0),
+        flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+        oif: (to_vif || tunnel).then_some(nh.vif),
+        data: (to_vif || tunnel).then(|| text::ethernet(nh.dmac, nh.smac, 0x0800)),
+        sip: tunnel.then(|| text::ip(nh.sip)),
+        dip: tunnel.then(|| text::ip(nh.dip)),
+        hash_fields: if composite { hash_fields(nh.hash_fields) } else { Vec::new() },
+        members: if composite { members(state, uses, nh) } else { Vec::new() },
+        hw_base: composite.then_some(nh.base),
+        hw_live: composite.then_some(nh.live),
+    }
+}
+
+fn members(state: &CardState, uses: &Uses, nh: &NextHop) -> Vec<Option<Member>> {
+    let member = |n| {
+        let word = state.ecmp_word(nh.base, n)?;
+        let tunnel =
+            state.next_hops.get(&u32::from(word.nh)).is_some_and(|m| m.kind == NextHopKind::Tunnel);
+        let label =
+            if tunnel { Some(word.label) } else { uses.label.get(&u32::from(word.nh)).copied() };
+        Some(Member { next_hop: word.nh, label, draining: word.drain, generation: word.generation })
+    };
+    (0..u32::from(nh.slots)).map(member).collect()
+}
+
+fn hash_fields(bits: u8) -> Vec<String> {
+    let names = [
+        (hash::FIELD_PROTO, "Proto"),
+        (hash::FIELD_SIP, "SrcIP"),
+        (hash::FIELD_SPORT, "SrcPort"),
+        (hash::FIELD_DIP, "DstIp"),
+        (hash::FIELD_DPORT, "DstPort"),
+    ];
+    names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| (*name).to_owned()).collect()
+}
+
+fn vrf_of(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> u16 {
+    match nh.kind {
+        NextHopKind::Receive | NextHopKind::Encap => {
+            state.vifs.get(&u32::from(nh.vif)).map_or(0, |vif| vif.vrf)
+        }
+        NextHopKind::Composite | NextHopKind::Reject => uses.vrf.get(&id).copied().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Who uses each next hop, found in one pass.
+#[derive(Default)]
+struct Uses {
+    count: HashMap<u32, u32>,
+    vrf: HashMap<u32, u16>,
+    label: HashMap<u32, u32>,
+}
+
+impl Uses {
+    fn of(state: &CardState) -> Self {
+        let mut uses = Self::default();
+        let hosts = state.host_routes.values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
+        let prefixes = state.prefixes.values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
+        for (nh, vrf) in hosts.chain(prefixes) {
+            *uses.count.entry(nh.into()).or_default() += 1;
+            uses.vrf.entry(nh.into()).and_modify(|first| *first = vrf.min(*first)).or_insert(vrf);
+        }
+        for (&label, entry) in state.ilm.iter().filter(|(_, e)| e.valid) {
+            *uses.count.entry(entry.nh.into()).or_default() += 1;
+            uses.label.entry(entry.nh.into()).or_insert(label);
+        }
+        for vif in state.vifs.values().filter(|v| v.valid && v.nh != 0) {
+            *uses.count.entry(vif.nh.into()).or_default() += 1;
+        }
+        for nh in
+            state.next_hops.values().filter(|nh| nh.valid && nh.kind == NextHopKind::Composite)
+        {
+            for word in (0..u32::from(nh.slots)).filter_map(|n| state.ecmp_word(nh.base, n)) {
+                *uses.count.entry(word.nh.into()).or_default() += 1;
+            }
+        }
+        uses
+    }
+}
+
+impl fmt::Display for Hops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.next_hops.iter().try_for_each(|hop| write_hop(f, hop))
+    }
+}
+
+fn write_hop(f: &mut fmt::Formatter<'_>, h: &Hop) -> fmt::Result {
+    let pad = " ".repeat(14);
+    writeln!(
+        f,
+        "Id:{:<9}  Type:{:<13}  Fmly:{:>8}  Rid:0  Ref_cnt:{:<10} Vrf:{}",
+        h.id, h.r#type, "AF_INET", h.ref_count, h.vrf
+    )?;
+    writeln!(
+        f,
+        "{pad}Flags:{}",
+        h.flags.iter().map(|flag| format!("{flag}, ")).collect::<String>()
+    )?;
+    if let (Some(oif), Some(data)) = (h.oif, &h.data) {
+        match h.r#type.as_str() {
+            "Encap" => writeln!(
+                f,
+                "{pad}EncapFmly:0800 Oif:{oif} Len:{ETHERNET_BYTES}\n{pad}Encap Data: {data}"
+            )?,
+            "Tunnel" => writeln!(f, "{pad}Oif:{oif} Len:{ETHERNET_BYTES} Data:{data}")?,
+            _ => writeln!(f, "{pad}Oif:{oif}")?,
+        }
+    }
+    if let (Some(sip), Some(dip)) = (h.sip, h.dip) {
+        writeln!(f, "{pad}Sip:{sip} Dip:{dip}")?;
+    }
+    if h.r#type == "Composite" {
+        if !h.hash_fields.is_empty() {
+            writeln!(f, "{pad}Valid Hash Key Parameters: {}", h.hash_fields.join(","))?;
+        }
+        write_members(f, &h.members)?;
+        if f.alternate() {
+            write!(f, "{pad}Hw: Ecmp[{}] slots:{}", h.hw_base.unwrap_or(0), h.members.len())?;
+            writeln!(f, " live:{}", h.hw_live.unwrap_or(0))?;
+            for (slot, member) in h.members.iter().enumerate() {
+                if let Some(m) = member {
+                    let drain = if m.draining { ", draining" } else { "" };
+                    writeln!(
+                        f,
+                        "{pad}Hw: slot {slot}: nh {}, generation {}{drain}",
+                        m.next_hop, m.generation
+                    )?;
+                }
+            }
+        }
+    }
+    writeln!(f)
+}
+
+fn write_members(f: &mut fmt::Formatter<'_>, members: &[Option<Member>]) -> fmt::Result {
+    let pad = " ".repeat(14);
+    write!(f, "{pad}Sub NH(label):")?;
+    let mut printed = 0;
+    for member in members {
+        if printed > MEMBER_COLUMNS {
+            write!(f, "\n{pad}{pad}")?;
+            printed = 0;
+        }
+        let item = match member {
+            Some(Member { next_hop, label: Some(label), .. }) => format!(" {next_hop}({label})"),
+            Some(Member { next_hop, label: None, .. }) => format!(" {next_hop}"),
+            None => " -1".to_owned(),
+        };
+        printed += item.len();
+        write!(f, "{item}")?;
+    }
+    writeln!(f)
+}

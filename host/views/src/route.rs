@@ -1,0 +1,135 @@
+//! `rt --dump VRF` and `rt --get PREFIX --vrf VRF`: the IPv4 routes of a VRF.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use penstock_abi::table::{NextHopKind, TableId};
+use serde::{Deserialize, Serialize};
+
+use crate::{CardState, text};
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] =
+    &[TableId::HostRoute, TableId::Prefix, TableId::NextHop, TableId::Ecmp];
+
+const LEGEND: &str =
+    "Flags: L=Label Valid, P=Proxy ARP, T=Trap ARP, F=Flood ARP, Ml=MAC-IP learnt route";
+const COLUMNS: &str =
+    "Destination           PPL        Flags        Label         Nexthop    Stitched MAC(Index)";
+
+/// One route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Prefix length.
+    pub prefix_len: u8,
+    /// Label pushed when the next hop is a tunnel.
+    pub label: Option<u32>,
+    /// Next hop.
+    pub next_hop: u16,
+    /// Slots of the group with a member, if the next hop is a composite.
+    pub ecmp_members: Option<u32>,
+    /// Table of the card.
+    pub hw_table: String,
+    /// Index in it.
+    pub hw_index: u32,
+}
+
+/// Routes of one VRF.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// The VRF.
+    pub vrf: u16,
+    /// What was asked for, if one route was.
+    pub matched: Option<String>,
+    /// Routes, by address, longest first at equal address.
+    pub routes: Vec<Route>,
+}
+
+/// All routes of a VRF.
+#[must_use]
+pub fn view(state: &CardState, vrf: u16) -> Routes {
+    let members = |nh: u16| {
+        let entry = state
+            .next_hops
+            .get(&u32::from(nh))
+            .filter(|e| e.valid && e.kind == NextHopKind::Composite)?;
+        Some(
+            (0..u32::from(entry.slots))
+                .filter(|&n| state.ecmp_word(entry.base, n).is_some())
+                .count() as u32,
+        )
+    };
+    let hosts =
+        state.host_routes.iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(|(&hw_index, r)| {
+            Route {
+                address: text::ip(r.ip),
+                prefix_len: 32,
+                label: r.label_valid.then_some(r.label),
+                next_hop: r.nh,
+                ecmp_members: members(r.nh),
+                hw_table: "HostRoute".to_owned(),
+                hw_index,
+            }
+        });
+    let prefixes =
+        state.prefixes.iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(|(&hw_index, r)| {
+            Route {
+                address: text::ip(r.ip),
+                prefix_len: r.len,
+                label: r.label_valid.then_some(r.label),
+                next_hop: r.nh,
+                ecmp_members: members(r.nh),
+                hw_table: "Prefix".to_owned(),
+                hw_index,
+            }
+        });
+    let mut routes: Vec<Route> = hosts.chain(prefixes).collect();
+    routes.sort_by_key(|r| (r.address, std::cmp::Reverse(r.prefix_len), r.hw_index));
+    Routes { vrf, matched: None, routes }
+}
+
+/// The route that a packet to `address` takes, restricted to prefixes of at most `max_len` bits.
+#[must_use]
+pub fn lookup(state: &CardState, vrf: u16, address: Ipv4Addr, max_len: u8) -> Routes {
+    let covers = |r: &Route| {
+        let mask = u32::MAX.checked_shl(32 - u32::from(r.prefix_len)).unwrap_or(0);
+        r.prefix_len <= max_len && (u32::from(r.address) ^ u32::from(address)) & mask == 0
+    };
+    let mut all = view(state, vrf);
+    all.routes.retain(covers);
+    // At equal length the lowest index wins, as in the card.
+    all.routes.sort_by_key(|r| (std::cmp::Reverse(r.prefix_len), r.hw_index));
+    all.routes.truncate(1);
+    all.matched = Some(format!("{address}/{max_len}"));
+    all
+}
+
+impl fmt::Display for Routes {
+    /// The alternate form (`{:#}`) adds what the route resolves to and its place in the card.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(matched) = &self.matched {
+            writeln!(f, "Match {matched} in vRouter inet4 table 0/{}/unicast\n", self.vrf)?;
+        }
+        writeln!(f, "{LEGEND}\nvRouter inet4 routing table 0/{}/unicast\n{COLUMNS}", self.vrf)?;
+        for route in &self.routes {
+            let destination = format!("{}/{}", route.address, route.prefix_len);
+            let flags = if route.label.is_some() { "L" } else { "" };
+            let label = route.label.map_or_else(|| "-".to_owned(), |l| l.to_string());
+            writeln!(
+                f,
+                "{destination:<21}{:>4}        {flags:>5}      {label:>5}        {:>7}        -",
+                0, route.next_hop
+            )?;
+            let details = f.alternate() || self.matched.is_some();
+            if details && let Some(members) = route.ecmp_members {
+                writeln!(f, "Hw: ECMP Composite sub nh count: {members}")?;
+            }
+            if f.alternate() {
+                writeln!(f, "Hw: {}[{}]", route.hw_table, route.hw_index)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! `explain svc NS/NAME`: a service from its floating IPs down to the card's rows.
+//!
+//! For the chapter's service the text reads `Prefix: 10.105.139.153/32`, `ECMP Composite sub nh count: 2`, `nh_index: 87`,
+//! then one line a member and the `fip_list` of the local backends with their port maps, as the introspect pages of a
+//! Contrail node show them.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use penstock_abi::table::{NextHopKind, TableId};
+use serde::{Deserialize, Serialize};
+
+use crate::next_hop::{self, Hop};
+use crate::{CardState, text};
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] = &[
+    TableId::NextHop,
+    TableId::Ecmp,
+    TableId::Ilm,
+    TableId::Vif,
+    TableId::HostRoute,
+    TableId::Prefix,
+    TableId::FipKey,
+    TableId::FipMap,
+];
+
+/// What is known of a service before looking at the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// `NAMESPACE/NAME`.
+    pub name: String,
+    /// Floating IPs: the cluster IP, then external ones.
+    pub floating_ips: Vec<Ipv4Addr>,
+    /// Ports as people write them, e.g. `8888/TCP -> 80`.
+    pub ports: Vec<String>,
+}
+
+/// A member as it is reached from this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// Slot in the group.
+    pub slot: u32,
+    /// Next hop.
+    pub next_hop: u16,
+    /// Label.
+    pub label: Option<u32>,
+    /// Where it leads, for people.
+    pub to: String,
+    /// Keeps its flows, takes no new ones.
+    pub draining: bool,
+    /// Generation of the slot.
+    pub generation: u8,
+}
+
+/// The route to a floating IP in one VRF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRoute {
+    /// Floating IP.
+    pub floating_ip: Ipv4Addr,
+    /// VRF.
+    pub vrf: u16,
+    /// Next hop.
+    pub next_hop: u16,
+    /// Type of the next hop.
+    pub r#type: String,
+    /// Members, holes left out.
+    pub members: Vec<Path>,
+    /// Slots, holes included.
+    pub slots: u32,
+    /// Row of the route in the card's table `HostRoute`.
+    pub hw_route: u32,
+    /// First word of the group in the card's table `Ecmp`.
+    pub hw_base: Option<u16>,
+}
+
+/// One port mapping of a local backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMap {
+    /// Interface of the backend.
+    pub vif: u8,
+    /// Its name.
+    pub vif_name: String,
+    /// Floating IP.
+    pub floating_ip: Ipv4Addr,
+    /// Backend's address.
+    pub fixed_ip: Ipv4Addr,
+    /// Port of the service.
+    pub nat_port: u16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Port of the backend.
+    pub port: u16,
+    /// Row in the card's table `FipKey`.
+    pub hw_key: u32,
+    /// Row in the card's table `FipMap`.
+    pub hw_map: u16,
+    /// Generation of the mapping.
+    pub generation: u8,
+}
+
+/// A service as the card has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What was asked for.
+    pub intent: Intent,
+    /// Routes to its floating IPs.
+    pub routes: Vec<ServiceRoute>,
+    /// Port mappings of the backends on this node.
+    pub port_maps: Vec<PortMap>,
+}
+
+/// A service on the card.
+#[must_use]
+pub fn view(state: &CardState, intent: Intent) -> Service {
+    let mut service = Service::default();
+    for &fip in &intent.floating_ips {
+        let word = u32::from(fip);
+        for (&row, route) in state.host_routes.iter().filter(|(_, r)| r.valid && r.ip == word) {
+            let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
+            service.routes.push(service_route(state, fip, route.vrf, route.nh, row, hop.as_ref()));
+        }
+        for (&row, key) in state.fip_keys.iter().filter(|(_, k)| k.valid && k.ip == word) {
+            let Some(map) = state.fip_maps.get(&u32::from(key.map)).filter(|m| m.valid) else {
+                continue;
+            };
+            service.port_maps.push(PortMap {
+                vif: key.vif,
+                vif_name: state.vif_name(key.vif.into()),
+                floating_ip: fip,
+                fixed_ip: text::ip(map.pod_ip),
+                nat_port: key.port,
+                protocol: key.proto,
+                port: map.pod_port,
+                hw_key: row,
+                hw_map: key.map,
+                generation: map.generation,
+            });
+        }
+    }
+    service.routes.sort_by_key(|r| (r.floating_ip, r.vrf));
+    service.port_maps.sort_by_key(|m| (m.floating_ip, m.vif, m.protocol, m.nat_port));
+    service.intent = intent;
+    service
+}
+
+fn service_route(
+    state: &CardState,
+    fip: Ipv4Addr,
+    vrf: u16,
+    nh: u16,
+    row: u32,
+    hop: Option<&Hop>,
+) -> ServiceRoute {
+    let members: Vec<Path> = hop
+        .iter()
+        .flat_map(|h| h.members.iter().enumerate())
+        .filter_map(|(slot, member)| {
+            let m = member.as_ref()?;
+            Some(Path {
+                slot: slot as u32,
+                next_hop: m.next_hop,
+                label: m.label,
+                to: destination(state, m.next_hop),
+                draining: m.draining,
+                generation: m.generation,
+            })
+        })
+        .collect();
+    ServiceRoute {
+        floating_ip: fip,
+        vrf,
+        next_hop: nh,
+        r#type: hop.map_or_else(|| "missing".to_owned(), |h| h.r#type.clone()),
+        members,
+        slots: hop.map_or(0, |h| h.members.len() as u32),
+        hw_route: row,
+        hw_base: hop.and_then(|h| h.hw_base),
+    }
+}
+
+fn destination(state: &CardState, nh: u16) -> String {
+    let Some(hop) = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid) else {
+        return "missing next hop".to_owned();
+    };
+    match hop.kind {
+        NextHopKind::Tunnel => {
+            let kind = if hop.gre { "MPLSoGRE" } else { "MPLSoUDP" };
+            format!("{kind} tunnel {} -> {}", text::ip(hop.sip), text::ip(hop.dip))
+        }
+        NextHopKind::Encap | NextHopKind::Receive => {
+            let address = state.vifs.get(&u32::from(hop.vif)).map_or(0, |v| v.ip);
+            format!("vif0/{} ({}) {}", hop.vif, state.vif_name(hop.vif.into()), text::ip(address))
+        }
+        _ => "discard".to_owned(),
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fips: Vec<String> = self.intent.floating_ips.iter().map(ToString::to_string).collect();
+        writeln!(f, "Service {}  floating IP {}", self.intent.name, fips.join(", "))?;
+        for port in &self.intent.ports {
+            writeln!(f, "  port {port}")?;
+        }
+        for r in &self.routes {
+            writeln!(f, "\nPrefix: {}/32 in VRF {}", r.floating_ip, r.vrf)?;
+            if r.r#type == "Composite" {
+                writeln!(f, "  ECMP Composite sub nh count: {}", r.members.len())?;
+            } else {
+                writeln!(f, "  {}", r.r#type)?;
+            }
+            writeln!(f, "  nh_index: {}", r.next_hop)?;
+            for m in &r.members {
+                let label = m.label.map_or_else(String::new, |l| format!(" label {l}"));
+                let drain = if m.draining { ", draining" } else { "" };
+                writeln!(f, "    member {}: nh {}, {}{label}{drain}", m.slot, m.next_hop, m.to)?;
+            }
+            let base =
+                r.hw_base.map_or_else(String::new, |b| format!(", Ecmp[{b}] slots {}", r.slots));
+            writeln!(f, "  Hw: HostRoute[{}], NextHop[{}]{base}", r.hw_route, r.next_hop)?;
+        }
+        if self.routes.is_empty() {
+            writeln!(f, "\nThe card has no route to it.")?;
+        }
+        if !self.port_maps.is_empty() {
+            writeln!(f, "\nfip_list of the backends on this node")?;
+        }
+        for m in &self.port_maps {
+            writeln!(
+                f,
+                "  vif0/{} ({}): ip_addr {} fixed_ip {} port_map {{nat_port {}, protocol {}, port {}}}",
+                m.vif, m.vif_name, m.floating_ip, m.fixed_ip, m.nat_port, m.protocol, m.port
+            )?;
+            writeln!(
+                f,
+                "    Hw: FipKey[{}], FipMap[{}] generation {}",
+                m.hw_key, m.hw_map, m.generation
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! `vif --list | --get N`: interfaces of the card and their counters.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use penstock_abi::limits::GATEWAY_MAC;
+use penstock_abi::table::{NextHopKind, TableId, VifKind};
+use serde::{Deserialize, Serialize};
+
+use crate::{CardState, text};
+
+/// Tables that this view reads.
+pub const TABLES: &[TableId] = &[TableId::Vif, TableId::VifStats, TableId::NextHop];
+
+/// A VRF number that means none.
+const NO_VRF: u32 = 65535;
+
+const LEGEND: &str = "\
+Vrouter Interface Table
+
+Flags: P=Policy, X=Cross Connect, S=Service Chain, Mr=Receive Mirror
+       Mt=Transmit Mirror, Tc=Transmit Checksum Offload, L3=Layer 3, L2=Layer 2
+       D=DHCP, Vp=Vhost Physical, Pr=Promiscuous, Vnt=Native Vlan Tagged
+       Mnp=No MAC Proxy, Dpdk=DPDK PMD Interface, Rfl=Receive Filtering Offload, Mon=Interface is Monitored
+       Uuf=Unknown Unicast Flood, Vof=VLAN insert/strip offload, Df=Drop New Flows, L=MAC Learning Enabled
+       Proxy=MAC Requests Proxied Always, Er=Etree Root, Mn=Mirror without Vlan Tag, HbsL=HBS Left Intf
+       HbsR=HBS Right Intf, Ig=Igmp Trap Enabled, Ml=MAC-IP Learning Enabled
+";
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// vif number.
+    pub index: u32,
+    /// Name, from the node file.
+    pub name: String,
+    /// `Physical`, `Host`, `Agent` or `Virtual`.
+    pub r#type: String,
+    /// Next hop in the keys of its flows; none if 0.
+    pub next_hop: Option<u16>,
+    /// MAC address of the interface itself; towards pods the virtual gateway's.
+    pub hw_address: String,
+    /// MAC address of the pod behind it.
+    pub peer_mac: Option<String>,
+    /// IPv4 address behind it.
+    pub ip_address: Ipv4Addr,
+    /// VRF; 65535 = none.
+    pub vrf: u32,
+    /// Multicast VRF; 65535 = none.
+    pub mcast_vrf: u32,
+    /// Flags as in the legend.
+    pub flags: Vec<String>,
+    /// Entries that name this interface, and one.
+    pub ref_count: u32,
+    /// Source addresses other than `ip_address` are dropped.
+    pub source_check: bool,
+    /// Frames received from it.
+    pub rx_packets: u64,
+    /// Bytes received from it.
+    pub rx_bytes: u64,
+    /// Frames sent to it.
+    pub tx_packets: u64,
+    /// Bytes sent to it.
+    pub tx_bytes: u64,
+    /// Frames received from it and dropped.
+    pub drops: u64,
+}
+
+/// Interfaces of a card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interfaces {
+    /// Interfaces, by number.
+    pub interfaces: Vec<Interface>,
+}
+
+/// All interfaces, or one.
+#[must_use]
+pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
+    let interfaces = state
+        .vifs
+        .iter()
+        .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == **index))
+        .map(|(&index, vif)| {
+            let (r#type, flags, has_vrf, far_end): (_, &[&str], _, _) = match vif.kind {
+                VifKind::Fabric | VifKind::Undefined => {
+                    ("Physical", &["X", "L3", "Vp"], true, false)
+                }
+                VifKind::Vhost => ("Host", &["X", "L3"], true, false),
+                VifKind::Packet => ("Agent", &["L3"], false, false),
+                VifKind::Virtual => ("Virtual", &["P", "L3"], true, true),
+            };
+            let stats = state.vif_stats.get(&index).copied().unwrap_or_default();
+            let users = state.next_hops.values().filter(|nh| {
+                nh.valid
+                    && matches!(nh.kind, NextHopKind::Encap | NextHopKind::Receive)
+                    && u32::from(nh.vif) == index
+            });
+            let vrf = if has_vrf { u32::from(vif.vrf) } else { NO_VRF };
+            Interface {
+                index,
+                name: state.vif_name(index),
+                r#type: r#type.to_owned(),
+                next_hop: (vif.nh != 0).then_some(vif.nh),
+                hw_address: if far_end {
+                    GATEWAY_MAC.map(|b| format!("{b:02x}")).join(":")
+                } else {
+                    text::mac(vif.mac)
+                },
+                peer_mac: far_end.then(|| text::mac(vif.mac)),
+                ip_address: text::ip(vif.ip),
+                vrf,
+                mcast_vrf: if far_end { vrf } else { NO_VRF },
+                flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+                ref_count: 1 + users.count() as u32,
+                source_check: vif.rpf,
+                rx_packets: stats.rx_packets,
+                rx_bytes: stats.rx_bytes,
+                tx_packets: stats.tx_packets,
+                tx_bytes: stats.tx_bytes,
+                drops: stats.drops,
+            }
+        })
+        .collect();
+    Interfaces { interfaces }
+}
+
+impl fmt::Display for Interfaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{LEGEND}")?;
+        for interface in &self.interfaces {
+            write_interface(f, interface)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_interface(f: &mut fmt::Formatter<'_>, i: &Interface) -> fmt::Result {
+    let pad = " ".repeat(12);
+    write!(f, "{:<12}OS: {}", format!("vif0/{}", i.index), i.name)?;
+    if let Some(nh) = i.next_hop {
+        write!(f, " NH: {nh}")?;
+    }
+    writeln!(f)?;
+    writeln!(f, "{pad}Type:{} HWaddr:{} IPaddr:{}", i.r#type, i.hw_address, i.ip_address)?;
+    writeln!(
+        f,
+        "{pad}Vrf:{} Mcast Vrf:{} Flags:{} QOS:-1 Ref:{}",
+        i.vrf,
+        i.mcast_vrf,
+        i.flags.concat(),
+        i.ref_count
+    )?;
+    writeln!(f, "{pad}RX packets:{}  bytes:{} errors:0", i.rx_packets, i.rx_bytes)?;
+    writeln!(f, "{pad}TX packets:{}  bytes:{} errors:0", i.tx_packets, i.tx_bytes)?;
+    writeln!(f, "{pad}Drops:{}", i.drops)?;
+    if f.alternate()
+        && let Some(peer) = &i.peer_mac
+    {
+        let check = if i.source_check { "on" } else { "off" };
+        writeln!(f, "{pad}Hw: Peer MAC:{peer} Source check:{check}")?;
+    }
+    writeln!(f)
+}

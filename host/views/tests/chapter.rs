@@ -1,0 +1,359 @@
+//! The views with the chapter's names and addresses, compared with what vRouter's tools print for the same state.
+#![allow(clippy::unwrap_used)]
+
+use std::net::Ipv4Addr;
+
+use penstock_abi::hash::FIELD_ALL;
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::*;
+use penstock_views::{CardState, drops, flow, mpls, next_hop, route, service, vif};
+
+const GATEWAY: u64 = 0x0000_5e00_0100;
+
+fn ip(text: &str) -> u32 {
+    text.parse::<Ipv4Addr>().unwrap().into()
+}
+
+/// Node cent222: the client behind vif 7, a backend behind vif 8, the other backend on cent333.
+fn cent222() -> CardState {
+    let mut s = CardState::default();
+    let pod_mac = |last: u64| 0x0200_0a2f_ff00 | last;
+    s.vif_names.insert(7, "tapeth0-304431".into());
+    s.vif_names.insert(8, "tapeth0-baa392".into());
+    s.vifs.insert(
+        0,
+        Vif {
+            valid: true,
+            kind: VifKind::Fabric,
+            mac: 0x0200_0aa9_1914,
+            ip: ip("10.169.25.20"),
+            ..Vif::default()
+        },
+    );
+    s.vifs.insert(
+        1,
+        Vif {
+            valid: true,
+            kind: VifKind::Vhost,
+            mac: 0x0200_0aa9_1914,
+            ip: ip("10.169.25.20"),
+            ..Vif::default()
+        },
+    );
+    let pod = |nh, last: u64, addr| Vif {
+        valid: true,
+        kind: VifKind::Virtual,
+        vrf: 4,
+        nh,
+        mac: pod_mac(last),
+        ip: ip(addr),
+        rpf: true,
+    };
+    s.vifs.insert(7, pod(29, 0xed, "10.47.255.237"));
+    s.vifs.insert(8, pod(37, 0xec, "10.47.255.236"));
+    s.vif_stats.insert(
+        8,
+        VifStats { rx_packets: 186, rx_bytes: 7823, tx_packets: 2193, tx_bytes: 93164, drops: 2 },
+    );
+    let encap = |vif, last: u64| NextHop {
+        valid: true,
+        kind: NextHopKind::Encap,
+        vif,
+        dmac: pod_mac(last),
+        smac: GATEWAY,
+        ..NextHop::default()
+    };
+    s.next_hops.insert(0, NextHop { valid: true, ..NextHop::default() });
+    s.next_hops.insert(29, encap(7, 0xed));
+    s.next_hops.insert(37, encap(8, 0xec));
+    s.next_hops.insert(
+        51,
+        NextHop {
+            valid: true,
+            kind: NextHopKind::Tunnel,
+            dmac: 0x0200_0aa9_1915,
+            smac: 0x0200_0aa9_1914,
+            sip: ip("10.169.25.20"),
+            dip: ip("10.169.25.21"),
+            ..NextHop::default()
+        },
+    );
+    s.next_hops.insert(
+        87,
+        NextHop {
+            valid: true,
+            kind: NextHopKind::Composite,
+            base: 65535,
+            slots: 3,
+            live: 2,
+            hash_fields: FIELD_ALL,
+            ..NextHop::default()
+        },
+    );
+    // The group's words wrap around the end of the ring memory; slot 1 is a hole.
+    let member =
+        |nh, label, slot| EcmpSlot { valid: true, nh, label, slot, generation: 1, drain: false };
+    s.ecmp.insert(65535, member(51, 43, 0));
+    s.ecmp.insert(1, member(37, 0, 2));
+    s.ilm.insert(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
+    s.ilm.insert(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
+    let host = |addr, nh| HostRoute {
+        valid: true,
+        vrf: 4,
+        ip: ip(addr),
+        nh,
+        label: 0,
+        label_valid: false,
+    };
+    s.host_routes.insert(900, host("10.105.139.153", 87));
+    s.host_routes.insert(12, host("10.47.255.237", 29));
+    s.host_routes
+        .insert(13, HostRoute { label: 43, label_valid: true, ..host("10.47.255.238", 51) });
+    s.host_routes.insert(14, HostRoute { vrf: 5, ..host("10.1.1.1", 29) });
+    s.prefixes.insert(
+        3,
+        Prefix {
+            valid: true,
+            vrf: 4,
+            ip: ip("10.32.0.0"),
+            len: 12,
+            nh: 0,
+            label: 0,
+            label_valid: false,
+        },
+    );
+    s.fip_keys.insert(
+        77,
+        FipKey { valid: true, vif: 8, proto: 6, ip: ip("10.105.139.153"), port: 8888, map: 5 },
+    );
+    s.fip_maps.insert(
+        5,
+        FipMap {
+            valid: true,
+            generation: 3,
+            pod_ip: ip("10.47.255.236"),
+            pod_port: 80,
+            vip: ip("10.105.139.153"),
+            vip_port: 8888,
+        },
+    );
+    let forward = Flow {
+        valid: true,
+        nh: 29,
+        proto: 6,
+        sip: ip("10.47.255.237"),
+        dip: ip("10.105.139.153"),
+        sport: 42332,
+        dport: 8888,
+        ecmp_valid: true,
+        ecmp_slot: 0,
+        ecmp_generation: 1,
+        partner_valid: true,
+        partner: 39888,
+        generation: 1,
+        vrf: 4,
+        dvrf: 4,
+        entropy: 57094,
+        src_info: 7,
+        rpf_nh: 29,
+        ..Flow::default()
+    };
+    let reply = Flow {
+        valid: true,
+        nh: 29,
+        proto: 6,
+        sip: ip("10.105.139.153"),
+        dip: ip("10.47.255.237"),
+        sport: 8888,
+        dport: 42332,
+        reverse: true,
+        partner_valid: true,
+        partner: 1234,
+        generation: 1,
+        vrf: 4,
+        dvrf: 4,
+        entropy: 51000,
+        src_info: ip("10.169.25.21"),
+        rpf_nh: 87,
+        ..Flow::default()
+    };
+    s.flows.insert(1234, forward);
+    s.flows.insert(39888, reply);
+    let stats =
+        |packets, bytes| FlowStats { packets, bytes, tcp: TCP_SYN | TCP_ESTABLISHED, last_hit: 9 };
+    s.flow_stats.insert(1234, stats(7, 500));
+    s.flow_stats.insert(39888, stats(36_000, 54_000_000));
+    s.card_stats.insert(CardCounter::FlowsLearned as u32, 3);
+    s.card_stats.insert(CardCounter::FlowsInUse as u32, 2);
+    s.drop_stats.insert(DropReason::NoFipPortMap as u32, 4);
+    s.drop_stats.insert(DropReason::InvalidLabel as u32, 1);
+    s.drop_stats.insert(DropReason::TrapQueueFull as u32, 9);
+    s
+}
+
+/// Node cent333: packets from the fabric are translated to the backend 10.47.255.238:80.
+fn cent333_flows() -> CardState {
+    let mut s = CardState::default();
+    let forward = Flow {
+        valid: true,
+        nh: 41,
+        proto: 6,
+        sip: ip("10.47.255.237"),
+        dip: ip("10.105.139.153"),
+        sport: 42332,
+        dport: 8888,
+        dnat: true,
+        dpat: true,
+        map_valid: true,
+        map: 5,
+        map_generation: 3,
+        partner_valid: true,
+        partner: 500,
+        vrf: 2,
+        dvrf: 4,
+        entropy: 57094,
+        src_info: ip("10.169.25.20"),
+        ..Flow::default()
+    };
+    let reply = Flow {
+        sip: ip("10.47.255.238"),
+        dip: ip("10.47.255.237"),
+        sport: 80,
+        dport: 42332,
+        dnat: false,
+        dpat: false,
+        snat: true,
+        spat: true,
+        reverse: true,
+        partner: 600,
+        vrf: 4,
+        dvrf: 2,
+        src_info: 3,
+        rpf_nh: 41,
+        ..forward
+    };
+    s.flows.insert(600, forward);
+    s.flows.insert(500, reply);
+    s.flow_stats.insert(
+        600,
+        FlowStats { packets: 1, bytes: 66, tcp: TCP_SYN | TCP_ESTABLISHED | TCP_FIN, last_hit: 0 },
+    );
+    s.flow_stats.insert(
+        500,
+        FlowStats { packets: 1, bytes: 66, tcp: TCP_SYN | TCP_ESTABLISHED, last_hit: 0 },
+    );
+    s
+}
+
+#[test]
+fn flow_list_at_the_client() {
+    insta::assert_snapshot!("flow_client", flow::view(&cent222(), None).to_string());
+}
+
+#[test]
+fn flow_list_at_the_server() {
+    let text =
+        flow::view(&cent333_flows(), Some(&"10.105.139.153:8888".parse().unwrap())).to_string();
+    assert!(text.contains("Action:N(DPd), "), "{text}");
+    assert!(!text.contains("N(SPs)"), "the reply entry has neither end point: {text}");
+    insta::assert_snapshot!("flow_server", format!("{:#}", flow::view(&cent333_flows(), None)));
+}
+
+#[test]
+fn flow_get() {
+    insta::assert_snapshot!("flow_get", flow::get(&cent333_flows(), 600).unwrap().to_string());
+    assert!(flow::get(&cent333_flows(), 601).is_none());
+}
+
+#[test]
+fn a_long_line_breaks_where_flow_breaks_it() {
+    // From a vRouter: exactly 70 columns before `Stats`, which then begins the next line.
+    let mut s = CardState::default();
+    s.flows.insert(
+        292_028 % 65536,
+        Flow {
+            valid: true,
+            nh: 5,
+            proto: 6,
+            snat: true,
+            dnat: true,
+            generation: 1,
+            partner_valid: true,
+            partner: 1,
+            rpf_nh: 10,
+            entropy: 60311,
+            dvrf: 2,
+            ..Flow::default()
+        },
+    );
+    let both = TCP_SYN | TCP_ESTABLISHED;
+    s.flow_stats
+        .insert(292_028 % 65536, FlowStats { packets: 429, bytes: 33993, tcp: both, last_hit: 0 });
+    s.flow_stats.insert(1, FlowStats { tcp: both, ..FlowStats::default() });
+    let text = flow::view(&s, None).to_string();
+    let wanted = "(Gen: 1, K(nh):5, Action:N(SD), Flags:, TCP:SSrEEr, QOS:-1, S(nh):10, \n Stats:429/33993,  SPort 60311, TTL 0, Sinfo 0.0.0.0)\n";
+    assert!(text.contains(wanted), "{text}");
+}
+
+#[test]
+fn next_hops() {
+    insta::assert_snapshot!("nh_list", next_hop::list(&cent222()).to_string());
+    insta::assert_snapshot!("nh_get_87", format!("{:#}", next_hop::get(&cent222(), 87)));
+    assert!(next_hop::get(&cent222(), 88).next_hops.is_empty());
+}
+
+#[test]
+fn interfaces() {
+    insta::assert_snapshot!("vif_list", vif::view(&cent222(), None).to_string());
+    insta::assert_snapshot!("vif_get_8", format!("{:#}", vif::view(&cent222(), Some(8))));
+}
+
+#[test]
+fn routes() {
+    insta::assert_snapshot!("rt_dump", route::view(&cent222(), 4).to_string());
+    let get = route::lookup(&cent222(), 4, Ipv4Addr::new(10, 105, 139, 153), 32);
+    insta::assert_snapshot!("rt_get", get.to_string());
+}
+
+#[test]
+fn the_longest_match_is_shown() {
+    let next_hop = |address, len| {
+        route::lookup(&cent222(), 4, address, len).routes.first().map(|r| r.next_hop)
+    };
+    assert_eq!(next_hop(Ipv4Addr::new(10, 47, 255, 238), 32), Some(51));
+    assert_eq!(next_hop(Ipv4Addr::new(10, 47, 255, 99), 32), Some(0));
+    assert_eq!(next_hop(Ipv4Addr::new(10, 47, 255, 238), 24), Some(0));
+    assert_eq!(next_hop(Ipv4Addr::new(11, 0, 0, 1), 32), None);
+}
+
+#[test]
+fn labels_and_drops() {
+    insta::assert_snapshot!("mpls_dump", mpls::view(&cent222(), None).to_string());
+    insta::assert_snapshot!("dropstats", format!("{:#}", drops::view(&cent222())));
+}
+
+#[test]
+fn a_service_explained() {
+    let intent = service::Intent {
+        name: "ns-user-1/service-web-clusterip".into(),
+        floating_ips: vec![Ipv4Addr::new(10, 105, 139, 153)],
+        ports: vec!["8888/TCP -> 80".into()],
+    };
+    insta::assert_snapshot!("explain_svc", service::view(&cent222(), intent).to_string());
+}
+
+#[test]
+fn json_names_are_stable() {
+    insta::assert_snapshot!(
+        "json_flow",
+        serde_json::to_string_pretty(&flow::view(&cent333_flows(), None)).unwrap()
+    );
+    insta::assert_snapshot!(
+        "json_nh",
+        serde_json::to_string_pretty(&next_hop::get(&cent222(), 87)).unwrap()
+    );
+    insta::assert_snapshot!(
+        "json_rt",
+        serde_json::to_string_pretty(&route::view(&cent222(), 4)).unwrap()
+    );
+}
