@@ -1,0 +1,1 @@
+//! Random but valid table sets, and random packets that are likely to hit them.

@@ -1,0 +1,97 @@
+//! What a forwarded packet asks of the insertion unit (section 9): the pair of entries, worked out but not placed.
+
+use penstock_abi::hash::{entropy_port, flow_key, key_hash};
+use penstock_abi::table::{Flow, FlowKey, Vif};
+
+use crate::decide::{Hop, Ingress, Learn, Source};
+use crate::flows::Pair;
+use crate::parse::L4;
+use crate::rewrite::Edits;
+use crate::translate::Translation;
+
+/// Section 9: what a packet that leaves asks of the insertion unit.
+pub(crate) fn learn(
+    source: &Source,
+    flow: Option<&Flow>,
+    holding: bool,
+    hop: &Hop,
+    out: Option<Vif>,
+    translation: Option<Translation>,
+    edits: &Edits,
+) -> Learn {
+    if !source.ip.makes_flows() {
+        return Learn::No;
+    }
+    if let Some(f) = flow {
+        if f.reverse {
+            return match hop.member.filter(|m| m.chosen) {
+                Some(m) => {
+                    Learn::ReverseRepin { key: source.key, slot: m.slot, generation: m.generation }
+                }
+                None => Learn::No,
+            };
+        }
+        if holding {
+            return Learn::No;
+        }
+    }
+    match pair(source, hop, out, translation, edits) {
+        Some(pair) if flow.is_some() => Learn::Repin(pair),
+        Some(pair) => Learn::New(pair),
+        None => Learn::No,
+    }
+}
+
+fn pair(
+    source: &Source,
+    hop: &Hop,
+    out: Option<Vif>,
+    translation: Option<Translation>,
+    edits: &Edits,
+) -> Option<Pair> {
+    let key = source.key;
+    let dvrf = out.map_or(source.vrf, |v| v.vrf);
+    let mut fwd = Flow {
+        valid: true,
+        vrf: source.vrf,
+        dvrf,
+        entropy: entropy_port(key_hash(flow_key(&key))),
+        src_info: source.src_info,
+        rpf_nh: if source.ingress == Ingress::Fabric { 0 } else { source.vif.nh },
+        ..with_key(key)
+    };
+    if let Some(m) = hop.member {
+        (fwd.ecmp_valid, fwd.ecmp_slot, fwd.ecmp_generation) = (true, m.slot, m.generation);
+    }
+    let (sip, dip) = (edits.sip.unwrap_or(key.sip), edits.dip.unwrap_or(key.dip));
+    let (sport, dport) = if source.ip.l4 == L4::Echo {
+        (key.dport, key.sport)
+    } else {
+        (key.sport, edits.dport.unwrap_or(key.dport))
+    };
+    let nh = out.map_or(source.key_nh, |v| v.nh);
+    let back = FlowKey { nh, proto: key.proto, sip: dip, dip: sip, sport: dport, dport: sport };
+    let mut rev = Flow {
+        valid: true,
+        reverse: true,
+        vrf: dvrf,
+        dvrf: source.vrf,
+        entropy: entropy_port(key_hash(flow_key(&back))),
+        src_info: if out.is_some() { u32::from(hop.nh.vif) } else { hop.nh.dip },
+        rpf_nh: hop.first_id,
+        ..with_key(back)
+    };
+    if let Some(t) = translation {
+        (fwd.dnat, fwd.dpat, fwd.snat, fwd.hairpin) = (true, t.port, t.hairpin, t.hairpin);
+        (rev.snat, rev.spat, rev.dnat, rev.hairpin) = (true, t.port, t.hairpin, t.hairpin);
+        for f in [&mut fwd, &mut rev] {
+            (f.map_valid, f.map, f.map_generation) = (true, t.index, t.map.generation);
+        }
+    }
+    (key != back).then_some(Pair { forward: fwd, reverse: rev })
+}
+
+fn with_key(key: FlowKey) -> Flow {
+    let FlowKey { nh, proto, sip, dip, sport, dport } = key;
+    Flow { nh, proto, sip, dip, sport, dport, ..Flow::default() }
+}

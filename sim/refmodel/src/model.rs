@@ -1,0 +1,174 @@
+//! The model as a whole: tables, flows and counters, and the one call that a packet takes.
+
+use std::collections::BTreeMap;
+
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::{TableId, VifStats, Words};
+
+use crate::decide::{Decision, Egress, Ingress, Learn, Verdict, decide};
+use crate::flows::{FlowTable, Inserted};
+use crate::tables::Tables;
+
+/// What the card counts, except `LearnDeferred` and `FirmwareTx`, which depend on time and on the firmware.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// By vif; vifs that counted nothing are absent.
+    pub vifs: BTreeMap<u8, VifStats>,
+    /// By reason code; reasons that counted nothing are absent.
+    pub drops: BTreeMap<u8, u64>,
+    /// By counter code; counters that are 0 may be absent.
+    pub card: BTreeMap<u8, u64>,
+}
+
+impl Counters {
+    /// Drops for this reason.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.drops.get(&(reason as u8)).copied().unwrap_or(0)
+    }
+    /// A card counter.
+    #[must_use]
+    pub fn card(&self, counter: CardCounter) -> u64 {
+        self.card.get(&(counter as u8)).copied().unwrap_or(0)
+    }
+    /// The counters of a vif.
+    #[must_use]
+    pub fn vif(&self, number: u8) -> VifStats {
+        self.vifs.get(&number).copied().unwrap_or_default()
+    }
+}
+
+/// What the model did with a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What became of the frame.
+    pub verdict: Verdict,
+    /// Everything else that was decided.
+    pub decision: Decision,
+    /// What the insertion unit did, if it was asked for a pair.
+    pub inserted: Option<Inserted>,
+}
+
+/// The card, as the specification has it.
+#[derive(Clone, Debug, Default)]
+pub struct RefModel {
+    enabled: bool,
+    tables: Tables,
+    flows: FlowTable,
+    counters: Counters,
+}
+
+impl RefModel {
+    /// A cleared card; the data path is disabled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `CONTROL.enable`.
+    pub fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    /// Writes one table entry, the same words as in a Write command. A write of zeros to the flow table
+    /// deletes an entry. Returns false if the card would refuse.
+    pub fn write(&mut self, table: TableId, index: u32, words: &Words) -> bool {
+        if table == TableId::Flow {
+            let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
+            if deletes {
+                self.flows.delete(index);
+            }
+            return deletes;
+        }
+        self.tables.write(table, index, words)
+    }
+
+    /// The configured tables.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The flow table.
+    #[must_use]
+    pub fn flows(&self) -> &FlowTable {
+        &self.flows
+    }
+
+    /// The flow table, to delete entries by key.
+    pub fn flows_mut(&mut self) -> &mut FlowTable {
+        &mut self.flows
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What would become of a frame now, without counting or learning.
+    #[must_use]
+    pub fn decide(&self, ingress: Ingress, frame: &[u8]) -> Decision {
+        decide(&self.tables, &self.flows, self.enabled, ingress, frame)
+    }
+
+    /// Takes a frame: decides, counts, learns.
+    pub fn process(&mut self, ingress: Ingress, frame: &[u8]) -> Outcome {
+        let decision = self.decide(ingress, frame);
+        self.commit(ingress, frame.len(), decision)
+    }
+
+    /// Counts and learns what was decided, here or by the same rules under other tables.
+    pub fn commit(&mut self, ingress: Ingress, frame_bytes: usize, decision: Decision) -> Outcome {
+        self.count(ingress, frame_bytes, &decision.verdict);
+        if let Some(key) = decision.lookup.filter(|_| decision.counts_on_flow) {
+            self.flows.count(&key, frame_bytes, decision.tcp_flags);
+        }
+        let inserted = match &decision.learn {
+            Learn::No => None,
+            Learn::New(pair) => {
+                Some(self.flows.insert(pair, false, frame_bytes, decision.tcp_flags))
+            }
+            Learn::Repin(pair) => {
+                Some(self.flows.insert(pair, true, frame_bytes, decision.tcp_flags))
+            }
+            Learn::ReverseRepin { key, slot, generation } => {
+                self.flows.repin_reverse(key, *slot, *generation);
+                None
+            }
+        };
+        match inserted {
+            Some(Inserted::Learned) => self.bump(CardCounter::FlowsLearned),
+            Some(Inserted::Repinned) => self.bump(CardCounter::FlowsRepinned),
+            Some(Inserted::Full) => self.bump(CardCounter::FlowTableFull),
+            Some(Inserted::Unchanged) | None => {}
+        }
+        self.counters.card.insert(CardCounter::FlowsInUse as u8, self.flows.len() as u64);
+        Outcome { verdict: decision.verdict.clone(), decision, inserted }
+    }
+
+    fn bump(&mut self, counter: CardCounter) {
+        *self.counters.card.entry(counter as u8).or_default() += 1;
+    }
+
+    fn count(&mut self, ingress: Ingress, frame_bytes: usize, verdict: &Verdict) {
+        let rx = self.counters.vifs.entry(ingress.vif()).or_default();
+        rx.rx_packets += 1;
+        rx.rx_bytes += frame_bytes as u64;
+        match verdict {
+            Verdict::Dropped(reason) => {
+                rx.drops += 1;
+                *self.counters.drops.entry(*reason as u8).or_default() += 1;
+            }
+            Verdict::Sent { egress: Egress::Firmware { .. }, .. } => {
+                self.bump(CardCounter::Trapped);
+            }
+            Verdict::Sent { egress, frame } => {
+                let vif = if let Egress::Host(vif) = egress { *vif } else { 0 };
+                let tx = self.counters.vifs.entry(vif).or_default();
+                tx.tx_packets += 1;
+                tx.tx_bytes += frame.len() as u64;
+            }
+        }
+    }
+}

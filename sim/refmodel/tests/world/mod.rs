@@ -1,0 +1,203 @@
+//! The chapter's two nodes as table words, shared by the tests.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
+use penstock_abi::limits::*;
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::*;
+use penstock_refmodel::packet::{Ipv4, frame, mpls, mpls_udp};
+use penstock_refmodel::{Egress, Outcome, RefModel, Verdict};
+
+pub const NODE_A: u32 = 0x0aa9_1914; // 10.169.25.20
+pub const NODE_B: u32 = 0x0aa9_1915; // 10.169.25.21
+pub const CLIENT: u32 = 0x0a2f_ffed; // 10.47.255.237
+pub const BACKEND: u32 = 0x0a2f_ffee; // 10.47.255.238
+pub const LOCAL_CLIENT: u32 = 0x0a2f_fff0;
+pub const VIP: u32 = 0x0a69_8b99; // 10.105.139.153
+pub const VRF: u16 = 2;
+pub const NH_CLIENT: u16 = 20;
+pub const NH_BACKEND: u16 = 21;
+pub const NH_LOCAL: u16 = 22;
+pub const NH_TUNNEL: u16 = 30;
+pub const NH_GROUP: u16 = 87;
+
+pub fn key(nh: u16, proto: u8, sip: u32, dip: u32, sport: u16, dport: u16) -> FlowKey {
+    FlowKey { nh, proto, sip, dip, sport, dport }
+}
+
+pub fn u16_at(b: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([b[at], b[at + 1]])
+}
+
+pub fn u32_at(b: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
+}
+
+pub fn sent(outcome: Outcome, to: Egress) -> Vec<u8> {
+    match outcome.verdict {
+        Verdict::Sent { egress, frame } if egress == to => frame,
+        other => panic!("expected to leave by {to:?}: {other:?}"),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)]
+pub fn dropped(outcome: Outcome, reason: DropReason) {
+    assert_eq!(outcome.verdict, Verdict::Dropped(reason));
+}
+
+pub fn from_a(label: u32, inner: &Ipv4) -> Vec<u8> {
+    frame(&mpls_udp(NODE_A, NODE_B, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
+}
+
+pub fn from_b(label: u32, inner: &Ipv4) -> Vec<u8> {
+    frame(&mpls_udp(NODE_B, NODE_A, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
+}
+
+pub fn tunnel_to(sip: u32, dip: u32) -> NextHop {
+    NextHop {
+        valid: true,
+        kind: NextHopKind::Tunnel,
+        dmac: 0x0200_0000_0333,
+        smac: 0x0200_0000_0222,
+        sip,
+        dip,
+        ..NextHop::default()
+    }
+}
+
+fn encap(vif: u8) -> NextHop {
+    let dmac = 0x0200_0000_0000 + u64::from(vif);
+    NextHop {
+        valid: true,
+        kind: NextHopKind::Encap,
+        vif,
+        dmac,
+        smac: 0x0000_5e00_0100,
+        ..NextHop::default()
+    }
+}
+
+pub fn host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u32>) {
+    let r = HostRoute {
+        valid: true,
+        vrf,
+        ip,
+        nh,
+        label: label.unwrap_or(0),
+        label_valid: label.is_some(),
+    };
+    let at = row(key_hash(host_route_key(vrf, ip)), 1, HOST_ROUTE_ROWS_LOG2);
+    assert!(m.write(TableId::HostRoute, bucket_index(1, at, 2, HOST_ROUTE_ROWS_LOG2), &r.pack()));
+}
+
+fn node(ip: u32) -> RefModel {
+    let mut m = RefModel::new();
+    m.set_enabled(true);
+    let vif = |kind, nh, ip, rpf| Vif { valid: true, kind, vrf: VRF, nh, mac: 2, ip, rpf };
+    m.write(TableId::Vif, 0, &vif(VifKind::Fabric, 0, ip, false).pack());
+    m.write(TableId::Vif, 1, &vif(VifKind::Vhost, 0, ip, false).pack());
+    m.write(TableId::Vif, 2, &vif(VifKind::Packet, 0, 0, false).pack());
+    m
+}
+
+fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
+    let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: VRF, nh, mac: 2, ip, rpf: true };
+    m.write(TableId::Vif, u32::from(number), &vif.pack());
+    m.write(TableId::NextHop, u32::from(nh), &encap(number).pack());
+    m.write(TableId::Ilm, label, &Ilm { valid: true, nh, key_nh: nh, vrf: VRF }.pack());
+    host_route(m, VRF, ip, nh, None);
+}
+
+/// Group at `base`: per slot None = hole, Some(drain), and the generation. Slot n pushes label 100 + n.
+pub fn write_group(m: &mut RefModel, base: u16, slots: &[(Option<bool>, u8)]) {
+    let mut live = Vec::new();
+    for (i, (state, generation)) in slots.iter().enumerate() {
+        let w = EcmpSlot {
+            valid: state.is_some(),
+            drain: *state == Some(true),
+            nh: NH_TUNNEL,
+            label: 100 + i as u32,
+            generation: *generation,
+            slot: i as u8,
+        };
+        m.write(TableId::Ecmp, u32::from(base) + i as u32, &w.pack());
+        if *state == Some(false) {
+            live.push(w);
+        }
+    }
+    for (i, w) in live.iter().enumerate() {
+        m.write(TableId::Ecmp, u32::from(base) + (slots.len() + i) as u32, &w.pack());
+    }
+    let group = NextHop {
+        valid: true,
+        kind: NextHopKind::Composite,
+        base,
+        slots: slots.len() as u8,
+        live: live.len() as u8,
+        hash_fields: 0x1f,
+        ..NextHop::default()
+    };
+    m.write(TableId::NextHop, u32::from(NH_GROUP), &group.pack());
+}
+
+pub fn node_a_with_group(slots: &[Option<bool>]) -> RefModel {
+    let mut m = node(NODE_A);
+    pod(&mut m, 3, NH_CLIENT, CLIENT, 30);
+    m.write(TableId::NextHop, u32::from(NH_TUNNEL), &tunnel_to(NODE_A, NODE_B).pack());
+    write_group(&mut m, 400, &slots.iter().map(|s| (*s, 0)).collect::<Vec<_>>());
+    host_route(&mut m, VRF, VIP, NH_GROUP, None);
+    m
+}
+
+/// cent222: the client, and a group of one remote member with label 25.
+pub fn node_a() -> RefModel {
+    let mut m = node_a_with_group(&[Some(false)]);
+    let w = EcmpSlot { valid: true, nh: NH_TUNNEL, label: 25, ..EcmpSlot::default() };
+    m.write(TableId::Ecmp, 400, &w.pack());
+    m.write(TableId::Ecmp, 401, &w.pack());
+    m
+}
+
+/// cent333: the backend (label 24), the service's group (label 25), a local client, the way back to the remote client.
+pub fn node_b() -> RefModel {
+    let mut m = node(NODE_B);
+    pod(&mut m, 3, NH_BACKEND, BACKEND, 24);
+    pod(&mut m, 4, NH_LOCAL, LOCAL_CLIENT, 27);
+    m.write(TableId::NextHop, u32::from(NH_TUNNEL), &tunnel_to(NODE_B, NODE_A).pack());
+    m.write(
+        TableId::Ilm,
+        25,
+        &Ilm { valid: true, nh: NH_BACKEND, key_nh: NH_BACKEND, vrf: VRF }.pack(),
+    );
+    m.write(
+        TableId::Ilm,
+        40,
+        &Ilm { valid: true, nh: NH_TUNNEL, key_nh: NH_TUNNEL, vrf: VRF }.pack(),
+    );
+    host_route(&mut m, VRF, VIP, NH_BACKEND, None);
+    let client = Prefix {
+        valid: true,
+        vrf: VRF,
+        ip: CLIENT,
+        len: 31,
+        nh: NH_TUNNEL,
+        label: 30,
+        label_valid: true,
+    };
+    m.write(TableId::Prefix, 3, &Prefix { ip: CLIENT & !1, ..client }.pack());
+    let map = FipMap {
+        valid: true,
+        generation: 3,
+        pod_ip: BACKEND,
+        pod_port: 80,
+        vip: VIP,
+        vip_port: 8888,
+    };
+    m.write(TableId::FipMap, 9, &map.pack());
+    for (slot, proto) in [(0, 6), (1, 17)] {
+        let at = row(key_hash(fip_key(3, proto, VIP, 8888)), 0, FIP_KEY_ROWS_LOG2);
+        let k = FipKey { valid: true, vif: 3, proto, ip: VIP, port: 8888, map: 9 };
+        m.write(TableId::FipKey, bucket_index(0, at, slot, FIP_KEY_ROWS_LOG2), &k.pack());
+    }
+    m
+}
