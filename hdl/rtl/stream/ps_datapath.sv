@@ -1,0 +1,354 @@
+// Streams of the card: everything that a frame goes through but the tables.
+//
+//   fabric rx -> ps_ingress -+- window -> ps_entry -> ps_parser -> hdr_o   (match-action core)
+//   host rx   -> ps_ingress -+- beats ---------+
+//                                              v
+//   verdict_i -> ps_rewrite (one a port) -> ps_xbar -> fabric tx, host tx, firmware rx (ps_trap_gate)
+//                            firmware tx ->
+//
+// Streams:    512 bit, byte 0 in bits 7..0, tkeep contiguous and full but on the last beat, outputs registered, payload stable while
+//             it waits. tuser (host: vif) is valid on the first beat coming in, on all beats going out.
+// Core:       one header a cycle at most; exactly one verdict for each, in order, at a fixed latency of up to 48 cycles, no
+//             back-pressure (credits in ps_entry).
+// Firmware:   fw_tx_vif_i 0 sends to the fabric, else to that vif; fw_tx_valid_o pulses for each frame taken. fw_rx_full_i: see ps_trap_gate.
+// Latency:    first beat in -> hdr_valid_o 8 cycles for a frame of one beat; verdict_valid_i -> first beat out 8 cycles.
+// Rate:       one beat a cycle through each port; one frame a cycle through the parser, shared by both ports.
+// Reset:      rst_i empties everything.
+// Checks:     ps_stream_sva at each stream; frames in = frames out + dropped whenever busy_o is low.
+module ps_datapath
+  import ps_types_pkg::*;
+  import ps_stream_pkg::*;
+(
+  input  logic         clk_i,
+  input  logic         rst_i,
+
+  input  logic [511:0] s_fab_tdata_i,
+  input  logic [63:0]  s_fab_tkeep_i,
+  input  logic         s_fab_tlast_i,
+  input  logic         s_fab_tvalid_i,
+  output logic         s_fab_tready_o,
+  output logic [511:0] m_fab_tdata_o,
+  output logic [63:0]  m_fab_tkeep_o,
+  output logic         m_fab_tlast_o,
+  output logic         m_fab_tvalid_o,
+  input  logic         m_fab_tready_i,
+
+  input  logic [511:0] s_host_tdata_i,
+  input  logic [63:0]  s_host_tkeep_i,
+  input  logic         s_host_tlast_i,
+  input  logic [7:0]   s_host_tuser_i,
+  input  logic         s_host_tvalid_i,
+  output logic         s_host_tready_o,
+  output logic [511:0] m_host_tdata_o,
+  output logic [63:0]  m_host_tkeep_o,
+  output logic         m_host_tlast_o,
+  output logic [7:0]   m_host_tuser_o,
+  output logic         m_host_tvalid_o,
+  input  logic         m_host_tready_i,
+
+  output logic         hdr_valid_o,
+  output hdr_t         hdr_o,
+  input  logic         verdict_valid_i,
+  input  verdict_t     verdict_i,
+
+  output logic [511:0] fw_rx_tdata_o,
+  output logic [63:0]  fw_rx_tkeep_o,
+  output logic         fw_rx_tlast_o,
+  output logic         fw_rx_tvalid_o,
+  input  logic         fw_rx_tready_i,
+  output trap_meta_t   fw_rx_meta_o,
+  input  logic         fw_rx_full_i,
+  output logic         trap_drop_valid_o,
+  output logic [7:0]   trap_drop_vif_o,
+
+  input  logic [511:0] fw_tx_tdata_i,
+  input  logic [63:0]  fw_tx_tkeep_i,
+  input  logic         fw_tx_tlast_i,
+  input  logic         fw_tx_tvalid_i,
+  output logic         fw_tx_tready_o,
+  input  logic [7:0]   fw_tx_vif_i,
+  output logic         fw_tx_valid_o,
+  output logic [7:0]   fw_tx_vif_o,
+  output logic [15:0]  fw_tx_bytes_o,
+
+  output logic         busy_o
+);
+
+  localparam int unsigned FlightWidth = $clog2(PacketBeats) + 2;
+
+  // By src_e
+  beat_t      s_beat [2];
+  logic [7:0] s_vif [2];
+  logic [1:0] s_valid, s_ready;
+  logic [1:0] window_valid, window_ready, credit, frame_in, frame_drop, frame_done;
+  window_t    window [2];
+  logic       entry_valid, parser_busy;
+  window_t    entry_window;
+
+  // Crossbar
+  logic [2:0]   source_valid, source_ready, sink_valid, sink_ready;
+  routed_beat_t source [3];
+  routed_beat_t sink [3];
+
+  // Ports
+  assign s_beat[0]       = {s_fab_tlast_i, s_fab_tkeep_i, s_fab_tdata_i};
+  assign s_beat[1]       = {s_host_tlast_i, s_host_tkeep_i, s_host_tdata_i};
+  assign s_vif           = '{8'd0, s_host_tuser_i};
+  assign s_valid         = {s_host_tvalid_i, s_fab_tvalid_i};
+  assign s_fab_tready_o  = s_ready[0];
+  assign s_host_tready_o = s_ready[1];
+
+  for (genvar p = 0; p < 2; p++) begin : g_port
+    logic      beat_valid, beat_ready;
+    raw_beat_t beat;
+
+    ps_ingress #(
+      .Src(src_e'(p))
+    ) u_ingress (
+      .clk_i,
+      .rst_i,
+      .s_beat_i      (s_beat[p]),
+      .s_vif_i       (s_vif[p]),
+      .s_valid_i     (s_valid[p]),
+      .s_ready_o     (s_ready[p]),
+      .window_valid_o(window_valid[p]),
+      .window_ready_i(window_ready[p]),
+      .window_o      (window[p]),
+      .beat_valid_o  (beat_valid),
+      .beat_ready_i  (beat_ready),
+      .beat_o        (beat),
+      .frame_o       (frame_in[p])
+    );
+
+    ps_rewrite u_rewrite (
+      .clk_i,
+      .rst_i,
+      .verdict_valid_i(verdict_valid_i && verdict_i.src == src_e'(p)),
+      .verdict_i,
+      .credit_o       (credit[p]),
+      .beat_valid_i   (beat_valid),
+      .beat_ready_o   (beat_ready),
+      .beat_i         (beat),
+      .m_valid_o      (source_valid[p]),
+      .m_ready_i      (source_ready[p]),
+      .m_o            (source[p]),
+      .drop_o         (frame_drop[p]),
+      .done_o         (frame_done[p])
+    );
+  end
+
+  ps_entry u_entry (
+    .clk_i,
+    .rst_i,
+    .window_valid_i (window_valid),
+    .window_ready_o (window_ready),
+    .fabric_window_i(window[0]),
+    .host_window_i  (window[1]),
+    .credit_i       (credit),
+    .window_valid_o (entry_valid),
+    .window_o       (entry_window)
+  );
+
+  ps_parser u_parser (
+    .clk_i,
+    .rst_i,
+    .window_valid_i(entry_valid),
+    .window_i      (entry_window),
+    .hdr_valid_o,
+    .hdr_o,
+    .busy_o        (parser_busy)
+  );
+
+  // Frames from the firmware
+  logic        fw_first_q, fw_take, fw_valid_q;
+  logic [7:0]  fw_vif, fw_vif_q;
+  logic [15:0] fw_bytes, fw_bytes_q;
+
+  assign fw_vif  = fw_first_q ? fw_tx_vif_i : fw_vif_q;
+  assign fw_take = fw_tx_tvalid_i && fw_tx_tready_o;
+
+  always_comb begin
+    source[2]               = '0;
+    source[2].route.dst     = fw_vif == '0 ? DstFabric : DstHost;
+    source[2].route.out_vif = fw_vif;
+    source[2].beat.data     = fw_tx_tdata_i;
+    source[2].beat.keep     = fw_tx_tkeep_i;
+    source[2].beat.last     = fw_tx_tlast_i;
+  end
+  assign source_valid[2] = fw_tx_tvalid_i;
+  assign fw_tx_tready_o  = source_ready[2];
+  assign fw_bytes        = (fw_first_q ? '0 : fw_bytes_q) +
+                           (fw_tx_tlast_i ? 16'($countones(fw_tx_tkeep_i)) : 16'd64);
+
+  always_ff @(posedge clk_i) begin
+    if (fw_take) begin
+      fw_vif_q   <= fw_vif;
+      fw_bytes_q <= fw_bytes;
+    end
+    if (rst_i) begin
+      fw_first_q <= 1'b1;
+      fw_valid_q <= 1'b0;
+    end else begin
+      if (fw_take) fw_first_q <= fw_tx_tlast_i;
+      fw_valid_q <= fw_take && fw_tx_tlast_i;
+    end
+  end
+
+  assign fw_tx_valid_o = fw_valid_q;
+  assign fw_tx_vif_o   = fw_vif_q;
+  assign fw_tx_bytes_o = fw_bytes_q;
+
+  ps_xbar u_xbar (
+    .clk_i,
+    .rst_i,
+    .s_valid_i(source_valid),
+    .s_ready_o(source_ready),
+    .s_i      (source),
+    .m_valid_o(sink_valid),
+    .m_ready_i(sink_ready),
+    .m_o      (sink)
+  );
+
+  assign m_fab_tdata_o   = sink[0].beat.data;
+  assign m_fab_tkeep_o   = sink[0].beat.keep;
+  assign m_fab_tlast_o   = sink[0].beat.last;
+  assign m_fab_tvalid_o  = sink_valid[0];
+  assign sink_ready[0]   = m_fab_tready_i;
+
+  assign m_host_tdata_o  = sink[1].beat.data;
+  assign m_host_tkeep_o  = sink[1].beat.keep;
+  assign m_host_tlast_o  = sink[1].beat.last;
+  assign m_host_tuser_o  = sink[1].route.out_vif;
+  assign m_host_tvalid_o = sink_valid[1];
+  assign sink_ready[1]   = m_host_tready_i;
+
+  assign fw_rx_tdata_o   = sink[2].beat.data;
+  assign fw_rx_tkeep_o   = sink[2].beat.keep;
+  assign fw_rx_tlast_o   = sink[2].beat.last;
+  assign fw_rx_meta_o    = sink[2].route.meta;
+
+  ps_trap_gate u_trap_gate (
+    .clk_i,
+    .rst_i,
+    .s_valid_i   (sink_valid[2]),
+    .s_ready_o   (sink_ready[2]),
+    .s_last_i    (sink[2].beat.last),
+    .s_vif_i     (sink[2].route.meta.vif),
+    .m_valid_o   (fw_rx_tvalid_o),
+    .m_ready_i   (fw_rx_tready_i),
+    .full_i      (fw_rx_full_i),
+    .drop_valid_o(trap_drop_valid_o),
+    .drop_vif_o  (trap_drop_vif_o)
+  );
+
+  // Frames between their first beat in and their last beat into the crossbar, or their end
+  logic [1:0][FlightWidth-1:0] flight_q;
+
+  for (genvar p = 0; p < 2; p++) begin : g_flight
+    always_ff @(posedge clk_i) begin
+      if (rst_i) flight_q[p] <= '0;
+      else flight_q[p] <= flight_q[p] + FlightWidth'(frame_in[p]) - FlightWidth'(frame_drop[p]) -
+                          FlightWidth'(frame_done[p]);
+    end
+  end
+
+  assign busy_o = flight_q != '0 || parser_busy || sink_valid != '0 || fw_tx_tvalid_i || !fw_first_q || fw_valid_q;
+
+  logic unused_sink;
+  assign unused_sink = ^{sink[0].route, sink[1].route.dst, sink[1].route.meta, sink[2].route.dst,
+                         sink[2].route.out_vif};
+
+`ifndef SYNTHESIS
+  ps_stream_sva u_sva_s_fab (
+    .clk_i,
+    .rst_i,
+    .data_i (s_fab_tdata_i),
+    .keep_i (s_fab_tkeep_i),
+    .last_i (s_fab_tlast_i),
+    .user_i (1'b0),
+    .valid_i(s_fab_tvalid_i),
+    .ready_i(s_fab_tready_o)
+  );
+  ps_stream_sva #(
+    .UserWidth(8)
+  ) u_sva_s_host (
+    .clk_i,
+    .rst_i,
+    .data_i (s_host_tdata_i),
+    .keep_i (s_host_tkeep_i),
+    .last_i (s_host_tlast_i),
+    .user_i (s_host_tuser_i),
+    .valid_i(s_host_tvalid_i),
+    .ready_i(s_host_tready_o)
+  );
+  ps_stream_sva #(
+    .UserWidth(8)
+  ) u_sva_fw_tx (
+    .clk_i,
+    .rst_i,
+    .data_i (fw_tx_tdata_i),
+    .keep_i (fw_tx_tkeep_i),
+    .last_i (fw_tx_tlast_i),
+    .user_i (fw_tx_vif_i),
+    .valid_i(fw_tx_tvalid_i),
+    .ready_i(fw_tx_tready_o)
+  );
+  ps_stream_sva u_sva_m_fab (
+    .clk_i,
+    .rst_i,
+    .data_i (m_fab_tdata_o),
+    .keep_i (m_fab_tkeep_o),
+    .last_i (m_fab_tlast_o),
+    .user_i (1'b0),
+    .valid_i(m_fab_tvalid_o),
+    .ready_i(m_fab_tready_i)
+  );
+  ps_stream_sva #(
+    .UserWidth(8)
+  ) u_sva_m_host (
+    .clk_i,
+    .rst_i,
+    .data_i (m_host_tdata_o),
+    .keep_i (m_host_tkeep_o),
+    .last_i (m_host_tlast_o),
+    .user_i (m_host_tuser_o),
+    .valid_i(m_host_tvalid_o),
+    .ready_i(m_host_tready_i)
+  );
+  ps_stream_sva #(
+    .UserWidth($bits(trap_meta_t))
+  ) u_sva_fw_rx (
+    .clk_i,
+    .rst_i,
+    .data_i (fw_rx_tdata_o),
+    .keep_i (fw_rx_tkeep_o),
+    .last_i (fw_rx_tlast_o),
+    .user_i (fw_rx_meta_o),
+    .valid_i(fw_rx_tvalid_o),
+    .ready_i(fw_rx_tready_i)
+  );
+
+  // Conservation: nothing is lost nor doubled.
+  longint unsigned frames_in_q, frames_out_q;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      frames_in_q  <= '0;
+      frames_out_q <= '0;
+    end else begin
+      frames_in_q  <= frames_in_q + 64'(frame_in[0]) + 64'(frame_in[1]) + 64'(fw_take && fw_first_q);
+      frames_out_q <= frames_out_q + 64'(frame_drop[0]) + 64'(frame_drop[1]) + 64'(trap_drop_valid_o) +
+                      64'(m_fab_tvalid_o && m_fab_tready_i && m_fab_tlast_o) +
+                      64'(m_host_tvalid_o && m_host_tready_i && m_host_tlast_o) +
+                      64'(fw_rx_tvalid_o && fw_rx_tready_i && fw_rx_tlast_o);
+    end
+  end
+
+  a_conserved : assert property (@(posedge clk_i) disable iff (rst_i) !busy_o |-> frames_in_q == frames_out_q);
+  a_no_drop_route : assert property (@(posedge clk_i) disable iff (rst_i)
+      (source_valid[0] |-> source[0].route.dst != DstDrop));
+  a_no_drop_route_host : assert property (@(posedge clk_i) disable iff (rst_i)
+      (source_valid[1] |-> source[1].route.dst != DstDrop));
+`endif
+
+endmodule

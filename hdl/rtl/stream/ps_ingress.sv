@@ -1,0 +1,165 @@
+// Takes the frames of one port in: beats into the packet FIFO, the window of each frame to the entry arbiter.
+//
+// Store and forward: a frame's window goes on only with its last beat, so that its length is known and none of
+// its beats is ever waited for later. One beat a cycle, so one 64-byte frame a cycle.
+// Handshake:  s_ready_o is a register; it falls before either queue can overflow.
+// Oversize:   of a frame longer than FrameMaxBytes the first beats and the last are kept; its window says so, and its
+//             length is right up to 65535 bytes, where it stops counting.
+// Latency:    last beat accepted -> window_valid_o 4 cycles; beats are ready earlier than their window.
+// Ordering:   windows and frames in order of arrival.
+module ps_ingress
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_stream_pkg::*;
+#(
+  parameter src_e Src = SrcFabric
+) (
+  input  logic         clk_i,
+  input  logic         rst_i,
+
+  input  beat_t        s_beat_i,
+  input  logic [7:0]   s_vif_i,        // valid on the first beat
+  input  logic         s_valid_i,
+  output logic         s_ready_o,
+
+  output logic         window_valid_o,
+  input  logic         window_ready_i,
+  output window_t      window_o,
+
+  output logic         beat_valid_o,
+  input  logic         beat_ready_i,
+  output raw_beat_t    beat_o,
+
+  output logic         frame_o         // pulse: the first beat of a frame has been accepted
+);
+
+  localparam int unsigned KeptBeats = FrameMaxBytes / BeatBytes;
+  localparam int unsigned Margin = 4;  // beats on their way when s_ready_o falls
+
+  // Input register
+  beat_t       in_q;
+  logic        in_valid_q, ready_q, start_q;
+  logic [7:0]  vif_q;
+
+  // Frame so far, without the beat in the input register
+  logic [9:0]   index_q;               // beats, saturating
+  logic [15:0]  len_q;
+  logic [511:0] win0_q, win1_q;
+
+  logic [6:0]   bytes;
+  logic [16:0]  len_sum;
+  logic [511:0] data;
+  logic         first, push_beat, push_window;
+  window_t      window_d, window_q;
+  logic         window_valid_q;
+
+  logic [$clog2(PacketBeats)+1:0] beats_stored;
+  logic [$clog2(WindowDepth)+1:0] windows_stored;
+  logic                           beat_room, window_room;
+
+  assign s_ready_o = ready_q;
+  assign frame_o   = s_valid_i && ready_q && start_q;
+  assign first     = index_q == '0;
+
+  // Only the last beat is not full; its rest is cleared, so that cut fields read as 0.
+  assign bytes   = in_q.last ? 7'($countones(in_q.keep)) : 7'd64;
+  assign len_sum = 17'(len_q) + 17'(bytes);
+  assign data    = (in_q.last && !in_q.keep[63]) ? in_q.data & ~({512{1'b1}} << {bytes[5:0], 3'b0})
+                                                 : in_q.data;
+
+  assign push_beat   = in_valid_q && (in_q.last || index_q < 10'(KeptBeats));
+  assign push_window = in_valid_q && in_q.last;
+
+  always_comb begin
+    window_d.src      = Src;
+    window_d.vif      = vif_q;
+    window_d.len      = len_sum[16] ? '1 : len_sum[15:0];
+    window_d.oversize = len_sum > 17'(FrameMaxBytes);
+    window_d.runt     = len_sum < 17'd14;
+    unique case (index_q)
+      10'd0:   window_d.data = {512'b0, data};
+      10'd1:   window_d.data = {data, win0_q};
+      default: window_d.data = {win1_q, win0_q};
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (s_valid_i && ready_q) begin
+      in_q <= s_beat_i;
+      if (start_q) vif_q <= s_vif_i;
+    end
+    if (in_valid_q) begin
+      if (first) win0_q <= in_q.data;
+      if (index_q == 10'd1) win1_q <= in_q.data;
+    end
+    if (push_window) window_q <= window_d;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      ready_q        <= 1'b0;
+      in_valid_q     <= 1'b0;
+      start_q        <= 1'b1;
+      index_q        <= '0;
+      len_q          <= '0;
+      window_valid_q <= 1'b0;
+    end else begin
+      ready_q        <= beats_stored < ($bits(beats_stored))'(PacketBeats - Margin) &&
+                        windows_stored < ($bits(windows_stored))'(WindowDepth - Margin);
+      in_valid_q     <= s_valid_i && ready_q;
+      window_valid_q <= push_window;
+      if (s_valid_i && ready_q) start_q <= s_beat_i.last;
+      if (in_valid_q) begin
+        if (in_q.last) begin
+          index_q <= '0;
+          len_q   <= '0;
+        end else begin
+          if (index_q != '1) index_q <= index_q + 1'b1;
+          len_q <= len_sum[16] ? '1 : len_sum[15:0];
+        end
+      end
+    end
+  end
+
+  ps_fifo #(
+    .Width($bits(raw_beat_t)),
+    .Depth(PacketBeats),
+    .Style("ultra")
+  ) u_beats (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(push_beat),
+    .wready_o(beat_room),
+    .wdata_i ({in_q.last, data}),
+    .rvalid_o(beat_valid_o),
+    .rready_i(beat_ready_i),
+    .rdata_o (beat_o),
+    .count_o (beats_stored)
+  );
+
+  ps_fifo #(
+    .Width($bits(window_t)),
+    .Depth(WindowDepth),
+    .Style("distributed")
+  ) u_windows (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(window_valid_q),
+    .wready_o(window_room),
+    .wdata_i (window_q),
+    .rvalid_o(window_valid_o),
+    .rready_i(window_ready_i),
+    .rdata_o (window_o),
+    .count_o (windows_stored)
+  );
+
+  // The margins make room a certainty.
+  logic unused_room;
+  assign unused_room = beat_room ^ window_room;
+
+`ifndef SYNTHESIS
+  a_beat_room : assert property (@(posedge clk_i) disable iff (rst_i) push_beat |-> beat_room);
+  a_window_room : assert property (@(posedge clk_i) disable iff (rst_i) window_valid_q |-> window_room);
+`endif
+
+endmodule
