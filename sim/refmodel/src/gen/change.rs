@@ -1,0 +1,121 @@
+//! How a random node changes: what a host would do to its tables, in the order of section 10.
+
+use penstock_abi::table::{FipMap, TableEntry, TableId, Vif};
+
+use super::{Rng, World};
+
+impl World {
+    /// One random change; what it writes is returned in order. Objects that are pointed to are written first.
+    pub fn change(&mut self, rng: &mut Rng) -> Vec<super::Write> {
+        self.writes.clear();
+        let n = rng.below(self.services.len() as u64) as usize;
+        match rng.below(12) {
+            0..=3 => self.change_group(rng, n),
+            4 => {
+                self.services[n].direct = !self.services[n].direct;
+                self.write_route(rng, n);
+            }
+            5 | 6 => self.replace_mapping(rng),
+            7 => self.flip_vif(rng),
+            8 => self.move_route(rng, n),
+            9 => {
+                self.services[n].hash_fields = rng.below(32) as u8;
+                self.write_group(rng, n);
+            }
+            _ => self.change_group(rng, n),
+        }
+        self.take_writes()
+    }
+
+    /// Members come, drain, go and come back, each keeping its slot; the group is written anew.
+    fn change_group(&mut self, rng: &mut Rng, n: usize) {
+        let vrf = self.services[n].vrf;
+        for _ in 0..rng.between(1, 3) {
+            let count = self.services[n].slots.len();
+            let slot = rng.below(count as u64) as usize;
+            let newcomer = self.random_member(rng, vrf);
+            let slots = &mut self.services[n].slots;
+            match rng.below(4) {
+                0 if count < 64 => slots.push(Some(newcomer)),
+                1 => {
+                    if let Some(m) = &mut slots[slot] {
+                        m.drain = !m.drain;
+                    }
+                }
+                2 => {
+                    // A hole that is filled again gets the next generation.
+                    slots[slot] = match slots[slot].take() {
+                        Some(_) => None,
+                        None => Some(newcomer),
+                    };
+                }
+                _ => {
+                    let generation =
+                        slots[slot].as_ref().map_or(0, |m| m.generation.wrapping_add(1));
+                    slots[slot] = Some(super::Member { generation, ..newcomer });
+                }
+            }
+        }
+        self.write_group(rng, n);
+        if rng.one_in(4) {
+            self.write_route(rng, n);
+        }
+    }
+
+    /// A mapping goes, or another takes its place under the next generation.
+    fn replace_mapping(&mut self, rng: &mut Rng) {
+        let all: Vec<((usize, usize), u16)> = self.maps.iter().map(|(&k, &m)| (k, m)).collect();
+        let Some(&((n, pod), map)) = rng.pick(&all) else { return };
+        let old = FipMap::unpack(&self.words(TableId::FipMap, u32::from(map)));
+        if rng.one_in(3) {
+            self.put(TableId::FipMap, u32::from(map), &FipMap::default());
+            return;
+        }
+        if rng.one_in(2) {
+            self.services[n].target_port = rng.between(1, 65535) as u16;
+        }
+        self.write_mapping(rng, n, pod, old.generation.wrapping_add(1));
+    }
+
+    /// A pod's vif goes down, comes back, or changes what it checks.
+    fn flip_vif(&mut self, rng: &mut Rng) {
+        let Some(pod) = rng.pick(&self.pods).cloned() else { return };
+        let index = u32::from(pod.vif);
+        let mut vif = Vif::unpack(&self.words(TableId::Vif, index));
+        if vif.valid && rng.one_in(2) {
+            vif.rpf = !vif.rpf;
+        } else {
+            let kind = penstock_abi::table::VifKind::Virtual;
+            vif = Vif {
+                valid: !vif.valid,
+                kind,
+                vrf: pod.vrf,
+                nh: pod.nh,
+                ip: pod.ip,
+                ..Vif::default()
+            };
+        }
+        self.put(TableId::Vif, index, &vif);
+    }
+
+    /// The service's address is suddenly elsewhere: another pod, another node, or back with the group.
+    fn move_route(&mut self, rng: &mut Rng, n: usize) {
+        let (vrf, vip, group) = (self.services[n].vrf, self.services[n].vip, self.services[n].nh);
+        let local: Vec<u16> = self.pods.iter().filter(|p| p.vrf == vrf).map(|p| p.nh).collect();
+        let remote: Vec<u16> = self.remotes.iter().map(|r| r.nh).collect();
+        let label = Some(rng.below(1 << 20) as u32);
+        match rng.below(3) {
+            0 => {
+                if let Some(&nh) = rng.pick(&local) {
+                    self.host_route(rng, vrf, vip, nh, None);
+                }
+            }
+            1 => {
+                if let Some(&nh) = rng.pick(&remote) {
+                    self.host_route(rng, vrf, vip, nh, label);
+                }
+            }
+            _ => self.host_route(rng, vrf, vip, group, None),
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Random frames for a [`World`], biased towards what hits its tables and the flows that earlier frames made.
+
+use std::collections::VecDeque;
+
+use penstock_abi::limits::{FRAME_MAX_BYTES, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
+
+use super::{Rng, World, malform};
+use crate::checksum::fold;
+use crate::decide::{Egress, Ingress, Verdict};
+use crate::packet::{self, ACK, FIN, Ipv4, RST, SYN, ethernet, mpls, mpls_gre, mpls_udp};
+use crate::parse::{self, Bytes, ETH_ARP, ETH_IPV4, ICMP, SCTP, TCP, UDP};
+
+/// Flows that are remembered.
+const SEEN_MAX: usize = 64;
+
+/// Where an inner packet enters the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// From a pod.
+    Pod(u8),
+    /// From the fabric under this label, from a node with this address.
+    Label(u32, u32),
+}
+
+/// The addresses and ports of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tuple {
+    proto: u8,
+    sip: u32,
+    dip: u32,
+    /// ICMP: the echo identifier.
+    sport: u16,
+    dport: u16,
+}
+
+/// A packet that was forwarded: how it came, and what it became.
+#[derive(Clone, Debug)]
+struct Seen {
+    entry: Entry,
+    tuple: Tuple,
+    /// How replies to it enter.
+    back: Entry,
+    out: Vec<u8>,
+    /// Difference that the card's translation makes to the layer-4 checksum (one's complement).
+    checksum_delta: u16,
+}
+
+/// A source of frames.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    rng: Rng,
+    seen: VecDeque<Seen>,
+    big_frames: bool,
+}
+
+impl Traffic {
+    /// From a seed. With `big_frames` some frames are as long as the card takes, and longer.
+    #[must_use]
+    pub fn new(seed: u64, big_frames: bool) -> Self {
+        Self { rng: Rng::new(seed), seen: VecDeque::new(), big_frames }
+    }
+
+    /// The next frame and the port by which it arrives.
+    pub fn next_frame(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        match self.rng.below(40) {
+            0 => self.noise(world),
+            1 => self.cross_connect(world),
+            2..=4 if !self.seen.is_empty() => self.icmp_error(world),
+            5..=10 if !self.seen.is_empty() => self.reply(world),
+            11..=24 if !self.seen.is_empty() => self.again(world),
+            _ => self.fresh(world),
+        }
+    }
+
+    /// Several frames of the flow that was last seen, or fewer if there is none.
+    pub fn burst(&mut self, world: &World, count: usize) -> Vec<(Ingress, Vec<u8>)> {
+        let Some(seen) = self.seen.back().cloned() else { return Vec::new() };
+        (0..count).map(|_| self.packet_of(world, seen.entry, seen.tuple, None)).collect()
+    }
+
+    /// Learns what became of a frame, so that later ones can answer it.
+    pub fn feedback(&mut self, world: &World, ingress: Ingress, frame: &[u8], verdict: &Verdict) {
+        let Verdict::Sent { egress, frame: out } = verdict else { return };
+        let Some((entry, l3)) = entry_of(world, ingress, frame) else { return };
+        let out_l3 = match egress {
+            Egress::Host(vif) if world.pods.iter().any(|p| p.vif == *vif) => 14,
+            Egress::Fabric if Bytes(out).u8(23) == UDP => 46,
+            Egress::Fabric => 42,
+            _ => return,
+        };
+        let back = match egress {
+            Egress::Host(vif) => Entry::Pod(*vif),
+            _ => {
+                let Entry::Pod(vif) = entry else { return };
+                let Some(pod) = world.pods.iter().find(|p| p.vif == vif) else { return };
+                Entry::Label(pod.label, Bytes(out).u32(30))
+            }
+        };
+        let (Ok(ip), Ok(ip_out)) = (parse::ipv4(frame, l3), parse::ipv4(out, out_l3)) else {
+            return;
+        };
+        if !ip.makes_flows() {
+            return;
+        }
+        let tuple = Tuple {
+            proto: ip.proto,
+            sip: ip.sip,
+            dip: ip.dip,
+            sport: ip.key.sport,
+            dport: ip.key.dport,
+        };
+        let at = ip.header_bytes + if ip.proto == TCP { 16 } else { 6 };
+        let sum = |b: &[u8], l3: usize| Bytes(b).u16(l3 + at);
+        let delta = fold(u64::from(sum(frame, l3)) + u64::from(!sum(out, ip_out.l3)));
+        let seen = Seen { entry, tuple, back, out: out[out_l3..].to_vec(), checksum_delta: delta };
+        self.seen.retain(|s| (s.entry, s.tuple) != (seen.entry, seen.tuple));
+        self.seen.push_back(seen);
+        if self.seen.len() > SEEN_MAX {
+            self.seen.pop_front();
+        }
+    }
+
+    fn pick_seen(&mut self) -> Seen {
+        // Recent ones more often.
+        let n = self.seen.len() as u64;
+        let back = self.rng.below(n).min(self.rng.below(n));
+        self.seen[(n - 1 - back) as usize].clone()
+    }
+
+    fn again(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let s = self.pick_seen();
+        let delta = self.rng.one_in(4).then_some(s.checksum_delta);
+        self.packet_of(world, s.entry, s.tuple, delta)
+    }
+
+    fn reply(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let s = self.pick_seen();
+        let Ok(ip) = parse::ipv4(&s.out, 0) else { return self.fresh(world) };
+        let (sport, dport) =
+            if ip.proto == ICMP { (ip.key.sport, 0) } else { (ip.key.dport, ip.key.sport) };
+        let tuple = Tuple { proto: ip.proto, sip: ip.dip, dip: ip.sip, sport, dport };
+        self.packet_of(world, s.back, tuple, None)
+    }
+
+    /// A new conversation.
+    fn fresh(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let Some(pod) = self.rng.pick(&world.pods).cloned() else { return self.noise(world) };
+        let foreign = 0xac10_0000 | self.rng.below(256) as u32;
+        let remote = self.rng.pick(&world.remotes).cloned();
+        let far = remote.as_ref().and_then(|r| self.rng.pick(&r.pods).copied()).unwrap_or(foreign);
+        let node = remote.map_or(0x0aa9_0001, |r| r.ip);
+        let service = self.rng.pick(&world.services).cloned();
+        let mut tuple = Tuple {
+            proto: self.rng.of([TCP, TCP, UDP, UDP, SCTP, ICMP, 47, 89]),
+            sip: pod.ip,
+            dip: far,
+            sport: self.rng.between(1024, 1024 + 4000) as u16,
+            dport: self.rng.of([80, 443, 6635, 53]),
+        };
+        if let Some(s) = service.as_ref().filter(|_| !self.rng.one_in(3)) {
+            (tuple.dip, tuple.dport, tuple.proto) = (s.vip, s.port, s.proto);
+        }
+        match self.rng.below(12) {
+            0 => tuple.dport ^= 1,
+            1 => tuple.dip = self.rng.pick(&world.odd_ips).copied().unwrap_or(1),
+            2 | 3 => tuple.dip = self.rng.pick(&world.pods).map_or(pod.ip, |p| p.ip),
+            _ => {}
+        }
+        if tuple.proto == ICMP {
+            tuple.dport = 0;
+        }
+        let from_fabric = self.rng.one_in(2);
+        let entry = if from_fabric {
+            tuple.sip = if self.rng.one_in(20) { pod.ip } else { far };
+            if !world.services.iter().any(|s| s.vip == tuple.dip) && !self.rng.one_in(4) {
+                tuple.dip = pod.ip;
+            }
+            let by_service = service.as_ref().filter(|s| s.vip == tuple.dip).map(|s| s.label);
+            let label = match self.rng.below(12) {
+                0 => self.rng.below(1 << 20) as u32,
+                1 => self.rng.pick(&world.odd_labels).copied().unwrap_or(16),
+                2..=4 => pod.label,
+                _ => by_service.unwrap_or(pod.label),
+            };
+            Entry::Label(label, node)
+        } else {
+            if self.rng.one_in(20) {
+                tuple.sip = foreign;
+            }
+            Entry::Pod(pod.vif)
+        };
+        self.packet_of(world, entry, tuple, None)
+    }
+
+    /// An ICMP error about a packet that was delivered, from its receiver or from a router on the way.
+    fn icmp_error(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let s = self.pick_seen();
+        let Ok(ip) = parse::ipv4(&s.out, 0) else { return self.fresh(world) };
+        let mut embedded = s.out.clone();
+        if self.rng.one_in(8) {
+            // Zero, or a UDP checksum whose update may end in 0.
+            let at = ip.header_bytes + 6;
+            let sum = self.rng.of([0, s.checksum_delta, !s.checksum_delta, 0xffff]);
+            if embedded.len() >= at + 2 {
+                embedded[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+            }
+        }
+        let most = embedded.len();
+        let few = self.rng.between(0, 40) as usize;
+        embedded.truncate(self.rng.of([28, 28, 28, most, few]).min(most));
+        let kind = self.rng.of([3, 3, 3, 4, 5, 11, 12, 13]);
+        let code = self.rng.below(6) as u8;
+        let sip = if self.rng.one_in(5) { 0xac10_0101 } else { ip.dip };
+        let rest = self.rng.bits() as u32;
+        let p = packet::icmp(sip, ip.sip, kind, code, rest, &embedded);
+        self.dress(world, s.back, p)
+    }
+
+    fn payload_bytes(&mut self) -> usize {
+        match self.rng.below(100) {
+            0 if self.big_frames => self.rng.between(1500, FRAME_MAX_BYTES as u64) as usize,
+            1 if self.big_frames => FRAME_MAX_BYTES - 60 - self.rng.below(60) as usize,
+            2..=9 => self.rng.between(200, 1460) as usize,
+            10..=40 => self.rng.between(0, 200) as usize,
+            _ => self.rng.between(0, 32) as usize,
+        }
+    }
+
+    fn packet_of(
+        &mut self,
+        world: &World,
+        entry: Entry,
+        t: Tuple,
+        delta: Option<u16>,
+    ) -> (Ingress, Vec<u8>) {
+        let n = self.payload_bytes();
+        let data = self.rng.bytes(n);
+        let mut p = match t.proto {
+            TCP => {
+                let flags = self.rng.of([
+                    SYN,
+                    SYN,
+                    SYN | ACK,
+                    ACK,
+                    ACK,
+                    ACK | FIN,
+                    RST,
+                    ACK | 0x08,
+                    FIN | SYN | RST,
+                ]);
+                packet::tcp(t.sip, t.dip, t.sport, t.dport, flags, &data)
+            }
+            UDP => packet::udp(t.sip, t.dip, t.sport, t.dport, &data),
+            SCTP => packet::sctp(t.sip, t.dip, t.sport, t.dport, &data),
+            ICMP => match self.rng.below(12) {
+                0 => {
+                    let (kind, rest) = (self.rng.of([3, 5, 9, 10, 13, 14]), self.rng.bits() as u32);
+                    packet::icmp(t.sip, t.dip, kind, 0, rest, &data)
+                }
+                n => packet::echo(t.sip, t.dip, if n < 7 { 8 } else { 0 }, t.sport, &data),
+            },
+            other => Ipv4::new(t.sip, t.dip, other, data),
+        };
+        let at = match t.proto {
+            TCP => 16,
+            UDP => 6,
+            _ => 0,
+        };
+        let new = match (delta, self.rng.below(40)) {
+            (Some(d), 0..=19) => Some(d),
+            (Some(d), _) => Some(!d),
+            (None, 0) => Some(0),
+            (None, 1) => Some(0xffff),
+            (None, 2) => Some(self.rng.bits() as u16),
+            _ => None,
+        };
+        if let Some(sum) = new.filter(|_| at != 0) {
+            p.payload[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+        }
+        self.dress(world, entry, p)
+    }
+
+    /// IPv4 fields that matter little, then the outer headers, then now and then some damage.
+    fn dress(&mut self, world: &World, entry: Entry, mut p: Ipv4) -> (Ingress, Vec<u8>) {
+        p.id = self.rng.bits() as u16;
+        p.tos = self.rng.bits() as u8;
+        p.ttl = match self.rng.below(40) {
+            0 => 0,
+            1 => 1,
+            2..=6 => self.rng.between(2, 255) as u8,
+            _ => 64,
+        };
+        p.fragment = match self.rng.below(40) {
+            0 => 0x2000,
+            1 => 0x00b9,
+            2 => 0x2001,
+            3 => 0xc000,
+            n if n < 20 => 0x4000,
+            _ => 0,
+        };
+        if self.rng.one_in(8) {
+            let words = self.rng.between(1, 10) as usize;
+            p.options = self.rng.bytes(words * 4);
+        }
+        let mut inner = p.bytes();
+        if self.rng.one_in(16) {
+            all_ones_header(&mut inner);
+        }
+        malform::packet(&mut self.rng, &mut inner);
+        let vlan = self.rng.one_in(6).then(|| self.rng.bits() as u16);
+        let smac = self.rng.bits() >> 16;
+        let (ingress, dmac, payload) = match entry {
+            Entry::Pod(vif) => {
+                let dmac = if self.rng.one_in(50) { 0xffff_ffff_ffff } else { 0x5e00_0100 };
+                (Ingress::Host(vif), dmac, inner)
+            }
+            Entry::Label(label, node) => {
+                (Ingress::Fabric, 0x0200_0000_0001, self.tunnel(world, label, node, &inner))
+            }
+        };
+        let mut f = ethernet(dmac, smac, vlan, ETH_IPV4, &payload);
+        malform::frame(&mut self.rng, &mut f, self.big_frames);
+        (ingress, f)
+    }
+
+    fn tunnel(&mut self, world: &World, label: u32, node: u32, inner: &[u8]) -> Vec<u8> {
+        let ttl =
+            self.rng.of([64, 64, 64, 64, 64, 64, 255, 3, 2, 64, 64, 64, 64, 1, 0, 64, 64, 64]);
+        let mut shim = mpls(label, ttl);
+        if self.rng.one_in(60) {
+            shim[2] &= 0xfe;
+        }
+        if self.rng.one_in(8) {
+            shim[2] |= 0x0e & self.rng.bits() as u8;
+        }
+        let mut outer = if self.rng.one_in(3) {
+            let flags = match self.rng.below(24) {
+                0 => 0x1000,
+                1 => 0x0001,
+                2 => 0x4000,
+                _ => self.rng.of([0, 0x8000, 0x2000, 0xa000]),
+            };
+            mpls_gre(node, world.ip, flags, shim, inner)
+        } else {
+            let port =
+                self.rng.of([MPLS_UDP_PORT, MPLS_UDP_PORT, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD]);
+            let port = if self.rng.one_in(60) { port ^ 1 } else { port };
+            mpls_udp(node, world.ip, port, shim, inner)
+        };
+        match self.rng.below(100) {
+            0 => outer.options = vec![1; 4],
+            1 => outer.fragment = 0x2000,
+            2 => outer.fragment = 0x0001,
+            3 => outer.dip ^= 1 << self.rng.below(32),
+            4 => outer.fragment = 0xc000,
+            _ => {}
+        }
+        outer.ttl = self.rng.of([64, 1, 0, 255]);
+        outer.bytes()
+    }
+
+    fn cross_connect(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let n = self.payload_bytes();
+        let data = self.rng.bytes(n);
+        let p = packet::udp(0x0aa9_0101, world.ip, 1000, self.rng.of([6634, 179, 4789]), &data);
+        let ether_type = self.rng.of([ETH_IPV4, ETH_ARP, 0x86dd, 0x8847]);
+        let vlan = self.rng.one_in(4).then_some(9);
+        let mut f = ethernet(0xffff_ffff_ffff, 3, vlan, ether_type, &p.bytes());
+        malform::frame(&mut self.rng, &mut f, self.big_frames);
+        (self.rng.of([Ingress::Fabric, Ingress::Host(1)]), f)
+    }
+
+    /// ARP from pods, frames from vifs that must not send, and bytes without sense.
+    fn noise(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let vif = self.rng.pick(&world.pods).map_or(3, |p| p.vif);
+        let any = self.rng.between(1, 255) as u8;
+        let ingress = self.rng.of([
+            Ingress::Fabric,
+            Ingress::Host(vif),
+            Ingress::Host(any),
+            Ingress::Host(2),
+            Ingress::Host(255),
+        ]);
+        match self.rng.below(3) {
+            0 => {
+                let n = self.rng.between(28, 46) as usize;
+                let body = self.rng.bytes(n);
+                let vlan = self.rng.one_in(3).then_some(1);
+                (Ingress::Host(vif), ethernet(0xffff_ffff_ffff, 3, vlan, ETH_ARP, &body))
+            }
+            1 => {
+                let n = self.rng.between(1, 130) as usize;
+                (ingress, self.rng.bytes(n))
+            }
+            _ => {
+                let n = self.rng.between(0, 80) as usize;
+                let mut body = self.rng.bytes(n);
+                body.splice(0..0, [0x45, 0]);
+                let ether_type = self.rng.of([ETH_IPV4, 0x8100, 0x86dd, 0x88a8]);
+                (ingress, ethernet(2, 3, self.rng.one_in(2).then_some(1), ether_type, &body))
+            }
+        }
+    }
+}
+
+/// Chooses the identification so that the header checksum is 0, and writes it as 0xffff: as valid, and rare.
+fn all_ones_header(packet: &mut [u8]) {
+    let b = Bytes(packet);
+    let id = fold(u64::from(b.u16(4)) + u64::from(b.u16(10)));
+    packet[4..6].copy_from_slice(&id.to_be_bytes());
+    packet[10..12].copy_from_slice(&[0xff, 0xff]);
+}
+
+/// How a frame entered, and where its (inner) IPv4 header is.
+fn entry_of(world: &World, ingress: Ingress, frame: &[u8]) -> Option<(Entry, usize)> {
+    match ingress {
+        Ingress::Fabric => {
+            let t = parse::tunnel(frame, world.ip)?;
+            Some((Entry::Label(Bytes(frame).u32(t.label_at) >> 12, t.outer_sip), t.label_at + 4))
+        }
+        Ingress::Host(vif) if world.pods.iter().any(|p| p.vif == vif) => {
+            Some((Entry::Pod(vif), Bytes(frame).ether_type().1))
+        }
+        Ingress::Host(_) => None,
+    }
+}
