@@ -1,9 +1,15 @@
 //! The one entry point for people and CI: `cargo xtask <command>`.
 
 mod codegen;
+mod firmware;
+mod lint;
 mod rtl;
+mod setup;
+mod shell;
+mod test;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -18,6 +24,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Installs the tools, or says which are missing and how to get them.
+    Setup,
+    /// Checks formatting, clippy, the generated files and the RTL.
+    Lint,
+    /// Runs every check and test; what continuous integration runs.
+    Test,
+    /// Builds the image of the card's soft core.
+    BuildFirmware,
     /// Writes the SystemVerilog package and the reference from the crate penstock-abi.
     Gen {
         /// Only compares; fails when a committed file is stale.
@@ -40,8 +54,33 @@ fn root() -> PathBuf {
         .to_path_buf()
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Setup => {
+            setup::run_setup(&root())?;
+            setup::check_lab()?;
+            println!("everything is there");
+            Ok(())
+        }
+        Command::Lint => {
+            setup::run_setup(&root())?;
+            lint::lint(&root())
+        }
+        Command::Test => test::test(&root()),
+        Command::BuildFirmware => {
+            setup::run_setup(&root())?;
+            firmware::build(&root()).map(|_| ())
+        }
         Command::Gen { check } => codegen::run(&root(), check),
         Command::RtlTest { filter } => rtl::benches(&root(), &filter),
     }

@@ -1,0 +1,39 @@
+//! `cargo xtask test`: all that continuous integration runs.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{cargo, run, step};
+use crate::{firmware, lint, rtl, setup};
+
+/// Runs every check there is; all of them, even after a failure.
+///
+/// # Errors
+/// Something cannot be installed, or at least one check failed.
+pub(crate) fn test(root: &Path) -> Result<()> {
+    setup::run_setup(root)?;
+    setup::check_lab()?;
+    let mut failed = Vec::new();
+    let mut check = |name: &str, work: &dyn Fn() -> Result<()>| {
+        if let Err(error) = step(name, work) {
+            println!("{error:#}");
+            failed.push(name.to_owned());
+        }
+    };
+    check("lint", &|| lint::lint(root));
+    check("firmware", &|| firmware::build(root).map(|_| ()));
+    check("rtl benches", &|| rtl::benches(root, ""));
+    check("build", &|| run(&mut cargo(root, &["build", "--workspace", "--bins"])));
+    check("cargo test", &|| {
+        // End-to-end tests share two cores with two simulated cards: one test at a time where they run.
+        let arguments = ["test", "--workspace", "--no-fail-fast"];
+        run(cargo(root, &arguments).env("RUST_BACKTRACE", "0"))
+    });
+    if failed.is_empty() {
+        println!("all checks passed");
+        Ok(())
+    } else {
+        bail!("failed: {}", failed.join(", "))
+    }
+}
