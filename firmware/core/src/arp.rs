@@ -17,9 +17,9 @@ const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
 const GROUP_BIT: u8 = 1;
 
-/// The answer to a frame, if it is a request to be answered.
+/// Writes the answer to a frame, if it is a request to be answered, into the empty `answer`.
 #[must_use]
-pub fn reply(frame: &[u8]) -> Option<Frame> {
+pub fn reply(frame: &[u8], answer: &mut Frame) -> Option<()> {
     let (link, payload) = Link::split(frame)?;
     let (request, _) = Arp::ref_from_prefix(payload).ok()?;
     let valid = link.ethertype == ETHERTYPE_ARP
@@ -33,9 +33,9 @@ pub fn reply(frame: &[u8]) -> Option<Frame> {
     if !valid || own {
         return None;
     }
-    let mut answer = link.answer(GATEWAY_MAC)?;
+    link.answer(GATEWAY_MAC, answer)?;
     push(
-        &mut answer,
+        answer,
         &Arp {
             operation: REPLY.into(),
             sender_mac: GATEWAY_MAC,
@@ -44,6 +44,5 @@ pub fn reply(frame: &[u8]) -> Option<Frame> {
             target_ip: request.sender_ip,
             ..*request
         },
-    )?;
-    Some(answer)
+    )
 }

@@ -7,7 +7,7 @@ pub struct Sum(u32);
 impl Sum {
     /// Adds bytes as big-endian 16-bit words; an odd last byte counts as the high half of a word.
     #[must_use]
-    pub fn add(mut self, bytes: &[u8]) -> Self {
+    pub fn with(mut self, bytes: &[u8]) -> Self {
         for pair in bytes.chunks(2) {
             let low = pair.get(1).copied().unwrap_or(0);
             self.0 += u32::from(u16::from_be_bytes([pair[0], low]));

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Words of the receive and of the transmit window.
 pub const WORDS: usize = FRAME_BYTES as usize / 4;
-/// A frame to send.
+/// A frame to send. It is built in place, through `&mut`: moving one costs more than making it.
 pub type Frame = Vec<u8, { FRAME_BYTES as usize }>;
 
 /// EtherType of 802.1Q.
@@ -167,20 +167,16 @@ impl Link {
         Some((link, payload))
     }
 
-    /// Begins a frame back to where this one came from, with the same tag and EtherType.
+    /// Begins a frame back to where this one came from, with the same tag and EtherType; `None` if it is full.
     #[must_use]
-    pub fn answer(&self, source: [u8; 6]) -> Option<Frame> {
-        let mut frame = Frame::new();
+    pub fn answer(&self, source: [u8; 6], frame: &mut Frame) -> Option<()> {
         let ethertype = if self.vlan.is_some() { ETHERTYPE_VLAN } else { self.ethertype };
-        push(
-            &mut frame,
-            &Ethernet { destination: self.source, source, ethertype: ethertype.into() },
-        )?;
+        push(frame, &Ethernet { destination: self.source, source, ethertype: ethertype.into() })?;
         if let Some(tci) = self.vlan {
             let ethertype = self.ethertype.into();
-            push(&mut frame, &Vlan { tci, ethertype })?;
+            push(frame, &Vlan { tci, ethertype })?;
         }
-        Some(frame)
+        Some(())
     }
 }
 

@@ -131,24 +131,23 @@ impl Firmware {
 
     fn trapped<H: Hw>(&mut self, hw: &mut H) {
         let meta = hw.rx_meta();
-        let mut words = [0_u32; WORDS];
         let bytes = usize::from(meta.bytes).min(FRAME_BYTES as usize);
-        for (i, word) in words.iter_mut().take(bytes.div_ceil(4)).enumerate() {
-            *word = hw.rx_word(i).to_le();
-        }
+        let mut words = heapless::Vec::<u32, WORDS>::new();
+        words.extend((0..bytes.div_ceil(4)).map(|i| hw.rx_word(i).to_le()));
         hw.rx_pop();
-        let (bytes, _) = words.as_bytes().split_at(bytes);
-        let (answer, counter) = match meta.reason {
+        let (frame, _) = words.as_bytes().split_at(bytes);
+        let mut answer = Frame::new();
+        let (answered, counter) = match meta.reason {
             _ if meta.vif < VIF_FIRST_POD => (None, &mut self.stats.rx_dropped),
             reason if reason == TrapReason::Arp as u8 => {
-                (arp::reply(bytes), &mut self.stats.arp_replies)
+                (arp::reply(frame, &mut answer), &mut self.stats.arp_replies)
             }
             reason if reason == TrapReason::Reject as u8 => {
-                (reject::reply(bytes), &mut self.stats.reject_replies)
+                (reject::reply(frame, &mut answer), &mut self.stats.reject_replies)
             }
             _ => (None, &mut self.stats.rx_dropped),
         };
-        if let Some(answer) = answer {
+        if answered.is_some() {
             *counter = counter.wrapping_add(1);
             send(hw, &answer, meta.vif);
         } else {
@@ -159,10 +158,14 @@ impl Firmware {
 
 /// Sends a frame; the transmit window must be free.
 fn send<H: Hw>(hw: &mut H, frame: &Frame, vif: u8) {
-    for (i, chunk) in frame.chunks(4).enumerate() {
+    let (words, rest) = frame.as_chunks();
+    for (i, word) in words.iter().enumerate() {
+        hw.tx_word(i, u32::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
         let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hw.tx_word(i, u32::from_le_bytes(word));
+        word[..rest.len()].copy_from_slice(rest);
+        hw.tx_word(words.len(), u32::from_le_bytes(word));
     }
     hw.tx_send(frame.len(), vif);
 }

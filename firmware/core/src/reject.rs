@@ -20,9 +20,9 @@ const ICMP_PORT: u8 = 3;
 /// Bytes of the transport header that an ICMP error embeds.
 const EMBEDDED_BYTES: usize = 8;
 
-/// The answer to a frame, if it is a packet to be answered.
+/// Writes the answer to a frame, if it is a packet to be answered, into the empty `answer`.
 #[must_use]
-pub fn reply(frame: &[u8]) -> Option<Frame> {
+pub fn reply(frame: &[u8], answer: &mut Frame) -> Option<()> {
     let (link, packet) = Link::split(frame)?;
     let (ip, _) = Ipv4::ref_from_prefix(packet).ok()?;
     let header = usize::from(ip.version_ihl & 0xf) * 4;
@@ -41,9 +41,10 @@ pub fn reply(frame: &[u8]) -> Option<Frame> {
     let transport = packet.get(header..)?;
     let transport = &transport[..transport.len().min(transport_bytes)];
     match ip.protocol {
-        PROTOCOL_TCP => reset(&link, ip, transport, transport_bytes),
+        PROTOCOL_TCP => reset(&link, ip, transport, transport_bytes, answer),
         PROTOCOL_UDP => {
-            unreachable(&link, ip, packet.get(..header + EMBEDDED_BYTES.min(transport.len()))?)
+            let embedded = packet.get(..header + EMBEDDED_BYTES.min(transport.len()))?;
+            unreachable(&link, ip, embedded, answer)
         }
         _ => None,
     }
@@ -55,7 +56,7 @@ fn is_host(address: [u8; 4]) -> bool {
 }
 
 /// TCP reset for a segment of `bytes`, of which `segment` is at hand.
-fn reset(link: &Link, ip: &Ipv4, segment: &[u8], bytes: usize) -> Option<Frame> {
+fn reset(link: &Link, ip: &Ipv4, segment: &[u8], bytes: usize, answer: &mut Frame) -> Option<()> {
     let (tcp, _) = Tcp::ref_from_prefix(segment).ok()?;
     let header = usize::from(tcp.offset >> 4) * 4;
     if tcp.flags & Tcp::RST != 0 || header < size_of::<Tcp>() || bytes < header {
@@ -69,7 +70,7 @@ fn reset(link: &Link, ip: &Ipv4, segment: &[u8], bytes: usize) -> Option<Frame> 
         let length = (bytes - header) as u32 + controls;
         (0, tcp.sequence.get().wrapping_add(length), Tcp::RST | Tcp::ACK)
     };
-    let mut answer = Tcp {
+    let mut header = Tcp {
         source: tcp.destination,
         destination: tcp.source,
         sequence: sequence.into(),
@@ -80,31 +81,29 @@ fn reset(link: &Link, ip: &Ipv4, segment: &[u8], bytes: usize) -> Option<Frame> 
         checksum: 0.into(),
         urgent: 0.into(),
     };
-    answer.checksum = Sum::default()
-        .add(&ip.source)
-        .add(&ip.destination)
-        .add(&[0, PROTOCOL_TCP, 0, size_of::<Tcp>() as u8])
-        .add(answer.as_bytes())
+    header.checksum = Sum::default()
+        .with(&ip.source)
+        .with(&ip.destination)
+        .with(&[0, PROTOCOL_TCP, 0, size_of::<Tcp>() as u8])
+        .with(header.as_bytes())
         .finish()
         .into();
-    let mut frame = begin(link, ip, PROTOCOL_TCP, size_of::<Tcp>())?;
-    push(&mut frame, &answer)?;
-    Some(frame)
+    begin(link, ip, PROTOCOL_TCP, size_of::<Tcp>(), answer)?;
+    push(answer, &header)
 }
 
 /// ICMP port unreachable that embeds the head of the packet.
-fn unreachable(link: &Link, ip: &Ipv4, embedded: &[u8]) -> Option<Frame> {
+fn unreachable(link: &Link, ip: &Ipv4, embedded: &[u8], answer: &mut Frame) -> Option<()> {
     let mut icmp =
         IcmpError { kind: ICMP_UNREACHABLE, code: ICMP_PORT, checksum: 0.into(), unused: 0.into() };
-    icmp.checksum = Sum::default().add(icmp.as_bytes()).add(embedded).finish().into();
-    let mut frame = begin(link, ip, PROTOCOL_ICMP, size_of::<IcmpError>() + embedded.len())?;
-    push(&mut frame, &icmp)?;
-    frame.extend_from_slice(embedded).ok()?;
-    Some(frame)
+    icmp.checksum = Sum::default().with(icmp.as_bytes()).with(embedded).finish().into();
+    begin(link, ip, PROTOCOL_ICMP, size_of::<IcmpError>() + embedded.len(), answer)?;
+    push(answer, &icmp)?;
+    answer.extend_from_slice(embedded).ok()
 }
 
 /// Link layer and IPv4 header of an answer with a payload of `bytes`.
-fn begin(link: &Link, ip: &Ipv4, protocol: u8, bytes: usize) -> Option<Frame> {
+fn begin(link: &Link, ip: &Ipv4, protocol: u8, bytes: usize, answer: &mut Frame) -> Option<()> {
     let mut header = Ipv4 {
         version_ihl: 0x45,
         tos: 0,
@@ -117,8 +116,7 @@ fn begin(link: &Link, ip: &Ipv4, protocol: u8, bytes: usize) -> Option<Frame> {
         source: ip.destination,
         destination: ip.source,
     };
-    header.checksum = Sum::default().add(header.as_bytes()).finish().into();
-    let mut frame = link.answer(GATEWAY_MAC)?;
-    push(&mut frame, &header)?;
-    Some(frame)
+    header.checksum = Sum::default().with(header.as_bytes()).finish().into();
+    link.answer(GATEWAY_MAC, answer)?;
+    push(answer, &header)
 }

@@ -102,7 +102,7 @@ fn the_heart_beats_by_card_time_and_does_not_catch_up() {
 
 #[test]
 fn the_heart_beats_ten_times_a_second() {
-    let seconds = (10 * HEARTBEAT_TICKS << fw::TIME_SHIFT) as f64 / 322.266e6;
+    let seconds = ((10 * HEARTBEAT_TICKS) << fw::TIME_SHIFT) as f64 / 322.266e6;
     assert!((0.99..1.01).contains(&seconds), "{seconds}");
 }
 
