@@ -48,6 +48,10 @@ pub struct Topology {
 pub struct PodNetwork {
     /// VRF number of the network on every card.
     pub vrf: u16,
+    /// Full name of the VRF, `<domain>:<project>:<network>:<instance>` in Contrail.
+    pub vrf_name: String,
+    /// Kubernetes namespace of the pods.
+    pub namespace: String,
     /// The virtual gateway: next hop of each pod's default route.
     pub gateway: Ipv4Addr,
     /// MTU of the pods' interfaces; the tunnel adds 32 bytes of IPv4, UDP and MPLS to each packet.
