@@ -94,11 +94,20 @@ pub struct Decision {
     pub learn: Learn,
     /// TCP flags byte, if the packet itself is TCP.
     pub tcp_flags: Option<u8>,
+    /// The packet is an ICMP error, looked up by the key of the packet that it embeds.
+    pub icmp_error: bool,
 }
 
 impl Decision {
     fn plain(verdict: Verdict) -> Self {
-        Self { verdict, lookup: None, counts_on_flow: false, learn: Learn::No, tcp_flags: None }
+        Self {
+            verdict,
+            lookup: None,
+            counts_on_flow: false,
+            learn: Learn::No,
+            tcp_flags: None,
+            icmp_error: false,
+        }
     }
 }
 
@@ -126,6 +135,7 @@ pub fn decide(
     if let L4::Tcp(flags) = ip.l4 {
         decision.tcp_flags = Some(flags);
     }
+    decision.icmp_error = ip.l4 == L4::IcmpError;
     let flow = decision.lookup.and_then(|key| flows.get(&key)).filter(|f| usable(tables, f));
     match forward(tables, flow, &source) {
         Ok(Fate::Trap(reason)) => {

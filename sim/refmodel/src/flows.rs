@@ -138,6 +138,35 @@ impl FlowTable {
         (f.ecmp_valid, f.ecmp_slot, f.ecmp_generation) = (true, slot, generation);
     }
 
+    /// Keys whose entries an insertion of this pair would write or delete; the forward key always.
+    #[must_use]
+    pub fn touched_by(&self, pair: &Pair) -> Vec<FlowKey> {
+        let (fkey, rkey) = (key_of(&pair.forward), key_of(&pair.reverse));
+        if self.get(&fkey).is_some_and(|old| equal_but_placement(old, &pair.forward)) {
+            return vec![fkey];
+        }
+        let mut keys = vec![fkey, rkey];
+        for f in
+            [self.get(&fkey), self.get(&rkey)].into_iter().flatten().filter(|f| f.partner_valid)
+        {
+            keys.extend(self.entries.get(&u32::from(f.partner)).map(key_of));
+        }
+        keys.sort_by_key(flow_key);
+        keys.dedup();
+        keys
+    }
+
+    /// Takes over entries and statistics that were read from a card.
+    pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
+        *self = Self::default();
+        for (i, f, s) in entries {
+            self.index.insert(key_of(&f), i);
+            self.generations.insert(i, f.generation);
+            self.stats.insert(i, s);
+            self.entries.insert(i, f);
+        }
+    }
+
     /// The insertion unit's four steps.
     pub fn insert(
         &mut self,

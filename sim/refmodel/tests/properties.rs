@@ -151,7 +151,7 @@ fn random_packets_reach_every_rule() {
                 Verdict::Sent { egress: Egress::Fabric, .. } => note(format!("{from} to fabric")),
                 Verdict::Sent { egress: Egress::Host(_), .. } => note(format!("{from} to host")),
                 Verdict::Sent { egress: Egress::Firmware { reason, .. }, .. } => {
-                    note(format!("{from} trap {reason}"))
+                    note(format!("{from} trap {reason}"));
                 }
             }
             let d = &outcome.decision;
@@ -172,10 +172,13 @@ fn random_packets_reach_every_rule() {
             match &d.learn {
                 Learn::No => {}
                 Learn::New(p) => {
-                    note(format!("new map={} ecmp={}", p.forward.map_valid, p.forward.ecmp_valid))
+                    note(format!("new map={} ecmp={}", p.forward.map_valid, p.forward.ecmp_valid));
                 }
                 Learn::Repin(p) => {
-                    note(format!("repin map={} ecmp={}", p.forward.map_valid, p.forward.ecmp_valid))
+                    note(format!(
+                        "repin map={} ecmp={}",
+                        p.forward.map_valid, p.forward.ecmp_valid
+                    ));
                 }
                 Learn::ReverseRepin { .. } => note("reverse repin".into()),
             }
