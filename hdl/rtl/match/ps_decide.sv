@@ -1,0 +1,322 @@
+// The decision: sections 6 (by kind), 7 and 9 for one packet, from all that the stages before have looked up.
+//
+// Latency:    DecideCycles (3); one packet every cycle.
+// Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
+// Out:        verdict without checksums, what the checksums need, the packet's counts, and a request to learn.
+module ps_decide
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_match_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic        fabric_valid_i,   // Vif[0].valid
+  input  logic        valid_i,
+  input  context_t    ctx_i,
+  input  logic [63:0] hash_i,
+  input  flow_hit_t   flow_i,
+  input  hop_t        hop_i,
+  input  fip_t        fip_i,
+  output logic        valid_o,
+  output verdict_t    verdict_o,
+  output old_t        old_o,
+  output count_t      count_o,
+  output logic        learn_valid_o,
+  output learn_t      learn_o
+);
+
+  typedef enum logic [1:0] {
+    FateDrop,
+    FateRaw,
+    FateTrap,
+    FateSend
+  } fate_e;
+
+  // The translation of a packet.
+  typedef struct packed {
+    logic        on;
+    logic        reverse;
+    logic        port;
+    logic        hairpin;
+    logic [13:0] index;      // fresh ones only
+    fip_map_t    map;
+  } translation_t;
+
+  typedef struct packed {
+    context_t     ctx;
+    logic [63:0]  hash;
+    fate_e        fate;
+    drop_reason_e reason;
+    logic         encap;      // Encap next hop
+    logic         to_vif;     // Encap or Receive
+    hop_t         hop;
+    vif_t         out;
+    translation_t tr;
+    logic         usable;
+    logic [15:0]  flow_index;
+    logic         learn_new;
+    logic         learn_repin;
+    logic         learn_reverse;
+  } stage1_t;
+
+  typedef struct packed {
+    stage1_t      s;
+    logic         sip_en;
+    logic         dip_en;
+    ip4_t         sip;        // of the packet that leaves
+    ip4_t         dip;
+    logic [15:0]  dport;      // translated port of the key (forward only)
+  } stage2_t;
+
+  logic    valid1_q, valid2_q;
+  stage1_t s1, s1_q;
+  stage2_t s2, s2_q;
+
+  // Stage 1: fate by source and next hop, and the translation.
+  logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, known_proto;
+  fate_e        kind_fate;
+  drop_reason_e kind_reason;
+  translation_t fresh_tr, flow_tr;
+
+  assign from_fabric = ctx_i.hdr.src == SrcFabric;
+
+  always_comb begin
+    kind_fate   = FateDrop;
+    kind_reason = DropDiscard;
+    unique case (hop_i.nh.kind)
+      NhReject: kind_fate = FateTrap;
+      NhTunnel: begin
+        if (from_fabric) kind_reason = DropPacketLoop;
+        else if (!fabric_valid_i) kind_reason = DropInvalidIf;
+        else if (!hop_i.label_valid) kind_reason = DropInvalidLabel;
+        else kind_fate = FateSend;
+      end
+      NhReceive, NhEncap: begin
+        if (hop_i.nh.vif == 8'(VifFabricId) || !fip_i.out.valid) kind_reason = DropInvalidIf;
+        else kind_fate = FateSend;
+      end
+      default: ;
+    endcase
+  end
+
+  assign known_proto = ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp ||
+                       ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
+
+  always_comb begin
+    s1            = '0;
+    s1.ctx        = ctx_i;
+    s1.hash       = hash_i;
+    s1.hop        = hop_i;
+    s1.out        = fip_i.out;
+    s1.usable     = flow_i.usable;
+    s1.flow_index = flow_i.index;
+    s1.encap      = hop_i.nh.kind == NhEncap;
+    s1.to_vif     = hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive;
+    unique case (ctx_i.source.act)
+      ActDrop: begin
+        s1.fate   = FateDrop;
+        s1.reason = ctx_i.source.reason;
+      end
+      ActRaw:  s1.fate = FateRaw;
+      ActTrap: s1.fate = FateTrap;
+      default: begin
+        s1.fate   = hop_i.drop ? FateDrop : kind_fate;
+        s1.reason = hop_i.drop ? hop_i.reason : kind_reason;
+      end
+    endcase
+
+    flow_tr  = '{on: 1'b1, reverse: flow_i.reverse, port: flow_i.port, hairpin: flow_i.hairpin,
+                 index: '0, map: flow_i.map};
+    fresh_tr = '{on: 1'b1, reverse: 1'b0,
+                 port: fip_i.map.pod_port != fip_i.map.vip_port &&
+                       (ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp),
+                 hairpin: !from_fabric && ctx_i.hdr.vif == hop_i.nh.vif,
+                 index: fip_i.index, map: fip_i.map};
+
+    rechosen = hop_i.group && hop_i.chosen;
+    fwd_map  = flow_i.usable && flow_i.map_valid && !flow_i.reverse;
+    fits     = s1.encap && (fip_i.out.ip == '0 || flow_i.map.pod_ip == fip_i.out.ip);
+    fresh    = s1.encap && fip_i.found && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
+               ctx_i.hdr.dip != fip_i.out.ip;
+    // Whether a usable forward flow does not "count as not found".
+    holds    = !rechosen && (fwd_map ? fits : !fresh);
+    if (flow_i.usable && flow_i.reverse) begin
+      if (flow_i.map_valid) s1.tr = flow_tr;
+    end else if (fwd_map && holds) begin
+      s1.tr = flow_tr;
+    end else if (fresh) begin
+      s1.tr = fresh_tr;
+    end
+
+    if (known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err) begin
+      s1.learn_new     = !flow_i.usable;
+      s1.learn_repin   = flow_i.usable && !flow_i.reverse && !holds;
+      s1.learn_reverse = flow_i.usable && flow_i.reverse && rechosen;
+    end
+  end
+
+  // Stage 2: addresses of the packet that leaves, and the delivery check.
+  logic sip_is_keys;
+  assign sip_is_keys = !s1_q.ctx.hdr.icmp_err || s1_q.ctx.hdr.sip == s1_q.ctx.hdr.key_sip;
+
+  always_comb begin
+    s2        = '0;
+    s2.s      = s1_q;
+    s2.sip_en = s1_q.tr.on && (s1_q.tr.reverse || s1_q.tr.hairpin) && sip_is_keys;
+    s2.dip_en = s1_q.tr.on && (!s1_q.tr.reverse || s1_q.tr.hairpin);
+    s2.sip    = s2.sip_en ? s1_q.tr.map.vip : s1_q.ctx.hdr.sip;
+    s2.dip    = s2.dip_en ? s1_q.tr.map.pod_ip : s1_q.ctx.hdr.dip;
+    s2.dport  = s1_q.tr.on && !s1_q.tr.reverse && s1_q.tr.port ? s1_q.tr.map.pod_port : s1_q.ctx.hdr.key_dport;
+    if (s1_q.fate == FateSend && s1_q.encap && s1_q.out.ip != '0 && s2.dip != s1_q.out.ip) begin
+      s2.s.fate   = FateDrop;
+      s2.s.reason = s1_q.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
+    end
+  end
+
+  // Stage 3: verdict, counts, learn request.
+  stage1_t     d;
+  hdr_t        h;
+  verdict_t    v;
+  old_t        old;
+  count_t      count;
+  learn_t      learn;
+  logic        send, fabric_out, sport_en, dport_en, learn_any;
+  logic [7:0]  ttl;
+  logic [15:0] head_bytes;
+
+  assign d          = s2_q.s;
+  assign h          = s2_q.s.ctx.hdr;
+  assign send       = d.fate == FateSend;
+  assign fabric_out = send ? !d.to_vif : h.src == SrcHost;
+  assign ttl        = h.src == SrcFabric ? h.ttl : h.ttl - 8'd1;
+  assign dport_en   = d.tr.on && !d.tr.reverse && d.tr.port;
+  assign sport_en   = d.tr.on && d.tr.reverse && d.tr.port;
+
+  always_comb begin
+    v             = '0;
+    v.src         = h.src;
+    v.in_vif      = h.vif;
+    v.frame_len   = h.frame_len;
+    v.strip       = h.l3_off;
+    v.ip_len      = h.ip_len;
+    v.ihl         = h.ihl;
+    v.trap_reason = d.ctx.source.act == ActTrap ? TrapArp : TrapReject;
+    v.raw         = !send;
+    unique case (d.fate)
+      FateDrop: v.dst = DstDrop;
+      FateTrap: v.dst = DstFw;
+      default:  v.dst = fabric_out ? DstFabric : DstHost;
+    endcase
+    v.out_vif     = send ? d.hop.nh.vif : 8'(VifVhostId);
+    v.encap       = d.to_vif ? EncapL2 : d.hop.nh.gre ? EncapGre : EncapUdp;
+    v.dmac        = d.hop.nh.dmac;
+    v.smac        = d.hop.nh.smac;
+    v.outer_sip   = d.hop.nh.sip;
+    v.outer_dip   = d.hop.nh.dip;
+    v.outer_id    = h.ip_id ^ d.hash[15:0];
+    v.entropy     = entropy_port(d.hash[63:50]);
+    v.label       = d.hop.label;
+    v.mpls_ttl    = ttl;
+    v.ttl_proto   = {ttl, h.proto};
+    v.sip_en      = s2_q.sip_en;
+    v.sip         = s2_q.sip;
+    v.dip_en      = s2_q.dip_en;
+    v.dip         = s2_q.dip;
+    v.sport_en    = sport_en && !h.icmp_err;
+    v.sport       = d.tr.map.vip_port;
+    v.dport_en    = dport_en && !h.icmp_err;
+    v.dport       = d.tr.map.pod_port;
+    unique case (h.proto)
+      ProtoTcp:  v.l4_csum_word = 4'd8;
+      ProtoUdp:  v.l4_csum_word = 4'd3;
+      default:   v.l4_csum_word = 4'd1;
+    endcase
+    v.l4_csum_en = d.tr.on && (h.proto == ProtoTcp || (h.proto == ProtoUdp && h.l4_csum != '0) || h.icmp_err);
+    // The key of an ICMP error is the embedded packet's, turned round.
+    v.emb_en     = h.icmp_err && d.tr.on;
+    v.emb_sip    = d.tr.reverse && !d.tr.hairpin ? h.key_dip : d.tr.map.pod_ip;
+    v.emb_dip    = d.tr.reverse || d.tr.hairpin ? d.tr.map.vip : h.key_sip;
+    v.emb_sport_en = h.icmp_err && dport_en;
+    v.emb_sport    = d.tr.map.pod_port;
+    v.emb_dport_en = h.icmp_err && sport_en;
+    v.emb_dport    = d.tr.map.vip_port;
+    v.emb_udp_csum_en = v.emb_en && h.emb_udp_csum != '0;
+
+    old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto}, icmp_err: h.icmp_err,
+            udp: h.proto == ProtoUdp, ip_csum: h.ip_csum, l4_csum: h.l4_csum,
+            sip_old: h.sip, dip_old: h.dip, sport_old: h.key_sport, dport_old: h.key_dport,
+            emb_sip_en: v.emb_en && (!d.tr.reverse || d.tr.hairpin),
+            emb_dip_en: v.emb_en && (d.tr.reverse || d.tr.hairpin),
+            emb_sip_old: h.key_dip, emb_dip_old: h.key_sip,
+            emb_sport_old: h.key_dport, emb_dport_old: h.key_sport,
+            emb_ip_csum: h.emb_ip_csum, emb_udp_csum: h.emb_udp_csum};
+
+    unique case (v.encap)
+      EncapL2:  head_bytes = 16'd14;
+      EncapGre: head_bytes = 16'd42;
+      default:  head_bytes = 16'd46;
+    endcase
+    count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
+              drop: d.fate == FateDrop, reason: d.reason, trap: d.fate == FateTrap,
+              tx: send || d.fate == FateRaw,
+              tx_vif: fabric_out ? 8'(VifFabricId) : v.out_vif,
+              tx_bytes: send ? h.ip_len + head_bytes : h.frame_len,
+              flow: send && d.usable, flow_index: d.flow_index,
+              tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
+              tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
+  end
+
+  always_comb begin
+    learn      = '0;
+    learn.kind = d.learn_reverse ? LearnReverse : d.learn_repin ? LearnRepin : LearnNew;
+    learn.key  = flow_key(d.ctx.source.key_nh, h);
+    learn.reverse_key = '{nh: d.to_vif ? d.out.nh : d.ctx.source.key_nh, proto: h.proto,
+                          sip: s2_q.dip, dip: s2_q.sip,
+                          sport: h.icmp_echo ? h.key_sport : s2_q.dport,
+                          dport: h.icmp_echo ? s2_q.dport : h.key_sport};
+    learn.data.rpf_nh          = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
+    learn.data.src_info        = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
+    learn.data.entropy         = entropy_port(d.hash[63:50]);
+    learn.data.vrf             = d.ctx.source.vrf;
+    learn.data.dvrf            = d.to_vif ? d.out.vrf : d.ctx.source.vrf;
+    learn.data.ecmp_valid      = d.hop.group;
+    learn.data.ecmp_slot       = d.hop.group ? d.hop.slot : '0;
+    learn.data.ecmp_generation = d.hop.group ? d.hop.generation : '0;
+    if (d.tr.on) begin
+      learn.data.map_valid      = 1'b1;
+      learn.data.map            = d.tr.index;
+      learn.data.map_generation = d.tr.map.generation;
+      learn.data.dnat           = 1'b1;
+      learn.data.dpat           = d.tr.port;
+      learn.data.snat           = d.tr.hairpin;
+      learn.data.hairpin        = d.tr.hairpin;
+    end
+    learn.reverse_info = d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip;
+    learn.reverse_rpf  = d.hop.first_nh;
+    learn.bytes        = h.frame_len;
+    learn.tcp[TcpSynBit] = count.tcp_syn;
+    learn.tcp[TcpFinBit] = count.tcp_fin;
+    learn.tcp[TcpRstBit] = count.tcp_rst;
+    learn_any = send && (d.learn_new || d.learn_repin || d.learn_reverse) &&
+                (d.learn_reverse || learn.key != learn.reverse_key);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) s1_q <= s1;
+    if (valid1_q) s2_q <= s2;
+    if (valid2_q) begin
+      verdict_o <= v;
+      old_o     <= old;
+      count_o   <= count;
+      if (learn_any) learn_o <= learn;
+    end
+    valid1_q      <= valid_i && !rst_i;
+    valid2_q      <= valid1_q && !rst_i;
+    valid_o       <= valid2_q && !rst_i;
+    learn_valid_o <= valid2_q && learn_any && !rst_i;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{d, h, flow_i};
+
+endmodule

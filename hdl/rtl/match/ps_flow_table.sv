@@ -1,0 +1,155 @@
+// Flow table: lookup pipeline, and the second port through which ps_learn changes entries.
+//
+// Lookup:     lookup_i/key_i every cycle; hit_o LookupCycles (6) later (all 0 unless a usable flow was found),
+//             hash_o (the key's key_hash) 1 cycle later. hash_o is given for key_valid_i, looked up or not.
+// Layout:     4 ways; a row holds 4 {key, valid}. The rest of an entry is in one RAM by index {way, row, slot}, read once the
+//             slot is known. So whoever makes an entry valid writes its data before its key, and a slot whose key was
+//             removed must not get another entry's data for 4 cycles.
+// Usable:     the entry's mapping, if any, is looked up here (FipMap reader, data the cycle after).
+module ps_flow_table
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic        key_valid_i,
+  input  logic        lookup_i,
+  input  flow_key_t   key_i,
+  output logic [63:0] hash_o,
+  output flow_hit_t   hit_o,
+
+  output logic        map_re_o,
+  output logic [13:0] map_addr_o,
+  input  fip_map_t    map_i,
+
+  // Port of ps_learn: a row of every way, slots by write enable; an entry's data by index.
+  input  logic                                      row_re_i,
+  input  logic [FlowWays-1:0][FlowRowsLog2-1:0]     row_addr_i,
+  input  logic [FlowWays-1:0][BucketSlots-1:0]      row_we_i,
+  input  flow_slot_t                                row_wdata_i,
+  output flow_slot_t [FlowWays-1:0][BucketSlots-1:0] row_rdata_o,
+  input  logic                                      data_re_i,
+  input  logic                                      data_we_i,
+  input  logic [15:0]                               data_addr_i,
+  input  flow_data_t                                data_wdata_i,
+  output flow_data_t                                data_rdata_o,
+
+  // The clearing walk, before which nothing else runs.
+  input  logic                                      clear_we_i,
+  input  logic [15:0]                               clear_index_i
+);
+
+  localparam int unsigned Slots = FlowWays * BucketSlots;
+
+  logic [4:0]       valid_q;
+  flow_key_t        key1_q, key2_q;
+  logic [63:0]      hash1_q;
+  logic [47:0]      rows2_q, rows3_q;
+  flow_slot_t [FlowWays-1:0][BucketSlots-1:0] slots;
+  logic [Slots-1:0] match, match_q;
+  logic             found4_q, found5_q;
+  logic [15:0]      index, index4_q, index5_q;
+  flow_data_t       data, data5_q;
+  logic             usable;
+
+  for (genvar w = 0; w < FlowWays; w++) begin : gen_way
+    ps_ram_tdp #(
+      .Width    (BucketSlots * $bits(flow_slot_t)),
+      .Depth    (1 << FlowRowsLog2),
+      .LaneWidth($bits(flow_slot_t)),
+      .Style    ("ultra")
+    ) u_keys (
+      .clk_i,
+      .a_re_i   (valid_q[0]),
+      .a_addr_i (hash1_q[w*FlowRowsLog2 +: FlowRowsLog2]),
+      .a_rdata_o(slots[w]),
+      .b_re_i   (row_re_i),
+      .b_we_i   (clear_we_i ? {BucketSlots{clear_index_i[15:14] == w[1:0]}} : row_we_i[w]),
+      .b_addr_i (clear_we_i ? clear_index_i[13:2] : row_addr_i[w]),
+      .b_wdata_i(clear_we_i ? '0 : {BucketSlots{row_wdata_i}}),
+      .b_rdata_o(row_rdata_o[w])
+    );
+    for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
+      assign match[w*BucketSlots+s] = slots[w][s] == {key2_q, 1'b1};
+    end
+  end
+
+  ps_ram_tdp #(
+    .Width($bits(flow_data_t)),
+    .Depth(Flows),
+    .Style("ultra")
+  ) u_data (
+    .clk_i,
+    .a_re_i   (valid_q[2] && match_q != '0),
+    .a_addr_i (index),
+    .a_rdata_o(data),
+    .b_re_i   (data_re_i),
+    .b_we_i   (data_we_i || clear_we_i),
+    .b_addr_i (clear_we_i ? clear_index_i : data_addr_i),
+    .b_wdata_i(clear_we_i ? '0 : data_wdata_i),
+    .b_rdata_o(data_rdata_o)
+  );
+
+  // At most one slot matches: a key is in the table once.
+  always_comb begin
+    index = '0;
+    for (int unsigned i = 0; i < Slots; i++) begin
+      if (match_q[i]) begin
+        index |= {i[3:2], rows3_q[i[3:2]*FlowRowsLog2 +: FlowRowsLog2], i[1:0]};
+      end
+    end
+  end
+
+  assign map_re_o   = found4_q && data.map_valid;
+  assign map_addr_o = data.map;
+  assign hash_o     = hash1_q;
+  assign usable     = found5_q && (!data5_q.map_valid ||
+                                   (map_i.valid && map_i.generation == data5_q.map_generation));
+
+  always_ff @(posedge clk_i) begin
+    if (key_valid_i) begin
+      key1_q  <= key_i;
+      hash1_q <= key_hash({8'd0, key_i});
+    end
+    if (valid_q[0]) begin
+      key2_q  <= key1_q;
+      rows2_q <= hash1_q[47:0];
+    end
+    if (valid_q[1]) begin
+      match_q <= match;
+      rows3_q <= rows2_q;
+    end
+    if (valid_q[2]) index4_q <= index;
+    if (found4_q) begin
+      index5_q <= index4_q;
+      data5_q  <= data;
+    end
+    hit_o.usable <= usable;
+    if (usable) begin
+      hit_o <= '{usable: 1'b1, index: index5_q, reverse: data5_q.reverse, hairpin: data5_q.hairpin,
+                 port: data5_q.reverse ? data5_q.spat : data5_q.dpat,
+                 ecmp_valid: data5_q.ecmp_valid, ecmp_slot: data5_q.ecmp_slot,
+                 ecmp_generation: data5_q.ecmp_generation,
+                 map_valid: data5_q.map_valid, map: map_i};
+    end else if (hit_o.usable) begin
+      hit_o <= '0;
+    end
+    valid_q  <= {valid_q[3:0], key_valid_i && lookup_i};
+    found4_q <= valid_q[2] && match_q != '0;
+    found5_q <= found4_q;
+    if (rst_i) begin
+      valid_q  <= '0;
+      found4_q <= 1'b0;
+      found5_q <= 1'b0;
+      hit_o    <= '0;
+    end
+  end
+
+`ifndef SYNTHESIS
+  a_unique : assert property (@(posedge clk_i) disable iff (rst_i) valid_q[2] |-> $onehot0(match_q));
+`endif
+
+  logic unused_bits;
+  assign unused_bits = ^{valid_q[4:3], data5_q};
+
+endmodule

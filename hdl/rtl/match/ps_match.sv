@@ -1,0 +1,453 @@
+// Match-action core: from a parsed header to a verdict, by docs/datapath.md.
+//
+// Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly Latency cycles
+//             later, in order. Flow entries, counters and learning are side effects, visible some cycles later.
+// Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it.
+// Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, about 65,540
+//             cycles); frames that come meanwhile are dropped as with enable_i = 0.
+// Traps:      a trapped frame counts as Trapped; if the stream side cannot hand it over (trap_drop_*) it counts as a drop
+//             besides. Frames that the firmware sends come by fw_tx_*.
+// busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
+//
+// Stages (cycle in which the result stands):
+//   0 header | 2 source | 8 flow, route | 18 next hop | 24 outgoing vif, mapping | 27 decision | 32 verdict
+module ps_match
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_match_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic        enable_i,
+
+  input  logic        hdr_valid_i,
+  input  hdr_t        hdr_i,
+  output logic        verdict_valid_o,
+  output verdict_t    verdict_o,
+
+  input  logic        cfg_valid_i,
+  input  cfg_req_t    cfg_req_i,
+  output cfg_rsp_t    cfg_rsp_o,
+
+  input  logic        clear_i,
+  output logic        clearing_o,
+  input  logic [63:0] time_i,
+
+  input  logic        trap_drop_valid_i,
+  input  logic [7:0]  trap_drop_vif_i,
+  input  logic        fw_tx_valid_i,
+  input  logic [7:0]  fw_tx_vif_i,
+  input  logic [15:0] fw_tx_bytes_i,
+
+  output logic        flow_full_o,
+  output logic        busy_o
+);
+
+  localparam int unsigned Latency = SourceCycles + LookupCycles + NextHopCycles + FipCycles +
+                                    DecideCycles + EditCycles;
+
+  access_t acc;
+  logic [TableCount-1:0][EntryMaxBits-1:0] rdata;
+
+  // --- Tables that several stages read: Vif and FipMap.
+  logic        vif_in_re, vif_out_re, map_flow_re, map_fip_re;
+  logic [7:0]  vif_in_addr, vif_out_addr;
+  logic [13:0] map_flow_addr, map_fip_addr;
+  vif_t        vif_in, vif_out, vif_acc;
+  fip_map_t    map_flow, map_fip, map_acc;
+
+  ps_table #(
+    .Width  (VifBits),
+    .Depth  (Vifs),
+    .Readers(2)
+  ) u_vif (
+    .clk_i,
+    .re_i       ({vif_out_re, vif_in_re}),
+    .addr_i     ({vif_out_addr, vif_in_addr}),
+    .rdata_o    ({vif_out, vif_in}),
+    .acc_re_i   (acc.re[SelVif]),
+    .acc_we_i   (acc.we[SelVif]),
+    .acc_index_i(acc.index[7:0]),
+    .acc_wdata_i(acc.wdata[VifBits-1:0]),
+    .acc_rdata_o(vif_acc)
+  );
+
+  ps_table #(
+    .Width  (FipMapBits),
+    .Depth  (FipMaps),
+    .Readers(2),
+    .Style  ("ultra")
+  ) u_fip_map (
+    .clk_i,
+    .re_i       ({map_fip_re, map_flow_re}),
+    .addr_i     ({map_fip_addr, map_flow_addr}),
+    .rdata_o    ({map_fip, map_flow}),
+    .acc_re_i   (acc.re[SelFipMap]),
+    .acc_we_i   (acc.we[SelFipMap]),
+    .acc_index_i(acc.index[13:0]),
+    .acc_wdata_i(acc.wdata[FipMapBits-1:0]),
+    .acc_rdata_o(map_acc)
+  );
+
+  // --- Source: cycles 0 to 2.
+  logic     src_valid, fabric_valid, routed;
+  context_t src_ctx;
+  ilm_t     ilm_acc;
+
+  ps_source u_source (
+    .clk_i,
+    .rst_i,
+    .enable_i      (enable_i && !clearing_o),
+    .valid_i       (hdr_valid_i),
+    .hdr_i,
+    .valid_o       (src_valid),
+    .ctx_o         (src_ctx),
+    .vif_re_o      (vif_in_re),
+    .vif_addr_o    (vif_in_addr),
+    .vif_i         (vif_in),
+    .fabric_valid_o(fabric_valid),
+    .acc_i         (acc),
+    .ilm_rdata_o   (ilm_acc)
+  );
+
+  assign routed = src_valid && src_ctx.source.act == ActRoute;
+
+  // --- Flow lookup and route: cycles 2 to 8.
+  logic        look_valid;
+  context_t    look_ctx;
+  logic [63:0] hash;
+  logic        hash_valid_q;
+  flow_hit_t   flow_hit;
+  route_t      route;
+  host_route_t host_route_acc;
+  prefix_t     prefix_acc;
+
+  logic                                       row_re;
+  logic [FlowWays-1:0][FlowRowsLog2-1:0]      row_addr;
+  logic [FlowWays-1:0][BucketSlots-1:0]       row_we;
+  flow_slot_t                                 row_wdata;
+  flow_slot_t [FlowWays-1:0][BucketSlots-1:0] row_rdata;
+  logic                                       data_re, data_we;
+  logic [15:0]                                data_addr;
+  flow_data_t                                 data_wdata, data_rdata;
+
+  ps_flow_table u_flow_table (
+    .clk_i,
+    .rst_i,
+    .key_valid_i  (routed),
+    .lookup_i     (!src_ctx.hdr.frag),
+    .key_i        (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
+    .hash_o       (hash),
+    .hit_o        (flow_hit),
+    .map_re_o     (map_flow_re),
+    .map_addr_o   (map_flow_addr),
+    .map_i        (map_flow),
+    .row_re_i     (row_re),
+    .row_addr_i   (row_addr),
+    .row_we_i     (row_we),
+    .row_wdata_i  (row_wdata),
+    .row_rdata_o  (row_rdata),
+    .data_re_i    (data_re),
+    .data_we_i    (data_we),
+    .data_addr_i  (data_addr),
+    .data_wdata_i (data_wdata),
+    .data_rdata_o (data_rdata),
+    .clear_we_i   (acc.we[SelFlow]),
+    .clear_index_i(acc.index)
+  );
+
+  ps_route u_route (
+    .clk_i,
+    .rst_i,
+    .valid_i       (routed),
+    .vrf_i         (src_ctx.source.vrf),
+    .ip_i          (src_ctx.hdr.dip),
+    .route_o       (route),
+    .acc_i         (acc),
+    .host_rdata_o  (host_route_acc),
+    .prefix_rdata_o(prefix_acc)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(LookupCycles)
+  ) u_look_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(src_valid),
+    .data_i (src_ctx),
+    .valid_o(look_valid),
+    .data_o (look_ctx)
+  );
+
+  // --- Next hop: cycles 8 to 18.
+  logic       hop_valid;
+  context_t   hop_ctx;
+  hop_t       hop;
+  next_hop_t  next_hop_acc;
+  ecmp_slot_t ecmp_acc;
+
+  ps_nexthop u_nexthop (
+    .clk_i,
+    .rst_i,
+    .valid_i     (look_valid && look_ctx.source.act == ActRoute),
+    .ctx_i       (look_ctx),
+    .flow_i      (flow_hit),
+    .route_i     (route),
+    .hop_o       (hop),
+    .acc_i       (acc),
+    .nh_rdata_o  (next_hop_acc),
+    .ecmp_rdata_o(ecmp_acc)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(NextHopCycles)
+  ) u_hop_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(look_valid),
+    .data_i (look_ctx),
+    .valid_o(hop_valid),
+    .data_o (hop_ctx)
+  );
+
+  // --- Outgoing vif and mapping: cycles 18 to 24.
+  logic     fip_valid, fip_hop_valid;
+  context_t fip_ctx;
+  hop_t     fip_hop;
+  fip_t     fip;
+  fip_key_t fip_key_acc;
+
+  ps_fip u_fip (
+    .clk_i,
+    .rst_i,
+    .valid_i    (hop_valid && hop_ctx.source.act == ActRoute),
+    .hdr_i      (hop_ctx.hdr),
+    .hop_i      (hop),
+    .fip_o      (fip),
+    .vif_re_o   (vif_out_re),
+    .vif_addr_o (vif_out_addr),
+    .vif_i      (vif_out),
+    .map_re_o   (map_fip_re),
+    .map_addr_o (map_fip_addr),
+    .map_i      (map_fip),
+    .acc_i      (acc),
+    .key_rdata_o(fip_key_acc)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(FipCycles)
+  ) u_fip_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(hop_valid),
+    .data_i (hop_ctx),
+    .valid_o(fip_valid),
+    .data_o (fip_ctx)
+  );
+
+  ps_delay #(
+    .Width ($bits(hop_t)),
+    .Cycles(FipCycles)
+  ) u_fip_hop (
+    .clk_i,
+    .rst_i,
+    .valid_i(hop_valid),
+    .data_i (hop),
+    .valid_o(fip_hop_valid),
+    .data_o (fip_hop)
+  );
+
+  // The hash stands in cycle 3, the flow in cycle 8; the decision needs both in cycle 24.
+  logic [63:0] decide_hash;
+  flow_hit_t   decide_flow;
+  logic        decide_hash_valid, decide_flow_valid;
+
+  ps_delay #(
+    .Width (64),
+    .Cycles(LookupCycles - 1 + NextHopCycles + FipCycles)
+  ) u_hash (
+    .clk_i,
+    .rst_i,
+    .valid_i(hash_valid_q),
+    .data_i (hash),
+    .valid_o(decide_hash_valid),
+    .data_o (decide_hash)
+  );
+
+  ps_delay #(
+    .Width ($bits(flow_hit_t)),
+    .Cycles(NextHopCycles + FipCycles)
+  ) u_flow_hit (
+    .clk_i,
+    .rst_i,
+    .valid_i(look_valid),
+    .data_i (flow_hit),
+    .valid_o(decide_flow_valid),
+    .data_o (decide_flow)
+  );
+
+  // --- Decision: cycles 24 to 27.
+  logic     decided, learn_valid;
+  verdict_t decided_verdict;
+  old_t     decided_old;
+  count_t   count;
+  learn_t   learn;
+
+  ps_decide u_decide (
+    .clk_i,
+    .rst_i,
+    .fabric_valid_i(fabric_valid),
+    .valid_i       (fip_valid),
+    .ctx_i         (fip_ctx),
+    .hash_i        (decide_hash),
+    .flow_i        (decide_flow),
+    .hop_i         (fip_hop),
+    .fip_i         (fip),
+    .valid_o       (decided),
+    .verdict_o     (decided_verdict),
+    .old_o         (decided_old),
+    .count_o       (count),
+    .learn_valid_o (learn_valid),
+    .learn_o       (learn)
+  );
+
+  // --- Checksums: cycles 27 to 32.
+  ps_edit u_edit (
+    .clk_i,
+    .rst_i,
+    .valid_i  (decided),
+    .verdict_i(decided_verdict),
+    .old_i    (decided_old),
+    .valid_o  (verdict_valid_o),
+    .verdict_o
+  );
+
+  // --- Side effects.
+  logic        flow_valid, flow_done, vif_write, vif_done, init_valid, init_ready;
+  logic        learn_busy, stats_busy;
+  logic [15:0] init_index;
+  flow_stats_t init_value, flow_stats_acc;
+  flow_event_t flow_event;
+  flow_t       flow_acc;
+  vif_stats_t  vif_stats_acc;
+  logic [47:0] drop_acc, card_acc;
+
+  ps_learn u_learn (
+    .clk_i,
+    .rst_i,
+    .flush_i     (clearing_o),
+    .now_i       (time_i[47:16]),
+    .busy_o      (learn_busy),
+    .valid_i     (learn_valid),
+    .learn_i     (learn),
+    .host_valid_i(flow_valid),
+    .host_write_i(cfg_req_i.write),
+    .host_index_i(acc.index),
+    .host_done_o (flow_done),
+    .host_rdata_o(flow_acc),
+    .row_re_o    (row_re),
+    .row_addr_o  (row_addr),
+    .row_we_o    (row_we),
+    .row_wdata_o (row_wdata),
+    .row_rdata_i (row_rdata),
+    .data_re_o   (data_re),
+    .data_we_o   (data_we),
+    .data_addr_o (data_addr),
+    .data_wdata_o(data_wdata),
+    .data_rdata_i(data_rdata),
+    .init_valid_o(init_valid),
+    .init_index_o(init_index),
+    .init_value_o(init_value),
+    .init_ready_i(init_ready),
+    .event_o     (flow_event)
+  );
+
+  ps_stats u_stats (
+    .clk_i,
+    .rst_i,
+    .now_i       (time_i[47:16]),
+    .valid_i     (decided),
+    .count_i     (count),
+    .trap_drop_valid_i,
+    .trap_drop_vif_i,
+    .fw_tx_valid_i,
+    .fw_tx_vif_i,
+    .fw_tx_bytes_i,
+    .event_i     (flow_event),
+    .init_valid_i(init_valid),
+    .init_index_i(init_index),
+    .init_value_i(init_value),
+    .init_ready_o(init_ready),
+    .clearing_i  (clearing_o),
+    .acc_i       (acc),
+    .vif_write_i (vif_write),
+    .vif_done_o  (vif_done),
+    .flow_rdata_o(flow_stats_acc),
+    .vif_rdata_o (vif_stats_acc),
+    .drop_rdata_o(drop_acc),
+    .card_rdata_o(card_acc),
+    .busy_o      (stats_busy)
+  );
+
+  always_comb begin
+    rdata = '0;
+    rdata[SelVif]       = EntryMaxBits'(vif_acc);
+    rdata[SelIlm]       = EntryMaxBits'(ilm_acc);
+    rdata[SelNextHop]   = EntryMaxBits'(next_hop_acc);
+    rdata[SelEcmp]      = EntryMaxBits'(ecmp_acc);
+    rdata[SelHostRoute] = EntryMaxBits'(host_route_acc);
+    rdata[SelPrefix]    = EntryMaxBits'(prefix_acc);
+    rdata[SelFipKey]    = EntryMaxBits'(fip_key_acc);
+    rdata[SelFipMap]    = EntryMaxBits'(map_acc);
+    rdata[SelFlow]      = EntryMaxBits'(flow_acc);
+    rdata[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
+    rdata[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
+    rdata[SelDropStats] = EntryMaxBits'(drop_acc);
+    rdata[SelCardStats] = EntryMaxBits'(card_acc);
+  end
+
+  ps_table_access u_access (
+    .clk_i,
+    .rst_i,
+    .clear_i,
+    .clearing_o,
+    .cfg_valid_i,
+    .cfg_req_i,
+    .cfg_rsp_o,
+    .acc_o       (acc),
+    .rdata_i     (rdata),
+    .flow_valid_o(flow_valid),
+    .flow_done_i (flow_done),
+    .vif_write_o (vif_write),
+    .vif_done_i  (vif_done)
+  );
+
+  // --- Packets under way, for busy_o and the latency check.
+  logic [Latency:1] flight_q;
+
+  always_ff @(posedge clk_i) begin
+    hash_valid_q <= routed && !rst_i;
+    flight_q     <= rst_i ? '0 : {flight_q[Latency-1:1], hdr_valid_i};
+  end
+
+  assign flow_full_o = flow_event.full;
+  assign busy_o      = hdr_valid_i || flight_q != '0 || learn_busy || stats_busy ||
+                       flow_event != '0 || cfg_valid_i;
+
+`ifndef SYNTHESIS
+  // Exactly one verdict a header, Latency cycles later, hence in order.
+  a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[Latency]);
+  a_aligned : assert property (@(posedge clk_i) disable iff (rst_i)
+                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid);
+  a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
+                               decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
+  initial assert (Latency <= 48) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+`endif
+
+  logic unused_bits;
+  assign unused_bits = ^{time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
+
+endmodule

@@ -1,0 +1,221 @@
+// Records that pass between the stages of the match-action core.
+
+/* verilator lint_off UNUSEDPARAM */  // not every module uses every constant
+package ps_match_pkg;
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+
+  // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
+  localparam int unsigned SourceCycles  = 2;
+  localparam int unsigned LookupCycles  = 6;   // flow lookup and route, in parallel
+  localparam int unsigned NextHopCycles = 10;
+  localparam int unsigned FipCycles     = 6;
+  localparam int unsigned DecideCycles  = 3;
+  localparam int unsigned EditCycles    = 5;
+
+  localparam int unsigned EntryMaxBits = 384;
+  localparam int unsigned TableCount   = 13;
+
+  // A table's bit in access_t.
+  localparam logic [3:0] SelVif       = TableVif[3:0];
+  localparam logic [3:0] SelIlm       = TableIlm[3:0];
+  localparam logic [3:0] SelNextHop   = TableNextHop[3:0];
+  localparam logic [3:0] SelEcmp      = TableEcmp[3:0];
+  localparam logic [3:0] SelHostRoute = TableHostRoute[3:0];
+  localparam logic [3:0] SelPrefix    = TablePrefix[3:0];
+  localparam logic [3:0] SelFipKey    = TableFipKey[3:0];
+  localparam logic [3:0] SelFipMap    = TableFipMap[3:0];
+  localparam logic [3:0] SelFlow      = TableFlow[3:0];
+  localparam logic [3:0] SelFlowStats = TableFlowStats[3:0];
+  localparam logic [3:0] SelVifStats  = TableVifStats[3:0];
+  localparam logic [3:0] SelDropStats = TableDropStats[3:0];
+  localparam logic [3:0] SelCardStats = TableCardStats[3:0];
+
+  localparam logic [7:0] ProtoIcmp = 8'd1;
+  localparam logic [7:0] ProtoTcp  = 8'd6;
+  localparam logic [7:0] ProtoUdp  = 8'd17;
+  localparam logic [7:0] ProtoSctp = 8'd132;
+
+  // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are
+  // one bit a table, by table id. Read data stand one cycle after `re`.
+  typedef struct packed {
+    logic [TableCount-1:0]   re;
+    logic [TableCount-1:0]   we;
+    logic [15:0]             index;
+    logic [EntryMaxBits-1:0] wdata;
+  } access_t;
+
+  // What section 2 of the specification makes of a frame.
+  typedef enum logic [1:0] {
+    ActDrop,
+    ActRaw,      // cross-connect unchanged: fabric to vhost, vhost to fabric
+    ActTrap,     // ARP
+    ActRoute
+  } source_act_e;
+
+  typedef struct packed {
+    source_act_e  act;
+    drop_reason_e reason;
+    logic [11:0]  vrf;
+    logic [15:0]  key_nh;   // from a vif this is vif.nh
+    logic [15:0]  ilm_nh;
+  } source_t;
+
+  typedef struct packed {
+    hdr_t    hdr;
+    source_t source;
+  } context_t;
+
+  // A flow entry without its key and its valid bit, in the order of flow_t.
+  typedef struct packed {
+    logic [15:0] rpf_nh;
+    logic [31:0] src_info;
+    logic [15:0] entropy;
+    logic [11:0] dvrf;
+    logic [11:0] vrf;
+    logic [7:0]  generation;
+    logic [15:0] partner;
+    logic        partner_valid;
+    logic [7:0]  map_generation;
+    logic [13:0] map;
+    logic        map_valid;
+    logic [7:0]  ecmp_generation;
+    logic [5:0]  ecmp_slot;
+    logic        ecmp_valid;
+    logic        reverse;
+    logic        hairpin;
+    logic        dpat;
+    logic        dnat;
+    logic        spat;
+    logic        snat;
+  } flow_data_t;
+
+  typedef struct packed {
+    flow_key_t key;
+    logic      valid;
+  } flow_slot_t;
+
+  // What the flow lookup tells the rest of the pipeline. All 0 unless usable.
+  typedef struct packed {
+    logic        usable;
+    logic [15:0] index;
+    logic        reverse;
+    logic        hairpin;
+    logic        port;          // dpat of a forward entry, spat of a reverse one
+    logic        ecmp_valid;
+    logic [5:0]  ecmp_slot;
+    logic [7:0]  ecmp_generation;
+    logic        map_valid;
+    fip_map_t    map;
+  } flow_hit_t;
+
+  typedef struct packed {
+    logic        found;
+    logic [15:0] nh;
+    logic        label_valid;
+    logic [19:0] label;
+  } route_t;
+
+  // Where section 6 leads; with drop, only reason counts.
+  typedef struct packed {
+    logic         drop;
+    drop_reason_e reason;
+    logic [15:0]  first_nh;     // what label or route names: a group's own id
+    next_hop_t    nh;
+    logic         label_valid;
+    logic [19:0]  label;
+    logic         group;        // through a composite, with
+    logic         chosen;       // the member picked by hash, not pinned
+    logic [5:0]   slot;
+    logic [7:0]   generation;
+  } hop_t;
+
+  // Outgoing vif and the mapping found for (vif, protocol, address, port).
+  typedef struct packed {
+    vif_t        out;
+    logic        found;
+    logic [13:0] index;
+    fip_map_t    map;
+  } fip_t;
+
+  typedef enum logic [1:0] {
+    LearnNew,
+    LearnRepin,
+    LearnReverse   // only the ecmp fields of an entry of the reply direction
+  } learn_kind_e;
+
+  typedef struct packed {
+    learn_kind_e kind;
+    flow_key_t   key;
+    flow_key_t   reverse_key;
+    flow_data_t  data;            // forward entry; generation and partner are filled in
+    logic [31:0] reverse_info;
+    logic [15:0] reverse_rpf;
+    logic [15:0] bytes;
+    logic [3:0]  tcp;
+  } learn_t;
+
+  // One packet's effect on the counters.
+  typedef struct packed {
+    logic [7:0]   in_vif;
+    logic [15:0]  rx_bytes;
+    logic         drop;
+    drop_reason_e reason;
+    logic         trap;
+    logic         tx;
+    logic [7:0]   tx_vif;
+    logic [15:0]  tx_bytes;
+    logic         flow;
+    logic [15:0]  flow_index;
+    logic         tcp_syn;
+    logic         tcp_fin;
+    logic         tcp_rst;
+    logic         tcp_ack;
+  } count_t;
+
+  // Old and new values of what checksums cover.
+  typedef struct packed {
+    logic        ttl_en;
+    logic [15:0] ttl_old;
+    logic        icmp_err;
+    logic        udp;
+    logic [15:0] ip_csum;
+    logic [15:0] l4_csum;
+    ip4_t        sip_old;
+    ip4_t        dip_old;
+    logic [15:0] sport_old;
+    logic [15:0] dport_old;
+    logic        emb_sip_en;
+    logic        emb_dip_en;
+    ip4_t        emb_sip_old;
+    ip4_t        emb_dip_old;
+    logic [15:0] emb_sport_old;
+    logic [15:0] emb_dport_old;
+    logic [15:0] emb_ip_csum;
+    logic [15:0] emb_udp_csum;
+  } old_t;
+
+  // Events of the flow table, for the card's counters.
+  typedef struct packed {
+    logic learned;
+    logic repinned;
+    logic full;
+    logic deferred;
+    logic added;       // an entry became valid
+    logic removed;     // an entry became invalid
+  } flow_event_t;
+
+  // UDP source port of the outer header: hash::entropy_port, of bits 63..50 of the key's hash.
+  function automatic logic [15:0] entropy_port(input logic [13:0] hash_high);
+    entropy_port = 16'(EntropyPortMin) + 16'((28'(hash_high) * 28'(EntropyPorts)) >> 14);
+  endfunction
+
+  /* verilator lint_off UNUSEDSIGNAL */  // of the header only the key is used
+  function automatic flow_key_t flow_key(input logic [15:0] nh, input hdr_t hdr);
+    flow_key = '{nh: nh, proto: hdr.key_proto, sip: hdr.key_sip, dip: hdr.key_dip,
+                 sport: hdr.key_sport, dport: hdr.key_dport};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+endpackage
+/* verilator lint_on UNUSEDPARAM */

@@ -1,0 +1,239 @@
+// Counters: FlowStats, VifStats, DropStats, CardStats.
+//
+// Counts:      valid_i/count_i, one packet every cycle; frames of the firmware and its drops beside it.
+// Init:        init_valid_i sets the statistics of a flow to init_value_i; it waits (init_ready_o) for a cycle without a
+//              packet that counts on a flow.
+// Maintenance: reads stand the cycle after acc_i.re; drops and card counters are written at once. A write of VifStats
+//              waits for a cycle without packets: vif_write_i is held until vif_done_o.
+// Counters wrap at their width.
+module ps_stats
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_match_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic [31:0] now_i,   // card time >> 16
+
+  input  logic        valid_i,
+  input  count_t      count_i,
+  input  logic        trap_drop_valid_i,
+  input  logic [7:0]  trap_drop_vif_i,
+  input  logic        fw_tx_valid_i,
+  input  logic [7:0]  fw_tx_vif_i,
+  input  logic [15:0] fw_tx_bytes_i,
+  input  flow_event_t event_i,
+
+  input  logic        init_valid_i,
+  input  logic [15:0] init_index_i,
+  input  flow_stats_t init_value_i,
+  output logic        init_ready_o,
+
+  input  logic        clearing_i,
+  input  access_t     acc_i,
+  input  logic        vif_write_i,
+  output logic        vif_done_o,
+  output flow_stats_t flow_rdata_o,
+  output vif_stats_t  vif_rdata_o,
+  output logic [47:0] drop_rdata_o,
+  output logic [47:0] card_rdata_o,
+  output logic        busy_o
+);
+
+  typedef struct packed {
+    logic [47:0] drops;
+    logic [47:0] bytes;
+    logic [47:0] packets;
+  } rx_t;
+
+  typedef struct packed {
+    logic [47:0] bytes;
+    logic [47:0] packets;
+  } tx_t;
+
+  logic   flow_op, rx_op, tx_op;
+  logic   valid1_q, set1_q, vif_set1_q, trap_drop1_q, fw_tx1_q;
+  count_t count1_q;
+  logic   vif_set;
+  logic [15:0] fw_bytes1_q;
+
+  // --- Flows
+  flow_stats_t flow_old, flow_new, init1_q;
+  logic        init;
+
+  assign init         = init_valid_i && !(valid_i && count_i.flow);
+  assign init_ready_o = init;
+  assign flow_op      = (valid_i && count_i.flow) || init;
+
+  ps_rmw_ram #(
+    .Width(FlowStatsBits),
+    .Depth(Flows),
+    .Style("ultra")
+  ) u_flow (
+    .clk_i,
+    .rst_i,
+    .op_valid_i (flow_op),
+    .op_index_i (init ? init_index_i : count_i.flow_index),
+    .old_o      (flow_old),
+    .new_i      (flow_new),
+    .re_i       (acc_i.re[SelFlowStats]),
+    .raddr_i    (acc_i.index),
+    .rdata_o    (flow_rdata_o),
+    .clr_we_i   (clearing_i && acc_i.we[SelFlowStats]),
+    .clr_index_i(acc_i.index)
+  );
+
+  always_comb begin
+    flow_new          = flow_old;
+    flow_new.packets  = flow_old.packets + 40'd1;
+    flow_new.bytes    = flow_old.bytes + 48'(count1_q.rx_bytes);
+    flow_new.last_hit = now_i;
+    flow_new.tcp[TcpSynBit] = flow_old.tcp[TcpSynBit] || count1_q.tcp_syn;
+    flow_new.tcp[TcpFinBit] = flow_old.tcp[TcpFinBit] || count1_q.tcp_fin;
+    flow_new.tcp[TcpRstBit] = flow_old.tcp[TcpRstBit] || count1_q.tcp_rst;
+    // The third packet of the handshake, or any later one: its SYN has been recorded by an earlier packet.
+    flow_new.tcp[TcpEstablishedBit] = flow_old.tcp[TcpEstablishedBit] ||
+        (count1_q.tcp_ack && !count1_q.tcp_syn && flow_old.tcp[TcpSynBit]);
+    if (set1_q) flow_new = init1_q;
+  end
+
+  // --- Vifs
+  rx_t         rx_old, rx_new, rx_read;
+  tx_t         tx_old, tx_new, tx_read, fw_old, fw_new, fw_read;
+  logic [47:0] trap_old, trap_new, trap_read;
+  vif_stats_t  set_value;
+
+  assign set_value  = acc_i.wdata[VifStatsBits-1:0];
+  // Held by the requester with index and data until done.
+  assign vif_set    = vif_write_i && !valid_i && !trap_drop_valid_i && !fw_tx_valid_i && !vif_set1_q;
+  assign vif_done_o = vif_set1_q;
+  assign rx_op      = valid_i || vif_set;
+  assign tx_op      = (valid_i && count_i.tx) || vif_set;
+
+  ps_rmw_ram #(
+    .Width($bits(rx_t)),
+    .Depth(Vifs)
+  ) u_rx (
+    .clk_i,
+    .rst_i,
+    .op_valid_i (rx_op),
+    .op_index_i (vif_set ? acc_i.index[7:0] : count_i.in_vif),
+    .old_o      (rx_old),
+    .new_i      (rx_new),
+    .re_i       (acc_i.re[SelVifStats]),
+    .raddr_i    (acc_i.index[7:0]),
+    .rdata_o    (rx_read),
+    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
+    .clr_index_i(acc_i.index[7:0])
+  );
+
+  ps_rmw_ram #(
+    .Width($bits(tx_t)),
+    .Depth(Vifs)
+  ) u_tx (
+    .clk_i,
+    .rst_i,
+    .op_valid_i (tx_op),
+    .op_index_i (vif_set ? acc_i.index[7:0] : count_i.tx_vif),
+    .old_o      (tx_old),
+    .new_i      (tx_new),
+    .re_i       (acc_i.re[SelVifStats]),
+    .raddr_i    (acc_i.index[7:0]),
+    .rdata_o    (tx_read),
+    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
+    .clr_index_i(acc_i.index[7:0])
+  );
+
+  // What comes beside the pipeline has counters of its own, so that it never waits for packets.
+  ps_rmw_ram #(
+    .Width(48),
+    .Depth(Vifs)
+  ) u_trap_drop (
+    .clk_i,
+    .rst_i,
+    .op_valid_i (trap_drop_valid_i || vif_set),
+    .op_index_i (vif_set ? acc_i.index[7:0] : trap_drop_vif_i),
+    .old_o      (trap_old),
+    .new_i      (trap_new),
+    .re_i       (acc_i.re[SelVifStats]),
+    .raddr_i    (acc_i.index[7:0]),
+    .rdata_o    (trap_read),
+    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
+    .clr_index_i(acc_i.index[7:0])
+  );
+
+  ps_rmw_ram #(
+    .Width($bits(tx_t)),
+    .Depth(Vifs)
+  ) u_fw_tx (
+    .clk_i,
+    .rst_i,
+    .op_valid_i (fw_tx_valid_i || vif_set),
+    .op_index_i (vif_set ? acc_i.index[7:0] : fw_tx_vif_i),
+    .old_o      (fw_old),
+    .new_i      (fw_new),
+    .re_i       (acc_i.re[SelVifStats]),
+    .raddr_i    (acc_i.index[7:0]),
+    .rdata_o    (fw_read),
+    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
+    .clr_index_i(acc_i.index[7:0])
+  );
+
+  always_comb begin
+    rx_new   = '{drops: rx_old.drops + 48'(count1_q.drop), bytes: rx_old.bytes + 48'(count1_q.rx_bytes),
+                 packets: rx_old.packets + 48'd1};
+    tx_new   = '{bytes: tx_old.bytes + 48'(count1_q.tx_bytes), packets: tx_old.packets + 48'd1};
+    trap_new = trap_old + 48'd1;
+    fw_new   = '{bytes: fw_old.bytes + 48'(fw_bytes1_q), packets: fw_old.packets + 48'd1};
+    if (vif_set1_q) begin
+      rx_new   = '{drops: set_value.drops, bytes: set_value.rx_bytes, packets: set_value.rx_packets};
+      tx_new   = '{bytes: set_value.tx_bytes, packets: set_value.tx_packets};
+      trap_new = '0;
+      fw_new   = '0;
+    end
+  end
+
+  assign vif_rdata_o = '{drops: rx_read.drops + trap_read, tx_bytes: tx_read.bytes + fw_read.bytes,
+                         tx_packets: tx_read.packets + fw_read.packets, rx_bytes: rx_read.bytes,
+                         rx_packets: rx_read.packets};
+
+  // --- Drops and the card
+  logic [47:0] drop_q [DropReasons];
+  logic [47:0] card_q [CardCounters];
+
+  always_ff @(posedge clk_i) begin
+    if (valid1_q && count1_q.drop) drop_q[count1_q.reason] <= drop_q[count1_q.reason] + 48'd1;
+    if (trap_drop1_q) drop_q[DropTrapQueueFull] <= drop_q[DropTrapQueueFull] + 48'd1;
+    if (acc_i.we[SelDropStats]) drop_q[acc_i.index[5:0]] <= acc_i.wdata[47:0];
+    if (acc_i.re[SelDropStats]) drop_rdata_o <= drop_q[acc_i.index[5:0]];
+
+    if (event_i.learned) card_q[CounterFlowsLearned] <= card_q[CounterFlowsLearned] + 48'd1;
+    if (event_i.repinned) card_q[CounterFlowsRepinned] <= card_q[CounterFlowsRepinned] + 48'd1;
+    if (event_i.full) card_q[CounterFlowTableFull] <= card_q[CounterFlowTableFull] + 48'd1;
+    if (event_i.deferred) card_q[CounterLearnDeferred] <= card_q[CounterLearnDeferred] + 48'd1;
+    if (event_i.added) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] + 48'd1;
+    if (event_i.removed) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] - 48'd1;
+    if (valid1_q && count1_q.trap) card_q[CounterTrapped] <= card_q[CounterTrapped] + 48'd1;
+    if (fw_tx1_q) card_q[CounterFirmwareTx] <= card_q[CounterFirmwareTx] + 48'd1;
+    if (acc_i.we[SelCardStats]) card_q[acc_i.index[3:0]] <= acc_i.wdata[47:0];
+    if (acc_i.re[SelCardStats]) card_rdata_o <= card_q[acc_i.index[3:0]];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) count1_q <= count_i;
+    if (init) init1_q <= init_value_i;
+    if (fw_tx_valid_i) fw_bytes1_q <= fw_tx_bytes_i;
+    valid1_q     <= valid_i && !rst_i;
+    set1_q       <= init && !rst_i;
+    vif_set1_q   <= vif_set && !rst_i;
+    trap_drop1_q <= trap_drop_valid_i && !rst_i;
+    fw_tx1_q     <= fw_tx_valid_i && !rst_i;
+  end
+
+  assign busy_o = valid1_q || set1_q || vif_set1_q || trap_drop1_q || fw_tx1_q || trap_drop_valid_i ||
+                  fw_tx_valid_i || valid_i;
+
+  logic unused_bits;
+  assign unused_bits = ^count1_q;
+
+endmodule

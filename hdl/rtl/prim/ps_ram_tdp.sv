@@ -1,0 +1,38 @@
+// RAM with a read port (A) and a read/write port (B) with write enables by lane (true dual port), one clock.
+//
+// Latency:    rdata is valid the cycle after re and then holds, on both ports.
+// Collision:  a read of the address being written in the same cycle returns the old word.
+// Reset:      none; contents are undefined until written.
+// Style:      "block", "ultra" or "distributed", passed on to synthesis.
+module ps_ram_tdp #(
+  parameter int unsigned Width     = 32,
+  parameter int unsigned Depth     = 512,
+  parameter int unsigned LaneWidth = Width,
+  // verilator lint_off UNUSEDPARAM  // read by synthesis only, in the attribute below
+  parameter              Style     = "block",
+  // verilator lint_on UNUSEDPARAM
+  localparam int unsigned Lanes     = Width / LaneWidth,
+  localparam int unsigned AddrWidth = $clog2(Depth)
+) (
+  input  logic                 clk_i,
+  input  logic                 a_re_i,
+  input  logic [AddrWidth-1:0] a_addr_i,
+  output logic [Width-1:0]     a_rdata_o,
+  input  logic                 b_re_i,
+  input  logic [Lanes-1:0]     b_we_i,
+  input  logic [AddrWidth-1:0] b_addr_i,
+  input  logic [Width-1:0]     b_wdata_i,
+  output logic [Width-1:0]     b_rdata_o
+);
+
+  (* ram_style = Style *) logic [Width-1:0] mem [Depth];
+
+  always_ff @(posedge clk_i) begin
+    if (a_re_i) a_rdata_o <= mem[a_addr_i];
+    if (b_re_i) b_rdata_o <= mem[b_addr_i];
+    for (int unsigned i = 0; i < Lanes; i++) begin
+      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i[i*LaneWidth +: LaneWidth];
+    end
+  end
+
+endmodule
