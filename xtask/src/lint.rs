@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
-use crate::{codegen, rtl};
+use crate::{codegen, firmware, rtl};
 
 /// Checks formatting, clippy, the generated files and the RTL.
 ///
@@ -27,6 +27,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 fn rtl_lint(root: &Path) -> Result<()> {
     let mut command = Command::new(rtl::verilator(root));
     command.current_dir(root).args(["--lint-only", "-Wall", "--top-module", "penstock_core"]);
+    firmware::soft_core(root, &mut command);
     for source in rtl::sources(root)? {
         command.arg(source);
     }

@@ -1,6 +1,8 @@
 //! The one entry point for people and CI: `cargo xtask <command>`.
 
 mod codegen;
+mod demo;
+mod elf;
 mod firmware;
 mod lint;
 mod rtl;
@@ -30,8 +32,19 @@ enum Command {
     Lint,
     /// Runs every check and test; what continuous integration runs.
     Test,
+    /// Tells the story of a service on two nodes with real connections through two simulated cards.
+    Demo {
+        /// Leaves the lab running at the end.
+        #[arg(long)]
+        keep: bool,
+        /// Name of the lab.
+        #[arg(long, default_value = "demo")]
+        name: String,
+    },
     /// Builds the image of the card's soft core.
     BuildFirmware,
+    /// Boots the firmware's image on the soft core's RTL.
+    FirmwareTest,
     /// Writes the SystemVerilog package and the reference from the crate penstock-abi.
     Gen {
         /// Only compares; fails when a committed file is stale.
@@ -77,9 +90,14 @@ fn run(command: Command) -> Result<()> {
             lint::lint(&root())
         }
         Command::Test => test::test(&root()),
+        Command::Demo { keep, name } => demo::demo(&root(), keep, &name),
         Command::BuildFirmware => {
             setup::run_setup(&root())?;
             firmware::build(&root()).map(|_| ())
+        }
+        Command::FirmwareTest => {
+            setup::run_setup(&root())?;
+            firmware::test(&root())
         }
         Command::Gen { check } => codegen::run(&root(), check),
         Command::RtlTest { filter } => rtl::benches(&root(), &filter),

@@ -59,7 +59,7 @@ enum Probe {
 }
 
 /// Debian packages and what each is needed for.
-const PACKAGES: [(&str, Probe, &str); 15] = [
+const PACKAGES: [(&str, Probe, &str); 14] = [
     ("g++", Probe::Program("g++"), "compiling the simulated card"),
     ("make", Probe::Program("make"), "Verilator's benches"),
     ("perl", Probe::Program("perl"), "Verilator"),
@@ -67,11 +67,6 @@ const PACKAGES: [(&str, Probe, &str); 15] = [
     ("liblz4-dev", Probe::Header("lz4.h"), "traces of the simulated card"),
     ("rustc-web", Probe::Program("rustc"), "the firmware's compiler"),
     ("rust-web-src", Probe::RustPair, "the firmware's core library"),
-    (
-        "binutils-riscv64-unknown-elf",
-        Probe::Program("riscv64-unknown-elf-objcopy"),
-        "the firmware's image",
-    ),
     ("iproute2", Probe::Program("ip"), "the lab"),
     ("util-linux", Probe::Program("unshare"), "the lab"),
     ("iputils-ping", Probe::Program("ping"), "the lab's tests"),

@@ -22,7 +22,7 @@ pub(crate) fn test(root: &Path) -> Result<()> {
         }
     };
     check("lint", &|| lint::lint(root));
-    check("firmware", &|| firmware::build(root).map(|_| ()));
+    check("firmware", &|| firmware::test(root));
     check("rtl benches", &|| rtl::benches(root, ""));
     check("build", &|| run(&mut cargo(root, &["build", "--workspace", "--bins"])));
     check("cargo test", &|| {

@@ -24,6 +24,7 @@ pub mod process;
 pub mod serve;
 pub mod state;
 pub mod supervisor;
+pub mod testbed;
 pub mod topology;
 
 pub use client::{Lab, UpOptions};

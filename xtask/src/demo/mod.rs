@@ -1,0 +1,76 @@
+//! `cargo xtask demo`: the chapter's story, told on the terminal with real output and checked on the way.
+//!
+//! A client pod's real TCP connections reach two backend pods on two nodes through two Verilated cards. Every claim is a
+//! [`Report::check`]; the exit code is 0 only if all of them held. Waiting is for conditions with deadlines, so a slow
+//! machine takes longer but comes to the same result.
+
+mod report;
+mod story;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use penstock_lab::testbed::Testbed;
+
+use crate::shell::{cargo, run, step};
+use crate::{firmware, setup};
+use report::Report;
+use story::Story;
+
+/// Programs that a lab consists of.
+pub(crate) const PROGRAMS: [&str; 3] = ["penstock", "penstockd", "penstock-card"];
+
+/// Builds all that a lab needs: the programs, whose folder is returned, and the firmware, whose image is.
+///
+/// # Errors
+/// Something does not build.
+pub(crate) fn build_programs(root: &Path) -> Result<(PathBuf, PathBuf)> {
+    let mut arguments = vec!["build", "--quiet"];
+    for program in PROGRAMS {
+        arguments.extend(["--package", program]);
+    }
+    run(&mut cargo(root, &arguments))?;
+    let image = firmware::build(root)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root.join("target"), |folder| root.join(folder));
+    Ok((target.join("debug"), image))
+}
+
+/// Tells the story; `keep` leaves the lab running at the end.
+///
+/// # Errors
+/// Something cannot be built, or a check did not hold.
+pub(crate) fn demo(root: &Path, keep: bool, name: &str) -> Result<()> {
+    setup::run_setup(root)?;
+    setup::check_lab()?;
+    let (folder, image) =
+        step("build (the first time takes some minutes)", || build_programs(root))?;
+    let mut report = Report::new();
+    report.chapter("The testbed: two nodes, each with a Verilated card, on one underlay");
+    let bed = Testbed::up(name, &folder, &image, !keep, |line| println!("  {line}"))?;
+    let told = Story::new(root, &bed, &mut report).tell();
+    if let Err(error) = &told {
+        report.fail("the story goes on to its end", error);
+    }
+    let held = report.summary();
+    if !held {
+        println!("\nDiagnostics\n{}", bed.diagnostics());
+    }
+    if keep {
+        println!("\nThe lab `{name}` keeps running. Try:");
+        let penstock = folder.join("penstock");
+        let penstock = penstock.display();
+        println!("  {penstock} lab status");
+        println!("  {penstock} lab exec --name {name} client -- curl http://10.105.139.153:8888");
+        for (node, files) in &bed.lab().state().nodes {
+            println!("  {penstock} --api {} flow -l        # {node}", files.api.display());
+        }
+        println!("  {penstock} lab down --name {name}");
+    } else {
+        bed.into_lab().down()?;
+    }
+    if !held {
+        bail!("not everything held");
+    }
+    Ok(())
+}

@@ -1,0 +1,381 @@
+//! The chapter's story, step by step.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use penstock_lab::serve::Pattern;
+use penstock_lab::testbed::{Testbed, VRF, wait, without_endpoint};
+use serde_json::Value;
+
+use super::report::Report;
+
+const CLIENT: &str = "client";
+const NODE_A: &str = "cent222";
+const NODE_B: &str = "cent333";
+const LOCAL_POD: &str = "webserver-846c9ccb8b-xkjpw";
+const REMOTE_POD: &str = "webserver-846c9ccb8b-g27dj";
+const REMOTE_IP: &str = "10.47.255.238";
+const LOCAL_IP: &str = "10.47.255.236";
+const SERVICE: &str = "service-web-clusterip";
+const VIP: &str = "10.105.139.153";
+const SERVICE_MP: &str = "service-web-clusterip-mp";
+const VIP_MP: &str = "10.101.102.27";
+/// Time for anything that two simulated cards on a busy machine do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Requests spread over the backends.
+const REQUESTS: usize = 20;
+/// Bytes of the download that is looked at.
+const LONG_BYTES: usize = 1_000_000;
+/// Its pace, slow enough to look at it.
+const LONG_RATE: usize = 100_000;
+/// Bytes of the download at full speed.
+const FULL_BYTES: usize = 10_000_000;
+
+/// The story with what it needs.
+pub(crate) struct Story<'a> {
+    manifests: PathBuf,
+    bed: &'a Testbed,
+    report: &'a mut Report,
+}
+
+impl<'a> Story<'a> {
+    pub(crate) fn new(root: &Path, bed: &'a Testbed, report: &'a mut Report) -> Self {
+        Story { manifests: root.join("tests/manifests"), bed, report }
+    }
+
+    /// Tells all of it. An error means that it makes no sense to go on; a check that fails does not.
+    pub(crate) fn tell(mut self) -> Result<()> {
+        self.testbed()?;
+        self.service()?;
+        self.spread();
+        self.download();
+        self.full_speed();
+        self.two_ports()?;
+        self.removal()
+    }
+
+    fn manifest(&self, path: &str) -> Result<String> {
+        let path = self.manifests.join(path);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Runs `penstock` for a node and shows what it prints.
+    fn show(&self, node: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.bed.penstock(node, arguments)?;
+        self.report.shown(node, &format!("penstock {}", arguments.join(" ")), &output);
+        Ok(output)
+    }
+
+    fn testbed(&mut self) -> Result<()> {
+        let ready = self.bed.wait_ready(PATIENCE);
+        for node in [NODE_A, NODE_B] {
+            self.show(node, &["status"])?;
+        }
+        let works = ready.is_ok();
+        self.report
+            .check("both cards forward, their firmware is ready, the nodes know each other", ready);
+        ensure!(works, "the testbed does not work");
+        let ping = ["ping", "-c", "3", "-W", "5", REMOTE_IP];
+        let output = self.bed.exec(CLIENT, &ping)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        self.report.shown(CLIENT, &ping.join(" "), &text);
+        let result =
+            if output.status.success() { Ok(()) } else { Err(anyhow::anyhow!("no reply")) };
+        self.report.check("the client's pings reach the pod on the other node", result);
+        Ok(())
+    }
+
+    fn service(&mut self) -> Result<()> {
+        self.report.chapter("The service: its cluster IP becomes a route to two members");
+        for name in ["pods.yaml", "service-web-clusterip.yaml"] {
+            let text = self.manifest(&format!("chapter/manifests/{name}"))?;
+            self.bed.apply(name, &text)?;
+            self.report.say(&format!("applied {name}"));
+        }
+        let members = self.bed.wait_members(SERVICE, 2, PATIENCE);
+        let vrf = VRF.to_string();
+        self.show(NODE_A, &["rt", "--get", &format!("{VIP}/32"), "--vrf", &vrf])?;
+        let explained = self.show(NODE_A, &["explain", "svc", &format!("ns-user-1/{SERVICE}")])?;
+        self.show(NODE_B, &["explain", "svc", &format!("ns-user-1/{SERVICE}")])?;
+        let works = members.is_ok();
+        self.report.check("both cards have the route with two members", members);
+        ensure!(works, "the service is not on the cards");
+        let line = "ECMP Composite sub nh count: 2";
+        self.report.check(line, contains(&explained, &[line]));
+        let route = self.bed.json(NODE_A, &["explain", "svc", &format!("ns-user-1/{SERVICE}")])?;
+        let id = route["routes"][0]["next_hop"].to_string();
+        let hop = self.show(NODE_A, &["nh", "--get", &id])?;
+        let paths = ["Composite", "Sip:10.169.25.20 Dip:10.169.25.21", "Oif:8"];
+        self.report.check(
+            "its members are the tunnel to cent333 and the local pod's vif",
+            contains(&hop, &paths),
+        );
+        Ok(())
+    }
+
+    /// Twenty requests; both backends must have a share.
+    fn spread(&mut self) {
+        self.report.chapter("Twenty requests");
+        let url = format!("http://{VIP}:8888/");
+        let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+        let mut result = Ok(());
+        for _ in 0..REQUESTS {
+            match self.bed.curl(CLIENT, &url, 30) {
+                Ok(answer) => {
+                    println!("  {}", answer.trim());
+                    *answers.entry(answer).or_default() += 1;
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        self.report.check("all twenty requests are answered", result);
+        let share = |pod: &str| {
+            answers
+                .iter()
+                .filter(|(text, _)| text.contains(pod))
+                .map(|(_, count)| count)
+                .sum::<usize>()
+        };
+        let (local, remote) = (share(LOCAL_POD), share(REMOTE_POD));
+        self.report.say(&format!("{LOCAL_POD}: {local}, {REMOTE_POD}: {remote}"));
+        let spread = if local > 0 && remote > 0 && local + remote == REQUESTS {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("{answers:?}"))
+        };
+        self.report.check("they are spread over both backends", spread);
+    }
+
+    fn download(&mut self) {
+        self.report.chapter("A long download, and its flow on both nodes");
+        let result = self.watched_download();
+        if let Err(error) = result {
+            self.report.fail("the download can be watched", &error);
+        }
+    }
+
+    fn watched_download(&mut self) -> Result<()> {
+        let mut download = self.download_from(REMOTE_POD, VIP, 8888, LONG_BYTES, LONG_RATE)?;
+        let port = download.port.to_string();
+        let filter = format!("10.47.255.237:{port}");
+        // Established in both directions is known once the handshake and some data have passed both cards.
+        let established = wait("established on both cards", PATIENCE, || {
+            for node in [NODE_A, NODE_B] {
+                let flows = self.bed.flows(node, &filter)?;
+                ensure!(flows.len() == 2 && flows.iter().all(is_established), "{node}: {flows:?}");
+            }
+            Ok(Some(()))
+        });
+        let client = self.show(NODE_A, &["flow", "--match", &filter])?;
+        let server = self.show(NODE_B, &["flow", "--match", &filter])?;
+        self.report.check("TCP:SSrEEr on both nodes, in both directions", established);
+        let plain = contains(&client, &["Action:F", "TCP:SSrEEr"])
+            .and_then(|()| lacks(&client, "Action:N"));
+        self.report
+            .check("at the client's node the flow is forwarded (F), with no translation", plain);
+        let nat = contains(&server, &["Action:N(DPd)", "Action:N(SPs)", "TCP:SSrEEr"]);
+        self.report.check("at the server's node it is N(DPd) one way and N(SPs) the other", nat);
+        let done = download.finish();
+        self.report.check("the download is complete, every byte right", done);
+        Ok(())
+    }
+
+    fn full_speed(&mut self) {
+        self.report.chapter("Ten megabytes as fast as the simulation goes");
+        let result = (|| {
+            let start = Instant::now();
+            self.download_from(REMOTE_POD, VIP, 8888, FULL_BYTES, usize::MAX)?.finish()?;
+            let seconds = start.elapsed().as_secs_f64();
+            let rate = FULL_BYTES as f64 * 8e-6 / seconds;
+            self.report.say(&format!("{FULL_BYTES} bytes in {seconds:.1} s ({rate:.1} Mbit/s through two simulated cards)"));
+            Ok(())
+        })();
+        self.report.check("ten megabytes from the other node, every byte right", result);
+    }
+
+    fn two_ports(&mut self) -> Result<()> {
+        self.report.chapter("Two ports: 8888 -> 80 and 9999 -> 90");
+        let name = "service-web-clusterip-mp.yaml";
+        let text = self.manifest(&format!("chapter-two-ports/manifests/{name}"))?;
+        self.bed.apply(name, &text)?;
+        let members = self.bed.wait_members(SERVICE_MP, 2, PATIENCE);
+        self.show(NODE_B, &["explain", "svc", &format!("ns-user-1/{SERVICE_MP}")])?;
+        self.report.check("the second service is on both cards", members);
+        let answer = self.bed.curl(CLIENT, &format!("http://{VIP_MP}:8888/"), 30);
+        let answer = answer.and_then(|text| contains(&text, &["served by pod webserver"]));
+        self.report.check("port 8888 answers", answer);
+        let url = format!("http://{VIP_MP}:9999/");
+        let refused = self.bed.exec(CLIENT, &["curl", "-sS", "--max-time", "30", &url])?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        self.report.shown(CLIENT, &format!("curl {url}"), &said);
+        let result = if refused.status.code() == Some(7) {
+            contains(&said, &["refused"])
+        } else {
+            Err(anyhow::anyhow!("curl ended with {}", refused.status))
+        };
+        self.report
+            .check("port 9999 is refused: nothing listens on port 90 of the pods yet", result);
+        for pod in [LOCAL_POD, REMOTE_POD] {
+            self.bed.lab().serve(pod, "http", 90)?;
+            self.report.say(&format!("started a web server on port 90 of {pod}"));
+        }
+        let answer =
+            wait("an answer on port 9999", PATIENCE, || self.bed.curl(CLIENT, &url, 10).map(Some));
+        if let Ok(text) = &answer {
+            self.report.shown(CLIENT, &format!("curl {url}"), text);
+        }
+        let answer = answer.and_then(|text| contains(&text, &["served by pod webserver", ":90"]));
+        self.report.check("now port 9999 answers, from port 90 of a pod", answer);
+        Ok(())
+    }
+
+    fn removal(&mut self) -> Result<()> {
+        self.report.chapter("A backend goes; the download from the other one does not notice");
+        let mut download = self.download_from(REMOTE_POD, VIP, 8888, LONG_BYTES, LONG_RATE)?;
+        let name = "service-web-clusterip.yaml";
+        let whole = self.manifest(&format!("chapter/manifests/{name}"))?;
+        self.bed.apply(name, &without_endpoint(&whole, LOCAL_IP)?)?;
+        self.report.say(&format!("removed {LOCAL_POD} from the service"));
+        let removed = self.bed.wait_members(SERVICE, 1, PATIENCE);
+        let running = download.running();
+        self.show(NODE_A, &["explain", "svc", &format!("ns-user-1/{SERVICE}")])?;
+        self.report
+            .check("the cards have one member left while the download runs", removed.and(running));
+        let mut result = Ok(());
+        for _ in 0..8 {
+            let answer = self.bed.curl(CLIENT, &format!("http://{VIP}:8888/"), 30);
+            result = result.and(answer.and_then(|text| contains(&text, &[REMOTE_POD])));
+        }
+        self.report.check("new connections all go to the backend that is left", result);
+        self.report.check("the download is complete, every byte right", download.finish());
+        self.bed.apply(name, &whole)?;
+        let back = self.bed.wait_members(SERVICE, 2, PATIENCE);
+        self.report.check("the backend comes back", back);
+        Ok(())
+    }
+
+    /// Starts a download that a certain backend serves; which backend that is, a card's hash of the ports decides.
+    fn download_from(
+        &self,
+        pod: &str,
+        vip: &str,
+        port: u16,
+        bytes: usize,
+        rate: usize,
+    ) -> Result<Download> {
+        let node = if pod == REMOTE_POD { NODE_B } else { NODE_A };
+        let fixed = if pod == REMOTE_POD { REMOTE_IP } else { LOCAL_IP };
+        let rate = if rate == usize::MAX { String::new() } else { format!("&rate={rate}") };
+        let url = format!("http://{vip}:{port}/file.txt?bytes={bytes}{rate}");
+        for source_port in 41_000_u16.. {
+            if source_port >= 41_040 {
+                break;
+            }
+            let source = source_port.to_string();
+            let file =
+                std::env::temp_dir().join(format!("penstock-demo-{}-{source}", std::process::id()));
+            let path = file.to_string_lossy().into_owned();
+            let argv = [
+                "curl",
+                "-sS",
+                "--fail",
+                "--max-time",
+                "300",
+                "--local-port",
+                &source,
+                "-o",
+                &path,
+                &url,
+            ];
+            let child = self.bed.spawn(CLIENT, &argv)?;
+            let mut download = Download { child, file, bytes, port: source_port };
+            let filter = format!("10.47.255.237:{source}");
+            let served = wait("the download's flow", PATIENCE, || {
+                let flows = self.bed.flows(NODE_A, &filter)?;
+                if flows.is_empty() {
+                    download.running()?;
+                    return Ok(None);
+                }
+                // Served by the local pod if the client's card translates it.
+                let local = flows.iter().any(|flow| flow["action"] == "nat");
+                Ok(Some(local == (node == NODE_A)))
+            })?;
+            if served {
+                self.report.shown(
+                    CLIENT,
+                    &format!("curl {url}"),
+                    &format!("(from {fixed}, source port {source})"),
+                );
+                return Ok(download);
+            }
+        }
+        bail!("no connection went to {pod}")
+    }
+}
+
+/// A download under way.
+struct Download {
+    child: Child,
+    file: PathBuf,
+    bytes: usize,
+    port: u16,
+}
+
+impl Download {
+    /// That it still runs.
+    fn running(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the download has ended: {status}"),
+        }
+    }
+
+    /// Waits for its end and compares what came with what the server sends.
+    fn finish(&mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        if !status.success() {
+            let mut said = String::new();
+            if let Some(error) = &mut self.child.stderr {
+                std::io::Read::read_to_string(error, &mut said)?;
+            }
+            bail!("curl ended with {status}: {}", said.trim());
+        }
+        let got = fs::read(&self.file)?;
+        ensure!(got.len() == self.bytes, "{} bytes came instead of {}", got.len(), self.bytes);
+        if let Some(at) = got.iter().zip(Pattern::default()).position(|(got, sent)| *got != sent) {
+            bail!("byte {at} is wrong");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+fn is_established(flow: &Value) -> bool {
+    let letters: Vec<&str> =
+        flow["tcp"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    letters == ["S", "Sr", "E", "Er"]
+}
+
+fn contains(text: &str, parts: &[&str]) -> Result<()> {
+    match parts.iter().find(|part| !text.contains(**part)) {
+        None => Ok(()),
+        Some(part) => bail!("`{part}` is not in `{}`", text.trim()),
+    }
+}
+
+fn lacks(text: &str, part: &str) -> Result<()> {
+    ensure!(!text.contains(part), "`{part}` is in `{}`", text.trim());
+    Ok(())
+}
