@@ -19,6 +19,7 @@ mod check;
 mod desired;
 mod error;
 mod lower;
+mod service;
 
 pub use desired::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,

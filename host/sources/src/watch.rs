@@ -1,11 +1,29 @@
 //! Follows the node file and the manifests.
+//!
+//! The kernel says that something changed (inotify); what changed does not matter, as everything is read again. Reads
+//! wait until the files have been quiet for [`QUIET`], but not longer than [`QUIET_MAX`]. The directories are watched
+//! rather than the files, so that a file replaced by renaming, as editors and volume mounts do, is noticed; they are
+//! watched anew before each read, so that a directory replaced is noticed too.
 
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use penstock_model::Snapshot;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{Paths, SourceError, load};
+
+/// Files must have been left alone for this long before they are read.
+const QUIET: Duration = Duration::from_millis(30);
+/// They are read after this long even so.
+const QUIET_MAX: Duration = Duration::from_millis(500);
 
 /// What a source last found.
 #[derive(Clone, Debug)]
@@ -20,6 +38,7 @@ pub struct State {
 #[derive(Debug)]
 pub struct Watch {
     states: watch::Receiver<State>,
+    task: JoinHandle<()>,
 }
 
 impl Watch {
@@ -28,9 +47,17 @@ impl Watch {
     /// # Errors
     /// The first load fails, or the kernel refuses the watch.
     pub fn start(paths: Paths) -> Result<Self, SourceError> {
+        let refused = |source| SourceError::Io { path: paths.manifests.clone(), source };
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .map_err(|e| refused(e.into()))?;
+        let inotify = Events(inotify);
+        inotify.follow(&paths);
         let snapshot = Arc::new(load(&paths)?);
-        let (_sender, states) = watch::channel(State { snapshot, error: None });
-        Ok(Self { states })
+        let (sender, states) = watch::channel(State { snapshot, error: None });
+        let inotify = AsyncFd::register_with_interest(inotify, Interest::READABLE)
+            .map_err(|error| refused(error.into()))?;
+        let task = tokio::spawn(run(paths, inotify, sender));
+        Ok(Self { states, task })
     }
 
     /// The channel: holds the current state, wakes on a new one.
@@ -38,4 +65,107 @@ impl Watch {
     pub fn states(&self) -> watch::Receiver<State> {
         self.states.clone()
     }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The kernel's queue of file events.
+struct Events(Inotify);
+
+impl AsRawFd for Events {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Events {
+    /// Watches the directories in which the files lie, and the one in which the directory of manifests lies. One that is
+    /// not there is passed over: `load` says so better.
+    fn follow(&self, paths: &Paths) {
+        let changed = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF;
+        let directories = [parent(&paths.node), parent(&paths.manifests), &paths.manifests];
+        for directory in directories {
+            if let Err(error) = self.0.add_watch(directory, changed) {
+                tracing::debug!(directory = %directory.display(), %error, "not watched");
+            }
+        }
+    }
+
+    /// Takes all events that wait; whether there were any.
+    fn drain(&self) -> bool {
+        let mut any = false;
+        while self.0.read_events().is_ok_and(|events| !events.is_empty()) {
+            any = true;
+        }
+        any
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+async fn run(paths: Paths, events: AsyncFd<Events>, sender: watch::Sender<State>) {
+    while wait(&events).await.is_ok() {
+        settle(&events).await;
+        events.get_ref().follow(&paths);
+        let read = {
+            let paths = paths.clone();
+            tokio::task::spawn_blocking(move || load(&paths)).await
+        };
+        let Ok(read) = read else { return };
+        publish(&sender, read);
+        if sender.is_closed() {
+            return;
+        }
+    }
+    tracing::error!("the kernel no longer reports changes of files; restart to follow them again");
+}
+
+/// Waits for an event and takes it.
+async fn wait(events: &AsyncFd<Events>) -> std::io::Result<()> {
+    loop {
+        let mut guard = events.readable().await?;
+        let any = guard.get_inner().drain();
+        guard.clear_ready();
+        if any {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until events cease.
+async fn settle(events: &AsyncFd<Events>) {
+    let latest = Instant::now() + QUIET_MAX;
+    while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, wait(events))).await {}
+}
+
+/// Publishes what a read gave, if it is news.
+fn publish(sender: &watch::Sender<State>, read: Result<Snapshot, SourceError>) {
+    sender.send_if_modified(|state| match read {
+        Ok(snapshot) => {
+            let news = state.error.is_some() || *state.snapshot != snapshot;
+            if news {
+                *state = State { snapshot: Arc::new(snapshot), error: None };
+            }
+            news
+        }
+        Err(error) => {
+            let news = state.error.as_ref().is_none_or(|old| old.to_string() != error.to_string());
+            if news {
+                tracing::warn!(%error, "manifests refused, the last good ones stay in force");
+                state.error = Some(Arc::new(error));
+            }
+            news
+        }
+    });
 }
