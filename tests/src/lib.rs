@@ -1,1 +1,26 @@
-//! Not built yet.
+//! The scoreboard: the same tables and frames go to a card and to the reference model, and everything that can be seen is compared.
+//!
+//! * [`script`]: what is done, as data: table writes and frames with gaps, all from a seed. It can be cut down and run again.
+//! * [`dut`]: what it is done to. [`dut::ModelDut`] is the model behind the same interface, whole or spoiled on purpose, so
+//!   that the scoreboard itself is tested; `card::CardDut` (feature `rtl`) is the Verilated card.
+//! * [`board`]: runs a script against a device and the model side by side, and says where they part.
+//! * [`matching`]: which frame that left belongs to which frame that went in.
+//! * [`shrink`]: the smallest part of a failing script that still fails.
+//!
+//! # When the order is not given
+//!
+//! The card inserts flows some cycles after the packet, and frames of the two ingress ports meet in any order. The
+//! specification makes nearly all of that invisible. Where it does not (a reply that overtakes the insertion of its flow, an error
+//! about a flow that is being inserted, two pairs that share a key), the board lets the card become idle first: it asks the model
+//! which flow entries a packet looks up and which an insertion touches, and never has two frames that could disturb each other
+//! in flight. Only statistics of a flow's first burst remain open; they are bounded, not ignored.
+
+pub mod board;
+#[cfg(feature = "rtl")]
+pub mod card;
+pub mod dut;
+pub mod hazards;
+pub mod matching;
+pub mod script;
+pub mod shrink;
+pub mod window;

@@ -1,0 +1,380 @@
+//! Runs a script against a device and the model side by side, and says where they part.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::{Flow, FlowKey, FlowStats, VifStats};
+use penstock_refmodel::flows::{Inserted, attributes, key_of};
+use penstock_refmodel::{
+    Counters, Decision, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict,
+};
+
+use crate::dut::Dut;
+use crate::hazards::Hazards;
+use crate::matching::{Expected, assign};
+use crate::script::{Script, Step, hex};
+
+/// Frames in flight at most.
+const BATCH_FRAMES: usize = 256;
+/// New flows in flight: no more than the insertion unit's queue surely holds.
+const BATCH_FLOWS: usize = 12;
+
+/// The device and the model disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Step of the script at which it showed, or that of the frame concerned.
+    pub step: usize,
+    /// What differs.
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {}: {}", self.step, self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Frames that went in.
+    pub frames: u64,
+    /// Frames that left, each compared byte by byte.
+    pub frames_out: u64,
+    /// Frames that the model dropped.
+    pub drops: u64,
+    /// Times the card was idle in between.
+    pub batches: u64,
+    /// Changes of tables under traffic.
+    pub windows: u64,
+    /// Flow entries compared.
+    pub flows: u64,
+    /// Insertions that the card put off.
+    pub deferred: u64,
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, o: Self) {
+        self.frames += o.frames;
+        self.frames_out += o.frames_out;
+        self.drops += o.drops;
+        self.batches += o.batches;
+        self.windows += o.windows;
+        self.flows += o.flows;
+        self.deferred += o.deferred;
+    }
+}
+
+/// Runs a script on a cleared card.
+///
+/// # Errors
+/// The first disagreement.
+pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
+    let mut board = Board::new(dut);
+    board.model.set_enabled(true);
+    board.tables(&script.tables)?;
+    for (i, step) in script.steps.iter().enumerate() {
+        board.step = i;
+        match step {
+            Step::Frame { ingress, frame, gap } => board.frame(*ingress, frame, *gap)?,
+            Step::Tables(writes) => board.tables(writes)?,
+            Step::Window { writes, frames } => board.window(writes, frames)?,
+            Step::Check => board.check()?,
+        }
+    }
+    board.check()?;
+    Ok(board.summary)
+}
+
+/// The state of a run.
+pub(crate) struct Board<'a> {
+    pub(crate) model: RefModel,
+    pub(crate) dut: &'a mut dyn Dut,
+    pub(crate) step: usize,
+    pub(crate) summary: Summary,
+    pub(crate) vifs: BTreeSet<u8>,
+    batch: Vec<(usize, Expected)>,
+    hazards: Hazards,
+    /// Packets of a flow's first burst: on the card they may have come before its entry, uncounted there.
+    uncertain: HashMap<FlowKey, u64>,
+    /// Traps by vif: some of them the card drops, as its queue is full.
+    pub(crate) traps: BTreeMap<u8, u64>,
+    /// What the card counted more than the model, where a window left the reason open.
+    drop_offsets: BTreeMap<u8, i64>,
+    card_offsets: BTreeMap<u8, i64>,
+}
+
+impl<'a> Board<'a> {
+    fn new(dut: &'a mut dyn Dut) -> Self {
+        Self {
+            model: RefModel::new(),
+            dut,
+            step: 0,
+            summary: Summary::default(),
+            vifs: BTreeSet::from([0, 1, 2, 255]),
+            batch: Vec::new(),
+            hazards: Hazards::default(),
+            uncertain: HashMap::new(),
+            traps: BTreeMap::new(),
+            drop_offsets: BTreeMap::new(),
+            card_offsets: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn fail<T>(&self, what: impl Into<String>) -> Result<T, Failure> {
+        Err(Failure { step: self.step, what: what.into() })
+    }
+
+    pub(crate) fn device<T>(&self, what: &str, result: anyhow::Result<T>) -> Result<T, Failure> {
+        result.or_else(|e| self.fail(format!("{what}: {e:#}")))
+    }
+
+    fn tables(&mut self, writes: &[penstock_refmodel::r#gen::Write]) -> Result<(), Failure> {
+        self.flush()?;
+        for (table, index, words) in writes {
+            self.model.write(*table, *index, words);
+        }
+        let written = self.dut.write(writes);
+        self.device("writing tables", written)
+    }
+
+    fn frame(&mut self, ingress: Ingress, frame: &[u8], gap: u8) -> Result<(), Failure> {
+        self.dut.wait(u32::from(gap));
+        let decision = self.model.decide(ingress, frame);
+        if self.batch.len() >= BATCH_FRAMES
+            || self.hazards.new_flows() >= BATCH_FLOWS
+            || self.hazards.conflicts(&self.model, ingress, frame, &decision)
+        {
+            self.flush()?;
+        }
+        self.hazards.note(&self.model, ingress, frame, &decision);
+        self.dut.inject(ingress, frame);
+        self.count(ingress, &decision.verdict);
+        self.batch
+            .push((self.step, Expected { ingress, verdicts: vec![decision.verdict.clone()] }));
+        let (lookup, counted) = (decision.lookup, decision.counts_on_flow);
+        let learn = decision.learn;
+        let outcome = self.model.commit(ingress, frame.len(), decision);
+        self.bound_statistics(lookup.filter(|_| counted), &learn, outcome.inserted);
+        Ok(())
+    }
+
+    /// Keeps account of whose statistics are exact.
+    fn bound_statistics(
+        &mut self,
+        counted: Option<FlowKey>,
+        learn: &Learn,
+        inserted: Option<Inserted>,
+    ) {
+        if let Some(key) = counted
+            && self.hazards.is_touched(&key)
+        {
+            *self.uncertain.entry(key).or_default() += 1;
+        }
+        if let (
+            Learn::New(pair) | Learn::Repin(pair),
+            Some(Inserted::Learned | Inserted::Repinned),
+        ) = (learn, inserted)
+        {
+            self.uncertain.remove(&key_of(&pair.reverse));
+            if matches!(learn, Learn::New(_)) {
+                self.uncertain.remove(&key_of(&pair.forward));
+            }
+        }
+    }
+
+    pub(crate) fn count(&mut self, ingress: Ingress, verdict: &Verdict) {
+        self.summary.frames += 1;
+        self.vifs.insert(ingress.vif());
+        match verdict {
+            Verdict::Sent { egress: Egress::Firmware { .. }, .. } => {
+                *self.traps.entry(ingress.vif()).or_default() += 1;
+            }
+            Verdict::Sent { egress: Egress::Host(vif), .. } => {
+                self.vifs.insert(*vif);
+            }
+            Verdict::Sent { .. } => {}
+            Verdict::Dropped(_) => self.summary.drops += 1,
+        }
+    }
+
+    /// Lets the card become idle and compares the frames that left.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let drained = self.dut.drain();
+        let out = self.dut.take_frames();
+        let batch = std::mem::take(&mut self.batch);
+        self.summary.batches += 1;
+        self.summary.frames_out += out.len() as u64;
+        let (steps, expected): (Vec<usize>, Vec<Expected>) = batch.into_iter().unzip();
+        if let Err((which, what)) = assign(&expected, &out) {
+            let step = which.map_or(self.step, |i| steps[i]);
+            let first = steps.first().copied().unwrap_or(0);
+            return Err(Failure { step, what: format!("{what}\n  (batch began at step {first})") });
+        }
+        self.device("draining", drained)?;
+        let asked = self.hazards.new_flows() > 0;
+        self.hazards.clear();
+        if asked { self.resync() } else { Ok(()) }
+    }
+
+    /// If the card put off insertions, takes over its flow table.
+    fn resync(&mut self) -> Result<(), Failure> {
+        let deferred = self.dut.deferred();
+        let deferred = self.device("reading LearnDeferred", deferred)?;
+        if deferred != self.summary.deferred {
+            self.summary.deferred = deferred;
+            let flows = self.dut.flows();
+            let flows = self.device("reading flows", flows)?;
+            self.adopt(flows)?;
+        }
+        Ok(())
+    }
+
+    /// The model goes on with the card's flow table and the card's own counters.
+    pub(crate) fn adopt(&mut self, flows: Vec<(u32, Flow, FlowStats)>) -> Result<(), Failure> {
+        self.model.flows_mut().restore(flows);
+        self.uncertain.clear();
+        let counters = self.read_counters()?;
+        let model = self.model.counters();
+        for (code, n) in &counters.card {
+            self.card_offsets
+                .insert(*code, *n as i64 - model.card.get(code).copied().unwrap_or(0) as i64);
+        }
+        for (code, n) in &counters.drops {
+            self.drop_offsets
+                .insert(*code, *n as i64 - model.drops.get(code).copied().unwrap_or(0) as i64);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_counters(&mut self) -> Result<Counters, Failure> {
+        let vifs: Vec<u8> = self.vifs.iter().copied().collect();
+        let counters = self.dut.counters(&vifs);
+        self.device("reading counters", counters)
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        let out = self.dut.take_frames();
+        if let Some(o) = out.first() {
+            return self.fail(format!(
+                "a frame left when all were accounted for: vif {} {}",
+                o.vif,
+                hex(&o.frame)
+            ));
+        }
+        self.check_counters()?;
+        let flows = self.dut.flows();
+        let flows = self.device("reading flows", flows)?;
+        self.check_flows(&flows)
+    }
+
+    fn check_counters(&mut self) -> Result<(), Failure> {
+        let card = self.read_counters()?;
+        let model = self.model.counters();
+        // A trap may find the queue full: then it is a drop of its vif.
+        let full = card.dropped(DropReason::TrapQueueFull);
+        let mut undelivered = 0;
+        for &vif in &self.vifs {
+            let (c, m) = (card.vif(vif), model.vif(vif));
+            let dropped = c.drops.wrapping_sub(m.drops);
+            if dropped > self.traps.get(&vif).copied().unwrap_or(0)
+                || (VifStats { drops: m.drops, ..c }) != m
+            {
+                return self.fail(format!("counters of vif {vif}\n  card  {c:?}\n  model {m:?}"));
+            }
+            undelivered += dropped;
+        }
+        if undelivered != full {
+            return self
+                .fail(format!("{full} drops for a full trap queue, but vifs say {undelivered}"));
+        }
+        for (reason, name, _) in
+            DropReason::ALL.iter().filter(|(r, ..)| *r != DropReason::TrapQueueFull)
+        {
+            let offset = self.drop_offsets.get(&(*reason as u8)).copied().unwrap_or(0);
+            let (c, m) = (card.dropped(*reason) as i64, model.dropped(*reason) as i64 + offset);
+            if c != m {
+                return self.fail(format!("drops for {name}: card {c}, model {m}"));
+            }
+        }
+        for (counter, name, _) in CardCounter::ALL {
+            let offset = self.card_offsets.get(&(*counter as u8)).copied().unwrap_or(0);
+            let (c, m) = (card.card(*counter) as i64, model.card(*counter) as i64 + offset);
+            let c = match counter {
+                CardCounter::LearnDeferred | CardCounter::FirmwareTx | CardCounter::FlowsInUse => {
+                    continue;
+                }
+                CardCounter::Trapped => c + full as i64,
+                _ => c,
+            };
+            if c != m {
+                return self.fail(format!("{name}: card {c}, model {m}"));
+            }
+        }
+        let (c, m) = (card.card(CardCounter::FlowsInUse), self.model.flows().len() as u64);
+        if c != m {
+            return self.fail(format!("flows in use: card {c}, model {m}"));
+        }
+        Ok(())
+    }
+
+    fn check_flows(&mut self, flows: &[(u32, Flow, FlowStats)]) -> Result<(), Failure> {
+        let card = attributes(flows.iter().map(|(i, f, _)| (*i, *f)));
+        if card.len() != flows.len() {
+            return self.fail("two flow entries have the same key");
+        }
+        if let Some(what) = difference(&card, &self.model.flows().attributes()) {
+            return self.fail(what);
+        }
+        for (_, f, c) in flows {
+            let key = key_of(f);
+            let m = self.model.flows().stats(&key).unwrap_or_default();
+            let open = self.uncertain.get(&key).copied().unwrap_or(0);
+            let missed = m.packets.wrapping_sub(c.packets);
+            let equal = FlowStats { last_hit: 0, ..*c } == m;
+            if !(equal
+                || (open > 0
+                    && (1..=open).contains(&missed)
+                    && c.bytes < m.bytes
+                    && c.tcp & !m.tcp == 0))
+            {
+                return self.fail(format!("statistics of {key:?}\n  card  {c:?}\n  model {m:?}\n  of which {open} may have come before the entry"));
+            }
+        }
+        self.summary.flows += flows.len() as u64;
+        Ok(())
+    }
+}
+
+/// The first difference between two flow tables.
+pub(crate) fn difference(
+    card: &HashMap<FlowKey, FlowAttributes>,
+    model: &HashMap<FlowKey, FlowAttributes>,
+) -> Option<String> {
+    for (key, m) in model {
+        match card.get(key) {
+            None => return Some(format!("flow missing on the card: {m:?}")),
+            Some(c) if c != m => {
+                return Some(format!("flow differs\n  card  {c:?}\n  model {m:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    card.iter()
+        .find(|(k, _)| !model.contains_key(k))
+        .map(|(_, c)| format!("flow only on the card: {c:?}"))
+}
+
+/// The request of a decision, if it is for a pair.
+pub(crate) fn pair_of(decision: &Decision) -> Option<&penstock_refmodel::flows::Pair> {
+    match &decision.learn {
+        Learn::New(pair) | Learn::Repin(pair) => Some(pair),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! The Verilated card in this process, reached as a host reaches it: tables through the command ring, frames through the streams.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
+use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
+use penstock_device::{Card, TableOp};
+use penstock_refmodel::r#gen::Write;
+use penstock_refmodel::{Counters, Ingress};
+
+use crate::dut::{Dut, OutFrame};
+
+/// No batch takes longer than this.
+const DRAIN_CYCLES: u64 = 2_000_000;
+
+/// The card and its driver.
+pub struct CardDut {
+    sim: Arc<Mutex<CardSim>>,
+    host: Card,
+}
+
+impl std::fmt::Debug for CardDut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.lock().fmt(f)
+    }
+}
+
+impl CardDut {
+    /// A card after power-on, forwarding, its tables empty. There is no firmware: trapped frames wait in its queue.
+    ///
+    /// # Errors
+    /// The model of the card or its driver cannot start.
+    pub fn new(back_pressure: Option<BackPressure>) -> Result<Self> {
+        let trace = std::env::var_os("PENSTOCK_TRACE").map(Into::into);
+        let sim = CardSim::new(&CardOptions { back_pressure, trace, ..CardOptions::default() })?;
+        let sim = Arc::new(Mutex::new(sim));
+        let mut host =
+            Card::attach(InProcess::boxed(&sim)).context("attach to the simulated card")?;
+        // The machine may be busy; the card's own time is what counts.
+        host.set_timeout(Duration::from_secs(60));
+        host.set_enabled(true)?;
+        Ok(Self { sim, host })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CardSim> {
+        self.sim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cycles simulated so far.
+    #[must_use]
+    pub fn cycles(&self) -> u64 {
+        self.lock().cycles()
+    }
+
+    fn read<E: TableEntry>(&mut self, table: TableId, indices: &[u32]) -> Result<Vec<E>> {
+        let words: Vec<Words> = self.host.read_many(table, indices)?;
+        Ok(words.iter().map(E::unpack).collect())
+    }
+}
+
+impl Dut for CardDut {
+    fn write(&mut self, writes: &[Write]) -> Result<()> {
+        let ops: Vec<TableOp> = writes
+            .iter()
+            .map(|&(table, index, words)| TableOp::Write { table, index, words })
+            .collect();
+        Ok(self.host.apply(&ops)?)
+    }
+
+    fn inject(&mut self, ingress: Ingress, frame: &[u8]) {
+        self.lock().inject(ingress.vif(), frame.to_vec());
+    }
+
+    fn wait(&mut self, cycles: u32) {
+        let mut sim = self.lock();
+        for _ in 0..cycles {
+            sim.tick();
+        }
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        Ok(self.lock().drain(DRAIN_CYCLES)?)
+    }
+
+    fn take_frames(&mut self) -> Vec<OutFrame> {
+        self.lock()
+            .take_egress()
+            .into_iter()
+            .map(|e| OutFrame { vif: e.vif, frame: e.frame })
+            .collect()
+    }
+
+    fn flows(&mut self) -> Result<Vec<(u32, Flow, FlowStats)>> {
+        let dump = self.host.dump(TableId::Flow)?;
+        let indices: Vec<u32> = dump.iter().map(|(i, _)| *i).collect();
+        let stats: Vec<FlowStats> = self.read(TableId::FlowStats, &indices)?;
+        Ok(dump.iter().zip(stats).map(|((i, w), s)| (*i, Flow::unpack(w), s)).collect())
+    }
+
+    fn counters(&mut self, vifs: &[u8]) -> Result<Counters> {
+        let mut out = Counters::default();
+        let indices: Vec<u32> = vifs.iter().map(|&v| u32::from(v)).collect();
+        let stats: Vec<VifStats> = self.read(TableId::VifStats, &indices)?;
+        out.vifs.extend(vifs.iter().copied().zip(stats));
+        let codes: Vec<u8> = DropReason::ALL.iter().map(|(r, ..)| *r as u8).collect();
+        let drops: Vec<Counter> =
+            self.read(TableId::DropStats, &codes.iter().map(|&c| c.into()).collect::<Vec<_>>())?;
+        out.drops.extend(codes.into_iter().zip(drops.iter().map(|c| c.count)));
+        let codes: Vec<u8> = CardCounter::ALL.iter().map(|(c, ..)| *c as u8).collect();
+        let card: Vec<Counter> =
+            self.read(TableId::CardStats, &codes.iter().map(|&c| c.into()).collect::<Vec<_>>())?;
+        out.card.extend(codes.into_iter().zip(card.iter().map(|c| c.count)));
+        Ok(out)
+    }
+
+    fn deferred(&mut self) -> Result<u64> {
+        let c: Vec<Counter> =
+            self.read(TableId::CardStats, &[CardCounter::LearnDeferred as u32])?;
+        Ok(c[0].count)
+    }
+}

@@ -1,0 +1,148 @@
+//! The device under test, as the scoreboard sees it.
+
+use anyhow::Result;
+use penstock_abi::table::{Flow, FlowStats};
+use penstock_refmodel::r#gen::Write;
+use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
+
+/// A frame that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutFrame {
+    /// vif; 0 is the fabric.
+    pub vif: u8,
+    /// Its bytes.
+    pub frame: Vec<u8>,
+}
+
+/// What the scoreboard needs of a card.
+pub trait Dut {
+    /// Writes table entries in order; returns when all are done. Frames on their way move on meanwhile.
+    ///
+    /// # Errors
+    /// The device's.
+    fn write(&mut self, writes: &[Write]) -> Result<()>;
+
+    /// Hands over a frame; it enters as soon as those before it have.
+    fn inject(&mut self, ingress: Ingress, frame: &[u8]);
+
+    /// Lets time pass.
+    fn wait(&mut self, cycles: u32);
+
+    /// Runs until nothing is in flight, insertions included.
+    ///
+    /// # Errors
+    /// It does not end, or a check within the device failed.
+    fn drain(&mut self) -> Result<()>;
+
+    /// Frames that left since this was last called, in order for each port.
+    fn take_frames(&mut self) -> Vec<OutFrame>;
+
+    /// All valid flow entries, by index.
+    ///
+    /// # Errors
+    /// The device's.
+    fn flows(&mut self) -> Result<Vec<(u32, Flow, FlowStats)>>;
+
+    /// Counters of these vifs, of all reasons, and of the card.
+    ///
+    /// # Errors
+    /// The device's.
+    fn counters(&mut self, vifs: &[u8]) -> Result<Counters>;
+
+    /// Requests that the insertion unit had to drop so far.
+    ///
+    /// # Errors
+    /// The device's.
+    fn deferred(&mut self) -> Result<u64>;
+}
+
+/// Changes a decision of the model, to see whether the scoreboard notices.
+pub type Spoil = Box<dyn FnMut(Ingress, &[u8], &mut Decision)>;
+
+/// The reference model in the place of a card.
+pub struct ModelDut {
+    model: RefModel,
+    out: Vec<OutFrame>,
+    spoil: Option<Spoil>,
+}
+
+impl ModelDut {
+    /// A faithful one.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut model = RefModel::new();
+        model.set_enabled(true);
+        Self { model, out: Vec::new(), spoil: None }
+    }
+
+    /// One with a defect.
+    #[must_use]
+    pub fn spoiled(spoil: impl FnMut(Ingress, &[u8], &mut Decision) + 'static) -> Self {
+        Self { spoil: Some(Box::new(spoil)), ..Self::new() }
+    }
+}
+
+impl Default for ModelDut {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for ModelDut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelDut").field("spoiled", &self.spoil.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Dut for ModelDut {
+    fn write(&mut self, writes: &[Write]) -> Result<()> {
+        for (table, index, words) in writes {
+            anyhow::ensure!(
+                self.model.write(*table, *index, words),
+                "write to {table:?}[{index}] refused"
+            );
+        }
+        Ok(())
+    }
+
+    fn inject(&mut self, ingress: Ingress, frame: &[u8]) {
+        let mut decision = self.model.decide(ingress, frame);
+        if let Some(spoil) = &mut self.spoil {
+            spoil(ingress, frame, &mut decision);
+        }
+        let outcome = self.model.commit(ingress, frame.len(), decision);
+        if let Verdict::Sent { egress, frame } = outcome.verdict {
+            let vif = match egress {
+                Egress::Fabric => 0,
+                Egress::Host(vif) => vif,
+                Egress::Firmware { .. } => return,
+            };
+            self.out.push(OutFrame { vif, frame });
+        }
+    }
+
+    fn wait(&mut self, _cycles: u32) {}
+
+    fn drain(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_frames(&mut self) -> Vec<OutFrame> {
+        std::mem::take(&mut self.out)
+    }
+
+    fn flows(&mut self) -> Result<Vec<(u32, Flow, FlowStats)>> {
+        let flows = self.model.flows();
+        let stats =
+            |f: &Flow| flows.stats(&penstock_refmodel::flows::key_of(f)).unwrap_or_default();
+        Ok(flows.iter().map(|(i, f)| (i, *f, stats(f))).collect())
+    }
+
+    fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {
+        Ok(self.model.counters().clone())
+    }
+
+    fn deferred(&mut self) -> Result<u64> {
+        Ok(0)
+    }
+}

@@ -1,0 +1,192 @@
+//! What a run does, as data.
+
+use std::fmt::Write as _;
+
+use penstock_refmodel::r#gen::{Rng, Traffic, World, Write};
+use penstock_refmodel::{Ingress, RefModel};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A frame arrives, this many cycles after the one before.
+    Frame {
+        /// By this port.
+        ingress: Ingress,
+        /// With these bytes.
+        frame: Vec<u8>,
+        /// Idle cycles before it.
+        gap: u8,
+    },
+    /// Tables change while nothing is in flight.
+    Tables(Vec<Write>),
+    /// Tables change while frames are in flight.
+    Window {
+        /// The writes, in order.
+        writes: Vec<Write>,
+        /// Frames before and during the writes.
+        frames: Vec<(Ingress, Vec<u8>)>,
+    },
+    /// The card becomes idle; flows and counters are compared.
+    Check,
+}
+
+/// A run: a cleared card is configured, then the steps follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Seed it came from, for messages.
+    pub seed: u64,
+    /// First configuration.
+    pub tables: Vec<Write>,
+    /// What follows.
+    pub steps: Vec<Step>,
+}
+
+/// What kind of run a script is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Frames, about.
+    pub frames: usize,
+    /// Steps between two changes of tables; 0 = they never change.
+    pub change_every: u64,
+    /// Tables change under traffic too.
+    pub windows: bool,
+    /// Jumbo and oversized frames occur.
+    pub big_frames: bool,
+}
+
+impl Script {
+    /// The script of a seed. What frames are made depends on what the model does with those before, never on the card.
+    #[must_use]
+    pub fn random(seed: u64, options: &Options) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut world = World::new(&mut rng);
+        let tables = world.dump();
+        let mut model = RefModel::new();
+        model.set_enabled(true);
+        for (table, index, words) in &tables {
+            model.write(*table, *index, words);
+        }
+        let mut traffic = Traffic::new(rng.bits(), options.big_frames);
+        // Bursts at full rate, a trickle, or both in turns.
+        let gaps = rng.of([1, 8, 64, 250]);
+        let mut steps = Vec::new();
+        let mut frames = 0;
+        while frames < options.frames {
+            if options.change_every != 0 && rng.one_in(options.change_every) {
+                let writes = world.change(&mut rng);
+                for (table, index, words) in &writes {
+                    model.write(*table, *index, words);
+                }
+                if options.windows && rng.one_in(2) && !writes.is_empty() {
+                    let count = rng.between(4, 40);
+                    let inside: Vec<_> = (0..count).map(|_| traffic.next_frame(&world)).collect();
+                    for (ingress, frame) in &inside {
+                        model.process(*ingress, frame);
+                    }
+                    frames += inside.len();
+                    steps.push(Step::Window { writes, frames: inside });
+                } else {
+                    steps.push(Step::Tables(writes));
+                }
+            }
+            if rng.one_in(400) {
+                steps.push(Step::Check);
+            }
+            let burst = if rng.one_in(20) { rng.between(2, 16) as usize } else { 1 };
+            let batch = if burst > 1 {
+                traffic.burst(&world, burst)
+            } else {
+                vec![traffic.next_frame(&world)]
+            };
+            for (ingress, frame) in batch {
+                let outcome = model.process(ingress, &frame);
+                traffic.feedback(&world, ingress, &frame, &outcome.verdict);
+                let gap = if burst > 1 || !rng.one_in(3) { 0 } else { rng.below(gaps) as u8 };
+                steps.push(Step::Frame { ingress, frame, gap });
+                frames += 1;
+            }
+        }
+        steps.push(Step::Check);
+        Self { seed, tables, steps }
+    }
+
+    /// Frames in it.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        let count = |s: &Step| match s {
+            Step::Frame { .. } => 1,
+            Step::Window { frames, .. } => frames.len(),
+            _ => 0,
+        };
+        self.steps.iter().map(count).sum()
+    }
+
+    /// The script as text: decoded tables, frames in hexadecimal.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut out = format!("tables ({}):\n", self.tables.len());
+        for w in &self.tables {
+            let _ = writeln!(out, "  {}", entry(w));
+        }
+        let _ = writeln!(out, "steps ({}):", self.steps.len());
+        for (i, step) in self.steps.iter().enumerate() {
+            let _ = match step {
+                Step::Frame { ingress, frame, gap } => {
+                    writeln!(
+                        out,
+                        "  {i}: {ingress:?} after {gap} cycles, {} bytes\n     {}",
+                        frame.len(),
+                        hex(frame)
+                    )
+                }
+                Step::Tables(writes) => {
+                    let text: Vec<String> = writes.iter().map(entry).collect();
+                    writeln!(out, "  {i}: tables\n     {}", text.join("\n     "))
+                }
+                Step::Window { writes, frames } => {
+                    let text: Vec<String> = writes.iter().map(entry).collect();
+                    let _ =
+                        writeln!(out, "  {i}: tables under traffic\n     {}", text.join("\n     "));
+                    for (ingress, frame) in frames {
+                        let _ = writeln!(out, "     {ingress:?} {}", hex(frame));
+                    }
+                    Ok(())
+                }
+                Step::Check => writeln!(out, "  {i}: check"),
+            };
+        }
+        out
+    }
+}
+
+/// Bytes as hexadecimal, cut after 200.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out: String = bytes.iter().take(200).map(|b| format!("{b:02x}")).collect();
+    if bytes.len() > 200 {
+        let _ = write!(out, "… ({} bytes)", bytes.len());
+    }
+    out
+}
+
+/// A table write, decoded.
+#[must_use]
+pub fn entry(write: &Write) -> String {
+    use penstock_abi::table::{
+        EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix, TableEntry, TableId, Vif,
+    };
+    let (table, index, w) = write;
+    let text = match table {
+        TableId::Vif => format!("{:?}", Vif::unpack(w)),
+        TableId::Ilm => format!("{:?}", Ilm::unpack(w)),
+        TableId::NextHop => format!("{:?}", NextHop::unpack(w)),
+        TableId::Ecmp => format!("{:?}", EcmpSlot::unpack(w)),
+        TableId::HostRoute => format!("{:?}", HostRoute::unpack(w)),
+        TableId::Prefix => format!("{:?}", Prefix::unpack(w)),
+        TableId::FipKey => format!("{:?}", FipKey::unpack(w)),
+        TableId::FipMap => format!("{:?}", FipMap::unpack(w)),
+        TableId::Flow => format!("{:?}", Flow::unpack(w)),
+        _ => format!("{w:08x?}"),
+    };
+    format!("[{index}] {text}")
+}

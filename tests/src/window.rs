@@ -1,0 +1,257 @@
+//! Tables that change under traffic: a packet in flight may see any state between the old tables and the new.
+//!
+//! Each table word is written in one cycle and a packet reads each table once, so what a packet sees is, for each table that
+//! changes, some prefix of the writes to it. Every combination of prefixes gives one allowed outcome; so does every flow entry that
+//! an earlier packet of the same flow may have left behind. What the card did is then taken over: the flow entries it has, each of
+//! which must be one that some allowed outcome makes, and the reasons of drops, each within bounds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::{FlowKey, TableId};
+use penstock_refmodel::decide::decide;
+use penstock_refmodel::flows::{FlowTable, attributes, key_of};
+use penstock_refmodel::r#gen::Write;
+use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables, Verdict};
+
+use crate::board::{Board, Failure, pair_of};
+use crate::hazards::{Hazards, touches};
+use crate::matching::{Expected, assign};
+
+/// Versions of the tables at most; beyond that only the first and the last state of each table count.
+const VERSIONS_MAX: usize = 200;
+/// Flow entries that the packets of one flow may have left.
+const VARIANTS_MAX: usize = 6;
+
+/// Every state of the tables that a packet in flight may see.
+#[must_use]
+pub fn versions(tables: &Tables, writes: &[Write]) -> Vec<Tables> {
+    let mut by_table: BTreeMap<u8, Vec<Write>> = BTreeMap::new();
+    for w in writes {
+        by_table.entry(w.0 as u8).or_default().push(*w);
+    }
+    let all: usize = by_table.values().map(|w| w.len() + 1).product();
+    let mut out = vec![tables.clone()];
+    for (id, writes) in by_table {
+        // Ring words are written where nothing points to yet: only before and after matter.
+        let coarse = id == TableId::Ecmp as u8 || all > VERSIONS_MAX;
+        let mut next = Vec::new();
+        for base in &out {
+            let mut t = base.clone();
+            next.push(t.clone());
+            for (i, (table, index, words)) in writes.iter().enumerate() {
+                t.write(*table, *index, words);
+                if !coarse || i + 1 == writes.len() {
+                    next.push(t.clone());
+                }
+            }
+        }
+        out = next;
+    }
+    out.dedup();
+    out
+}
+
+struct Candidate {
+    ingress: Ingress,
+    frame: Vec<u8>,
+    decisions: Vec<Decision>,
+}
+
+/// Everything that each frame may become, and which frames may be in flight together.
+fn candidates(
+    model: &RefModel,
+    versions: &[Tables],
+    frames: &[(Ingress, Vec<u8>)],
+) -> (Vec<Candidate>, Allowed) {
+    let mut hazards = Hazards::default();
+    let mut allowed = Allowed::default();
+    let mut out = Vec::new();
+    for (ingress, frame) in frames {
+        let before = model.decide(*ingress, frame);
+        let states =
+            before.lookup.and_then(|k| allowed.states.get(&k)).cloned().unwrap_or_default();
+        let mut decisions: Vec<Decision> = Vec::new();
+        for flows in std::iter::once(model.flows()).chain(&states) {
+            for tables in versions {
+                let d = decide(tables, flows, true, *ingress, frame);
+                if !decisions.contains(&d) {
+                    decisions.push(d);
+                }
+            }
+        }
+        // The look-up key depends on the vif, which may be what changes: such frames stay out, as do those that disturb others.
+        let one_key = decisions.iter().all(|d| d.lookup.is_none() || d.lookup == before.lookup);
+        let mut keys: Vec<FlowKey> = decisions.iter().flat_map(|d| touches(model, d)).collect();
+        keys.extend(
+            decisions
+                .iter()
+                .filter_map(pair_of)
+                .flat_map(|p| [key_of(&p.forward), key_of(&p.reverse)]),
+        );
+        let Some(probe) = decisions.iter().find(|d| d.lookup.is_some()).or(decisions.first())
+        else {
+            continue;
+        };
+        if !one_key || hazards.conflicts_touching(model, *ingress, frame, probe, &keys) {
+            continue;
+        }
+        hazards.note_touching(model, *ingress, frame, probe, &keys);
+        allowed.add(model, &states, &decisions, &keys);
+        out.push(Candidate { ingress: *ingress, frame: frame.clone(), decisions });
+    }
+    (out, allowed)
+}
+
+/// Flow tables that packets of one key may have left, apart from all other flows.
+#[derive(Default)]
+struct Allowed {
+    states: HashMap<FlowKey, Vec<FlowTable>>,
+    touched: HashMap<FlowKey, FlowKey>,
+}
+
+impl Allowed {
+    fn add(
+        &mut self,
+        model: &RefModel,
+        states: &[FlowTable],
+        decisions: &[Decision],
+        keys: &[FlowKey],
+    ) {
+        let Some(key) = decisions.iter().find_map(|d| d.lookup) else { return };
+        for k in keys {
+            self.touched.insert(*k, key);
+        }
+        let mut list = states.to_vec();
+        for base in std::iter::once(model.flows()).chain(states) {
+            for d in decisions {
+                let mut flows = base.clone();
+                match &d.learn {
+                    Learn::No => continue,
+                    Learn::New(p) => drop(flows.insert(p, false, 0, None)),
+                    Learn::Repin(p) => drop(flows.insert(p, true, 0, None)),
+                    Learn::ReverseRepin { key, slot, generation } => {
+                        flows.repin_reverse(key, *slot, *generation);
+                    }
+                }
+                let new = flows.attributes();
+                if list.len() < VARIANTS_MAX && list.iter().all(|s| s.attributes() != new) {
+                    list.push(flows);
+                }
+            }
+        }
+        self.states.insert(key, list);
+    }
+}
+
+impl Board<'_> {
+    /// Frames enter, tables change, more frames may still be entering; then everything is compared.
+    pub(crate) fn window(
+        &mut self,
+        writes: &[Write],
+        frames: &[(Ingress, Vec<u8>)],
+    ) -> Result<(), Failure> {
+        self.flush()?;
+        let versions = versions(self.model.tables(), writes);
+        let (candidates, allowed) = candidates(&self.model, &versions, frames);
+        let before = self.read_counters()?;
+        for c in &candidates {
+            self.dut.inject(c.ingress, &c.frame);
+        }
+        self.dut.wait((frames.len() as u32 * 7) % 60);
+        let written = self.dut.write(writes);
+        self.device("writing tables under traffic", written)?;
+        let drained = self.dut.drain();
+        let out = self.dut.take_frames();
+        self.summary.batches += 1;
+        self.summary.windows += 1;
+        self.summary.frames_out += out.len() as u64;
+        let expected: Vec<Expected> = candidates
+            .iter()
+            .map(|c| Expected {
+                ingress: c.ingress,
+                verdicts: c.decisions.iter().map(|d| d.verdict.clone()).collect(),
+            })
+            .collect();
+        let chosen = match assign(&expected, &out) {
+            Ok(chosen) => chosen,
+            Err((which, what)) => {
+                let frame = which.map(|i| {
+                    format!("\n  frame {i}: {}", crate::script::hex(&candidates[i].frame))
+                });
+                return self.fail(format!("under traffic: {what}{}", frame.unwrap_or_default()));
+            }
+        };
+        self.device("draining", drained)?;
+        for (table, index, words) in writes {
+            self.model.write(*table, *index, words);
+        }
+        let old = self.model.flows().attributes();
+        let mut bounds: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
+        for (c, agree) in candidates.iter().zip(&chosen) {
+            drop_bounds(&mut bounds, agree.iter().map(|&v| &c.decisions[v].verdict));
+            let verdict = c.decisions[agree[0]].verdict.clone();
+            self.count(c.ingress, &verdict);
+            let only_counted = Decision {
+                counts_on_flow: false,
+                learn: Learn::No,
+                ..c.decisions[agree[0]].clone()
+            };
+            let only_counted = Decision { verdict, ..only_counted };
+            self.model.commit(c.ingress, c.frame.len(), only_counted);
+        }
+        let after = self.read_counters()?;
+        for (code, (low, high)) in bounds {
+            let reason = DropReason::ALL[usize::from(code)].0;
+            let n = after.dropped(reason) - before.dropped(reason);
+            if reason != DropReason::TrapQueueFull && !(low..=high).contains(&n) {
+                return self.fail(format!(
+                    "under traffic: {n} drops for {reason:?}, expected {low} to {high}"
+                ));
+            }
+        }
+        self.adopt_allowed(&old, &allowed)
+    }
+
+    /// Takes over the card's flow table if every entry is one that was there or that some outcome allows.
+    fn adopt_allowed(
+        &mut self,
+        old: &HashMap<FlowKey, penstock_refmodel::FlowAttributes>,
+        allowed: &Allowed,
+    ) -> Result<(), Failure> {
+        let flows = self.dut.flows();
+        let flows = self.device("reading flows", flows)?;
+        let card = attributes(flows.iter().map(|(i, f, _)| (*i, *f)));
+        let keys: std::collections::HashSet<FlowKey> =
+            card.keys().chain(old.keys()).chain(allowed.touched.keys()).copied().collect();
+        for key in keys {
+            let (now, then) = (card.get(&key), old.get(&key));
+            let made = allowed.touched.get(&key).and_then(|owner| allowed.states.get(owner));
+            let as_made = || made.into_iter().flatten().any(|s| s.attributes().get(&key) == now);
+            if now != then && !as_made() {
+                return self.fail(format!(
+                    "under traffic: a flow that no outcome makes\n  card {now:?}\n  was  {then:?}"
+                ));
+            }
+        }
+        self.adopt(flows)
+    }
+}
+
+fn drop_bounds<'v>(
+    bounds: &mut BTreeMap<u8, (u64, u64)>,
+    verdicts: impl Iterator<Item = &'v Verdict>,
+) {
+    let reasons: Vec<Option<DropReason>> = verdicts
+        .map(|v| match v {
+            Verdict::Dropped(reason) => Some(*reason),
+            Verdict::Sent { .. } => None,
+        })
+        .collect();
+    for (reason, ..) in DropReason::ALL {
+        let with = reasons.iter().filter(|r| **r == Some(*reason)).count();
+        let b = bounds.entry(*reason as u8).or_default();
+        b.0 += u64::from(with == reasons.len());
+        b.1 += u64::from(with > 0);
+    }
+}
