@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod client;
 pub mod control;
+pub mod download;
 pub mod enter;
 mod node_file;
 pub mod paths;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+/// Header of every answer: the pod that gives it.
+pub const POD_HEADER: &str = "X-Pod";
 /// Bytes of a download without `bytes=`.
 const DEFAULT_BYTES: usize = 1 << 20;
 /// Longest time a connection may be idle.
@@ -99,22 +101,21 @@ fn respond(mut stream: &TcpStream, pod: &str, local: SocketAddr, target: &str) -
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(name, _)| *name == key).and_then(|(_, value)| value.parse::<usize>().ok())
     };
+    let head = |status: &str, length: usize| {
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{POD_HEADER}: {pod}\r\nConnection: close\r\n\r\n"
+        )
+    };
     let (status, body) = match path {
         "/" => ("200 OK", format!("served by pod {pod} at {local}\n")),
         "/file.txt" => {
             let bytes = number("bytes").unwrap_or(DEFAULT_BYTES);
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n");
-            stream.write_all(head.as_bytes())?;
+            stream.write_all(head("200 OK", bytes).as_bytes())?;
             return send_pattern(stream, bytes, number("rate"));
         }
         _ => ("404 Not Found", format!("no {path} here\n")),
     };
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
+    write!(stream, "{}{body}", head(status, body.len()))
 }
 
 /// Sends `bytes` of the pattern, at most `rate` bytes a second.
@@ -154,6 +155,7 @@ mod tests {
 
     #[test]
     fn a_page_says_which_pod_served_it() {
+        assert!(get("/").contains("\r\nX-Pod: web\r\n"));
         assert!(get("/").contains("served by pod web at 127.0.0.1:"));
         assert!(get("/other").starts_with("HTTP/1.1 404"));
     }

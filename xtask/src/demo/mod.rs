@@ -17,19 +17,13 @@ use crate::{firmware, setup};
 use report::Report;
 use story::Story;
 
-/// Programs that a lab consists of.
-pub(crate) const PROGRAMS: [&str; 3] = ["penstock", "penstockd", "penstock-card"];
-
 /// Builds all that a lab needs: the programs, whose folder is returned, and the firmware, whose image is.
 ///
 /// # Errors
 /// Something does not build.
 pub(crate) fn build_programs(root: &Path) -> Result<(PathBuf, PathBuf)> {
-    let mut arguments = vec!["build", "--quiet"];
-    for program in PROGRAMS {
-        arguments.extend(["--package", program]);
-    }
-    run(&mut cargo(root, &arguments))?;
+    // The whole workspace, as the tests do: other features would build the same crates again.
+    run(&mut cargo(root, &["build", "--quiet", "--workspace", "--bins"]))?;
     let image = firmware::build(root)?;
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), |folder| root.join(folder));

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use penstock_lab::serve::Pattern;
+use penstock_lab::download::{Download, Wanted};
 use penstock_lab::testbed::{Testbed, VRF, wait, without_endpoint};
 use serde_json::Value;
 
@@ -52,7 +51,7 @@ impl<'a> Story<'a> {
         self.testbed()?;
         self.service()?;
         self.spread();
-        self.download();
+        self.long_download();
         self.full_speed();
         self.two_ports()?;
         self.removal()
@@ -150,7 +149,7 @@ impl<'a> Story<'a> {
         self.report.check("they are spread over both backends", spread);
     }
 
-    fn download(&mut self) {
+    fn long_download(&mut self) {
         self.report.chapter("A long download, and its flow on both nodes");
         let result = self.watched_download();
         if let Err(error) = result {
@@ -159,9 +158,8 @@ impl<'a> Story<'a> {
     }
 
     fn watched_download(&mut self) -> Result<()> {
-        let mut download = self.download_from(REMOTE_POD, VIP, 8888, LONG_BYTES, LONG_RATE)?;
-        let port = download.port.to_string();
-        let filter = format!("10.47.255.237:{port}");
+        let mut download = self.download(LONG_BYTES, Some(LONG_RATE))?;
+        let filter = format!("10.47.255.237:{}", download.port().unwrap_or_default());
         // Established in both directions is known once the handshake and some data have passed both cards.
         let established = wait("established on both cards", PATIENCE, || {
             for node in [NODE_A, NODE_B] {
@@ -188,7 +186,7 @@ impl<'a> Story<'a> {
         self.report.chapter("Ten megabytes as fast as the simulation goes");
         let result = (|| {
             let start = Instant::now();
-            self.download_from(REMOTE_POD, VIP, 8888, FULL_BYTES, usize::MAX)?.finish()?;
+            self.download(FULL_BYTES, None)?.finish()?;
             let seconds = start.elapsed().as_secs_f64();
             let rate = FULL_BYTES as f64 * 8e-6 / seconds;
             self.report.say(&format!("{FULL_BYTES} bytes in {seconds:.1} s ({rate:.1} Mbit/s through two simulated cards)"));
@@ -235,7 +233,7 @@ impl<'a> Story<'a> {
 
     fn removal(&mut self) -> Result<()> {
         self.report.chapter("A backend goes; the download from the other one does not notice");
-        let mut download = self.download_from(REMOTE_POD, VIP, 8888, LONG_BYTES, LONG_RATE)?;
+        let mut download = self.download(LONG_BYTES, Some(LONG_RATE))?;
         let name = "service-web-clusterip.yaml";
         let whole = self.manifest(&format!("chapter/manifests/{name}"))?;
         self.bed.apply(name, &without_endpoint(&whole, LOCAL_IP)?)?;
@@ -258,107 +256,15 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Starts a download that a certain backend serves; which backend that is, a card's hash of the ports decides.
-    fn download_from(
-        &self,
-        pod: &str,
-        vip: &str,
-        port: u16,
-        bytes: usize,
-        rate: usize,
-    ) -> Result<Download> {
-        let node = if pod == REMOTE_POD { NODE_B } else { NODE_A };
-        let fixed = if pod == REMOTE_POD { REMOTE_IP } else { LOCAL_IP };
-        let rate = if rate == usize::MAX { String::new() } else { format!("&rate={rate}") };
-        let url = format!("http://{vip}:{port}/file.txt?bytes={bytes}{rate}");
-        for source_port in 41_000_u16.. {
-            if source_port >= 41_040 {
-                break;
-            }
-            let source = source_port.to_string();
-            let file =
-                std::env::temp_dir().join(format!("penstock-demo-{}-{source}", std::process::id()));
-            let path = file.to_string_lossy().into_owned();
-            let argv = [
-                "curl",
-                "-sS",
-                "--fail",
-                "--max-time",
-                "300",
-                "--local-port",
-                &source,
-                "-o",
-                &path,
-                &url,
-            ];
-            let child = self.bed.spawn(CLIENT, &argv)?;
-            let mut download = Download { child, file, bytes, port: source_port };
-            let filter = format!("10.47.255.237:{source}");
-            let served = wait("the download's flow", PATIENCE, || {
-                let flows = self.bed.flows(NODE_A, &filter)?;
-                if flows.is_empty() {
-                    download.running()?;
-                    return Ok(None);
-                }
-                // Served by the local pod if the client's card translates it.
-                let local = flows.iter().any(|flow| flow["action"] == "nat");
-                Ok(Some(local == (node == NODE_A)))
-            })?;
-            if served {
-                self.report.shown(
-                    CLIENT,
-                    &format!("curl {url}"),
-                    &format!("(from {fixed}, source port {source})"),
-                );
-                return Ok(download);
-            }
-        }
-        bail!("no connection went to {pod}")
-    }
-}
-
-/// A download under way.
-struct Download {
-    child: Child,
-    file: PathBuf,
-    bytes: usize,
-    port: u16,
-}
-
-impl Download {
-    /// That it still runs.
-    fn running(&mut self) -> Result<()> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => bail!("the download has ended: {status}"),
-        }
-    }
-
-    /// Waits for its end and compares what came with what the server sends.
-    fn finish(&mut self) -> Result<()> {
-        let status = self.child.wait()?;
-        if !status.success() {
-            let mut said = String::new();
-            if let Some(error) = &mut self.child.stderr {
-                std::io::Read::read_to_string(error, &mut said)?;
-            }
-            bail!("curl ended with {status}: {}", said.trim());
-        }
-        let got = fs::read(&self.file)?;
-        ensure!(got.len() == self.bytes, "{} bytes came instead of {}", got.len(), self.bytes);
-        if let Some(at) = got.iter().zip(Pattern::default()).position(|(got, sent)| *got != sent) {
-            bail!("byte {at} is wrong");
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        // It may have ended; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_file(&self.file);
+    /// Starts a download that the remote backend serves; which one that is, the card's hash of the ports decides.
+    fn download(&self, bytes: usize, rate: Option<usize>) -> Result<Download> {
+        let server = format!("{VIP}:8888");
+        let wanted = Wanted { client: CLIENT, server: &server, bytes, rate };
+        let download = Download::from_pod(self.bed, &wanted, REMOTE_POD)?;
+        let from = download.port().unwrap_or_default();
+        let note = format!("(source port {from}, served by {REMOTE_POD})");
+        self.report.shown(CLIENT, &format!("curl {}", download.url()), &note);
+        Ok(download)
     }
 }
 
