@@ -1,0 +1,532 @@
+// Bench of ps_match: the chapter's case (client to VIP, remote and local member, reply), pinning, table access,
+// counters and clearing. Checksums are checked against full recomputation. Prints PASS or stops.
+module ps_match_tb
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+;
+
+  localparam logic [31:0] Client  = 32'h0a2fffed;  // 10.47.255.237
+  localparam logic [31:0] Backend = 32'h0a2fffee;  // 10.47.255.238
+  localparam logic [31:0] Vip     = 32'h0a698b99;  // 10.105.139.153
+  localparam logic [31:0] NodeA   = 32'h0aa91914;  // 10.169.25.20
+  localparam logic [31:0] NodeB   = 32'h0aa91915;
+  localparam logic [15:0] Payload = 16'h1234;      // one's complement sum of what checksums cover besides
+
+  logic clk = 0, rst = 1;
+  always #1 clk = !clk;
+
+  logic        enable = 1, hdr_valid = 0, cfg_valid = 0, clear = 0, clearing, verdict_valid, busy, full;
+  logic        fw_tx_valid = 0, trap_drop_valid = 0;
+  hdr_t        hdr = '0;
+  verdict_t    verdict;
+  cfg_req_t    cfg_req = '0;
+  cfg_rsp_t    cfg_rsp;
+  logic [63:0] card_time = 64'h50000;
+  always_ff @(posedge clk) card_time <= card_time + 1;
+
+  ps_match dut (
+    .clk_i(clk), .rst_i(rst), .enable_i(enable), .hdr_valid_i(hdr_valid), .hdr_i(hdr),
+    .verdict_valid_o(verdict_valid), .verdict_o(verdict), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
+    .cfg_rsp_o(cfg_rsp), .clear_i(clear), .clearing_o(clearing), .time_i(card_time),
+    .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
+    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .busy_o(busy)
+  );
+
+  int checks = 0;
+  task automatic check(input logic ok, input string what);
+    checks++;
+    if (!ok) begin
+      $display("FAILED: %s", what);
+      $fatal(1);
+    end
+  endtask
+
+  // --- Tables
+  task automatic access(input logic write, input logic [7:0] id, input logic [31:0] index,
+                        input logic [383:0] wdata, output cfg_rsp_t rsp);
+    cfg_req   <= '{write: write, table_id: id, index: index, wdata: wdata};
+    cfg_valid <= 1;
+    do @(posedge clk); while (!cfg_rsp.done);
+    rsp = cfg_rsp;
+    cfg_valid <= 0;
+    @(posedge clk);
+  endtask
+
+  task automatic put(input logic [7:0] id, input logic [31:0] index, input logic [383:0] wdata);
+    cfg_rsp_t rsp;
+    access(1, id, index, wdata, rsp);
+    check(rsp.status == StOk, $sformatf("write table %0d index %0d: status %0d", id, index, rsp.status));
+  endtask
+
+  task automatic get(input logic [7:0] id, input logic [31:0] index, output logic [383:0] value);
+    cfg_rsp_t rsp;
+    access(0, id, index, '0, rsp);
+    check(rsp.status == StOk, $sformatf("read table %0d index %0d: status %0d", id, index, rsp.status));
+    value = rsp.rdata;
+  endtask
+
+  task automatic put_route(input logic [31:0] ip, input logic [15:0] nh, input logic label_valid,
+                           input logic [19:0] label, input logic way);
+    logic [63:0] h = key_hash({84'd0, ip, 12'd1});
+    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid};
+    put(TableHostRoute, {17'd0, way, h[way*12 +: 12], 2'd3}, 384'(r));
+  endtask
+
+  function automatic logic [63:0] hash_of(input flow_key_t key);
+    hash_of = key_hash({8'd0, key});
+  endfunction
+
+  task automatic find_flow(input flow_key_t key, output logic found, output flow_t flow, output logic [15:0] index);
+    logic [63:0]  h = hash_of(key);
+    logic [383:0] value;
+    found = 0;
+    for (int w = 0; w < 4; w++) begin
+      for (int s = 0; s < 4; s++) begin
+        get(TableFlow, {16'd0, w[1:0], h[w*12 +: 12], s[1:0]}, value);
+        if (value[120:0] == {key, 1'b1}) begin
+          check(!found, "key in the table twice");
+          found = 1;
+          flow  = flow_t'(value[FlowBits-1:0]);
+          index = {w[1:0], h[w*12 +: 12], s[1:0]};
+        end
+      end
+    end
+  endtask
+
+  // --- Checksums: as a receiver would verify them.
+  function automatic logic [15:0] add(input logic [15:0] a, input logic [15:0] b);
+    logic [16:0] s = 17'(a) + 17'(b);
+    add = s[15:0] + 16'(s[16]);
+  endfunction
+
+  function automatic logic [15:0] ip_sum(input logic [15:0] len, input logic [15:0] id, input logic [15:0] ttl_proto,
+                                         input logic [15:0] csum, input logic [31:0] sip, input logic [31:0] dip);
+    ip_sum = add(add(add(16'h4500, len), add(id, ttl_proto)), csum);
+    ip_sum = add(add(ip_sum, add(sip[31:16], sip[15:0])), add(dip[31:16], dip[15:0]));
+  endfunction
+
+  function automatic logic [15:0] l4_sum(input logic [31:0] sip, input logic [31:0] dip, input logic [15:0] sport,
+                                         input logic [15:0] dport, input logic [15:0] csum);
+    l4_sum = add(add(add(sport, dport), Payload), csum);
+    l4_sum = add(add(l4_sum, add(sip[31:16], sip[15:0])), add(dip[31:16], dip[15:0]));
+  endfunction
+
+  // --- Packets
+  function automatic hdr_t packet(input logic [7:0] vif, input logic [7:0] proto, input logic [31:0] sip,
+                                  input logic [31:0] dip, input logic [15:0] sport, input logic [15:0] dport);
+    hdr_t h = '0;
+    h.src       = SrcHost;
+    h.vif       = vif;
+    h.frame_len = 16'd74;
+    h.is_ip4    = 1;
+    h.l3_off    = 7'd14;
+    h.ihl       = 4'd5;
+    h.ip_len    = 16'd60;
+    h.ip_id     = 16'hbeef;
+    h.ttl       = 8'd64;
+    h.proto     = proto;
+    h.sip       = sip;
+    h.dip       = dip;
+    h.ip_csum   = ~ip_sum(h.ip_len, h.ip_id, {h.ttl, proto}, 16'd0, sip, dip);
+    h.key_proto = proto;
+    h.key_sip   = sip;
+    h.key_dip   = dip;
+    h.key_sport = sport;
+    h.key_dport = dport;
+    h.l4_csum   = ~l4_sum(sip, dip, sport, dport, 16'd0);
+    packet = h;
+  endfunction
+
+  function automatic hdr_t tunnelled(input hdr_t inner, input logic [19:0] label);
+    hdr_t h = inner;
+    h.src       = SrcFabric;
+    h.vif       = 0;
+    h.is_tunnel = 1;
+    h.outer_sip = NodeB;
+    h.outer_dip = NodeA;
+    h.label     = label;
+    h.bos       = 1;
+    h.mpls_ttl  = 8'd63;
+    h.l3_off    = 7'd46;
+    h.frame_len = 16'd106;
+    tunnelled = h;
+  endfunction
+
+  // Sends one header, waits for its verdict and for all its consequences.
+  task automatic pass(input hdr_t h, output verdict_t v);
+    int waited = 0;
+    hdr       <= h;
+    hdr_valid <= 1;
+    @(posedge clk);
+    hdr_valid <= 0;
+    do begin
+      @(posedge clk);
+      waited++;
+      if (verdict_valid) v = verdict;
+    end while (!verdict_valid && waited < 100);
+    check(verdict_valid, "a verdict");
+    while (busy) @(posedge clk);
+  endtask
+
+  // Checks what arrives: header checksum, TCP checksum, addresses and ports.
+  task automatic check_packet(input hdr_t h, input verdict_t v, input logic [31:0] sip, input logic [31:0] dip,
+                              input logic [15:0] sport, input logic [15:0] dport, input string what);
+    logic [31:0] s = v.sip_en ? v.sip : h.sip;
+    logic [31:0] d = v.dip_en ? v.dip : h.dip;
+    logic [15:0] sp = v.sport_en ? v.sport : h.key_sport;
+    logic [15:0] dp = v.dport_en ? v.dport : h.key_dport;
+    logic [15:0] csum = v.l4_csum_en ? v.l4_csum : h.l4_csum;
+    check(!v.raw && s == sip && d == dip && sp == sport && dp == dport,
+          $sformatf("%s: %h:%0d -> %h:%0d", what, s, sp, d, dp));
+    check(ip_sum(h.ip_len, h.ip_id, v.ttl_proto, v.ip_csum, s, d) == 16'hffff, {what, ": IP checksum"});
+    check(l4_sum(s, d, sp, dp, csum) == 16'hffff, {what, ": L4 checksum"});
+  endtask
+
+  task automatic expect_drop(input hdr_t h, input drop_reason_e reason, input string what);
+    verdict_t     v;
+    logic [383:0] n0, n1;
+    get(TableDropStats, 32'(reason), n0);
+    pass(h, v);
+    get(TableDropStats, 32'(reason), n1);
+    check(v.dst == DstDrop && n1 == n0 + 1, $sformatf("%s: dst %0d, counter %0d -> %0d", what, v.dst, n0, n1));
+  endtask
+
+  task automatic clear_all();
+    clear <= 1;
+    @(posedge clk);
+    clear <= 0;
+    @(posedge clk);
+    while (clearing) @(posedge clk);
+  endtask
+
+  task automatic program_tables();
+    fip_key_t    key;
+    logic [63:0] h;
+    put(TableVif, 0, 384'(vif_t'{valid: 1, kind: VifFabric, ip: NodeA, mac: 48'h2, nh: 1, default: '0}));
+    put(TableVif, 1, 384'(vif_t'{valid: 1, kind: VifVhost, ip: NodeA, default: '0}));
+    put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, default: '0}));
+    put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, default: '0}));
+    put(TableNextHop, 10, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 3, dmac: 48'h3, smac: GatewayMac, default: '0}));
+    put(TableNextHop, 11, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 4, dmac: 48'h4, smac: GatewayMac, default: '0}));
+    put(TableNextHop, 12, 384'(next_hop_t'{valid: 1, kind: NhTunnel, sip: NodeA, dip: NodeB, dmac: 48'h5, smac: 48'h2, default: '0}));
+    put(TableNextHop, 13, 384'(next_hop_t'{valid: 1, kind: NhReject, default: '0}));
+    put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 100, slots: 2, live: 2, hash_fields: 5'h1f, default: '0}));
+    put(TableEcmp, 100, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
+    put(TableEcmp, 101, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
+    put(TableEcmp, 102, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
+    put(TableEcmp, 103, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
+    put_route(Vip, 20, 0, 0, 0);
+    put_route(Client, 10, 0, 0, 1);
+    put_route(Backend, 11, 0, 0, 1);
+    put(TablePrefix, 7, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f0000, len: 16, nh: 12, label: 30, label_valid: 1}));
+    put(TablePrefix, 9, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 31, label_valid: 1}));
+    put(TablePrefix, 60, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 32, label_valid: 1}));
+    put(TablePrefix, 61, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0b000000, len: 8, nh: 13, label: 0, label_valid: 0}));
+    put(TableFipMap, 5, 384'(fip_map_t'{valid: 1, generation: 3, pod_ip: Backend, pod_port: 80, vip: Vip, vip_port: 8888}));
+    key = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
+    h   = key_hash({64'd0, key[64:1]});
+    put(TableFipKey, {18'd0, 1'b1, h[21:11], 2'd2}, 384'(key));
+    put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1}));
+    put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1}));
+  endtask
+
+  // --- Scenarios
+  logic [15:0] local_sport, remote_sport;
+
+  task automatic chapter();
+    hdr_t        h;
+    verdict_t    v;
+    flow_t       flow, partner;
+    flow_key_t   key, reverse_key;
+    logic        found, local_seen = 0, remote_seen = 0;
+    logic [15:0] index, partner_index;
+    logic [383:0] value;
+    flow_stats_t stats;
+
+    for (logic [15:0] sport = 40000; sport < 40032; sport++) begin
+      h = packet(3, 6, Client, Vip, sport, 8888);
+      h.tcp_syn = 1;
+      pass(h, v);
+      key = '{nh: 10, proto: 6, sip: Client, dip: Vip, sport: sport, dport: 8888};
+      check(v.ttl_proto == {8'd63, 8'd6}, "TTL");
+      if (v.dst == DstFabric) begin
+        check_packet(h, v, Client, Vip, sport, 8888, "remote member");
+        check(v.encap == EncapUdp && v.label == 25 && v.outer_sip == NodeA && v.outer_dip == NodeB &&
+              v.mpls_ttl == 63 && v.dmac == 48'h5 && v.smac == 48'h2, "tunnel header");
+        check(v.outer_id == (16'hbeef ^ 16'(hash_of(key))) && v.entropy >= 16'hc000, "identification, entropy");
+        remote_seen  = 1;
+        remote_sport = sport;
+      end else begin
+        check(v.dst == DstHost && v.out_vif == 4 && v.encap == EncapL2 && v.dmac == 48'h4, "local member's vif");
+        check_packet(h, v, Client, Backend, sport, 80, "local member");
+        local_seen  = 1;
+        local_sport = sport;
+      end
+    end
+    check(local_seen && remote_seen, "both members take flows");
+    get(TableCardStats, CounterFlowsLearned, value);
+    check(value == 32, "flows learned");
+    get(TableCardStats, CounterFlowsInUse, value);
+    check(value == 64, "flows in use");
+
+    // The pair of the local flow.
+    key         = '{nh: 10, proto: 6, sip: Client, dip: Vip, sport: local_sport, dport: 8888};
+    reverse_key = '{nh: 11, proto: 6, sip: Backend, dip: Client, sport: 80, dport: local_sport};
+    find_flow(key, found, flow, index);
+    check(found && flow.dnat && flow.dpat && !flow.snat && !flow.spat && !flow.hairpin && !flow.reverse &&
+          flow.map_valid && flow.map == 5 && flow.map_generation == 3 && flow.ecmp_valid && flow.ecmp_slot == 1 &&
+          flow.ecmp_generation == 9 && flow.partner_valid && flow.generation == 1 && flow.vrf == 1 && flow.dvrf == 1 &&
+          flow.src_info == 3 && flow.rpf_nh == 10, "forward entry");
+    find_flow(reverse_key, found, partner, partner_index);
+    check(found && partner.snat && partner.spat && !partner.dnat && partner.reverse && partner.map == 5 &&
+          !partner.ecmp_valid && partner.partner == index && flow.partner == partner_index &&
+          partner.src_info == 4 && partner.rpf_nh == 20, "reverse entry");
+    get(TableFlowStats, 32'(index), value);
+    stats = flow_stats_t'(value[FlowStatsBits-1:0]);
+    check(stats.packets == 1 && stats.bytes == 74 && stats.tcp == 4'b0001 && stats.last_hit >= 5, "statistics");
+
+    // The reply, translated back; then the handshake's third packet.
+    h = packet(4, 6, Backend, Client, 80, local_sport);
+    h.tcp_syn = 1;
+    h.tcp_ack = 1;
+    pass(h, v);
+    check(v.dst == DstHost && v.out_vif == 3, "reply's vif");
+    check_packet(h, v, Vip, Client, 8888, local_sport, "reply");
+    h = packet(3, 6, Client, Vip, local_sport, 8888);
+    h.tcp_ack = 1;
+    pass(h, v);
+    check_packet(h, v, Client, Backend, local_sport, 80, "third packet");
+    get(TableFlowStats, 32'(index), value);
+    stats = flow_stats_t'(value[FlowStatsBits-1:0]);
+    check(stats.packets == 2 && stats.bytes == 148 && stats.tcp == 4'b1001, "established");
+    get(TableFlowStats, 32'(partner_index), value);
+    stats = flow_stats_t'(value[FlowStatsBits-1:0]);
+    check(stats.packets == 1 && stats.tcp == 4'b0001, "partner's statistics");
+    get(TableCardStats, CounterFlowsLearned, value);
+    check(value == 32, "nothing learned twice");
+
+    // From another node, by label, to the same backend.
+    h = tunnelled(packet(0, 6, 32'h0a2ffff0, Vip, 50000, 8888), 40);
+    pass(h, v);
+    check(v.dst == DstHost && v.out_vif == 4 && v.strip == 46 && v.ttl_proto == {8'd64, 8'd6}, "decapsulated");
+    check_packet(h, v, 32'h0a2ffff0, Backend, 50000, 80, "from the fabric");
+    h = packet(4, 6, Backend, 32'h0a2ffff0, 80, 50000);
+    pass(h, v);
+    check(v.dst == DstFabric && v.label == 31, "longest prefix, lowest index");
+    check_packet(h, v, Vip, 32'h0a2ffff0, 8888, 50000, "reply to the fabric");
+  endtask
+
+  // Group changes: flows keep their member until it is gone.
+  task automatic pinning();
+    hdr_t     h, r;
+    verdict_t v;
+    logic [383:0] value;
+    h = packet(3, 6, Client, Vip, local_sport, 8888);
+    r = packet(3, 6, Client, Vip, remote_sport, 8888);
+    // One slot more at another base: pinned by slot and generation.
+    put(TableEcmp, 200, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
+    put(TableEcmp, 201, 384'(ecmp_slot_t'{valid: 1, drain: 1, nh: 11, label: 26, slot: 1, generation: 9}));
+    put(TableEcmp, 202, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 27, slot: 0, generation: 7, default: '0}));
+    put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 200, slots: 2, live: 1, hash_fields: 5'h1f, default: '0}));
+    pass(h, v);
+    check(v.dst == DstHost && v.out_vif == 4, "draining member keeps its flow");
+    pass(r, v);
+    check(v.dst == DstFabric && v.label == 25, "the other too");
+    h.key_sport++;
+    // A new flow never goes to the draining one.
+    for (int i = 0; i < 16; i++) begin
+      h = packet(3, 6, Client, Vip, 16'(50000 + i), 8888);
+      pass(h, v);
+      check(v.dst == DstFabric, "drained");
+    end
+    // The member leaves a hole: the flow moves, and its pair is rewritten.
+    put(TableEcmp, 201, '0);
+    h = packet(3, 6, Client, Vip, local_sport, 8888);
+    pass(h, v);
+    check(v.dst == DstFabric, "moved");
+    check_packet(h, v, Client, Vip, local_sport, 8888, "moved flow");
+    get(TableCardStats, CounterFlowsRepinned, value);
+    check(value == 1, "re-pinned");
+    get(TableCardStats, CounterFlowsInUse, value);
+    check(value == 66 + 32 + 0, $sformatf("flows in use after the move: %0d", value));
+    pass(h, v);
+    get(TableCardStats, CounterFlowsRepinned, value);
+    check(value == 1, "re-pinned once");
+  endtask
+
+  task automatic drops();
+    hdr_t     h;
+    verdict_t v;
+    h = packet(3, 17, Client, 32'h08080808, 1, 2);
+    expect_drop(h, DropDiscard, "no route");
+    h = packet(3, 17, Backend, Client, 1, 2);
+    expect_drop(h, DropInvalidSource, "source address");
+    h = packet(3, 17, Client, Backend, 1, 2);
+    h.ttl = 1;
+    expect_drop(h, DropTtlExceeded, "TTL");
+    h = packet(9, 17, Client, Backend, 1, 2);
+    expect_drop(h, DropInvalidIf, "no such vif");
+    h = tunnelled(packet(0, 17, Client, Backend, 1, 2), 99);
+    expect_drop(h, DropInvalidLabel, "label");
+    h = tunnelled(packet(0, 17, Client, Vip, 1, 2), 40);
+    expect_drop(h, DropNoFipPortMap, "not mapped");
+    h.frag = 1;
+    expect_drop(h, DropFragments, "fragment");
+    enable = 0;
+    expect_drop(h, DropDisabled, "disabled");
+    enable = 1;
+    h = packet(3, 17, Client, 32'h0b000001, 1, 2);
+    pass(h, v);
+    check(v.dst == DstFw && v.raw && v.trap_reason == TrapReject && v.in_vif == 3, "reject");
+    h = '0;
+    h.src = SrcHost;
+    h.vif = 3;
+    h.is_arp = 1;
+    pass(h, v);
+    check(v.dst == DstFw && v.raw && v.trap_reason == TrapArp, "ARP");
+    h.vif = 1;
+    pass(h, v);
+    check(v.dst == DstFabric && v.raw, "vhost to fabric");
+    h.src = SrcFabric;
+    h.vif = 0;
+    pass(h, v);
+    check(v.dst == DstHost && v.raw && v.out_vif == 1, "fabric to vhost");
+  endtask
+
+  // A packet every cycle, counters exact.
+  task automatic burst();
+    hdr_t        h;
+    logic [383:0] rx0, rx1, tx0, tx1, c0, c1, value;
+    int          sent = 0, seen = 0;
+    flow_t       flow;
+    logic        found;
+    logic [15:0] index;
+    get(TableVifStats, 3, rx0);
+    get(TableVifStats, 0, tx0);
+    get(TableCardStats, CounterFlowsLearned, c0);
+    h = packet(3, 6, Client, Vip, 60000, 8888);
+    fork
+      begin
+        for (int i = 0; i < 200; i++) begin
+          hdr       <= h;
+          hdr_valid <= 1;
+          fw_tx_valid <= i < 5;
+          trap_drop_valid <= i < 3;
+          @(posedge clk);
+        end
+        hdr_valid <= 0;
+      end
+      repeat (300) begin
+        @(posedge clk);
+        if (verdict_valid) begin
+          seen++;
+          check(verdict.dst == DstFabric, "burst verdict");
+        end
+      end
+    join
+    check(seen == 200, "a verdict each");
+    while (busy) @(posedge clk);
+    get(TableVifStats, 3, rx1);
+    get(TableVifStats, 0, tx1);
+    get(TableCardStats, CounterFlowsLearned, c1);
+    check(c1 == c0 + 1, "learned once");
+    check(rx1[47:0] == rx0[47:0] + 200 && rx1[95:48] == rx0[95:48] + 200 * 74, "rx counters");
+    check(rx1[143:96] == rx0[143:96] + 5 && rx1[191:144] == rx0[191:144] + 300, "firmware's tx");
+    check(rx1[239:192] == rx0[239:192] + 3, "trap drops");
+    check(tx1[143:96] == tx0[143:96] + 200 && tx1[191:144] == tx0[191:144] + 200 * 106, "tx counters");
+    get(TableCardStats, CounterFirmwareTx, value);
+    check(value == 5, "frames of the firmware");
+    get(TableDropStats, DropTrapQueueFull, value);
+    check(value == 3, "trap queue full");
+    // The statistics of a known flow at one packet a cycle.
+    find_flow('{nh: 10, proto: 6, sip: Client, dip: Vip, sport: 60000, dport: 8888}, found, flow, index);
+    check(found, "flow of the burst");
+    get(TableFlowStats, 32'(index), c0);
+    for (int i = 0; i < 100; i++) begin
+      hdr_valid <= 1;
+      @(posedge clk);
+    end
+    hdr_valid <= 0;
+    @(posedge clk);
+    while (busy) @(posedge clk);
+    get(TableFlowStats, 32'(index), c1);
+    check(c1[39:0] == c0[39:0] + 100 && c1[87:40] == c0[87:40] + 7400, "flow counters at full rate");
+    put(TableVifStats, 3, '0);
+    get(TableVifStats, 3, value);
+    check(value == 0, "vif counters cleared");
+    // The host deletes the flow.
+    get(TableCardStats, CounterFlowsInUse, c0);
+    put(TableFlow, 32'(index), '0);
+    get(TableCardStats, CounterFlowsInUse, c1);
+    check(c1 == c0 - 1, "deleted");
+    get(TableFlow, 32'(index), value);
+    check(value == 0, "gone");
+  endtask
+
+  task automatic refusals();
+    cfg_rsp_t rsp;
+    access(0, 8'd13, 0, '0, rsp);
+    check(rsp.status == StBadTable, "bad table");
+    access(0, 8'd255, 0, '0, rsp);
+    check(rsp.status == StBadTable, "bad table");
+    for (logic [7:0] t = 0; t < 13; t++) begin
+      access(0, t, table_depth(t), '0, rsp);
+      check(rsp.status == StBadIndex, "bad index");
+      access(0, t, table_depth(t) - 1, '0, rsp);
+      check(rsp.status == StOk && rsp.rdata == '0, $sformatf("last entry of table %0d: %h", t, rsp.rdata));
+    end
+    access(1, TableFlowStats, 0, '0, rsp);
+    check(rsp.status == StNotPermitted, "statistics are read only");
+    access(1, TableFlow, 0, 384'd1, rsp);
+    check(rsp.status == StNotPermitted, "flows are the card's");
+  endtask
+
+  // Every table keeps what is written, to its full width.
+  task automatic readback();
+    logic [383:0] pattern, value;
+    int unsigned  width[13] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
+                                FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits};
+    for (int t = 0; t < 13; t++) begin
+      if (width[t] == 0) continue;
+      for (int i = 0; i < 12; i++) pattern[i*32 +: 32] = 32'hdeadbeef * (i + t + 1);
+      put(8'(t), table_depth(8'(t)) - 3, pattern);
+      get(8'(t), table_depth(8'(t)) - 3, value);
+      check(value == (pattern & ((384'd1 << width[t]) - 384'd1)), $sformatf("table %0d reads %h", t, value));
+      put(8'(t), table_depth(8'(t)) - 3, '0);
+    end
+  endtask
+
+  initial begin
+    repeat (4) @(posedge clk);
+    rst <= 0;
+    @(posedge clk);
+    while (clearing) @(posedge clk);
+    refusals();
+    readback();
+    program_tables();
+    chapter();
+    pinning();
+    drops();
+    burst();
+    clear_all();
+    refusals();
+    begin
+      logic [383:0] value;
+      for (int i = 0; i < 16; i++) begin
+        get(TableCardStats, i, value);
+        check(value == 0, "cleared");
+      end
+    end
+    program_tables();
+    chapter();
+    $display("PASS ps_match_tb: %0d checks", checks);
+    $finish;
+  end
+
+  initial begin
+    #2000000;
+    $display("FAILED: time out");
+    $fatal(1);
+  end
+
+endmodule
