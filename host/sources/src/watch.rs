@@ -5,15 +5,14 @@
 //! rather than the files, so that a file replaced by renaming, as editors and volume mounts do, is noticed; they are
 //! watched anew before each read, so that a directory replaced is noticed too.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use penstock_model::Snapshot;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -48,15 +47,11 @@ impl Watch {
     /// The first load fails, or the kernel refuses the watch.
     pub fn start(paths: Paths) -> Result<Self, SourceError> {
         let refused = |source| SourceError::Io { path: paths.manifests.clone(), source };
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
-            .map_err(|e| refused(e.into()))?;
-        let inotify = Events(inotify);
-        inotify.follow(&paths);
+        let events = Events::new().map_err(refused)?;
+        events.follow(&paths);
         let snapshot = Arc::new(load(&paths)?);
         let (sender, states) = watch::channel(State { snapshot, error: None });
-        let inotify = AsyncFd::register_with_interest(inotify, Interest::READABLE)
-            .map_err(|error| refused(error.into()))?;
-        let task = tokio::spawn(run(paths, inotify, sender));
+        let task = tokio::spawn(run(paths, events, sender));
         Ok(Self { states, task })
     }
 
@@ -73,16 +68,19 @@ impl Drop for Watch {
     }
 }
 
-/// The kernel's queue of file events.
-struct Events(Inotify);
-
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+/// The kernel's queue of file events. It reads like a pipe, so tokio waits for it as for one.
+struct Events {
+    inotify: Inotify,
+    queue: pipe::Receiver,
 }
 
 impl Events {
+    fn new() -> std::io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let queue = inotify.as_fd().try_clone_to_owned()?;
+        Ok(Self { inotify, queue: pipe::Receiver::from_owned_fd_unchecked(queue)? })
+    }
+
     /// Watches the directories in which the files lie, and the one in which the directory of manifests lies. One that is
     /// not there is passed over: `load` says so better.
     fn follow(&self, paths: &Paths) {
@@ -94,19 +92,29 @@ impl Events {
             | AddWatchFlags::IN_MOVE_SELF;
         let directories = [parent(&paths.node), parent(&paths.manifests), &paths.manifests];
         for directory in directories {
-            if let Err(error) = self.0.add_watch(directory, changed) {
+            if let Err(error) = self.inotify.add_watch(directory, changed) {
                 tracing::debug!(directory = %directory.display(), %error, "not watched");
             }
         }
     }
 
-    /// Takes all events that wait; whether there were any.
-    fn drain(&self) -> bool {
+    /// Waits for events and takes them. What they say does not matter.
+    async fn next(&self) -> std::io::Result<()> {
+        let mut events = [0; 4096];
         let mut any = false;
-        while self.0.read_events().is_ok_and(|events| !events.is_empty()) {
-            any = true;
+        loop {
+            match self.queue.try_read(&mut events) {
+                Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => any = true,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && any => {
+                    return Ok(());
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.queue.readable().await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        any
     }
 }
 
@@ -114,10 +122,10 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-async fn run(paths: Paths, events: AsyncFd<Events>, sender: watch::Sender<State>) {
-    while wait(&events).await.is_ok() {
+async fn run(paths: Paths, events: Events, sender: watch::Sender<State>) {
+    while events.next().await.is_ok() {
         settle(&events).await;
-        events.get_ref().follow(&paths);
+        events.follow(&paths);
         let read = {
             let paths = paths.clone();
             tokio::task::spawn_blocking(move || load(&paths)).await
@@ -131,22 +139,10 @@ async fn run(paths: Paths, events: AsyncFd<Events>, sender: watch::Sender<State>
     tracing::error!("the kernel no longer reports changes of files; restart to follow them again");
 }
 
-/// Waits for an event and takes it.
-async fn wait(events: &AsyncFd<Events>) -> std::io::Result<()> {
-    loop {
-        let mut guard = events.readable().await?;
-        let any = guard.get_inner().drain();
-        guard.clear_ready();
-        if any {
-            return Ok(());
-        }
-    }
-}
-
 /// Waits until events cease.
-async fn settle(events: &AsyncFd<Events>) {
+async fn settle(events: &Events) {
     let latest = Instant::now() + QUIET_MAX;
-    while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, wait(events))).await {}
+    while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, events.next())).await {}
 }
 
 /// Publishes what a read gave, if it is news.

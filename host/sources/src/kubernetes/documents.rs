@@ -77,6 +77,7 @@ pub(super) fn add(
 }
 
 /// Where the object itself is.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Text(&'a str),
     Item(&'a Value),

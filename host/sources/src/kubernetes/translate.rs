@@ -86,7 +86,7 @@ pub(super) fn check_service(service: &Service) -> Vec<String> {
     match spec.session_affinity.as_deref() {
         None | Some("" | "None" | "ClientIP") => {}
         Some(other) => {
-            faults.push(format!("spec.sessionAffinity {other:?} is not None or ClientIP"))
+            faults.push(format!("spec.sessionAffinity {other:?} is not None or ClientIP"));
         }
     }
     let seconds = affinity_seconds(spec);
@@ -96,7 +96,7 @@ pub(super) fn check_service(service: &Service) -> Vec<String> {
     match spec.internal_traffic_policy.as_deref() {
         None | Some("" | "Cluster" | "Local") => {}
         Some(other) => {
-            faults.push(format!("spec.internalTrafficPolicy {other:?} is not Cluster or Local"))
+            faults.push(format!("spec.internalTrafficPolicy {other:?} is not Cluster or Local"));
         }
     }
     faults
