@@ -49,6 +49,10 @@ module ps_entry
 
   assign window_ready_o = grant;
   assign window_valid_o = grant != '0;
-  assign window_o       = grant[1] ? host_window_i : fabric_window_i;
+
+  always_comb begin
+    window_o = fabric_window_i;
+    if (grant[1]) window_o = host_window_i;
+  end
 
 endmodule

@@ -50,7 +50,7 @@ module ps_ingress
   logic [16:0]  len_sum;
   logic [511:0] data;
   logic         first, push_beat, push_window;
-  window_t      window_d, window_q;
+  window_t      window_q;
   logic         window_valid_q;
 
   logic [$clog2(PacketBeats)+1:0] beats_stored;
@@ -64,23 +64,13 @@ module ps_ingress
   // Only the last beat is not full; its rest is cleared, so that cut fields read as 0.
   assign bytes   = in_q.last ? 7'($countones(in_q.keep)) : 7'd64;
   assign len_sum = 17'(len_q) + 17'(bytes);
-  assign data    = (in_q.last && !in_q.keep[63]) ? in_q.data & ~({512{1'b1}} << {bytes[5:0], 3'b0})
-                                                 : in_q.data;
 
   assign push_beat   = in_valid_q && (in_q.last || index_q < 10'(KeptBeats));
   assign push_window = in_valid_q && in_q.last;
 
   always_comb begin
-    window_d.src      = Src;
-    window_d.vif      = vif_q;
-    window_d.len      = len_sum[16] ? '1 : len_sum[15:0];
-    window_d.oversize = len_sum > 17'(FrameMaxBytes);
-    window_d.runt     = len_sum < 17'd14;
-    unique case (index_q)
-      10'd0:   window_d.data = {512'b0, data};
-      10'd1:   window_d.data = {data, win0_q};
-      default: window_d.data = {win1_q, win0_q};
-    endcase
+    data = in_q.data;
+    if (in_q.last && !in_q.keep[63]) data = in_q.data & ~({512{1'b1}} << {bytes[5:0], 3'b0});
   end
 
   always_ff @(posedge clk_i) begin
@@ -92,7 +82,18 @@ module ps_ingress
       if (first) win0_q <= in_q.data;
       if (index_q == 10'd1) win1_q <= in_q.data;
     end
-    if (push_window) window_q <= window_d;
+    if (push_window) begin
+      window_q.src      <= Src;
+      window_q.vif      <= vif_q;
+      window_q.len      <= len_sum[16] ? '1 : len_sum[15:0];
+      window_q.oversize <= len_sum > 17'(FrameMaxBytes);
+      window_q.runt     <= len_sum < 17'd14;
+      unique case (index_q)
+        10'd0:   window_q.data <= {512'b0, data};
+        10'd1:   window_q.data <= {data, win0_q};
+        default: window_q.data <= {win1_q, win0_q};
+      endcase
+    end
   end
 
   always_ff @(posedge clk_i) begin

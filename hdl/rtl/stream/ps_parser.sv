@@ -38,6 +38,14 @@ module ps_parser
   localparam logic [7:0] ProtoGre = 8'd47;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
+  // How far back the packet's own IPv4 header is: bytes between outer IPv4 header and label
+  typedef enum logic [1:0] {
+    AlignPlain,
+    AlignShim4,
+    AlignShim8,
+    AlignShim12
+  } align_e;
+
   // What the stages hand on of the frame as a whole
   typedef struct packed {
     src_e        src;
@@ -95,8 +103,8 @@ module ps_parser
     if (window_valid_i) begin
       frame1_q  <= frame1_d;
       has_tag_q <= has_tag;
-      body_q    <= has_tag ? {32'b0, window_i.data[WindowBits-1:8*16]}
-                           : window_i.data[WindowBits-1:8*12];
+      if (has_tag) body_q <= {32'b0, window_i.data[WindowBits-1:8*16]};
+      else body_q <= window_i.data[WindowBits-1:8*12];
     end
   end
 
@@ -104,10 +112,11 @@ module ps_parser
   logic                     valid2_q;
   frame_t                   frame2_q;
   layer2_t                  l2_d, l2_q;
-  logic [8*PacketBytes-1:0] packet_d, packet_q;
+  logic [8*PacketBytes-1:0] packet_q;
   logic [15:0]              ether_type, gre_flags;
   logic                     outer_ok, is_udp, is_gre;
   logic [6:0]               untagged_off;
+  align_e                   align;
 
   always_comb begin
     ether_type = be16(body_q[0+:16]);
@@ -125,19 +134,18 @@ module ps_parser
     l2_d.outer_sip = l2_d.is_tunnel ? be32(body_q[8*14+:32]) : '0;
     l2_d.outer_dip = l2_d.is_tunnel ? be32(body_q[8*18+:32]) : '0;
 
-    if (is_udp || (is_gre && (gre_flags[15] ^ gre_flags[13]))) begin
-      untagged_off = 7'd46;
-      packet_d     = body_q[8*30+:8*PacketBytes];
-    end else if (is_gre && gre_flags[15]) begin  // checksum and key
-      untagged_off = 7'd50;
-      packet_d     = {16'b0, body_q[8*BodyBytes-1:8*34]};
-    end else if (is_gre) begin
-      untagged_off = 7'd42;
-      packet_d     = body_q[8*26+:8*PacketBytes];
-    end else begin
-      untagged_off = 7'd14;
-      packet_d     = {body_q[0+:8*(PacketBytes-2)], 16'b0};
-    end
+    unique case ({is_udp, is_gre, gre_flags[15] && gre_flags[13], gre_flags[15] || gre_flags[13]}) inside
+      4'b1???, 4'b0101: align = AlignShim8;
+      4'b0100:          align = AlignShim4;
+      4'b0111:          align = AlignShim12;
+      default:          align = AlignPlain;
+    endcase
+    unique case (align)
+      AlignShim4:  untagged_off = 7'd42;
+      AlignShim8:  untagged_off = 7'd46;
+      AlignShim12: untagged_off = 7'd50;
+      default:     untagged_off = 7'd14;
+    endcase
     l2_d.l3_off = has_tag_q ? untagged_off + 7'd4 : untagged_off;
   end
 
@@ -145,7 +153,12 @@ module ps_parser
     if (valid1_q) begin
       frame2_q <= frame1_q;
       l2_q     <= l2_d;
-      packet_q <= packet_d;
+      unique case (align)
+        AlignShim4:  packet_q <= body_q[8*26+:8*PacketBytes];
+        AlignShim8:  packet_q <= body_q[8*30+:8*PacketBytes];
+        AlignShim12: packet_q <= {16'b0, body_q[8*BodyBytes-1:8*34]};
+        default:     packet_q <= {body_q[0+:8*(PacketBytes-2)], 16'b0};
+      endcase
     end
   end
 
@@ -157,7 +170,7 @@ module ps_parser
   logic [8*L4Bytes-1:0] l4_q;
   logic [16:0]          avail;              // bytes of the frame from the IPv4 header on; negative: none
   logic [5:0]           hdr_len;
-  logic [3:0][19:0]     sum_d, sum_q;       // header words 0..9, and options in three parts
+  logic [3:0][19:0]     sum_q;       // header words 0..9, and options in three parts
 
   always_comb begin
     avail   = 17'(frame2_q.len) - 17'(l2_q.l3_off);
@@ -181,119 +194,124 @@ module ps_parser
   end
 
   // The one's complement sum does not care for byte order as long as it is compared with 0xffff.
-  always_comb begin
-    sum_d = '0;
-    for (int w = 0; w < 10; w++) sum_d[0] += 20'(packet_q[32+16*w+:16]);
-    for (int w = 10; w < 30; w++) begin
-      if (w < 2 * int'(l3_d.ihl)) sum_d[w/10+(w>=24?1:0)] += 20'(packet_q[32+16*w+:16]);
+  function automatic logic [3:0][19:0] sum_words(input logic [479:0] words, input logic [3:0] ihl);
+    sum_words = '0;
+    for (int w = 0; w < 10; w++) sum_words[0] += 20'(words[16*w+:16]);
+    if (ihl > 4'd5) begin
+      for (int w = 10; w < 30; w++) begin
+        if (w < 2 * int'(ihl)) sum_words[w<20?1:(w<24?2:3)] += 20'(words[16*w+:16]);
+      end
     end
-  end
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (valid2_q) begin
       frame3_q <= frame2_q;
       l2_3_q   <= l2_q;
       l3_q     <= l3_d;
-      sum_q    <= sum_d;
+      sum_q    <= sum_words(packet_q[32+:480], l3_d.ihl);
       l4_q     <= (8*L4Bytes)'(packet_q >> {5'd1 + 5'(l3_d.ihl), 5'b0});
     end
   end
 
   // S4: layer 4
-  hdr_t        hdr_d, hdr_q;
+  hdr_t        hdr_q;
   logic        hdr_valid_q;
   logic [20:0] sum;
   logic [16:0] sum_fold;
-  logic [15:0] sum_end;
-  logic        is_tcp, is_l4_ports, is_icmp, icmp_err_type, emb_echo, emb_ports;
-  logic [7:0]  icmp_type, emb_proto;
 
-  always_comb begin
-    sum      = 21'(sum_q[0]) + 21'(sum_q[1]) + 21'(sum_q[2]) + 21'(sum_q[3]);
-    sum_fold = 17'(sum[15:0]) + 17'(sum[20:16]);
-    sum_end  = sum_fold[15:0] + 16'(sum_fold[16]);
+  assign sum      = 21'(sum_q[0]) + 21'(sum_q[1]) + 21'(sum_q[2]) + 21'(sum_q[3]);
+  assign sum_fold = 17'(sum[15:0]) + 17'(sum[20:16]);
 
-    is_tcp      = l3_q.proto == ProtoTcp;
-    is_l4_ports = is_tcp || l3_q.proto == ProtoUdp || l3_q.proto == ProtoSctp;
-    is_icmp     = l3_q.proto == ProtoIcmp;
+  // verilator lint_off UNUSEDSIGNAL  // words of layer 4 and of an embedded header that nothing asks for
+  function automatic hdr_t build(input frame_t frame, input layer2_t l2, input layer3_t l3, input logic csum_bad,
+                                 input logic [8*L4Bytes-1:0] l4);
+    // verilator lint_on UNUSEDSIGNAL
+    logic       is_tcp, is_ports, is_icmp, err_type, emb_ports, emb_echo;
+    logic [7:0] icmp_type, emb_proto;
 
-    icmp_type     = l4_q[0+:8];
-    icmp_err_type = icmp_type inside {8'd3, 8'd4, 8'd5, 8'd11, 8'd12};
-    emb_proto     = l4_q[8*17+:8];
-    emb_ports     = emb_proto inside {ProtoTcp, ProtoUdp, ProtoSctp};
-    emb_echo      = emb_proto == ProtoIcmp && (l4_q[8*28+:8] == 8'd0 || l4_q[8*28+:8] == 8'd8);
+    is_tcp    = l3.proto == ProtoTcp;
+    is_ports  = is_tcp || l3.proto == ProtoUdp || l3.proto == ProtoSctp;
+    is_icmp   = l3.proto == ProtoIcmp;
+    icmp_type = l4[0+:8];
+    err_type  = icmp_type inside {8'd3, 8'd4, 8'd5, 8'd11, 8'd12};
+    emb_proto = l4[8*17+:8];
+    emb_ports = emb_proto inside {ProtoTcp, ProtoUdp, ProtoSctp};
+    emb_echo  = emb_proto == ProtoIcmp && (l4[8*28+:8] == 8'd0 || l4[8*28+:8] == 8'd8);
 
-    hdr_d               = '0;
-    hdr_d.src           = frame3_q.src;
-    hdr_d.vif           = frame3_q.vif;
-    hdr_d.frame_len     = frame3_q.len;
-    hdr_d.oversize      = frame3_q.oversize;
-    hdr_d.runt          = frame3_q.runt;
-    hdr_d.dmac_group    = frame3_q.dmac_group;
-    hdr_d.is_arp        = l2_3_q.is_arp;
-    hdr_d.is_ip4        = l2_3_q.is_ip4;
-    hdr_d.is_tunnel     = l2_3_q.is_tunnel;
-    hdr_d.outer_sip     = l2_3_q.outer_sip;
-    hdr_d.outer_dip     = l2_3_q.outer_dip;
-    hdr_d.label_missing = l3_q.label_missing;
-    hdr_d.label         = l3_q.shim[31:12];
-    hdr_d.bos           = l3_q.shim[8];
-    hdr_d.mpls_ttl      = l3_q.shim[7:0];
-    hdr_d.inner_not_ip4 = l3_q.inner_not_ip4;
-    hdr_d.l3_off        = l2_3_q.l3_off;
-    hdr_d.ip_bad        = l3_q.ip_bad;
-    hdr_d.ip_csum_bad   = sum_end != 16'hffff;
-    hdr_d.ihl           = l3_q.ihl;
-    hdr_d.ip_len        = l3_q.ip_len;
-    hdr_d.ip_id         = l3_q.ip_id;
-    hdr_d.ttl           = l3_q.ttl;
-    hdr_d.proto         = l3_q.proto;
-    hdr_d.ip_csum       = l3_q.ip_csum;
-    hdr_d.sip           = l3_q.sip;
-    hdr_d.dip           = l3_q.dip;
-    hdr_d.frag          = l3_q.frag;
+    build               = '0;
+    build.src           = frame.src;
+    build.vif           = frame.vif;
+    build.frame_len     = frame.len;
+    build.oversize      = frame.oversize;
+    build.runt          = frame.runt;
+    build.dmac_group    = frame.dmac_group;
+    build.is_arp        = l2.is_arp;
+    build.is_ip4        = l2.is_ip4;
+    build.is_tunnel     = l2.is_tunnel;
+    build.outer_sip     = l2.outer_sip;
+    build.outer_dip     = l2.outer_dip;
+    build.label_missing = l3.label_missing;
+    build.label         = l3.shim[31:12];
+    build.bos           = l3.shim[8];
+    build.mpls_ttl      = l3.shim[7:0];
+    build.inner_not_ip4 = l3.inner_not_ip4;
+    build.l3_off        = l2.l3_off;
+    build.ip_bad        = l3.ip_bad;
+    build.ip_csum_bad   = csum_bad;
+    build.ihl           = l3.ihl;
+    build.ip_len        = l3.ip_len;
+    build.ip_id         = l3.ip_id;
+    build.ttl           = l3.ttl;
+    build.proto         = l3.proto;
+    build.ip_csum       = l3.ip_csum;
+    build.sip           = l3.sip;
+    build.dip           = l3.dip;
+    build.frag          = l3.frag;
 
-    hdr_d.key_proto = l3_q.proto;
-    hdr_d.key_sip   = l3_q.sip;
-    hdr_d.key_dip   = l3_q.dip;
+    build.key_proto = l3.proto;
+    build.key_sip   = l3.sip;
+    build.key_dip   = l3.dip;
 
-    if (!l3_q.frag) begin
-      hdr_d.l4_short = (is_tcp && (l3_q.l4_len < 16'd20 || l3_q.l4_far)) ||
-                       ((is_l4_ports || is_icmp) && l3_q.l4_len < 16'd8);
-      hdr_d.icmp_echo = is_icmp && (icmp_type == 8'd0 || icmp_type == 8'd8);
-      hdr_d.icmp_err  = is_icmp && icmp_err_type && l3_q.ihl == 4'd5 && l3_q.ip_len >= 16'd56 &&
-                        l4_q[8*8+:8] == 8'h45 && (be16(l4_q[8*14+:16]) & 16'h1fff) == '0 && (emb_ports || emb_echo);
-      if (hdr_d.icmp_err) begin
-        hdr_d.key_proto    = emb_proto;
-        hdr_d.key_sip      = be32(l4_q[8*24+:32]);
-        hdr_d.key_dip      = be32(l4_q[8*20+:32]);
-        hdr_d.key_sport    = emb_echo ? be16(l4_q[8*32+:16]) : be16(l4_q[8*30+:16]);
-        hdr_d.key_dport    = emb_echo ? '0 : be16(l4_q[8*28+:16]);
-        hdr_d.emb_ip_csum  = be16(l4_q[8*18+:16]);
-        hdr_d.emb_udp_csum = emb_proto == ProtoUdp ? be16(l4_q[8*34+:16]) : '0;
-      end else if (is_l4_ports) begin
-        hdr_d.key_sport = be16(l4_q[0+:16]);
-        hdr_d.key_dport = be16(l4_q[8*2+:16]);
-      end else if (hdr_d.icmp_echo) begin
-        hdr_d.key_sport = be16(l4_q[8*4+:16]);
+    if (!l3.frag) begin
+      build.l4_short = (is_tcp && (l3.l4_len < 16'd20 || l3.l4_far)) ||
+                       ((is_ports || is_icmp) && l3.l4_len < 16'd8);
+      build.icmp_echo = is_icmp && (icmp_type == 8'd0 || icmp_type == 8'd8);
+      build.icmp_err  = is_icmp && err_type && l3.ihl == 4'd5 && l3.ip_len >= 16'd56 &&
+                        l4[8*8+:8] == 8'h45 && (be16(l4[8*14+:16]) & 16'h1fff) == '0 && (emb_ports || emb_echo);
+      if (build.icmp_err) begin
+        build.key_proto    = emb_proto;
+        build.key_sip      = be32(l4[8*24+:32]);
+        build.key_dip      = be32(l4[8*20+:32]);
+        build.key_sport    = emb_echo ? be16(l4[8*32+:16]) : be16(l4[8*30+:16]);
+        build.key_dport    = emb_echo ? '0 : be16(l4[8*28+:16]);
+        build.emb_ip_csum  = be16(l4[8*18+:16]);
+        build.emb_udp_csum = emb_proto == ProtoUdp ? be16(l4[8*34+:16]) : '0;
+      end else if (is_ports) begin
+        build.key_sport = be16(l4[0+:16]);
+        build.key_dport = be16(l4[8*2+:16]);
+      end else if (build.icmp_echo) begin
+        build.key_sport = be16(l4[8*4+:16]);
       end else if (is_icmp) begin
-        hdr_d.key_dport = 16'(icmp_type);
+        build.key_dport = 16'(icmp_type);
       end
-      unique case (l3_q.proto)
-        ProtoTcp:  hdr_d.l4_csum = be16(l4_q[8*16+:16]);
-        ProtoUdp:  hdr_d.l4_csum = be16(l4_q[8*6+:16]);
-        ProtoIcmp: hdr_d.l4_csum = be16(l4_q[8*2+:16]);
-        default:   hdr_d.l4_csum = '0;
+      unique case (l3.proto)
+        ProtoTcp:  build.l4_csum = be16(l4[8*16+:16]);
+        ProtoUdp:  build.l4_csum = be16(l4[8*6+:16]);
+        ProtoIcmp: build.l4_csum = be16(l4[8*2+:16]);
+        default:   build.l4_csum = '0;
       endcase
-      hdr_d.tcp_fin = is_tcp && l4_q[8*13];
-      hdr_d.tcp_syn = is_tcp && l4_q[8*13+1];
-      hdr_d.tcp_rst = is_tcp && l4_q[8*13+2];
-      hdr_d.tcp_ack = is_tcp && l4_q[8*13+4];
+      build.tcp_fin = is_tcp && l4[8*13];
+      build.tcp_syn = is_tcp && l4[8*13+1];
+      build.tcp_rst = is_tcp && l4[8*13+2];
+      build.tcp_ack = is_tcp && l4[8*13+4];
     end
-  end
+  endfunction
 
   always_ff @(posedge clk_i) begin
-    if (valid3_q) hdr_q <= hdr_d;
+    if (valid3_q) begin
+      hdr_q <= build(frame3_q, l2_3_q, l3_q, (sum_fold[15:0] + 16'(sum_fold[16])) != 16'hffff, l4_q);
+    end
     if (rst_i) begin
       valid1_q    <= 1'b0;
       valid2_q    <= 1'b0;
@@ -306,10 +324,6 @@ module ps_parser
       hdr_valid_q <= valid3_q;
     end
   end
-
-  // Words of layer 4 and of an embedded header that nothing asks for
-  logic unused_l4;
-  assign unused_l4 = ^l4_q;
 
   assign hdr_valid_o = hdr_valid_q;
   assign hdr_o       = hdr_q;

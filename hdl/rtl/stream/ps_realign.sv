@@ -34,7 +34,6 @@ module ps_realign
   logic         take, first_q;
   logic [1:0]   index_q;               // beat 0, 1, beyond
   logic [31:0]  edit_en;
-  logic [511:0] edit, edited;
 
   // N
   logic         nxt_valid_q, nxt_first_q, nxt_last_q, nxt_free;
@@ -51,7 +50,9 @@ module ps_realign
   // out
   logic         out_valid_q, out_free, emit, out_last;
   routed_beat_t out_q;
-  logic [511:0] aligned, laid;
+  logic         head;
+  logic [5:0]   cut;
+  logic [511:0] low, high;
 
   // E
   assign nxt_free     = !nxt_valid_q || load;
@@ -60,30 +61,18 @@ module ps_realign
   assign plan_ready_o = take && beat_i.last;
   assign drop_o       = plan_ready_o && plan_i.drop;
 
-  always_comb begin
-    unique case (index_q)
-      2'd0: begin
-        edit_en = plan_i.edit_en[31:0];
-        edit    = plan_i.edit[511:0];
-      end
-      2'd1: begin
-        edit_en = plan_i.edit_en[63:32];
-        edit    = plan_i.edit[1023:512];
-      end
-      default: begin
-        edit_en = '0;
-        edit    = '0;
-      end
-    endcase
-    edited = beat_i.data;
-    if (edit_en != '0) begin
-      for (int w = 0; w < 32; w++) if (edit_en[w]) edited[16*w+:16] = edit[16*w+:16];
-    end
-  end
+  assign edit_en = index_q == 2'd0 ? plan_i.edit_en[31:0] : index_q == 2'd1 ? plan_i.edit_en[63:32] : '0;
+
+  function automatic logic [511:0] edited(input logic [511:0] data, input logic [511:0] edit, input logic [31:0] en);
+    edited = data;
+    for (int w = 0; w < 32; w++) if (en[w]) edited[16*w+:16] = edit[16*w+:16];
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (take && !plan_i.drop) begin
-      nxt_q       <= edited;
+      if (edit_en == '0) nxt_q <= beat_i.data;
+      else if (index_q[0]) nxt_q <= edited(beat_i.data, plan_i.edit[1023:512], edit_en);
+      else nxt_q <= edited(beat_i.data, plan_i.edit[511:0], edit_en);
       nxt_last_q  <= beat_i.last;
       nxt_first_q <= first_q;
       if (first_q) nxt_frame_q <= plan_i.frame;
@@ -133,16 +122,30 @@ module ps_realign
   assign emit     = step && rem_q != '0;
   assign out_last = rem_q <= 16'd64;
 
-  always_comb begin
-    aligned = cur_frame_q.grow ? 512'({cur_q, prev_q} >> {cur_frame_q.shift, 3'b0})
-                               : 512'({nxt_q, cur_q} >> {cur_frame_q.shift, 3'b0});
-    laid = aligned;
-    if (cur_head_q && !cur_frame_q.raw) begin
-      unique case (cur_frame_q.encap)
-        EncapUdp: laid[0+:8*46] = cur_frame_q.header;
-        EncapGre: laid[0+:8*42] = cur_frame_q.header[0+:8*42];
-        default:  laid[0+:8*14] = cur_frame_q.header[0+:8*14];
+  // `shift` bytes into the pair, the header over the first beat, nothing beyond the last byte
+  function automatic logic [511:0] finished(input logic [511:0] from, input logic [511:0] next,
+                                            input logic [5:0] shift, input logic lay, input encap_e encap,
+                                            input logic [HeaderBits-1:0] header, input logic [5:0] bytes);
+    finished = 512'({next, from} >> {shift, 3'b0});
+    if (lay) begin
+      unique case (encap)
+        EncapUdp: finished[0+:8*46] = header;
+        EncapGre: finished[0+:8*42] = header[0+:8*42];
+        default:  finished[0+:8*14] = header[0+:8*14];
       endcase
+    end
+    if (bytes != '0) finished &= ~({512{1'b1}} << {bytes, 3'b0});
+  endfunction
+
+  assign head = cur_head_q && !cur_frame_q.raw;
+  assign cut  = out_last ? rem_q[5:0] : '0;
+
+  always_comb begin
+    low  = cur_q;
+    high = nxt_q;
+    if (cur_frame_q.grow) begin
+      low  = prev_q;
+      high = cur_q;
     end
   end
 
@@ -150,13 +153,8 @@ module ps_realign
     if (emit) begin
       out_q.route     <= cur_frame_q.route;
       out_q.beat.last <= out_last;
-      if (out_last && rem_q[5:0] != '0) begin
-        out_q.beat.keep <= ~({64{1'b1}} << rem_q[5:0]);
-        out_q.beat.data <= laid & ~({512{1'b1}} << {rem_q[5:0], 3'b0});
-      end else begin
-        out_q.beat.keep <= '1;
-        out_q.beat.data <= laid;
-      end
+      out_q.beat.keep <= cut == '0 ? '1 : ~({64{1'b1}} << cut);
+      out_q.beat.data <= finished(low, high, cur_frame_q.shift, head, cur_frame_q.encap, cur_frame_q.header, cut);
     end
     if (rst_i) out_valid_q <= 1'b0;
     else if (out_free) out_valid_q <= emit;

@@ -27,6 +27,8 @@ module ps_rewrite_plan
   localparam int unsigned L4Words = 18;
   localparam int unsigned UdpOverhead = 32;  // outer IPv4 (20), UDP (8), MPLS (4)
   localparam int unsigned GreOverhead = 28;
+  localparam logic [7:0] ProtoUdp = 8'd17;
+  localparam logic [7:0] ProtoGre = 8'd47;
   localparam int unsigned CsumByte = 24;     // of the outer checksum within the header
 
   // Words as they lie in a beat
@@ -38,128 +40,122 @@ module ps_rewrite_plan
     w32 = {value[7:0], value[15:8], value[23:16], value[31:24]};
   endfunction
 
-  // P1
-  logic                      valid1_q, move1, drop_q, outer_q;
-  logic [5:0]                strip_q;        // in words
-  logic [PacketWords-1:0]    en_d, en_q;
-  logic [16*PacketWords-1:0] edit_d, edit_q;
-  logic [L4Words-1:0]        l4_en;
-  logic [16*L4Words-1:0]     l4_edit;
-  frame_plan_t               frame_d, frame_q;
-  logic [HeaderBits-1:0]     header_be;
-  logic [15:0]               outer_len;
-  logic [18:0]               sum_d, sum_q;
-  logic [6:0]                header_len;
-  logic signed [7:0]         delta;
+  typedef struct packed {
+    logic [PacketWords-1:0]    en;
+    logic [16*PacketWords-1:0] words;
+  } edits_t;
 
-  always_comb begin
-    l4_en   = '0;
-    l4_edit = '0;
+  // Edits by their place in the IPv4 packet
+  // verilator lint_off UNUSEDSIGNAL
+  function automatic edits_t edits_of(input verdict_t v);
+    logic [L4Words-1:0]    en;
+    logic [16*L4Words-1:0] words;
+    logic [15:0]           csum;
+
     // Layer 4: TCP, UDP or ICMP in words 0 to 8; embedded IPv4 from word 4, its layer 4 from word 14
-    l4_en[0]             = verdict_i.sport_en;
-    l4_edit[16*0+:16]    = w16(verdict_i.sport);
-    l4_en[1]             = verdict_i.dport_en;
-    l4_edit[16*1+:16]    = w16(verdict_i.dport);
-    l4_en[13:9]          = {5{verdict_i.emb_en}};
-    l4_edit[16*9+:16]    = w16(verdict_i.emb_ip_csum);
-    l4_edit[16*10+:32]   = w32(verdict_i.emb_sip);
-    l4_edit[16*12+:32]   = w32(verdict_i.emb_dip);
-    l4_en[14]            = verdict_i.emb_sport_en;
-    l4_edit[16*14+:16]   = w16(verdict_i.emb_sport);
-    l4_en[15]            = verdict_i.emb_dport_en;
-    l4_edit[16*15+:16]   = w16(verdict_i.emb_dport);
-    l4_en[17]            = verdict_i.emb_udp_csum_en;
-    l4_edit[16*17+:16]   = w16(verdict_i.emb_udp_csum);
-    if (verdict_i.l4_csum_en) begin
-      unique case (verdict_i.l4_csum_word)
-        4'd1: begin
-          l4_en[1]          = 1'b1;
-          l4_edit[16*1+:16] = w16(verdict_i.l4_csum);
-        end
-        4'd3: begin
-          l4_en[3]          = 1'b1;
-          l4_edit[16*3+:16] = w16(verdict_i.l4_csum);
-        end
-        default: begin
-          l4_en[8]          = 1'b1;
-          l4_edit[16*8+:16] = w16(verdict_i.l4_csum);
-        end
-      endcase
-    end
+    en               = '0;
+    words            = '0;
+    csum             = w16(v.l4_csum);
+    en[0]            = v.sport_en;
+    words[16*0+:16]  = w16(v.sport);
+    en[1]            = v.dport_en || (v.l4_csum_en && v.l4_csum_word == 4'd1);
+    words[16*1+:16]  = v.dport_en ? w16(v.dport) : csum;
+    en[3]            = v.l4_csum_en && v.l4_csum_word == 4'd3;
+    words[16*3+:16]  = csum;
+    en[8]            = v.l4_csum_en && v.l4_csum_word == 4'd8;
+    words[16*8+:16]  = csum;
+    en[13:9]         = {5{v.emb_en}};
+    words[16*9+:16]  = w16(v.emb_ip_csum);
+    words[16*10+:32] = w32(v.emb_sip);
+    words[16*12+:32] = w32(v.emb_dip);
+    en[14]           = v.emb_sport_en;
+    words[16*14+:16] = w16(v.emb_sport);
+    en[15]           = v.emb_dport_en;
+    words[16*15+:16] = w16(v.emb_dport);
+    en[17]           = v.emb_udp_csum_en;
+    words[16*17+:16] = w16(v.emb_udp_csum);
 
     // IPv4 header: words 4 (TTL, protocol), 5 (checksum), 6 and 7 (source), 8 and 9 (destination)
-    en_d                = PacketWords'(l4_en) << {verdict_i.ihl, 1'b0};
-    edit_d              = (16*PacketWords)'(l4_edit) << {verdict_i.ihl, 5'b0};
-    en_d[5:4]           = 2'b11;
-    en_d[7:6]           = {2{verdict_i.sip_en}};
-    en_d[9:8]           = {2{verdict_i.dip_en}};
-    edit_d[16*4+:16]    = w16(verdict_i.ttl_proto);
-    edit_d[16*5+:16]    = w16(verdict_i.ip_csum);
-    edit_d[16*6+:32]    = w32(verdict_i.sip);
-    edit_d[16*8+:32]    = w32(verdict_i.dip);
-  end
+    edits_of.en               = PacketWords'(en) << {v.ihl, 1'b0};
+    edits_of.words            = (16*PacketWords)'(words) << {v.ihl, 5'b0};
+    edits_of.en[5:4]          = 2'b11;
+    edits_of.en[7:6]          = {2{v.sip_en}};
+    edits_of.en[9:8]          = {2{v.dip_en}};
+    edits_of.words[16*4+:16]  = w16(v.ttl_proto);
+    edits_of.words[16*5+:16]  = w16(v.ip_csum);
+    edits_of.words[16*6+:32]  = w32(v.sip);
+    edits_of.words[16*8+:32]  = w32(v.dip);
+  endfunction
 
-  always_comb begin
-    outer_len = verdict_i.ip_len + (verdict_i.encap == EncapGre ? 16'(GreOverhead) : 16'(UdpOverhead));
+  // Length of the outer IPv4 packet
+  function automatic logic [15:0] outer_len(input verdict_t v);
+    outer_len = v.ip_len + (v.encap == EncapGre ? 16'(GreOverhead) : 16'(UdpOverhead));
+  endfunction
 
-    unique case (verdict_i.encap)
+  // Sum of the outer IPv4 header's words
+  function automatic logic [18:0] outer_sum(input verdict_t v);
+    outer_sum = 19'h4500 + 19'({8'(OuterTtl), v.encap == EncapGre ? ProtoGre : ProtoUdp}) + 19'(outer_len(v)) +
+                19'(v.outer_id) + 19'(v.outer_sip[31:16]) + 19'(v.outer_sip[15:0]) + 19'(v.outer_dip[31:16]) +
+                19'(v.outer_dip[15:0]);
+  endfunction
+
+  // The frame's plan but for the outer checksum
+  function automatic frame_plan_t frame_of(input verdict_t v);
+    logic [HeaderBits-1:0] header;
+    logic [6:0]            header_len;
+    logic signed [7:0]     delta;
+
+    unique case (v.encap)
       EncapUdp: begin
         header_len = 7'd46;
-        header_be  = {verdict_i.dmac, verdict_i.smac, 16'h0800,
-                      16'h4500, outer_len, verdict_i.outer_id, 16'h0, 8'(OuterTtl), 8'd17, 16'h0,
-                      verdict_i.outer_sip, verdict_i.outer_dip,
-                      verdict_i.entropy, 16'(MplsUdpPort), verdict_i.ip_len + 16'd12, 16'h0,
-                      verdict_i.label, 3'd0, 1'b1, verdict_i.mpls_ttl};
+        header     = {v.dmac, v.smac, 16'h0800,
+                      16'h4500, outer_len(v), v.outer_id, 16'h0, 8'(OuterTtl), ProtoUdp, 16'h0, v.outer_sip, v.outer_dip,
+                      v.entropy, 16'(MplsUdpPort), v.ip_len + 16'd12, 16'h0,
+                      v.label, 3'd0, 1'b1, v.mpls_ttl};
       end
       EncapGre: begin
         header_len = 7'd42;
-        header_be  = {verdict_i.dmac, verdict_i.smac, 16'h0800,
-                      16'h4500, outer_len, verdict_i.outer_id, 16'h0, 8'(OuterTtl), 8'd47, 16'h0,
-                      verdict_i.outer_sip, verdict_i.outer_dip,
+        header     = {v.dmac, v.smac, 16'h0800,
+                      16'h4500, outer_len(v), v.outer_id, 16'h0, 8'(OuterTtl), ProtoGre, 16'h0, v.outer_sip, v.outer_dip,
                       32'h0000_8847,
-                      verdict_i.label, 3'd0, 1'b1, verdict_i.mpls_ttl, 32'h0};
+                      v.label, 3'd0, 1'b1, v.mpls_ttl, 32'h0};
       end
       default: begin
         header_len = 7'd14;
-        header_be  = {verdict_i.dmac, verdict_i.smac, 16'h0800, 256'h0};
+        header     = {v.dmac, v.smac, 16'h0800, 256'h0};
       end
     endcase
+    delta = signed'({1'b0, header_len}) - signed'({1'b0, v.strip});
 
-    sum_d = 19'h4500 + {11'b0, 8'(OuterTtl)} * 19'd256 + (verdict_i.encap == EncapGre ? 19'd47 : 19'd17) +
-            19'(outer_len) + 19'(verdict_i.outer_id) + 19'(verdict_i.outer_sip[31:16]) +
-            19'(verdict_i.outer_sip[15:0]) + 19'(verdict_i.outer_dip[31:16]) + 19'(verdict_i.outer_dip[15:0]);
+    frame_of.route.dst         = v.dst;
+    frame_of.route.out_vif     = v.out_vif;
+    frame_of.route.meta.reason = v.trap_reason;
+    frame_of.route.meta.vif    = v.in_vif;
+    frame_of.route.meta.bytes  = v.frame_len;
+    frame_of.raw               = v.raw;
+    frame_of.encap             = v.encap;
+    frame_of.grow              = !v.raw && delta > 8'sd0;
+    frame_of.shift             = v.raw ? '0 : 6'(-delta);  // growing: 64 - delta, the same modulo 64
+    frame_of.out_len           = v.raw ? v.frame_len : v.ip_len + 16'(header_len);
+    frame_of.header            = {<<8{header}};
+  endfunction
+  // verilator lint_on UNUSEDSIGNAL
 
-    delta = signed'({1'b0, header_len}) - signed'({1'b0, verdict_i.strip});
-
-    frame_d.route.dst         = verdict_i.dst;
-    frame_d.route.out_vif     = verdict_i.out_vif;
-    frame_d.route.meta.reason = verdict_i.trap_reason;
-    frame_d.route.meta.vif    = verdict_i.in_vif;
-    frame_d.route.meta.bytes  = verdict_i.frame_len;
-    frame_d.raw               = verdict_i.raw;
-    frame_d.encap             = verdict_i.encap;
-    frame_d.grow              = !verdict_i.raw && delta > 8'sd0;
-    frame_d.shift             = verdict_i.raw ? '0 : 6'(-delta);  // growing: 64 - delta, the same mod 64
-    frame_d.out_len           = verdict_i.raw ? verdict_i.frame_len : verdict_i.ip_len + 16'(header_len);
-    frame_d.header            = {<<8{header_be}};
-  end
+  // P1
+  logic        valid1_q, move1, drop_q, outer_q;
+  logic [5:0]  strip_q;                      // in words
+  edits_t      edits_q;
+  frame_plan_t frame_q;
+  logic [18:0] sum_q;
 
   // P2
   logic        valid2_q;
-  plan_t       plan_d, plan_q;
+  plan_t       plan_q;
   logic [16:0] sum_fold;
   logic [15:0] outer_csum;
 
   assign sum_fold   = 17'(sum_q[15:0]) + 17'(sum_q[18:16]);
   assign outer_csum = ~(sum_fold[15:0] + 16'(sum_fold[16]));
-
-  always_comb begin
-    plan_d.drop    = drop_q;
-    plan_d.edit_en = frame_q.raw ? '0 : ($bits(plan_d.edit_en))'(en_q) << strip_q;
-    plan_d.edit    = WindowBits'(edit_q) << {strip_q, 4'b0};
-    plan_d.frame   = frame_q;
-    if (outer_q) plan_d.frame.header[8*CsumByte+:16] = w16(outer_csum);
-  end
 
   assign move1           = valid1_q && (!valid2_q || plan_ready_i);
   assign verdict_ready_o = !valid1_q || move1;
@@ -171,12 +167,17 @@ module ps_rewrite_plan
       drop_q  <= verdict_i.dst == DstDrop;
       outer_q <= verdict_i.encap == EncapUdp || verdict_i.encap == EncapGre;
       strip_q <= verdict_i.strip[6:1];
-      en_q    <= en_d;
-      edit_q  <= edit_d;
-      sum_q   <= sum_d;
-      frame_q <= frame_d;
+      if (!verdict_i.raw) edits_q <= edits_of(verdict_i);
+      sum_q   <= outer_sum(verdict_i);
+      frame_q <= frame_of(verdict_i);
     end
-    if (move1) plan_q <= plan_d;
+    if (move1) begin
+      plan_q.drop    <= drop_q;
+      plan_q.edit_en <= frame_q.raw ? '0 : ($bits(plan_q.edit_en))'(edits_q.en) << strip_q;
+      if (!frame_q.raw) plan_q.edit <= WindowBits'(edits_q.words) << {strip_q, 4'b0};
+      plan_q.frame   <= frame_q;
+      if (outer_q) plan_q.frame.header[8*CsumByte+:16] <= w16(outer_csum);
+    end
     if (rst_i) begin
       valid1_q <= 1'b0;
       valid2_q <= 1'b0;
