@@ -56,26 +56,32 @@ module ps_fw
   // penstock_abi::fw::STATUS_READY, and the first digit of every status that tells a failure.
   localparam logic [31:0] StatusReady = 32'h6000_0002;
   localparam logic [3:0]  StatusFault = 4'hd;
-  localparam int unsigned ResetCycles = 7;
+  localparam int unsigned ResetCycles = 8;
 
   // The length comes with the metadata.
   logic unused_rx_tkeep;
   assign unused_rx_tkeep = ^rx_tkeep_i;
 
   // ------------------------------------------------------------------ reset
-  // Stretched until clk_fw_i has seen it long enough; on the clk_i side it ends first.
+  // Stretched until clk_fw_i has risen often enough with it, which clk_i sees by a bit that toggles with
+  // every edge; on the clk_i side it ends first.
 
-  logic       rst_req_q, rst_fw_q, started_q;
+  logic       tick_q, tick_seen_q, rst_req_q, rst_fw_q, started_q;
   logic [2:0] rst_count_q;
 
   always_ff @(posedge clk_i) begin
-    if (rst_i) rst_req_q <= 1'b1;
-    else if (rst_count_q == 3'(ResetCycles)) rst_req_q <= 1'b0;
+    tick_seen_q <= tick_q;
+    if (rst_i) begin
+      rst_req_q   <= 1'b1;
+      rst_count_q <= '0;
+    end else if (rst_req_q && tick_q != tick_seen_q) begin
+      rst_count_q <= rst_count_q + 3'd1;
+      if (rst_count_q == 3'(ResetCycles - 1)) rst_req_q <= 1'b0;
+    end
   end
 
   always_ff @(posedge clk_fw_i) begin
-    if (!rst_req_q) rst_count_q <= '0;
-    else if (rst_count_q != 3'(ResetCycles)) rst_count_q <= rst_count_q + 3'd1;
+    tick_q    <= !tick_q;
     rst_fw_q  <= rst_req_q;
     started_q <= !rst_fw_q && !rst_req_q;
   end
@@ -233,7 +239,8 @@ module ps_fw
 
   always_ff @(posedge clk_i) begin
     status_q <= status_o;
-    fault_o  <= !rst_core && status_o != status_q && status_o[31:28] == StatusFault;
+    fault_o  <= status_o != status_q && status_o[31:28] == StatusFault;
+    if (rst_core) fault_o <= 1'b0;
   end
 
   assign fw_active_o = rst_core || !started_q || !sleep;
