@@ -16,6 +16,7 @@
 // Reset:      rst_i empties everything.
 // Checks:     ps_stream_sva at each stream; frames in = frames out + dropped whenever busy_o is low.
 module ps_datapath
+  import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_stream_pkg::*;
 (
@@ -77,11 +78,10 @@ module ps_datapath
   localparam int unsigned FlightWidth = $clog2(PacketBeats) + 2;
 
   // By src_e
-  beat_t      s_beat [2];
-  logic [7:0] s_vif [2];
-  logic [1:0] s_valid, s_ready;
   logic [1:0] window_valid, window_ready, credit, frame_in, frame_drop, frame_done;
+  logic [1:0] beat_valid, beat_ready;
   window_t    window [2];
+  raw_beat_t  beat [2];
   logic       entry_valid, parser_busy;
   window_t    entry_window;
 
@@ -91,44 +91,56 @@ module ps_datapath
   routed_beat_t sink [3];
 
   // Ports
-  assign s_beat[0]       = {s_fab_tlast_i, s_fab_tkeep_i, s_fab_tdata_i};
-  assign s_beat[1]       = {s_host_tlast_i, s_host_tkeep_i, s_host_tdata_i};
-  assign s_vif           = '{8'd0, s_host_tuser_i};
-  assign s_valid         = {s_host_tvalid_i, s_fab_tvalid_i};
-  assign s_fab_tready_o  = s_ready[0];
-  assign s_host_tready_o = s_ready[1];
+  ps_ingress #(
+    .Src(SrcFabric)
+  ) u_ingress_fabric (
+    .clk_i,
+    .rst_i,
+    .s_data_i      (s_fab_tdata_i),
+    .s_keep_i      (s_fab_tkeep_i),
+    .s_last_i      (s_fab_tlast_i),
+    .s_vif_i       (8'(VifFabricId)),
+    .s_valid_i     (s_fab_tvalid_i),
+    .s_ready_o     (s_fab_tready_o),
+    .window_valid_o(window_valid[0]),
+    .window_ready_i(window_ready[0]),
+    .window_o      (window[0]),
+    .beat_valid_o  (beat_valid[0]),
+    .beat_ready_i  (beat_ready[0]),
+    .beat_o        (beat[0]),
+    .frame_o       (frame_in[0])
+  );
 
-  for (genvar p = 0; p < 2; p++) begin : g_port
-    logic      beat_valid, beat_ready;
-    raw_beat_t beat;
+  ps_ingress #(
+    .Src(SrcHost)
+  ) u_ingress_host (
+    .clk_i,
+    .rst_i,
+    .s_data_i      (s_host_tdata_i),
+    .s_keep_i      (s_host_tkeep_i),
+    .s_last_i      (s_host_tlast_i),
+    .s_vif_i       (s_host_tuser_i),
+    .s_valid_i     (s_host_tvalid_i),
+    .s_ready_o     (s_host_tready_o),
+    .window_valid_o(window_valid[1]),
+    .window_ready_i(window_ready[1]),
+    .window_o      (window[1]),
+    .beat_valid_o  (beat_valid[1]),
+    .beat_ready_i  (beat_ready[1]),
+    .beat_o        (beat[1]),
+    .frame_o       (frame_in[1])
+  );
 
-    ps_ingress #(
-      .Src(src_e'(p))
-    ) u_ingress (
-      .clk_i,
-      .rst_i,
-      .s_beat_i      (s_beat[p]),
-      .s_vif_i       (s_vif[p]),
-      .s_valid_i     (s_valid[p]),
-      .s_ready_o     (s_ready[p]),
-      .window_valid_o(window_valid[p]),
-      .window_ready_i(window_ready[p]),
-      .window_o      (window[p]),
-      .beat_valid_o  (beat_valid),
-      .beat_ready_i  (beat_ready),
-      .beat_o        (beat),
-      .frame_o       (frame_in[p])
-    );
-
+  for (genvar p = 0; p < 2; p++) begin : g_rewrite
     ps_rewrite u_rewrite (
       .clk_i,
       .rst_i,
       .verdict_valid_i(verdict_valid_i && verdict_i.src == src_e'(p)),
       .verdict_i,
       .credit_o       (credit[p]),
-      .beat_valid_i   (beat_valid),
-      .beat_ready_o   (beat_ready),
-      .beat_i         (beat),
+      .beat_valid_i   (beat_valid[p]),
+      .beat_ready_o   (beat_ready[p]),
+      .beat_i         (beat[p]),
       .m_valid_o      (source_valid[p]),
       .m_ready_i      (source_ready[p]),
       .m_o            (source[p]),

@@ -17,7 +17,9 @@ module ps_ingress
   input  logic         clk_i,
   input  logic         rst_i,
 
-  input  beat_t        s_beat_i,
+  input  logic [511:0] s_data_i,
+  input  logic [63:0]  s_keep_i,
+  input  logic         s_last_i,
   input  logic [7:0]   s_vif_i,        // valid on the first beat
   input  logic         s_valid_i,
   output logic         s_ready_o,
@@ -75,7 +77,9 @@ module ps_ingress
 
   always_ff @(posedge clk_i) begin
     if (s_valid_i && ready_q) begin
-      in_q <= s_beat_i;
+      in_q.data <= s_data_i;
+      in_q.keep <= s_keep_i;
+      in_q.last <= s_last_i;
       if (start_q) vif_q <= s_vif_i;
     end
     if (in_valid_q) begin
@@ -109,7 +113,7 @@ module ps_ingress
                         windows_stored < ($bits(windows_stored))'(WindowDepth - Margin);
       in_valid_q     <= s_valid_i && ready_q;
       window_valid_q <= push_window;
-      if (s_valid_i && ready_q) start_q <= s_beat_i.last;
+      if (s_valid_i && ready_q) start_q <= s_last_i;
       if (in_valid_q) begin
         if (in_q.last) begin
           index_q <= '0;
