@@ -310,7 +310,6 @@ impl<'a> Board<'a> {
                 CardCounter::LearnDeferred | CardCounter::FirmwareTx | CardCounter::FlowsInUse => {
                     continue;
                 }
-                CardCounter::Trapped => c + full as i64,
                 _ => c,
             };
             if c != m {
