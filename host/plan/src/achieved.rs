@@ -108,6 +108,29 @@ impl Achieved {
             .collect()
     }
 
+    /// The words of a configuration table that are not all zeros, by index.
+    #[must_use]
+    pub fn dump(&self, table: TableId) -> Vec<(u32, Words)> {
+        fn packed<E: TableEntry>(map: &BTreeMap<u32, E>) -> Vec<(u32, Words)> {
+            map.iter().map(|(&index, entry)| (index, entry.pack())).collect()
+        }
+        match table {
+            TableId::Vif => packed(&self.vifs),
+            TableId::Ilm => packed(&self.ilm),
+            TableId::NextHop => packed(&self.next_hops),
+            TableId::Ecmp => packed(&self.ecmp),
+            TableId::HostRoute => packed(&self.host_routes),
+            TableId::Prefix => packed(&self.prefixes),
+            TableId::FipKey => packed(&self.fip_keys),
+            TableId::FipMap => packed(&self.fip_maps),
+            TableId::Flow
+            | TableId::FlowStats
+            | TableId::VifStats
+            | TableId::DropStats
+            | TableId::CardStats => Vec::new(),
+        }
+    }
+
     /// Entries in use of a configuration table, for display.
     #[must_use]
     pub fn entries(&self, table: TableId) -> usize {
@@ -119,7 +142,9 @@ impl Achieved {
             TableId::HostRoute => self.host_routes.len(),
             TableId::Prefix => self.prefixes.len(),
             TableId::FipKey => self.fip_keys.len(),
-            TableId::FipMap => self.fip_keys.len(),
+            TableId::FipMap => {
+                self.fip_maps.values().filter(|m| !crate::words::is_tombstone(m)).count()
+            }
             TableId::Flow
             | TableId::FlowStats
             | TableId::VifStats

@@ -1,16 +1,30 @@
 //! Brings a card from what it holds to what it shall hold, without a moment at which it holds nonsense.
 //!
 //! [`plan`] compares [`Desired`] (from `penstock-compile`, by name) with [`Achieved`] (what the card's tables hold, by
-//! index), gives hardware ids and orders the writes: new objects first, then the words that point to them, a fence, and
-//! only then what nothing points to any more. Equal states give an empty plan. Flow tables are never touched. Pure: no
-//! I/O, no clock.
+//! index), gives hardware ids and orders the writes:
+//!
+//! 1. new objects (next hops, vifs, ring words at a fresh base, mappings), which nothing points to yet;
+//! 2. the words that point to them (mapping keys, routes, labels; for a group that changed, its next-hop word);
+//! 3. a fence, then the removal of pointers that are no longer wanted;
+//! 4. a fence, then the removal of what nothing points to any more.
+//!
+//! Example: a backend leaves the chapter's group of two. Its ring is written anew at a fresh base with a hole in the slot
+//! of the one that left, the composite's word is flipped to it, a fence, the old ring is cleared. The other backend kept its slot,
+//! so its connections stay where they are.
+//!
+//! Equal states give an empty plan. Flow tables are never touched. Pure: no I/O, no clock.
 //!
 //! The caller reads the card once ([`Achieved::read`]) and from then on applies every operation to its copy as the card
 //! confirms it ([`Achieved::apply`]), so that a plan that broke off half-way is simply planned again.
 
 mod achieved;
+mod buckets;
 mod error;
+mod group;
 mod op;
+mod planner;
+mod ring;
+mod words;
 
 pub use achieved::{Achieved, CONFIG_TABLES};
 pub use error::PlanError;
@@ -20,8 +34,26 @@ use penstock_compile::Desired;
 
 /// The writes that make `desired` true, given what the card holds.
 ///
+/// Make before break needs room for new and old at once. Where a table has no such room, what is no longer wanted is
+/// removed first and what is new comes after it; what stays is served all the time.
+///
 /// # Errors
-/// A table has no room. The plan is then not made at all: no part of it is returned.
-pub fn plan(_desired: &Desired, _achieved: &Achieved) -> Result<Plan, PlanError> {
-    Ok(Plan::default())
+/// A table has no room for `desired`. The plan is then not made at all: no part of it is returned.
+pub fn plan(desired: &Desired, achieved: &Achieved) -> Result<Plan, PlanError> {
+    let full = match planner::plan(desired, achieved) {
+        Err(full @ (PlanError::TableFull { .. } | PlanError::NoPlace { .. })) => full,
+        other => return other,
+    };
+    let Ok(mut first) = planner::plan(&planner::common(desired, achieved), achieved) else {
+        return Err(full);
+    };
+    let mut between = achieved.clone();
+    first.ops.iter().for_each(|op| between.apply(op));
+    let second = planner::plan(desired, &between)?;
+    first.ops.push(Op::Fence);
+    first.ops.extend(second.ops);
+    Ok(first)
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,7 +138,7 @@ impl Place<'_> {
         })
     }
 
-    fn from_value<T: DeserializeOwned>(&self, value: Value) -> Result<T, Vec<Fault>> {
+    fn value<T: DeserializeOwned>(&self, value: Value) -> Result<T, Vec<Fault>> {
         serde_yaml_ng::from_value(value)
             .map_err(|error| vec![self.new_fault(self.line, format!("in a List: {error}"))])
     }
@@ -146,7 +146,7 @@ impl Place<'_> {
     fn object<T: DeserializeOwned>(&self, source: Source<'_>) -> Result<T, Vec<Fault>> {
         match source {
             Source::Text(text) => self.parse(text),
-            Source::Item(value) => self.from_value(value.clone()),
+            Source::Item(value) => self.value(value.clone()),
         }
     }
 

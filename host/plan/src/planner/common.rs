@@ -1,0 +1,64 @@
+//! What of a desired state the card serves already.
+
+use std::collections::HashSet;
+
+use penstock_abi::hash;
+use penstock_compile::{Desired, Group, Hop, NextHopKey, RouteTarget};
+
+use crate::{Achieved, words};
+
+/// The part of `desired` for which `achieved` needs nothing new: a step between them that only removes. A floating IP that would
+/// lose all its members discards meanwhile.
+pub(crate) fn common(desired: &Desired, achieved: &Achieved) -> Desired {
+    let hops: HashSet<NextHopKey> =
+        achieved.next_hops.values().filter(|w| w.valid).filter_map(words::next_hop_key).collect();
+    let routes: HashSet<u128> = achieved
+        .host_routes
+        .values()
+        .filter(|route| route.valid)
+        .map(|route| hash::host_route_key(route.vrf, route.ip))
+        .collect();
+    let keys: HashSet<u128> = achieved
+        .fip_keys
+        .values()
+        .filter(|key| key.valid)
+        .map(|key| hash::fip_key(key.vif, key.proto, key.ip, key.port))
+        .collect();
+    let prefixes: HashSet<(u16, u32, u8)> =
+        achieved.prefixes.values().filter(|w| w.valid).map(|w| (w.vrf, w.ip, w.len)).collect();
+
+    let mut common = desired.clone();
+    let always = [NextHopKey::Discard, NextHopKey::Reject];
+    common.next_hops.retain(|key, _| hops.contains(key) || always.contains(key));
+    let known = common.next_hops.clone();
+    let known = |key: &NextHopKey| known.contains_key(key);
+    common.vifs.retain(|_, vif| known(&vif.next_hop));
+    common
+        .labels
+        .retain(|label, entry| achieved.ilm.contains_key(&label.0) && known(&entry.next_hop));
+    common.prefixes.retain(|(vrf, prefix), hop| {
+        prefixes.contains(&(vrf.0, prefix.network().address.into(), prefix.len))
+            && known(&hop.next_hop)
+    });
+    common.fip.retain(|key, _| {
+        let key = hash::fip_key(key.vif.0, key.protocol.number(), key.address.into(), key.port);
+        keys.contains(&key)
+    });
+    common.routes.retain(|(vrf, address), _| {
+        routes.contains(&hash::host_route_key(vrf.0, u32::from(*address)))
+    });
+    let pods: HashSet<_> = common.routes.keys().copied().collect();
+    for ((vrf, _), target) in &mut common.routes {
+        let kept = match target {
+            RouteTarget::Hop(hop) => known(&hop.next_hop),
+            RouteTarget::Group(Group { members, .. }) => {
+                members.retain(|m| known(&m.hop.next_hop) && pods.contains(&(*vrf, m.pod)));
+                !members.is_empty()
+            }
+        };
+        if !kept {
+            *target = RouteTarget::Hop(Hop { next_hop: NextHopKey::Discard, label: None });
+        }
+    }
+    common
+}

@@ -1,0 +1,6 @@
+//! Random sequences of desired states. After each operation of each plan the card must be sound; at the end it must mean exactly
+//! what was desired.
+
+mod machine;
+mod sound;
+mod steps;

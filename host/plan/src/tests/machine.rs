@@ -1,0 +1,270 @@
+//! Random sequences of desired states, with random interruptions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+
+use penstock_abi::table::{TableId, VifKind};
+use penstock_compile::{
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
+    RouteTarget, VifEntry,
+};
+use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
+use super::sound;
+use crate::achieved::ring_index;
+use crate::{Achieved, Op, plan};
+
+const VRFS: [VrfId; 2] = [VrfId(2), VrfId(3)];
+
+/// Intent in miniature, from which a consistent `Desired` is made.
+#[derive(Clone, Debug)]
+struct World {
+    /// Local pods: number -> (address octet, MAC octet).
+    pods: BTreeMap<u8, (u8, u8)>,
+    /// Remote pods: address octet -> (node, label).
+    remotes: BTreeMap<u8, (u8, u32)>,
+    /// MAC octet of each remote node; a node without is not resolved.
+    macs: BTreeMap<u8, u8>,
+    /// Services: VIP octet -> (backends with their draining bit, target port, hash fields).
+    services: BTreeMap<u8, (BTreeMap<u8, bool>, u16, u8)>,
+    /// A default route through a remote node.
+    default: Option<u8>,
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (
+        btree_map(3_u8..9, (1_u8..12, 1_u8..4), 0..5),
+        btree_map(20_u8..32, (1_u8..4, 16_u32..40), 0..8),
+        btree_map(1_u8..4, 1_u8..4, 0..4),
+        btree_map(
+            100_u8..106,
+            (
+                btree_map(prop_oneof![1_u8..12, 20_u8..32], any::<bool>(), 0..8),
+                80_u16..82,
+                30_u8..32,
+            ),
+            0..6,
+        ),
+        proptest::option::of(1_u8..4),
+    )
+        .prop_map(|(pods, remotes, macs, services, default)| World {
+            pods,
+            remotes,
+            macs,
+            services,
+            default,
+        })
+}
+
+fn pod_ip(octet: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 47, 255, octet)
+}
+
+fn node_ip(octet: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 169, 25, octet)
+}
+
+fn mac(octet: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, octet])
+}
+
+fn desired(world: &World) -> Desired {
+    let mut d = Desired::default();
+    d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
+    d.next_hops.insert(NextHopKey::Reject, NextHopSpec::default());
+    let mut hops: BTreeMap<u8, Hop> = BTreeMap::new();
+    let mut locals: BTreeMap<u8, VifId> = BTreeMap::new();
+    for (&vif, &(octet, mac_octet)) in &world.pods {
+        if locals.contains_key(&octet) {
+            continue;
+        }
+        let next_hop = NextHopKey::Encap(VifId(vif));
+        let spec = NextHopSpec { dmac: mac(mac_octet), smac: mac(99), source: None };
+        d.next_hops.insert(next_hop, spec);
+        let vrf = VRFS[0];
+        let address = Some(pod_ip(octet));
+        let entry = VifEntry {
+            kind: VifKind::Virtual,
+            vrf,
+            mac: mac(mac_octet),
+            address,
+            rpf: true,
+            next_hop,
+        };
+        d.vifs.insert(VifId(vif), entry);
+        d.labels.insert(MplsLabel(u32::from(vif) + 100), LabelEntry { next_hop, vrf });
+        hops.insert(octet, Hop { next_hop, label: None });
+        locals.insert(octet, VifId(vif));
+    }
+    let mut labels: HashMap<(u8, u32), u8> = HashMap::new();
+    for (&octet, &(node, label)) in &world.remotes {
+        let Some(&dmac) = world.macs.get(&node) else { continue };
+        if labels.insert((node, label), octet).is_some() {
+            continue;
+        }
+        let next_hop = NextHopKey::TunnelUdp(node_ip(node));
+        let source = Some(node_ip(200));
+        d.next_hops.insert(next_hop, NextHopSpec { dmac: mac(dmac), smac: mac(98), source });
+        hops.insert(octet, Hop { next_hop, label: Some(MplsLabel(label)) });
+    }
+    for vrf in VRFS {
+        for (&octet, &hop) in &hops {
+            d.routes.insert((vrf, pod_ip(octet)), RouteTarget::Hop(hop));
+        }
+        if let Some(&dmac) = world.default.and_then(|node| world.macs.get(&node)) {
+            let next_hop = NextHopKey::TunnelGre(node_ip(world.default.unwrap_or(0)));
+            let source = Some(node_ip(200));
+            d.next_hops.insert(next_hop, NextHopSpec { dmac: mac(dmac), smac: mac(98), source });
+            let hop = Hop { next_hop, label: Some(MplsLabel(77)) };
+            d.prefixes.insert((vrf, "0.0.0.0/0".parse().unwrap()), hop);
+        }
+        for (&vip, (backends, port, fields)) in &world.services {
+            let members: Vec<GroupMember> = backends
+                .iter()
+                .filter_map(|(octet, &draining)| {
+                    let hop = *hops.get(octet)?;
+                    Some(GroupMember { pod: pod_ip(*octet), hop, draining })
+                })
+                .collect();
+            for (octet, _) in backends {
+                if let Some(&vif) = locals.get(octet) {
+                    let protocol = if vip % 2 == 0 { Protocol::Tcp } else { Protocol::Udp };
+                    let key = FipKey { vif, protocol, address: pod_ip(vip), port: 8888 };
+                    d.fip.insert(key, FipTarget { address: pod_ip(*octet), port: *port });
+                }
+            }
+            let target = if members.is_empty() {
+                RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
+            } else {
+                RouteTarget::Group(Group { members, hash_fields: *fields })
+            };
+            d.routes.insert((vrf, pod_ip(vip)), target);
+        }
+    }
+    d
+}
+
+/// Who each (group, slot, generation) of the card ever stood for: a pin must never lead to two different members.
+#[derive(Default)]
+struct Pins(HashMap<(u16, u8, u8, u32), (Ipv4Addr, Hop)>);
+
+impl Pins {
+    /// `plans` tells lives of a group apart: a group that was removed is another one when it comes back.
+    fn check(&mut self, card: &Achieved, births: &HashMap<u16, u32>) -> Result<(), String> {
+        let meaning = sound::decode(card);
+        for (&(vrf, address), target) in &meaning.routes {
+            let RouteTarget::Group(group) = target else { continue };
+            let route = card
+                .host_routes
+                .values()
+                .find(|r| r.vrf == vrf.0 && r.ip == u32::from(address))
+                .expect("decoded from it");
+            let nh = &card.next_hops[&route.nh.into()];
+            for n in 0..u32::from(nh.slots) {
+                let Some(word) = card.ecmp.get(&ring_index(nh.base, n)).filter(|w| w.valid) else {
+                    continue;
+                };
+                let member = group.members.iter().find(|m| {
+                    m.hop.label.map_or(0, |l| l.0) == word.label
+                        && crate::words::next_hop_key(&card.next_hops[&word.nh.into()])
+                            == Some(m.hop.next_hop)
+                });
+                let member = member.expect("decoded from it");
+                let birth = births.get(&route.nh).copied().unwrap_or(0);
+                let pin = (route.nh, word.slot, word.generation, birth);
+                let who = self.0.entry(pin).or_insert((member.pod, member.hop));
+                if *who != (member.pod, member.hop) {
+                    return Err(format!("pin {pin:?} led to {who:?} and now to {member:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
+    let mut card = Achieved::empty();
+    let mut pins = Pins::default();
+    let mut births: HashMap<u16, u32> = HashMap::new();
+    let mut generations: HashMap<u32, HashMap<u8, (u32, u16)>> = HashMap::new();
+    for (step, (world, interrupted)) in worlds.iter().enumerate() {
+        let wanted = desired(world);
+        let plan_now = plan(&wanted, &card).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        for (n, op) in plan_now.ops.iter().enumerate() {
+            if interrupted.is_some_and(|at| at == n) {
+                break;
+            }
+            let composite = |card: &Achieved, id: u32| {
+                card.next_hops
+                    .get(&id)
+                    .is_some_and(|w| w.kind == penstock_abi::table::NextHopKind::Composite)
+            };
+            let before = match op {
+                Op::Write { table: TableId::NextHop, index, .. } => {
+                    Some((*index, composite(&card, *index)))
+                }
+                _ => None,
+            };
+            card.apply(op);
+            if let Some((index, false)) = before.filter(|(index, _)| composite(&card, *index)) {
+                births.insert(index as u16, births.len() as u32 + step as u32 * 1000);
+            }
+            if let Err(fault) = sound::check(&card) {
+                let text =
+                    format!("step {step}, after operation {n} {op:?}: {fault}\n{:?}", plan_now.ops);
+                return Err(TestCaseError::fail(text));
+            }
+            // A mapping that a key led to under a generation means the same for ever.
+            for key in card.fip_keys.values() {
+                let map = card.fip_maps[&key.map.into()];
+                let meaning = (map.pod_ip, map.pod_port);
+                let seen = generations.entry(key.map.into()).or_default();
+                let known = *seen.entry(map.generation).or_insert(meaning);
+                prop_assert_eq!(
+                    known,
+                    meaning,
+                    "mapping {} generation {}",
+                    key.map,
+                    map.generation
+                );
+            }
+        }
+        if interrupted.is_some() {
+            continue;
+        }
+        sound::no_leftovers(&card).map_err(TestCaseError::fail)?;
+        let meaning = sound::decode(&card);
+        prop_assert_eq!(&meaning, &wanted);
+        pins.check(&card, &births).map_err(TestCaseError::fail)?;
+        let again = plan(&wanted, &card).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert!(again.is_empty(), "not settled: {:?}", again.ops);
+        // A daemon that starts anew reads valid entries and the holes of groups, and has nothing to do either.
+        let reread = Achieved::read::<()>(
+            |table| Ok(card.dump(table).into_iter().filter(|(_, w)| w[0] & 1 == 1).collect()),
+            |table, index| {
+                let words = card.dump(table).into_iter().find(|(i, _)| *i == index);
+                Ok(words.map_or([0; penstock_abi::table::ENTRY_WORDS], |(_, w)| w))
+            },
+        );
+        prop_assert_eq!(reread.as_ref(), Ok(&card));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plans_are_sound_at_every_step(worlds in vec((world(), Just(None)), 1..8)) {
+        run(&worlds)?;
+    }
+
+    #[test]
+    fn plans_that_break_off_are_taken_up(
+        worlds in vec((world(), proptest::option::weighted(0.5, 0_usize..60)), 2..8)
+    ) {
+        run(&worlds)?;
+    }
+}

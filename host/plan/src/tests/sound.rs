@@ -1,0 +1,216 @@
+//! What must hold of a card at any moment, and what a card means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use penstock_abi::table::NextHopKind;
+use penstock_abi::{hash, limits, table};
+use penstock_compile::{Desired, FipKey, FipTarget, Hop, NextHopSpec, RouteTarget};
+use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+
+use crate::achieved::ring_index;
+use crate::{Achieved, words};
+
+/// Every pointer that a packet can follow leads to a valid entry. Says what does not.
+pub(super) fn check(card: &Achieved) -> Result<(), String> {
+    for (index, vif) in &card.vifs {
+        leaf(card, vif.nh, &format!("vif {index}"))?;
+    }
+    for (label, entry) in &card.ilm {
+        leaf(card, entry.nh, &format!("label {label}"))?;
+        leaf(card, entry.key_nh, &format!("label {label}"))?;
+    }
+    for (index, prefix) in &card.prefixes {
+        leaf(card, prefix.nh, &format!("prefix {index}"))?;
+    }
+    let mut owners: BTreeMap<u16, (u16, u32)> = BTreeMap::new();
+    for route in card.host_routes.values() {
+        let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
+        let nh = next_hop(card, route.nh, &who)?;
+        if nh.kind == NextHopKind::Composite {
+            let owner = owners.entry(route.nh).or_insert((route.vrf, route.ip));
+            if *owner != (route.vrf, route.ip) {
+                return Err(format!("{who} shares group {} with another route", route.nh));
+            }
+            group(card, nh, &who)?;
+        } else {
+            leaf(card, route.nh, &who)?;
+        }
+    }
+    for key in card.fip_keys.values() {
+        let who = format!("FIP key {}:{} of vif {}", Ipv4Addr::from(key.ip), key.port, key.vif);
+        let map = card.fip_maps.get(&key.map.into()).ok_or_else(|| format!("{who}: no mapping"))?;
+        if !map.valid || (map.vip, map.vip_port) != (key.ip, key.port) || map.pod_ip == 0 {
+            return Err(format!("{who}: leads to {map:?}"));
+        }
+    }
+    places(card)
+}
+
+/// Ids that no packet reaches are of no interest; ranges of groups that are reached must not touch.
+fn group(card: &Achieved, nh: &table::NextHop, who: &str) -> Result<(), String> {
+    let word = |n: u32| card.ecmp.get(&ring_index(nh.base, n)).copied().unwrap_or_default();
+    let slots = u32::from(nh.slots);
+    for n in 0..slots {
+        let slot = word(n);
+        if slot.valid {
+            leaf(card, slot.nh, &format!("slot {n} of {who}"))?;
+            if u32::from(slot.slot) != n {
+                return Err(format!("slot {n} of {who} says {}", slot.slot));
+            }
+        }
+    }
+    let live: BTreeSet<u8> = (slots..slots + u32::from(nh.live))
+        .map(|n| {
+            let live = word(n);
+            let same = live.valid && !live.drain && live == word(live.slot.into());
+            if same { Ok(live.slot) } else { Err(format!("live word {n} of {who} is {live:?}")) }
+        })
+        .collect::<Result<_, _>>()?;
+    let expected = (0..slots).filter(|n| word(*n).valid && !word(*n).drain).count();
+    if live.len() == expected { Ok(()) } else { Err(format!("live list of {who} has {live:?}")) }
+}
+
+fn next_hop<'a>(card: &'a Achieved, id: u16, who: &str) -> Result<&'a table::NextHop, String> {
+    let nh = card.next_hops.get(&id.into()).filter(|nh| nh.valid);
+    let nh = nh.ok_or_else(|| format!("{who}: next hop {id} is not valid"))?;
+    if nh.kind == NextHopKind::Encap && !card.vifs.get(&nh.vif.into()).is_some_and(|v| v.valid) {
+        return Err(format!("{who}: next hop {id} leads to vif {}, which is not valid", nh.vif));
+    }
+    Ok(nh)
+}
+
+fn leaf(card: &Achieved, id: u16, who: &str) -> Result<(), String> {
+    match next_hop(card, id, who)?.kind {
+        NextHopKind::Composite => Err(format!("{who}: next hop {id} is a group")),
+        _ => Ok(()),
+    }
+}
+
+/// Every key of a hash table stands in a row of its own.
+fn places(card: &Achieved) -> Result<(), String> {
+    let routes = card.host_routes.iter().map(|(i, r)| (*i, hash::host_route_key(r.vrf, r.ip)));
+    let keys = card.fip_keys.iter();
+    let keys = keys.map(|(i, k)| (*i, hash::fip_key(k.vif, k.proto, k.ip, k.port)));
+    let routes = routes.map(|(i, key)| (i, key, limits::HOST_ROUTE_ROWS_LOG2));
+    let keys = keys.map(|(i, key)| (i, key, limits::FIP_KEY_ROWS_LOG2));
+    for (index, key, rows_log2) in routes.chain(keys) {
+        let way = index >> (rows_log2 + 2);
+        let row = (index >> 2) & ((1 << rows_log2) - 1);
+        if hash::row(hash::key_hash(key), way, rows_log2) != row {
+            return Err(format!("key {key:x} at {index} is not in its row"));
+        }
+    }
+    Ok(())
+}
+
+/// What the card means. Groups have their members only: slots and generations are the planner's own.
+pub(super) fn decode(card: &Achieved) -> Desired {
+    let key = |id: u16| card.next_hops.get(&id.into()).and_then(words::next_hop_key);
+    let key = |id: u16| key(id).unwrap_or_default();
+    let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
+    let address = |ip: u32| (ip != 0).then_some(Ipv4Addr::from(ip));
+    let mut desired = Desired::default();
+    for (vif, word) in &card.vifs {
+        desired.vifs.insert(
+            VifId(*vif as u8),
+            penstock_compile::VifEntry {
+                kind: word.kind,
+                vrf: VrfId(word.vrf),
+                mac: MacAddr::from_bits(word.mac),
+                address: address(word.ip),
+                rpf: word.rpf,
+                next_hop: key(word.nh),
+            },
+        );
+    }
+    for word in card.next_hops.values() {
+        if let Some(key) = words::next_hop_key(word) {
+            let spec = NextHopSpec {
+                dmac: MacAddr::from_bits(word.dmac),
+                smac: MacAddr::from_bits(word.smac),
+                source: address(word.sip),
+            };
+            assert!(desired.next_hops.insert(key, spec).is_none(), "{key:?} has two ids");
+        }
+    }
+    for (index, word) in &card.ilm {
+        let entry = penstock_compile::LabelEntry { next_hop: key(word.nh), vrf: VrfId(word.vrf) };
+        desired.labels.insert(MplsLabel(*index), entry);
+    }
+    for word in card.prefixes.values() {
+        let prefix = penstock_model::Prefix { address: word.ip.into(), len: word.len };
+        let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
+        desired.prefixes.insert((VrfId(word.vrf), prefix), hop);
+    }
+    let mut pods: BTreeMap<(u16, Hop), Ipv4Addr> = BTreeMap::new();
+    for word in card.host_routes.values() {
+        let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
+        pods.insert((word.vrf, hop), word.ip.into());
+    }
+    for word in card.host_routes.values() {
+        let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
+        let nh = &card.next_hops[&word.nh.into()];
+        let target = if nh.kind == NextHopKind::Composite {
+            let slots =
+                (0..u32::from(nh.slots)).filter_map(|n| card.ecmp.get(&ring_index(nh.base, n)));
+            let member = |slot: &table::EcmpSlot| {
+                let hop = Hop { next_hop: key(slot.nh), label: label(slot.label != 0, slot.label) };
+                let pod = pods.get(&(word.vrf, hop)).copied();
+                let pod = pod.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                penstock_compile::GroupMember { pod, hop, draining: slot.drain }
+            };
+            let mut members: Vec<_> = slots.filter(|slot| slot.valid).map(member).collect();
+            members.sort();
+            RouteTarget::Group(penstock_compile::Group { members, hash_fields: nh.hash_fields })
+        } else {
+            RouteTarget::Hop(hop)
+        };
+        let old = desired.routes.insert((VrfId(word.vrf), word.ip.into()), target);
+        assert!(old.is_none(), "two entries for {}", Ipv4Addr::from(word.ip));
+    }
+    for word in card.fip_keys.values() {
+        let map = &card.fip_maps[&word.map.into()];
+        let key = FipKey {
+            vif: VifId(word.vif),
+            protocol: Protocol::from_number(word.proto).expect("a protocol that is compiled"),
+            address: word.ip.into(),
+            port: word.port,
+        };
+        let target = FipTarget { address: map.pod_ip.into(), port: map.pod_port };
+        assert!(desired.fip.insert(key, target).is_none(), "two entries for {key:?}");
+    }
+    desired
+}
+
+/// Nothing is left on the card that the plan should have removed.
+pub(super) fn no_leftovers(card: &Achieved) -> Result<(), String> {
+    let reached: BTreeSet<u32> = card
+        .host_routes
+        .values()
+        .map(|r| u32::from(r.nh))
+        .chain(
+            card.next_hops
+                .iter()
+                .filter(|(_, w)| w.kind != NextHopKind::Composite)
+                .map(|(i, _)| *i),
+        )
+        .collect();
+    if let Some((id, _)) = card.next_hops.iter().find(|(id, _)| !reached.contains(id)) {
+        return Err(format!("group {id} is left over"));
+    }
+    let rings: BTreeSet<u32> = card
+        .next_hops
+        .values()
+        .filter(|nh| nh.kind == NextHopKind::Composite)
+        .flat_map(|nh| {
+            (0..u32::from(nh.slots) + u32::from(nh.live)).map(|n| ring_index(nh.base, n))
+        })
+        .collect();
+    if let Some((index, _)) = card.ecmp.iter().find(|(index, _)| !rings.contains(index)) {
+        return Err(format!("ring word {index} is left over"));
+    }
+    let maps: BTreeSet<u32> = card.fip_keys.values().map(|k| k.map.into()).collect();
+    let left = card.fip_maps.iter().find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
+    left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
+}

@@ -1,0 +1,1 @@
+//! Single steps, read operation by operation.
