@@ -162,7 +162,7 @@ impl FlowTable {
         for (i, f, s) in entries {
             self.index.insert(key_of(&f), i);
             self.generations.insert(i, f.generation);
-            self.stats.insert(i, s);
+            self.stats.insert(i, FlowStats { last_hit: 0, ..s });
             self.entries.insert(i, f);
         }
     }
