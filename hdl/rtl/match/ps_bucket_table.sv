@@ -35,11 +35,10 @@ module ps_bucket_table
   logic [2:0]                       valid_q;
   logic [HashBits-1:0]              hash_q;
   logic [KeyBits-1:0]               key1_q, key2_q;
-  row_t [Ways-1:0]                  rows;
-  row_t [Ways-1:0]                  acc_rows;
-  logic [Ways*BucketSlots-1:0]      match, match_q;
-  logic [Ways*BucketSlots-1:0][DataBits-1:0] data3_q;
-  logic [DataBits-1:0]              data;
+  row_t                             rows [Ways];
+  row_t                             acc_rows [Ways];
+  logic [Ways*BucketSlots-1:0]      match_q;
+  logic [DataBits-1:0]              data3_q [Ways*BucketSlots];
   logic [$clog2(Ways)-1:0]          acc_way;
   logic [SlotBits-1:0]              acc_slot;
   logic [RowsLog2-1:0]              acc_row;
@@ -61,20 +60,12 @@ module ps_bucket_table
       .b_we_i   (acc_we_i && acc_way == w[$clog2(Ways)-1:0] ?
                  BucketSlots'(1) << acc_slot : '0),
       .b_addr_i (acc_row),
-      .b_wdata_i({BucketSlots{acc_wdata_i}}),
+      .b_wdata_i(acc_wdata_i),
       .b_rdata_o(acc_rows[w])
     );
-    for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
-      assign match[w*BucketSlots+s] = rows[w][s][KeyBits:0] == {key2_q, 1'b1};
-    end
   end
 
   assign acc_rdata_o = acc_rows[acc_way][acc_slot];
-
-  always_comb begin
-    data = '0;
-    for (int i = Ways * BucketSlots - 1; i >= 0; i--) if (match_q[i]) data = data3_q[i];
-  end
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
@@ -83,14 +74,16 @@ module ps_bucket_table
     end
     if (valid_q[0]) key2_q <= key1_q;
     if (valid_q[1]) begin
-      match_q <= match;
       for (int unsigned w = 0; w < Ways; w++) begin
         for (int unsigned s = 0; s < BucketSlots; s++) begin
+          match_q[w*BucketSlots+s] <= rows[w][s][KeyBits:0] == {key2_q, 1'b1};
           data3_q[w*BucketSlots+s] <= rows[w][s][EntryBits-1 -: DataBits];
         end
       end
     end
-    if (valid_q[2]) data_o <= data;
+    if (valid_q[2]) begin
+      for (int i = Ways * BucketSlots - 1; i >= 0; i--) if (match_q[i]) data_o <= data3_q[i];
+    end
     hit_o   <= valid_q[2] && match_q != '0;
     valid_q <= {valid_q[1:0], valid_i};
     if (rst_i) begin

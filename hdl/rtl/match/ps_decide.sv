@@ -69,18 +69,16 @@ module ps_decide
   } stage2_t;
 
   logic    valid1_q, valid2_q;
-  stage1_t s1, s1_q;
-  stage2_t s2, s2_q;
+  stage1_t s1_q;
+  stage2_t s2_q;
 
   // Stage 1: fate by source and next hop, and the translation.
-  logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, known_proto;
-  fate_e        kind_fate;
-  drop_reason_e kind_reason;
-  translation_t fresh_tr, flow_tr;
+  function automatic stage1_t stage1();
+    logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, known_proto;
+    fate_e        kind_fate;
+    drop_reason_e kind_reason;
 
-  assign from_fabric = ctx_i.hdr.src == SrcFabric;
-
-  always_comb begin
+    from_fabric = ctx_i.hdr.src == SrcFabric;
     kind_fate   = FateDrop;
     kind_reason = DropDiscard;
     unique case (hop_i.nh.kind)
@@ -97,102 +95,95 @@ module ps_decide
       end
       default: ;
     endcase
-  end
 
-  assign known_proto = ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp ||
-                       ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
-
-  always_comb begin
-    s1            = '0;
-    s1.ctx        = ctx_i;
-    s1.hash       = hash_i;
-    s1.hop        = hop_i;
-    s1.out        = fip_i.out;
-    s1.usable     = flow_i.usable;
-    s1.flow_index = flow_i.index;
-    s1.encap      = hop_i.nh.kind == NhEncap;
-    s1.to_vif     = hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive;
+    stage1            = '0;
+    stage1.ctx        = ctx_i;
+    stage1.hash       = hash_i;
+    stage1.hop        = hop_i;
+    stage1.out        = fip_i.out;
+    stage1.usable     = flow_i.usable;
+    stage1.flow_index = flow_i.index;
+    stage1.encap      = hop_i.nh.kind == NhEncap;
+    stage1.to_vif     = hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive;
     unique case (ctx_i.source.act)
       ActDrop: begin
-        s1.fate   = FateDrop;
-        s1.reason = ctx_i.source.reason;
+        stage1.fate   = FateDrop;
+        stage1.reason = ctx_i.source.reason;
       end
-      ActRaw:  s1.fate = FateRaw;
-      ActTrap: s1.fate = FateTrap;
+      ActRaw:  stage1.fate = FateRaw;
+      ActTrap: stage1.fate = FateTrap;
       default: begin
-        s1.fate   = hop_i.drop ? FateDrop : kind_fate;
-        s1.reason = hop_i.drop ? hop_i.reason : kind_reason;
+        stage1.fate   = hop_i.drop ? FateDrop : kind_fate;
+        stage1.reason = hop_i.drop ? hop_i.reason : kind_reason;
       end
     endcase
 
-    flow_tr  = '{on: 1'b1, reverse: flow_i.reverse, port: flow_i.port, hairpin: flow_i.hairpin,
-                 index: '0, map: flow_i.map};
-    fresh_tr = '{on: 1'b1, reverse: 1'b0,
-                 port: fip_i.map.pod_port != fip_i.map.vip_port &&
-                       (ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp),
-                 hairpin: !from_fabric && ctx_i.hdr.vif == hop_i.nh.vif,
-                 index: fip_i.index, map: fip_i.map};
-
     rechosen = hop_i.group && hop_i.chosen;
     fwd_map  = flow_i.usable && flow_i.map_valid && !flow_i.reverse;
-    fits     = s1.encap && (fip_i.out.ip == '0 || flow_i.map.pod_ip == fip_i.out.ip);
-    fresh    = s1.encap && fip_i.found && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
+    fits     = stage1.encap && (fip_i.out.ip == '0 || flow_i.map.pod_ip == fip_i.out.ip);
+    fresh    = stage1.encap && fip_i.found && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
                ctx_i.hdr.dip != fip_i.out.ip;
     // Whether a usable forward flow does not "count as not found".
     holds    = !rechosen && (fwd_map ? fits : !fresh);
-    if (flow_i.usable && flow_i.reverse) begin
-      if (flow_i.map_valid) s1.tr = flow_tr;
-    end else if (fwd_map && holds) begin
-      s1.tr = flow_tr;
+    if (flow_i.usable && (flow_i.reverse || (fwd_map && holds))) begin
+      stage1.tr = '{on: flow_i.map_valid, reverse: flow_i.reverse, port: flow_i.port,
+                    hairpin: flow_i.hairpin, index: '0, map: flow_i.map};
     end else if (fresh) begin
-      s1.tr = fresh_tr;
+      stage1.tr = '{on: 1'b1, reverse: 1'b0,
+                    port: fip_i.map.pod_port != fip_i.map.vip_port &&
+                          (ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp),
+                    hairpin: !from_fabric && ctx_i.hdr.vif == hop_i.nh.vif,
+                    index: fip_i.index, map: fip_i.map};
     end
 
+    known_proto = ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp ||
+                  ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
     if (known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err) begin
-      s1.learn_new     = !flow_i.usable;
-      s1.learn_repin   = flow_i.usable && !flow_i.reverse && !holds;
-      s1.learn_reverse = flow_i.usable && flow_i.reverse && rechosen;
+      stage1.learn_new     = !flow_i.usable;
+      stage1.learn_repin   = flow_i.usable && !flow_i.reverse && !holds;
+      stage1.learn_reverse = flow_i.usable && flow_i.reverse && rechosen;
     end
-  end
+  endfunction
 
   // Stage 2: addresses of the packet that leaves, and the delivery check.
-  logic sip_is_keys;
-  assign sip_is_keys = !s1_q.ctx.hdr.icmp_err || s1_q.ctx.hdr.sip == s1_q.ctx.hdr.key_sip;
-
-  always_comb begin
-    s2        = '0;
-    s2.s      = s1_q;
-    s2.sip_en = s1_q.tr.on && (s1_q.tr.reverse || s1_q.tr.hairpin) && sip_is_keys;
-    s2.dip_en = s1_q.tr.on && (!s1_q.tr.reverse || s1_q.tr.hairpin);
-    s2.sip    = s2.sip_en ? s1_q.tr.map.vip : s1_q.ctx.hdr.sip;
-    s2.dip    = s2.dip_en ? s1_q.tr.map.pod_ip : s1_q.ctx.hdr.dip;
-    s2.dport  = s1_q.tr.on && !s1_q.tr.reverse && s1_q.tr.port ? s1_q.tr.map.pod_port : s1_q.ctx.hdr.key_dport;
-    if (s1_q.fate == FateSend && s1_q.encap && s1_q.out.ip != '0 && s2.dip != s1_q.out.ip) begin
-      s2.s.fate   = FateDrop;
-      s2.s.reason = s1_q.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
+  function automatic stage2_t stage2();
+    // An ICMP error's own source may be a router on the way; then it stays.
+    logic sip_is_keys;
+    sip_is_keys   = !s1_q.ctx.hdr.icmp_err || s1_q.ctx.hdr.sip == s1_q.ctx.hdr.key_sip;
+    stage2        = '0;
+    stage2.s      = s1_q;
+    stage2.sip_en = s1_q.tr.on && (s1_q.tr.reverse || s1_q.tr.hairpin) && sip_is_keys;
+    stage2.dip_en = s1_q.tr.on && (!s1_q.tr.reverse || s1_q.tr.hairpin);
+    stage2.sip    = stage2.sip_en ? s1_q.tr.map.vip : s1_q.ctx.hdr.sip;
+    stage2.dip    = stage2.dip_en ? s1_q.tr.map.pod_ip : s1_q.ctx.hdr.dip;
+    stage2.dport  = s1_q.tr.on && !s1_q.tr.reverse && s1_q.tr.port ? s1_q.tr.map.pod_port :
+                                                                     s1_q.ctx.hdr.key_dport;
+    if (s1_q.fate == FateSend && s1_q.encap && s1_q.out.ip != '0 && stage2.dip != s1_q.out.ip) begin
+      stage2.s.fate   = FateDrop;
+      stage2.s.reason = s1_q.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
     end
-  end
+  endfunction
 
   // Stage 3: verdict, counts, learn request.
-  stage1_t     d;
-  hdr_t        h;
-  verdict_t    v;
-  old_t        old;
-  count_t      count;
-  learn_t      learn;
-  logic        send, fabric_out, sport_en, dport_en, learn_any;
-  logic [7:0]  ttl;
-  logic [15:0] head_bytes;
+  stage1_t    d;
+  hdr_t       h;
+  flow_key_t  key;
+  logic       send, fabric_out, sport_en, dport_en, emb;
+  logic [7:0] ttl, out_vif;
 
   assign d          = s2_q.s;
   assign h          = s2_q.s.ctx.hdr;
+  assign key        = flow_key(d.ctx.source.key_nh, h);
   assign send       = d.fate == FateSend;
   assign fabric_out = send ? !d.to_vif : h.src == SrcHost;
+  assign out_vif    = send ? d.hop.nh.vif : 8'(VifVhostId);
   assign ttl        = h.src == SrcFabric ? h.ttl : h.ttl - 8'd1;
   assign dport_en   = d.tr.on && !d.tr.reverse && d.tr.port;
   assign sport_en   = d.tr.on && d.tr.reverse && d.tr.port;
+  assign emb        = h.icmp_err && d.tr.on;
 
-  always_comb begin
+  function automatic verdict_t stage3_verdict();
+    verdict_t v;
     v             = '0;
     v.src         = h.src;
     v.in_vif      = h.vif;
@@ -207,7 +198,7 @@ module ps_decide
       FateTrap: v.dst = DstFw;
       default:  v.dst = fabric_out ? DstFabric : DstHost;
     endcase
-    v.out_vif     = send ? d.hop.nh.vif : 8'(VifVhostId);
+    v.out_vif     = out_vif;
     v.encap       = d.to_vif ? EncapL2 : d.hop.nh.gre ? EncapGre : EncapUdp;
     v.dmac        = d.hop.nh.dmac;
     v.smac        = d.hop.nh.smac;
@@ -233,7 +224,7 @@ module ps_decide
     endcase
     v.l4_csum_en = d.tr.on && (h.proto == ProtoTcp || (h.proto == ProtoUdp && h.l4_csum != '0) || h.icmp_err);
     // The key of an ICMP error is the embedded packet's, turned round.
-    v.emb_en     = h.icmp_err && d.tr.on;
+    v.emb_en     = emb;
     v.emb_sip    = d.tr.reverse && !d.tr.hairpin ? h.key_dip : d.tr.map.pod_ip;
     v.emb_dip    = d.tr.reverse || d.tr.hairpin ? d.tr.map.vip : h.key_sip;
     v.emb_sport_en = h.icmp_err && dport_en;
@@ -241,39 +232,51 @@ module ps_decide
     v.emb_dport_en = h.icmp_err && sport_en;
     v.emb_dport    = d.tr.map.vip_port;
     v.emb_udp_csum_en = v.emb_en && h.emb_udp_csum != '0;
+    stage3_verdict = v;
+  endfunction
 
-    old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto}, icmp_err: h.icmp_err,
+  function automatic old_t stage3_old();
+    stage3_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto}, icmp_err: h.icmp_err,
             udp: h.proto == ProtoUdp, ip_csum: h.ip_csum, l4_csum: h.l4_csum,
             sip_old: h.sip, dip_old: h.dip, sport_old: h.key_sport, dport_old: h.key_dport,
-            emb_sip_en: v.emb_en && (!d.tr.reverse || d.tr.hairpin),
-            emb_dip_en: v.emb_en && (d.tr.reverse || d.tr.hairpin),
+            emb_sip_en: emb && (!d.tr.reverse || d.tr.hairpin),
+            emb_dip_en: emb && (d.tr.reverse || d.tr.hairpin),
             emb_sip_old: h.key_dip, emb_dip_old: h.key_sip,
             emb_sport_old: h.key_dport, emb_dport_old: h.key_sport,
             emb_ip_csum: h.emb_ip_csum, emb_udp_csum: h.emb_udp_csum};
+  endfunction
 
-    unique case (v.encap)
-      EncapL2:  head_bytes = 16'd14;
-      EncapGre: head_bytes = 16'd42;
-      default:  head_bytes = 16'd46;
-    endcase
-    count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
+  function automatic count_t stage3_count();
+    logic [15:0] head_bytes;
+    head_bytes = d.to_vif ? 16'd14 : d.hop.nh.gre ? 16'd42 : 16'd46;
+    stage3_count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
               drop: d.fate == FateDrop, reason: d.reason, trap: d.fate == FateTrap,
               tx: send || d.fate == FateRaw,
-              tx_vif: fabric_out ? 8'(VifFabricId) : v.out_vif,
+              tx_vif: fabric_out ? 8'(VifFabricId) : out_vif,
               tx_bytes: send ? h.ip_len + head_bytes : h.frame_len,
               flow: send && d.usable, flow_index: d.flow_index,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
-  end
+  endfunction
 
-  always_comb begin
+  function automatic flow_key_t reverse_key();
+    reverse_key = '{nh: d.to_vif ? d.out.nh : d.ctx.source.key_nh, proto: h.proto,
+                    sip: s2_q.dip, dip: s2_q.sip,
+                    sport: h.icmp_echo ? h.key_sport : s2_q.dport,
+                    dport: h.icmp_echo ? s2_q.dport : h.key_sport};
+  endfunction
+
+  // A pod that talks to itself from the same port would have one entry for both directions.
+  function automatic logic learns();
+    learns = send && (d.learn_reverse || ((d.learn_new || d.learn_repin) && key != reverse_key()));
+  endfunction
+
+  function automatic learn_t stage3_learn();
+    learn_t learn;
     learn      = '0;
     learn.kind = d.learn_reverse ? LearnReverse : d.learn_repin ? LearnRepin : LearnNew;
-    learn.key  = flow_key(d.ctx.source.key_nh, h);
-    learn.reverse_key = '{nh: d.to_vif ? d.out.nh : d.ctx.source.key_nh, proto: h.proto,
-                          sip: s2_q.dip, dip: s2_q.sip,
-                          sport: h.icmp_echo ? h.key_sport : s2_q.dport,
-                          dport: h.icmp_echo ? s2_q.dport : h.key_sport};
+    learn.key  = key;
+    learn.reverse_key = reverse_key();
     learn.data.rpf_nh          = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
     learn.data.src_info        = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
     learn.data.entropy         = entropy_port(d.hash[63:50]);
@@ -294,26 +297,28 @@ module ps_decide
     learn.reverse_info = d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip;
     learn.reverse_rpf  = d.hop.first_nh;
     learn.bytes        = h.frame_len;
-    learn.tcp[TcpSynBit] = count.tcp_syn;
-    learn.tcp[TcpFinBit] = count.tcp_fin;
-    learn.tcp[TcpRstBit] = count.tcp_rst;
-    learn_any = send && (d.learn_new || d.learn_repin || d.learn_reverse) &&
-                (d.learn_reverse || learn.key != learn.reverse_key);
-  end
+    learn.tcp[TcpSynBit] = h.proto == ProtoTcp && h.tcp_syn;
+    learn.tcp[TcpFinBit] = h.proto == ProtoTcp && h.tcp_fin;
+    learn.tcp[TcpRstBit] = h.proto == ProtoTcp && h.tcp_rst;
+    stage3_learn = learn;
+  endfunction
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) s1_q <= s1;
-    if (valid1_q) s2_q <= s2;
+    if (valid_i) s1_q <= stage1();
+    if (valid1_q) s2_q <= stage2();
     if (valid2_q) begin
-      verdict_o <= v;
-      old_o     <= old;
-      count_o   <= count;
-      if (learn_any) learn_o <= learn;
+      verdict_o     <= stage3_verdict();
+      old_o         <= stage3_old();
+      count_o       <= stage3_count();
+      learn_o       <= stage3_learn();
+      learn_valid_o <= learns();
+    end else begin
+      learn_valid_o <= 1'b0;
     end
     valid1_q      <= valid_i && !rst_i;
     valid2_q      <= valid1_q && !rst_i;
     valid_o       <= valid2_q && !rst_i;
-    learn_valid_o <= valid2_q && learn_any && !rst_i;
+    if (rst_i) learn_valid_o <= 1'b0;
   end
 
   logic unused_bits;

@@ -27,14 +27,14 @@ module ps_flow_table
   input  logic [FlowWays-1:0][FlowRowsLog2-1:0]     row_addr_i,
   input  logic [FlowWays-1:0][BucketSlots-1:0]      row_we_i,
   input  flow_slot_t                                row_wdata_i,
-  output flow_slot_t [FlowWays-1:0][BucketSlots-1:0] row_rdata_o,
+  output flow_slot_t [BucketSlots-1:0]              row_rdata_o [FlowWays],
   input  logic                                      data_re_i,
   input  logic                                      data_we_i,
   input  logic [15:0]                               data_addr_i,
   input  flow_data_t                                data_wdata_i,
   output flow_data_t                                data_rdata_o,
 
-  // The clearing walk, before which nothing else runs.
+  // The clearing walk; while it goes on row_wdata_i and data_wdata_i must be 0.
   input  logic                                      clear_we_i,
   input  logic [15:0]                               clear_index_i
 );
@@ -45,8 +45,8 @@ module ps_flow_table
   flow_key_t        key1_q, key2_q;
   logic [63:0]      hash1_q;
   logic [47:0]      rows2_q, rows3_q;
-  flow_slot_t [FlowWays-1:0][BucketSlots-1:0] slots;
-  logic [Slots-1:0] match, match_q;
+  flow_slot_t [BucketSlots-1:0] slots [FlowWays];
+  logic [Slots-1:0] match_q;
   logic             found4_q, found5_q;
   logic [15:0]      index, index4_q, index5_q;
   flow_data_t       data, data5_q;
@@ -66,12 +66,9 @@ module ps_flow_table
       .b_re_i   (row_re_i),
       .b_we_i   (clear_we_i ? {BucketSlots{clear_index_i[15:14] == w[1:0]}} : row_we_i[w]),
       .b_addr_i (clear_we_i ? clear_index_i[13:2] : row_addr_i[w]),
-      .b_wdata_i(clear_we_i ? '0 : {BucketSlots{row_wdata_i}}),
+      .b_wdata_i(row_wdata_i),
       .b_rdata_o(row_rdata_o[w])
     );
-    for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
-      assign match[w*BucketSlots+s] = slots[w][s] == {key2_q, 1'b1};
-    end
   end
 
   ps_ram_tdp #(
@@ -86,16 +83,16 @@ module ps_flow_table
     .b_re_i   (data_re_i),
     .b_we_i   (data_we_i || clear_we_i),
     .b_addr_i (clear_we_i ? clear_index_i : data_addr_i),
-    .b_wdata_i(clear_we_i ? '0 : data_wdata_i),
+    .b_wdata_i(data_wdata_i),
     .b_rdata_o(data_rdata_o)
   );
 
   // At most one slot matches: a key is in the table once.
   always_comb begin
     index = '0;
-    for (int unsigned i = 0; i < Slots; i++) begin
-      if (match_q[i]) begin
-        index |= {i[3:2], rows3_q[i[3:2]*FlowRowsLog2 +: FlowRowsLog2], i[1:0]};
+    if (valid_q[2]) begin
+      for (int unsigned i = 0; i < Slots; i++) begin
+        if (match_q[i]) index = {i[3:2], rows3_q[i[3:2]*FlowRowsLog2 +: FlowRowsLog2], i[1:0]};
       end
     end
   end
@@ -116,7 +113,11 @@ module ps_flow_table
       rows2_q <= hash1_q[47:0];
     end
     if (valid_q[1]) begin
-      match_q <= match;
+      for (int unsigned w = 0; w < FlowWays; w++) begin
+        for (int unsigned s = 0; s < BucketSlots; s++) begin
+          match_q[w*BucketSlots+s] <= slots[w][s] == {key2_q, 1'b1};
+        end
+      end
       rows3_q <= rows2_q;
     end
     if (valid_q[2]) index4_q <= index;

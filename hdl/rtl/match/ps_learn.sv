@@ -32,7 +32,7 @@ module ps_learn
   output logic [FlowWays-1:0][FlowRowsLog2-1:0]      row_addr_o,
   output logic [FlowWays-1:0][BucketSlots-1:0]       row_we_o,
   output flow_slot_t                                 row_wdata_o,
-  input  flow_slot_t [FlowWays-1:0][BucketSlots-1:0] row_rdata_i,
+  input  flow_slot_t [BucketSlots-1:0]               row_rdata_i [FlowWays],
   output logic                                       data_re_o,
   output logic                                       data_we_o,
   output logic [15:0]                                data_addr_o,
@@ -65,7 +65,6 @@ module ps_learn
     StInitForward,
     StWriteReverse,
     StWriteForward,
-    StPinRead,
     StPinWrite,
     StHostLook,
     StHostDone
@@ -74,8 +73,7 @@ module ps_learn
   state_e      state_q, state_d;
   logic        queue_ready, queue_valid, pop;
   learn_t      queue_data, req_q;
-  logic [63:0] hash_forward_q, hash_reverse_q, hash;
-  flow_key_t   hash_key;
+  logic [63:0] hash_forward_q, hash_reverse_q;
   flow_event_t event_d;
 
   // An index in the table, from a search of the rows of one key.
@@ -85,13 +83,10 @@ module ps_learn
     logic [15:0] index;
   } place_t;
 
-  place_t      place, forward_q, reverse_q;
-  flow_data_t  old_forward_q, old_reverse_q, data_forward, data_reverse, masked_old, masked_new;
-  flow_key_t   look_key;
-  logic [63:0] look_hash;
-  logic        exclude;
+  place_t      forward_q, reverse_q;
+  flow_data_t  old_forward_q, old_reverse_q;
   logic [7:0]  queue_count;
-  logic        same, delete_forward, delete_reverse, reset_forward;
+  logic        delete_forward, delete_reverse, reset_forward;
   logic [15:0] target;           // entry under deletion, or the host's
   logic [1:0]  target_way, target_slot;
   logic        target_valid;
@@ -115,82 +110,75 @@ module ps_learn
   assign pop    = state_q == StIdle && queue_valid && !host_valid_i;
   assign busy_o = state_q != StIdle || queue_count != '0 || host_valid_i || valid_i;
 
-  // --- Hashes: one unit, one key after the other.
-  assign hash_key = state_q == StHashForward ? req_q.key : req_q.reverse_key;
-  assign hash     = key_hash({8'd0, hash_key});
-
-  // --- Search of the rows that have been read: the key, else the best free slot.
-  assign look_key  = state_q == StLookForward ? req_q.key : req_q.reverse_key;
-  assign look_hash = state_q == StLookForward ? hash_forward_q : hash_reverse_q;
-  assign exclude   = state_q == StRoomReverse && !forward_q.hit;
-
-  always_comb begin
+  // --- Search of the rows that have been read: the key, else the best free slot but `taken`.
+  function automatic place_t search(input flow_key_t key, input logic [63:0] hash, input logic exclude,
+                                    input logic [15:0] taken);
     logic [2:0]  most, free;
-    logic [1:0]  lowest;
-    logic        taken;
-    place = '0;
-    most  = '0;
+    logic [15:0] index, lowest;
+    search = '0;
+    most   = '0;
     for (int unsigned w = 0; w < FlowWays; w++) begin
       free   = '0;
       lowest = '0;
-      for (int s = BucketSlots - 1; s >= 0; s--) begin
-        taken = row_rdata_i[w][s].valid ||
-                (exclude && forward_q.index ==
-                 {w[1:0], look_hash[w*FlowRowsLog2 +: FlowRowsLog2], s[1:0]});
-        if (!taken) begin
+      for (int unsigned s = BucketSlots; s > 0; s--) begin
+        index = {w[1:0], hash[w*FlowRowsLog2 +: FlowRowsLog2], 2'(s - 1)};
+        if (row_rdata_i[w][s-1] == {key, 1'b1}) begin
+          search.hit   = 1'b1;
+          search.index = index;
+        end
+        if (!row_rdata_i[w][s-1].valid && !(exclude && index == taken)) begin
           free   = free + 3'd1;
-          lowest = s[1:0];
+          lowest = index;
         end
       end
-      if (free > most && !place.hit) begin
-        most        = free;
-        place.room  = 1'b1;
-        place.index = {w[1:0], look_hash[w*FlowRowsLog2 +: FlowRowsLog2], lowest};
-      end
-      for (int unsigned s = 0; s < BucketSlots; s++) begin
-        if (row_rdata_i[w][s] == {look_key, 1'b1}) begin
-          place.hit   = 1'b1;
-          place.index = {w[1:0], look_hash[w*FlowRowsLog2 +: FlowRowsLog2], s[1:0]};
-        end
+      if (free > most && !search.hit) begin
+        most         = free;
+        search.room  = 1'b1;
+        search.index = lowest;
       end
     end
-  end
+  endfunction
 
   // --- The pair to be written.
-  always_comb begin
-    data_forward               = req_q.data;
-    data_forward.generation    = old_forward_q.generation + 8'd1;
-    data_forward.partner_valid = 1'b1;
-    data_forward.partner       = reverse_q.index;
+  function automatic flow_data_t forward_data();
+    forward_data               = req_q.data;
+    forward_data.generation    = old_forward_q.generation + 8'd1;
+    forward_data.partner_valid = 1'b1;
+    forward_data.partner       = reverse_q.index;
+  endfunction
 
-    data_reverse                = '0;
-    data_reverse.rpf_nh         = req_q.reverse_rpf;
-    data_reverse.src_info       = req_q.reverse_info;
-    data_reverse.entropy        = entropy_port(hash_reverse_q[63:50]);
-    data_reverse.dvrf           = req_q.data.vrf;
-    data_reverse.vrf            = req_q.data.dvrf;
-    data_reverse.generation     = old_reverse_q.generation + 8'd1;
-    data_reverse.partner_valid  = 1'b1;
-    data_reverse.partner        = forward_q.index;
-    data_reverse.map_generation = req_q.data.map_generation;
-    data_reverse.map            = req_q.data.map;
-    data_reverse.map_valid      = req_q.data.map_valid;
-    data_reverse.reverse        = 1'b1;
-    data_reverse.hairpin        = req_q.data.hairpin;
-    data_reverse.dnat           = req_q.data.hairpin;
-    data_reverse.spat           = req_q.data.dpat;
-    data_reverse.snat           = req_q.data.map_valid;
+  function automatic flow_data_t reverse_data();
+    reverse_data                = '0;
+    reverse_data.rpf_nh         = req_q.reverse_rpf;
+    reverse_data.src_info       = req_q.reverse_info;
+    reverse_data.entropy        = entropy_port(hash_reverse_q[63:50]);
+    reverse_data.dvrf           = req_q.data.vrf;
+    reverse_data.vrf            = req_q.data.dvrf;
+    reverse_data.generation     = old_reverse_q.generation + 8'd1;
+    reverse_data.partner_valid  = 1'b1;
+    reverse_data.partner        = forward_q.index;
+    reverse_data.map_generation = req_q.data.map_generation;
+    reverse_data.map            = req_q.data.map;
+    reverse_data.map_valid      = req_q.data.map_valid;
+    reverse_data.reverse        = 1'b1;
+    reverse_data.hairpin        = req_q.data.hairpin;
+    reverse_data.dnat           = req_q.data.hairpin;
+    reverse_data.spat           = req_q.data.dpat;
+    reverse_data.snat           = req_q.data.map_valid;
+  endfunction
 
-    // Equal in all but generation, partner and src_info.
-    masked_old = old_forward_q;
-    masked_new = req_q.data;
-    masked_old.generation    = '0;
-    masked_old.partner_valid = 1'b0;
-    masked_old.partner       = '0;
-    masked_old.src_info      = '0;
-    masked_new.src_info      = '0;
-    same = forward_q.hit && masked_old == masked_new;
-  end
+  // Equal in all but generation, partner and src_info.
+  function automatic logic same(input flow_data_t old, input flow_data_t asked);
+    flow_data_t a, b;
+    a = old;
+    b = asked;
+    a.generation    = '0;
+    a.partner_valid = 1'b0;
+    a.partner       = '0;
+    a.src_info      = '0;
+    b.src_info      = '0;
+    same = a == b;
+  endfunction
 
   assign delete_forward = forward_q.hit && old_forward_q.partner_valid &&
                           old_forward_q.partner != forward_q.index &&
@@ -220,7 +208,7 @@ module ps_learn
     data_re_o    = 1'b0;
     data_we_o    = 1'b0;
     data_addr_o  = forward_q.index;
-    data_wdata_o = data_forward;
+    data_wdata_o = '0;
     init_valid_o = 1'b0;
     init_index_o = reverse_q.index;
     init_value_o = '0;
@@ -258,12 +246,12 @@ module ps_learn
           row_addr_o[w] = hash_reverse_q[w*FlowRowsLog2 +: FlowRowsLog2];
         end
         state_d = StRoomReverse;
-        if (req_q.kind == LearnReverse) state_d = place.hit ? StPinRead : StIdle;
       end
       StRoomReverse: begin
         data_re_o   = forward_q.hit || forward_q.room;
         data_addr_o = forward_q.index;
         state_d     = StDataForward;
+        if (req_q.kind == LearnReverse) state_d = forward_q.hit ? StPinWrite : StIdle;
       end
       StDataForward: begin
         data_re_o   = reverse_q.hit || reverse_q.room;
@@ -272,7 +260,7 @@ module ps_learn
       end
       StDataReverse: state_d = StCompare;
       StCompare: begin
-        if (same) begin
+        if (forward_q.hit && same(old_forward_q, req_q.data)) begin
           state_d = StIdle;
         end else if (!(forward_q.hit || forward_q.room) || !(reverse_q.hit || reverse_q.room)) begin
           event_d.full = 1'b1;
@@ -296,7 +284,7 @@ module ps_learn
         init_valid_o = 1'b1;
         data_we_o    = init_ready_i;
         data_addr_o  = reverse_q.index;
-        data_wdata_o = data_reverse;
+        data_wdata_o = reverse_data();
         if (init_ready_i) state_d = reset_forward ? StInitForward : StWriteReverse;
       end
       StInitForward: begin
@@ -313,6 +301,7 @@ module ps_learn
         row_wdata_o   = '{key: req_q.reverse_key, valid: 1'b1};
         event_d.added = !reverse_q.hit;
         data_we_o     = 1'b1;     // of the forward entry
+        data_wdata_o  = forward_data();
         state_d       = StWriteForward;
       end
       StWriteForward: begin
@@ -321,10 +310,6 @@ module ps_learn
         row_wdata_o   = '{key: req_q.key, valid: 1'b1};
         event_d.added = !forward_q.hit;
         state_d       = StIdle;
-      end
-      StPinRead: begin
-        data_re_o = 1'b1;
-        state_d   = StPinWrite;
       end
       StPinWrite: begin
         data_we_o                    = 1'b1;
@@ -348,10 +333,12 @@ module ps_learn
 
   always_ff @(posedge clk_i) begin
     if (pop) req_q <= queue_data;
-    if (state_q == StHashForward) hash_forward_q <= hash;
-    if (state_q == StHashReverse) hash_reverse_q <= hash;
-    if (state_q == StLookForward) forward_q <= place;
-    if (state_q == StRoomReverse) reverse_q <= place;
+    if (state_q == StHashForward) hash_forward_q <= key_hash({8'd0, req_q.key});
+    if (state_q == StHashReverse) hash_reverse_q <= key_hash({8'd0, req_q.reverse_key});
+    if (state_q == StLookForward) forward_q <= search(req_q.key, hash_forward_q, 1'b0, '0);
+    if (state_q == StRoomReverse) begin
+      reverse_q <= search(req_q.reverse_key, hash_reverse_q, !forward_q.hit, forward_q.index);
+    end
     if (state_q == StDataForward) old_forward_q <= data_rdata_i;
     if (state_q == StDataReverse) old_reverse_q <= data_rdata_i;
     if (state_q == StHostLook) host_rdata_o <= target_valid ? {data_rdata_i, target_entry} : '0;

@@ -40,6 +40,9 @@ module ps_match
   input  logic [15:0] fw_tx_bytes_i,
 
   output logic        flow_full_o,
+  output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
+  output logic [15:0] flow_mark_index_o,
+  output logic        flow_mark_set_o,
   output logic        busy_o
 );
 
@@ -47,24 +50,23 @@ module ps_match
                                     DecideCycles + EditCycles;
 
   access_t acc;
-  logic [TableCount-1:0][EntryMaxBits-1:0] rdata;
+  logic [EntryMaxBits-1:0] rdata;
 
   // --- Tables that several stages read: Vif and FipMap.
   logic        vif_in_re, vif_out_re, map_flow_re, map_fip_re;
   logic [7:0]  vif_in_addr, vif_out_addr;
   logic [13:0] map_flow_addr, map_fip_addr;
-  vif_t        vif_in, vif_out, vif_acc;
-  fip_map_t    map_flow, map_fip, map_acc;
+  vif_t        vif_in, vif_out, vif_acc, unused_vif;
+  fip_map_t    map_flow, map_fip, map_acc, unused_map;
 
   ps_table #(
-    .Width  (VifBits),
-    .Depth  (Vifs),
-    .Readers(2)
-  ) u_vif (
+    .Width(VifBits),
+    .Depth(Vifs)
+  ) u_vif_in (
     .clk_i,
-    .re_i       ({vif_out_re, vif_in_re}),
-    .addr_i     ({vif_out_addr, vif_in_addr}),
-    .rdata_o    ({vif_out, vif_in}),
+    .re_i       (vif_in_re),
+    .addr_i     (vif_in_addr),
+    .rdata_o    (vif_in),
     .acc_re_i   (acc.re[SelVif]),
     .acc_we_i   (acc.we[SelVif]),
     .acc_index_i(acc.index[7:0]),
@@ -73,20 +75,50 @@ module ps_match
   );
 
   ps_table #(
-    .Width  (FipMapBits),
-    .Depth  (FipMaps),
-    .Readers(2),
-    .Style  ("ultra")
-  ) u_fip_map (
+    .Width(VifBits),
+    .Depth(Vifs)
+  ) u_vif_out (
     .clk_i,
-    .re_i       ({map_fip_re, map_flow_re}),
-    .addr_i     ({map_fip_addr, map_flow_addr}),
-    .rdata_o    ({map_fip, map_flow}),
+    .re_i       (vif_out_re),
+    .addr_i     (vif_out_addr),
+    .rdata_o    (vif_out),
+    .acc_re_i   (1'b0),
+    .acc_we_i   (acc.we[SelVif]),
+    .acc_index_i(acc.index[7:0]),
+    .acc_wdata_i(acc.wdata[VifBits-1:0]),
+    .acc_rdata_o(unused_vif)
+  );
+
+  ps_table #(
+    .Width(FipMapBits),
+    .Depth(FipMaps),
+    .Style("ultra")
+  ) u_fip_map_flow (
+    .clk_i,
+    .re_i       (map_flow_re),
+    .addr_i     (map_flow_addr),
+    .rdata_o    (map_flow),
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
     .acc_index_i(acc.index[13:0]),
     .acc_wdata_i(acc.wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_acc)
+  );
+
+  ps_table #(
+    .Width(FipMapBits),
+    .Depth(FipMaps),
+    .Style("ultra")
+  ) u_fip_map_new (
+    .clk_i,
+    .re_i       (map_fip_re),
+    .addr_i     (map_fip_addr),
+    .rdata_o    (map_fip),
+    .acc_re_i   (1'b0),
+    .acc_we_i   (acc.we[SelFipMap]),
+    .acc_index_i(acc.index[13:0]),
+    .acc_wdata_i(acc.wdata[FipMapBits-1:0]),
+    .acc_rdata_o(unused_map)
   );
 
   // --- Source: cycles 0 to 2.
@@ -126,7 +158,7 @@ module ps_match
   logic [FlowWays-1:0][FlowRowsLog2-1:0]      row_addr;
   logic [FlowWays-1:0][BucketSlots-1:0]       row_we;
   flow_slot_t                                 row_wdata;
-  flow_slot_t [FlowWays-1:0][BucketSlots-1:0] row_rdata;
+  flow_slot_t [BucketSlots-1:0]               row_rdata [FlowWays];
   logic                                       data_re, data_we;
   logic [15:0]                                data_addr;
   flow_data_t                                 data_wdata, data_rdata;
@@ -179,6 +211,17 @@ module ps_match
     .valid_o(look_valid),
     .data_o (look_ctx)
   );
+
+  // At most one entry is written a cycle.
+  always_ff @(posedge clk_i) begin
+    flow_mark_valid_o <= row_we != '0 && !rst_i;
+    flow_mark_set_o   <= row_wdata.valid;
+    for (int unsigned w = 0; w < FlowWays; w++) begin
+      for (int unsigned k = 0; k < BucketSlots; k++) begin
+        if (row_we[w][k]) flow_mark_index_o <= {w[1:0], row_addr[w], k[1:0]};
+      end
+    end
+  end
 
   // --- Next hop: cycles 8 to 18.
   logic       hop_valid;
@@ -394,19 +437,22 @@ module ps_match
 
   always_comb begin
     rdata = '0;
-    rdata[SelVif]       = EntryMaxBits'(vif_acc);
-    rdata[SelIlm]       = EntryMaxBits'(ilm_acc);
-    rdata[SelNextHop]   = EntryMaxBits'(next_hop_acc);
-    rdata[SelEcmp]      = EntryMaxBits'(ecmp_acc);
-    rdata[SelHostRoute] = EntryMaxBits'(host_route_acc);
-    rdata[SelPrefix]    = EntryMaxBits'(prefix_acc);
-    rdata[SelFipKey]    = EntryMaxBits'(fip_key_acc);
-    rdata[SelFipMap]    = EntryMaxBits'(map_acc);
-    rdata[SelFlow]      = EntryMaxBits'(flow_acc);
-    rdata[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
-    rdata[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
-    rdata[SelDropStats] = EntryMaxBits'(drop_acc);
-    rdata[SelCardStats] = EntryMaxBits'(card_acc);
+    unique case (cfg_req_i.table_id)
+      TableVif:        rdata = EntryMaxBits'(vif_acc);
+      TableIlm:        rdata = EntryMaxBits'(ilm_acc);
+      TableNextHop:    rdata = EntryMaxBits'(next_hop_acc);
+      TableEcmp:       rdata = EntryMaxBits'(ecmp_acc);
+      TableHostRoute:  rdata = EntryMaxBits'(host_route_acc);
+      TablePrefix:     rdata = EntryMaxBits'(prefix_acc);
+      TableFipKey:     rdata = EntryMaxBits'(fip_key_acc);
+      TableFipMap:     rdata = EntryMaxBits'(map_acc);
+      TableFlow:       rdata = EntryMaxBits'(flow_acc);
+      TableFlowStats:  rdata = EntryMaxBits'(flow_stats_acc);
+      TableVifStats:   rdata = EntryMaxBits'(vif_stats_acc);
+      TableDropStats:  rdata = EntryMaxBits'(drop_acc);
+      TableCardStats:  rdata = EntryMaxBits'(card_acc);
+      default: ;
+    endcase
   end
 
   ps_table_access u_access (
@@ -448,6 +494,6 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
+  assign unused_bits = ^{unused_vif, unused_map, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
 
 endmodule

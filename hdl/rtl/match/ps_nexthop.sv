@@ -76,7 +76,8 @@ module ps_nexthop
   carry_t      carry9;
   logic        group9_q;
   logic        carry9_valid;
-  hop_t        hop;
+  next_hop_t   unused_nh;
+  ecmp_slot_t  unused_ecmp_slot, unused_ecmp_live;
 
   function automatic logic [5:0] scale(input logic [31:0] hash, input logic [6:0] count);
     scale = 6'((39'(hash) * 39'(count)) >> 32);
@@ -94,15 +95,14 @@ module ps_nexthop
   end
 
   ps_table #(
-    .Width  (NextHopBits),
-    .Depth  (NextHops),
-    .Readers(2),
-    .Style  ("ultra")
-  ) u_next_hop (
+    .Width(NextHopBits),
+    .Depth(NextHops),
+    .Style("ultra")
+  ) u_next_hop_first (
     .clk_i,
-    .re_i       ({group_q[8] && member8_q.ok, valid_q[0] && first1_q.found}),
-    .addr_i     ({member8_q.word.nh[14:0], first1_q.nh[14:0]}),
-    .rdata_o    ({nh9, nh2}),
+    .re_i       (valid_q[0] && first1_q.found),
+    .addr_i     (first1_q.nh[14:0]),
+    .rdata_o    (nh2),
     .acc_re_i   (acc_i.re[SelNextHop]),
     .acc_we_i   (acc_i.we[SelNextHop]),
     .acc_index_i(acc_i.index[14:0]),
@@ -111,20 +111,67 @@ module ps_nexthop
   );
 
   ps_table #(
-    .Width  (EcmpSlotBits),
-    .Depth  (EcmpWords),
-    .Readers(3),
-    .Style  ("ultra")
-  ) u_ecmp (
+    .Width(NextHopBits),
+    .Depth(NextHops),
+    .Style("ultra")
+  ) u_next_hop_member (
     .clk_i,
-    .re_i       ({3{group_q[6]}}),
-    .addr_i     ({addr6_live_q, addr6_slot_q, addr6_pin_q}),
-    .rdata_o    ({word_live, word_slot, word_pin}),
+    .re_i       (group_q[8] && member8_q.ok),
+    .addr_i     (member8_q.word.nh[14:0]),
+    .rdata_o    (nh9),
+    .acc_re_i   (1'b0),
+    .acc_we_i   (acc_i.we[SelNextHop]),
+    .acc_index_i(acc_i.index[14:0]),
+    .acc_wdata_i(acc_i.wdata[NextHopBits-1:0]),
+    .acc_rdata_o(unused_nh)
+  );
+
+  ps_table #(
+    .Width(EcmpSlotBits),
+    .Depth(EcmpWords),
+    .Style("ultra")
+  ) u_ecmp_pin (
+    .clk_i,
+    .re_i       (group_q[6]),
+    .addr_i     (addr6_pin_q),
+    .rdata_o    (word_pin),
     .acc_re_i   (acc_i.re[SelEcmp]),
     .acc_we_i   (acc_i.we[SelEcmp]),
     .acc_index_i(acc_i.index),
     .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
     .acc_rdata_o(ecmp_rdata_o)
+  );
+
+  ps_table #(
+    .Width(EcmpSlotBits),
+    .Depth(EcmpWords),
+    .Style("ultra")
+  ) u_ecmp_slot (
+    .clk_i,
+    .re_i       (group_q[6]),
+    .addr_i     (addr6_slot_q),
+    .rdata_o    (word_slot),
+    .acc_re_i   (1'b0),
+    .acc_we_i   (acc_i.we[SelEcmp]),
+    .acc_index_i(acc_i.index),
+    .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
+    .acc_rdata_o(unused_ecmp_slot)
+  );
+
+  ps_table #(
+    .Width(EcmpSlotBits),
+    .Depth(EcmpWords),
+    .Style("ultra")
+  ) u_ecmp_live (
+    .clk_i,
+    .re_i       (group_q[6]),
+    .addr_i     (addr6_live_q),
+    .rdata_o    (word_live),
+    .acc_re_i   (1'b0),
+    .acc_we_i   (acc_i.we[SelEcmp]),
+    .acc_index_i(acc_i.index),
+    .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
+    .acc_rdata_o(unused_ecmp_live)
   );
 
   // A next hop whose id is beyond the table is not valid.
@@ -151,7 +198,9 @@ module ps_nexthop
   always_comb begin
     member        = '0;
     member.chosen = 1'b1;
-    if (group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
+    if (!group_q[7]) begin
+      member = '0;
+    end else if (group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
         word_pin.generation == group7_q.pin.generation) begin
       member = '{ok: 1'b1, chosen: 1'b0, word: word_pin};
       member.word.slot = group7_q.pin.slot;
@@ -163,27 +212,27 @@ module ps_nexthop
   end
 
   // Stage 9: what comes out.
-  always_comb begin
-    hop = '{drop: 1'b0, reason: DropDiscard, first_nh: carry9.first.nh, nh: carry9.nh,
-            label_valid: carry9.first.label_valid, label: carry9.first.label,
-            group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
+  function automatic hop_t combine();
+    combine = '{drop: 1'b0, reason: DropDiscard, first_nh: carry9.first.nh, nh: carry9.nh,
+                label_valid: carry9.first.label_valid, label: carry9.first.label,
+                group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
     if (!carry9.first.found) begin
-      hop.drop = 1'b1;
+      combine.drop = 1'b1;
     end else if (!carry9.nh.valid) begin
-      hop.drop   = 1'b1;
-      hop.reason = DropInvalidNextHop;
+      combine.drop   = 1'b1;
+      combine.reason = DropInvalidNextHop;
     end else if (group9_q) begin
-      hop.nh          = nh9;
-      hop.label_valid = 1'b1;
-      hop.label       = member9_q.word.label;
-      hop.group       = 1'b1;
-      hop.chosen      = member9_q.chosen;
-      hop.slot        = member9_q.word.slot;
-      hop.generation  = member9_q.word.generation;
-      hop.drop        = !member9_q.ok || !nh9.valid || member9_q.word.nh[15] || nh9.kind == NhComposite;
-      hop.reason      = member9_q.ok ? DropInvalidNextHop : DropDiscard;
+      combine.nh          = nh9;
+      combine.label_valid = 1'b1;
+      combine.label       = member9_q.word.label;
+      combine.group       = 1'b1;
+      combine.chosen      = member9_q.chosen;
+      combine.slot        = member9_q.word.slot;
+      combine.generation  = member9_q.word.generation;
+      combine.drop        = !member9_q.ok || !nh9.valid || member9_q.word.nh[15] || nh9.kind == NhComposite;
+      combine.reason      = member9_q.ok ? DropInvalidNextHop : DropDiscard;
     end
-  end
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
@@ -224,7 +273,7 @@ module ps_nexthop
     if (group_q[6]) group7_q <= group6_q;
     if (group_q[7]) member8_q <= member;
     if (group_q[8]) member9_q <= member8_q;
-    if (carry9_valid) hop_o <= hop;
+    if (carry9_valid) hop_o <= combine();
     valid_q  <= {valid_q[0], valid_i};
     group_q  <= {group_q[7:3], group2};
     group9_q <= group_q[8];
@@ -235,7 +284,7 @@ module ps_nexthop
     end
   end
 
-  logic unused_bits;
-  assign unused_bits = ^{member9_q, flow_i, group7_q.base, ctx_i};
+  logic       unused_bits;
+  assign unused_bits = ^{unused_nh, unused_ecmp_slot, unused_ecmp_live, member9_q, flow_i, group7_q.base, ctx_i};
 
 endmodule

@@ -30,45 +30,47 @@ module ps_prefix_table
 
   prefix_t             entry_q [Prefixes];
   logic [31:0]         mask_q [Prefixes];
-  logic [Prefixes-1:0] hit, hit_q;
-  best_t               best [Groups];
+  logic [Prefixes-1:0] hit_q;
   best_t               best2_q [Groups];
-  best_t               best3, best3_q;
+  best_t               best3_q;
   logic [2:0]          valid_q;
-  prefix_t             winner;
 
-  for (genvar i = 0; i < Prefixes; i++) begin : gen_entry
-    assign hit[i] = entry_q[i].valid && entry_q[i].vrf == vrf_i && ((entry_q[i].ip ^ ip_i) & mask_q[i]) == '0;
-  end
-
-  always_comb begin
-    for (int unsigned g = 0; g < Groups; g++) begin
-      best[g] = '0;
-      for (int unsigned i = 0; i < PerGroup; i++) begin
-        if (hit_q[g*PerGroup+i] && (!best[g].found || entry_q[g*PerGroup+i].len > best[g].len)) begin
-          best[g] = '{found: 1'b1, len: entry_q[g*PerGroup+i].len, index: 6'(g * PerGroup + i)};
-        end
+  // Longest of one group's hits, the first of equal ones.
+  function automatic best_t best_of_group(input int unsigned group);
+    best_of_group = '0;
+    for (int unsigned i = 0; i < PerGroup; i++) begin
+      if (hit_q[group*PerGroup+i] &&
+          (!best_of_group.found || entry_q[group*PerGroup+i].len > best_of_group.len)) begin
+        best_of_group = '{found: 1'b1, len: entry_q[group*PerGroup+i].len, index: 6'(group * PerGroup + i)};
       end
     end
-    best3 = '0;
-    for (int unsigned g = 0; g < Groups; g++) begin
-      if (best2_q[g].found && (!best3.found || best2_q[g].len > best3.len)) best3 = best2_q[g];
-    end
-  end
+  endfunction
 
-  assign winner = entry_q[best3_q.index];
+  function automatic best_t best_of_all();
+    best_of_all = '0;
+    for (int unsigned g = 0; g < Groups; g++) begin
+      if (best2_q[g].found && (!best_of_all.found || best2_q[g].len > best_of_all.len)) begin
+        best_of_all = best2_q[g];
+      end
+    end
+  endfunction
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) hit_q <= hit;
-    if (valid_q[0]) begin
-      for (int unsigned g = 0; g < Groups; g++) best2_q[g] <= best[g];
+    if (valid_i) begin
+      for (int unsigned i = 0; i < Prefixes; i++) begin
+        hit_q[i] <= entry_q[i].valid && entry_q[i].vrf == vrf_i &&
+                    ((entry_q[i].ip ^ ip_i) & mask_q[i]) == '0;
+      end
     end
-    if (valid_q[1]) best3_q <= best3;
+    if (valid_q[0]) begin
+      for (int unsigned g = 0; g < Groups; g++) best2_q[g] <= best_of_group(g);
+    end
+    if (valid_q[1]) best3_q <= best_of_all();
     route_o.found <= valid_q[2] && best3_q.found;
     if (valid_q[2]) begin
-      route_o.nh          <= winner.nh;
-      route_o.label_valid <= winner.label_valid;
-      route_o.label       <= winner.label;
+      route_o.nh          <= entry_q[best3_q.index].nh;
+      route_o.label_valid <= entry_q[best3_q.index].label_valid;
+      route_o.label       <= entry_q[best3_q.index].label;
     end
     if (acc_we_i) begin
       entry_q[acc_index_i] <= acc_wdata_i;
@@ -81,6 +83,6 @@ module ps_prefix_table
   end
 
   logic unused_bits;
-  assign unused_bits = ^{winner, best3_q};
+  assign unused_bits = ^best3_q;
 
 endmodule

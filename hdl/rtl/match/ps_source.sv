@@ -72,7 +72,8 @@ module ps_source
     source        = '0;
     source.act    = ActDrop;
     source.reason = DropInvalidIf;
-    if (!enable_i) source.reason = DropDisabled;
+    if (!valid_q) source.act = ActDrop;
+    else if (!enable_i) source.reason = DropDisabled;
     else if (hdr_q.oversize) source.reason = DropOversize;
     else if (hdr_q.runt) source.reason = DropInvalidPacket;
     else if (!vif_i.valid) source.reason = DropInvalidIf;

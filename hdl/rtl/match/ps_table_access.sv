@@ -18,7 +18,7 @@ module ps_table_access
   output cfg_rsp_t    cfg_rsp_o,
 
   output access_t     acc_o,
-  input  logic [TableCount-1:0][EntryMaxBits-1:0] rdata_i,
+  input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names
 
   output logic        flow_valid_o,
   input  logic        flow_done_i,
@@ -103,7 +103,7 @@ module ps_table_access
       StFlow:     if (flow_done_i) state_q <= StCollect;
       StVifWrite: if (vif_done_i) state_q <= StCollect;
       StCollect: begin
-        if (!cfg_req_i.write) rdata_q <= rdata_i[id];
+        if (!cfg_req_i.write) rdata_q <= rdata_i;
         state_q <= StDone;
       end
       StDone:  state_q <= StIdle;

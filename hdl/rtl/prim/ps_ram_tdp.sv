@@ -1,5 +1,6 @@
 // RAM with a read port (A) and a read/write port (B) with write enables by lane (true dual port), one clock.
 //
+// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
 // Latency:    rdata is valid the cycle after re and then holds, on both ports.
 // Collision:  a read of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
@@ -21,7 +22,7 @@ module ps_ram_tdp #(
   input  logic                 b_re_i,
   input  logic [Lanes-1:0]     b_we_i,
   input  logic [AddrWidth-1:0] b_addr_i,
-  input  logic [Width-1:0]     b_wdata_i,
+  input  logic [LaneWidth-1:0] b_wdata_i,
   output logic [Width-1:0]     b_rdata_o
 );
 
@@ -31,7 +32,7 @@ module ps_ram_tdp #(
     if (a_re_i) a_rdata_o <= mem[a_addr_i];
     if (b_re_i) b_rdata_o <= mem[b_addr_i];
     for (int unsigned i = 0; i < Lanes; i++) begin
-      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i[i*LaneWidth +: LaneWidth];
+      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
     end
   end
 
