@@ -6,11 +6,13 @@
 //   verdict_i -> ps_rewrite (one a port) -> ps_xbar -> fabric tx, host tx, firmware rx (ps_trap_gate)
 //                            firmware tx ->
 //
-// Streams:    512 bit, byte 0 in bits 7..0, tkeep contiguous and full but on the last beat, outputs registered, payload stable while
-//             it waits. tuser (host: vif) is valid on the first beat coming in, on all beats going out.
-// Core:       one header a cycle at most; exactly one verdict for each, in order, at a fixed latency of up to 48 cycles, no
-//             back-pressure (credits in ps_entry).
-// Firmware:   fw_tx_vif_i 0 sends to the fabric, else to that vif; fw_tx_valid_o pulses for each frame taken. fw_rx_full_i: see ps_trap_gate.
+// Streams:    512 bit, byte 0 in bits 7..0, tkeep contiguous and full but on the last beat, outputs registered,
+//             payload stable while it waits, bytes beyond tkeep 0 except in frames of the firmware.
+//             tuser (host: vif) is valid on the first beat coming in, on all beats going out.
+// Core:       one header a cycle at most; exactly one verdict for each, in order, at a fixed latency of up to 48
+//             cycles, no back-pressure (credits in ps_entry).
+// Firmware:   fw_tx_vif_i 0 sends to the fabric, else to that vif; fw_tx_valid_o pulses for each frame taken.
+//             fw_rx_full_i: see ps_trap_gate.
 // Latency:    first beat in -> hdr_valid_o 8 cycles for a frame of one beat; verdict_valid_i -> first beat out 8 cycles.
 // Rate:       one beat a cycle through each port; one frame a cycle through the parser, shared by both ports.
 // Reset:      rst_i empties everything.
