@@ -7,6 +7,7 @@
 //! Text keeps the columns, legends and padding of the tools `flow`, `nh`, `vif`, `rt`, `mpls` and `dropstats`, so that what
 //! people and scripts know keeps working. What only this card has stands on lines of its own that begin with `Hw:`.
 
+pub mod api;
 pub mod drops;
 pub mod flow;
 pub mod flow_filter;
@@ -16,6 +17,7 @@ pub mod next_hop;
 pub mod route;
 pub mod service;
 pub mod state;
+mod status_text;
 pub mod text;
 pub mod vif;
 

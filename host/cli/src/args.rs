@@ -1,0 +1,206 @@
+//! What the command line accepts.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use penstock_views::api::DEFAULT_SOCKET;
+
+/// Shows and tries out Penstock cards. The views speak the language of Contrail's vRouter tools.
+#[derive(Debug, Parser)]
+#[command(
+    name = "penstock",
+    version,
+    after_help = "Example: penstock flow -l --match 10.105.139.153:8888\n\n\
+        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers."
+)]
+pub struct Cli {
+    /// Socket of the daemon.
+    #[arg(long, global = true, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
+    pub api: PathBuf,
+    /// Form of the output.
+    #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORM")]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// As vRouter's tools print.
+    Text,
+    /// The same with lines `Hw: ...` that only this card has.
+    Wide,
+    /// JSON with stable names.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Flow table of the card.
+    #[command(
+        after_help = "Example: penstock flow -l --match \"10.47.255.237,10.105.139.153:8888 & proto tcp\""
+    )]
+    Flow(FlowArgs),
+    /// Next hops.
+    #[command(after_help = "Example: penstock nh --get 87")]
+    Nh(ListArgs),
+    /// Interfaces and their counters.
+    #[command(after_help = "Example: penstock vif --get 8")]
+    Vif(ListArgs),
+    /// IPv4 routes of a VRF.
+    #[command(
+        after_help = "Example: penstock rt --dump 2\n         penstock rt --get 10.105.139.153/32 --vrf 2"
+    )]
+    Rt(RouteArgs),
+    /// MPLS labels that the card accepts.
+    #[command(after_help = "Example: penstock mpls --dump")]
+    Mpls(MplsArgs),
+    /// Dropped packets by reason.
+    #[command(after_help = "Example: penstock dropstats -o wide")]
+    Dropstats,
+    /// State of the daemon and its card.
+    #[command(after_help = "Example: penstock status -o json")]
+    Status,
+    /// Follows an object from what was asked for down to the card's rows.
+    #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
+    Explain(ExplainArgs),
+    /// Testbeds of simulated cards on this machine.
+    #[command(
+        after_help = "Example: penstock lab up && penstock lab exec client -- ping -c1 10.47.255.238"
+    )]
+    Lab(penstock_lab::cli::LabArgs),
+    /// Sends captured packets through a fresh simulated card and captures what leaves it.
+    #[cfg(feature = "replay")]
+    #[command(
+        after_help = "Example: penstock replay --node cent222.yaml --manifests manifests --in client=requests.pcap --out replayed"
+    )]
+    Replay(crate::replay::ReplayArgs),
+}
+
+/// Arguments of `flow`.
+#[derive(Debug, Args)]
+pub struct FlowArgs {
+    /// Lists the flows (default).
+    #[arg(short, long)]
+    pub list: bool,
+    /// Lists those that match: `ip[:port][,ip[:port]] & vrf N & proto tcp|udp|icmp|sctp`.
+    #[arg(long = "match", value_name = "EXPRESSION", conflicts_with = "get")]
+    pub filter: Option<String>,
+    /// Shows the entry with this index.
+    #[arg(long, value_name = "INDEX", conflicts_with = "list")]
+    pub get: Option<u32>,
+}
+
+/// Arguments of `nh` and `vif`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Lists all (default).
+    #[arg(short, long)]
+    pub list: bool,
+    /// Shows the one with this number.
+    #[arg(long, value_name = "N", conflicts_with = "list")]
+    pub get: Option<u32>,
+}
+
+/// Arguments of `rt`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["dump", "get"])))]
+pub struct RouteArgs {
+    /// Shows all routes of this VRF.
+    #[arg(long, value_name = "VRF")]
+    pub dump: Option<u16>,
+    /// Shows the route that this destination takes, `a.b.c.d[/len]`.
+    #[arg(long, value_name = "DESTINATION", requires = "vrf", value_parser = destination)]
+    pub get: Option<(Ipv4Addr, u8)>,
+    /// VRF of `--get`.
+    #[arg(long, value_name = "VRF")]
+    pub vrf: Option<u16>,
+    /// Family; the card routes IPv4.
+    #[arg(long, default_value = "inet", value_parser = ["inet"])]
+    pub family: String,
+}
+
+/// Arguments of `mpls`.
+#[derive(Debug, Args)]
+pub struct MplsArgs {
+    /// Shows all labels (default).
+    #[arg(long)]
+    pub dump: bool,
+    /// Shows one label.
+    #[arg(long, value_name = "LABEL", conflicts_with = "dump")]
+    pub get: Option<u32>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The object.
+    #[command(subcommand)]
+    pub object: Explained,
+}
+
+/// What `explain` knows.
+#[derive(Debug, Subcommand)]
+pub enum Explained {
+    /// A service: floating IPs, ECMP members, port maps.
+    #[command(visible_alias = "service")]
+    Svc {
+        /// `NAMESPACE/NAME`; without a namespace, `default`.
+        name: String,
+    },
+}
+
+fn destination(text: &str) -> Result<(Ipv4Addr, u8), String> {
+    let (address, len) = text.split_once('/').unwrap_or((text, "32"));
+    let fail = || {
+        format!(
+            "`{text}` is not an IPv4 address with an optional length, such as 10.105.139.153/32"
+        )
+    };
+    let len: u8 = len.parse().ok().filter(|len| *len <= 32).ok_or_else(fail)?;
+    Ok((address.parse().map_err(|_| fail())?, len))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn vrouter_habits_are_understood() {
+        for line in [
+            "flow -l",
+            "nh --list",
+            "nh --get 87",
+            "vif --get 8",
+            "rt --dump 2 --family inet",
+            "mpls --dump",
+            "dropstats",
+        ] {
+            Cli::try_parse_from(["penstock"].into_iter().chain(line.split(' '))).unwrap();
+        }
+        for line in [
+            "rt",
+            "rt --get 1.2.3.4",
+            "rt --get 1.2.3/8 --vrf 1",
+            "flow -l --get 3",
+            "rt --dump 1 --family inet6",
+        ] {
+            assert!(
+                Cli::try_parse_from(["penstock"].into_iter().chain(line.split(' '))).is_err(),
+                "{line}"
+            );
+        }
+        assert_eq!(destination("10.0.0.0/8"), Ok((Ipv4Addr::new(10, 0, 0, 0), 8)));
+    }
+}

@@ -1,0 +1,109 @@
+//! `penstock replay`: captures in, captures out, through a fresh simulated card in this process.
+//!
+//! The node file and the manifests are compiled and programmed as the daemon would do it, on an empty card. Frames go in in
+//! the order of their time stamps, at the card time that these ask for; pauses in which the card is idle are skipped, not
+//! simulated. When all frames are in, the card is drained. The same input gives the same output, seed included.
+
+mod capture;
+mod run;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use penstock_model::{MacAddr, NodeConfig, Snapshot};
+use penstock_sources::Paths;
+
+use crate::args::Output;
+
+/// Arguments of `penstock replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Node file.
+    #[arg(long, value_name = "FILE")]
+    pub node: PathBuf,
+    /// Directory of Kubernetes manifests.
+    #[arg(long, value_name = "DIR")]
+    pub manifests: PathBuf,
+    /// Capture that arrives at a port: `fabric0`, `vhost0` or the name of a vif. May be repeated.
+    #[arg(long = "in", value_name = "PORT=FILE", value_parser = port_file)]
+    pub inputs: Vec<(String, PathBuf)>,
+    /// Directory for one capture a port and `summary.json`; created if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Pauses handshakes at the card's edges at random, repeatably.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// MAC address of a remote node; by default 02:00 and the four octets of its address. May be repeated.
+    #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
+    pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    /// Image for the card's soft core; without one, what the firmware would answer is only counted as trapped.
+    #[arg(long, value_name = "IMAGE")]
+    pub firmware: Option<PathBuf>,
+}
+
+fn port_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (port, file) = text.split_once('=').ok_or("use PORT=FILE")?;
+    Ok((port.to_owned(), file.into()))
+}
+
+fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
+    let (ip, mac) = text.split_once('=').ok_or("use IP=MAC")?;
+    Ok((
+        ip.parse().map_err(|_| format!("`{ip}` is not an IPv4 address"))?,
+        mac.parse().map_err(|error: penstock_model::AddrError| error.to_string())?,
+    ))
+}
+
+/// Runs the replay and prints its summary.
+///
+/// # Errors
+/// The files are wrong, do not fit the card, or the card has a defect.
+pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
+    let paths = Paths { node: args.node.clone(), manifests: args.manifests.clone() };
+    let mut snapshot = penstock_sources::load(&paths).context("cannot read the intent")?;
+    resolve(&mut snapshot, &args.static_neighbour);
+    let ports = ports(&snapshot.node);
+    let mut inputs = Vec::new();
+    for (port, file) in &args.inputs {
+        let Some(&vif) = ports.get(port) else {
+            let names: Vec<&str> = ports.keys().map(String::as_str).collect();
+            bail!("the node has no port `{port}`; its ports are {}", names.join(", "));
+        };
+        inputs.push((vif, file.clone()));
+    }
+    let frames = capture::read_all(&inputs)?;
+    let outcome = run::run(&snapshot, &frames, args.seed, args.firmware.clone())?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make {}", args.out.display()))?;
+    for (name, &vif) in &ports {
+        let leaving = outcome.egress.iter().filter(|frame| frame.vif == vif);
+        capture::write(&args.out.join(format!("{name}.pcap")), leaving)?;
+    }
+    let summary = summary::Summary::new(&ports, &frames, &outcome, args.seed);
+    let file = args.out.join("summary.json");
+    let text = serde_json::to_string_pretty(&summary)
+        .context("the summary cannot be written as JSON")?
+        + "\n";
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    crate::print(&summary, output)
+}
+
+/// Port names and their vif numbers.
+fn ports(node: &NodeConfig) -> BTreeMap<String, u8> {
+    let own = [("fabric0".to_owned(), 0), ("vhost0".to_owned(), 1)];
+    own.into_iter().chain(node.vifs.iter().map(|vif| (vif.name.clone(), vif.id.0))).collect()
+}
+
+/// There is no kernel to ask: nodes have the MAC addresses given, or ones made of their addresses.
+fn resolve(snapshot: &mut Snapshot, given: &[(Ipv4Addr, MacAddr)]) {
+    for remote in &snapshot.node.remotes {
+        let [a, b, c, d] = remote.address.octets();
+        snapshot.neighbours.insert(remote.address, MacAddr([0x02, 0x00, a, b, c, d]));
+    }
+    snapshot.neighbours.extend(given.iter().copied());
+}

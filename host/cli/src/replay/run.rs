@@ -1,0 +1,172 @@
+//! The card of a replay: programmed, fed, drained, read.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use penstock_abi::limits::CORE_CLOCK_KHZ;
+use penstock_abi::table::TableId;
+use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
+use penstock_device::{Card, TableOp};
+use penstock_model::Snapshot;
+use penstock_plan::{Achieved, Op};
+use penstock_views::{CardState, flow};
+
+use super::capture::Frame;
+
+/// Share of paused handshakes with a seed, of 256.
+const PAUSES_OF_256: u8 = 64;
+/// Cycles simulated at a time while a frame is due later.
+const SLICE_CYCLES: u64 = 256;
+/// Frames that may wait at the card's edge.
+const BACKLOG_FRAMES: usize = 32;
+/// A card that works longer than this after the last frame has a defect.
+const DRAIN_CYCLES: u64 = 50_000_000;
+
+/// What a replay gave.
+pub struct Outcome {
+    /// Frames that left the card, in order.
+    pub egress: Vec<Frame>,
+    /// Tables and counters at the end.
+    pub state: CardState,
+    /// Cycles from the first frame to the idle card.
+    pub traffic_cycles: u64,
+    /// All cycles, power-on and programming included.
+    pub total_cycles: u64,
+    /// What the sources and the compiler left out.
+    pub notes: Vec<String>,
+}
+
+/// Programs a fresh card, sends the frames through it, and reads it.
+///
+/// # Errors
+/// The intent cannot be compiled or has no place; the card has a defect.
+pub fn run(
+    snapshot: &Snapshot,
+    frames: &[Frame],
+    seed: Option<u64>,
+    firmware: Option<PathBuf>,
+) -> Result<Outcome> {
+    let desired = penstock_compile::compile(snapshot).context("the intent cannot be compiled")?;
+    let plan = penstock_plan::plan(&desired, &Achieved::empty())
+        .context("the intent has no place on the card")?;
+    let back_pressure = seed.map(|seed| BackPressure { seed, of_256: PAUSES_OF_256 });
+    let options = CardOptions { firmware, back_pressure, ..CardOptions::default() };
+    let sim =
+        Arc::new(Mutex::new(CardSim::new(&options).context("the simulated card does not start")?));
+    let mut card =
+        Card::attach(InProcess::boxed(&sim)).context("cannot attach to the simulated card")?;
+    let ops: Vec<TableOp> = plan
+        .ops
+        .iter()
+        .map(|op| match *op {
+            Op::Write { table, index, words } => TableOp::Write { table, index, words },
+            Op::Fence => TableOp::Fence,
+        })
+        .collect();
+    card.apply(&ops).context("cannot program the simulated card")?;
+    card.set_enabled(true).context("cannot enable the simulated card")?;
+
+    let begun = lock(&sim).cycles();
+    let egress = Feed::new(&mut lock(&sim), frames).run().context("the simulated card failed")?;
+    let traffic_cycles = lock(&sim).cycles() - begun;
+
+    let mut state = CardState {
+        vif_names: snapshot
+            .node
+            .vifs
+            .iter()
+            .map(|vif| (u32::from(vif.id.0), vif.name.clone()))
+            .collect(),
+        ..CardState::default()
+    };
+    for table in [TableId::DropStats, TableId::CardStats].iter().chain(flow::TABLES) {
+        if *table != TableId::FlowStats {
+            state.insert_all(*table, &card.dump(*table)?);
+        }
+    }
+    let indices: Vec<u32> = state.flows.keys().copied().collect();
+    for (&index, words) in indices.iter().zip(&card.read_many(TableId::FlowStats, &indices)?) {
+        state.insert(TableId::FlowStats, index, words);
+    }
+    let notes = snapshot.notes.iter().chain(&desired.notes).map(ToString::to_string).collect();
+    let total_cycles = lock(&sim).cycles();
+    Ok(Outcome { egress, state, traffic_cycles, total_cycles, notes })
+}
+
+fn lock(sim: &Arc<Mutex<CardSim>>) -> MutexGuard<'_, CardSim> {
+    sim.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Frames going in at their times.
+struct Feed<'a> {
+    card: &'a mut CardSim,
+    frames: &'a [Frame],
+    /// Card time and capture time of the first frame.
+    begun: Duration,
+    first: Duration,
+    egress: Vec<Frame>,
+}
+
+impl<'a> Feed<'a> {
+    fn new(card: &'a mut CardSim, frames: &'a [Frame]) -> Self {
+        let begun = card.time();
+        Self {
+            card,
+            frames,
+            begun,
+            first: frames.first().map_or(Duration::ZERO, |f| f.time),
+            egress: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Result<Vec<Frame>, penstock_card::CardError> {
+        for frame in self.frames {
+            let due = self.begun + (frame.time - self.first);
+            while self.card.time() < due {
+                let left = cycles(due - self.card.time());
+                if self.step(left.min(SLICE_CYCLES))? {
+                    let left = cycles(due.saturating_sub(self.card.time()));
+                    self.card.skip_time(left);
+                    break;
+                }
+            }
+            while self.card.waiting().0.max(self.card.waiting().1) > BACKLOG_FRAMES {
+                self.step(SLICE_CYCLES)?;
+            }
+            self.card.inject(frame.vif, frame.data.clone());
+        }
+        self.card.drain(DRAIN_CYCLES)?;
+        self.take();
+        Ok(self.egress)
+    }
+
+    /// Runs the card; true if it has nothing more to do.
+    fn step(&mut self, budget: u64) -> Result<bool, penstock_card::CardError> {
+        let idle = self.card.run(budget);
+        self.card.check()?;
+        self.take();
+        Ok(idle)
+    }
+
+    /// Takes what left the card, with time stamps in the captures' time.
+    fn take(&mut self) {
+        let (time, cycle) = (self.card.time(), self.card.cycles());
+        for egress in self.card.take_egress() {
+            let ago = Duration::from_nanos(
+                (cycle - egress.cycle) * 1_000_000 / u64::from(CORE_CLOCK_KHZ),
+            );
+            let since = time.saturating_sub(ago).saturating_sub(self.begun);
+            self.egress.push(Frame {
+                time: self.first + since,
+                vif: egress.vif,
+                data: egress.frame,
+            });
+        }
+    }
+}
+
+fn cycles(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos() * u128::from(CORE_CLOCK_KHZ) / 1_000_000).unwrap_or(u64::MAX)
+}

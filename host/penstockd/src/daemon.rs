@@ -1,0 +1,89 @@
+//! Puts the daemon's tasks together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use penstock_sources::Paths;
+use penstock_views::api::ReconcileStatus;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::answer::{Answers, Knowledge};
+use crate::device::{Device, Opener};
+use crate::neighbour::{self, Neighbours};
+use crate::reconcile::Reconciler;
+use crate::{intent, serve};
+
+/// What a daemon is told when it starts.
+pub struct Config {
+    /// Node file and manifests.
+    pub paths: Paths,
+    /// Device specification, for people.
+    pub spec: String,
+    /// How to reach the device.
+    pub opener: Opener,
+    /// Socket for requests.
+    pub api: PathBuf,
+    /// MAC addresses that the kernel is not asked for.
+    pub static_neighbours: Neighbours,
+}
+
+/// A running daemon. Dropping it ends its tasks and leaves the card's tables as they are.
+pub struct Daemon {
+    tasks: JoinSet<()>,
+}
+
+impl Daemon {
+    /// Starts all tasks on the current runtime.
+    ///
+    /// # Errors
+    /// Another daemon serves the socket, or the socket cannot be made. A missing device or bad files are no reason not to
+    /// start: they stand in the status, and are tried again.
+    pub fn start(config: Config) -> Result<Self> {
+        let listener = serve::listen(&config.api)?;
+        let device = Device::start(config.opener).context("cannot start the card's thread")?;
+        let (snapshot_tx, snapshot) = watch::channel(None);
+        let (sources_tx, sources) = watch::channel(Vec::new());
+        let (wanted_tx, wanted) = watch::channel(None);
+        let (neighbours_tx, neighbours) = watch::channel(None);
+        let (status_tx, reconcile) = watch::channel(ReconcileStatus::default());
+        let knowledge = Knowledge {
+            spec: config.spec,
+            node: String::new(),
+            snapshot: snapshot.clone(),
+            sources,
+            reconcile,
+            neighbours: neighbours.clone(),
+        };
+        let outlets =
+            intent::Outlets { snapshot: snapshot_tx, sources: sources_tx, wanted: wanted_tx };
+        let reconciler =
+            Reconciler { device: device.clone(), snapshot, neighbours, status: status_tx };
+        info!(api = %config.api.display(), device = knowledge.spec, "penstockd starts");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(intent::follow(config.paths, outlets));
+        tasks.spawn(neighbour::follow(wanted, config.static_neighbours, neighbours_tx));
+        tasks.spawn(reconciler.run());
+        tasks.spawn(serve::serve(listener, Answers::new(device, knowledge)));
+        Ok(Self { tasks })
+    }
+
+    /// Waits until a task ends, which none does unless it has a defect.
+    ///
+    /// # Errors
+    /// Which defect, as far as it is known.
+    pub async fn failed(&mut self) -> Result<()> {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => Err(error).context("a task of the daemon failed"),
+            _ => anyhow::bail!("a task of the daemon ended"),
+        }
+    }
+}
+
+/// An opener for a device specification.
+#[must_use]
+pub fn opener(spec: String) -> Opener {
+    Arc::new(move || penstock_device::open(&spec))
+}

@@ -1,0 +1,196 @@
+//! The card's owner: one thread that alone touches it, and the handle by which async code asks it to.
+//!
+//! In: closures over a [`Card`]. Out: their results. An error that leaves the card's state unknown (it is gone, did not
+//! answer, met a bus error, broke the protocol) makes the thread drop the card: from then on every request fails with
+//! [`LinkError::Lost`] until [`Device::attach`] succeeds again, after which everything must be read back.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use penstock_device::{Card, DeviceError, Ident, PciTransport};
+use tokio::sync::{oneshot, watch};
+
+/// Makes a transport; called on the card's thread for each attempt to attach.
+pub type Opener = Arc<dyn Fn() -> Result<Box<dyn PciTransport>, DeviceError> + Send + Sync>;
+
+/// Why a request to the card did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no card at the moment; the reason stands in the status.
+    #[error("the card is lost: {0}")]
+    Lost(String),
+    /// The card answered with an error.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// Whether there is a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Attached.
+    Attached(Ident),
+    /// Lost, or not attached yet.
+    Lost(String),
+}
+
+type Job = Box<dyn FnOnce(&mut Option<Card>) + Send>;
+
+/// Handle of the card's thread.
+#[derive(Clone)]
+pub struct Device {
+    jobs: mpsc::Sender<Job>,
+    state: watch::Receiver<LinkState>,
+    publish: Arc<watch::Sender<LinkState>>,
+    opener: Opener,
+}
+
+impl Device {
+    /// Starts the thread; no card is attached yet.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn start(opener: Opener) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let (publish, state) = watch::channel(LinkState::Lost("not attached yet".to_owned()));
+        thread::Builder::new().name("card".to_owned()).spawn(move || {
+            let mut card = None;
+            while let Ok(job) = queue.recv() {
+                job(&mut card);
+            }
+        })?;
+        Ok(Self { jobs, state, publish: Arc::new(publish), opener })
+    }
+
+    /// Whether there is a card; changes can be awaited.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    /// Drops the card, if there is one, and attaches to it anew.
+    ///
+    /// # Errors
+    /// The transport cannot be opened, or what is there is no card of this layout.
+    pub async fn attach(&self) -> Result<Ident, LinkError> {
+        let (opener, publish) = (Arc::clone(&self.opener), Arc::clone(&self.publish));
+        self.submit(move |slot| {
+            *slot = None;
+            let attached = opener().and_then(Card::attach);
+            let result = attached.map(|card| {
+                let ident = *card.ident();
+                *slot = Some(card);
+                ident
+            });
+            publish.send_replace(match &result {
+                Ok(ident) => LinkState::Attached(*ident),
+                Err(error) => LinkState::Lost(chain(error)),
+            });
+            result.map_err(LinkError::from)
+        })
+        .await
+    }
+
+    /// Runs `work` on the card.
+    ///
+    /// # Errors
+    /// [`LinkError::Lost`] without a card; what `work` returns.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Card) -> Result<T, DeviceError> + Send + 'static,
+    ) -> Result<T, LinkError> {
+        let (publish, state) = (Arc::clone(&self.publish), self.state.clone());
+        self.submit(move |slot| {
+            let Some(card) = slot.as_mut() else {
+                let why = match &*state.borrow() {
+                    LinkState::Lost(why) => why.clone(),
+                    LinkState::Attached(_) => "it is being attached".to_owned(),
+                };
+                return Err(LinkError::Lost(why));
+            };
+            let result = work(card);
+            if let Err(error) = &result
+                && leaves_unknown(error)
+            {
+                *slot = None;
+                publish.send_replace(LinkState::Lost(chain(error)));
+            }
+            result.map_err(LinkError::from)
+        })
+        .await
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Option<Card>) -> Result<T, LinkError> + Send + 'static,
+    ) -> Result<T, LinkError> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || LinkError::Lost("its thread has ended; restart the daemon".to_owned());
+        // A requester that went away does not wait for its answer.
+        let job: Job = Box::new(move |slot| _ = reply.send(job(slot)));
+        self.jobs.send(job).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+/// Whether the card's state is unknown after `error`. A refused command is an answer; anything else is not.
+fn leaves_unknown(error: &DeviceError) -> bool {
+    !matches!(error, DeviceError::BadStatus { .. } | DeviceError::Overflow(_))
+}
+
+/// An error with its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use penstock_device::fake::FakeCard;
+
+    use super::*;
+
+    fn device(fake: &FakeCard) -> Device {
+        let fake = fake.clone();
+        Device::start(Arc::new(move || Ok(fake.transport()))).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_card_that_dies_is_lost_until_it_is_attached_again() {
+        let fake = FakeCard::new();
+        let device = device(&fake);
+        assert!(matches!(device.run(|c| c.time_cycles()).await, Err(LinkError::Lost(_))));
+        device.attach().await.unwrap();
+        device.run(|c| c.time_cycles()).await.unwrap();
+        fake.kill();
+        assert!(matches!(device.run(|c| c.time_cycles()).await, Err(LinkError::Device(_))));
+        assert!(
+            matches!(&*device.state().borrow(), LinkState::Lost(why) if why.contains("all ones"))
+        );
+        assert!(device.attach().await.is_err());
+        fake.revive();
+        device.attach().await.unwrap();
+        device.run(|c| c.time_cycles()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refused_command_does_not_lose_the_card() {
+        use penstock_abi::table::{FlowStats, TableId};
+        let fake = FakeCard::new();
+        let device = device(&fake);
+        device.attach().await.unwrap();
+        let refused = device.run(|c| c.read::<FlowStats>(TableId::FlowStats, 1 << 30)).await;
+        assert!(
+            matches!(refused, Err(LinkError::Device(DeviceError::BadStatus { .. }))),
+            "{refused:?}"
+        );
+        device.run(|c| c.time_cycles()).await.unwrap();
+    }
+}

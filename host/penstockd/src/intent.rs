@@ -1,0 +1,101 @@
+//! What the card is to do: follows the sources and publishes their last good snapshot.
+//!
+//! A source that fails, at the start or later, changes nothing on the card: its error stands in the status until it is
+//! mended. Nothing is published before the first complete read.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_model::Snapshot;
+use penstock_sources::{Paths, SourceError, State, Watch};
+use penstock_views::api::SourceStatus;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::device::chain;
+
+/// Pause before sources that could not be read at all are tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where this task publishes.
+pub struct Outlets {
+    /// The last good snapshot.
+    pub snapshot: watch::Sender<Option<Arc<Snapshot>>>,
+    /// How the sources are.
+    pub sources: watch::Sender<Vec<SourceStatus>>,
+    /// Node addresses whose MAC address is needed.
+    pub wanted: watch::Sender<Option<BTreeSet<Ipv4Addr>>>,
+}
+
+impl Outlets {
+    fn publish(
+        &self,
+        paths: &Paths,
+        snapshot: Option<&Arc<Snapshot>>,
+        error: Option<&SourceError>,
+    ) {
+        if let Some(snapshot) = snapshot {
+            let wanted: BTreeSet<Ipv4Addr> =
+                snapshot.node.remotes.iter().map(|remote| remote.address).collect();
+            self.wanted.send_if_modified(|old| {
+                let changed = old.as_ref() != Some(&wanted);
+                *old = Some(wanted);
+                changed
+            });
+            self.snapshot.send_if_modified(|old| {
+                let changed = old.as_ref() != Some(snapshot);
+                *old = Some(Arc::clone(snapshot));
+                changed
+            });
+        }
+        self.sources.send_replace(vec![SourceStatus {
+            name: format!("files {} and {}", paths.node.display(), paths.manifests.display()),
+            synced: snapshot.is_some(),
+            errors: error
+                .map(|e| chain(e).lines().map(str::to_owned).collect())
+                .unwrap_or_default(),
+        }]);
+    }
+}
+
+/// Follows the files until the task is dropped.
+pub async fn follow(paths: Paths, outlets: Outlets) {
+    let mut told = String::new();
+    loop {
+        match Watch::start(paths.clone()) {
+            Ok(watch) => {
+                follow_states(&watch, &paths, &outlets).await;
+                warn!("the watch of {} ended, starting it anew", paths.manifests.display());
+            }
+            Err(error) => {
+                let text = chain(&error);
+                if told != text {
+                    warn!("sources cannot be read: {text}");
+                    told = text;
+                }
+                let last = outlets.snapshot.borrow().clone();
+                outlets.publish(&paths, last.as_ref(), Some(&error));
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn follow_states(watch: &Watch, paths: &Paths, outlets: &Outlets) {
+    let mut states = watch.states();
+    loop {
+        let State { snapshot, error } = states.borrow_and_update().clone();
+        match &error {
+            Some(error) => {
+                warn!("sources are in error, the last good state stays: {}", chain(error.as_ref()))
+            }
+            None => info!(load_balancers = snapshot.load_balancers.len(), "sources read"),
+        }
+        outlets.publish(paths, Some(&snapshot), error.as_deref());
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The whole daemon against a card in memory: it programs tables, adopts them after a restart, keeps them when manifests
+//! are bad, and says so when the card dies.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penstock_abi::regs;
+use penstock_abi::ring::Status as RingStatus;
+use penstock_abi::table::*;
+use penstock_device::fake::FakeCard;
+use penstock_sources::Paths;
+use penstockd::{Config, Daemon};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const NODE: &str = r#"
+name: cent222
+fabric: { address: 10.169.25.20/24, mac: "02:00:0a:a9:19:14" }
+vrfs:
+  - { id: 2, name: k8s-default-pod-network }
+vifs:
+  - { id: 7, name: client, pod: { namespace: ns-user-1, name: client }, address: 10.47.255.237, mac: "02:00:0a:2f:ff:ed", vrf: 2, label: 25 }
+  - { id: 8, name: web, pod: { namespace: ns-user-1, name: web-1 }, address: 10.47.255.236, mac: "02:00:0a:2f:ff:ec", vrf: 2, label: 28 }
+remotes:
+  - { name: cent333, address: 10.169.25.21, labels: { 10.47.255.238: 43 } }
+"#;
+
+fn manifests(port: u16) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Service
+metadata: {{ name: service-web-clusterip, namespace: ns-user-1 }}
+spec:
+  clusterIP: 10.105.139.153
+  ports: [ {{ name: port1, port: {port}, targetPort: 80, protocol: TCP }} ]
+  selector: {{ app: webserver }}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: service-web-clusterip-1
+  namespace: ns-user-1
+  labels: {{ kubernetes.io/service-name: service-web-clusterip }}
+addressType: IPv4
+ports: [ {{ name: port1, port: 80, protocol: TCP }} ]
+endpoints:
+  - {{ addresses: [ 10.47.255.236 ], nodeName: cent222, conditions: {{ ready: true }} }}
+  - {{ addresses: [ 10.47.255.238 ], nodeName: cent333, conditions: {{ ready: true }} }}
+"#
+    )
+}
+
+struct Bench {
+    dir: TempDir,
+    fake: FakeCard,
+    runtime: Runtime,
+    daemon: Option<Daemon>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("manifests")).unwrap();
+        std::fs::write(dir.path().join("node.yaml"), NODE).unwrap();
+        let bench =
+            Self { dir, fake: FakeCard::new(), runtime: Runtime::new().unwrap(), daemon: None };
+        bench.write(&manifests(8888));
+        bench
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.dir.path().join("manifests/web.yaml"), text).unwrap();
+    }
+
+    fn api(&self) -> PathBuf {
+        self.dir.path().join("api.sock")
+    }
+
+    fn config(&self) -> Config {
+        let fake = self.fake.clone();
+        Config {
+            paths: Paths {
+                node: self.dir.path().join("node.yaml"),
+                manifests: self.dir.path().join("manifests"),
+            },
+            spec: "fake".to_owned(),
+            opener: Arc::new(move || Ok(fake.transport())),
+            api: self.api(),
+            static_neighbours: [(
+                "10.169.25.21".parse().unwrap(),
+                "02:00:0a:a9:19:15".parse().unwrap(),
+            )]
+            .into(),
+        }
+    }
+
+    fn start(&mut self) {
+        let _guard = self.runtime.enter();
+        self.daemon = Some(Daemon::start(self.config()).unwrap());
+    }
+
+    /// As a crash: all tasks end where they are.
+    fn stop(&mut self) {
+        self.daemon = None;
+        let old = std::mem::replace(&mut self.runtime, Runtime::new().unwrap());
+        old.shutdown_timeout(Duration::from_secs(5));
+    }
+
+    fn ask(&self, request: &Value) -> Value {
+        let mut stream = UnixStream::connect(self.api()).unwrap();
+        writeln!(stream, "{request}").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn status(&self) -> Value {
+        self.ask(&json!({"version": 1, "op": "status"}))["data"].clone()
+    }
+
+    fn wait(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let status = self.status();
+            if condition(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{what} did not happen: {status:#}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait_in_sync(&self, completed: u64) -> Value {
+        self.wait("a reconcile", |s| {
+            s["reconcile"]["state"] == "in sync"
+                && s["reconcile"]["completed"].as_u64() >= Some(completed)
+        })
+    }
+
+    fn fip_ports(&self) -> Vec<u16> {
+        let keys = self.fake.table(TableId::FipKey);
+        let mut ports: Vec<u16> =
+            keys.iter().map(|(_, words)| FipKey::unpack(words).port).collect();
+        ports.sort_unstable();
+        ports
+    }
+}
+
+#[test]
+fn it_programs_a_card_and_shows_it() {
+    let mut bench = Bench::new();
+    bench.start();
+    let status = bench.wait_in_sync(1);
+    assert_eq!(status["node"], "cent222");
+    assert_eq!(status["device"]["state"], "attached");
+    assert_eq!(status["device"]["card"]["forwarding"], true);
+    assert_eq!(status["device"]["card"]["firmware"], "ready");
+    assert_eq!(status["pending_neighbours"], json!([]));
+    assert_ne!(bench.fake.register(regs::EPOCH), 0);
+    assert_eq!(bench.fip_ports(), [8888]);
+
+    let service = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
+    let service = &bench.ask(&service)["data"];
+    assert_eq!(service["routes"][0]["type"], "Composite", "{service:#}");
+    assert_eq!(service["routes"][0]["members"].as_array().unwrap().len(), 2, "{service:#}");
+    assert_eq!(service["port_maps"][0]["nat_port"], 8888);
+
+    let nh = service["routes"][0]["next_hop"].clone();
+    let hops = &bench.ask(&json!({"version": 1, "op": "next_hop", "id": nh}))["data"]["next_hops"];
+    assert_eq!(hops.as_array().unwrap().len(), 3, "the composite and its two members: {hops:#}");
+    let vifs = &bench.ask(&json!({"version": 1, "op": "vifs", "index": 8}))["data"]["interfaces"];
+    assert_eq!(vifs[0]["name"], "web");
+}
+
+#[test]
+fn flows_come_from_the_live_card() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let flow = Flow {
+        valid: true,
+        proto: 6,
+        dnat: true,
+        dpat: true,
+        partner_valid: true,
+        partner: 9,
+        ..Flow::default()
+    };
+    bench.fake.set_entry(TableId::Flow, 4, &flow);
+    bench.fake.set_entry(
+        TableId::FlowStats,
+        4,
+        &FlowStats { packets: 5, bytes: 500, tcp: TCP_SYN, last_hit: 0 },
+    );
+    bench.fake.set_entry(
+        TableId::FlowStats,
+        9,
+        &FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() },
+    );
+    let listed = &bench.ask(&json!({"version": 1, "op": "flows"}))["data"]["flows"];
+    assert_eq!((&listed[0]["packets"], &listed[0]["nat"]), (&json!(5), &json!(["D", "Pd"])));
+    let one = &bench.ask(&json!({"version": 1, "op": "flow", "index": 4}))["data"];
+    assert_eq!(one["tcp"], json!(["S", "Sr", "Er"]), "{one:#}");
+    let none = bench.ask(&json!({"version": 1, "op": "flow", "index": 5}));
+    assert!(none["ok"] == false && none["error"].as_str().unwrap().contains("flow 5"), "{none}");
+}
+
+#[test]
+fn a_restart_with_nothing_changed_writes_nothing() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let (writes, epoch) = (bench.fake.writes(), bench.fake.register(regs::EPOCH));
+    assert!(writes > 0);
+    bench.stop();
+    assert_eq!(
+        bench.fake.register(regs::CONTROL) & 1,
+        1,
+        "the end of the daemon leaves the card forwarding"
+    );
+    bench.start();
+    let status = bench.wait_in_sync(1);
+    assert_eq!(status["reconcile"]["empty"], status["reconcile"]["completed"]);
+    assert_eq!((bench.fake.writes(), bench.fake.register(regs::EPOCH)), (writes, epoch));
+}
+
+#[test]
+fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    bench.write(&manifests(9999));
+    bench.wait("the new port", |s| {
+        s["reconcile"]["state"] == "in sync" && bench.fip_ports() == [9999]
+    });
+    let writes = bench.fake.writes();
+
+    bench.write("kind: Service\nmetadata: [ broken");
+    let status = bench.wait("the error", |s| s["sources"][0]["errors"] != json!([]));
+    assert!(status["sources"][0]["errors"].to_string().contains("web.yaml"), "{status:#}");
+    assert_eq!(status["sources"][0]["synced"], true);
+    assert_eq!((bench.fake.writes(), bench.fip_ports()), (writes, vec![9999]));
+
+    bench.write(&manifests(7777));
+    let status = bench.wait("the mended file", |s| {
+        s["sources"][0]["errors"] == json!([]) && bench.fip_ports() == [7777]
+    });
+    assert_eq!(status["device"]["state"], "attached");
+}
+
+#[test]
+fn bad_manifests_at_the_start_touch_no_card() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    bench.stop();
+    let writes = bench.fake.writes();
+    bench.write("kind: Service\nmetadata: [ broken");
+    bench.start();
+    let status = bench
+        .wait("the error", |s| s["sources"][0]["errors"].as_array().is_some_and(|e| !e.is_empty()));
+    assert_eq!(status["sources"][0]["synced"], false);
+    bench.wait("the device", |s| s["device"]["state"] == "attached");
+    assert_eq!(bench.fake.writes(), writes);
+    bench.write(&manifests(8888));
+    bench.wait_in_sync(1);
+    assert_eq!(bench.fake.writes(), writes);
+}
+
+#[test]
+fn a_dead_card_is_reported_and_taken_back() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let writes = bench.fake.writes();
+    bench.fake.kill();
+    let status = bench.wait("the loss", |s| {
+        s["device"]["state"] == "lost" && s["reconcile"]["state"] == "failing"
+    });
+    assert!(status["device"]["error"].as_str().unwrap().contains("gone"), "{status:#}");
+    assert_eq!(status["device"]["card"], Value::Null);
+    let refused = bench.ask(&json!({"version": 1, "op": "vifs"}));
+    assert!(refused["error"].as_str().unwrap().contains("lost"), "{refused}");
+    // What changes meanwhile reaches the card when it is back.
+    bench.write(&manifests(9999));
+    bench.fake.revive();
+    bench.wait("the return", |s| {
+        s["reconcile"]["state"] == "in sync" && bench.fip_ports() == [9999]
+    });
+    assert!(bench.fake.writes() > writes);
+}
+
+#[test]
+fn a_card_that_dies_within_a_plan_is_read_back() {
+    let mut bench = Bench::new();
+    bench.fake.kill_after(3);
+    bench.start();
+    bench.wait("the loss", |s| {
+        s["device"]["state"] == "lost" && s["reconcile"]["state"] == "failing"
+    });
+    bench.fake.revive();
+    bench.wait_in_sync(1);
+    assert_eq!(bench.fip_ports(), [8888]);
+    // The card is now what a card that never died would be: another daemon has nothing to write.
+    let writes = bench.fake.writes();
+    bench.stop();
+    bench.start();
+    bench.wait_in_sync(1);
+    assert_eq!(bench.fake.writes(), writes);
+}
+
+#[test]
+fn a_refused_write_is_reported_by_name() {
+    let mut bench = Bench::new();
+    bench.fake.refuse_writes(Some((TableId::HostRoute, RingStatus::NotPermitted)));
+    bench.start();
+    let status = bench.wait("the refusal", |s| s["reconcile"]["state"] == "failing");
+    assert!(
+        status["reconcile"]["last_error"].as_str().unwrap().contains("HostRoute"),
+        "{status:#}"
+    );
+    assert_eq!(status["device"]["state"], "attached");
+    bench.fake.refuse_writes(None);
+    bench.wait_in_sync(1);
+}
+
+#[test]
+fn the_socket_is_for_one_daemon_and_its_group() {
+    let mut bench = Bench::new();
+    bench.start();
+    let mode = std::fs::metadata(bench.api()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let second = {
+        let _guard = bench.runtime.enter();
+        Daemon::start(bench.config()).err().unwrap().to_string()
+    };
+    assert!(second.contains("another daemon"), "{second}");
+    bench.wait_in_sync(1);
+    for (line, why) in [
+        ("{\"version\":2,\"op\":\"status\"}", "version 2"),
+        ("{\"version\":1,\"op\":\"reboot\"}", "not understood"),
+        ("hello", "not understood"),
+    ] {
+        let mut stream = UnixStream::connect(bench.api()).unwrap();
+        writeln!(stream, "{line}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        assert!(answer.contains(why), "{answer}");
+    }
+    bench.stop();
+    // A socket that a killed daemon left behind is replaced.
+    drop(std::os::unix::net::UnixListener::bind(bench.api()).unwrap());
+    assert!(bench.api().exists());
+    bench.start();
+    bench.wait_in_sync(1);
+}
