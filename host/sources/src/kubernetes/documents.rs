@@ -67,7 +67,7 @@ pub(super) fn add(
         let mut faults = Vec::new();
         for item in header.items.unwrap_or_default() {
             let added = at
-                .from_value::<Header>(item.clone())
+                .value::<Header>(item.clone())
                 .and_then(|header| add_object(objects, &at, &header, Source::Item(&item)));
             faults.extend(added.err().unwrap_or_default());
         }
