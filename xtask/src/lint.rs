@@ -13,7 +13,10 @@ use crate::{codegen, firmware, rtl};
 /// # Errors
 /// The first check that fails.
 pub(crate) fn lint(root: &Path) -> Result<()> {
-    step("rustfmt", || run(&mut cargo(root, &["fmt", "--all", "--check"])))?;
+    step("rustfmt", || {
+        run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
+        run(&mut cargo(&root.join("firmware/image"), &["fmt", "--check"]))
+    })?;
     step("generated files", || codegen::run(root, true))?;
     step("rtl lint", || rtl_lint(root))?;
     step("clippy", || {

@@ -24,9 +24,7 @@ fn main() -> ! {
     mmio::paint_margin();
     // SAFETY: the one instance; panic and trap handler, which also write registers, never return to this one.
     let mut hw = unsafe { Mmio::new() };
-    let Ok(mut firmware) = Firmware::boot(&mut hw) else {
-        halt()
-    };
+    let Ok(mut firmware) = Firmware::boot(&mut hw) else { halt() };
     // SAFETY: mstatus.MIE is 0 from reset on, so that these only end `wfi`.
     unsafe {
         riscv::register::mie::set_mtimer();

@@ -132,11 +132,7 @@ impl Hw for Mmio {
 
     fn rx_meta(&mut self) -> RxMeta {
         let word = self.registers.rx_meta.read();
-        RxMeta {
-            reason: (word >> 24) as u8,
-            vif: (word >> 16) as u8,
-            bytes: word as u16,
-        }
+        RxMeta { reason: (word >> 24) as u8, vif: (word >> 16) as u8, bytes: word as u16 }
     }
 
     fn rx_word(&mut self, index: usize) -> u32 {
