@@ -94,7 +94,8 @@ module penstock_core
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
-  logic        ring_fault, fw_fault, flow_full;
+  logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set;
+  logic [15:0] flow_mark_index;
 
   logic        cfg_valid;
   cfg_req_t    cfg_req;
@@ -184,6 +185,9 @@ module penstock_core
     .fw_status_i   (fw_status),
     .fw_info_i     (fw_info),
     .flow_full_i   (flow_full),
+    .flow_mark_valid_i(flow_mark_valid),
+    .flow_mark_index_i(flow_mark_index),
+    .flow_mark_set_i  (flow_mark_set),
     .cfg_valid_o   (cfg_valid),
     .cfg_req_o     (cfg_req),
     .cfg_rsp_i     (cfg_rsp),
@@ -280,6 +284,9 @@ module penstock_core
     .fw_tx_vif_i      (sent_vif),
     .fw_tx_bytes_i    (sent_bytes),
     .flow_full_o      (flow_full),
+    .flow_mark_valid_o(flow_mark_valid),
+    .flow_mark_index_o(flow_mark_index),
+    .flow_mark_set_o  (flow_mark_set),
     .busy_o           (match_busy)
   );
 

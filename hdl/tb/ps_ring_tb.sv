@@ -20,6 +20,8 @@ module ps_ring_tb
   cfg_req_t    cfg_req;
   cfg_rsp_t    cfg_rsp;
   logic [31:0] fw_status = 0;
+  logic        mark = 0, mark_set = 0;
+  logic [15:0] mark_index = 0;
 
   logic [63:0]  awaddr, araddr;
   logic [7:0]   awlen, arlen;
@@ -35,6 +37,7 @@ module ps_ring_tb
     .cmd_cfg_i(cmd_cfg), .cmd_consumer_o(consumer), .ring_errors_o(errors), .ring_fault_o(fault),
     .evt_cfg_i(evt_cfg), .evt_producer_o(evt_producer), .evt_dropped_o(evt_dropped), .irq_o(irq),
     .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full),
+    .flow_mark_valid_i(mark), .flow_mark_index_i(mark_index), .flow_mark_set_i(mark_set),
     .cfg_valid_o(cfg_valid), .cfg_req_o(cfg_req), .cfg_rsp_i(cfg_rsp),
     .m_axi_awaddr_o(awaddr), .m_axi_awlen_o(awlen), .m_axi_awvalid_o(awvalid), .m_axi_awready_i(awready),
     .m_axi_wdata_o(wdata), .m_axi_wstrb_o(wstrb), .m_axi_wlast_o(wlast), .m_axi_wvalid_o(wvalid),
@@ -176,6 +179,23 @@ module ps_ring_tb
     post(OpGetNext, TableNextHop, 191, '0);
     finish(c);
     check(c[7:0] == StNotFound, "search past the end");
+    // Flows come and go by the card's own hand; here entry 3 of the table stands for flow 3 and is valid.
+    entries[3] = 384'd1;
+    for (int n = 0; n < 2; n++) begin
+      mark       = 1;
+      mark_index = n == 0 ? 16'd3 : 16'd200;
+      mark_set   = 1;
+      @(posedge clk);
+    end
+    mark = 0;
+    post(OpGetNext, TableFlow, 0, '0);
+    finish(c);
+    check(c[7:0] == StOk && c[63:32] == 3, "search for flows");
+    // Flow 200 is marked but no longer valid: the search goes on and finds nothing more.
+    entries[200] = '0;
+    post(OpGetNext, TableFlow, 4, '0);
+    finish(c);
+    check(c[7:0] == StNotFound, "search for flows that have gone");
     // Refusals.
     post(OpRead, TableNextHop, 256, '0);
     finish(c);

@@ -31,6 +31,11 @@ module ps_ring
   input  logic [31:0]  fw_info_i,
   input  logic         flow_full_i,
 
+  // Flow entries that the card inserts and removes
+  input  logic         flow_mark_valid_i,
+  input  logic [15:0]  flow_mark_index_i,
+  input  logic         flow_mark_set_i,
+
   output logic         cfg_valid_o,
   output cfg_req_t     cfg_req_o,
   input  cfg_rsp_t     cfg_rsp_i,
@@ -139,18 +144,21 @@ module ps_ring
     .clk_i,
     .rst_i,
     .clear_i,
-    .busy_o      (map_busy_o),
-    .mark_valid_i(cfg_rsp_i.done && cfg_req_o.write && cfg_rsp_i.status == StOk &&
-                  table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow),
-    .mark_table_i(cfg_req_o.table_id),
-    .mark_index_i(cfg_req_o.index),
-    .mark_set_i  (cfg_req_o.wdata[0]),
-    .find_valid_i(find_valid),
-    .find_table_i(cfg_req_o.table_id),
-    .find_index_i(cfg_req_o.index),
-    .find_done_o (find_done),
-    .find_found_o(find_found),
-    .find_index_o(find_index)
+    .busy_o       (map_busy_o),
+    .mark_valid_i (cfg_rsp_i.done && cfg_req_o.write && cfg_rsp_i.status == StOk &&
+                   table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow),
+    .mark_table_i (cfg_req_o.table_id),
+    .mark_index_i (cfg_req_o.index),
+    .mark_set_i   (cfg_req_o.wdata[0]),
+    .flow_mark_valid_i,
+    .flow_mark_index_i,
+    .flow_mark_set_i,
+    .find_valid_i (find_valid),
+    .find_table_i (cfg_req_o.table_id),
+    .find_index_i (cfg_req_o.index),
+    .find_done_o  (find_done),
+    .find_found_o (find_found),
+    .find_index_o (find_index)
   );
 
   // Events: one waits at a time of each kind; what happens meanwhile is merged into it.

@@ -1,10 +1,9 @@
-// Knows which entries of the host-written tables are valid, so that a search covers 64 entries a cycle.
+// Knows which entries of the tables are valid, so that a search covers 64 entries in two cycles.
 //
-// Contract:   mark_valid_i records that entry (mark_table_i, mark_index_i) became valid or not; at most one in
-//             three cycles. find_valid_i asks for the first valid entry at or after find_index_i of
-//             find_table_i and is held until find_done_o pulses, with find_found_o and find_index_o.
-// Flows:      the card inserts flows itself; for them every index of the table is offered in turn and the
-//             caller looks whether it is valid.
+// Marks:      mark_*: the host wrote an entry; flow_mark_*: the card inserted or removed a flow. Each at most one a cycle; the
+//             host's marks, which are rare, give way.
+// Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
+//             find_done_o pulses, with find_found_o and find_index_o. What changes behind the search's back is not seen.
 // Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends.
 module ps_valid_map
   import ps_abi_pkg::*;
@@ -16,8 +15,13 @@ module ps_valid_map
 
   input  logic        mark_valid_i,
   input  logic [7:0]  mark_table_i,
+  // verilator lint_off UNUSEDSIGNAL  // the access was checked against the table's size
   input  logic [31:0] mark_index_i,
+  // verilator lint_on UNUSEDSIGNAL
   input  logic        mark_set_i,
+  input  logic        flow_mark_valid_i,
+  input  logic [15:0] flow_mark_index_i,
+  input  logic        flow_mark_set_i,
 
   input  logic        find_valid_i,
   input  logic [7:0]  find_table_i,
@@ -36,7 +40,8 @@ module ps_valid_map
   localparam int unsigned BasePrefix    = BaseHostRoute + HostRoutes / 64;
   localparam int unsigned BaseFipKey    = BasePrefix + Prefixes / 64;
   localparam int unsigned BaseFipMap    = BaseFipKey + FipKeys / 64;
-  localparam int unsigned Words         = BaseFipMap + FipMaps / 64;
+  localparam int unsigned BaseFlow      = BaseFipMap + FipMaps / 64;
+  localparam int unsigned Words         = BaseFlow + Flows / 64;
   localparam int unsigned AddrWidth     = $clog2(Words);
 
   typedef logic [AddrWidth-1:0] addr_t;
@@ -51,47 +56,16 @@ module ps_valid_map
       TablePrefix:    base = addr_t'(BasePrefix);
       TableFipKey:    base = addr_t'(BaseFipKey);
       TableFipMap:    base = addr_t'(BaseFipMap);
+      TableFlow:      base = addr_t'(BaseFlow);
       default:        base = '0;
     endcase
   endfunction
 
-  typedef enum logic [2:0] {
-    StIdle,
-    StClear,
-    StMark,
-    StFindRead,
-    StFindLook,
-    StDone
-  } state_e;
-
-  state_e state_q;
-
-  addr_t       addr_q;
-  logic        we;
-  addr_t       waddr, raddr;
-  logic [63:0] wdata, rdata, bits;
-  logic [5:0]  bit_q;
-  logic        set_q, first_q;
-  logic [31:0] index_q, depth;   // index_q: first entry of the word under search
-  logic        found_q;
-  logic        mark_pending_q;
-  logic [7:0]  mark_table_q;
-  logic [31:0] mark_index_q;
-
-  ps_ram_sdp #(
-    .Width(64),
-    .Depth(Words)
-  ) u_ram (
-    .clk_i,
-    .we_i   (we),
-    .waddr_i(waddr),
-    .wdata_i(wdata),
-    .re_i   (1'b1),
-    .raddr_i(raddr),
-    .rdata_o(rdata)
-  );
-
-  assign depth = table_depth(find_table_i);
+  // Bit of an entry; the tables' sizes are multiples of 64, so that every base is a word.
+  function automatic logic [AddrWidth+5:0] position(input logic [7:0] id,
+                                                    input logic [AddrWidth+5:0] index);
+    position = {base(id), 6'd0} + index;
+  endfunction
 
   // Lowest set bit.
   function automatic logic [5:0] lowest(input logic [63:0] value);
@@ -99,59 +73,79 @@ module ps_valid_map
     for (int i = 63; i >= 0; i--) if (value[i]) lowest = 6'(i);
   endfunction
 
-  // In the first word, entries before the one asked for do not count.
-  assign bits  = first_q ? rdata & ~((64'd1 << bit_q) - 64'd1) : rdata;
-  assign raddr = addr_q;
-  assign waddr = addr_q;
+  // --- Marks and clearing
+  logic                 clear_q, mark_pending_q, mark_set_q, we, wbit;
+  addr_t                clear_addr_q;
+  logic [AddrWidth+5:0] mark_addr_q, waddr;
 
   always_comb begin
-    we    = 1'b0;
-    wdata = '0;
-    if (state_q == StClear) begin
-      we = 1'b1;
-    end else if (state_q == StMark && first_q) begin
-      we           = 1'b1;
-      wdata        = rdata;
-      wdata[bit_q] = set_q;
-    end
+    we    = flow_mark_valid_i || mark_pending_q;
+    wbit  = flow_mark_valid_i ? flow_mark_set_i : mark_set_q;
+    waddr = flow_mark_valid_i ? position(TableFlow, (AddrWidth + 6)'(flow_mark_index_i)) : mark_addr_q;
+    if (clear_q) waddr = {clear_addr_q, 6'd0};
   end
 
   always_ff @(posedge clk_i) begin
     if (mark_valid_i) begin
-      mark_pending_q <= 1'b1;
-      mark_table_q   <= mark_table_i;
-      mark_index_q   <= mark_index_i;
-      set_q          <= mark_set_i;
+      mark_addr_q <= position(mark_table_i, mark_index_i[AddrWidth+5:0]);
+      mark_set_q  <= mark_set_i;
     end
+    if (mark_valid_i) mark_pending_q <= 1'b1;
+    else if (!flow_mark_valid_i) mark_pending_q <= 1'b0;
+    if (clear_q) clear_addr_q <= clear_addr_q + addr_t'(1);
+    if (clear_addr_q == addr_t'(Words - 1)) clear_q <= 1'b0;
+    if (clear_i || rst_i) begin
+      clear_q        <= 1'b1;
+      clear_addr_q   <= '0;
+      mark_pending_q <= 1'b0;
+    end
+  end
+
+  // --- Search
+  typedef enum logic [1:0] {
+    StIdle,
+    StRead,
+    StLook,
+    StDone
+  } state_e;
+
+  state_e      state_q;
+  addr_t       addr_q;
+  logic [63:0] rdata, bits;
+  logic [5:0]  from_q;
+  logic        first_q, found_q;
+  logic [31:0] index_q, depth;   // index_q: first entry of the word under search
+
+  ps_ram_bitmap #(
+    .Words(Words)
+  ) u_bits (
+    .clk_i,
+    .clear_i(clear_q),
+    .we_i   (we),
+    .waddr_i(waddr),
+    .wbit_i (wbit),
+    .re_i   (state_q == StRead),
+    .raddr_i(addr_q),
+    .rdata_o(rdata)
+  );
+
+  assign depth = table_depth(find_table_i);
+  // In the first word, entries before the one asked for do not count.
+  assign bits  = first_q ? rdata & ~((64'd1 << from_q) - 64'd1) : rdata;
+
+  always_ff @(posedge clk_i) begin
     unique case (state_q)
-      StIdle: begin
-        first_q <= 1'b0;
-        if (mark_pending_q) begin
-          mark_pending_q <= 1'b0;
-          addr_q         <= base(mark_table_q) + addr_t'(mark_index_q >> 6);
-          bit_q          <= mark_index_q[5:0];
-          state_q        <= StMark;
-        end else if (find_valid_i) begin
-          if (find_table_i == TableFlow || find_index_i >= depth) begin
-            found_q <= find_index_i < depth;
-            index_q <= find_index_i;
-            state_q <= StDone;
-          end else begin
-            addr_q  <= base(find_table_i) + addr_t'(find_index_i >> 6);
-            bit_q   <= find_index_i[5:0];
-            index_q <= {find_index_i[31:6], 6'd0};
-            state_q <= StFindRead;
-          end
-          first_q <= 1'b1;
-        end
-      end
-      // Read, then write back with the bit changed.
-      StMark: begin
+      // A mark that is still on its way must be seen.
+      StIdle: if (find_valid_i && !mark_pending_q && !mark_valid_i) begin
+        addr_q  <= addr_t'(position(find_table_i, find_index_i[AddrWidth+5:0]) >> 6);
+        from_q  <= find_index_i[5:0];
+        index_q <= {find_index_i[31:6], 6'd0};
         first_q <= 1'b1;
-        if (first_q) state_q <= StIdle;
+        found_q <= 1'b0;
+        state_q <= find_index_i < depth ? StRead : StDone;
       end
-      StFindRead: state_q <= StFindLook;
-      StFindLook: begin
+      StRead: state_q <= StLook;
+      StLook: begin
         first_q <= 1'b0;
         if (bits != 0) begin
           index_q <= {index_q[31:6], lowest(bits)};
@@ -159,29 +153,19 @@ module ps_valid_map
           state_q <= StDone;
         end else if (index_q + 32'd64 >= depth) begin
           index_q <= depth;
-          found_q <= 1'b0;
           state_q <= StDone;
         end else begin
           index_q <= index_q + 32'd64;
           addr_q  <= addr_q + addr_t'(1);
-          state_q <= StFindRead;
+          state_q <= StRead;
         end
-      end
-      StDone: state_q <= StIdle;
-      StClear: begin
-        addr_q <= addr_q + addr_t'(1);
-        if (addr_q == addr_t'(Words - 1)) state_q <= StIdle;
       end
       default: state_q <= StIdle;
     endcase
-    if (clear_i || rst_i) begin
-      addr_q         <= '0;
-      mark_pending_q <= 1'b0;
-      state_q        <= StClear;
-    end
+    if (rst_i) state_q <= StIdle;
   end
 
-  assign busy_o       = state_q == StClear;
+  assign busy_o       = clear_q;
   assign find_done_o  = state_q == StDone;
   assign find_found_o = found_q;
   assign find_index_o = index_q;
