@@ -73,8 +73,14 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
     );
     let mut files = Vec::new();
     sources(rtl, &mut files)?;
-    // Packages first, the generated one before all; the rest in any order.
-    files.sort_by_key(|f| (!f.ends_with("gen/ps_abi_pkg.sv"), !is_package(f), f.clone()));
+    // Packages first, in the order in which they build on each other; the rest in any order.
+    let rank = |f: &Path| match f.file_name().and_then(|n| n.to_str()) {
+        Some("ps_abi_pkg.sv") => 0,
+        Some("ps_types_pkg.sv") => 1,
+        _ if is_package(f) => 2,
+        _ => 3,
+    };
+    files.sort_by_key(|f| (rank(f), f.clone()));
     if model.exists() {
         fs::remove_dir_all(model)?;
     }
@@ -132,6 +138,7 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
+    let printf = manifest.join("shim/printf.h");
     let level = env::var("PENSTOCK_RTL_OPT").ok().and_then(|l| l.parse().ok()).unwrap_or(3);
     let trace = if feature("TRACE") { "1" } else { "0" };
     let mut build = cc::Build::new();
@@ -141,6 +148,8 @@ fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
         .opt_level(level)
         .debug(false)
         .warnings(false)
+        .flag("-include")
+        .flag(printf)
         .include(include)
         .include(include.join("vltstd"))
         .include(model)

@@ -90,6 +90,8 @@ impl Server {
     /// Accepts connections and executes what has arrived. Never blocks but for a reply that a client does not read.
     pub fn serve(&mut self, card: &mut CardSim) {
         self.accept();
+        // The owner first: one that has left must not be in the way of a guest that came after.
+        self.serve_owner(card);
         for mut guest in std::mem::take(&mut self.guests) {
             match guest.receive() {
                 Ok(Some(message)) => self.introduce(guest, &message),
@@ -97,6 +99,10 @@ impl Server {
                 Err(error) => tracing::debug!(%error, "connection closed before it said anything"),
             }
         }
+        self.serve_owner(card);
+    }
+
+    fn serve_owner(&mut self, card: &mut CardSim) {
         while let Some(mut owner) = self.owner.take() {
             match owner.receive() {
                 Ok(Some(message)) => match self.execute(&mut owner, message, card) {

@@ -74,12 +74,20 @@ fn sparse_entries_are_found_at_the_ends_of_a_table() {
     let mut card = attach(&process);
     let indices = [0, 1, 777, 65_534, 65_535];
     for index in indices {
-        card.write(TableId::Ecmp, index, &EcmpSlot { valid: true, nh: index as u16, ..EcmpSlot::default() }).unwrap();
+        card.write(
+            TableId::Ecmp,
+            index,
+            &EcmpSlot { valid: true, nh: index as u16, ..EcmpSlot::default() },
+        )
+        .unwrap();
     }
     let found: Vec<u32> = card.dump(TableId::Ecmp).unwrap().into_iter().map(|(i, _)| i).collect();
     assert_eq!(found, indices);
     let err = card.write(TableId::Ilm, 8192, &Ilm::default()).unwrap_err();
-    assert!(matches!(err, DeviceError::BadStatus { table: TableId::Ilm, index: 8192, .. }), "{err}");
+    assert!(
+        matches!(err, DeviceError::BadStatus { table: TableId::Ilm, index: 8192, .. }),
+        "{err}"
+    );
     card.clear_all().unwrap();
     assert!(card.dump(TableId::Ecmp).unwrap().is_empty());
     drop(card);

@@ -1,6 +1,7 @@
 // One cycle of the card a call: inputs, clock low, outputs as the coming edge sees them, clock high.
 #include "shim.h"
 
+#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -19,11 +20,14 @@ constexpr uint64_t kHalfPeriodPs = 1552;
 // Failures of the model that this thread is evaluating; collected after every evaluation.
 thread_local uint64_t tl_failures = 0;
 thread_local std::string tl_first;
+// What the model printed last: the text of an assertion that fails comes just before the call that reports it.
+thread_local std::string tl_printed;
 
 void fail(const char* file, int line, const char* scope, const char* text) {
   if (tl_failures++ == 0) {
     tl_first = std::string(file ? file : "?") + ":" + std::to_string(line) + " in " + (scope ? scope : "?");
-    if (text && *text) tl_first += std::string(": ") + text;
+    const std::string what = text && *text ? text : tl_printed;
+    if (!what.empty()) tl_first += ": " + what;
   }
 }
 
@@ -41,9 +45,22 @@ void get_beat(ps_beat& beat, const uint32_t* data, uint64_t keep, uint8_t last, 
 void vl_stop(const char* file, int line, const char* scope) VL_MT_UNSAFE { fail(file, line, scope, ""); }
 void vl_fatal(const char* file, int line, const char* scope, const char* text) VL_MT_UNSAFE { fail(file, line, scope, text); }
 
+extern "C" int ps_printf(const char* format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  const int length = std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  std::fputs(text, stderr);
+  tl_printed = text;
+  while (!tl_printed.empty() && tl_printed.back() == '\n') tl_printed.pop_back();
+  return length;
+}
+
 struct ps_sim {
   VerilatedContext context;
   Vpenstock* top = nullptr;
+  bool soft_core = false;
   uint64_t failures = 0;
   std::string first;
 #if VM_TRACE
@@ -66,8 +83,9 @@ struct ps_sim {
 
 extern "C" {
 
-ps_sim* ps_new(int argc, const char* const* argv, const char* trace) {
+ps_sim* ps_new(int argc, const char* const* argv, const char* trace, int soft_core) {
   auto* sim = new ps_sim;
+  sim->soft_core = soft_core != 0;
   sim->context.commandArgs(argc, const_cast<const char**>(argv));
 #if VM_TRACE
   if (trace) sim->context.traceEverOn(true);
@@ -178,7 +196,8 @@ void ps_tick(ps_sim* sim, const ps_in* in, ps_out* out) {
 
   out->irq = t.irq_o;
   out->idle = t.idle_o;
-  out->fw_active = t.fw_active_o;
+  // Without an image the soft core gets no clock: it would trap for ever on whatever its RAM holds.
+  out->fw_active = sim->soft_core && t.fw_active_o;
 
   // The soft core's clock rises together with every second core clock, and only while the core is awake.
   t.clk_fw_i = (out->fw_active || in->rst) ? !t.clk_fw_i : 0;

@@ -76,7 +76,7 @@ static_assert(sizeof(ps_out) == 272, "ps_out differs from src/ffi.rs");
 struct ps_sim;
 
 extern "C" {
-ps_sim* ps_new(int argc, const char* const* argv, const char* trace);
+ps_sim* ps_new(int argc, const char* const* argv, const char* trace, int soft_core);
 void ps_free(ps_sim* sim);
 void ps_tick(ps_sim* sim, const ps_in* in, ps_out* out);
 uint64_t ps_failures(const ps_sim* sim);

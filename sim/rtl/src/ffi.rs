@@ -98,8 +98,12 @@ pub(crate) struct Sim {
 }
 
 unsafe extern "C" {
-    pub(crate) fn ps_new(argc: c_int, argv: *const *const c_char, trace: *const c_char)
-    -> *mut Sim;
+    pub(crate) fn ps_new(
+        argc: c_int,
+        argv: *const *const c_char,
+        trace: *const c_char,
+        soft_core: c_int,
+    ) -> *mut Sim;
     pub(crate) fn ps_free(sim: *mut Sim);
     pub(crate) fn ps_tick(sim: *mut Sim, inputs: *const Inputs, outputs: *mut Outputs);
     pub(crate) fn ps_failures(sim: *const Sim) -> u64;

@@ -41,7 +41,7 @@ pub enum RtlError {
 /// How a model is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Image of the soft core, 32-bit words in hexadecimal, one a line.
+    /// Image of the soft core, 32-bit words in hexadecimal, one a line. Without one the soft core stands still.
     pub firmware: Option<PathBuf>,
     /// Waveform file (FST); needs the feature `trace`.
     pub trace: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Options {
 pub struct Failure {
     /// How many.
     pub count: u64,
-    /// Where the first was: file, line and scope. Its text is on the standard output.
+    /// Where the first was (file, line, scope) and what it said.
     pub first: String,
 }
 
@@ -90,8 +90,11 @@ impl Rtl {
         let pointers: Vec<*const c_char> = args.iter().map(|a| a.as_ptr()).collect();
         let trace = options.trace.as_deref().map(path_string).transpose()?;
         let trace_pointer = trace.as_ref().map_or(std::ptr::null(), |t| t.as_ptr());
+        let soft_core = i32::from(options.firmware.is_some());
         // SAFETY: all pointers are to zero-terminated strings that live until after the call, which copies them.
-        let sim = unsafe { ffi::ps_new(pointers.len() as i32, pointers.as_ptr(), trace_pointer) };
+        let sim = unsafe {
+            ffi::ps_new(pointers.len() as i32, pointers.as_ptr(), trace_pointer, soft_core)
+        };
         let sim = NonNull::new(sim)
             .ok_or_else(|| RtlError::Trace { path: options.trace.clone().unwrap_or_default() })?;
         let rtl = Self { sim, cycles: 0, taken: 0 };

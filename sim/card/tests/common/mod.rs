@@ -27,7 +27,9 @@ impl CardProcess {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (to, from) = channel();
-        std::thread::spawn(move || lines.find_map(|l| l.ok().filter(|l| l == "ready")).map(|l| to.send(l)));
+        std::thread::spawn(move || {
+            lines.find_map(|l| l.ok().filter(|l| l == "ready")).map(|l| to.send(l))
+        });
         let ready = from.recv_timeout(START);
         if ready.is_err() {
             let _ = child.kill();
