@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use penstock_abi::hash::flow_key;
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Flow, FlowKey, FlowStats, VifStats};
+use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, VifStats, Words};
 use penstock_refmodel::flows::{Inserted, attributes, key_of};
+use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{
     Counters, Decision, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict,
 };
@@ -12,7 +14,7 @@ use penstock_refmodel::{
 use crate::dut::Dut;
 use crate::hazards::Hazards;
 use crate::matching::{Expected, assign};
-use crate::script::{Script, Step, hex};
+use crate::script::{Script, Step, entry, hex};
 
 /// Frames in flight at most.
 const BATCH_FRAMES: usize = 256;
@@ -49,6 +51,8 @@ pub struct Summary {
     pub batches: u64,
     /// Changes of tables under traffic.
     pub windows: u64,
+    /// Those in which some frames met the old tables and others the new, by what became of them.
+    pub windows_split: u64,
     /// Flow entries compared.
     pub flows: u64,
     /// Insertions that the card put off.
@@ -62,6 +66,7 @@ impl std::ops::AddAssign for Summary {
         self.drops += o.drops;
         self.batches += o.batches;
         self.windows += o.windows;
+        self.windows_split += o.windows_split;
         self.flows += o.flows;
         self.deferred += o.deferred;
     }
@@ -81,6 +86,9 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Frame { ingress, frame, gap } => board.frame(*ingress, frame, *gap)?,
             Step::Tables(writes) => board.tables(writes)?,
             Step::Window { writes, frames } => board.window(writes, frames)?,
+            Step::Age(pick) => board.age(*pick)?,
+            Step::Enable(enabled) => board.enable(*enabled)?,
+            Step::Reset => board.reset()?,
             Step::Check => board.check()?,
         }
     }
@@ -131,13 +139,52 @@ impl<'a> Board<'a> {
         result.or_else(|e| self.fail(format!("{what}: {e:#}")))
     }
 
-    fn tables(&mut self, writes: &[penstock_refmodel::r#gen::Write]) -> Result<(), Failure> {
+    fn tables(&mut self, writes: &[Write]) -> Result<(), Failure> {
         self.flush()?;
         for (table, index, words) in writes {
             self.model.write(*table, *index, words);
         }
         let written = self.dut.write(writes);
         self.device("writing tables", written)
+    }
+
+    /// Deletes a pair of flow entries, as aging does.
+    fn age(&mut self, pick: u64) -> Result<(), Failure> {
+        self.flush()?;
+        let mut keys: Vec<FlowKey> = self.model.flows().iter().map(|(_, f)| key_of(f)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        keys.sort_by_key(flow_key);
+        let key = keys[(pick % keys.len() as u64) as usize];
+        let partner = self.model.flows().attributes().get(&key).and_then(|f| f.partner);
+        let flows = self.dut.flows();
+        let flows = self.device("reading flows", flows)?;
+        for key in [Some(key), partner].into_iter().flatten() {
+            let Some((index, ..)) = flows.iter().find(|(_, f, _)| key_of(f) == key) else {
+                return self.fail(format!("flow missing on the card: {key:?}"));
+            };
+            let deleted = self.dut.write(&[(TableId::Flow, *index, Words::default())]);
+            self.device("deleting a flow", deleted)?;
+            self.model.flows_mut().delete_key(&key);
+            self.uncertain.remove(&key);
+        }
+        self.model.recount_flows();
+        Ok(())
+    }
+
+    fn enable(&mut self, enabled: bool) -> Result<(), Failure> {
+        self.flush()?;
+        self.model.set_enabled(enabled);
+        let done = self.dut.set_enabled(enabled);
+        self.device("writing CONTROL", done)
+    }
+
+    /// A function-level reset changes nothing that a packet can see.
+    fn reset(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        let done = self.dut.reset();
+        self.device("function-level reset", done)
     }
 
     fn frame(&mut self, ingress: Ingress, frame: &[u8], gap: u8) -> Result<(), Failure> {
@@ -269,6 +316,11 @@ impl<'a> Board<'a> {
             ));
         }
         self.check_counters()?;
+        let tables = self.dut.tables();
+        let tables = self.device("reading tables", tables)?;
+        if let Some(what) = first_difference(&tables, &self.model.tables().dump()) {
+            return self.fail(what);
+        }
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
         self.check_flows(&flows)
@@ -349,6 +401,19 @@ impl<'a> Board<'a> {
         self.summary.flows += flows.len() as u64;
         Ok(())
     }
+}
+
+/// The first difference between the tables that the card reads back and those that were written.
+fn first_difference(card: &[Write], model: &[Write]) -> Option<String> {
+    let at = (0..card.len().max(model.len())).find(|&i| card.get(i) != model.get(i))?;
+    let text = |w: Option<&Write>| {
+        w.map_or_else(|| "nothing more".to_owned(), |w| format!("{:?}{}", w.0, entry(w)))
+    };
+    Some(format!(
+        "tables read back differ\n  card  {}\n  model {}",
+        text(card.get(at)),
+        text(model.get(at))
+    ))
 }
 
 /// The first difference between two flow tables.

@@ -16,6 +16,18 @@ use crate::dut::{Dut, OutFrame};
 /// No batch takes longer than this.
 const DRAIN_CYCLES: u64 = 2_000_000;
 
+/// Tables that the host writes.
+const TABLES: [TableId; 8] = [
+    TableId::Vif,
+    TableId::Ilm,
+    TableId::NextHop,
+    TableId::Ecmp,
+    TableId::HostRoute,
+    TableId::Prefix,
+    TableId::FipKey,
+    TableId::FipMap,
+];
+
 /// The card and its driver.
 pub struct CardDut {
     sim: Arc<Mutex<CardSim>>,
@@ -114,6 +126,22 @@ impl Dut for CardDut {
             self.read(TableId::CardStats, &codes.iter().map(|&c| c.into()).collect::<Vec<_>>())?;
         out.card.extend(codes.into_iter().zip(card.iter().map(|c| c.count)));
         Ok(out)
+    }
+
+    fn tables(&mut self) -> Result<Vec<Write>> {
+        let mut out = Vec::new();
+        for id in TABLES {
+            out.extend(self.host.dump(id)?.into_iter().map(|(index, words)| (id, index, words)));
+        }
+        Ok(out)
+    }
+
+    fn set_enabled(&mut self, enabled: bool) -> Result<()> {
+        Ok(self.host.set_enabled(enabled)?)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        Ok(self.host.reset()?)
     }
 
     fn deferred(&mut self) -> Result<u64> {

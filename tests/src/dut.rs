@@ -49,6 +49,24 @@ pub trait Dut {
     /// The device's.
     fn counters(&mut self, vifs: &[u8]) -> Result<Counters>;
 
+    /// All valid entries of the tables that the host writes, in the order of table and index.
+    ///
+    /// # Errors
+    /// The device's.
+    fn tables(&mut self) -> Result<Vec<Write>>;
+
+    /// `CONTROL.enable`.
+    ///
+    /// # Errors
+    /// The device's.
+    fn set_enabled(&mut self, enabled: bool) -> Result<()>;
+
+    /// Function-level reset.
+    ///
+    /// # Errors
+    /// The device's.
+    fn reset(&mut self) -> Result<()>;
+
     /// Requests that the insertion unit had to drop so far.
     ///
     /// # Errors
@@ -140,6 +158,19 @@ impl Dut for ModelDut {
 
     fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {
         Ok(self.model.counters().clone())
+    }
+
+    fn tables(&mut self) -> Result<Vec<Write>> {
+        Ok(self.model.tables().dump())
+    }
+
+    fn set_enabled(&mut self, enabled: bool) -> Result<()> {
+        self.model.set_enabled(enabled);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        Ok(())
     }
 
     fn deferred(&mut self) -> Result<u64> {

@@ -26,7 +26,13 @@ pub enum Step {
         /// Frames before and during the writes.
         frames: Vec<(Ingress, Vec<u8>)>,
     },
-    /// The card becomes idle; flows and counters are compared.
+    /// The host deletes a pair of flow entries, this one of all by key.
+    Age(u64),
+    /// The host enables or disables the data path.
+    Enable(bool),
+    /// Function-level reset: the data path goes on.
+    Reset,
+    /// The card becomes idle; flows, counters and tables are compared.
     Check,
 }
 
@@ -92,6 +98,9 @@ impl Script {
             if rng.one_in(400) {
                 steps.push(Step::Check);
             }
+            if options.change_every != 0 {
+                host_acts(&mut rng, &mut model, &mut steps);
+            }
             let burst = if rng.one_in(20) { rng.between(2, 16) as usize } else { 1 };
             let batch = if burst > 1 {
                 traffic.burst(&world, burst)
@@ -152,10 +161,25 @@ impl Script {
                     }
                     Ok(())
                 }
-                Step::Check => writeln!(out, "  {i}: check"),
+                other => writeln!(out, "  {i}: {other:?}"),
             };
         }
         out
+    }
+}
+
+/// Now and then the host ages a flow, stops the data path for a while, or resets the function.
+fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
+    if rng.one_in(120) {
+        steps.push(Step::Age(rng.bits()));
+    }
+    if rng.one_in(1500) {
+        steps.push(Step::Reset);
+    }
+    if rng.one_in(if model.is_enabled() { 1500 } else { 40 }) {
+        let enabled = !model.is_enabled();
+        model.set_enabled(enabled);
+        steps.push(Step::Enable(enabled));
     }
 }
 

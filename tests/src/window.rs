@@ -74,7 +74,7 @@ fn candidates(
         let mut decisions: Vec<Decision> = Vec::new();
         for flows in std::iter::once(model.flows()).chain(&states) {
             for tables in versions {
-                let d = decide(tables, flows, true, *ingress, frame);
+                let d = decide(tables, flows, model.is_enabled(), *ingress, frame);
                 if !decisions.contains(&d) {
                     decisions.push(d);
                 }
@@ -183,6 +183,7 @@ impl Board<'_> {
             }
         };
         self.device("draining", drained)?;
+        self.summary.windows_split += u64::from(self.split(&versions, &candidates, &chosen));
         for (table, index, words) in writes {
             self.model.write(*table, *index, words);
         }
@@ -211,6 +212,22 @@ impl Board<'_> {
             }
         }
         self.adopt_allowed(&old, &allowed)
+    }
+
+    /// Some frame met the old tables, another the new, and each would have become something else under the other.
+    fn split(&self, versions: &[Tables], candidates: &[Candidate], chosen: &[Vec<usize>]) -> bool {
+        let (Some(old), Some(new)) = (versions.first(), versions.last()) else { return false };
+        let mut met = [false; 2];
+        for (c, agree) in candidates.iter().zip(chosen) {
+            let under = |t: &Tables| {
+                decide(t, self.model.flows(), self.model.is_enabled(), c.ingress, &c.frame).verdict
+            };
+            let (was, is) = (under(old), under(new));
+            let agrees = |v: &Verdict| agree.iter().any(|&i| c.decisions[i].verdict == *v);
+            met[0] |= was != is && agrees(&was) && !agrees(&is);
+            met[1] |= was != is && agrees(&is) && !agrees(&was);
+        }
+        met == [true; 2]
     }
 
     /// Takes over the card's flow table if every entry is one that was there or that some outcome allows.

@@ -114,6 +114,11 @@ const DEFECTS: &[Defect] = &[
             d.learn = Learn::No;
         }
     }),
+    ("frames forwarded while disabled", |_, f, d| {
+        if d.verdict == Verdict::Dropped(DropReason::Disabled) {
+            d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
+        }
+    }),
     ("FIN not recorded", |_, _, d| {
         if let Some(flags) = &mut d.tcp_flags {
             *flags &= !1;

@@ -34,6 +34,7 @@ fn compare(name: &str, first_seed: u64, seeds: u64, options: Options) -> Summary
         .map_or((first_seed, first_seed + seeds * number("PENSTOCK_SCALE").unwrap_or(1)), |s| {
             (s, s + 1)
         });
+    const HELD: &str = "no thread panics while it holds a lock";
     let next = AtomicU64::new(from);
     let total = Mutex::new((Summary::default(), 0));
     let failed: Mutex<Option<(Script, Failure)>> = Mutex::new(None);
@@ -41,7 +42,7 @@ fn compare(name: &str, first_seed: u64, seeds: u64, options: Options) -> Summary
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while failed.lock().unwrap().is_none() {
+                while failed.lock().expect(HELD).is_none() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= to {
                         return;
@@ -49,17 +50,17 @@ fn compare(name: &str, first_seed: u64, seeds: u64, options: Options) -> Summary
                     let script = Script::random(seed, &options);
                     match on_card(&script) {
                         Ok((summary, cycles)) => {
-                            let mut total = total.lock().unwrap();
+                            let mut total = total.lock().expect(HELD);
                             total.0 += summary;
                             total.1 += cycles;
                         }
-                        Err(failure) => *failed.lock().unwrap() = Some((script, failure)),
+                        Err(failure) => *failed.lock().expect(HELD) = Some((script, failure)),
                     }
                 }
             });
         }
     });
-    if let Some((script, failure)) = failed.into_inner().unwrap() {
+    if let Some((script, failure)) = failed.into_inner().expect(HELD) {
         let seed = script.seed;
         eprintln!("{name}: seed {seed} fails: {failure}\nshrinking, at most {SHRINK_RUNS} runs …");
         let shrunk = shrink(&script, failure, SHRINK_RUNS, |s| on_card(s).err());
@@ -70,7 +71,7 @@ fn compare(name: &str, first_seed: u64, seeds: u64, options: Options) -> Summary
             shrunk.failure
         );
     }
-    let (summary, cycles) = total.into_inner().unwrap();
+    let (summary, cycles) = total.into_inner().expect(HELD);
     println!("{name}: seeds {from}..{to}, {cycles} cycles, {summary:?}");
     summary
 }

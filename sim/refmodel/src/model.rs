@@ -70,6 +70,12 @@ impl RefModel {
         self.enabled = enabled;
     }
 
+    /// The data path forwards.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// Writes one table entry, the same words as in a Write command. A write of zeros to the flow table
     /// deletes an entry. Returns false if the card would refuse.
     pub fn write(&mut self, table: TableId, index: u32, words: &Words) -> bool {
@@ -77,6 +83,7 @@ impl RefModel {
             let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
             if deletes {
                 self.flows.delete(index);
+                self.recount_flows();
             }
             return deletes;
         }
@@ -95,7 +102,12 @@ impl RefModel {
         &self.flows
     }
 
-    /// The flow table, to delete entries by key.
+    /// Brings the count of flows in use up to date after [`RefModel::flows_mut`].
+    pub fn recount_flows(&mut self) {
+        self.counters.card.insert(CardCounter::FlowsInUse as u8, self.flows.len() as u64);
+    }
+
+    /// The flow table, to delete or take over entries.
     pub fn flows_mut(&mut self) -> &mut FlowTable {
         &mut self.flows
     }
@@ -143,7 +155,7 @@ impl RefModel {
             Some(Inserted::Full) => self.bump(CardCounter::FlowTableFull),
             Some(Inserted::Unchanged) | None => {}
         }
-        self.counters.card.insert(CardCounter::FlowsInUse as u8, self.flows.len() as u64);
+        self.recount_flows();
         Outcome { verdict: decision.verdict.clone(), decision, inserted }
     }
 
