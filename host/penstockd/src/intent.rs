@@ -87,11 +87,9 @@ async fn follow_states(watch: &Watch, paths: &Paths, outlets: &Outlets) {
     let mut states = watch.states();
     loop {
         let State { snapshot, error } = states.borrow_and_update().clone();
-        match &error {
-            Some(error) => {
-                warn!("sources are in error, the last good state stays: {}", chain(error.as_ref()))
-            }
-            None => info!(load_balancers = snapshot.load_balancers.len(), "sources read"),
+        // Errors are logged by the source itself.
+        if error.is_none() {
+            info!(load_balancers = snapshot.load_balancers.len(), "sources read");
         }
         outlets.publish(paths, Some(&snapshot), error.as_deref());
         if states.changed().await.is_err() {

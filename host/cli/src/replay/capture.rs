@@ -14,20 +14,20 @@ const SNAP_BYTES: u32 = 1 << 18;
 
 /// A frame and where and when it passed the card's edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Time stamp.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// vif; 0 = fabric.
-    pub vif: u8,
+    pub(crate) vif: u8,
     /// Its bytes.
-    pub data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
 }
 
 /// Reads captures and merges them by time; at equal times in the order of the files.
 ///
 /// # Errors
 /// A file cannot be read or is no capture of Ethernet.
-pub fn read_all(inputs: &[(u8, PathBuf)]) -> Result<Vec<Frame>> {
+pub(crate) fn read_all(inputs: &[(u8, PathBuf)]) -> Result<Vec<Frame>> {
     let mut frames = Vec::new();
     for (vif, path) in inputs {
         read(path, *vif, &mut frames).with_context(|| format!("cannot read {}", path.display()))?;
@@ -59,7 +59,7 @@ fn read(path: &Path, vif: u8, frames: &mut Vec<Frame>) -> Result<()> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write<'a>(path: &Path, frames: impl Iterator<Item = &'a Frame>) -> Result<()> {
+pub(crate) fn write<'a>(path: &Path, frames: impl Iterator<Item = &'a Frame>) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     let file = BufWriter::new(File::create(path).with_context(context)?);
     let header = PcapHeader {

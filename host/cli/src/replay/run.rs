@@ -25,24 +25,24 @@ const BACKLOG_FRAMES: usize = 32;
 const DRAIN_CYCLES: u64 = 50_000_000;
 
 /// What a replay gave.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Frames that left the card, in order.
-    pub egress: Vec<Frame>,
+    pub(crate) egress: Vec<Frame>,
     /// Tables and counters at the end.
-    pub state: CardState,
+    pub(crate) state: CardState,
     /// Cycles from the first frame to the idle card.
-    pub traffic_cycles: u64,
+    pub(crate) traffic_cycles: u64,
     /// All cycles, power-on and programming included.
-    pub total_cycles: u64,
+    pub(crate) total_cycles: u64,
     /// What the sources and the compiler left out.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Programs a fresh card, sends the frames through it, and reads it.
 ///
 /// # Errors
 /// The intent cannot be compiled or has no place; the card has a defect.
-pub fn run(
+pub(crate) fn run(
     snapshot: &Snapshot,
     frames: &[Frame],
     seed: Option<u64>,

@@ -12,11 +12,11 @@ use super::run::Outcome;
 
 /// Frames and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
+pub(crate) struct Count {
     /// Frames.
-    pub packets: u64,
+    pub(crate) packets: u64,
     /// Bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Count {
@@ -30,63 +30,63 @@ impl Count {
 
 /// What passed a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Port {
+pub(crate) struct Port {
     /// vif number.
-    pub vif: u8,
+    pub(crate) vif: u8,
     /// Into the card.
-    pub r#in: Count,
+    pub(crate) r#in: Count,
     /// Out of the card.
-    pub out: Count,
+    pub(crate) out: Count,
 }
 
 /// Flows at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Flows {
+pub(crate) struct Flows {
     /// Pairs learned.
-    pub learned: u64,
+    pub(crate) learned: u64,
     /// Entries in use.
-    pub in_use: u64,
+    pub(crate) in_use: u64,
     /// Entries rewritten.
-    pub repinned: u64,
+    pub(crate) repinned: u64,
     /// Pairs that found no room, or whose request was dropped.
-    pub not_learned: u64,
+    pub(crate) not_learned: u64,
     /// The entries.
-    pub entries: Vec<flow::FlowEntry>,
+    pub(crate) entries: Vec<flow::FlowEntry>,
 }
 
 /// A replay in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Version of this form.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Seed of the pauses.
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// All ports.
-    pub r#in: Count,
+    pub(crate) r#in: Count,
     /// All ports.
-    pub out: Count,
+    pub(crate) out: Count,
     /// By port name.
-    pub ports: BTreeMap<String, Port>,
+    pub(crate) ports: BTreeMap<String, Port>,
     /// Drops by reason; reasons that did not occur are left out.
-    pub drops: BTreeMap<String, u64>,
+    pub(crate) drops: BTreeMap<String, u64>,
     /// Packets handed to the firmware.
-    pub trapped: u64,
+    pub(crate) trapped: u64,
     /// Frames sent by the firmware.
-    pub firmware_tx: u64,
+    pub(crate) firmware_tx: u64,
     /// Core cycles from the first frame to the idle card.
-    pub cycles: u64,
+    pub(crate) cycles: u64,
     /// Core cycles in all, power-on and programming included.
-    pub total_cycles: u64,
+    pub(crate) total_cycles: u64,
     /// Flows.
-    pub flows: Flows,
+    pub(crate) flows: Flows,
     /// What was left out of the intent.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Summary {
     /// The numbers of a replay.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         ports: &BTreeMap<String, u8>,
         frames: &[Frame],
         outcome: &Outcome,
