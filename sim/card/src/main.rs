@@ -80,6 +80,7 @@ fn main() -> Result<()> {
             tracing_subscriber::EnvFilter::try_from_env("PENSTOCK_LOG")
                 .unwrap_or_else(|_| "info".into()),
         )
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
     // Signals are taken by a thread of their own; blocked before any thread exists.

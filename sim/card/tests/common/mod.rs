@@ -1,4 +1,5 @@
 //! A card in a process of its own, ended with the test.
+#![allow(unreachable_pub)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,10 +16,19 @@ pub struct CardProcess {
 }
 
 impl CardProcess {
+    #[allow(dead_code)]
     pub fn start(args: &[&str]) -> Self {
+        Self::start_under(&[], args)
+    }
+
+    /// Starts the card as the last argument of `wrapper`, which must replace itself by it.
+    pub fn start_under(wrapper: &[&str], args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("card.sock");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_penstock-card"))
+        let card = env!("CARGO_BIN_EXE_penstock-card");
+        let words: Vec<&str> = wrapper.iter().copied().chain([card]).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .arg("--socket")
             .arg(&socket)
             .args(args)
