@@ -336,9 +336,9 @@ impl CardSim {
             return;
         }
         if vif == VIF_FABRIC {
-            self.fabric_in.push(0, frame)
+            self.fabric_in.push(0, frame);
         } else {
-            self.host_in.push(vif, frame)
+            self.host_in.push(vif, frame);
         }
         self.quiet_cycles = 0;
     }

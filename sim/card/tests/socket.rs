@@ -1,4 +1,5 @@
 //! Driver and card over a real vfio-user socket.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

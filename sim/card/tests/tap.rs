@@ -1,4 +1,5 @@
 //! Kernel network stacks on both sides of the card: two network namespaces that reach each other only through its TAP ports.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -136,7 +136,7 @@ impl Rtl {
         let mut text = [0u8; 512];
         // SAFETY: `sim` is a live model; the shim writes at most `text.len()` bytes, zero included.
         unsafe {
-            ffi::ps_first_failure(self.sim.as_ptr(), text.as_mut_ptr().cast(), text.len() as u32)
+            ffi::ps_first_failure(self.sim.as_ptr(), text.as_mut_ptr().cast(), text.len() as u32);
         };
         let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
         Some(Failure { count, first: String::from_utf8_lossy(&text[..end]).into_owned() })
