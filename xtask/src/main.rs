@@ -40,6 +40,9 @@ enum Command {
         /// Name of the lab.
         #[arg(long, default_value = "demo")]
         name: String,
+        /// Takes the programs from this folder instead of building them.
+        #[arg(long)]
+        programs: Option<PathBuf>,
     },
     /// Builds the image of the card's soft core.
     BuildFirmware,
@@ -90,7 +93,7 @@ fn run(command: Command) -> Result<()> {
             lint::lint(&root())
         }
         Command::Test => test::test(&root()),
-        Command::Demo { keep, name } => demo::demo(&root(), keep, &name),
+        Command::Demo { keep, name, programs } => demo::demo(&root(), keep, &name, programs),
         Command::BuildFirmware => {
             setup::run_setup(&root())?;
             firmware::build(&root()).map(|_| ())

@@ -155,6 +155,7 @@ impl Process {
         let child = reexec
             .enter(self.holder)
             .args(&self.argv)
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

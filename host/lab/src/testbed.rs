@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::client::{Lab, UpOptions};
@@ -258,36 +259,51 @@ fn said(output: std::io::Result<Output>, what: &str) -> Result<String> {
 /// # Errors
 /// The text is not YAML or has no such endpoint.
 pub fn without_endpoint(manifest: &str, address: &str) -> Result<String> {
-    edit_endpoints(manifest, address, |list, at| {
-        list.remove(at);
+    edit_endpoints(manifest, |list| {
+        let before = list.len();
+        list.retain(|endpoint| {
+            let addresses = endpoint.get("addresses").and_then(|list| list.as_sequence());
+            !addresses.is_some_and(|list| list.iter().any(|each| each.as_str() == Some(address)))
+        });
+        list.len() < before
+    })
+    .with_context(|| format!("the manifest has no endpoint {address}"))
+}
+
+/// A manifest with one ready endpoint more, a pod on a node.
+///
+/// # Errors
+/// The text is not YAML or has no EndpointSlice with an endpoint.
+pub fn with_endpoint(manifest: &str, address: &str, node: &str, pod: &str) -> Result<String> {
+    let fresh = serde_json::json!({
+        "addresses": [address],
+        "conditions": { "ready": true },
+        "nodeName": node,
+        "targetRef": { "kind": "Pod", "namespace": NAMESPACE, "name": pod },
+    });
+    let fresh = serde_yaml_ng::to_value(fresh)?;
+    edit_endpoints(manifest, |list| {
+        list.push(fresh.clone());
+        true
     })
 }
 
-/// Applies `edit` to the endpoint of one address in the EndpointSlices of a manifest.
+/// Applies `edit` to the endpoints of the EndpointSlices of a manifest; it says whether it changed them.
 fn edit_endpoints(
     manifest: &str,
-    address: &str,
-    edit: impl Fn(&mut Vec<serde_yaml_ng::Value>, usize),
+    edit: impl Fn(&mut Vec<serde_yaml_ng::Value>) -> bool,
 ) -> Result<String> {
-    use serde::Deserialize as _;
     let (mut text, mut edited) = (String::new(), false);
     for document in serde_yaml_ng::Deserializer::from_str(manifest) {
         let mut object = serde_yaml_ng::Value::deserialize(document)?;
         if let Some(list) = object.get_mut("endpoints").and_then(|list| list.as_sequence_mut()) {
-            let is_it = |endpoint: &serde_yaml_ng::Value| {
-                let addresses = endpoint.get("addresses").and_then(|list| list.as_sequence());
-                addresses.is_some_and(|list| list.iter().any(|each| each.as_str() == Some(address)))
-            };
-            if let Some(at) = list.iter().position(is_it) {
-                edit(list, at);
-                edited = true;
-            }
+            edited |= edit(list);
         }
         text.push_str("---\n");
         text.push_str(&serde_yaml_ng::to_string(&object)?);
     }
     if !edited {
-        bail!("the manifest has no endpoint {address}");
+        bail!("no endpoint was changed");
     }
     Ok(text)
 }
@@ -305,6 +321,8 @@ mod tests {
         assert!(!less.contains("10.47.255.236") && less.contains("10.47.255.238"));
         assert!(less.contains("clusterIP: 10.105.139.153"));
         assert!(without_endpoint(&less, "10.47.255.236").is_err());
+        let more = with_endpoint(&less, "10.47.255.234", "cent222", "spare-cent222").unwrap();
+        assert!(more.contains("10.47.255.234") && more.contains("10.47.255.238"));
     }
 
     #[test]

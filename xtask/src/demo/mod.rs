@@ -34,11 +34,13 @@ pub(crate) fn build_programs(root: &Path) -> Result<(PathBuf, PathBuf)> {
 ///
 /// # Errors
 /// Something cannot be built, or a check did not hold.
-pub(crate) fn demo(root: &Path, keep: bool, name: &str) -> Result<()> {
+pub(crate) fn demo(root: &Path, keep: bool, name: &str, programs: Option<PathBuf>) -> Result<()> {
     setup::run_setup(root)?;
     setup::check_lab()?;
-    let (folder, image) =
-        step("build (the first time takes some minutes)", || build_programs(root))?;
+    let (folder, image) = match programs {
+        Some(folder) => (folder, firmware::image(root)),
+        None => step("build (the first time takes some minutes)", || build_programs(root))?,
+    };
     let mut report = Report::new();
     report.chapter("The testbed: two nodes, each with a Verilated card, on one underlay");
     let bed = Testbed::up(name, &folder, &image, !keep, |line| println!("  {line}"))?;

@@ -207,11 +207,12 @@ impl<'a> Story<'a> {
         let answer = answer.and_then(|text| contains(&text, &["served by pod webserver"]));
         self.report.check("port 8888 answers", answer);
         let url = format!("http://{VIP_MP}:9999/");
-        let refused = self.bed.exec(CLIENT, &["curl", "-sS", "--max-time", "30", &url])?;
+        let refused = self.bed.exec(CLIENT, &["curl", "-sv", "--max-time", "30", &url])?;
         let said = String::from_utf8_lossy(&refused.stderr);
-        self.report.shown(CLIENT, &format!("curl {url}"), &said);
+        let failure = said.lines().find(|line| line.contains("failed")).unwrap_or(&said);
+        self.report.shown(CLIENT, &format!("curl -v {url}"), failure);
         let result = if refused.status.code() == Some(7) {
-            contains(&said, &["refused"])
+            contains(failure, &["Connection refused"])
         } else {
             Err(anyhow::anyhow!("curl ended with {}", refused.status))
         };
