@@ -42,3 +42,6 @@ pub fn compile(snapshot: &Snapshot) -> Result<Desired, CompileError> {
     check::check(&desired)?;
     Ok(desired)
 }
+
+#[cfg(test)]
+mod tests;

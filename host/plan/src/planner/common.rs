@@ -1,6 +1,6 @@
 //! What of a desired state the card serves already.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use penstock_abi::hash;
 use penstock_compile::{Desired, Group, Hop, NextHopKey, RouteTarget};
@@ -18,11 +18,15 @@ pub(crate) fn common(desired: &Desired, achieved: &Achieved) -> Desired {
         .filter(|route| route.valid)
         .map(|route| hash::host_route_key(route.vrf, route.ip))
         .collect();
-    let keys: HashSet<u128> = achieved
+    let targets: HashMap<u128, (u32, u16)> = achieved
         .fip_keys
         .values()
         .filter(|key| key.valid)
-        .map(|key| hash::fip_key(key.vif, key.proto, key.ip, key.port))
+        .filter_map(|key| {
+            let map = achieved.fip_maps.get(&key.map.into())?;
+            let key = hash::fip_key(key.vif, key.proto, key.ip, key.port);
+            Some((key, (map.pod_ip, map.pod_port)))
+        })
         .collect();
     let prefixes: HashSet<(u16, u32, u8)> =
         achieved.prefixes.values().filter(|w| w.valid).map(|w| (w.vrf, w.ip, w.len)).collect();
@@ -40,9 +44,10 @@ pub(crate) fn common(desired: &Desired, achieved: &Achieved) -> Desired {
         prefixes.contains(&(vrf.0, prefix.network().address.into(), prefix.len))
             && known(&hop.next_hop)
     });
-    common.fip.retain(|key, _| {
-        let key = hash::fip_key(key.vif.0, key.protocol.number(), key.address.into(), key.port);
-        keys.contains(&key)
+    common.fip.retain(|name, target| {
+        let (ip, protocol) = (name.address.into(), name.protocol.number());
+        let key = hash::fip_key(name.vif.0, protocol, ip, name.port);
+        targets.get(&key) == Some(&(target.address.into(), target.port))
     });
     common.routes.retain(|(vrf, address), _| {
         routes.contains(&hash::host_route_key(vrf.0, u32::from(*address)))

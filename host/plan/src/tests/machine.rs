@@ -128,7 +128,7 @@ fn desired(world: &World) -> Desired {
                     Some(GroupMember { pod: pod_ip(*octet), hop, draining })
                 })
                 .collect();
-            for (octet, _) in backends {
+            for octet in backends.keys() {
                 if let Some(&vif) = locals.get(octet) {
                     let protocol = if vip % 2 == 0 { Protocol::Tcp } else { Protocol::Udp };
                     let key = FipKey { vif, protocol, address: pod_ip(vip), port: 8888 };

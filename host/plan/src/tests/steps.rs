@@ -1,1 +1,208 @@
 //! Single steps, read operation by operation.
+
+use std::net::Ipv4Addr;
+
+use penstock_abi::limits;
+use penstock_abi::table::{
+    EcmpSlot, FipKey as FipKeyWord, FipMap, NextHop, TableEntry, TableId, VifKind,
+};
+use penstock_compile::{
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
+    VifEntry,
+};
+use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+
+use super::sound;
+use crate::{Achieved, Op, PlanError, plan};
+
+const VRF: VrfId = VrfId(2);
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 169, 25, 21);
+
+fn pod(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 47, 255, last)
+}
+
+/// A node with tunnels to pods on cent333, and the chapter's service in front of them.
+fn with_members(members: &[u8]) -> Desired {
+    let mut d = Desired::default();
+    let spec = NextHopSpec { dmac: MacAddr([2; 6]), smac: MacAddr([4; 6]), source: Some(NODE) };
+    d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
+    d.next_hops.insert(NextHopKey::TunnelUdp(NODE), spec);
+    let hop = |last: u8| Hop {
+        next_hop: NextHopKey::TunnelUdp(NODE),
+        label: Some(MplsLabel(u32::from(last) + 16)),
+    };
+    let member = |last: u8| GroupMember { pod: pod(last), hop: hop(last), draining: false };
+    let group: Vec<_> = members.iter().map(|last| member(*last)).collect();
+    for last in members {
+        d.routes.insert((VRF, pod(*last)), RouteTarget::Hop(hop(*last)));
+    }
+    let group = RouteTarget::Group(Group { members: group, hash_fields: 0x1f });
+    d.routes.insert((VRF, VIP), group);
+    d
+}
+
+/// A node with one pod, and floating-IP mappings for `ports`.
+fn with_ports(ports: impl Iterator<Item = u16>, target: u16) -> Desired {
+    let mut d = Desired::default();
+    let next_hop = NextHopKey::Encap(VifId(3));
+    d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
+    d.next_hops.insert(next_hop, NextHopSpec { dmac: MacAddr([2; 6]), ..NextHopSpec::default() });
+    d.vifs.insert(
+        VifId(3),
+        VifEntry {
+            kind: VifKind::Virtual,
+            vrf: VRF,
+            mac: MacAddr([2; 6]),
+            address: Some(pod(1)),
+            rpf: true,
+            next_hop,
+        },
+    );
+    for port in ports {
+        let key = FipKey { vif: VifId(3), protocol: Protocol::Tcp, address: VIP, port };
+        d.fip.insert(key, FipTarget { address: pod(1), port: target });
+    }
+    d
+}
+
+fn bring(card: &mut Achieved, desired: &Desired) -> Vec<Op> {
+    let plan = plan(desired, card).unwrap();
+    for op in &plan.ops {
+        card.apply(op);
+        sound::check(card).unwrap();
+    }
+    assert_eq!(sound::decode(card), *desired);
+    plan.ops
+}
+
+/// Table and word of each write, `None` for a fence.
+fn writes(ops: &[Op]) -> Vec<Option<TableId>> {
+    ops.iter()
+        .map(|op| match op {
+            Op::Write { table, .. } => Some(*table),
+            Op::Fence => None,
+        })
+        .collect()
+}
+
+fn word<E: TableEntry>(op: &Op) -> E {
+    match op {
+        Op::Write { words, .. } => E::unpack(words),
+        Op::Fence => panic!("a fence has no word"),
+    }
+}
+
+#[test]
+fn a_member_that_leaves_is_one_flip() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &with_members(&[1, 2, 3]));
+    let ops = bring(&mut card, &with_members(&[1, 3]));
+    use TableId::{Ecmp, HostRoute, NextHop as Nh};
+    let mut expected = vec![Some(Ecmp); 3 + 2];
+    expected.extend([Some(Nh), None, Some(HostRoute), None]);
+    expected.extend([Some(Ecmp); 6]);
+    assert_eq!(writes(&ops), expected);
+    let slots: Vec<EcmpSlot> = ops[..3].iter().map(word).collect();
+    assert_eq!(slots.iter().map(|s| s.valid).collect::<Vec<_>>(), [true, false, true]);
+    assert_ne!(slots[1].generation, 0);
+    let flip: NextHop = word(&ops[5]);
+    assert_eq!((flip.slots, flip.live), (3, 2));
+    // And one that comes takes the place under the next generation.
+    let ops = bring(&mut card, &with_members(&[1, 3, 4]));
+    let filled: EcmpSlot = word(&ops[1]);
+    assert_eq!((filled.valid, filled.label, filled.slot), (true, 20, 1));
+    assert_eq!(filled.generation, slots[1].generation + 1);
+}
+
+#[test]
+fn nothing_to_do_is_nothing_done() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &with_members(&[1, 2]));
+    assert!(bring(&mut card, &with_members(&[1, 2])).is_empty());
+}
+
+#[test]
+fn a_new_mac_is_one_write() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &with_members(&[1, 2]));
+    let mut moved = with_members(&[1, 2]);
+    let tunnel = NextHopKey::TunnelUdp(NODE);
+    moved.next_hops.get_mut(&tunnel).unwrap().dmac = MacAddr([6; 6]);
+    assert_eq!(writes(&bring(&mut card, &moved)), [Some(TableId::NextHop)]);
+}
+
+#[test]
+fn a_new_target_port_is_a_new_mapping() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &with_ports([8888].into_iter(), 80));
+    let ops = bring(&mut card, &with_ports([8888].into_iter(), 90));
+    use TableId::{FipKey, FipMap as Map};
+    assert_eq!(writes(&ops), [Some(Map), Some(FipKey), None, Some(Map)]);
+    let (new, key, old): (FipMap, FipKeyWord, FipMap) =
+        (word(&ops[0]), word(&ops[1]), word(&ops[3]));
+    assert_eq!((new.pod_port, key.map), (90, 1));
+    assert_eq!((old.valid, old.pod_ip), (true, 0));
+    // Gone and back again: never under a generation that a flow may have.
+    let ops = bring(&mut card, &with_ports([].into_iter(), 0));
+    assert_eq!(writes(&ops), [Some(FipKey), None, Some(Map)]);
+}
+
+#[test]
+fn reused_mappings_have_new_generations() {
+    let mut card = Achieved::empty();
+    for (round, target) in [80, 90, 80].into_iter().enumerate() {
+        bring_fast(&mut card, &with_ports(1..=16_000, target));
+        let map = card.fip_maps[&5];
+        assert_eq!((map.pod_port, usize::from(map.generation)), (target, round + 1));
+    }
+}
+
+#[test]
+fn a_swap_that_does_not_fit_twice_is_done_in_two_steps() {
+    let mut card = Achieved::empty();
+    bring_fast(&mut card, &with_ports(1..=12_000, 80));
+    bring_fast(&mut card, &with_ports(20_000..=32_000, 80));
+}
+
+#[test]
+fn a_full_table_is_named_and_nothing_is_planned() {
+    let mut d = with_members(&[1]);
+    for n in 0..limits::HOST_ROUTES {
+        let target = d.routes[&(VRF, pod(1))].clone();
+        d.routes.insert((VRF, Ipv4Addr::from(0x0b00_0000 + n)), target);
+    }
+    let needed = d.routes.len();
+    let capacity = limits::HOST_ROUTES as usize;
+    let full = PlanError::TableFull { table: "HostRoute", needed, capacity };
+    assert_eq!(plan(&d, &Achieved::empty()), Err(full));
+}
+
+#[test]
+fn rings_are_replaced_even_when_all_do_not_fit_twice() {
+    let mut card = Achieved::empty();
+    let many = |members: &[u8]| {
+        let mut d = with_members(members);
+        let group = d.routes[&(VRF, VIP)].clone();
+        for n in 0..600 {
+            d.routes.insert((VRF, Ipv4Addr::from(0x0b00_0000 + n)), group.clone());
+        }
+        d
+    };
+    let most: Vec<u8> = (1..=40).collect();
+    bring_fast(&mut card, &many(&most));
+    bring_fast(&mut card, &many(&most[1..]));
+}
+
+/// As `bring`, looking at the card at fences only: it is large.
+fn bring_fast(card: &mut Achieved, desired: &Desired) {
+    for op in plan(desired, card).unwrap().ops {
+        if op == Op::Fence {
+            sound::check(card).unwrap();
+        }
+        card.apply(&op);
+    }
+    sound::check(card).unwrap();
+    assert_eq!(sound::decode(card), *desired);
+}
