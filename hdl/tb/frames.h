@@ -260,7 +260,11 @@ inline Verdict decide(Rng& r, const Header& h, uint32_t src, uint32_t vif) {
     v.dmac = r.next() >> 16, v.smac = r.next() >> 16;
     v.outer_sip = uint32_t(r.next()), v.outer_dip = uint32_t(r.next()), v.outer_id = r.below(65536);
     v.entropy = r.below(65536), v.label = r.below(1 << 20), v.mpls_ttl = r.below(256);
-    if (r.one_in(20)) v.outer_sip = v.outer_dip = 0xffffffff, v.outer_id = 0xffff;
+    if (r.one_in(20)) {  // an outer checksum whose first folding carries again
+        uint32_t sum = 0x4500 + v.ip_len + (v.encap == Gre ? 0x402f + 28 : 0x4011 + 32);
+        for (uint32_t ip : {v.outer_sip, v.outer_dip}) sum += (ip >> 16) + (ip & 0xffff);
+        v.outer_id = 0xffff - (sum & 0xffff);
+    }
     v.ihl = h.ihl, v.ttl_proto = r.below(65536), v.ip_csum = r.below(65536);
     v.sip_en = r.below(2), v.sip = uint32_t(r.next()), v.dip_en = r.below(2), v.dip = uint32_t(r.next());
     if (h.frag || !rewrite) return v;

@@ -311,6 +311,18 @@ void random_test(uint64_t frames) {
     }
 }
 
+// Firmware frames alone, with gaps inside them: nothing else keeps busy_o up.
+void firmware_test() {
+    Bench b(seed);
+    b.gap_percent = 80;
+    for (int i = 0; i < 200; i++) {
+        Bytes f;
+        fill(f, b.rng, 100 + b.rng.below(157));
+        b.in[2].frames.emplace_back(f, b.rng.below(3));
+    }
+    b.drain();
+}
+
 // A frame of `size` bytes with a UDP packet in it, from a vif or (`tunnel`) in MPLSoUDP from the fabric.
 Bytes plain(Rng& r, size_t size, bool tunnel) {
     Bytes udp;
@@ -380,6 +392,7 @@ int main(int argc, char** argv) {
         if (!std::strcmp(argv[i], "--seed")) seed = std::strtoull(argv[i + 1], nullptr, 0);
         if (!std::strcmp(argv[i], "--frames")) frames = std::strtoull(argv[i + 1], nullptr, 0);
     }
+    firmware_test();
     random_test(frames);
     for (auto& [name, count] : met) {
         std::printf("met %7llu  %s\n", (unsigned long long)count, name.c_str());
