@@ -101,7 +101,8 @@ module ps_ring
     .clk_i,
     .rst_i,
     .cmd_i      (cmd_cfg_i),
-    .active_i   (active_q),
+    // A reset clears base and count the cycle before active_q falls: nothing may be fetched from there.
+    .active_i   (active_q && cmd_cfg_i.enable),
     .restart_i  (restart),
     .idle_o     (fetch_idle),
     .fault_o    (fetch_fault),
