@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens; start the daemon or name its socket.
-    #[error("no daemon answers at {}: {source} (is penstockd running? --api or PENSTOCK_API names its socket)", path.display())]
+    #[error("no daemon answers at {} (is penstockd running? --api or PENSTOCK_API names its socket)", path.display())]
     NoDaemon {
         /// The socket.
         path: PathBuf,

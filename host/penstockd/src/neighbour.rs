@@ -31,7 +31,7 @@ const DISCARD_PORT: u16 = 9;
 /// First pause before an unresolved address is tried again; doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(250);
 /// Longest pause before an unresolved address is tried again.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 /// Pause between two whole reads of the kernel's table.
 const REFRESH: Duration = Duration::from_secs(10);
 /// Pause before netlink is set up anew after an error.
@@ -56,7 +56,12 @@ pub async fn follow(
 ) {
     let mut last = fixed.clone();
     while !publish.is_closed() {
-        if let Err(error) = session(&mut wanted, &fixed, &mut last, &publish).await {
+        let ended = session(&mut wanted, &fixed, &mut last, &publish).await;
+        if wanted.has_changed().is_err() {
+            // The daemon ends.
+            return;
+        }
+        if let Err(error) = ended {
             warn!("cannot follow the kernel's neighbours: {}", crate::device::chain(&error));
             // Without the kernel the fixed addresses are all that is known; the rest of the daemon goes on.
             publish
