@@ -1,1 +1,234 @@
+//! The API's rules, one by one.
 
+use super::*;
+use penstock_model::{Affinity, FloatingIpKind, MemberState, Protocol, Scope};
+
+const CHAPTER: &str =
+    include_str!("../../../../tests/manifests/chapter/manifests/service-web-clusterip.yaml");
+const TWO_PORTS: &str = include_str!(
+    "../../../../tests/manifests/chapter-two-ports/manifests/service-web-clusterip-mp.yaml"
+);
+
+fn objects(text: &str) -> Objects {
+    let mut objects = Objects::default();
+    let faults = objects.add_text(Path::new("m.yaml"), text);
+    assert_eq!(faults, []);
+    objects
+}
+
+fn balancers(text: &str) -> (Vec<LoadBalancer>, String) {
+    let (balancers, notes) = objects(text).load_balancers();
+    (balancers, notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn only(text: &str) -> LoadBalancer {
+    let (mut balancers, notes) = balancers(text);
+    assert_eq!(balancers.len(), 1, "{notes}");
+    balancers.remove(0)
+}
+
+fn faults(text: &str) -> String {
+    let faults = Objects::default().add_text(Path::new("m.yaml"), text);
+    assert!(!faults.is_empty(), "must be refused");
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn changed(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "the test must change something");
+    text.replacen(from, to, 1)
+}
+
+/// Addresses and states of a listener's members.
+fn members(balancer: &LoadBalancer, listener: usize) -> Vec<(String, u16, MemberState)> {
+    let members = &balancer.listeners[listener].pool.members;
+    members.iter().map(|m| (m.address.to_string(), m.port, m.state)).collect()
+}
+
+#[test]
+fn the_chapters_service() {
+    let balancer = only(CHAPTER);
+    assert_eq!(balancer.name.to_string(), "ns-user-1/service-web-clusterip");
+    assert_eq!(balancer.floating_ips[0].address.to_string(), "10.105.139.153");
+    let listener = &balancer.listeners[0];
+    assert_eq!((listener.protocol, listener.port), (Protocol::Tcp, 8888));
+    let both = ["10.47.255.236", "10.47.255.238"];
+    assert_eq!(members(&balancer, 0), both.map(|a| (a.to_owned(), 80, MemberState::Active)));
+}
+
+#[test]
+fn ports_match_by_name() {
+    let balancer = only(TWO_PORTS);
+    let ports = balancer.listeners.iter().map(|l| (l.port, l.pool.members[0].port));
+    assert_eq!(ports.collect::<Vec<_>>(), [(8888, 80), (9999, 90)]);
+    // A slice whose port has another name is not this port's.
+    let balancer =
+        only(&changed(TWO_PORTS, "- name: port2\n    port: 90", "- name: other\n    port: 90"));
+    assert_eq!(
+        (balancer.listeners[0].pool.members.len(), balancer.listeners[1].pool.members.len()),
+        (2, 0)
+    );
+}
+
+#[test]
+fn same_number_on_two_protocols_is_two_listeners() {
+    let two = changed(
+        CHAPTER,
+        "    - port: 8888\n      targetPort: 80\n      protocol: TCP\n",
+        "    - { name: a, port: 53, protocol: TCP }\n    - { name: b, port: 53, protocol: UDP }\n",
+    );
+    let two = changed(
+        &two,
+        "- name: \"\"\n    port: 80\n    protocol: TCP\n",
+        "- { name: a, port: 53 }\n  - { name: b, port: 53, protocol: UDP }\n",
+    );
+    let balancer = only(&two);
+    let protocols = balancer.listeners.iter().map(|l| (l.protocol, l.pool.members.len()));
+    assert_eq!(protocols.collect::<Vec<_>>(), [(Protocol::Tcp, 2), (Protocol::Udp, 2)]);
+    assert!(
+        faults(&changed(&two, "protocol: UDP", "protocol: TCP")).contains("spec.ports[0] again")
+    );
+}
+
+#[test]
+fn conditions_that_are_absent_mean_ready() {
+    let with = |conditions: &str| {
+        let text =
+            changed(CHAPTER, "{ ready: true, serving: true, terminating: false }", conditions);
+        members(&only(&text), 0).into_iter().find(|m| m.0 == "10.47.255.236").map(|m| m.2)
+    };
+    assert_eq!(with("{}"), Some(MemberState::Active));
+    assert_eq!(with("null"), Some(MemberState::Active));
+    assert_eq!(with("{ ready: null }"), Some(MemberState::Active));
+    assert_eq!(with("{ ready: false }"), None);
+    assert_eq!(with("{ ready: false, terminating: true }"), Some(MemberState::Draining));
+    assert_eq!(with("{ ready: false, serving: false, terminating: true }"), None);
+    // publishNotReadyAddresses is folded into ready, also for pods that terminate.
+    assert_eq!(with("{ ready: true, terminating: true }"), Some(MemberState::Active));
+}
+
+#[test]
+fn services_that_are_not_ours_are_passed_over() {
+    let none = |text: String| assert_eq!(balancers(&text).0, []);
+    none(changed(CHAPTER, "clusterIP: 10.105.139.153", "clusterIP: None"));
+    none(changed(CHAPTER, "type: ClusterIP\n  clusterIP: 10.105.139.153", "type: ExternalName"));
+    let labelled = |label: &str| {
+        changed(
+            CHAPTER,
+            "  namespace: ns-user-1\nspec",
+            &format!("  namespace: ns-user-1\n  labels: {{ {label} }}\nspec"),
+        )
+    };
+    none(labelled("service.kubernetes.io/headless: \"\""));
+    none(labelled("service.kubernetes.io/service-proxy-name: other"));
+    assert_eq!(
+        balancers(&labelled("service.kubernetes.io/service-proxy-name: penstock")).0.len(),
+        1
+    );
+}
+
+#[test]
+fn an_endpoint_in_two_slices_counts_once() {
+    let slice = CHAPTER.split("---\n").nth(1).unwrap();
+    let other = changed(slice, "service-web-clusterip-7x2lq", "service-web-clusterip-other");
+    let other = changed(&other, "ready: true, serving: true", "ready: false, serving: false");
+    let balancer = only(&format!("{CHAPTER}---\n{other}"));
+    assert_eq!(members(&balancer, 0).len(), 2);
+    assert!(members(&balancer, 0).iter().all(|m| m.2 == MemberState::Active));
+}
+
+#[test]
+fn further_addresses_are_floating_ips() {
+    let text = changed(
+        CHAPTER,
+        "  selector:",
+        "  internalTrafficPolicy: Local\n  externalIPs: [101.101.101.1]\n  selector:",
+    );
+    let text = changed(
+        &text,
+        "---\n",
+        "status:\n  loadBalancer:\n    ingress:\n      - ip: 101.101.101.252\n      - { ip: 101.101.101.253, ipMode: Proxy }\n      - hostname: a.example\n---\n",
+    );
+    let ips = only(&text).floating_ips;
+    let ips: Vec<_> = ips.iter().map(|ip| (ip.address.to_string(), ip.kind, ip.scope)).collect();
+    let expected = [
+        ("10.105.139.153".to_owned(), FloatingIpKind::Cluster, Scope::Local),
+        ("101.101.101.1".to_owned(), FloatingIpKind::External, Scope::Cluster),
+        ("101.101.101.252".to_owned(), FloatingIpKind::Ingress, Scope::Cluster),
+    ];
+    assert_eq!(ips, expected);
+}
+
+#[test]
+fn dual_stack_services_are_served_by_ipv4() {
+    let text =
+        changed(CHAPTER, "  selector:", "  clusterIPs: [10.105.139.153, \"fd00::1\"]\n  selector:");
+    let (found, notes) = balancers(&text);
+    assert_eq!(found[0].floating_ips.len(), 1);
+    assert!(notes.contains("fd00::1 is not supported"), "{notes}");
+    let (found, notes) = balancers(&changed(CHAPTER, "addressType: IPv4", "addressType: IPv6"));
+    assert_eq!(found[0].listeners[0].pool.members, []);
+    assert!(notes.contains("addressType IPv6"), "{notes}");
+}
+
+#[test]
+fn affinity_has_a_default_time_out() {
+    let text = changed(CHAPTER, "  selector:", "  sessionAffinity: ClientIP\n  selector:");
+    assert_eq!(only(&text).affinity, Affinity::ClientIp { timeout_seconds: 10_800 });
+    let bad = changed(
+        CHAPTER,
+        "  selector:",
+        "  sessionAffinityConfig: { clientIP: { timeoutSeconds: 86401 } }\n  selector:",
+    );
+    assert!(faults(&bad).contains("timeoutSeconds 86401"));
+}
+
+#[test]
+fn other_kinds_unknown_fields_and_lists_are_accepted() {
+    let item = |text: &str| text.lines().map(|l| format!("    {l}\n")).collect::<String>();
+    let documents: Vec<&str> = CHAPTER.split("---\n").collect();
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n  -\n{}  -\n{}",
+        item(documents[0]),
+        item(documents[1])
+    );
+    assert_eq!(only(&list).listeners[0].pool.members.len(), 2);
+    let text = format!(
+        "# a comment alone\n---\n{CHAPTER}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web }}\nspec: {{}}\n---\n"
+    );
+    assert_eq!(
+        only(&changed(&text, "spec:", "extra: 1\nspec:\n  unheardOf: [1]")).listeners.len(),
+        1
+    );
+}
+
+#[test]
+fn faults_have_the_line_in_the_file() {
+    let text = format!("# first\n---\n{}", changed(CHAPTER, "port: 8888", "port: eighty"));
+    let line = text.lines().position(|l| l.contains("eighty")).unwrap() + 1;
+    let found = faults(&text);
+    assert!(found.starts_with(&format!("m.yaml:{line}: ")), "{found}");
+    assert!(found.contains("spec.ports[0].port"), "{found}");
+    assert!(faults("kind: Service\n").contains("apiVersion is missing"));
+    assert!(
+        faults(&changed(CHAPTER, "clusterIP: 10.105.139.153", "clusterIP: 10.105.139.453"))
+            .contains("is not an IP address")
+    );
+    assert!(faults("a: [").contains("m.yaml:"));
+    let mut twice = objects(CHAPTER);
+    let found = twice.add_text(Path::new("n.yaml"), CHAPTER);
+    assert!(
+        found[0].to_string().contains("Service ns-user-1/service-web-clusterip is also in m.yaml"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn pods_have_names() {
+    let pods =
+        objects(include_str!("../../../../tests/manifests/chapter/manifests/pods.yaml")).pods();
+    let client = &pods[&"10.47.255.237".parse().unwrap()];
+    assert_eq!(
+        (client.name.to_string().as_str(), client.node.as_str()),
+        ("ns-user-1/client", "cent222")
+    );
+}
