@@ -218,8 +218,10 @@ module ps_fw_tb;
     if (fw_active) $fatal(1, "the core does not sleep");
   endtask
 
+  // One cycle, in which the core's clock does not rise.
   task automatic reset();
-    @(negedge clk) rst = 1'b1;
+    do @(negedge clk); while (cycle % longint'(fw_div) == 0);
+    rst = 1'b1;
     @(negedge clk) rst = 1'b0;
     rst_done = 1'b1;
   endtask
