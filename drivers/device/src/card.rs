@@ -11,6 +11,7 @@ use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, Status};
 use penstock_abi::table::{TableEntry, TableId, Words};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::dump::{Answer, Dump, Probe};
 use crate::ring::Rings;
 use crate::{DeviceError, PciTransport};
 
@@ -25,8 +26,6 @@ const WAIT_SLICE: Duration = Duration::from_millis(5);
 const SPINS: u32 = 64;
 /// Clearing all tables takes one cycle an entry of the largest.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most entries read ahead by [`Card::dump`].
-const READ_AHEAD_MAX: u32 = 64;
 
 /// What a card says of itself, read when it is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,7 +295,7 @@ impl Card {
     }
 
     /// Reads a whole table: every valid entry with its index, in order of index; of a table without valid bits (counters)
-    /// every entry. The card searches; entries that follow one another are read ahead in growing batches.
+    /// every entry. The table may change meanwhile (flows do): each entry is then seen as it was at some moment of the dump.
     ///
     /// # Errors
     /// As [`Card::read`].
@@ -307,48 +306,37 @@ impl Card {
             let words = self.read_many(table, &indices)?;
             return Ok(indices.into_iter().zip(words).collect());
         }
-        let mut found = Vec::new();
-        let (mut next, mut ahead) = (0, 0);
-        while next < depth {
-            // Reads of the entries that probably are valid, then a search behind them.
-            let reads = ahead.min(depth - next);
-            let mut commands: Vec<Command> = (next..next + reads)
-                .map(|index| command(Opcode::Read, table, index, Words::default()))
+        let mut dump = Dump::new(depth);
+        loop {
+            let probes = dump.probes();
+            if probes.is_empty() {
+                return Ok(dump.finish());
+            }
+            let commands: Vec<Command> = probes
+                .iter()
+                .map(|probe| match *probe {
+                    Probe::Read(index) => command(Opcode::Read, table, index, Words::default()),
+                    Probe::Search(index) => {
+                        command(Opcode::GetNext, table, index, Words::default())
+                    }
+                })
                 .collect();
-            let search = next + reads;
-            if search < depth {
-                commands.push(command(Opcode::GetNext, table, search, Words::default()));
-            }
             let done = self.execute(&commands)?;
-            let before = found.len();
-            for (completion, command) in done.iter().zip(&commands).take(reads as usize) {
-                expect_ok(command, completion)?;
-                if completion.data[0] & 1 == 1 {
-                    found.push((command.index, completion.data));
-                }
+            let mut answers = Vec::with_capacity(done.len());
+            for (completion, command) in done.iter().zip(&commands) {
+                answers.push(if completion.status == Status::NotFound as u8 {
+                    Answer::NotFound
+                } else {
+                    expect_ok(command, completion)?;
+                    Answer::Entry(completion.index, completion.data)
+                });
             }
-            let dense = found.len() - before == reads as usize;
-            next = depth;
-            if let (Some(completion), Some(command)) =
-                (done.get(reads as usize), commands.get(reads as usize))
-            {
-                if Status::from_u8(completion.status) == Some(Status::NotFound) {
-                    break;
-                }
-                expect_ok(command, completion)?;
-                if completion.index < search || completion.index >= depth {
-                    return Err(DeviceError::protocol(format!(
-                        "search from {search} in {table:?} found {}",
-                        completion.index
-                    )));
-                }
-                found.push((completion.index, completion.data));
-                next = completion.index + 1;
-                let adjacent = dense && completion.index == search;
-                ahead = if adjacent { (2 * ahead).clamp(1, READ_AHEAD_MAX) } else { 0 };
+            if !dump.absorb(&answers) {
+                return Err(DeviceError::protocol(format!(
+                    "the card's answers to a search in {table:?} contradict it"
+                )));
             }
         }
-        Ok(found)
     }
 
     /// Waits until every packet decided under earlier tables has left the match-action core.

@@ -18,6 +18,7 @@
 
 mod card;
 mod dma;
+mod dump;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
