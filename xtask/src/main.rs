@@ -1,5 +1,6 @@
 //! The one entry point for people and CI: `cargo xtask <command>`.
 
+mod bench;
 mod codegen;
 mod demo;
 mod elf;
@@ -43,6 +44,15 @@ enum Command {
         /// Takes the programs from this folder instead of building them.
         #[arg(long)]
         programs: Option<PathBuf>,
+    },
+    /// Measures the card in cycles and the host in milliseconds.
+    Bench {
+        /// Also writes a flat JSON object of name -> {value, unit}.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Does not optimise the host's part: builds faster, its times are worthless.
+        #[arg(long)]
+        quick: bool,
     },
     /// Builds the image of the card's soft core.
     BuildFirmware,
@@ -94,6 +104,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test => test::test(&root()),
         Command::Demo { keep, name, programs } => demo::demo(&root(), keep, &name, programs),
+        Command::Bench { json, quick } => {
+            setup::run_setup(&root())?;
+            bench::bench(&root(), json.as_deref(), quick)
+        }
         Command::BuildFirmware => {
             setup::run_setup(&root())?;
             firmware::build(&root()).map(|_| ())
