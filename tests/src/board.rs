@@ -18,8 +18,6 @@ use crate::script::{Script, Step, entry, hex};
 
 /// Frames in flight at most.
 const BATCH_FRAMES: usize = 256;
-/// New flows in flight: no more than the insertion unit's queue surely holds.
-const BATCH_FLOWS: usize = 12;
 
 /// The device and the model disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +76,7 @@ impl std::ops::AddAssign for Summary {
 /// The first disagreement.
 pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
     let mut board = Board::new(dut);
+    board.new_flows = script.new_flows;
     board.model.set_enabled(true);
     board.tables(&script.tables)?;
     for (i, step) in script.steps.iter().enumerate() {
@@ -104,6 +103,7 @@ pub(crate) struct Board<'a> {
     pub(crate) summary: Summary,
     pub(crate) vifs: BTreeSet<u8>,
     batch: Vec<(usize, Expected)>,
+    new_flows: usize,
     hazards: Hazards,
     /// Packets of a flow's first burst: on the card they may have come before its entry, uncounted there.
     uncertain: HashMap<FlowKey, u64>,
@@ -123,6 +123,7 @@ impl<'a> Board<'a> {
             summary: Summary::default(),
             vifs: BTreeSet::from([0, 1, 2, 255]),
             batch: Vec::new(),
+            new_flows: 0,
             hazards: Hazards::default(),
             uncertain: HashMap::new(),
             traps: BTreeMap::new(),
@@ -191,7 +192,7 @@ impl<'a> Board<'a> {
         self.dut.wait(u32::from(gap));
         let decision = self.model.decide(ingress, frame);
         if self.batch.len() >= BATCH_FRAMES
-            || self.hazards.new_flows() >= BATCH_FLOWS
+            || self.hazards.new_flows() >= self.new_flows
             || self.hazards.conflicts(&self.model, ingress, frame, &decision)
         {
             self.flush()?;
@@ -269,17 +270,29 @@ impl<'a> Board<'a> {
         if asked { self.resync() } else { Ok(()) }
     }
 
-    /// If the card put off insertions, takes over its flow table.
+    /// If the card put off insertions, takes over its flow table; all else in that must be as expected.
     fn resync(&mut self) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
         let deferred = self.device("reading LearnDeferred", deferred)?;
-        if deferred != self.summary.deferred {
-            self.summary.deferred = deferred;
-            let flows = self.dut.flows();
-            let flows = self.device("reading flows", flows)?;
-            self.adopt(flows)?;
+        let new = deferred - self.summary.deferred;
+        if new == 0 {
+            return Ok(());
         }
-        Ok(())
+        self.summary.deferred = deferred;
+        let flows = self.dut.flows();
+        let flows = self.device("reading flows", flows)?;
+        let card = attributes(flows.iter().map(|(i, f, _)| (*i, *f)));
+        let model = self.model.flows().attributes();
+        let differ = model.iter().filter(|(k, m)| card.get(k) != Some(m)).count()
+            + card.keys().filter(|k| !model.contains_key(k)).count();
+        // A request writes two entries and deletes at most two.
+        if differ as u64 > 4 * new {
+            return self.fail(format!(
+                "{new} insertions were put off, but {differ} entries differ, so: {}",
+                difference(&card, &model).unwrap_or_default()
+            ));
+        }
+        self.adopt(flows)
     }
 
     /// The model goes on with the card's flow table and the card's own counters.

@@ -45,7 +45,12 @@ pub struct Script {
     pub tables: Vec<Write>,
     /// What follows.
     pub steps: Vec<Step>,
+    /// New flows in flight at most; with more than the insertion unit's queue holds, it puts some off.
+    pub new_flows: usize,
 }
+
+/// New flows in flight that the insertion unit's queue surely holds.
+pub const NEW_FLOWS: usize = 12;
 
 /// What kind of run a script is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +63,8 @@ pub struct Options {
     pub windows: bool,
     /// Jumbo and oversized frames occur.
     pub big_frames: bool,
+    /// More new flows at once than the insertion unit takes.
+    pub flood: bool,
 }
 
 impl Script {
@@ -80,12 +87,12 @@ impl Script {
         while frames < options.frames {
             if options.change_every != 0 && rng.one_in(options.change_every) {
                 let writes = world.change(&mut rng);
+                let before = model.clone();
                 for (table, index, words) in &writes {
                     model.write(*table, *index, words);
                 }
                 if options.windows && rng.one_in(2) && !writes.is_empty() {
-                    let count = rng.between(4, 40);
-                    let inside: Vec<_> = (0..count).map(|_| traffic.next_frame(&world)).collect();
+                    let inside = window_frames(&mut rng, &mut traffic, &world, &before, &model);
                     for (ingress, frame) in &inside {
                         model.process(*ingress, frame);
                     }
@@ -116,7 +123,8 @@ impl Script {
             }
         }
         steps.push(Step::Check);
-        Self { seed, tables, steps }
+        let new_flows = if options.flood { usize::MAX } else { NEW_FLOWS };
+        Self { seed, tables, steps, new_flows }
     }
 
     /// Frames in it.
@@ -166,6 +174,30 @@ impl Script {
         }
         out
     }
+}
+
+/// Frames for a change under traffic: half of them, if there are such, become something else by it. There are enough of
+/// them to be still arriving when the writes come.
+fn window_frames(
+    rng: &mut Rng,
+    traffic: &mut Traffic,
+    world: &World,
+    before: &RefModel,
+    after: &RefModel,
+) -> Vec<(Ingress, Vec<u8>)> {
+    let pool: Vec<_> = (0..rng.between(40, 160)).map(|_| traffic.next_frame(world)).collect();
+    let differs = |(ingress, frame): &&(Ingress, Vec<u8>)| {
+        before.decide(*ingress, frame).verdict != after.decide(*ingress, frame).verdict
+    };
+    let affected: Vec<_> = pool.iter().filter(differs).cloned().collect();
+    let mut out = Vec::new();
+    for frame in pool {
+        out.push(frame);
+        if let Some(again) = rng.pick(&affected) {
+            out.push(again.clone());
+        }
+    }
+    out
 }
 
 /// Now and then the host ages a flow, stops the data path for a while, or resets the function.

@@ -40,7 +40,9 @@ pub fn shrink(
     let mut cut = best.script.clone();
     cut.steps.truncate(end);
     cut.steps.push(Step::Check);
-    attempt(&mut best, cut);
+    if budget > 0 {
+        attempt(&mut best, cut);
+    }
     let steps = |s: &Script, keep: &dyn Fn(usize) -> bool| {
         let kept = s.steps.iter().enumerate().filter(|(i, _)| keep(*i)).map(|(_, s)| s.clone());
         Script { steps: kept.collect(), ..s.clone() }

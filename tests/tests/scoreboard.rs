@@ -4,6 +4,8 @@
 //! `PENSTOCK_TRACE=FILE` writes waveforms (feature `trace` of the card). A seed that fails is shrunk before it is shown.
 
 use std::sync::Mutex;
+mod collisions;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use penstock_card::BackPressure;
@@ -13,8 +15,8 @@ use penstock_tests::card::CardDut;
 use penstock_tests::script::{Options, Script};
 use penstock_tests::shrink::shrink;
 
-/// Runs that shrinking may take.
-const SHRINK_RUNS: usize = 120;
+/// Runs that shrinking may take, if `PENSTOCK_SHRINK` does not say otherwise.
+const SHRINK_RUNS: u64 = 120;
 
 /// A script on a fresh card, the back-pressure following from the seed.
 fn on_card(script: &Script) -> Result<(Summary, u64), Failure> {
@@ -62,8 +64,9 @@ fn compare(name: &str, first_seed: u64, seeds: u64, options: Options) -> Summary
     });
     if let Some((script, failure)) = failed.into_inner().expect(HELD) {
         let seed = script.seed;
-        eprintln!("{name}: seed {seed} fails: {failure}\nshrinking, at most {SHRINK_RUNS} runs …");
-        let shrunk = shrink(&script, failure, SHRINK_RUNS, |s| on_card(s).err());
+        let runs = number("PENSTOCK_SHRINK").unwrap_or(SHRINK_RUNS);
+        eprintln!("{name}: seed {seed} fails: {failure}\nshrinking, at most {runs} runs …");
+        let shrunk = shrink(&script, failure, runs as usize, |s| on_card(s).err());
         panic!(
             "{name}: seed {seed} fails (PENSTOCK_SEED={seed} to repeat). Shrunk in {} runs to:\n{}\n{}",
             shrunk.runs,
@@ -82,18 +85,42 @@ fn tables_at_rest() {
         "tables at rest",
         1000,
         8,
-        Options { frames: 2000, change_every: 0, windows: false, big_frames: true },
+        Options { frames: 2000, change_every: 0, windows: false, big_frames: true, flood: false },
     );
 }
 
 #[test]
 fn tables_that_change_between_packets() {
-    let options = Options { frames: 2500, change_every: 60, windows: false, big_frames: false };
+    let options =
+        Options { frames: 2500, change_every: 60, windows: false, big_frames: false, flood: false };
     compare("tables that change", 2000, 20, options);
 }
 
 #[test]
 fn tables_that_change_under_traffic() {
-    let options = Options { frames: 2500, change_every: 50, windows: true, big_frames: false };
-    compare("tables that change under traffic", 3000, 16, options);
+    let options =
+        Options { frames: 2500, change_every: 50, windows: true, big_frames: false, flood: false };
+    let summary = compare("tables that change under traffic", 3000, 16, options);
+    // A change that falls between two packets shows little.
+    assert!(summary.windows < 100 || summary.windows_split >= 10, "{summary:?}");
+}
+
+#[test]
+fn more_new_flows_than_the_card_inserts() {
+    let options =
+        Options { frames: 2500, change_every: 400, windows: false, big_frames: false, flood: true };
+    compare("many new flows", 4000, 2, options);
+    let script = collisions::flood(1000);
+    let summary = on_card(&script).unwrap_or_else(|e| panic!("{e}")).0;
+    println!("flood: {summary:?}");
+    assert!(summary.deferred > 0, "the queue of insertions was never full: {summary:?}");
+}
+
+/// Keys that all fall into the same four buckets: the seventeenth finds no room, and one more when another has gone.
+#[test]
+fn a_full_bucket_takes_no_more_until_one_leaves() {
+    let script = collisions::script(40);
+    let summary = on_card(&script).unwrap_or_else(|e| panic!("{e}\n{}", script.describe())).0;
+    // 16 pairs at each of three comparisons.
+    assert_eq!(summary.flows, 3 * 2 * 16, "{summary:?}");
 }

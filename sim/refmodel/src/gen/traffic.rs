@@ -299,7 +299,8 @@ impl Traffic {
             _ => 0,
         };
         if self.rng.one_in(8) {
-            let words = self.rng.between(1, 10) as usize;
+            // The longest header now and then: with the longest tunnel it is as much as the parser sees.
+            let words = self.rng.between(1, 15).min(10) as usize;
             p.options = self.rng.bytes(words * 4);
         }
         let mut inner = p.bytes();

@@ -1,0 +1,111 @@
+//! Flows that press the insertion unit: keys in the same bucket of every way, found by linear algebra (the hash is linear over
+//! GF(2)), and more new flows at once than it can keep up with.
+
+use penstock_abi::hash::{KEY_MASKS, flow_key, key_hash};
+use penstock_abi::limits::{FLOW_ROWS_LOG2, FLOW_WAYS};
+use penstock_abi::table::{
+    FlowKey, NextHop, NextHopKind, Prefix, TableEntry, TableId, Vif, VifKind,
+};
+use penstock_refmodel::Ingress;
+use penstock_refmodel::r#gen::Write;
+use penstock_refmodel::packet::{frame, udp};
+use penstock_tests::script::{NEW_FLOWS, Script, Step};
+
+const POD_NH: u16 = 21;
+const BASE: FlowKey =
+    FlowKey { nh: POD_NH, proto: 17, sip: 0x0a2f_0005, dip: 0x0b00_0007, sport: 4000, dport: 5000 };
+
+/// Differences of (source address, destination address below its first octet, ports) that leave all four rows alone.
+fn kernel() -> Vec<u128> {
+    let one_hot = |k: FlowKey| flow_key(&k);
+    let zero = FlowKey { nh: 0, proto: 0, sip: 0, dip: 0, sport: 0, dport: 0 };
+    let bits = (0..32)
+        .map(|b| one_hot(FlowKey { sip: 1 << b, ..zero }))
+        .chain((0..24).map(|b| one_hot(FlowKey { dip: 1 << b, ..zero })))
+        .chain((0..16).map(|b| one_hot(FlowKey { sport: 1 << b, ..zero })))
+        .chain((0..16).map(|b| one_hot(FlowKey { dport: 1 << b, ..zero })));
+    let row_bits = FLOW_WAYS * FLOW_ROWS_LOG2;
+    let mut pivots: Vec<(u64, u128)> = Vec::new();
+    let mut kernel = Vec::new();
+    for bit in bits {
+        // Image in the row bits, beside the combination of key bits that makes it.
+        let mut image = (0..row_bits).fold(0u64, |acc, j| {
+            acc | u64::from((bit & KEY_MASKS[j as usize]).count_ones() & 1) << j
+        });
+        let mut combination = bit;
+        for (pivot, with) in &pivots {
+            if image ^ pivot < image {
+                image ^= pivot;
+                combination ^= with;
+            }
+        }
+        if image == 0 {
+            kernel.push(combination);
+        } else {
+            pivots.push((image, combination));
+            pivots.sort_by_key(|p| std::cmp::Reverse(p.0));
+        }
+    }
+    kernel
+}
+
+fn unpack(key: u128) -> FlowKey {
+    let words = [key as u32, (key >> 32) as u32, (key >> 64) as u32, (key >> 96) as u32];
+    let mut all = [0; penstock_abi::table::ENTRY_WORDS];
+    all[..4].copy_from_slice(&words);
+    FlowKey::unpack(&all)
+}
+
+/// `count` new flows in one bucket, then some age, then all again.
+pub(crate) fn script(count: usize) -> Script {
+    let kernel = kernel();
+    let rows = |k: &FlowKey| key_hash(flow_key(k)) & ((1 << (FLOW_WAYS * FLOW_ROWS_LOG2)) - 1);
+    let keys: Vec<FlowKey> = (0..count)
+        .map(|n| {
+            let mix = kernel.iter().enumerate().filter(|(i, _)| n >> i & 1 == 1);
+            unpack(mix.fold(flow_key(&BASE), |k, (_, d)| k ^ d))
+        })
+        .collect();
+    assert!(keys.iter().all(|k| rows(k) == rows(&BASE) && k.nh == POD_NH && k.dip >> 24 == 0x0b));
+    let mut steps: Vec<Step> = keys.iter().map(send).collect();
+    steps.push(Step::Check);
+    for pick in 0..5 {
+        steps.push(Step::Age(pick * 7));
+    }
+    steps.extend(keys.iter().rev().map(send));
+    steps.push(Step::Check);
+    Script { seed: 0, tables: tables(), steps, new_flows: NEW_FLOWS }
+}
+
+/// One packet each of `count` flows, back to back, twice over.
+pub(crate) fn flood(count: u16) -> Script {
+    let keys = (0..count).map(|n| FlowKey { sport: 1000 + n, ..BASE });
+    let mut steps: Vec<Step> = keys.clone().map(|k| send(&k)).collect();
+    steps.push(Step::Check);
+    steps.extend(keys.map(|k| send(&k)));
+    steps.push(Step::Check);
+    Script { seed: 0, tables: tables(), steps, new_flows: usize::MAX }
+}
+
+/// A pod that sends everything into one tunnel.
+fn tables() -> Vec<Write> {
+    let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: POD_NH, ..Vif::default() };
+    let tunnel =
+        NextHop { valid: true, kind: NextHopKind::Tunnel, dip: 9, sip: 8, ..NextHop::default() };
+    let all = Prefix { valid: true, vrf: 1, ip: 0, len: 0, nh: 30, label: 77, label_valid: true };
+    vec![
+        (
+            TableId::Vif,
+            0,
+            Vif { valid: true, kind: VifKind::Fabric, ip: 8, ..Vif::default() }.pack(),
+        ),
+        (TableId::Vif, 5, vif.pack()),
+        (TableId::NextHop, 30, tunnel.pack()),
+        (TableId::Prefix, 0, all.pack()),
+    ]
+}
+
+fn send(k: &FlowKey) -> Step {
+    let frame = frame(&udp(k.sip, k.dip, k.sport, k.dport, b"full?"));
+    Step::Frame { ingress: Ingress::Host(5), frame, gap: 0 }
+}
