@@ -21,6 +21,7 @@ module ps_fip
   output logic [13:0] map_addr_o,
   input  fip_map_t    map_i,
   input  access_t     acc_i,
+  input  logic [FipKeyBits-1:0] acc_wdata_i,
   output fip_key_t    key_rdata_o
 );
 
@@ -52,7 +53,7 @@ module ps_fip
     .acc_re_i   (acc_i.re[SelFipKey]),
     .acc_we_i   (acc_i.we[SelFipKey]),
     .acc_index_i(acc_i.index[13:0]),
-    .acc_wdata_i(acc_i.wdata[FipKeyBits-1:0]),
+    .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(key_rdata_o)
   );
 

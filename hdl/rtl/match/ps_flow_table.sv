@@ -22,21 +22,24 @@ module ps_flow_table
   output logic [13:0] map_addr_o,
   input  fip_map_t    map_i,
 
-  // Port of ps_learn: a row of every way, slots by write enable; an entry's data by index.
-  input  logic                                      row_re_i,
-  input  logic [FlowWays-1:0][FlowRowsLog2-1:0]     row_addr_i,
-  input  logic [FlowWays-1:0][BucketSlots-1:0]      row_we_i,
-  input  flow_slot_t                                row_wdata_i,
-  output flow_slot_t [BucketSlots-1:0]              row_rdata_o [FlowWays],
-  input  logic                                      data_re_i,
-  input  logic                                      data_we_i,
-  input  logic [15:0]                               data_addr_i,
-  input  flow_data_t                                data_wdata_i,
-  output flow_data_t                                data_rdata_o,
-
-  // The clearing walk; while it goes on row_wdata_i and data_wdata_i must be 0.
-  input  logic                                      clear_we_i,
-  input  logic [15:0]                               clear_index_i
+  // Port of ps_learn, rows: row_re_i reads one row of every way. In the cycle after, row_key_i is compared with their
+  // slots and row_pick_i names one of them; what comes of it stands in the second cycle after row_re_i.
+  input  logic                                  row_re_i,
+  input  logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr_i,
+  input  flow_key_t                             row_key_i,
+  input  logic [3:0]                            row_pick_i,     // {way, slot}
+  output logic [FlowWays*BucketSlots-1:0]       row_match_o,
+  output logic [FlowWays*BucketSlots-1:0]       row_used_o,
+  output flow_slot_t                            row_slot_o,     // the picked one
+  // One slot is written by its index; an entry's data are read or written by index.
+  input  logic                                  slot_we_i,
+  input  logic [15:0]                           slot_index_i,
+  input  flow_slot_t                            slot_wdata_i,
+  input  logic                                  data_re_i,
+  input  logic                                  data_we_i,
+  input  logic [15:0]                           data_index_i,
+  input  flow_data_t                            data_wdata_i,
+  output flow_data_t                            data_rdata_o
 );
 
   localparam int unsigned Slots = FlowWays * BucketSlots;
@@ -45,14 +48,19 @@ module ps_flow_table
   flow_key_t        key1_q, key2_q;
   logic [63:0]      hash1_q;
   logic [47:0]      rows2_q, rows3_q;
-  flow_slot_t [BucketSlots-1:0] slots [FlowWays];
-  logic [Slots-1:0] match_q;
+  logic             row_re_q;
+  logic [Slots-1:0] match_q, match_row_q, used_row_q;
+  flow_slot_t       picked_q [FlowWays];
+  logic [1:0]       pick_way_q;
   logic             found4_q, found5_q;
   logic [15:0]      index, index4_q, index5_q;
   flow_data_t       data, data5_q;
   logic             usable;
 
   for (genvar w = 0; w < FlowWays; w++) begin : gen_way
+    flow_slot_t [BucketSlots-1:0] found, row;
+    logic [BucketSlots-1:0]       match_way_q, match_learn_q, used_learn_q;
+
     ps_ram_tdp #(
       .Width    (BucketSlots * $bits(flow_slot_t)),
       .Depth    (1 << FlowRowsLog2),
@@ -62,13 +70,26 @@ module ps_flow_table
       .clk_i,
       .a_re_i   (valid_q[0]),
       .a_addr_i (hash1_q[w*FlowRowsLog2 +: FlowRowsLog2]),
-      .a_rdata_o(slots[w]),
+      .a_rdata_o(found),
       .b_re_i   (row_re_i),
-      .b_we_i   (clear_we_i ? {BucketSlots{clear_index_i[15:14] == w[1:0]}} : row_we_i[w]),
-      .b_addr_i (clear_we_i ? clear_index_i[13:2] : row_addr_i[w]),
-      .b_wdata_i(row_wdata_i),
-      .b_rdata_o(row_rdata_o[w])
+      .b_we_i   (slot_we_i && slot_index_i[15:14] == w[1:0] ? BucketSlots'(1) << slot_index_i[1:0] : '0),
+      .b_addr_i (slot_we_i ? slot_index_i[13:2] : row_addr_i[w]),
+      .b_wdata_i(slot_wdata_i),
+      .b_rdata_o(row)
     );
+
+    always_ff @(posedge clk_i) begin
+      for (int unsigned s = 0; s < BucketSlots; s++) begin
+        if (valid_q[1]) match_way_q[s] <= found[s] == {key2_q, 1'b1};
+        if (row_re_q) match_learn_q[s] <= row[s] == {row_key_i, 1'b1};
+        if (row_re_q) used_learn_q[s] <= row[s].valid;
+      end
+      if (row_re_q) picked_q[w] <= row[row_pick_i[1:0]];
+    end
+
+    assign match_q[w*BucketSlots +: BucketSlots]     = match_way_q;
+    assign match_row_q[w*BucketSlots +: BucketSlots] = match_learn_q;
+    assign used_row_q[w*BucketSlots +: BucketSlots]  = used_learn_q;
   end
 
   ps_ram_tdp #(
@@ -81,8 +102,8 @@ module ps_flow_table
     .a_addr_i (index),
     .a_rdata_o(data),
     .b_re_i   (data_re_i),
-    .b_we_i   (data_we_i || clear_we_i),
-    .b_addr_i (clear_we_i ? clear_index_i : data_addr_i),
+    .b_we_i   (data_we_i),
+    .b_addr_i (data_index_i),
     .b_wdata_i(data_wdata_i),
     .b_rdata_o(data_rdata_o)
   );
@@ -96,6 +117,10 @@ module ps_flow_table
       end
     end
   end
+
+  assign row_match_o = match_row_q;
+  assign row_used_o  = used_row_q;
+  assign row_slot_o  = picked_q[pick_way_q];
 
   assign map_re_o   = found4_q && data.map_valid;
   assign map_addr_o = data.map;
@@ -113,11 +138,6 @@ module ps_flow_table
       rows2_q <= hash1_q[47:0];
     end
     if (valid_q[1]) begin
-      for (int unsigned w = 0; w < FlowWays; w++) begin
-        for (int unsigned s = 0; s < BucketSlots; s++) begin
-          match_q[w*BucketSlots+s] <= slots[w][s] == {key2_q, 1'b1};
-        end
-      end
       rows3_q <= rows2_q;
     end
     if (valid_q[2]) index4_q <= index;
@@ -125,6 +145,8 @@ module ps_flow_table
       index5_q <= index4_q;
       data5_q  <= data;
     end
+    if (row_re_q) pick_way_q <= row_pick_i[3:2];
+    row_re_q     <= row_re_i;
     hit_o.usable <= usable;
     if (usable) begin
       hit_o <= '{usable: 1'b1, index: index5_q, reverse: data5_q.reverse, hairpin: data5_q.hairpin,

@@ -5,8 +5,9 @@
 // Host:       host_valid_i with index reads an entry, or with write deletes it; held until host_done_o. Served before
 //             requests that wait.
 // Table:      the second port of ps_flow_table. Data are written before the key that makes them visible.
-// Time:       about 12 cycles a pair; the packet pipeline never waits for it. Same ports and the same order of effects would
-//             do for an engine that starts a pair every second cycle.
+// Clearing:   clear_we_i/clear_index_i (flush_i throughout) empty one entry a cycle; waiting requests are forgotten.
+// Time:       about 13 cycles a pair; the packet pipeline never waits for it. An engine that starts a pair every second
+//             cycle fits behind the same ports, as long as it keeps the order of effects.
 module ps_learn
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -16,6 +17,8 @@ module ps_learn
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        flush_i,          // tables are being cleared
+  input  logic        clear_we_i,
+  input  logic [15:0] clear_index_i,
   input  logic [31:0] now_i,            // card time >> 16
   output logic        busy_o,
 
@@ -28,16 +31,21 @@ module ps_learn
   output logic        host_done_o,
   output flow_t       host_rdata_o,
 
-  output logic                                       row_re_o,
-  output logic [FlowWays-1:0][FlowRowsLog2-1:0]      row_addr_o,
-  output logic [FlowWays-1:0][BucketSlots-1:0]       row_we_o,
-  output flow_slot_t                                 row_wdata_o,
-  input  flow_slot_t [BucketSlots-1:0]               row_rdata_i [FlowWays],
-  output logic                                       data_re_o,
-  output logic                                       data_we_o,
-  output logic [15:0]                                data_addr_o,
-  output flow_data_t                                 data_wdata_o,
-  input  flow_data_t                                 data_rdata_i,
+  output logic                                  row_re_o,
+  output logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr_o,
+  output flow_key_t                             row_key_o,
+  output logic [3:0]                            row_pick_o,
+  input  logic [FlowWays*BucketSlots-1:0]       row_match_i,
+  input  logic [FlowWays*BucketSlots-1:0]       row_used_i,
+  input  flow_slot_t                            row_slot_i,
+  output logic                                  slot_we_o,
+  output logic [15:0]                           slot_index_o,
+  output flow_slot_t                            slot_wdata_o,
+  output logic                                  data_re_o,
+  output logic                                  data_we_o,
+  output logic [15:0]                           data_index_o,
+  output flow_data_t                            data_wdata_o,
+  input  flow_data_t                            data_rdata_i,
 
   output logic        init_valid_o,
   output logic [15:0] init_index_o,
@@ -51,46 +59,45 @@ module ps_learn
     StIdle,
     StHashForward,
     StHashReverse,
-    StLookForward,
-    StLookReverse,
-    StRoomReverse,
+    StRowsReverse,
+    StPlaceForward,
+    StPlaceReverse,
     StDataForward,
     StDataReverse,
     StCompare,
-    StOldForward,
-    StOldForwardLook,
-    StOldReverse,
-    StOldReverseLook,
+    StOldRead,
+    StOldRows,
+    StOldDelete,
     StInitReverse,
     StInitForward,
     StWriteReverse,
     StWriteForward,
+    StPinRead,
     StPinWrite,
+    StHostRows,
     StHostLook,
     StHostDone
   } state_e;
 
-  state_e      state_q, state_d;
-  logic        queue_ready, queue_valid, pop;
-  learn_t      queue_data, req_q;
-  logic [63:0] hash_forward_q, hash_reverse_q;
-  flow_event_t event_d;
-
-  // An index in the table, from a search of the rows of one key.
+  // An index in the table, from a search of the rows of one key: where it is, or where there is room.
   typedef struct packed {
     logic        hit;
     logic        room;
     logic [15:0] index;
   } place_t;
 
+  state_e      state_q, state_d;
+  logic        queue_ready, queue_valid, pop;
+  logic [7:0]  queue_count;
+  learn_t      queue_data, req_q;
+  logic [63:0] hash_forward_q, hash_reverse_q;
   place_t      forward_q, reverse_q;
   flow_data_t  old_forward_q, old_reverse_q;
-  logic [7:0]  queue_count;
+  logic        old_turn_q;       // whose old partner is under deletion: the reverse entry's
   logic        delete_forward, delete_reverse, reset_forward;
   logic [15:0] target;           // entry under deletion, or the host's
-  logic [1:0]  target_way, target_slot;
-  logic        target_valid;
-  flow_slot_t  target_entry;
+  logic        target_used;
+  flow_event_t event_d;
 
   ps_fifo #(
     .Width($bits(learn_t)),
@@ -110,9 +117,9 @@ module ps_learn
   assign pop    = state_q == StIdle && queue_valid && !host_valid_i;
   assign busy_o = state_q != StIdle || queue_count != '0 || host_valid_i || valid_i;
 
-  // --- Search of the rows that have been read: the key, else the best free slot but `taken`.
-  function automatic place_t search(input flow_key_t key, input logic [63:0] hash, input logic exclude,
-                                    input logic [15:0] taken);
+  // The key, else the way with the most free slots (the lowest of equal ones) and the lowest free slot in it. The slot
+  // `taken` does not count as free.
+  function automatic place_t search(input logic [63:0] hash, input logic exclude, input logic [15:0] taken);
     logic [2:0]  most, free;
     logic [15:0] index, lowest;
     search = '0;
@@ -122,11 +129,11 @@ module ps_learn
       lowest = '0;
       for (int unsigned s = BucketSlots; s > 0; s--) begin
         index = {w[1:0], hash[w*FlowRowsLog2 +: FlowRowsLog2], 2'(s - 1)};
-        if (row_rdata_i[w][s-1] == {key, 1'b1}) begin
+        if (row_match_i[w*BucketSlots+s-1]) begin
           search.hit   = 1'b1;
           search.index = index;
         end
-        if (!row_rdata_i[w][s-1].valid && !(exclude && index == taken)) begin
+        if (!row_used_i[w*BucketSlots+s-1] && !(exclude && index == taken)) begin
           free   = free + 3'd1;
           lowest = index;
         end
@@ -139,7 +146,7 @@ module ps_learn
     end
   endfunction
 
-  // --- The pair to be written.
+  // The pair to be written.
   function automatic flow_data_t forward_data();
     forward_data               = req_q.data;
     forward_data.generation    = old_forward_q.generation + 8'd1;
@@ -189,25 +196,22 @@ module ps_learn
   assign reset_forward  = !(req_q.kind == LearnRepin && forward_q.hit);
 
   always_comb begin
-    unique case (state_q)
-      StOldForward, StOldForwardLook: target = old_forward_q.partner;
-      StOldReverse, StOldReverseLook: target = old_reverse_q.partner;
-      default:                        target = host_index_i;
-    endcase
+    target = host_index_i;
+    if (state_q inside {StOldRead, StOldRows, StOldDelete}) begin
+      target = old_turn_q ? old_reverse_q.partner : old_forward_q.partner;
+    end
   end
-  assign target_way   = target[15:14];
-  assign target_slot  = target[1:0];
-  assign target_entry = row_rdata_i[target_way][target_slot];
-  assign target_valid = target_entry.valid;
+  assign target_used = row_used_i[{target[15:14], target[1:0]}];
 
-  // --- Table port.
   always_comb begin
     row_re_o     = 1'b0;
-    row_we_o     = '0;
-    row_wdata_o  = '0;
+    row_addr_o   = {FlowWays{target[13:2]}};
+    slot_we_o    = clear_we_i;
+    slot_index_o = clear_we_i ? clear_index_i : target;
+    slot_wdata_o = '0;
     data_re_o    = 1'b0;
-    data_we_o    = 1'b0;
-    data_addr_o  = forward_q.index;
+    data_we_o    = clear_we_i;
+    data_index_o = clear_we_i ? clear_index_i : forward_q.index;
     data_wdata_o = '0;
     init_valid_o = 1'b0;
     init_index_o = reverse_q.index;
@@ -216,17 +220,14 @@ module ps_learn
     event_d      = '0;
     event_d.deferred = valid_i && !queue_ready;
     state_d      = state_q;
-    for (int unsigned w = 0; w < FlowWays; w++) begin
-      row_addr_o[w] = target[13:2];
-    end
 
     unique case (state_q)
       StIdle: begin
         if (host_valid_i) begin
-          row_re_o    = 1'b1;
-          data_re_o   = 1'b1;
-          data_addr_o = host_index_i;
-          state_d     = StHostLook;
+          row_re_o     = 1'b1;
+          data_re_o    = 1'b1;
+          data_index_o = host_index_i;
+          state_d      = StHostRows;
         end else if (queue_valid) begin
           state_d = StHashForward;
         end
@@ -234,29 +235,24 @@ module ps_learn
       StHashForward: state_d = StHashReverse;
       // Rows of the forward key are read while the reverse key is hashed.
       StHashReverse: begin
-        row_re_o = 1'b1;
-        for (int unsigned w = 0; w < FlowWays; w++) begin
-          row_addr_o[w] = hash_forward_q[w*FlowRowsLog2 +: FlowRowsLog2];
-        end
-        state_d = StLookForward;
+        row_re_o   = 1'b1;
+        row_addr_o = hash_forward_q[FlowWays*FlowRowsLog2-1:0];
+        state_d    = StRowsReverse;
       end
-      StLookForward: begin
-        row_re_o = 1'b1;
-        for (int unsigned w = 0; w < FlowWays; w++) begin
-          row_addr_o[w] = hash_reverse_q[w*FlowRowsLog2 +: FlowRowsLog2];
-        end
-        state_d = StRoomReverse;
+      StRowsReverse: begin
+        row_re_o   = 1'b1;
+        row_addr_o = hash_reverse_q[FlowWays*FlowRowsLog2-1:0];
+        state_d    = StPlaceForward;
       end
-      StRoomReverse: begin
-        data_re_o   = forward_q.hit || forward_q.room;
-        data_addr_o = forward_q.index;
-        state_d     = StDataForward;
-        if (req_q.kind == LearnReverse) state_d = forward_q.hit ? StPinWrite : StIdle;
+      StPlaceForward: state_d = req_q.kind == LearnReverse ? StPinRead : StPlaceReverse;
+      StPlaceReverse: begin
+        data_re_o = 1'b1;
+        state_d   = StDataForward;
       end
       StDataForward: begin
-        data_re_o   = reverse_q.hit || reverse_q.room;
-        data_addr_o = reverse_q.index;
-        state_d     = StDataReverse;
+        data_re_o    = 1'b1;
+        data_index_o = reverse_q.index;
+        state_d      = StDataReverse;
       end
       StDataReverse: state_d = StCompare;
       StCompare: begin
@@ -268,22 +264,23 @@ module ps_learn
         end else begin
           event_d.learned  = !forward_q.hit;
           event_d.repinned = forward_q.hit;
-          state_d = delete_forward ? StOldForward : delete_reverse ? StOldReverse : StInitReverse;
+          state_d          = delete_forward || delete_reverse ? StOldRead : StInitReverse;
         end
       end
-      StOldForward, StOldReverse: begin
+      StOldRead: begin
         row_re_o = 1'b1;
-        state_d  = state_q == StOldForward ? StOldForwardLook : StOldReverseLook;
+        state_d  = StOldRows;
       end
-      StOldForwardLook, StOldReverseLook: begin
-        row_we_o[target_way][target_slot] = target_valid;
-        event_d.removed = target_valid;
-        state_d = state_q == StOldForwardLook && delete_reverse ? StOldReverse : StInitReverse;
+      StOldRows: state_d = StOldDelete;
+      StOldDelete: begin
+        slot_we_o       = target_used;
+        event_d.removed = target_used;
+        state_d         = !old_turn_q && delete_reverse ? StOldRead : StInitReverse;
       end
       StInitReverse: begin
         init_valid_o = 1'b1;
         data_we_o    = init_ready_i;
-        data_addr_o  = reverse_q.index;
+        data_index_o = reverse_q.index;
         data_wdata_o = reverse_data();
         if (init_ready_i) state_d = reset_forward ? StInitForward : StWriteReverse;
       end
@@ -296,20 +293,24 @@ module ps_learn
         if (init_ready_i) state_d = StWriteReverse;
       end
       StWriteReverse: begin
-        row_we_o[reverse_q.index[15:14]][reverse_q.index[1:0]] = 1'b1;
-        for (int unsigned w = 0; w < FlowWays; w++) row_addr_o[w] = reverse_q.index[13:2];
-        row_wdata_o   = '{key: req_q.reverse_key, valid: 1'b1};
+        slot_we_o     = 1'b1;
+        slot_index_o  = reverse_q.index;
+        slot_wdata_o  = '{key: req_q.reverse_key, valid: 1'b1};
         event_d.added = !reverse_q.hit;
         data_we_o     = 1'b1;     // of the forward entry
         data_wdata_o  = forward_data();
         state_d       = StWriteForward;
       end
       StWriteForward: begin
-        row_we_o[forward_q.index[15:14]][forward_q.index[1:0]] = 1'b1;
-        for (int unsigned w = 0; w < FlowWays; w++) row_addr_o[w] = forward_q.index[13:2];
-        row_wdata_o   = '{key: req_q.key, valid: 1'b1};
+        slot_we_o     = 1'b1;
+        slot_index_o  = forward_q.index;
+        slot_wdata_o  = '{key: req_q.key, valid: 1'b1};
         event_d.added = !forward_q.hit;
         state_d       = StIdle;
+      end
+      StPinRead: begin
+        data_re_o = 1'b1;
+        state_d   = forward_q.hit ? StPinWrite : StIdle;
       end
       StPinWrite: begin
         data_we_o                    = 1'b1;
@@ -319,29 +320,31 @@ module ps_learn
         data_wdata_o.ecmp_generation = req_q.data.ecmp_generation;
         state_d                      = StIdle;
       end
+      StHostRows: state_d = StHostLook;
       StHostLook: begin
-        if (host_write_i) begin
-          row_we_o[target_way][target_slot] = target_valid;
-          event_d.removed = target_valid;
-        end
-        state_d = StHostDone;
+        slot_we_o       = host_write_i && target_used;
+        event_d.removed = host_write_i && target_used;
+        state_d         = StHostDone;
       end
       StHostDone: state_d = StIdle;
       default:    state_d = StIdle;
     endcase
   end
 
+  assign row_key_o  = state_q == StRowsReverse ? req_q.key : req_q.reverse_key;
+  assign row_pick_o = {target[15:14], target[1:0]};
+
   always_ff @(posedge clk_i) begin
     if (pop) req_q <= queue_data;
     if (state_q == StHashForward) hash_forward_q <= key_hash({8'd0, req_q.key});
     if (state_q == StHashReverse) hash_reverse_q <= key_hash({8'd0, req_q.reverse_key});
-    if (state_q == StLookForward) forward_q <= search(req_q.key, hash_forward_q, 1'b0, '0);
-    if (state_q == StRoomReverse) begin
-      reverse_q <= search(req_q.reverse_key, hash_reverse_q, !forward_q.hit, forward_q.index);
-    end
+    if (state_q == StPlaceForward) forward_q <= search(hash_forward_q, 1'b0, '0);
+    if (state_q == StPlaceReverse) reverse_q <= search(hash_reverse_q, !forward_q.hit, forward_q.index);
     if (state_q == StDataForward) old_forward_q <= data_rdata_i;
     if (state_q == StDataReverse) old_reverse_q <= data_rdata_i;
-    if (state_q == StHostLook) host_rdata_o <= target_valid ? {data_rdata_i, target_entry} : '0;
+    if (state_q == StCompare) old_turn_q <= !delete_forward;
+    if (state_q == StOldDelete) old_turn_q <= 1'b1;
+    if (state_q == StHostLook) host_rdata_o <= target_used ? {data_rdata_i, row_slot_i} : '0;
     event_o <= event_d;
     state_q <= state_d;
     if (rst_i || flush_i) begin
@@ -352,14 +355,14 @@ module ps_learn
 
   assign host_done_o = state_q == StHostDone;
 
-  logic unused_bits;
-  assign unused_bits = ^old_reverse_q;
-
 `ifndef SYNTHESIS
   a_host_held : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
-                                 state_q inside {StHostLook, StHostDone} |-> host_valid_i);
+                                 state_q inside {StHostRows, StHostLook, StHostDone} |-> host_valid_i);
   a_distinct  : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
                                  state_q == StWriteReverse |-> forward_q.index != reverse_q.index);
 `endif
+
+  logic unused_bits;
+  assign unused_bits = ^old_reverse_q;
 
 endmodule

@@ -49,7 +49,8 @@ module ps_match
   localparam int unsigned Latency = SourceCycles + LookupCycles + NextHopCycles + FipCycles +
                                     DecideCycles + EditCycles;
 
-  access_t acc;
+  access_t                 acc;
+  logic [WriteMaxBits-1:0] acc_wdata;
   logic [EntryMaxBits-1:0] rdata;
 
   // --- Tables that several stages read: Vif and FipMap.
@@ -70,7 +71,7 @@ module ps_match
     .acc_re_i   (acc.re[SelVif]),
     .acc_we_i   (acc.we[SelVif]),
     .acc_index_i(acc.index[7:0]),
-    .acc_wdata_i(acc.wdata[VifBits-1:0]),
+    .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(vif_acc)
   );
 
@@ -85,7 +86,7 @@ module ps_match
     .acc_re_i   (1'b0),
     .acc_we_i   (acc.we[SelVif]),
     .acc_index_i(acc.index[7:0]),
-    .acc_wdata_i(acc.wdata[VifBits-1:0]),
+    .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(unused_vif)
   );
 
@@ -101,7 +102,7 @@ module ps_match
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
     .acc_index_i(acc.index[13:0]),
-    .acc_wdata_i(acc.wdata[FipMapBits-1:0]),
+    .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_acc)
   );
 
@@ -117,7 +118,7 @@ module ps_match
     .acc_re_i   (1'b0),
     .acc_we_i   (acc.we[SelFipMap]),
     .acc_index_i(acc.index[13:0]),
-    .acc_wdata_i(acc.wdata[FipMapBits-1:0]),
+    .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(unused_map)
   );
 
@@ -139,6 +140,7 @@ module ps_match
     .vif_i         (vif_in),
     .fabric_valid_o(fabric_valid),
     .acc_i         (acc),
+    .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .ilm_rdata_o   (ilm_acc)
   );
 
@@ -154,14 +156,14 @@ module ps_match
   host_route_t host_route_acc;
   prefix_t     prefix_acc;
 
-  logic                                       row_re;
-  logic [FlowWays-1:0][FlowRowsLog2-1:0]      row_addr;
-  logic [FlowWays-1:0][BucketSlots-1:0]       row_we;
-  flow_slot_t                                 row_wdata;
-  flow_slot_t [BucketSlots-1:0]               row_rdata [FlowWays];
-  logic                                       data_re, data_we;
-  logic [15:0]                                data_addr;
-  flow_data_t                                 data_wdata, data_rdata;
+  logic                                  row_re, slot_we, data_re, data_we;
+  logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr;
+  flow_key_t                             row_key;
+  logic [3:0]                            row_pick;
+  logic [FlowWays*BucketSlots-1:0]       row_match, row_used;
+  flow_slot_t                            row_slot, slot_wdata;
+  logic [15:0]                           slot_index, data_index;
+  flow_data_t                            data_wdata, data_rdata;
 
   ps_flow_table u_flow_table (
     .clk_i,
@@ -174,18 +176,21 @@ module ps_match
     .map_re_o     (map_flow_re),
     .map_addr_o   (map_flow_addr),
     .map_i        (map_flow),
-    .row_re_i     (row_re),
-    .row_addr_i   (row_addr),
-    .row_we_i     (row_we),
-    .row_wdata_i  (row_wdata),
-    .row_rdata_o  (row_rdata),
-    .data_re_i    (data_re),
-    .data_we_i    (data_we),
-    .data_addr_i  (data_addr),
-    .data_wdata_i (data_wdata),
-    .data_rdata_o (data_rdata),
-    .clear_we_i   (acc.we[SelFlow]),
-    .clear_index_i(acc.index)
+    .row_re_i      (row_re),
+    .row_addr_i    (row_addr),
+    .row_key_i     (row_key),
+    .row_pick_i    (row_pick),
+    .row_match_o   (row_match),
+    .row_used_o    (row_used),
+    .row_slot_o    (row_slot),
+    .slot_we_i     (slot_we),
+    .slot_index_i  (slot_index),
+    .slot_wdata_i  (slot_wdata),
+    .data_re_i     (data_re),
+    .data_we_i     (data_we),
+    .data_index_i  (data_index),
+    .data_wdata_i  (data_wdata),
+    .data_rdata_o  (data_rdata)
   );
 
   ps_route u_route (
@@ -196,6 +201,7 @@ module ps_match
     .ip_i          (src_ctx.hdr.dip),
     .route_o       (route),
     .acc_i         (acc),
+    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
     .host_rdata_o  (host_route_acc),
     .prefix_rdata_o(prefix_acc)
   );
@@ -212,14 +218,12 @@ module ps_match
     .data_o (look_ctx)
   );
 
-  // At most one entry is written a cycle.
+  // Tells the command engine which flow entries come and go.
   always_ff @(posedge clk_i) begin
-    flow_mark_valid_o <= row_we != '0 && !rst_i;
-    flow_mark_set_o   <= row_wdata.valid;
-    for (int unsigned w = 0; w < FlowWays; w++) begin
-      for (int unsigned k = 0; k < BucketSlots; k++) begin
-        if (row_we[w][k]) flow_mark_index_o <= {w[1:0], row_addr[w], k[1:0]};
-      end
+    flow_mark_valid_o <= slot_we && !clearing_o && !rst_i;
+    if (slot_we) begin
+      flow_mark_set_o   <= slot_wdata.valid;
+      flow_mark_index_o <= slot_index;
     end
   end
 
@@ -239,6 +243,7 @@ module ps_match
     .route_i     (route),
     .hop_o       (hop),
     .acc_i       (acc),
+    .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
     .nh_rdata_o  (next_hop_acc),
     .ecmp_rdata_o(ecmp_acc)
   );
@@ -276,6 +281,7 @@ module ps_match
     .map_addr_o (map_fip_addr),
     .map_i      (map_fip),
     .acc_i      (acc),
+    .acc_wdata_i(acc_wdata[FipKeyBits-1:0]),
     .key_rdata_o(fip_key_acc)
   );
 
@@ -382,6 +388,8 @@ module ps_match
     .clk_i,
     .rst_i,
     .flush_i     (clearing_o),
+    .clear_we_i  (acc.we[SelFlow]),
+    .clear_index_i(acc.index),
     .now_i       (time_i[47:16]),
     .busy_o      (learn_busy),
     .valid_i     (learn_valid),
@@ -393,12 +401,17 @@ module ps_match
     .host_rdata_o(flow_acc),
     .row_re_o    (row_re),
     .row_addr_o  (row_addr),
-    .row_we_o    (row_we),
-    .row_wdata_o (row_wdata),
-    .row_rdata_i (row_rdata),
+    .row_key_o   (row_key),
+    .row_pick_o  (row_pick),
+    .row_match_i (row_match),
+    .row_used_i  (row_used),
+    .row_slot_i  (row_slot),
+    .slot_we_o   (slot_we),
+    .slot_index_o(slot_index),
+    .slot_wdata_o(slot_wdata),
     .data_re_o   (data_re),
     .data_we_o   (data_we),
-    .data_addr_o (data_addr),
+    .data_index_o(data_index),
     .data_wdata_o(data_wdata),
     .data_rdata_i(data_rdata),
     .init_valid_o(init_valid),
@@ -426,6 +439,7 @@ module ps_match
     .init_ready_o(init_ready),
     .clearing_i  (clearing_o),
     .acc_i       (acc),
+    .acc_wdata_i(acc_wdata[VifStatsBits-1:0]),
     .vif_write_i (vif_write),
     .vif_done_o  (vif_done),
     .flow_rdata_o(flow_stats_acc),
@@ -464,6 +478,7 @@ module ps_match
     .cfg_req_i,
     .cfg_rsp_o,
     .acc_o       (acc),
+    .acc_wdata_o (acc_wdata),
     .rdata_i     (rdata),
     .flow_valid_o(flow_valid),
     .flow_done_i (flow_done),

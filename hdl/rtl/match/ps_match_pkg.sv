@@ -14,6 +14,7 @@ package ps_match_pkg;
   localparam int unsigned EditCycles    = 5;
 
   localparam int unsigned EntryMaxBits = 384;
+  localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
   localparam int unsigned TableCount   = 13;
 
   // A table's bit in access_t.
@@ -36,13 +37,12 @@ package ps_match_pkg;
   localparam logic [7:0] ProtoUdp  = 8'd17;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
-  // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are
-  // one bit a table, by table id. Read data stand one cycle after `re`.
+  // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are one bit a
+  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand one cycle after `re`.
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;
     logic [15:0]             index;
-    logic [EntryMaxBits-1:0] wdata;
   } access_t;
 
   // What section 2 of the specification makes of a frame.

@@ -16,6 +16,7 @@ module ps_nexthop
   input  route_t      route_i,
   output hop_t        hop_o,
   input  access_t     acc_i,
+  input  logic [NextHopBits-1:0] acc_wdata_i,
   output next_hop_t   nh_rdata_o,
   output ecmp_slot_t  ecmp_rdata_o
 );
@@ -106,7 +107,7 @@ module ps_nexthop
     .acc_re_i   (acc_i.re[SelNextHop]),
     .acc_we_i   (acc_i.we[SelNextHop]),
     .acc_index_i(acc_i.index[14:0]),
-    .acc_wdata_i(acc_i.wdata[NextHopBits-1:0]),
+    .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(nh_rdata_o)
   );
 
@@ -122,7 +123,7 @@ module ps_nexthop
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelNextHop]),
     .acc_index_i(acc_i.index[14:0]),
-    .acc_wdata_i(acc_i.wdata[NextHopBits-1:0]),
+    .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(unused_nh)
   );
 
@@ -138,7 +139,7 @@ module ps_nexthop
     .acc_re_i   (acc_i.re[SelEcmp]),
     .acc_we_i   (acc_i.we[SelEcmp]),
     .acc_index_i(acc_i.index),
-    .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
+    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(ecmp_rdata_o)
   );
 
@@ -154,7 +155,7 @@ module ps_nexthop
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelEcmp]),
     .acc_index_i(acc_i.index),
-    .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
+    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(unused_ecmp_slot)
   );
 
@@ -170,7 +171,7 @@ module ps_nexthop
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelEcmp]),
     .acc_index_i(acc_i.index),
-    .acc_wdata_i(acc_i.wdata[EcmpSlotBits-1:0]),
+    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(unused_ecmp_live)
   );
 

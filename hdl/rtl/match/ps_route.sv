@@ -13,6 +13,7 @@ module ps_route
   input  logic [31:0] ip_i,
   output route_t      route_o,
   input  access_t     acc_i,
+  input  logic [PrefixBits-1:0] acc_wdata_i,
   output host_route_t host_rdata_o,
   output prefix_t     prefix_rdata_o
 );
@@ -39,7 +40,7 @@ module ps_route
     .acc_re_i   (acc_i.re[SelHostRoute]),
     .acc_we_i   (acc_i.we[SelHostRoute]),
     .acc_index_i(acc_i.index[14:0]),
-    .acc_wdata_i(acc_i.wdata[HostRouteBits-1:0]),
+    .acc_wdata_i(acc_wdata_i[HostRouteBits-1:0]),
     .acc_rdata_o(host_rdata_o)
   );
 
@@ -53,7 +54,7 @@ module ps_route
     .acc_re_i   (acc_i.re[SelPrefix]),
     .acc_we_i   (acc_i.we[SelPrefix]),
     .acc_index_i(acc_i.index[5:0]),
-    .acc_wdata_i(acc_i.wdata[PrefixBits-1:0]),
+    .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(prefix_rdata_o)
   );
 

@@ -22,6 +22,7 @@ module ps_source
   output logic     fabric_valid_o,   // Vif[0].valid
 
   input  access_t  acc_i,
+  input  logic [VifBits-1:0] acc_wdata_i,
   output ilm_t     ilm_rdata_o
 );
 
@@ -45,7 +46,7 @@ module ps_source
     .acc_re_i   (acc_i.re[SelIlm]),
     .acc_we_i   (acc_i.we[SelIlm]),
     .acc_index_i(acc_i.index[12:0]),
-    .acc_wdata_i(acc_i.wdata[IlmBits-1:0]),
+    .acc_wdata_i(acc_wdata_i[IlmBits-1:0]),
     .acc_rdata_o(ilm_rdata_o)
   );
 
@@ -116,8 +117,8 @@ module ps_source
   always_ff @(posedge clk_i) begin
     if (valid_i) hdr_q <= hdr_i;
     if (valid_q) ctx_o <= '{hdr: hdr_q, source: source};
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifFabricId)) vif0_q <= acc_i.wdata[VifBits-1:0];
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifVhostId)) vif1_valid_q <= acc_i.wdata[0];
+    if (acc_i.we[SelVif] && acc_i.index == 16'(VifFabricId)) vif0_q <= acc_wdata_i;
+    if (acc_i.we[SelVif] && acc_i.index == 16'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
     valid_q <= valid_i && !rst_i;
     valid_o <= valid_q && !rst_i;
   end

@@ -31,6 +31,7 @@ module ps_stats
 
   input  logic        clearing_i,
   input  access_t     acc_i,
+  input  logic [VifStatsBits-1:0] acc_wdata_i,
   input  logic        vif_write_i,
   output logic        vif_done_o,
   output flow_stats_t flow_rdata_o,
@@ -103,7 +104,7 @@ module ps_stats
   logic [47:0] trap_old, trap_new, trap_read;
   vif_stats_t  set_value;
 
-  assign set_value  = acc_i.wdata[VifStatsBits-1:0];
+  assign set_value  = acc_wdata_i;
   // Held by the requester with index and data until done.
   assign vif_set    = vif_write_i && !valid_i && !trap_drop_valid_i && !fw_tx_valid_i && !vif_set1_q;
   assign vif_done_o = vif_set1_q;
@@ -204,7 +205,7 @@ module ps_stats
   always_ff @(posedge clk_i) begin
     if (valid1_q && count1_q.drop) drop_q[count1_q.reason] <= drop_q[count1_q.reason] + 48'd1;
     if (trap_drop1_q) drop_q[DropTrapQueueFull] <= drop_q[DropTrapQueueFull] + 48'd1;
-    if (acc_i.we[SelDropStats]) drop_q[acc_i.index[5:0]] <= acc_i.wdata[47:0];
+    if (acc_i.we[SelDropStats]) drop_q[acc_i.index[5:0]] <= acc_wdata_i[47:0];
     if (acc_i.re[SelDropStats]) drop_rdata_o <= drop_q[acc_i.index[5:0]];
 
     if (event_i.learned) card_q[CounterFlowsLearned] <= card_q[CounterFlowsLearned] + 48'd1;
@@ -215,7 +216,7 @@ module ps_stats
     if (event_i.removed) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] - 48'd1;
     if (valid1_q && count1_q.trap) card_q[CounterTrapped] <= card_q[CounterTrapped] + 48'd1;
     if (fw_tx1_q) card_q[CounterFirmwareTx] <= card_q[CounterFirmwareTx] + 48'd1;
-    if (acc_i.we[SelCardStats]) card_q[acc_i.index[3:0]] <= acc_i.wdata[47:0];
+    if (acc_i.we[SelCardStats]) card_q[acc_i.index[3:0]] <= acc_wdata_i[47:0];
     if (acc_i.re[SelCardStats]) card_rdata_o <= card_q[acc_i.index[3:0]];
   end
 

@@ -18,6 +18,7 @@ module ps_table_access
   output cfg_rsp_t    cfg_rsp_o,
 
   output access_t     acc_o,
+  output logic [WriteMaxBits-1:0] acc_wdata_o,
   input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names
 
   output logic        flow_valid_o,
@@ -39,6 +40,7 @@ module ps_table_access
 
   state_e       state_q;
   access_t      acc_q;
+  logic [WriteMaxBits-1:0] wdata_q;
   logic         clear_end_q;
   logic [7:0]   status, status_q;
   logic [383:0] rdata_q;
@@ -75,7 +77,7 @@ module ps_table_access
       StClear: begin
         acc_q.we    <= clear_end_q ? '0 : depth_mask(acc_q.index + 16'd1);
         acc_q.index <= acc_q.index + 16'd1;
-        acc_q.wdata <= '0;
+        wdata_q     <= '0;
         clear_end_q <= acc_q.index == 16'hfffe;
         if (clear_end_q) state_q <= StIdle;
       end
@@ -84,7 +86,7 @@ module ps_table_access
         rdata_q  <= '0;
         if (cfg_valid_i) begin
           acc_q.index <= cfg_req_i.index[15:0];
-          if (cfg_req_i.write) acc_q.wdata <= cfg_req_i.wdata;
+          if (cfg_req_i.write) wdata_q <= cfg_req_i.wdata[WriteMaxBits-1:0];
           if (status != StOk) begin
             state_q <= StDone;
           end else if (cfg_req_i.table_id == TableFlow) begin
@@ -119,6 +121,7 @@ module ps_table_access
   end
 
   assign acc_o        = acc_q;
+  assign acc_wdata_o  = wdata_q;
   assign clearing_o   = state_q == StClear;
   assign flow_valid_o = state_q == StFlow;
   assign vif_write_o  = state_q == StVifWrite;
