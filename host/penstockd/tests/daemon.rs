@@ -241,6 +241,7 @@ fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
         s["reconcile"]["state"] == "in sync" && bench.fip_ports() == [9999]
     });
     let writes = bench.fake.writes();
+    let completed = bench.status()["reconcile"]["completed"].as_u64();
 
     bench.write("kind: Service\nmetadata: [ broken");
     let status = bench.wait("the error", |s| s["sources"][0]["errors"] != json!([]));
@@ -252,6 +253,11 @@ fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
     let status = bench.wait("the mended file", |s| {
         s["sources"][0]["errors"] == json!([]) && bench.fip_ports() == [7777]
     });
+    assert_eq!(
+        status["reconcile"]["completed"].as_u64(),
+        completed.map(|n| n + 1),
+        "one reconcile for the mended file, none for the broken one"
+    );
     assert_eq!(status["device"]["state"], "attached");
 }
 

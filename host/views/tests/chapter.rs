@@ -296,6 +296,23 @@ fn a_long_line_breaks_where_flow_breaks_it() {
 }
 
 #[test]
+fn tcp_letters_tell_the_directions_apart() {
+    let letters = |own, partner| {
+        let mut s = cent333_flows();
+        s.flow_stats.insert(600, FlowStats { tcp: own, ..FlowStats::default() });
+        s.flow_stats.insert(500, FlowStats { tcp: partner, ..FlowStats::default() });
+        flow::get(&s, 600).unwrap().tcp.unwrap().concat()
+    };
+    assert_eq!(letters(TCP_SYN, 0), "S");
+    assert_eq!(letters(0, TCP_SYN), "Sr");
+    assert_eq!(letters(TCP_ESTABLISHED, TCP_FIN), "EFr");
+    assert_eq!(letters(TCP_FIN, TCP_ESTABLISHED), "ErF");
+    assert_eq!(letters(TCP_RST, 0), "R");
+    assert_eq!(letters(0, TCP_RST), "R");
+    assert_eq!(letters(15, 15), "SSrEErFFrR");
+}
+
+#[test]
 fn next_hops() {
     insta::assert_snapshot!("nh_list", next_hop::list(&cent222()).to_string());
     insta::assert_snapshot!("nh_get_87", format!("{:#}", next_hop::get(&cent222(), 87)));
