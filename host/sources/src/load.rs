@@ -1,9 +1,10 @@
 //! Reads the node file and the manifests once.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use penstock_model::{NodeConfig, Snapshot};
+use penstock_model::{NodeConfig, Note, ObjectName, Pod, Snapshot};
 
 use crate::kubernetes::Objects;
 use crate::{SourceError, node_file};
@@ -31,9 +32,22 @@ pub fn load(paths: &Paths) -> Result<Snapshot, SourceError> {
     if !faults.is_empty() {
         return Err(SourceError::Faults(faults));
     }
-    let (load_balancers, notes) = objects.load_balancers();
+    let (load_balancers, mut notes) = objects.load_balancers();
     let pods = objects.pods();
+    notes.extend(moved_pods(&node, &pods));
     Ok(Snapshot { node, load_balancers, pods, neighbours: BTreeMap::new(), notes })
+}
+
+/// Pods whose manifest names another address than the node file does: the node file is what counts.
+fn moved_pods(node: &NodeConfig, pods: &BTreeMap<Ipv4Addr, Pod>) -> Vec<Note> {
+    let addresses: BTreeMap<&ObjectName, Ipv4Addr> =
+        pods.iter().map(|(address, pod)| (&pod.name, *address)).collect();
+    let moved = node.vifs.iter().filter_map(|vif| {
+        let address = addresses.get(&vif.pod).filter(|address| **address != vif.address)?;
+        let text = format!("has address {address}, but vif {} has {}", vif.id, vif.address);
+        Some(Note::new(format_args!("Pod {}", vif.pod), text))
+    });
+    moved.collect()
 }
 
 /// Reads a node file alone.

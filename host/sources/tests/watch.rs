@@ -55,6 +55,16 @@ fn the_chapter_is_loaded() {
     assert_eq!(snapshot.notes, []);
 }
 
+#[test]
+fn a_pod_elsewhere_than_its_vif_is_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = chapter(directory.path());
+    edit(&paths.manifests.join("pods.yaml"), "podIP: 10.47.255.237", "podIP: 10.47.255.99");
+    let notes = load(&paths).unwrap().notes;
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].to_string().contains("has address 10.47.255.99, but vif 7 has 10.47.255.237"));
+}
+
 #[tokio::test]
 async fn changes_come_as_whole_snapshots() {
     let directory = tempfile::tempdir().unwrap();
