@@ -206,3 +206,21 @@ fn bring_fast(card: &mut Achieved, desired: &Desired) {
     sound::check(card).unwrap();
     assert_eq!(sound::decode(card), *desired);
 }
+
+/// Not a state that a plan leaves, but one that a card may be found in.
+#[test]
+fn routes_that_share_a_group_are_given_one_each() {
+    let mut card = Achieved::empty();
+    let mut d = with_members(&[1, 2]);
+    let other = Ipv4Addr::new(10, 101, 102, 27);
+    let group = d.routes[&(VRF, VIP)].clone();
+    d.routes.insert((VRF, other), group);
+    bring(&mut card, &d);
+    let first = card.host_routes.values().find(|r| r.ip == u32::from(VIP)).unwrap().nh;
+    card.host_routes.values_mut().find(|r| r.ip == u32::from(other)).unwrap().nh = first;
+    assert!(sound::check(&card).is_err());
+    plan(&d, &card).unwrap().ops.iter().for_each(|op| card.apply(op));
+    sound::check(&card).unwrap();
+    sound::no_leftovers(&card).unwrap();
+    assert_eq!(sound::decode(&card), d);
+}
