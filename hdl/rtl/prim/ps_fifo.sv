@@ -65,8 +65,8 @@ module ps_fifo #(
     assert (Depth >= 2 && (Depth & (Depth - 1)) == 0) else $fatal(1, "ps_fifo: Depth is not a power of two");
   end
   a_not_over : assert property (@(posedge clk_i) disable iff (rst_i) stored <= (AddrWidth + 1)'(Depth));
-  a_stable : assert property (@(posedge clk_i) disable iff (rst_i)
-                              rvalid_q && !rready_i |=> rvalid_q && $stable(rdata_o));
+  a_held : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |-> !re);
+  a_sticky : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |=> rvalid_q);
 `endif
 
 endmodule
