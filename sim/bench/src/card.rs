@@ -1,0 +1,207 @@
+//! The Verilated card: packets a cycle, latency, table operations, and how fast the simulation itself runs.
+//!
+//! Frames are 64 bytes with FCS, 60 without, as the wire's smallest are. Rates are those of the steady state: between the
+//! frame that leaves after a quarter of the run and the last. A direction whose frames grow or shrink by the 32 bytes of
+//! MPLSoUDP has two beats a frame on one side, so that 0.5 frames a cycle is all its wire can carry.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use penstock_abi::table::{NextHop, TableEntry, TableId};
+use penstock_card::{CardOptions, CardSim, InProcess};
+use penstock_compile::compile;
+use penstock_device::{Card, TableOp};
+use penstock_plan::{Achieved, Op, plan};
+use penstock_refmodel::packet;
+
+use crate::host::cluster;
+use crate::report::Report;
+
+const FRAMES: usize = 4000;
+const CLIENT: u32 = 0x0a2f_0100; // pod 0, vif 3
+const NEIGHBOUR: u32 = 0x0a2f_0101; // pod 1, vif 4
+const NODE: u32 = 0x0aa9_1914;
+const PEER: u32 = 0x0aa9_1964;
+const REMOTE_POD: u32 = 0x0a2f_0164; // pod 100, the first of the first remote node
+const DATA: [u8; 18] = [0x5a; 18]; // 14 + 20 + 8 + 18 = 60 bytes
+
+struct Bench {
+    sim: Arc<Mutex<CardSim>>,
+    card: Card,
+}
+
+/// One direction: how to make its n-th frame, and where it leaves.
+struct Direction {
+    name: &'static str,
+    from: u8,
+    to: u8,
+    frame: fn(u16) -> Vec<u8>,
+}
+
+fn tunnelled(inner: &packet::Ipv4) -> Vec<u8> {
+    // Label 101 is pod 1.
+    packet::frame(&packet::mpls_udp(PEER, NODE, 6635, packet::mpls(101, 63), &inner.bytes()))
+}
+
+const DIRECTIONS: [Direction; 4] = [
+    Direction {
+        name: "local",
+        from: 3,
+        to: 4,
+        frame: |n| packet::frame(&packet::udp(CLIENT, NEIGHBOUR, n, 53, &DATA)),
+    },
+    Direction {
+        name: "encap",
+        from: 3,
+        to: 0,
+        frame: |n| packet::frame(&packet::udp(CLIENT, REMOTE_POD, n, 53, &DATA)),
+    },
+    Direction {
+        name: "decap",
+        from: 0,
+        to: 4,
+        frame: |n| tunnelled(&packet::udp(REMOTE_POD, NEIGHBOUR, n, 53, &DATA)),
+    },
+    Direction {
+        name: "decap_nat",
+        from: 0,
+        to: 4,
+        frame: |n| tunnelled(&packet::tcp(REMOTE_POD, 0x0a60_0002, n, 80, 0x10, &[])),
+    },
+];
+
+impl Bench {
+    fn new(firmware: Option<std::path::PathBuf>) -> Result<Self> {
+        let options = CardOptions { unchecked: true, firmware, ..CardOptions::default() };
+        let sim = Arc::new(Mutex::new(CardSim::new(&options)?));
+        let mut card = Card::attach(InProcess::boxed(&sim))?;
+        // Service 1 has pod 1's floating IP in front of it too.
+        let mut snapshot = cluster(10);
+        let member = &mut snapshot.load_balancers[1].listeners[0].pool.members;
+        member.truncate(1);
+        member[0].address = NEIGHBOUR.into();
+        let steps = plan(&compile(&snapshot)?, &Achieved::empty())?;
+        let ops: Vec<TableOp> = steps
+            .ops
+            .iter()
+            .map(|op| match *op {
+                Op::Write { table, index, words } => TableOp::Write { table, index, words },
+                Op::Fence => TableOp::Fence,
+            })
+            .collect();
+        card.apply(&ops)?;
+        card.set_enabled(true)?;
+        Ok(Self { sim, card })
+    }
+
+    fn sim(&self) -> std::sync::MutexGuard<'_, CardSim> {
+        self.sim.lock().expect("the bench has one thread")
+    }
+
+    /// Sends `count` frames at once and returns the cycles in which they left.
+    fn send(
+        &self,
+        direction: &Direction,
+        count: usize,
+        flows: u16,
+        first: u16,
+    ) -> Result<Vec<u64>> {
+        let mut sim = self.sim();
+        for n in 0..count {
+            sim.inject(direction.from, (direction.frame)(first.wrapping_add(n as u16 % flows)));
+        }
+        sim.drain(10_000_000)?;
+        let out = sim.take_egress();
+        ensure!(
+            out.len() == count && out.iter().all(|e| e.vif == direction.to),
+            "{}: {} of {count} frames left",
+            direction.name,
+            out.len()
+        );
+        Ok(out.iter().map(|e| e.cycle).collect())
+    }
+
+    fn rates(&self, report: &mut Report) -> Result<()> {
+        for direction in &DIRECTIONS {
+            for (kind, flows, first) in [("known_flows", 16, 100), ("new_flows", u16::MAX, 20_000)]
+            {
+                if kind == "known_flows" {
+                    self.send(direction, 64, flows, first)?; // now they are known
+                }
+                let cycles = self.send(direction, FRAMES, flows, first)?;
+                let start = FRAMES / 4;
+                let last = *cycles.last().context("frames left")?;
+                let rate = (FRAMES - 1 - start) as f64 / (last - cycles[start]) as f64;
+                report.add(
+                    format!("card.rate_64B.{}.{kind}", direction.name),
+                    rate,
+                    "packets/cycle",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn latencies(&self, report: &mut Report) -> Result<()> {
+        for direction in &DIRECTIONS {
+            self.send(direction, 1, 1, 7)?;
+            let before = self.sim().cycles();
+            let left = self.send(direction, 1, 1, 7)?[0];
+            // Frames that leave in two beats show their first one a cycle before the last.
+            let beats_out = if direction.to == 0 { 2 } else { 1 };
+            let cycles = left - before - (beats_out - 1);
+            report.add(
+                format!("card.first_beat_latency_64B.{}", direction.name),
+                cycles as f64,
+                "cycles",
+            );
+        }
+        Ok(())
+    }
+
+    fn table_operations(&mut self, report: &mut Report) -> Result<()> {
+        for batch in [1, 32, 2048] {
+            let ops: Vec<TableOp> = (0..batch)
+                .map(|i| TableOp::Write {
+                    table: TableId::NextHop,
+                    index: 20_000 + i,
+                    words: NextHop { valid: true, dip: i, ..NextHop::default() }.pack(),
+                })
+                .collect();
+            let rounds = 4096 / batch;
+            let (started, before) = (Instant::now(), self.sim().cycles());
+            for _ in 0..rounds {
+                self.card.apply(&ops)?;
+            }
+            let operations = f64::from(batch * rounds);
+            let cycles = (self.sim().cycles() - before) as f64;
+            let seconds = started.elapsed().as_secs_f64();
+            report.add(format!("card.table_write.batch_{batch}"), cycles / operations, "cycles/op");
+            report.add(format!("sim.table_write.batch_{batch}"), operations / seconds, "ops/s");
+        }
+        Ok(())
+    }
+
+    fn simulation_speed(&self, report: &mut Report) -> Result<()> {
+        let (started, before) = (Instant::now(), self.sim().cycles());
+        for _ in 0..5 {
+            self.send(&DIRECTIONS[0], FRAMES, 16, 100)?;
+        }
+        let kcycles = (self.sim().cycles() - before) as f64 / 1e3;
+        report.add("sim.speed.busy", kcycles / started.elapsed().as_secs_f64(), "kcycles/s");
+        Ok(())
+    }
+}
+
+/// Measures the card.
+///
+/// # Errors
+/// The card does not do what is being measured.
+pub(crate) fn run(report: &mut Report, firmware: Option<std::path::PathBuf>) -> Result<()> {
+    let mut bench = Bench::new(firmware)?;
+    bench.latencies(report)?;
+    bench.rates(report)?;
+    bench.table_operations(report)?;
+    bench.simulation_speed(report)
+}
