@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use penstock_abi::layout;
 use penstock_abi::regs::{self, CardStatus, Control};
-use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, Status};
+use penstock_abi::ring::{Command, Completion, Event, FLAG_IRQ, Opcode, Status};
 use penstock_abi::table::{TableEntry, TableId, Words};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::dump::{Answer, Dump, Probe};
-use crate::ring::Rings;
+use crate::ring::{EventRing, Rings};
 use crate::{DeviceError, PciTransport};
 
 /// Records of the rings, as a power of two.
 const RING_LOG2: u32 = 8;
+/// Records of the event ring, as a power of two.
+const EVENT_LOG2: u32 = 6;
 /// Without progress for this long, a command has failed. A search through the largest empty table takes a simulated card
 /// about 0.1 s on an idle machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,6 +71,7 @@ pub struct Card {
     transport: Box<dyn PciTransport>,
     ident: Ident,
     rings: Rings,
+    events: Option<EventRing>,
     running: bool,
     irqs: Vec<EventFd>,
     timeout: Duration,
@@ -94,8 +97,15 @@ impl Card {
         let commands = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
         let completions = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
         let rings = Rings::new(commands, completions, RING_LOG2);
-        let mut card =
-            Self { transport, ident, rings, running: false, irqs, timeout: COMMAND_TIMEOUT };
+        let mut card = Self {
+            transport,
+            ident,
+            rings,
+            events: None,
+            running: false,
+            irqs,
+            timeout: COMMAND_TIMEOUT,
+        };
         card.wait_cleared("clearing its tables after power-on")?;
         card.start_ring()?;
         Ok(card)
@@ -448,7 +458,52 @@ impl Card {
         self.transport.write32(offset, value)
     }
 
-    /// Function-level reset: tables and forwarding stay; ring and interrupts are set up anew.
+    /// Asks the card for events from now on; `irqs()[regs::IRQ_EVENT]` says when there are some.
+    ///
+    /// # Errors
+    /// No memory, or the transport's.
+    pub fn enable_events(&mut self) -> Result<(), DeviceError> {
+        if self.events.is_none() {
+            self.events = Some(EventRing::new(
+                self.transport.dma_alloc(Rings::bytes(EVENT_LOG2))?,
+                EVENT_LOG2,
+            ));
+        }
+        self.start_events()
+    }
+
+    fn start_events(&mut self) -> Result<(), DeviceError> {
+        let Some(mut ring) = self.events.take() else { return Ok(()) };
+        self.write_reg(regs::EVT_ENABLE, 0)?;
+        ring.restart();
+        self.write_reg(regs::EVT_BASE_LO, ring.iova() as u32)?;
+        self.write_reg(regs::EVT_BASE_HI, (ring.iova() >> 32) as u32)?;
+        self.write_reg(regs::EVT_LOG2, ring.log2())?;
+        self.write_reg(regs::EVT_CONSUMER, 0)?;
+        self.write_reg(regs::EVT_ENABLE, 1)?;
+        self.events = Some(ring);
+        Ok(())
+    }
+
+    /// Takes the events that have arrived since the last call. A card that finds the ring full drops events and counts them
+    /// (`regs::EVT_DROPPED`).
+    ///
+    /// # Errors
+    /// [`DeviceError::Protocol`], or the transport's.
+    pub fn take_events(&mut self) -> Result<Vec<Event>, DeviceError> {
+        let Some(ring) = &mut self.events else { return Ok(Vec::new()) };
+        let mut taken = Vec::new();
+        while let Some(event) = ring.pop()? {
+            taken.push(event);
+        }
+        let consumed = ring.consumed();
+        if !taken.is_empty() {
+            self.write_reg(regs::EVT_CONSUMER, consumed)?;
+        }
+        Ok(taken)
+    }
+
+    /// Function-level reset: tables and forwarding stay; rings and interrupts are set up anew.
     ///
     /// # Errors
     /// The transport's.
@@ -457,7 +512,8 @@ impl Card {
         self.transport.reset()?;
         self.ident = identify(self.transport.as_mut())?;
         self.irqs = self.transport.arm_irqs(regs::IRQ_VECTORS)?;
-        self.start_ring()
+        self.start_ring()?;
+        self.start_events()
     }
 
     /// Gives the transport back, for example to wrap it. The ring stops.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{Ordering, fence};
 
-use penstock_abi::ring::{Command, Completion, RECORD_BYTES};
+use penstock_abi::ring::{Command, Completion, Event, RECORD_BYTES};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::{DeviceError, DmaBuffer};
@@ -105,6 +105,60 @@ impl Rings {
         }
         self.consumed = count.wrapping_add(1);
         Ok(Some(completion))
+    }
+}
+
+/// The event ring, read by the host.
+#[derive(Debug)]
+pub(crate) struct EventRing {
+    events: DmaBuffer,
+    log2: u32,
+    consumed: u32,
+}
+
+impl EventRing {
+    /// A ring of `2^log2` records in zeroed memory.
+    pub(crate) fn new(events: DmaBuffer, log2: u32) -> Self {
+        Self { events, log2, consumed: 0 }
+    }
+
+    /// Back to the state that the card has after `EVT_ENABLE` went from 0 to 1.
+    pub(crate) fn restart(&mut self) {
+        self.consumed = 0;
+        self.events.memory().write(0, &vec![0; Rings::bytes(self.log2)]);
+    }
+
+    pub(crate) fn iova(&self) -> u64 {
+        self.events.iova()
+    }
+
+    pub(crate) fn log2(&self) -> u32 {
+        self.log2
+    }
+
+    /// Events taken so far: the value for `EVT_CONSUMER`.
+    pub(crate) fn consumed(&self) -> u32 {
+        self.consumed
+    }
+
+    /// The next event, if the card has written one.
+    pub(crate) fn pop(&mut self) -> Result<Option<Event>, DeviceError> {
+        let at = (self.consumed & ((1 << self.log2) - 1)) as usize * RECORD_BYTES;
+        let lap = u8::from((self.consumed >> self.log2) & 1 == 0);
+        if self.events.memory().read_u8(at + core::mem::offset_of!(Event, phase)) != lap {
+            return Ok(None);
+        }
+        fence(Ordering::Acquire);
+        let mut record = [0; RECORD_BYTES];
+        self.events.memory().read(at, &mut record);
+        let event = Event::read_from_bytes(&record)
+            .map_err(|_| DeviceError::protocol("event record has the wrong size"))?;
+        self.consumed = self.consumed.wrapping_add(1);
+        if event.sequence != self.consumed {
+            let what = format!("event {} carries sequence {}", self.consumed, event.sequence);
+            return Err(DeviceError::protocol(what));
+        }
+        Ok(Some(event))
     }
 }
 

@@ -9,8 +9,8 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use crate::card::{CardError, CardSim};
 use crate::server::Server;
 
-/// Cycles between two looks at the descriptors: about half a millisecond, which bounds the time of a register access.
-const BURST_CYCLES: u64 = 256;
+/// Cycles between two looks at the descriptors: a fraction of a millisecond, which bounds what a register access waits.
+const BURST_CYCLES: u64 = 64;
 /// An idle card is woken this often, so that the soft core's timers (heartbeat: 0.1 s) run.
 const IDLE_WAKE: Duration = Duration::from_millis(50);
 

@@ -8,6 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::CardProcess;
+use penstock_abi::ring::EventKind;
 use penstock_abi::{fw, regs};
 use penstock_device::{Card, open};
 
@@ -15,7 +16,9 @@ fn image() -> Option<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/firmware/penstock-fw.hex");
     let there = std::fs::exists(path).unwrap();
     if !there {
-        eprintln!("no firmware image at {path}: run `cargo xtask build-firmware`; nothing is tested");
+        eprintln!(
+            "no firmware image at {path}: run `cargo xtask build-firmware`; nothing is tested"
+        );
     }
     there.then(|| path.to_owned())
 }
@@ -27,7 +30,11 @@ fn firmware_lives_and_answers() {
     let mut card = Card::attach(open(&process.spec()).unwrap()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while card.read_reg(regs::FW_STATUS).unwrap() != fw::STATUS_READY {
-        assert!(Instant::now() < deadline, "FW_STATUS is {:#x}", card.read_reg(regs::FW_STATUS).unwrap());
+        assert!(
+            Instant::now() < deadline,
+            "FW_STATUS is {:#x}",
+            card.read_reg(regs::FW_STATUS).unwrap()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(card.mailbox(fw::MBOX_PING, 0x1234).unwrap(), !0x1234);
@@ -38,14 +45,32 @@ fn firmware_lives_and_answers() {
     let beats = card.read_reg(regs::FW_HEARTBEAT).unwrap().wrapping_sub(before);
     let expected = started.elapsed().as_millis() as u32 / 100;
     assert!((expected / 2..=expected + 3).contains(&beats), "{beats} beats, {expected} expected");
-    // A panic is readable, and the card goes on.
+    // A panic is readable and announced, and the card goes on.
+    card.enable_events().unwrap();
+    assert!(card.take_events().unwrap().is_empty());
     card.write_reg(regs::MBOX_ARG, fw::MBOX_PANIC_KEY).unwrap();
     card.write_reg(regs::MBOX_REQUEST, fw::MBOX_PANIC).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while card.read_reg(regs::FW_STATUS).unwrap() & 0xffff_0000 != fw::STATUS_PANIC {
-        assert!(Instant::now() < deadline, "FW_STATUS is {:#x}", card.read_reg(regs::FW_STATUS).unwrap());
+        assert!(
+            Instant::now() < deadline,
+            "FW_STATUS is {:#x}",
+            card.read_reg(regs::FW_STATUS).unwrap()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
+    let mut events = Vec::new();
+    while events.is_empty() {
+        assert!(Instant::now() < deadline, "no event");
+        events = card.take_events().unwrap();
+    }
+    let status = card.read_reg(regs::FW_STATUS).unwrap();
+    let info = card.read_reg(regs::FW_INFO).unwrap();
+    assert_eq!(
+        (events[0].kind, events[0].arg0, events[0].arg1),
+        (EventKind::Firmware as u8, status, info)
+    );
+    assert!(events[0].time_cycles > 0 && events[0].time_cycles <= card.time_cycles().unwrap());
     card.fence().unwrap();
     drop(card);
     process.end();

@@ -184,6 +184,36 @@ fn tables_survive_reset_and_a_new_owner() {
 }
 
 #[test]
+fn nonsense_on_the_socket_harms_nobody() {
+    use std::io::{Read, Write};
+    let process = CardProcess::start(&[]);
+    let mut card = attach(&process);
+    let connect = || std::os::unix::net::UnixStream::connect(process.socket()).unwrap();
+    // Too long, too short, not a version first, a header that never gets its body.
+    let mut long = connect();
+    long.write_all(&[0xff; 64]).unwrap();
+    let mut short = connect();
+    short.write_all(&[1, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let mut early = connect();
+    early.write_all(&[1, 0, 13, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let mut half = connect();
+    half.write_all(&[1, 0, 1, 0, 99, 0, 0, 0, 0]).unwrap();
+    for mut gone in [long, short, early] {
+        let mut rest = Vec::new();
+        gone.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        // Closed by the card, at most after an error reply; a reset counts as closed.
+        if let Err(err) = gone.read_to_end(&mut rest) {
+            assert_eq!(err.kind(), std::io::ErrorKind::ConnectionReset);
+        }
+        assert!(rest.is_empty() || rest[8] & 0x20 != 0, "{rest:?}");
+    }
+    card.fence().unwrap();
+    drop(half);
+    drop(card);
+    process.end();
+}
+
+#[test]
 fn an_independent_client_gets_along() {
     // The crate `vfio_user` is not ours: its client checks that our server speaks the protocol, not our idea of it.
     let process = CardProcess::start(&[]);
