@@ -29,16 +29,8 @@ module ps_rewrite_plan
   localparam int unsigned GreOverhead = 28;
   localparam logic [7:0] ProtoUdp = 8'd17;
   localparam logic [7:0] ProtoGre = 8'd47;
+  localparam int unsigned HeaderWords = (HeaderBits + 31) / 32;
   localparam int unsigned CsumByte = 24;     // of the outer checksum within the header
-
-  // Words as they lie in a beat
-  function automatic logic [15:0] w16(input logic [15:0] value);
-    w16 = {value[7:0], value[15:8]};
-  endfunction
-
-  function automatic logic [31:0] w32(input logic [31:0] value);
-    w32 = {value[7:0], value[15:8], value[23:16], value[31:24]};
-  endfunction
 
   typedef struct packed {
     logic [PacketWords-1:0]    en;
@@ -55,25 +47,25 @@ module ps_rewrite_plan
     // Layer 4: TCP, UDP or ICMP in words 0 to 8; embedded IPv4 from word 4, its layer 4 from word 14
     en               = '0;
     words            = '0;
-    csum             = w16(v.l4_csum);
+    csum             = be16(v.l4_csum);
     en[0]            = v.sport_en;
-    words[16*0+:16]  = w16(v.sport);
+    words[16*0+:16]  = be16(v.sport);
     en[1]            = v.dport_en || (v.l4_csum_en && v.l4_csum_word == 4'd1);
-    words[16*1+:16]  = v.dport_en ? w16(v.dport) : csum;
+    words[16*1+:16]  = v.dport_en ? be16(v.dport) : csum;
     en[3]            = v.l4_csum_en && v.l4_csum_word == 4'd3;
     words[16*3+:16]  = csum;
     en[8]            = v.l4_csum_en && v.l4_csum_word == 4'd8;
     words[16*8+:16]  = csum;
     en[13:9]         = {5{v.emb_en}};
-    words[16*9+:16]  = w16(v.emb_ip_csum);
-    words[16*10+:32] = w32(v.emb_sip);
-    words[16*12+:32] = w32(v.emb_dip);
+    words[16*9+:16]  = be16(v.emb_ip_csum);
+    words[16*10+:32] = be32(v.emb_sip);
+    words[16*12+:32] = be32(v.emb_dip);
     en[14]           = v.emb_sport_en;
-    words[16*14+:16] = w16(v.emb_sport);
+    words[16*14+:16] = be16(v.emb_sport);
     en[15]           = v.emb_dport_en;
-    words[16*15+:16] = w16(v.emb_dport);
+    words[16*15+:16] = be16(v.emb_dport);
     en[17]           = v.emb_udp_csum_en;
-    words[16*17+:16] = w16(v.emb_udp_csum);
+    words[16*17+:16] = be16(v.emb_udp_csum);
 
     // IPv4 header: words 4 (TTL, protocol), 5 (checksum), 6 and 7 (source), 8 and 9 (destination)
     edits_of.en               = PacketWords'(en) << {v.ihl, 1'b0};
@@ -81,10 +73,10 @@ module ps_rewrite_plan
     edits_of.en[5:4]          = 2'b11;
     edits_of.en[7:6]          = {2{v.sip_en}};
     edits_of.en[9:8]          = {2{v.dip_en}};
-    edits_of.words[16*4+:16]  = w16(v.ttl_proto);
-    edits_of.words[16*5+:16]  = w16(v.ip_csum);
-    edits_of.words[16*6+:32]  = w32(v.sip);
-    edits_of.words[16*8+:32]  = w32(v.dip);
+    edits_of.words[16*4+:16]  = be16(v.ttl_proto);
+    edits_of.words[16*5+:16]  = be16(v.ip_csum);
+    edits_of.words[16*6+:32]  = be32(v.sip);
+    edits_of.words[16*8+:32]  = be32(v.dip);
   endfunction
 
   // Length of the outer IPv4 packet
@@ -101,9 +93,10 @@ module ps_rewrite_plan
 
   // The frame's plan but for the outer checksum
   function automatic frame_plan_t frame_of(input verdict_t v);
-    logic [HeaderBits-1:0] header;
-    logic [6:0]            header_len;
-    logic signed [7:0]     delta;
+    logic [HeaderBits-1:0]     header;
+    logic [32*HeaderWords-1:0] padded, turned;
+    logic [6:0]                header_len;
+    logic signed [7:0]         delta;
 
     unique case (v.encap)
       EncapUdp: begin
@@ -125,7 +118,8 @@ module ps_rewrite_plan
         header     = {v.dmac, v.smac, 16'h0800, 256'h0};
       end
     endcase
-    delta = signed'({1'b0, header_len}) - signed'({1'b0, v.strip});
+    padded = {header, (32*HeaderWords-HeaderBits)'(0)};
+    delta  = signed'({1'b0, header_len}) - signed'({1'b0, v.strip});
 
     frame_of.route.dst         = v.dst;
     frame_of.route.out_vif     = v.out_vif;
@@ -137,7 +131,8 @@ module ps_rewrite_plan
     frame_of.grow              = !v.raw && delta > 8'sd0;
     frame_of.shift             = v.raw ? '0 : 6'(-delta);  // growing: 64 - delta, the same modulo 64
     frame_of.out_len           = v.raw ? v.frame_len : v.ip_len + 16'(header_len);
-    frame_of.header            = {<<8{header}};
+    for (int w = 0; w < HeaderWords; w++) turned[32*w+:32] = be32(padded[32*(HeaderWords-1-w)+:32]);
+    frame_of.header            = HeaderBits'(turned);
   endfunction
   // verilator lint_on UNUSEDSIGNAL
 
@@ -176,7 +171,7 @@ module ps_rewrite_plan
       plan_q.edit_en <= frame_q.raw ? '0 : ($bits(plan_q.edit_en))'(edits_q.en) << strip_q;
       if (!frame_q.raw) plan_q.edit <= WindowBits'(edits_q.words) << {strip_q, 4'b0};
       plan_q.frame   <= frame_q;
-      if (outer_q) plan_q.frame.header[8*CsumByte+:16] <= w16(outer_csum);
+      if (outer_q) plan_q.frame.header[8*CsumByte+:16] <= be16(outer_csum);
     end
     if (rst_i) begin
       valid1_q <= 1'b0;

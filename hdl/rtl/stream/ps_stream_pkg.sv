@@ -61,7 +61,7 @@ package ps_stream_pkg;
     frame_plan_t             frame;
   } plan_t;
 
-  // 16 and 32 bits as they lie in a beat, as numbers.
+  // 16 and 32 bits as they lie in a beat, as numbers; and back.
   function automatic logic [15:0] be16(input logic [15:0] bytes);
     be16 = {bytes[7:0], bytes[15:8]};
   endfunction
