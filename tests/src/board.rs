@@ -88,10 +88,13 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Age(pick) => board.age(*pick)?,
             Step::Enable(enabled) => board.enable(*enabled)?,
             Step::Reset => board.reset()?,
+            Step::ZeroCounters => board.zero_counters()?,
+            Step::Clear => board.clear()?,
             Step::Check => board.check()?,
         }
     }
     board.check()?;
+    board.check_tables()?;
     Ok(board.summary)
 }
 
@@ -112,6 +115,11 @@ pub(crate) struct Board<'a> {
     /// What the card counted more than the model, where a window left the reason open.
     drop_offsets: BTreeMap<u8, i64>,
     card_offsets: BTreeMap<u8, i64>,
+    vif_drop_offsets: BTreeMap<u8, u64>,
+    /// Traps that had found the queue full when the offsets were taken.
+    full_before: u64,
+    /// Insertions put off before the card was last cleared.
+    cleared_deferred: u64,
 }
 
 impl<'a> Board<'a> {
@@ -129,6 +137,9 @@ impl<'a> Board<'a> {
             traps: BTreeMap::new(),
             drop_offsets: BTreeMap::new(),
             card_offsets: BTreeMap::new(),
+            vif_drop_offsets: BTreeMap::new(),
+            full_before: 0,
+            cleared_deferred: 0,
         }
     }
 
@@ -186,6 +197,34 @@ impl<'a> Board<'a> {
         self.flush()?;
         let done = self.dut.reset();
         self.device("function-level reset", done)
+    }
+
+    fn zero_counters(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        let vifs: Vec<u8> = self.vifs.iter().copied().collect();
+        let done = self.dut.zero_counters(&vifs);
+        self.device("writing counters", done)?;
+        self.model.zero_counters();
+        self.traps.clear();
+        self.drop_offsets.clear();
+        self.vif_drop_offsets.clear();
+        self.full_before = 0;
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        let done = self.dut.clear();
+        self.device("clearing the card", done)?;
+        self.model.clear();
+        self.traps.clear();
+        self.drop_offsets.clear();
+        self.vif_drop_offsets.clear();
+        self.full_before = 0;
+        self.card_offsets.clear();
+        self.uncertain.clear();
+        self.cleared_deferred = self.summary.deferred;
+        Ok(())
     }
 
     fn frame(&mut self, ingress: Ingress, frame: &[u8], gap: u8) -> Result<(), Failure> {
@@ -274,6 +313,7 @@ impl<'a> Board<'a> {
     fn resync(&mut self) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
         let deferred = self.device("reading LearnDeferred", deferred)?;
+        let deferred = deferred + self.cleared_deferred;
         let new = deferred - self.summary.deferred;
         if new == 0 {
             return Ok(());
@@ -309,6 +349,13 @@ impl<'a> Board<'a> {
             self.drop_offsets
                 .insert(*code, *n as i64 - model.drops.get(code).copied().unwrap_or(0) as i64);
         }
+        // Whether a frame that did not leave was dropped or trapped may have been open too.
+        for &vif in &self.vifs {
+            let offset = counters.vif(vif).drops.wrapping_sub(model.vif(vif).drops);
+            self.vif_drop_offsets.insert(vif, offset);
+        }
+        self.full_before = counters.dropped(DropReason::TrapQueueFull);
+        self.traps.clear();
         Ok(())
     }
 
@@ -329,25 +376,31 @@ impl<'a> Board<'a> {
             ));
         }
         self.check_counters()?;
+        let flows = self.dut.flows();
+        let flows = self.device("reading flows", flows)?;
+        self.check_flows(&flows)
+    }
+
+    /// What was written is what is read back.
+    fn check_tables(&mut self) -> Result<(), Failure> {
         let tables = self.dut.tables();
         let tables = self.device("reading tables", tables)?;
         if let Some(what) = first_difference(&tables, &self.model.tables().dump()) {
             return self.fail(what);
         }
-        let flows = self.dut.flows();
-        let flows = self.device("reading flows", flows)?;
-        self.check_flows(&flows)
+        Ok(())
     }
 
     fn check_counters(&mut self) -> Result<(), Failure> {
         let card = self.read_counters()?;
         let model = self.model.counters();
         // A trap may find the queue full: then it is a drop of its vif.
-        let full = card.dropped(DropReason::TrapQueueFull);
+        let full = card.dropped(DropReason::TrapQueueFull) - self.full_before;
         let mut undelivered = 0;
         for &vif in &self.vifs {
             let (c, m) = (card.vif(vif), model.vif(vif));
-            let dropped = c.drops.wrapping_sub(m.drops);
+            let offset = self.vif_drop_offsets.get(&vif).copied().unwrap_or(0);
+            let dropped = c.drops.wrapping_sub(m.drops).wrapping_sub(offset);
             if dropped > self.traps.get(&vif).copied().unwrap_or(0)
                 || (VifStats { drops: m.drops, ..c }) != m
             {

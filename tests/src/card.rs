@@ -144,6 +144,18 @@ impl Dut for CardDut {
         Ok(self.host.reset()?)
     }
 
+    fn clear(&mut self) -> Result<()> {
+        Ok(self.host.clear_all()?)
+    }
+
+    fn zero_counters(&mut self, vifs: &[u8]) -> Result<()> {
+        let zero = Words::default();
+        let vifs = vifs.iter().map(|&v| (TableId::VifStats, u32::from(v), zero));
+        let drops = DropReason::ALL.iter().map(|(r, ..)| (TableId::DropStats, *r as u32, zero));
+        let writes: Vec<Write> = vifs.chain(drops).collect();
+        self.write(&writes)
+    }
+
     fn deferred(&mut self) -> Result<u64> {
         let c: Vec<Counter> =
             self.read(TableId::CardStats, &[CardCounter::LearnDeferred as u32])?;

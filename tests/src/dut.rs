@@ -67,6 +67,18 @@ pub trait Dut {
     /// The device's.
     fn reset(&mut self) -> Result<()>;
 
+    /// Clears tables, flows and counters.
+    ///
+    /// # Errors
+    /// The device's.
+    fn clear(&mut self) -> Result<()>;
+
+    /// Writes zeros to the counters of these vifs and of all drops.
+    ///
+    /// # Errors
+    /// The device's.
+    fn zero_counters(&mut self, vifs: &[u8]) -> Result<()>;
+
     /// Requests that the insertion unit had to drop so far.
     ///
     /// # Errors
@@ -170,6 +182,16 @@ impl Dut for ModelDut {
     }
 
     fn reset(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.model.clear();
+        Ok(())
+    }
+
+    fn zero_counters(&mut self, _vifs: &[u8]) -> Result<()> {
+        self.model.zero_counters();
         Ok(())
     }
 

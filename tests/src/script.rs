@@ -32,6 +32,10 @@ pub enum Step {
     Enable(bool),
     /// Function-level reset: the data path goes on.
     Reset,
+    /// The host writes zeros to the counters of vifs and drops.
+    ZeroCounters,
+    /// The host clears the whole card; tables follow.
+    Clear,
     /// The card becomes idle; flows, counters and tables are compared.
     Check,
 }
@@ -107,6 +111,14 @@ impl Script {
             }
             if options.change_every != 0 {
                 host_acts(&mut rng, &mut model, &mut steps);
+                if rng.one_in(5000) {
+                    model.clear();
+                    let all = world.dump();
+                    for (table, index, words) in &all {
+                        model.write(*table, *index, words);
+                    }
+                    steps.extend([Step::Clear, Step::Tables(all)]);
+                }
             }
             let burst = if rng.one_in(20) { rng.between(2, 16) as usize } else { 1 };
             let batch = if burst > 1 {
@@ -207,6 +219,9 @@ fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
     }
     if rng.one_in(1500) {
         steps.push(Step::Reset);
+    }
+    if rng.one_in(800) {
+        steps.push(Step::ZeroCounters);
     }
     if rng.one_in(if model.is_enabled() { 1500 } else { 40 }) {
         let enabled = !model.is_enabled();

@@ -12,7 +12,7 @@ use penstock_abi::table::{FlowKey, TableId};
 use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::{FlowTable, attributes, key_of};
 use penstock_refmodel::r#gen::Write;
-use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables, Verdict};
+use penstock_refmodel::{Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
 
 use crate::board::{Board, Failure, pair_of};
 use crate::hazards::{Hazards, touches};
@@ -210,6 +210,15 @@ impl Board<'_> {
                     "under traffic: {n} drops for {reason:?}, expected {low} to {high}"
                 ));
             }
+        }
+        let total = |c: &Counters| {
+            (c.vifs.values().map(|v| v.drops).sum::<u64>(), c.drops.values().sum::<u64>())
+        };
+        let ((vifs_before, drops_before), (vifs_after, drops_after)) =
+            (total(&before), total(&after));
+        if vifs_after - vifs_before != drops_after - drops_before {
+            return self
+                .fail("under traffic: drops by vif and by reason do not add up to the same");
         }
         self.adopt_allowed(&old, &allowed)
     }

@@ -20,7 +20,7 @@ fn a_faithful_copy_passes() {
     println!("{sum:?}");
     assert!(
         sum.frames > 40_000
-            && sum.windows > 200
+            && sum.windows > 120
             && sum.flows > 10_000
             && sum.drops * 2 < sum.frames
     );

@@ -102,6 +102,17 @@ impl RefModel {
         &self.flows
     }
 
+    /// `CLEAR`: tables, flows and counters go, `CONTROL` stays.
+    pub fn clear(&mut self) {
+        *self = Self { enabled: self.enabled, ..Self::default() };
+    }
+
+    /// The host writes zeros to the counters of vifs and of drops.
+    pub fn zero_counters(&mut self) {
+        self.counters.vifs.clear();
+        self.counters.drops.clear();
+    }
+
     /// Brings the count of flows in use up to date after [`RefModel::flows_mut`].
     pub fn recount_flows(&mut self) {
         self.counters.card.insert(CardCounter::FlowsInUse as u8, self.flows.len() as u64);
