@@ -10,6 +10,7 @@ use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId};
 use penstock_device::{Card, DeviceError, TableOp, open};
 
 type Outcome = Result<String, Box<dyn std::error::Error>>;
+type Check = fn(&mut Card) -> Outcome;
 
 fn entry(i: u32) -> NextHop {
     NextHop {
@@ -109,7 +110,7 @@ fn reset(card: &mut Card) -> Outcome {
 
 fn main() {
     let spec = std::env::args().nth(1).unwrap_or_default();
-    let checks: [(&str, fn(&mut Card) -> Outcome); 7] = [
+    let checks: [(&str, Check); 7] = [
         ("ident", ident),
         ("registers", registers),
         ("tables", tables),
