@@ -150,6 +150,9 @@ struct Parts {
     /// Program of the simulated card; by default `penstock-card` beside this one.
     #[arg(long)]
     card: Option<PathBuf>,
+    /// Firmware image of the cards; by default the one built last, `../firmware/penstock-fw.hex` beside this program.
+    #[arg(long)]
+    firmware: Option<PathBuf>,
     /// Further argument of the simulated card; may be repeated.
     #[arg(long = "card-arg", allow_hyphen_values = true)]
     card_arguments: Vec<String>,
@@ -263,6 +266,7 @@ fn up(parts: Parts, program: Vec<PathBuf>) -> Result<()> {
         program,
         topology: parts.topology,
         card: parts.card,
+        firmware: parts.firmware,
         card_arguments: parts.card_arguments,
         daemon: parts.daemon,
         no_daemon: parts.no_daemon,
@@ -322,10 +326,23 @@ fn settings(parts: Parts, tied: bool) -> Result<Settings> {
         name: parts.name,
         topology,
         card: find("penstock-card", parts.card)?,
-        card_arguments: parts.card_arguments,
+        card_arguments: firmware(parts.firmware)?.into_iter().chain(parts.card_arguments).collect(),
         daemon,
         tied,
     })
+}
+
+/// The cards' arguments for their firmware: as given, else the image built last, else none.
+fn firmware(given: Option<PathBuf>) -> Result<Vec<String>> {
+    let built = || {
+        let own = std::env::current_exe().ok()?;
+        let image = own.parent()?.parent()?.join("firmware/penstock-fw.hex");
+        image.is_file().then_some(image)
+    };
+    let Some(image) = given.or_else(built) else { return Ok(Vec::new()) };
+    let image =
+        std::path::absolute(&image).with_context(|| format!("cannot find {}", image.display()))?;
+    Ok(vec!["--firmware".to_owned(), image.to_string_lossy().into_owned()])
 }
 
 /// A program: as given, else beside this one, else on the path.

@@ -28,7 +28,9 @@ pub struct UpOptions {
     pub topology: Option<PathBuf>,
     /// Simulated card; without one, `penstock-card` beside the program or on the path.
     pub card: Option<PathBuf>,
-    /// Further arguments of the simulated card, such as `--firmware` and its image.
+    /// Firmware image of the cards; without one, the one built last.
+    pub firmware: Option<PathBuf>,
+    /// Further arguments of the simulated card.
     pub card_arguments: Vec<String>,
     /// Daemon; without one, `penstockd` beside the program or on the path.
     pub daemon: Option<PathBuf>,
@@ -64,6 +66,7 @@ impl Lab {
         let mut command = program_command(&options.program)?;
         command.args(["supervise", "--name", &options.name]);
         for (flag, value) in [
+            ("--firmware", &options.firmware),
             ("--topology", &options.topology),
             ("--card", &options.card),
             ("--daemon", &options.daemon),

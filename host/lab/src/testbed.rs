@@ -82,7 +82,7 @@ impl Testbed {
         let options = UpOptions {
             name: name.to_owned(),
             program: vec![penstock.clone(), "lab".into()],
-            card_arguments: vec!["--firmware".to_owned(), firmware.to_string_lossy().into_owned()],
+            firmware: Some(firmware.to_path_buf()),
             tied,
             ..UpOptions::default()
         };
