@@ -24,13 +24,15 @@ mod error;
 pub mod fake;
 mod kernel;
 mod ring;
+mod tables;
 mod transport;
 pub mod vfio_user;
 
-pub use card::{Card, Ident, TableOp};
+pub use card::{Card, Ident};
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use error::DeviceError;
 pub use kernel::KernelVfio;
+pub use tables::TableOp;
 pub use transport::{PciTransport, open};
 pub use vfio_user::client::VfioUser;
 pub use vmm_sys_util::eventfd::EventFd;

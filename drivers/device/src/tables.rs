@@ -1,0 +1,176 @@
+//! Tables of a card: writes, reads, dumps and fences, as batches of commands.
+
+use penstock_abi::ring::{Command, Completion, Opcode, Status};
+use penstock_abi::table::{TableEntry, TableId, Words};
+
+use crate::dump::{Answer, Dump, Probe};
+use crate::{Card, DeviceError};
+
+/// One step of a batch of table operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableOp {
+    /// Writes an entry.
+    Write {
+        /// Table.
+        table: TableId,
+        /// Index.
+        index: u32,
+        /// Entry.
+        words: Words,
+    },
+    /// Waits until every packet decided under earlier tables has left the match-action core.
+    Fence,
+}
+
+impl Card {
+    /// Writes an entry.
+    ///
+    /// # Errors
+    /// [`DeviceError::Overflow`] before anything is sent, [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn write<E: TableEntry>(
+        &mut self,
+        table: TableId,
+        index: u32,
+        entry: &E,
+    ) -> Result<(), DeviceError> {
+        entry.check()?;
+        self.write_words(table, index, &entry.pack())
+    }
+
+    /// Writes a packed entry.
+    ///
+    /// # Errors
+    /// As [`Card::write`].
+    pub fn write_words(
+        &mut self,
+        table: TableId,
+        index: u32,
+        words: &Words,
+    ) -> Result<(), DeviceError> {
+        self.apply(&[TableOp::Write { table, index, words: *words }])
+    }
+
+    /// Executes a batch in order. Every operation is attempted, also those behind one that the card refused.
+    ///
+    /// # Errors
+    /// The first [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn apply(&mut self, ops: &[TableOp]) -> Result<(), DeviceError> {
+        let commands: Vec<Command> = ops
+            .iter()
+            .map(|op| match *op {
+                TableOp::Write { table, index, words } => {
+                    command(Opcode::Write, table, index, words)
+                }
+                TableOp::Fence => Command { opcode: Opcode::Fence as u8, ..Command::default() },
+            })
+            .collect();
+        let done = self.execute(&commands)?;
+        done.iter()
+            .zip(&commands)
+            .try_for_each(|(completion, command)| expect_ok(command, completion))
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn read<E: TableEntry>(&mut self, table: TableId, index: u32) -> Result<E, DeviceError> {
+        let words = self.read_many(table, &[index])?;
+        Ok(E::unpack(&words[0]))
+    }
+
+    /// Reads entries at `indices`, in their order.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn read_many(
+        &mut self,
+        table: TableId,
+        indices: &[u32],
+    ) -> Result<Vec<Words>, DeviceError> {
+        let commands: Vec<Command> = indices
+            .iter()
+            .map(|&index| command(Opcode::Read, table, index, Words::default()))
+            .collect();
+        let done = self.execute(&commands)?;
+        done.iter()
+            .zip(&commands)
+            .map(|(completion, command)| expect_ok(command, completion).map(|()| completion.data))
+            .collect()
+    }
+
+    /// Reads a whole table: every valid entry with its index, in order of index; of a table without valid bits (counters)
+    /// every entry. The table may change meanwhile (flows do): each entry is then seen as it was at some moment of the dump.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn dump(&mut self, table: TableId) -> Result<Vec<(u32, Words)>, DeviceError> {
+        let depth = table.desc().depth;
+        if !table.desc().has_valid {
+            let indices: Vec<u32> = (0..depth).collect();
+            let words = self.read_many(table, &indices)?;
+            return Ok(indices.into_iter().zip(words).collect());
+        }
+        let mut dump = Dump::new(depth);
+        loop {
+            let probes = dump.probes();
+            if probes.is_empty() {
+                return Ok(dump.finish());
+            }
+            let commands: Vec<Command> = probes
+                .iter()
+                .map(|probe| match *probe {
+                    Probe::Read(index) => command(Opcode::Read, table, index, Words::default()),
+                    Probe::Search(index) => {
+                        command(Opcode::GetNext, table, index, Words::default())
+                    }
+                })
+                .collect();
+            let done = self.execute(&commands)?;
+            let mut answers = Vec::with_capacity(done.len());
+            for (completion, command) in done.iter().zip(&commands) {
+                answers.push(if completion.status == Status::NotFound as u8 {
+                    Answer::NotFound
+                } else {
+                    expect_ok(command, completion)?;
+                    Answer::Entry(completion.index, completion.data)
+                });
+            }
+            if !dump.absorb(&answers) {
+                return Err(DeviceError::protocol(format!(
+                    "the card's answers to a search in {table:?} contradict it"
+                )));
+            }
+        }
+    }
+
+    /// Waits until every packet decided under earlier tables has left the match-action core.
+    ///
+    /// # Errors
+    /// As [`Card::execute`].
+    pub fn fence(&mut self) -> Result<(), DeviceError> {
+        self.apply(&[TableOp::Fence])
+    }
+}
+
+fn command(opcode: Opcode, table: TableId, index: u32, data: Words) -> Command {
+    Command { opcode: opcode as u8, table: table as u8, index, data, ..Command::default() }
+}
+
+fn expect_ok(command: &Command, completion: &Completion) -> Result<(), DeviceError> {
+    let what = match Opcode::from_u8(command.opcode) {
+        Some(Opcode::Write) => "to write",
+        Some(Opcode::Read) => "to read",
+        Some(Opcode::GetNext) => "to search",
+        Some(Opcode::Fence) => "a fence",
+        Some(Opcode::Nop) | None => "a command",
+    };
+    let status = Status::from_u8(completion.status).ok_or_else(|| {
+        DeviceError::protocol(format!("completion has status {}", completion.status))
+    })?;
+    let table = TableId::from_u8(command.table).unwrap_or(TableId::Vif);
+    match status {
+        Status::Ok => Ok(()),
+        status => Err(DeviceError::BadStatus { what, table, index: command.index, status }),
+    }
+}
