@@ -168,8 +168,8 @@ impl<'a> Story<'a> {
             }
             Ok(Some(()))
         });
-        let client = self.show(NODE_A, &["flow", "--match", &filter])?;
-        let server = self.show(NODE_B, &["flow", "--match", &filter])?;
+        let client = self.show(NODE_A, &["flow", "-l", "--match", &filter])?;
+        let server = self.show(NODE_B, &["flow", "-l", "--match", &filter])?;
         self.report.check("TCP:SSrEEr on both nodes, in both directions", established);
         let plain = contains(&client, &["Action:F", "TCP:SSrEEr"])
             .and_then(|()| lacks(&client, "Action:N"));
