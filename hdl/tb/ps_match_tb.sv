@@ -1,5 +1,5 @@
 // Bench of ps_match: the chapter's case (client to VIP, remote and local member, reply), pinning, table access,
-// counters and clearing. Checksums are checked against full recomputation. Prints PASS or stops.
+// counters, full rows, floods and clearing. Checksums are checked against full recomputation. Prints PASS or stops.
 module ps_match_tb
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -29,8 +29,20 @@ module ps_match_tb
     .verdict_valid_o(verdict_valid), .verdict_o(verdict), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
     .cfg_rsp_o(cfg_rsp), .clear_i(clear), .clearing_o(clearing), .time_i(card_time),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
-    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .busy_o(busy)
+    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
+    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set), .busy_o(busy)
   );
+
+  // What the command engine knows of the flow table, and events that the table was full.
+  logic        mark_valid, mark_set;
+  logic [15:0] mark_index;
+  bit          known [65536];
+  int          fulls = 0;
+  always_ff @(posedge clk) begin
+    if (mark_valid) known[mark_index] <= mark_set;
+    if (clear) known <= '{default: 0};
+    if (full) fulls <= fulls + 1;
+  end
 
   int checks = 0;
   task automatic check(input logic ok, input string what);
@@ -496,6 +508,106 @@ module ps_match_tb
     end
   endtask
 
+  // Keys that share their rows in all four ways: H3 is linear, so differences that hash to 0 are found by elimination
+  // over the bits that the sender chooses.
+  logic [63:0] neutral [16];   // {sip, sport, dport}
+  task automatic find_neutral();
+    logic [47:0] reduced [64], h;
+    logic [63:0] combination [64], c;
+    int          pivots = 0, count = 0;
+    for (int i = 0; i < 64; i++) begin
+      c = 64'd1 << i;
+      h = 48'(hash_of('{nh: 0, proto: 0, sip: c[63:32], dip: 0, sport: c[31:16], dport: c[15:0]}));
+      for (int p = 0; p < pivots; p++) begin
+        if ((h ^ reduced[p]) < h) begin
+          h ^= reduced[p];
+          c ^= combination[p];
+        end
+      end
+      if (h == 0) begin
+        if (count < 16) neutral[count] = c;
+        count++;
+      end else begin
+        // Kept in descending order, so that one pass reduces.
+        int at = pivots;
+        while (at > 0 && reduced[at-1] < h) begin
+          reduced[at]     = reduced[at-1];
+          combination[at] = combination[at-1];
+          at--;
+        end
+        reduced[at]     = h;
+        combination[at] = c;
+        pivots++;
+      end
+    end
+    check(count >= 5, "neutral differences");
+  endtask
+
+  function automatic hdr_t colliding(input int n);
+    logic [63:0] c = {32'h0c000001, 16'd1000, 16'd2000};
+    for (int b = 0; b < 5; b++) if (n[b]) c ^= neutral[b];
+    colliding = tunnelled(packet(0, 17, c[63:32], Backend, c[31:16], c[15:0]), 40);
+  endfunction
+
+  task automatic check_known();
+    logic [383:0] in_use;
+    int           n = 0;
+    get(TableCardStats, CounterFlowsInUse, in_use);
+    for (int i = 0; i < 65536; i++) n += 32'(known[i]);
+    check(in_use == 384'(n), $sformatf("%0d flows in use, %0d marked", in_use, n));
+  endtask
+
+  // Buckets fill way by way; what finds no room is forwarded and counted, and gets the first slot that is freed.
+  task automatic full_rows();
+    hdr_t         h;
+    verdict_t     v;
+    flow_t        flow;
+    logic         found;
+    logic [15:0]  index, freed;
+    logic [383:0] value;
+    find_neutral();
+    for (int n = 0; n < 17; n++) begin
+      h = colliding(n);
+      pass(h, v);
+      check(v.dst == DstHost && v.out_vif == 4, "forwarded, room or not");
+      find_flow('{nh: 11, proto: 17, sip: h.sip, dip: Backend, sport: h.key_sport, dport: h.key_dport}, found, flow, index);
+      check(found == (n < 16), "sixteen entries to a key");
+      if (n < 16) check(index[15:14] == n[1:0] && index[1:0] == n[3:2], $sformatf("entry %0d at %h", n, index));
+      if (n == 6) freed = index;
+    end
+    get(TableCardStats, CounterFlowTableFull, value);
+    check(value == 1 && fulls == 1, "table full");
+    check_known();
+    put(TableFlow, 32'(freed), '0);
+    pass(colliding(16), v);
+    h = colliding(16);
+    find_flow('{nh: 11, proto: 17, sip: h.sip, dip: Backend, sport: h.key_sport, dport: h.key_dport}, found, flow, index);
+    check(found && index == freed && flow.generation == 2, "the freed slot, one generation on");
+    check_known();
+  endtask
+
+  // More new flows at once than the queue holds: all are forwarded, the rest are learned with their next packet.
+  task automatic flood();
+    verdict_t     v;
+    logic [383:0] learned0, learned1, deferred;
+    get(TableCardStats, CounterFlowsLearned, learned0);
+    for (int i = 0; i < 300; i++) begin
+      hdr       <= packet(3, 17, Client, Backend, 16'(20000 + i), 53);
+      hdr_valid <= 1;
+      @(posedge clk);
+    end
+    hdr_valid <= 0;
+    @(posedge clk);
+    while (busy) @(posedge clk);
+    get(TableCardStats, CounterFlowsLearned, learned1);
+    get(TableCardStats, CounterLearnDeferred, deferred);
+    check(deferred > 0 && learned1 - learned0 + deferred == 300, "learned or deferred");
+    for (int i = 0; i < 300; i++) pass(packet(3, 17, Client, Backend, 16'(20000 + i), 53), v);
+    get(TableCardStats, CounterFlowsLearned, learned1);
+    check(learned1 - learned0 == 300, "learned with the next packet");
+    check_known();
+  endtask
+
   initial begin
     repeat (4) @(posedge clk);
     rst <= 0;
@@ -519,6 +631,8 @@ module ps_match_tb
     end
     program_tables();
     chapter();
+    full_rows();
+    flood();
     $display("PASS ps_match_tb: %0d checks", checks);
     $finish;
   end
