@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -143,4 +144,41 @@ fn a_card_that_does_not_start_is_named_with_its_last_words() {
     let error = Lab::up(&UpOptions { card: Some(card), ..options("broken") }, |_| {});
     let error = error.unwrap_err().to_string();
     assert!(error.contains("cent222/card") && error.contains("no such firmware"), "{error}");
+}
+
+/// As a user who is not root, so that the lab lives in a user namespace of its own.
+#[test]
+fn a_lab_needs_no_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = options("user");
+    let mut files = Vec::new();
+    for file in [&options.program[0], options.card.as_ref().unwrap()] {
+        let copy = folder.path().join(file.file_name().unwrap());
+        fs::copy(file, &copy).unwrap();
+        open(&copy);
+        files.push(copy.to_string_lossy().into_owned());
+    }
+    open(folder.path());
+    let (program, card) = (&files[0], &files[1]);
+    let lab = |arguments: &[&str]| {
+        let mut argv = vec![program.as_str()];
+        if nix::unistd::geteuid().is_root() {
+            let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+            argv.splice(0..0, user);
+        }
+        argv.extend_from_slice(arguments);
+        let mut command = Command::new(argv[0]);
+        let output = command.args(&argv[1..]).env_remove("XDG_RUNTIME_DIR").output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let name = options.name.as_str();
+    let (ok, said) = lab(&["up", "--name", name, "--card", card, "--no-daemon"]);
+    assert!(ok, "{said}");
+    let ping = ["exec", "--name", name, "cent222", "--", "ping", "-c1", "-W1", "10.169.25.21"];
+    wait_for("a ping over the fabric", || lab(&ping).0);
+    let (ok, said) = lab(&["down", "--name", name]);
+    assert!(ok, "{said}");
+    assert!(!lab(&["status", "--name", name]).0);
 }
