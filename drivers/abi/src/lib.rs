@@ -1,6 +1,6 @@
 //! The interface between host, firmware and RTL, defined once.
 //!
-//! Everything that two of them must agree on lives here: limits ([`limits`]), table words ([`table`]),
+//! Everything that two of them must agree on lives here: limits ([`limits`]), table words ([`table`], [`word`]),
 //! registers ([`regs`]), the firmware's memory map ([`fw`]), 64-byte ring records ([`ring`]), drop reasons
 //! ([`reason`]) and the hash functions that place keys ([`hash`]). `cargo xtask gen` turns the same definitions
 //! into `hdl/rtl/gen/ps_abi_pkg.sv` and `docs/abi.md`; CI fails when they differ from what is committed.
@@ -17,3 +17,4 @@ pub mod reason;
 pub mod regs;
 pub mod ring;
 pub mod table;
+pub mod word;
