@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -126,19 +127,24 @@ impl SharedMemory {
         }
     }
 
-    /// Copies in `data` at `offset`.
+    /// Copies in `data` at `offset`, the first word last: a record whose first word is seen new is seen whole by a reader that
+    /// fences after it.
     ///
     /// # Panics
     /// Beyond the end or not writable: the caller's bug.
     pub fn write(&self, offset: usize, data: &[u8]) {
         self.check(offset, data.len());
         assert!(self.writable, "write to a read-only mapping");
-        // SAFETY: in bounds by `check`.
-        let mut to = unsafe { self.as_ptr().add(offset) };
         let step = offset.is_multiple_of(8);
-        for chunk in data.chunks(8) {
-            if let (true, Ok(word)) = (step, <[u8; 8]>::try_from(chunk)) {
-                // SAFETY: in bounds by `check`; aligned, as the base is page aligned and `to` advances by eights.
+        // Backwards, the first word after a fence: whoever sees a record's phase, which lies there, sees the record whole.
+        for (n, chunk) in data.chunks(8).enumerate().rev() {
+            if n == 0 {
+                fence(Ordering::Release);
+            }
+            // SAFETY: in bounds by `check`.
+            let to = unsafe { self.as_ptr().add(offset + n * 8) };
+            if let (true, Ok(word)) = (step, chunk.try_into()) {
+                // SAFETY: in bounds by `check`, and aligned, as the mapping is and `offset` a multiple of 8.
                 unsafe { to.cast::<u64>().write_volatile(u64::from_ne_bytes(word)) };
             } else {
                 for (i, byte) in chunk.iter().enumerate() {
@@ -146,8 +152,6 @@ impl SharedMemory {
                     unsafe { to.add(i).write_volatile(*byte) };
                 }
             }
-            // SAFETY: at most one past the end of the range checked.
-            to = unsafe { to.add(chunk.len()) };
         }
     }
 

@@ -190,6 +190,43 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_seen_whole() {
+        const COUNT: u32 = 200_000;
+        let mut rings = Rings::new(buffer(4), buffer(4), 4);
+        let card = DmaBuffer::new(Arc::clone(rings.completions.memory()), 0);
+        let (mut written, mut read) = (0, 0);
+        let consumed = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            let consumed = &consumed;
+            scope.spawn(move || {
+                while written < COUNT {
+                    if written - consumed.load(Ordering::Acquire) < 16 {
+                        let phase = u8::from((written / 16) % 2 == 0);
+                        let c = Completion {
+                            phase,
+                            cookie: written,
+                            sequence: written + 1,
+                            data: [written; 12],
+                            ..Completion::default()
+                        };
+                        card.memory().write((written % 16) as usize * RECORD_BYTES, c.as_bytes());
+                        written += 1;
+                    }
+                }
+            });
+            rings.push(&Command::default());
+            while read < COUNT {
+                if let Some(c) = rings.pop().expect("no record is torn") {
+                    assert_eq!(c.data, [read; 12]);
+                    read += 1;
+                    rings.push(&Command::default());
+                    consumed.store(read, Ordering::Release);
+                }
+            }
+        });
+    }
+
+    #[test]
     fn foreign_completion_is_refused() {
         let mut rings = Rings::new(buffer(4), buffer(4), 4);
         rings.push(&Command::default());
