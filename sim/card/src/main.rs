@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use penstock_card::port::{PcapPort, Port, Tap};
+use penstock_card::port::{PcapPort, Port, StreamPort, Tap};
 use penstock_card::service::{self, Stop};
 use penstock_card::{CardOptions, CardSim, Clock, Server};
 
@@ -21,7 +21,8 @@ struct Args {
     /// Where to serve the PCI function (vfio-user).
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
-    /// A port: NAME:NUM=tap:INTERFACE or NAME:NUM=pcap:IN,OUT (either file may be left out). NUM is the vif; 0 is the fabric.
+    /// A port: NAME:NUM=tap:INTERFACE, NAME:NUM=unix:SOCKET (frames as in QEMU's `-netdev stream`; the card listens) or
+    /// NAME:NUM=pcap:IN,OUT (either file may be left out). NUM is the vif; 0 is the fabric.
     #[arg(long = "port", value_name = "NAME:NUM=KIND:ARG")]
     ports: Vec<PortSpec>,
     /// Firmware image of the soft core (32-bit words in hexadecimal).
@@ -48,6 +49,7 @@ struct PortSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PortKind {
     Tap(String),
+    Unix(PathBuf),
     Pcap { input: Option<PathBuf>, output: Option<PathBuf> },
 }
 
@@ -62,12 +64,17 @@ impl FromStr for PortSpec {
         let vif = vif.parse().map_err(|_| format!("`{vif}` is not a vif number (0..255)"))?;
         let kind = match kind {
             "tap" if !arg.is_empty() => PortKind::Tap(arg.to_owned()),
+            "unix" if !arg.is_empty() => PortKind::Unix(arg.into()),
             "pcap" => {
                 let (input, output) = arg.split_once(',').unwrap_or((arg, ""));
                 let path = |p: &str| (!p.is_empty()).then(|| PathBuf::from(p));
                 PortKind::Pcap { input: path(input), output: path(output) }
             }
-            _ => return Err(format!("`{kind}:{arg}` is neither tap:INTERFACE nor pcap:IN,OUT")),
+            _ => {
+                return Err(format!(
+                    "`{kind}:{arg}` is none of tap:INTERFACE, unix:SOCKET, pcap:IN,OUT"
+                ));
+            }
         };
         Ok(Self { name: name.to_owned(), vif, kind })
     }
@@ -132,6 +139,10 @@ fn attach_ports(card: &mut CardSim, ports: &[PortSpec]) -> Result<()> {
                     format!("cannot open TAP device {interface} (needs CAP_NET_ADMIN in its network namespace)")
                 })?)
             }
+            PortKind::Unix(path) => Box::new(
+                StreamPort::bind(path)
+                    .with_context(|| format!("cannot listen at {} for port {}", path.display(), spec.name))?,
+            ),
             PortKind::Pcap { input, output } => Box::new(
                 PcapPort::open(input.as_deref(), output.as_deref())
                     .with_context(|| format!("cannot open the captures of port {}", spec.name))?,
@@ -155,7 +166,9 @@ mod tests {
         );
         let spec: PortSpec = "fabric0:0=pcap:,out.pcap".parse().unwrap();
         assert_eq!(spec.kind, PortKind::Pcap { input: None, output: Some("out.pcap".into()) });
-        for bad in ["", "x=tap:a", "x:300=tap:a", "x:1=tap:", "x:1=tun:a", "x:1"] {
+        let spec: PortSpec = "client:3=unix:/run/p".parse().unwrap();
+        assert_eq!(spec.kind, PortKind::Unix("/run/p".into()));
+        for bad in ["", "x=unix:", "x=tap:a", "x:300=tap:a", "x:1=tap:", "x:1=tun:a", "x:1"] {
             assert!(bad.parse::<PortSpec>().is_err(), "{bad}");
         }
     }

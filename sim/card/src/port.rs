@@ -1,4 +1,6 @@
-//! What a vif of the card is plugged into: a TAP device, pcap files, or another thread of this process.
+//! What a vif of the card is plugged into: a TAP device, a Unix socket, pcap files, or another thread of this process.
+
+mod stream;
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
@@ -11,6 +13,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::pcap;
+
+pub use stream::StreamPort;
 
 /// Counters of a port, from the card's side of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
