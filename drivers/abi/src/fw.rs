@@ -21,6 +21,10 @@ pub const RX_QUEUE_FRAMES: u32 = 16;
 /// Timer ticks: core cycles per unit of `time`, as a power of two.
 pub const TIME_SHIFT: u32 = 4;
 
+/// Version of the interface between host and firmware, shown in `FW_VERSION`: major in 31..16 (incompatible change), minor in
+/// 15..0 (addition). The host refuses another major number; a firmware that has not started shows 0, which it does not refuse.
+pub const VERSION: u32 = 0x0000_0001;
+
 /// `FW_STATUS`: not started.
 pub const STATUS_RESET: u32 = 0;
 /// `FW_STATUS`: self-test runs.

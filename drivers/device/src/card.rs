@@ -5,13 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use penstock_abi::layout;
 use penstock_abi::regs::{self, CardStatus, Control};
 use penstock_abi::ring::{Command, Completion, Event, FLAG_IRQ};
+use penstock_abi::{fw, layout};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::ring::{EventRing, Rings};
-use crate::{DeviceError, PciTransport};
+use crate::transport::set_bus_master;
+use crate::{DeviceError, FunctionInfo, HeldFds, PciTransport};
 
 /// Records of the rings, as a power of two.
 const RING_LOG2: u32 = 8;
@@ -72,9 +73,12 @@ impl Card {
     /// Identifies the function behind `transport`, waits for a power-on clear to end, sets up the ring and the interrupts.
     ///
     /// # Errors
-    /// [`DeviceError::NotACard`], [`DeviceError::VersionMismatch`], [`DeviceError::LayoutMismatch`], or the transport's.
+    /// In this order: [`DeviceError::WrongVendor`], [`DeviceError::BarTooSmall`], [`DeviceError::MissingMsix`],
+    /// [`DeviceError::NotACard`], [`DeviceError::VersionMismatch`], [`DeviceError::LayoutMismatch`],
+    /// [`DeviceError::FirmwareMismatch`]; or the transport's.
     pub fn attach(mut transport: Box<dyn PciTransport>) -> Result<Self, DeviceError> {
         let ident = identify(transport.as_mut())?;
+        set_bus_master(transport.as_mut(), true)?;
         let irqs = transport.arm_irqs(regs::IRQ_VECTORS)?;
         let commands = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
         let completions = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
@@ -364,9 +368,17 @@ impl Card {
         self.running = false;
         self.transport.reset()?;
         self.ident = identify(self.transport.as_mut())?;
+        set_bus_master(self.transport.as_mut(), true)?;
         self.irqs = self.transport.arm_irqs(regs::IRQ_VECTORS)?;
         self.start_ring()?;
         self.start_events()
+    }
+
+    /// Copies of the descriptors by which a holder keeps the card from being reset when this process ends, see
+    /// [`PciTransport::held_fds`].
+    #[must_use]
+    pub fn held_fds(&self) -> Option<HeldFds> {
+        self.transport.held_fds()
     }
 
     /// Gives the transport back, for example to wrap it. The ring stops.
@@ -378,7 +390,25 @@ impl Card {
     }
 }
 
+/// What PCI says of the function comes first: another device's registers are not even read.
+fn check_function(transport: &mut dyn PciTransport) -> Result<(), DeviceError> {
+    let FunctionInfo { vendor, device, bar0_bytes, msix_vectors } = transport.function()?;
+    if (vendor, device) != (regs::PCI_VENDOR_ID, regs::PCI_DEVICE_ID) {
+        return Err(DeviceError::WrongVendor { vendor, device });
+    }
+    let needed = u64::from(regs::BAR0_BYTES);
+    if bar0_bytes < needed {
+        return Err(DeviceError::BarTooSmall { bytes: bar0_bytes, needed });
+    }
+    let needed = regs::IRQ_VECTORS;
+    if msix_vectors < needed {
+        return Err(DeviceError::MissingMsix { vectors: msix_vectors, needed });
+    }
+    Ok(())
+}
+
 fn identify(transport: &mut dyn PciTransport) -> Result<Ident, DeviceError> {
+    check_function(transport)?;
     let magic = transport.read32(regs::MAGIC)?;
     if magic == u32::MAX {
         return Err(DeviceError::gone(format!("{} reads as all ones", transport.describe())));
@@ -395,6 +425,11 @@ fn identify(transport: &mut dyn PciTransport) -> Result<Ident, DeviceError> {
     if layout_hash != layout::hash() {
         return Err(DeviceError::LayoutMismatch { card: layout_hash, host: layout::hash() });
     }
+    // 0: the firmware has not started, which keeps nobody from managing the tables.
+    let firmware_version = transport.read32(regs::FW_VERSION)?;
+    if firmware_version != 0 && firmware_version >> 16 != fw::VERSION >> 16 {
+        return Err(DeviceError::FirmwareMismatch { card: firmware_version, host: fw::VERSION });
+    }
     Ok(Ident {
         layout_version,
         layout_hash,
@@ -402,7 +437,7 @@ fn identify(transport: &mut dyn PciTransport) -> Result<Ident, DeviceError> {
         reset_cause: transport.read32(regs::RESET_CAUSE)?,
         flr_count: transport.read32(regs::FLR_COUNT)?,
         epoch: transport.read32(regs::EPOCH)?,
-        firmware_version: transport.read32(regs::FW_VERSION)?,
+        firmware_version,
         firmware_status: transport.read32(regs::FW_STATUS)?,
     })
 }

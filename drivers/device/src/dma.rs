@@ -22,7 +22,7 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// First bus address given out: above everything a 32-bit platform reserves (the MSI window among others).
 pub const IOVA_BASE: u64 = 1 << 32;
 /// Bus addresses stay below this: the narrowest IOMMU of interest has 39 bits.
-const IOVA_END: u64 = 1 << 38;
+pub(crate) const IOVA_END: u64 = 1 << 38;
 
 /// A mapped memory file.
 #[derive(Debug)]
@@ -208,7 +208,7 @@ impl DmaBuffer {
     }
 }
 
-/// Gives out bus addresses, page aligned, upwards from [`IOVA_BASE`]. Nothing is reused: a transport's buffers live as long as it.
+/// Gives out bus addresses, page aligned, upwards from [`IOVA_BASE`]. Nothing is reused, so that an address that was freed faults.
 #[derive(Clone, Debug)]
 pub struct IovaAllocator {
     next: u64,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
 use penstock_abi::ring::Status;
 use penstock_abi::table::{FieldOverflow, TableId};
 
@@ -46,6 +47,32 @@ pub enum DeviceError {
         /// How long.
         after: Duration,
     },
+    /// The function is not a card's: wrong vendor or device id. The user's: wrong device.
+    #[error(
+        "the PCI function is {vendor:04x}:{device:04x}, a card is {PCI_VENDOR_ID:04x}:{PCI_DEVICE_ID:04x}"
+    )]
+    WrongVendor {
+        /// Its vendor id.
+        vendor: u16,
+        /// Its device id.
+        device: u16,
+    },
+    /// BAR 0 does not hold a card's registers. The card's, or its shell's.
+    #[error("BAR 0 of the PCI function has {bytes} bytes, a card needs {needed}")]
+    BarTooSmall {
+        /// What it has.
+        bytes: u64,
+        /// What a card needs.
+        needed: u64,
+    },
+    /// The function has no MSI-X, or too few vectors. The card's, or its shell's.
+    #[error("the PCI function has {vectors} MSI-X vectors, a card needs {needed}")]
+    MissingMsix {
+        /// What it has; 0 without MSI-X.
+        vectors: u32,
+        /// What a card needs.
+        needed: u32,
+    },
     /// The function is not a Penstock card. The user's: wrong device.
     #[error("the device is not a Penstock card: its magic word is {magic:#010x}")]
     NotACard {
@@ -69,6 +96,14 @@ pub enum DeviceError {
         card: u64,
         /// Ours.
         host: u64,
+    },
+    /// The card's firmware speaks another version of its interface. Update the older of the two.
+    #[error("the card's firmware has interface version {}.{}, this host {}.{}", card >> 16, card & 0xffff, host >> 16, host & 0xffff)]
+    FirmwareMismatch {
+        /// The firmware's version.
+        card: u32,
+        /// Ours.
+        host: u32,
     },
     /// The card refused a command. The caller's.
     #[error("the card refused {what} at {table:?}[{index}]: {status:?}")]

@@ -14,7 +14,7 @@
 //! assert_eq!(fake.writes(), 1);
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,13 @@ use penstock_abi::{fw, layout, limits, regs};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{DeviceError, DmaBuffer, IovaAllocator, PciTransport, SharedMemory};
+use crate::transport::PCI_COMMAND;
+use crate::{
+    DeviceError, DmaBuffer, FunctionInfo, IovaAllocator, PciTransport, Region, SharedMemory,
+};
+
+/// Bus master in the command register.
+const COMMAND_MASTER: u16 = 1 << 2;
 
 /// Handle of a card in memory.
 #[derive(Clone, Default)]
@@ -34,12 +40,15 @@ pub struct FakeCard {
 
 #[derive(Default)]
 struct State {
+    function: FunctionInfo,
+    command: u16,
     regs: BTreeMap<u32, u32>,
     tables: BTreeMap<TableId, BTreeMap<u32, Words>>,
     log: Vec<(TableId, u32, Words)>,
     buffers: Vec<DmaBuffer>,
     iova: IovaAllocator,
     irqs: Vec<EventFd>,
+    masked: BTreeSet<u32>,
     dead: bool,
     stalled: bool,
     die_after: Option<u64>,
@@ -62,7 +71,13 @@ impl FakeCard {
             state.regs.insert(regs::CLOCK_KHZ, limits::CORE_CLOCK_KHZ);
             state.regs.insert(regs::RESET_CAUSE, regs::RESET_POWER_ON);
             state.regs.insert(regs::FW_STATUS, fw::STATUS_READY);
-            state.regs.insert(regs::FW_VERSION, 0x0001_0000);
+            state.regs.insert(regs::FW_VERSION, fw::VERSION);
+            state.function = FunctionInfo {
+                vendor: regs::PCI_VENDOR_ID,
+                device: regs::PCI_DEVICE_ID,
+                bar0_bytes: regs::BAR0_BYTES.into(),
+                msix_vectors: regs::IRQ_VECTORS,
+            };
         }
         fake
     }
@@ -131,6 +146,17 @@ impl FakeCard {
         self.lock().regs.insert(offset, value);
     }
 
+    /// What the function is as PCI sees it.
+    #[must_use]
+    pub fn function(&self) -> FunctionInfo {
+        self.lock().function
+    }
+
+    /// Makes it another function, for the errors of identification.
+    pub fn set_function(&self, function: FunctionInfo) {
+        self.lock().function = function;
+    }
+
     /// The card disappears: registers read as all ones, commands are not executed. Tables stay, as on a card whose link is down.
     pub fn kill(&self) {
         self.lock().dead = true;
@@ -165,7 +191,9 @@ impl State {
     fn drop_host(&mut self) {
         self.buffers.clear();
         self.irqs.clear();
+        self.masked.clear();
         self.attached = false;
+        self.command = 0;
         for offset in [regs::RING_ENABLE, regs::CMD_CONSUMER, regs::CMD_PRODUCER] {
             self.regs.insert(offset, 0);
         }
@@ -216,7 +244,8 @@ impl State {
 
     /// Copies between a record and DMA memory at bus address `iova`, or reports the bus error.
     fn dma(&self, iova: u64, access: impl FnOnce(&SharedMemory, usize)) -> Result<(), ()> {
-        let buffer = self.buffers.iter().find(|b| {
+        let master = self.command & COMMAND_MASTER != 0;
+        let buffer = self.buffers.iter().filter(|_| master).find(|b| {
             iova >= b.iova() && iova + RECORD_BYTES as u64 <= b.iova() + b.memory().len() as u64
         });
         let buffer = buffer.ok_or(())?;
@@ -269,7 +298,9 @@ impl State {
     }
 
     fn raise(&self, vector: u32) {
-        if let Some(irq) = self.irqs.get(vector as usize) {
+        if let Some(irq) = self.irqs.get(vector as usize)
+            && !self.masked.contains(&vector)
+        {
             // An eventfd's counter that is full has been raised already.
             let _ = irq.write(1);
         }
@@ -334,7 +365,57 @@ struct FakeTransport {
     card: FakeCard,
 }
 
+fn register(offset: u64) -> Result<u32, DeviceError> {
+    u32::try_from(offset).map_err(|_| DeviceError::protocol("no such register"))
+}
+
 impl PciTransport for FakeTransport {
+    fn function(&mut self) -> Result<FunctionInfo, DeviceError> {
+        let state = self.card.lock();
+        if state.dead {
+            return Err(DeviceError::gone("the card in memory was killed"));
+        }
+        Ok(state.function)
+    }
+
+    fn read_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        let state = self.card.lock();
+        for (at, word) in (offset..).step_by(4).zip(into.chunks_mut(4)) {
+            let value = match (region, at) {
+                _ if state.dead => u32::MAX,
+                (Region::Bar0, _) => state.read(register(at)?),
+                (Region::Config, 0) => {
+                    u32::from(state.function.vendor) | u32::from(state.function.device) << 16
+                }
+                (Region::Config, PCI_COMMAND) => state.command.into(),
+                (Region::Config, _) => 0,
+            };
+            word.copy_from_slice(&value.to_le_bytes()[..word.len()]);
+        }
+        Ok(())
+    }
+
+    fn write_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), DeviceError> {
+        let mut state = self.card.lock();
+        let value = data.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+        match (region, offset) {
+            (Region::Bar0, _) => state.write(register(offset)?, value),
+            (Region::Config, PCI_COMMAND) => state.command = value as u16,
+            (Region::Config, _) => {}
+        }
+        Ok(())
+    }
+
     fn read32(&mut self, offset: u32) -> Result<u32, DeviceError> {
         Ok(self.card.lock().read(offset))
     }
@@ -355,6 +436,21 @@ impl PciTransport for FakeTransport {
         Ok(buffer)
     }
 
+    fn dma_free(&mut self, buffer: DmaBuffer) -> Result<(), DeviceError> {
+        self.card.lock().buffers.retain(|kept| kept.iova() != buffer.iova());
+        Ok(())
+    }
+
+    fn mask_irq(&mut self, vector: u32, masked: bool) -> Result<(), DeviceError> {
+        let mut state = self.card.lock();
+        if masked {
+            state.masked.insert(vector);
+        } else {
+            state.masked.remove(&vector);
+        }
+        Ok(())
+    }
+
     fn arm_irqs(&mut self, vectors: u32) -> Result<Vec<EventFd>, DeviceError> {
         let error = |e| DeviceError::io("create event descriptors", e);
         let fds = (0..vectors)
@@ -363,7 +459,9 @@ impl PciTransport for FakeTransport {
             .map_err(error)?;
         let clones =
             fds.iter().map(EventFd::try_clone).collect::<Result<Vec<_>, _>>().map_err(error)?;
-        self.card.lock().irqs = fds;
+        let mut state = self.card.lock();
+        state.irqs = fds;
+        state.masked.clear();
         Ok(clones)
     }
 
@@ -386,6 +484,7 @@ impl PciTransport for FakeTransport {
             state.regs.insert(register.offset, 0);
         }
         state.irqs.clear();
+        state.command = 0;
         state.regs.insert(regs::FLR_COUNT, count + 1);
         state.regs.insert(regs::RESET_CAUSE, regs::RESET_FLR);
         Ok(())

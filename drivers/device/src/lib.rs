@@ -33,6 +33,6 @@ pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use error::DeviceError;
 pub use kernel::KernelVfio;
 pub use tables::TableOp;
-pub use transport::{PciTransport, open};
+pub use transport::{FunctionInfo, HeldFds, PciTransport, Region, open};
 pub use vfio_user::client::VfioUser;
 pub use vmm_sys_util::eventfd::EventFd;

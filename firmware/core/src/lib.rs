@@ -23,6 +23,7 @@ pub use hw::{Hw, Region, RxMeta};
 pub use selftest::PAINT;
 
 use frame::{Frame, WORDS};
+pub use penstock_abi::fw::VERSION;
 use penstock_abi::fw::{
     FRAME_BYTES, STATUS_READY, STATUS_SELF_TEST, STATUS_SELF_TEST_FAILED, TIME_SHIFT,
 };
@@ -30,8 +31,6 @@ use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FIRST_POD};
 use penstock_abi::reason::TrapReason;
 use zerocopy::IntoBytes as _;
 
-/// `FW_VERSION`: major in 31..16, minor in 15..0.
-pub const VERSION: u32 = 0x0000_0001;
 /// Ticks of [`Hw::time`] between two heartbeats: a tenth of a second at the nominal clock.
 pub const HEARTBEAT_TICKS: u64 = (CORE_CLOCK_KHZ as u64 * 100) >> TIME_SHIFT;
 

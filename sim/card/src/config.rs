@@ -22,6 +22,30 @@ const EXPRESS_DEVICE_CONTROL: usize = EXPRESS + 0x08;
 const MSIX: usize = 0x80;
 const MSIX_PENDING_OFFSET: u32 = 0x800;
 
+/// What a function shows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Vendor id.
+    pub vendor: u16,
+    /// Device id.
+    pub device: u16,
+    /// Bytes of BAR 0, a power of two.
+    pub bar0_bytes: u32,
+    /// MSI-X vectors; 0 = no MSI-X capability.
+    pub msix_vectors: u32,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            vendor: PCI_VENDOR_ID,
+            device: PCI_DEVICE_ID,
+            bar0_bytes: BAR0_BYTES,
+            msix_vectors: IRQ_VECTORS,
+        }
+    }
+}
+
 /// What a write asked for beyond changing bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
@@ -37,32 +61,36 @@ pub(crate) struct ConfigSpace {
 }
 
 impl ConfigSpace {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(identity: &Identity) -> Self {
+        let Identity { vendor, device, bar0_bytes, msix_vectors } = *identity;
         let mut c = Self { bytes: [0; STANDARD_BYTES], writable: [0; STANDARD_BYTES] };
-        c.set16(0x00, PCI_VENDOR_ID);
-        c.set16(0x02, PCI_DEVICE_ID);
+        c.set16(0x00, vendor);
+        c.set16(0x02, device);
         c.allow16(COMMAND, 0x0546); // memory, master, parity, SERR, INTx disable
         c.set16(0x06, STATUS_CAPABILITIES);
         c.set32(0x08, CLASS_ETHERNET << 8 | 1); // revision 1
         c.allow32(0x0c, 0xff); // cache line size
-        c.allow32(BAR0, !(BAR0_BYTES - 1));
+        c.allow32(BAR0, !(bar0_bytes - 1));
         c.allow32(BAR2, !(MSIX_BAR_BYTES as u32 - 1));
-        c.set16(0x2c, PCI_VENDOR_ID);
-        c.set16(0x2e, PCI_DEVICE_ID);
+        c.set16(0x2c, vendor);
+        c.set16(0x2e, device);
         c.set16(CAPABILITIES, EXPRESS as u16);
         c.allow32(0x3c, 0xff); // interrupt line
         // PCI Express endpoint, version 2.
-        c.set32(EXPRESS, 0x10 | (MSIX as u32) << 8 | 0x0002 << 16);
+        let next = if msix_vectors > 0 { MSIX as u32 } else { 0 };
+        c.set32(EXPRESS, 0x10 | next << 8 | 0x0002 << 16);
         c.set32(EXPRESS + 0x04, 1 << 28 | 1 << 15 | 1); // function-level reset, role-based errors, payload 256
         c.allow16(EXPRESS_DEVICE_CONTROL, 0x7fff);
         c.set32(EXPRESS + 0x0c, 16 << 4 | 3); // link: x16, 8 GT/s
         c.set16(EXPRESS + 0x12, 16 << 4 | 3);
         c.allow16(EXPRESS + 0x10, 0x0fff);
-        // MSI-X: vectors - 1; table and pending bits in BAR 2.
-        c.set32(MSIX, 0x11 | (IRQ_VECTORS - 1) << 16);
-        c.allow16(MSIX + 2, 0xc000);
-        c.set32(MSIX + 4, MSIX_BAR);
-        c.set32(MSIX + 8, MSIX_PENDING_OFFSET | MSIX_BAR);
+        if msix_vectors > 0 {
+            // MSI-X: vectors - 1; table and pending bits in BAR 2.
+            c.set32(MSIX, 0x11 | (msix_vectors - 1) << 16);
+            c.allow16(MSIX + 2, 0xc000);
+            c.set32(MSIX + 4, MSIX_BAR);
+            c.set32(MSIX + 8, MSIX_PENDING_OFFSET | MSIX_BAR);
+        }
         c
     }
 
@@ -118,7 +146,7 @@ mod tests {
 
     #[test]
     fn bars_show_their_size() {
-        let mut c = ConfigSpace::new();
+        let mut c = ConfigSpace::new(&Identity::default());
         for (bar, bytes) in
             [(0x10, BAR0_BYTES), (0x14, 0), (0x18, MSIX_BAR_BYTES as u32), (0x30, 0)]
         {
@@ -133,7 +161,7 @@ mod tests {
 
     #[test]
     fn capabilities_form_a_list_with_reset_and_msix() {
-        let c = ConfigSpace::new();
+        let c = ConfigSpace::new(&Identity::default());
         let (mut at, mut ids) = (u64::from(read32(&c, 0x34) & 0xff), Vec::new());
         while at != 0 {
             let word = read32(&c, at);
@@ -149,7 +177,7 @@ mod tests {
 
     #[test]
     fn reset_is_an_effect_and_not_a_state() {
-        let mut c = ConfigSpace::new();
+        let mut c = ConfigSpace::new(&Identity::default());
         assert!(!c.write(0x48, &[0xff, 0x7f]).reset);
         assert!(c.write(0x48, &[0, 0x80]).reset);
         assert_eq!(read32(&c, 0x48) & 0x8000, 0);

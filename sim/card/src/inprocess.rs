@@ -6,10 +6,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use penstock_device::{DeviceError, DmaBuffer, EventFd, IovaAllocator, PciTransport, SharedMemory};
+use penstock_device::{
+    DeviceError, DmaBuffer, EventFd, FunctionInfo, IovaAllocator, PciTransport, Region,
+    SharedMemory,
+};
 use vmm_sys_util::eventfd::EFD_NONBLOCK;
 
 use crate::card::{CardError, CardSim};
+use crate::config::{ConfigSpace, Identity};
 
 /// Cycles that the card runs between two looks at the clock.
 const SLICE_CYCLES: u64 = 256;
@@ -17,14 +21,21 @@ const SLICE_CYCLES: u64 = 256;
 /// Transport to a [`CardSim`] that lives in this process.
 pub struct InProcess {
     card: Arc<Mutex<CardSim>>,
+    config: ConfigSpace,
     iova: IovaAllocator,
+    irqs: Vec<EventFd>,
 }
 
 impl InProcess {
     /// A transport to `card`, which must have no other host.
     #[must_use]
     pub fn new(card: Arc<Mutex<CardSim>>) -> Self {
-        Self { card, iova: IovaAllocator::default() }
+        Self {
+            card,
+            config: ConfigSpace::new(&Identity::default()),
+            iova: IovaAllocator::default(),
+            irqs: Vec::new(),
+        }
     }
 
     /// Boxed, as [`penstock_device::Card::attach`] takes it.
@@ -47,7 +58,57 @@ fn failed(error: CardError) -> DeviceError {
     }
 }
 
+fn register(offset: u64, bytes: usize) -> Result<u32, DeviceError> {
+    u32::try_from(offset)
+        .ok()
+        .filter(|_| bytes == 4)
+        .ok_or_else(|| DeviceError::Protocol { what: "not a register".to_owned() })
+}
+
 impl PciTransport for InProcess {
+    fn function(&mut self) -> Result<FunctionInfo, DeviceError> {
+        let Identity { vendor, device, bar0_bytes, msix_vectors } = Identity::default();
+        Ok(FunctionInfo { vendor, device, bar0_bytes: bar0_bytes.into(), msix_vectors })
+    }
+
+    fn read_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        match region {
+            Region::Config => self.config.read(offset, into),
+            Region::Bar0 => {
+                let value = self.read32(register(offset, into.len())?)?;
+                into.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn write_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), DeviceError> {
+        match region {
+            Region::Config => {
+                if self.config.write(offset, data).reset {
+                    self.reset()?;
+                }
+                let master = self.config.bus_master();
+                self.lock().set_bus_master(master);
+                Ok(())
+            }
+            Region::Bar0 => {
+                let word = data.try_into().unwrap_or_default();
+                self.write32(register(offset, data.len())?, u32::from_le_bytes(word))
+            }
+        }
+    }
+
     fn read32(&mut self, offset: u32) -> Result<u32, DeviceError> {
         self.lock().read_reg(offset).map_err(failed)
     }
@@ -71,6 +132,11 @@ impl PciTransport for InProcess {
         Ok(DmaBuffer::new(memory, iova))
     }
 
+    fn dma_free(&mut self, buffer: DmaBuffer) -> Result<(), DeviceError> {
+        self.lock().dma().unmap(buffer.iova(), buffer.memory().len() as u64);
+        Ok(())
+    }
+
     fn arm_irqs(&mut self, vectors: u32) -> Result<Vec<EventFd>, DeviceError> {
         let io = |source| DeviceError::Io { what: "create event descriptors".to_owned(), source };
         let mut card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +146,17 @@ impl PciTransport for InProcess {
             card.set_irq(vector, Some(fd.try_clone().map_err(io)?));
             fds.push(fd);
         }
+        drop(card);
+        self.irqs = fds.iter().map(EventFd::try_clone).collect::<Result<_, _>>().map_err(io)?;
         Ok(fds)
+    }
+
+    fn mask_irq(&mut self, vector: u32, masked: bool) -> Result<(), DeviceError> {
+        let io = |source| DeviceError::Io { what: "copy an event descriptor".to_owned(), source };
+        let irq = self.irqs.get(vector as usize).filter(|_| !masked);
+        let irq = irq.map(EventFd::try_clone).transpose().map_err(io)?;
+        self.lock().set_irq(vector as usize, irq);
+        Ok(())
     }
 
     fn wait_irq(&mut self, vector: u32, timeout: Duration) -> Result<(), DeviceError> {
@@ -107,7 +183,10 @@ impl PciTransport for InProcess {
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        self.lock().function_reset();
+        self.config = ConfigSpace::new(&Identity::default());
+        let mut card = self.lock();
+        card.set_bus_master(false);
+        card.function_reset();
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod server;
 pub mod service;
 
 pub use card::{BackPressure, CardError, CardOptions, CardSim, Clock, Egress};
+pub use config::Identity;
 pub use dma::{DmaFault, DmaMap, DmaMapError};
 pub use inprocess::InProcess;
 pub use server::Server;

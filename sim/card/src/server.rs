@@ -14,13 +14,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use penstock_abi::regs::{BAR0_BYTES, IRQ_VECTORS};
+use penstock_abi::regs::BAR0_BYTES;
 use penstock_device::vfio_user::wire::{self, command};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::card::CardSim;
-use crate::config::{CONFIG_BYTES, ConfigSpace, MSIX_BAR, MSIX_BAR_BYTES};
+use crate::config::{CONFIG_BYTES, ConfigSpace, Identity, MSIX_BAR, MSIX_BAR_BYTES};
 use crate::dma::Access;
 use connection::{Connection, Message};
 
@@ -34,6 +34,7 @@ pub struct Server {
     owner: Option<Connection>,
     guests: Vec<Connection>,
     config: ConfigSpace,
+    identity: Identity,
     msix: Vec<u8>,
     refused_accesses: u64,
 }
@@ -44,6 +45,14 @@ impl Server {
     /// # Errors
     /// The operating system's; `AddrInUse` when another card listens there.
     pub fn bind(path: &Path) -> io::Result<Self> {
+        Self::bind_as(path, Identity::default())
+    }
+
+    /// As [`Server::bind`], as another function than a card's: for tests of what a driver makes of it.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_as(path: &Path, identity: Identity) -> io::Result<Self> {
         if path.exists() {
             match UnixStream::connect(path) {
                 Ok(_) => {
@@ -63,7 +72,8 @@ impl Server {
             path: path.to_owned(),
             owner: None,
             guests: Vec::new(),
-            config: ConfigSpace::new(),
+            config: ConfigSpace::new(&identity),
+            identity,
             msix: vec![0; MSIX_BAR_BYTES as usize],
             refused_accesses: 0,
         })
@@ -170,7 +180,7 @@ impl Server {
     fn owner_left(&mut self, card: &mut CardSim, error: &io::Error) {
         tracing::info!(reason = %error, "the host has left; the data path goes on");
         card.host_left();
-        self.config = ConfigSpace::new();
+        self.config = ConfigSpace::new(&self.identity);
         card.set_bus_master(false);
     }
 
@@ -187,9 +197,9 @@ impl Server {
             command::DMA_MAP => dma_map(body, fds, card),
             command::DMA_UNMAP => dma_unmap(body, card),
             command::DEVICE_GET_INFO => device_info(body),
-            command::DEVICE_GET_REGION_INFO => region_info(body),
-            command::DEVICE_GET_IRQ_INFO => irq_info(body),
-            command::DEVICE_SET_IRQS => set_irqs(body, fds, card),
+            command::DEVICE_GET_REGION_INFO => region_info(body, &self.identity),
+            command::DEVICE_GET_IRQ_INFO => irq_info(body, &self.identity),
+            command::DEVICE_SET_IRQS => set_irqs(body, fds, card, &self.identity),
             command::REGION_READ => self.region_read(body, card),
             command::REGION_WRITE => self.region_write(body, card),
             command::DEVICE_RESET => {
@@ -210,7 +220,7 @@ impl Server {
 
     fn reset(&mut self, card: &mut CardSim) {
         tracing::debug!("function-level reset");
-        self.config = ConfigSpace::new();
+        self.config = ConfigSpace::new(&self.identity);
         card.set_bus_master(false);
         card.function_reset();
     }
@@ -375,10 +385,10 @@ fn device_info(body: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(info.as_bytes().to_vec())
 }
 
-fn region_info(body: &[u8]) -> Result<Vec<u8>, Errno> {
+fn region_info(body: &[u8], identity: &Identity) -> Result<Vec<u8>, Errno> {
     let (query, _) = parse::<wire::RegionInfo>(body)?;
     let size = match query.index {
-        wire::REGION_BAR0 => u64::from(BAR0_BYTES),
+        wire::REGION_BAR0 => u64::from(identity.bar0_bytes),
         MSIX_BAR => MSIX_BAR_BYTES,
         wire::REGION_CONFIG => CONFIG_BYTES,
         index if index < wire::REGIONS => 0,
@@ -391,21 +401,26 @@ fn region_info(body: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(info.as_bytes().to_vec())
 }
 
-fn irq_info(body: &[u8]) -> Result<Vec<u8>, Errno> {
+fn irq_info(body: &[u8], identity: &Identity) -> Result<Vec<u8>, Errno> {
     let (query, _) = parse::<wire::IrqInfo>(body)?;
     if query.index >= wire::IRQS {
         return Err(Errno::EINVAL);
     }
-    let count = if query.index == wire::IRQ_MSIX { IRQ_VECTORS } else { 0 };
+    let count = if query.index == wire::IRQ_MSIX { identity.msix_vectors } else { 0 };
     let argsz = size_of::<wire::IrqInfo>() as u32;
     let info = wire::IrqInfo { argsz, flags: wire::IRQ_EVENTFD, index: query.index, count };
     Ok(info.as_bytes().to_vec())
 }
 
-fn set_irqs(body: &[u8], fds: Vec<OwnedFd>, card: &mut CardSim) -> Result<Vec<u8>, Errno> {
+fn set_irqs(
+    body: &[u8],
+    fds: Vec<OwnedFd>,
+    card: &mut CardSim,
+    identity: &Identity,
+) -> Result<Vec<u8>, Errno> {
     let (set, _) = parse::<wire::SetIrqs>(body)?;
     let end = set.start.checked_add(set.count).ok_or(Errno::EINVAL)?;
-    let vectors = if set.index == wire::IRQ_MSIX { IRQ_VECTORS } else { 0 };
+    let vectors = if set.index == wire::IRQ_MSIX { identity.msix_vectors } else { 0 };
     if set.index >= wire::IRQS || end > vectors {
         return Err(Errno::EINVAL);
     }

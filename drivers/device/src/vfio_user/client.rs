@@ -11,18 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use penstock_abi::regs::BAR0_BYTES;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::wire::{self, command};
-use crate::{DeviceError, DmaBuffer, IovaAllocator, PciTransport, SharedMemory};
+use crate::transport::read_ids;
+use crate::{
+    DeviceError, DmaBuffer, FunctionInfo, IovaAllocator, PciTransport, Region, SharedMemory,
+};
 
 /// A server that takes longer than this over one request has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Offset of the command register in configuration space, and its bits memory space and bus master.
-const PCI_COMMAND: u64 = 4;
-const PCI_COMMAND_MEMORY_MASTER: u16 = 0b110;
 
 /// A PCI function behind a vfio-user socket.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub struct VfioUser {
 }
 
 impl VfioUser {
-    /// Connects to the server at `path`, negotiates, and enables memory space and bus mastering.
+    /// Connects to the server at `path` and negotiates.
     ///
     /// # Errors
     /// [`DeviceError::Connect`] when nothing listens, [`DeviceError::InUse`] when the function has another owner,
@@ -64,8 +63,6 @@ impl VfioUser {
             broken: None,
         };
         client.negotiate()?;
-        client.check_regions()?;
-        client.enable_bus_master()?;
         Ok(client)
     }
 
@@ -95,38 +92,7 @@ impl VfioUser {
         Ok(())
     }
 
-    fn check_regions(&mut self) -> Result<(), DeviceError> {
-        let query =
-            wire::RegionInfo { argsz: 32, index: wire::REGION_BAR0, ..wire::RegionInfo::default() };
-        let reply =
-            self.request("region query", command::DEVICE_GET_REGION_INFO, query.as_bytes(), &[])?;
-        let (info, _) = parse::<wire::RegionInfo>("region information", &reply)?;
-        if info.size < u64::from(BAR0_BYTES) {
-            return Err(DeviceError::protocol(format!(
-                "BAR 0 has {} bytes, {BAR0_BYTES} expected",
-                info.size
-            )));
-        }
-        Ok(())
-    }
-
-    fn enable_bus_master(&mut self) -> Result<(), DeviceError> {
-        let mut bits = [0; 2];
-        self.read_region(wire::REGION_CONFIG, PCI_COMMAND, &mut bits)?;
-        let bits = u16::from_le_bytes(bits) | PCI_COMMAND_MEMORY_MASTER;
-        self.write_region(wire::REGION_CONFIG, PCI_COMMAND, &bits.to_le_bytes())
-    }
-
-    /// Reads from any region, configuration space included.
-    ///
-    /// # Errors
-    /// As any request.
-    pub fn read_region(
-        &mut self,
-        region: u32,
-        offset: u64,
-        into: &mut [u8],
-    ) -> Result<(), DeviceError> {
+    fn read_bytes(&mut self, region: u32, offset: u64, into: &mut [u8]) -> Result<(), DeviceError> {
         let access = wire::RegionAccess { offset, region, count: into.len() as u32 };
         let reply = self.request("region read", command::REGION_READ, access.as_bytes(), &[])?;
         let (_, data) = parse::<wire::RegionAccess>("region read", &reply)?;
@@ -141,16 +107,7 @@ impl VfioUser {
         Ok(())
     }
 
-    /// Writes to any region, configuration space included.
-    ///
-    /// # Errors
-    /// As any request.
-    pub fn write_region(
-        &mut self,
-        region: u32,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<(), DeviceError> {
+    fn write_bytes(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         let access = wire::RegionAccess { offset, region, count: data.len() as u32 };
         let body = [access.as_bytes(), data].concat();
         self.request("region write", command::REGION_WRITE, &body, &[]).map(drop)
@@ -184,6 +141,18 @@ impl VfioUser {
             size: bytes as u64,
         };
         self.request("DMA unmap", command::DMA_UNMAP, body.as_bytes(), &[]).map(drop)
+    }
+
+    /// Connects a vector to the descriptor given, or disconnects it.
+    fn connect_irq(&mut self, vector: u32, fds: &[RawFd]) -> Result<(), DeviceError> {
+        let body = wire::SetIrqs {
+            argsz: size_of::<wire::SetIrqs>() as u32,
+            flags: wire::SET_DATA_EVENTFD | wire::SET_ACTION_TRIGGER,
+            index: wire::IRQ_MSIX,
+            start: vector,
+            count: 1,
+        };
+        self.request("interrupt set-up", command::DEVICE_SET_IRQS, body.as_bytes(), fds).map(drop)
     }
 
     /// One request and its reply's body. After a failure of the stream itself every later call says that the card is gone.
@@ -273,15 +242,55 @@ fn parse<'a, T: FromBytes + Immutable>(
         .map_err(|_| DeviceError::protocol(format!("reply to {what} is too short")))
 }
 
+fn number(region: Region) -> u32 {
+    match region {
+        Region::Bar0 => wire::REGION_BAR0,
+        Region::Config => wire::REGION_CONFIG,
+    }
+}
+
 impl PciTransport for VfioUser {
+    fn function(&mut self) -> Result<FunctionInfo, DeviceError> {
+        let (vendor, device) = read_ids(self)?;
+        let argsz = size_of::<wire::RegionInfo>() as u32;
+        let query = wire::RegionInfo { argsz, index: wire::REGION_BAR0, ..Default::default() };
+        let code = command::DEVICE_GET_REGION_INFO;
+        let reply = self.request("region query", code, query.as_bytes(), &[])?;
+        let (bar0, _) = parse::<wire::RegionInfo>("region query", &reply)?;
+        let argsz = size_of::<wire::IrqInfo>() as u32;
+        let query = wire::IrqInfo { argsz, index: wire::IRQ_MSIX, ..Default::default() };
+        let code = command::DEVICE_GET_IRQ_INFO;
+        let reply = self.request("interrupt query", code, query.as_bytes(), &[])?;
+        let (msix, _) = parse::<wire::IrqInfo>("interrupt query", &reply)?;
+        Ok(FunctionInfo { vendor, device, bar0_bytes: bar0.size, msix_vectors: msix.count })
+    }
+
     fn read32(&mut self, offset: u32) -> Result<u32, DeviceError> {
         let mut word = [0; 4];
-        self.read_region(wire::REGION_BAR0, offset.into(), &mut word)?;
+        self.read_bytes(wire::REGION_BAR0, offset.into(), &mut word)?;
         Ok(u32::from_le_bytes(word))
     }
 
     fn write32(&mut self, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.write_region(wire::REGION_BAR0, offset.into(), &value.to_le_bytes())
+        self.write_bytes(wire::REGION_BAR0, offset.into(), &value.to_le_bytes())
+    }
+
+    fn read_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        self.read_bytes(number(region), offset, into)
+    }
+
+    fn write_region(
+        &mut self,
+        region: Region,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), DeviceError> {
+        self.write_bytes(number(region), offset, data)
     }
 
     fn dma_alloc(&mut self, bytes: usize) -> Result<DmaBuffer, DeviceError> {
@@ -295,30 +304,31 @@ impl PciTransport for VfioUser {
         Ok(DmaBuffer::new(Arc::new(memory), iova))
     }
 
+    fn dma_free(&mut self, buffer: DmaBuffer) -> Result<(), DeviceError> {
+        self.dma_unmap(buffer.iova(), buffer.memory().len())
+    }
+
     fn arm_irqs(&mut self, vectors: u32) -> Result<Vec<EventFd>, DeviceError> {
         let error = |e| DeviceError::io("create event descriptors", e);
         let mut fds = Vec::new();
         for vector in 0..vectors {
             let fd = EventFd::new(EFD_NONBLOCK).map_err(error)?;
-            let body = wire::SetIrqs {
-                argsz: size_of::<wire::SetIrqs>() as u32,
-                flags: wire::SET_DATA_EVENTFD | wire::SET_ACTION_TRIGGER,
-                index: wire::IRQ_MSIX,
-                start: vector,
-                count: 1,
-            };
-            self.request(
-                "interrupt set-up",
-                command::DEVICE_SET_IRQS,
-                body.as_bytes(),
-                &[fd.as_raw_fd()],
-            )?;
+            self.connect_irq(vector, &[fd.as_raw_fd()])?;
             fds.push(fd);
         }
         let clones =
             fds.iter().map(EventFd::try_clone).collect::<Result<Vec<_>, _>>().map_err(error)?;
         self.irqs = fds;
         Ok(clones)
+    }
+
+    fn mask_irq(&mut self, vector: u32, masked: bool) -> Result<(), DeviceError> {
+        let irq = self
+            .irqs
+            .get(vector as usize)
+            .ok_or_else(|| DeviceError::protocol(format!("interrupt {vector} is not armed")))?;
+        let fd = irq.as_raw_fd();
+        self.connect_irq(vector, if masked { &[] } else { std::slice::from_ref(&fd) })
     }
 
     fn wait_irq(&mut self, vector: u32, timeout: Duration) -> Result<(), DeviceError> {
@@ -350,8 +360,7 @@ impl PciTransport for VfioUser {
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        self.request("reset", command::DEVICE_RESET, &[], &[])?;
-        self.enable_bus_master()
+        self.request("reset", command::DEVICE_RESET, &[], &[]).map(drop)
     }
 
     fn describe(&self) -> String {
