@@ -5,6 +5,8 @@ mod codegen;
 mod demo;
 mod elf;
 mod firmware;
+mod guest;
+mod hil;
 mod lint;
 mod rtl;
 mod setup;
@@ -44,6 +46,11 @@ enum Command {
         /// Takes the programs from this folder instead of building them.
         #[arg(long)]
         programs: Option<PathBuf>,
+    },
+    /// Runs the daemon and its tools in a virtual machine, on a real kernel's VFIO, against the simulated card.
+    Hil {
+        /// Only these scenarios.
+        scenarios: Vec<String>,
     },
     /// Measures the card in cycles and the host in milliseconds.
     Bench {
@@ -95,6 +102,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup => {
             setup::run_setup(&root())?;
             setup::check_lab()?;
+            guest::install(&root())?;
             println!("everything is there");
             Ok(())
         }
@@ -104,6 +112,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test => test::test(&root()),
         Command::Demo { keep, name, programs } => demo::demo(&root(), keep, &name, programs),
+        Command::Hil { scenarios } => {
+            setup::run_setup(&root())?;
+            hil::hil(&root(), &scenarios)
+        }
         Command::Bench { json, quick } => {
             setup::run_setup(&root())?;
             bench::bench(&root(), json.as_deref(), quick)

@@ -1,0 +1,324 @@
+//! The virtual machine: a Debian kernel under QEMU, behind an emulated Intel IOMMU, with the card's function and a shell.
+//!
+//! The guest's only program besides those under test is busybox. Its init loads modules and then executes, one after the
+//! other, the command lines that arrive on the second serial port; what they print goes back, then a line `@exit CODE`.
+//! So a scenario is a program on this side, and reads like a script of an operator's. The console goes to the log.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::card::tied;
+use crate::initrd::{self, Initrd};
+use crate::log::Log;
+
+/// From start to the shell; 3 s on an idle machine.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// For a command, unless it is given another.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a condition in the guest is looked at again.
+const POLL: Duration = Duration::from_millis(100);
+/// Modules of every guest.
+const VFIO_MODULES: [&str; 2] = ["vfio-pci", "vfio_iommu_type1"];
+/// Memory of the guest.
+const MEMORY: &str = "512M";
+/// How the guest's kernel names the card's function.
+pub(crate) const FUNCTION: &str = "0000:01:00.0";
+
+const INIT: &str = r#"#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /run/penstock /tmp
+chown penstock:penstock /run/penstock
+for module in $(cat /modules/order); do insmod /modules/$module; done
+ip link set lo up
+exec 3<>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+export PATH=/usr/bin:/bin HOME=/ TERM=dumb
+echo "@ready" >&3
+while read -r line <&3; do
+  ( eval "$line" ) </dev/null >&3 2>&1
+  printf '\n@exit %s\n' $? >&3
+done
+poweroff -f
+"#;
+
+/// What a guest is made of.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// Folder with QEMU and the guest's packages, as `cargo xtask setup` leaves it.
+    pub(crate) tools: &'a Path,
+    /// Programs of this machine: path here, path there.
+    pub(crate) programs: Vec<(PathBuf, &'static str)>,
+    /// Files: content, path there.
+    pub(crate) files: Vec<(Vec<u8>, PathBuf)>,
+    /// Kernel modules besides those of VFIO.
+    pub(crate) modules: &'a [&'a str],
+    /// Sockets of card ports that become interfaces `eth0`, `eth1`... of the guest.
+    pub(crate) interfaces: Vec<PathBuf>,
+    /// Socket of the card's function; without it the guest has none.
+    pub(crate) card: Option<&'a Path>,
+    /// Whether there is an IOMMU.
+    pub(crate) iommu: bool,
+    /// Further arguments for QEMU.
+    pub(crate) extra: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// A guest with an IOMMU and the card's function, without programs.
+    pub(crate) fn new(tools: &'a Path, card: &'a Path) -> Self {
+        Self {
+            tools,
+            programs: Vec::new(),
+            files: Vec::new(),
+            modules: &[],
+            interfaces: Vec::new(),
+            card: Some(card),
+            iommu: true,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A running virtual machine. Ends with this value.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    child: Child,
+    shell: BufReader<UnixStream>,
+    log: Log,
+}
+
+impl Guest {
+    /// Boots it and waits for its shell.
+    pub(crate) fn boot(plan: &Plan<'_>, folder: &Path, log: &Log) -> Result<Self> {
+        let guest = plan.tools.join("guest");
+        let kernel = only(&guest.join("boot"), "vmlinuz-")?;
+        let initrd = folder.join("initrd");
+        std::fs::write(&initrd, archive(plan, &guest)?)?;
+        let socket = folder.join("shell.sock");
+        let listener = UnixListener::bind(&socket)?;
+        let mut child = qemu(plan, &kernel, &initrd, &socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start QEMU")?;
+        log.follow("console", child.stdout.take().context("no output")?, |_| {});
+        log.follow("qemu", child.stderr.take().context("no output")?, |_| {});
+        let shell = accept(&listener, &mut child)?;
+        let mut guest = Self { child, shell: BufReader::new(shell), log: log.clone() };
+        let deadline = Instant::now() + BOOT_TIMEOUT;
+        while guest.line(deadline).context("the guest does not boot")? != "@ready" {}
+        log.line("guest", "booted");
+        Ok(guest)
+    }
+
+    /// Runs a command line of busybox's shell and returns what it printed; its exit code must be 0.
+    pub(crate) fn run(&mut self, command: &str) -> Result<String> {
+        let (code, output) = self.attempt(command)?;
+        if code != 0 {
+            bail!("`{command}` failed in the guest with exit code {code}:\n{}", output.trim_end());
+        }
+        Ok(output)
+    }
+
+    /// Runs a command line and returns its exit code and what it printed.
+    pub(crate) fn attempt(&mut self, command: &str) -> Result<(i32, String)> {
+        self.watch(command, COMMAND_TIMEOUT, |_| Ok(()))
+    }
+
+    /// As [`Guest::attempt`] with a time-out of its own; `each` sees every line as it is printed.
+    pub(crate) fn watch(
+        &mut self,
+        command: &str,
+        timeout: Duration,
+        mut each: impl FnMut(&str) -> Result<()>,
+    ) -> Result<(i32, String)> {
+        self.log.line("guest", &format!("$ {command}"));
+        let line = format!("{command}\n");
+        self.shell.get_mut().write_all(line.as_bytes()).context("the guest's shell is gone")?;
+        let deadline = Instant::now() + timeout;
+        let mut output = String::new();
+        loop {
+            let line = self.line(deadline).with_context(|| format!("in `{command}`"))?;
+            if let Some(code) = line.strip_prefix("@exit ") {
+                // The line that parts the output from the marker.
+                if output.ends_with("\n\n") || output == "\n" {
+                    output.pop();
+                }
+                return Ok((code.trim().parse().context("an exit code")?, output));
+            }
+            if !line.is_empty() {
+                self.log.line("guest", &line);
+            }
+            each(&line)?;
+            output.push_str(&line);
+            output.push('\n');
+        }
+    }
+
+    /// Writes a file, whole or not at all.
+    pub(crate) fn write(&mut self, path: &str, content: &str) -> Result<()> {
+        let octal: String = content.bytes().map(|byte| format!("\\0{byte:03o}")).collect();
+        self.run(&format!("echo -ne '{octal}' >{path}.new && mv {path}.new {path}")).map(|_| ())
+    }
+
+    /// Waits until `condition` returns a value; it may run commands.
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        what: &str,
+        timeout: Duration,
+        mut condition: impl FnMut(&mut Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(value) = condition(self)? {
+                return Ok(value);
+            }
+            if Instant::now() > deadline {
+                bail!("{what}: not within {} s", timeout.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn line(&mut self, deadline: Instant) -> Result<String> {
+        let mut line = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("no answer in time; it said: {}", String::from_utf8_lossy(&line));
+            }
+            self.shell.get_ref().set_read_timeout(Some(left))?;
+            match self.shell.read_until(b'\n', &mut line) {
+                Ok(0) => bail!("the virtual machine has ended"),
+                Ok(_) if line.ends_with(b"\n") => {
+                    let text = String::from_utf8_lossy(&line);
+                    return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+                }
+                Ok(_) => {}
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(e) => return Err(e).context("the guest's shell"),
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn accept(listener: &UnixListener, child: &mut Child) -> Result<UnixStream> {
+    listener.set_nonblocking(true)?;
+    let deadline = Instant::now() + BOOT_TIMEOUT;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e.into()),
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!("QEMU ended at once ({status})");
+        }
+        if Instant::now() > deadline {
+            bail!("QEMU does not start");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The only file in `folder` whose name starts with `prefix`.
+fn only(folder: &Path, prefix: &str) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("no {} (`cargo xtask setup`)", folder.display()))?;
+    let mut found = entries.flatten().map(|entry| entry.path()).filter(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    });
+    found.next().with_context(|| format!("no {prefix}* in {}", folder.display()))
+}
+
+fn archive(plan: &Plan<'_>, guest: &Path) -> Result<Vec<u8>> {
+    let mut archive = Initrd::default();
+    for folder in ["/proc", "/sys", "/dev", "/run", "/bin", "/tmp"] {
+        archive.folder(Path::new(folder));
+    }
+    archive.file(Path::new("/init"), 0o755, INIT.as_bytes());
+    archive.copy(&guest.join("bin/busybox"), Path::new("/bin/busybox"), 0o755)?;
+    let passwd = b"root:x:0:0::/:/bin/sh\npenstock:x:990:990::/:/bin/sh\n";
+    archive.file(Path::new("/etc/passwd"), 0o644, passwd);
+    archive.file(Path::new("/etc/group"), 0o644, b"root:x:0:\npenstock:x:990:\n");
+    let kernel = only(&guest.join("lib/modules"), "")?;
+    let wanted: Vec<&str> = VFIO_MODULES.iter().chain(plan.modules).copied().collect();
+    let mut order = String::new();
+    for module in initrd::modules(&kernel, &wanted)? {
+        let name = module.file_name().context("a module has a name")?.to_string_lossy();
+        archive.copy(&module, &Path::new("/modules").join(&*name), 0o644)?;
+        order.push_str(&name);
+        order.push('\n');
+    }
+    archive.file(Path::new("/modules/order"), 0o644, order.as_bytes());
+    for (source, path) in &plan.programs {
+        archive.program(source, Path::new(path))?;
+    }
+    for (content, path) in &plan.files {
+        archive.file(path, 0o644, content);
+    }
+    Ok(archive.finish())
+}
+
+fn qemu(plan: &Plan<'_>, kernel: &Path, initrd: &Path, shell: &Path) -> Command {
+    let root = plan.tools.join("qemu");
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let mut qemu = tied(&root.join("usr/lib64/ld-linux-x86-64.so.2"));
+    qemu.env("QEMU_MODULE_DIR", libraries.join("qemu"));
+    qemu.arg("--library-path").arg(&libraries);
+    qemu.arg(root.join("usr/bin/qemu-system-x86_64"));
+    qemu.arg("-L").arg(root.join("usr/share/qemu")).arg("-L").arg(root.join("usr/share/seabios"));
+    // Emulated, even where /dev/kvm exists: it may be unable to run a stock kernel. Memory is shared, or the card would write
+    // to other pages than the guest reads.
+    qemu.args(["-M", "q35,accel=tcg,kernel-irqchip=split,memory-backend=memory"]);
+    qemu.args(["-cpu", "max", "-smp", "1", "-m", MEMORY]);
+    qemu.args(["-object", &format!("memory-backend-memfd,id=memory,size={MEMORY},share=on")]);
+    qemu.args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"]);
+    qemu.arg("-chardev").arg(format!("socket,id=shell,path={}", shell.display()));
+    qemu.args(["-serial", "chardev:shell"]);
+    if plan.iommu {
+        // Before the functions behind it; without caching-mode QEMU does not see what the guest maps.
+        qemu.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);
+    }
+    qemu.args(["-device", "pcie-root-port,id=port1,chassis=1,slot=1"]);
+    if let Some(card) = plan.card {
+        let path = serde_json::json!({
+            "driver": "vfio-user-pci", "bus": "port1", "socket": { "type": "unix", "path": card }
+        });
+        qemu.arg("-device").arg(path.to_string());
+    }
+    for (i, socket) in plan.interfaces.iter().enumerate() {
+        qemu.arg("-netdev").arg(format!(
+            "stream,id=net{i},server=off,addr.type=unix,addr.path={}",
+            socket.display()
+        ));
+        // Plain frames: the card knows nothing of offloads that are left to the receiver.
+        qemu.arg("-device").arg(format!(
+            "virtio-net-pci,netdev=net{i},mac=52:54:00:00:00:{:02x},romfile=,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ufo=off,guest_ecn=off,host_tso4=off,host_tso6=off,host_ufo=off,host_ecn=off,mrg_rxbuf=off",
+            i + 1
+        ));
+    }
+    qemu.args(&plan.extra);
+    qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
+    qemu.args(["-append", "console=ttyS0 panic=-1 quiet intel_iommu=on mitigations=off"]);
+    qemu
+}
