@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
-use crate::{codegen, firmware, rtl};
+use crate::{codegen, firmware, rtl, shells};
 
 /// Checks formatting, clippy, the generated files and the RTL.
 ///
@@ -19,6 +19,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     })?;
     step("generated files", || codegen::run(root, true))?;
     step("rtl lint", || rtl_lint(root))?;
+    step("shells", || shells::lint(root))?;
     step("clippy", || {
         let arguments =
             ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];

@@ -11,6 +11,7 @@ mod lint;
 mod rtl;
 mod setup;
 mod shell;
+mod shells;
 mod test;
 
 use std::path::{Path, PathBuf};

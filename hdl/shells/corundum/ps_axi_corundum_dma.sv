@@ -1,0 +1,280 @@
+// The core's AXI4 master on Corundum's DMA engine: bursts become descriptors, data goes through two small
+// segmented memories.
+//
+// AXI:        what penstock_core does: INCR bursts of 64-byte beats at 64-byte addresses, at most BurstBeats of them; writes of one
+//             beat with all strobes; one read and one write outstanding, independent of each other.
+// Read:       descriptor {address, RAM 0, 64 * beats} -> the engine writes the RAM -> status -> beats. A status with
+//             an error answers all beats with SLVERR; nothing of the RAM is shown then as data to trust.
+// Write:      the beat is held -> descriptor {address, RAM 0, 64} -> the engine reads it -> status -> B (SLVERR on an error).
+// RAM:        row r, segment s hold bytes (r * SegCount + s) * SegDataWidth / 8 on. Writes are taken every cycle, one done pulse
+//             each, a cycle later; reads are answered a cycle later, one waiting answer a segment.
+// Tags:       a running number; a status with another tag than that of the transfer under way is ignored.
+// Latency:    descriptor 1 cycle after the request; last status -> first beat 2 cycles, then one beat every two cycles.
+// Reset:      rst_i only together with the engine's, or a late status finds the wrong transfer.
+module ps_axi_corundum_dma #(
+  parameter int unsigned DmaAddrWidth = 64,
+  parameter int unsigned DmaLenWidth  = 16,
+  parameter int unsigned DmaTagWidth  = 16,
+  parameter int unsigned RamSelWidth  = 4,
+  parameter int unsigned RamAddrWidth = 16,
+  parameter int unsigned SegCount     = 2,
+  parameter int unsigned SegDataWidth = 512,
+  parameter int unsigned BurstBeats   = 8,
+  localparam int unsigned SegBeWidth   = SegDataWidth / 8,
+  localparam int unsigned SegAddrWidth = RamAddrWidth - $clog2(SegCount * SegBeWidth)
+) (
+  input  logic                             clk_i,
+  input  logic                             rst_i,
+
+  // From penstock_core
+  input  logic [63:0]                      s_axi_awaddr_i,
+  input  logic [7:0]                       s_axi_awlen_i,
+  input  logic                             s_axi_awvalid_i,
+  output logic                             s_axi_awready_o,
+  input  logic [511:0]                     s_axi_wdata_i,
+  input  logic [63:0]                      s_axi_wstrb_i,
+  input  logic                             s_axi_wlast_i,
+  input  logic                             s_axi_wvalid_i,
+  output logic                             s_axi_wready_o,
+  output logic [1:0]                       s_axi_bresp_o,
+  output logic                             s_axi_bvalid_o,
+  input  logic                             s_axi_bready_i,
+  input  logic [63:0]                      s_axi_araddr_i,
+  input  logic [7:0]                       s_axi_arlen_i,
+  input  logic                             s_axi_arvalid_i,
+  output logic                             s_axi_arready_o,
+  output logic [511:0]                     s_axi_rdata_o,
+  output logic [1:0]                       s_axi_rresp_o,
+  output logic                             s_axi_rlast_o,
+  output logic                             s_axi_rvalid_o,
+  input  logic                             s_axi_rready_i,
+
+  // Descriptors
+  output logic [DmaAddrWidth-1:0]          rd_desc_dma_addr_o,
+  output logic [RamSelWidth-1:0]           rd_desc_ram_sel_o,
+  output logic [RamAddrWidth-1:0]          rd_desc_ram_addr_o,
+  output logic [DmaLenWidth-1:0]           rd_desc_len_o,
+  output logic [DmaTagWidth-1:0]           rd_desc_tag_o,
+  output logic                             rd_desc_valid_o,
+  input  logic                             rd_desc_ready_i,
+  input  logic [DmaTagWidth-1:0]           rd_status_tag_i,
+  input  logic [3:0]                       rd_status_error_i,
+  input  logic                             rd_status_valid_i,
+  output logic [DmaAddrWidth-1:0]          wr_desc_dma_addr_o,
+  output logic [RamSelWidth-1:0]           wr_desc_ram_sel_o,
+  output logic [RamAddrWidth-1:0]          wr_desc_ram_addr_o,
+  output logic [DmaLenWidth-1:0]           wr_desc_len_o,
+  output logic [DmaTagWidth-1:0]           wr_desc_tag_o,
+  output logic                             wr_desc_valid_o,
+  input  logic                             wr_desc_ready_i,
+  input  logic [DmaTagWidth-1:0]           wr_status_tag_i,
+  input  logic [3:0]                       wr_status_error_i,
+  input  logic                             wr_status_valid_i,
+
+  // Segmented RAM: the engine is the master
+  input  logic [SegCount*SegBeWidth-1:0]   ram_wr_cmd_be_i,
+  input  logic [SegCount*SegAddrWidth-1:0] ram_wr_cmd_addr_i,
+  input  logic [SegCount*SegDataWidth-1:0] ram_wr_cmd_data_i,
+  input  logic [SegCount-1:0]              ram_wr_cmd_valid_i,
+  output logic [SegCount-1:0]              ram_wr_cmd_ready_o,
+  output logic [SegCount-1:0]              ram_wr_done_o,
+  input  logic [SegCount*SegAddrWidth-1:0] ram_rd_cmd_addr_i,
+  input  logic [SegCount-1:0]              ram_rd_cmd_valid_i,
+  output logic [SegCount-1:0]              ram_rd_cmd_ready_o,
+  output logic [SegCount*SegDataWidth-1:0] ram_rd_resp_data_o,
+  output logic [SegCount-1:0]              ram_rd_resp_valid_o,
+  input  logic [SegCount-1:0]              ram_rd_resp_ready_i
+);
+
+  localparam int unsigned RowBits   = SegCount * SegDataWidth;
+  localparam int unsigned RowBeats  = RowBits / 512;            // beats a row
+  localparam int unsigned Rows      = BurstBeats / RowBeats;
+  localparam int unsigned RowWidth  = Rows > 1 ? $clog2(Rows) : 1;
+  localparam int unsigned BeatWidth = $clog2(BurstBeats);
+  localparam int unsigned SubBits   = $clog2(RowBeats);          // bits of a beat's number below its row's
+  localparam logic [1:0]  Okay      = 2'b00;
+  localparam logic [1:0]  SlvErr    = 2'b10;
+
+  typedef enum logic [2:0] {
+    StIdle,
+    StDesc,
+    StWait,
+    StFetch,
+    StBeat,
+    StResponse
+  } state_e;
+
+  // --- Read
+  state_e                 rd_state_q;
+  logic [63:0]            rd_addr_q;
+  logic [8:0]             rd_beats_q;
+  logic [BeatWidth-1:0]   rd_beat_q;
+  logic                   rd_error_q, rd_done, rd_last;
+  logic [DmaTagWidth-1:0] rd_tag_q;
+  logic [RowBits-1:0]     row;
+
+  assign rd_done = rd_status_valid_i && rd_status_tag_i == rd_tag_q;
+  assign rd_last = 9'(rd_beat_q) == rd_beats_q - 9'd1;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      rd_state_q <= StIdle;
+      rd_tag_q   <= '0;
+    end else begin
+      unique case (rd_state_q)
+        StIdle: if (s_axi_arvalid_i) begin
+          rd_addr_q  <= s_axi_araddr_i;
+          rd_beats_q <= {1'b0, s_axi_arlen_i} + 9'd1;
+          rd_tag_q   <= rd_tag_q + 1'b1;
+          rd_state_q <= StDesc;
+        end
+        StDesc: if (rd_desc_ready_i) rd_state_q <= StWait;
+        StWait: if (rd_done) begin
+          rd_error_q <= rd_status_error_i != 4'd0;
+          rd_beat_q  <= '0;
+          rd_state_q <= StFetch;
+        end
+        StFetch: rd_state_q <= StBeat;
+        StBeat: if (s_axi_rready_i) begin
+          rd_beat_q  <= rd_beat_q + 1'b1;
+          rd_state_q <= rd_last ? StIdle : StFetch;
+        end
+        default: rd_state_q <= StIdle;
+      endcase
+    end
+  end
+
+  assign s_axi_arready_o    = rd_state_q == StIdle;
+  assign rd_desc_dma_addr_o = DmaAddrWidth'(rd_addr_q);
+  assign rd_desc_ram_sel_o  = '0;
+  assign rd_desc_ram_addr_o = '0;
+  assign rd_desc_len_o      = DmaLenWidth'({rd_beats_q, 6'd0});
+  assign rd_desc_tag_o      = rd_tag_q;
+  assign rd_desc_valid_o    = rd_state_q == StDesc;
+  assign s_axi_rvalid_o     = rd_state_q == StBeat;
+  assign s_axi_rlast_o      = rd_last;
+  assign s_axi_rresp_o      = rd_error_q ? SlvErr : Okay;
+
+  if (RowBeats > 1) begin : g_part
+    assign s_axi_rdata_o = row[512*rd_beat_q[SubBits-1:0] +: 512];
+  end else begin : g_whole
+    assign s_axi_rdata_o = row;
+  end
+
+  for (genvar s = 0; s < SegCount; s++) begin : g_read_ram
+    logic                    we;
+    logic [SegAddrWidth-1:0] waddr;
+
+    // Rows beyond the burst are not ours to write: they are answered and thrown away.
+    assign waddr = ram_wr_cmd_addr_i[SegAddrWidth*s +: SegAddrWidth];
+    assign we    = ram_wr_cmd_valid_i[s] && waddr < SegAddrWidth'(Rows);
+
+    ps_ram_sdp_2clk #(
+      .Width    (SegDataWidth),
+      .Depth    (Rows > 1 ? Rows : 2),
+      .LaneWidth(8),
+      .Style    ("distributed")
+    ) u_ram (
+      .wclk_i (clk_i),
+      .we_i   (we ? ram_wr_cmd_be_i[SegBeWidth*s +: SegBeWidth] : '0),
+      .waddr_i(waddr[RowWidth-1:0]),
+      .wdata_i(ram_wr_cmd_data_i[SegDataWidth*s +: SegDataWidth]),
+      .rclk_i (clk_i),
+      .re_i   (rd_state_q == StFetch),
+      .raddr_i(RowWidth'(rd_beat_q >> SubBits)),
+      .rdata_o(row[SegDataWidth*s +: SegDataWidth])
+    );
+  end
+
+  assign ram_wr_cmd_ready_o = '1;
+
+  always_ff @(posedge clk_i) begin
+    ram_wr_done_o <= ram_wr_cmd_valid_i;
+    if (rst_i) ram_wr_done_o <= '0;
+  end
+
+  // --- Write
+  state_e                  wr_state_q;
+  logic [63:0]             wr_addr_q;
+  logic [511:0]            wr_data_q;
+  logic                    wr_error_q, wr_done, wr_take;
+  logic [DmaTagWidth-1:0]  wr_tag_q;
+  logic [RowBits-1:0]      wr_row;
+  logic [SegCount-1:0]     resp_valid_q;
+
+  assign wr_take = wr_state_q == StIdle && s_axi_awvalid_i && s_axi_wvalid_i;
+  assign wr_done = wr_status_valid_i && wr_status_tag_i == wr_tag_q;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      wr_state_q <= StIdle;
+      wr_tag_q   <= '0;
+    end else begin
+      unique case (wr_state_q)
+        StIdle: if (wr_take) begin
+          wr_addr_q  <= s_axi_awaddr_i;
+          wr_data_q  <= s_axi_wdata_i;
+          wr_tag_q   <= wr_tag_q + 1'b1;
+          wr_state_q <= StDesc;
+        end
+        StDesc: if (wr_desc_ready_i) wr_state_q <= StWait;
+        StWait: if (wr_done) begin
+          wr_error_q <= wr_status_error_i != 4'd0;
+          wr_state_q <= StResponse;
+        end
+        StResponse: if (s_axi_bready_i) wr_state_q <= StIdle;
+        default: wr_state_q <= StIdle;
+      endcase
+    end
+  end
+
+  assign s_axi_awready_o    = wr_take;
+  assign s_axi_wready_o     = wr_take;
+  assign s_axi_bvalid_o     = wr_state_q == StResponse;
+  assign s_axi_bresp_o      = wr_error_q ? SlvErr : Okay;
+  assign wr_desc_dma_addr_o = DmaAddrWidth'(wr_addr_q);
+  assign wr_desc_ram_sel_o  = '0;
+  assign wr_desc_ram_addr_o = '0;
+  assign wr_desc_len_o      = DmaLenWidth'(64);
+  assign wr_desc_tag_o      = wr_tag_q;
+  assign wr_desc_valid_o    = wr_state_q == StDesc;
+
+  // The beat is row 0; what the engine reads around it is 0.
+  assign wr_row = RowBits'(wr_data_q);
+
+  for (genvar s = 0; s < SegCount; s++) begin : g_write_ram
+    logic take;
+
+    assign take = ram_rd_cmd_valid_i[s] && ram_rd_cmd_ready_o[s];
+    assign ram_rd_cmd_ready_o[s]  = !resp_valid_q[s] || ram_rd_resp_ready_i[s];
+    assign ram_rd_resp_valid_o[s] = resp_valid_q[s];
+
+    always_ff @(posedge clk_i) begin
+      if (take) begin
+        ram_rd_resp_data_o[SegDataWidth*s +: SegDataWidth] <=
+            ram_rd_cmd_addr_i[SegAddrWidth*s +: SegAddrWidth] == '0 ? wr_row[SegDataWidth*s +: SegDataWidth] : '0;
+      end
+      if (rst_i) resp_valid_q[s] <= 1'b0;
+      else resp_valid_q[s] <= take || (resp_valid_q[s] && !ram_rd_resp_ready_i[s]);
+    end
+  end
+
+  logic unused_axi;
+  assign unused_axi = ^{s_axi_awlen_i, s_axi_wlast_i, s_axi_wstrb_i};
+
+`ifndef SYNTHESIS
+  initial begin
+    assert (RowBits % 512 == 0 && BurstBeats % RowBeats == 0) else
+      $fatal(1, "ps_axi_corundum_dma: a row of %0d bits does not hold whole beats", RowBits);
+    assert (DmaLenWidth > 6 + $clog2(BurstBeats)) else $fatal(1, "ps_axi_corundum_dma: DmaLenWidth is too small");
+  end
+  a_burst : assert property (@(posedge clk_i) disable iff (rst_i)
+                             s_axi_arvalid_i |-> s_axi_arlen_i < 8'(BurstBeats) && s_axi_araddr_i[5:0] == '0);
+  a_write : assert property (@(posedge clk_i) disable iff (rst_i)
+                             s_axi_awvalid_i |-> s_axi_awlen_i == '0 && s_axi_awaddr_i[5:0] == '0);
+  a_strobes : assert property (@(posedge clk_i) disable iff (rst_i) s_axi_wvalid_i |-> &s_axi_wstrb_i && s_axi_wlast_i);
+  a_rdata : assert property (@(posedge clk_i) disable iff (rst_i)
+                             s_axi_rvalid_o && !s_axi_rready_i |=> s_axi_rvalid_o && $stable(s_axi_rdata_o));
+`endif
+
+endmodule
