@@ -22,6 +22,7 @@ mod dump;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod held;
 mod kernel;
 mod ring;
 mod tables;
@@ -31,6 +32,7 @@ pub mod vfio_user;
 pub use card::{Card, Ident};
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use error::DeviceError;
+pub use held::inherited_fds;
 pub use kernel::KernelVfio;
 pub use tables::TableOp;
 pub use transport::{FunctionInfo, HeldFds, PciTransport, Region, open};

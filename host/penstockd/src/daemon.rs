@@ -12,9 +12,10 @@ use tracing::info;
 
 use crate::answer::{Answers, Knowledge};
 use crate::device::{Device, Opener};
+use crate::keep::Keeper;
 use crate::neighbour::{self, Neighbours};
 use crate::reconcile::Reconciler;
-use crate::{intent, serve};
+use crate::{intent, serve, tell};
 
 /// What a daemon is told when it starts.
 pub struct Config {
@@ -24,6 +25,8 @@ pub struct Config {
     pub spec: String,
     /// How to reach the device.
     pub opener: Opener,
+    /// Who keeps the device from being reset while no daemon runs.
+    pub keeper: Arc<dyn Keeper>,
     /// Socket for requests.
     pub api: PathBuf,
     /// MAC addresses that the kernel is not asked for.
@@ -43,7 +46,8 @@ impl Daemon {
     /// start: they stand in the status, and are tried again.
     pub fn start(config: Config) -> Result<Self> {
         let listener = serve::listen(&config.api)?;
-        let device = Device::start(config.opener).context("cannot start the card's thread")?;
+        let device = Device::start(config.opener, config.keeper)
+            .context("cannot start the card's thread")?;
         let (snapshot_tx, snapshot) = watch::channel(None);
         let (sources_tx, sources) = watch::channel(Vec::new());
         let (wanted_tx, wanted) = watch::channel(None);
@@ -54,7 +58,7 @@ impl Daemon {
             node: String::new(),
             snapshot: snapshot.clone(),
             sources,
-            reconcile,
+            reconcile: reconcile.clone(),
             neighbours: neighbours.clone(),
         };
         let outlets =
@@ -66,6 +70,7 @@ impl Daemon {
         tasks.spawn(intent::follow(config.paths, outlets));
         tasks.spawn(neighbour::follow(wanted, config.static_neighbours, neighbours_tx));
         tasks.spawn(reconciler.run());
+        tasks.spawn(tell::tell(reconcile));
         tasks.spawn(serve::serve(listener, Answers::new(device, knowledge)));
         Ok(Self { tasks })
     }
@@ -80,10 +85,4 @@ impl Daemon {
             _ => anyhow::bail!("a task of the daemon ended"),
         }
     }
-}
-
-/// An opener for a device specification.
-#[must_use]
-pub fn opener(spec: String) -> Opener {
-    Arc::new(move || penstock_device::open(&spec))
 }

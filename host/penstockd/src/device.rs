@@ -11,6 +11,8 @@ use std::thread;
 use penstock_device::{Card, DeviceError, Ident, PciTransport};
 use tokio::sync::{oneshot, watch};
 
+use crate::keep::{Keeper, tell_failure};
+
 /// Makes a transport; called on the card's thread for each attempt to attach.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn PciTransport>, DeviceError> + Send + Sync>;
 
@@ -43,6 +45,7 @@ pub struct Device {
     state: watch::Receiver<LinkState>,
     publish: Arc<watch::Sender<LinkState>>,
     opener: Opener,
+    keeper: Arc<dyn Keeper>,
 }
 
 impl Device {
@@ -50,7 +53,7 @@ impl Device {
     ///
     /// # Errors
     /// The operating system refuses a thread.
-    pub fn start(opener: Opener) -> std::io::Result<Self> {
+    pub fn start(opener: Opener, keeper: Arc<dyn Keeper>) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (publish, state) = watch::channel(LinkState::Lost("not attached yet".to_owned()));
         thread::Builder::new().name("card".to_owned()).spawn(move || {
@@ -59,7 +62,7 @@ impl Device {
                 job(&mut card);
             }
         })?;
-        Ok(Self { jobs, state, publish: Arc::new(publish), opener })
+        Ok(Self { jobs, state, publish: Arc::new(publish), opener, keeper })
     }
 
     /// Whether there is a card; changes can be awaited.
@@ -74,9 +77,17 @@ impl Device {
     /// The transport cannot be opened, or what is there is no card of this layout.
     pub async fn attach(&self) -> Result<Ident, LinkError> {
         let (opener, publish) = (Arc::clone(&self.opener), Arc::clone(&self.publish));
+        let keeper = Arc::clone(&self.keeper);
         self.submit(move |slot| {
-            *slot = None;
+            if slot.take().is_some() {
+                tell_failure(keeper.forget());
+            }
             let attached = opener().and_then(Card::attach);
+            tell_failure(match &attached {
+                Ok(card) => card.held_fds().map_or(Ok(()), |held| keeper.keep(&held)),
+                // What was adopted is no card any more.
+                Err(_) => keeper.forget(),
+            });
             let result = attached.map(|card| {
                 let ident = *card.ident();
                 *slot = Some(card);
@@ -100,6 +111,7 @@ impl Device {
         work: impl FnOnce(&mut Card) -> Result<T, DeviceError> + Send + 'static,
     ) -> Result<T, LinkError> {
         let (publish, state) = (Arc::clone(&self.publish), self.state.clone());
+        let keeper = Arc::clone(&self.keeper);
         self.submit(move |slot| {
             let Some(card) = slot.as_mut() else {
                 let why = match &*state.borrow() {
@@ -113,6 +125,7 @@ impl Device {
                 && leaves_unknown(error)
             {
                 *slot = None;
+                tell_failure(keeper.forget());
                 publish.send_replace(LinkState::Lost(chain(error)));
             }
             result.map_err(LinkError::from)
@@ -156,10 +169,12 @@ mod tests {
     use penstock_device::fake::FakeCard;
 
     use super::*;
+    use crate::keep::ServiceManager;
 
     fn device(fake: &FakeCard) -> Device {
         let fake = fake.clone();
-        Device::start(Arc::new(move || Ok(fake.transport()))).unwrap()
+        let nobody = ServiceManager::new(String::new(), Vec::new());
+        Device::start(Arc::new(move || Ok(fake.transport())), Arc::new(nobody)).unwrap()
     }
 
     #[tokio::test]

@@ -16,8 +16,10 @@ pub mod answer;
 pub mod daemon;
 pub mod device;
 pub mod intent;
+pub mod keep;
 pub mod neighbour;
 pub mod reconcile;
 pub mod serve;
+pub mod tell;
 
-pub use daemon::{Config, Daemon, opener};
+pub use daemon::{Config, Daemon};

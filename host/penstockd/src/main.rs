@@ -8,7 +8,10 @@ use clap::Parser;
 use penstock_model::MacAddr;
 use penstock_sources::Paths;
 use penstock_views::api::DEFAULT_SOCKET;
-use penstockd::{Config, Daemon, opener};
+use penstockd::keep::opener;
+use penstockd::tell::notify;
+use penstockd::{Config, Daemon};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -62,16 +65,23 @@ async fn main() -> Result<()> {
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let inherited = penstock_device::inherited_fds()
+        .context("the service manager's descriptors are not understood")?;
+    let (opener, keeper) = opener(args.device.clone(), inherited);
     let mut daemon = Daemon::start(Config {
         paths: Paths { node: args.node, manifests: args.manifests },
-        opener: opener(args.device.clone()),
+        opener,
+        keeper,
         spec: args.device,
         api: args.api,
         static_neighbours: args.static_neighbour.into_iter().collect(),
     })?;
-    tokio::select! {
+    notify(&[NotifyState::Ready]);
+    let result = tokio::select! {
         result = daemon.failed() => result,
         _ = terminate.recv() => { info!("terminated; the card keeps its tables and forwards on"); Ok(()) }
         _ = interrupt.recv() => { info!("interrupted; the card keeps its tables and forwards on"); Ok(()) }
-    }
+    };
+    notify(&[NotifyState::Stopping]);
+    result
 }

@@ -14,6 +14,7 @@ use penstock_abi::ring::Status as RingStatus;
 use penstock_abi::table::*;
 use penstock_device::fake::FakeCard;
 use penstock_sources::Paths;
+use penstockd::keep::ServiceManager;
 use penstockd::{Config, Daemon};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -92,6 +93,7 @@ impl Bench {
             },
             spec: "fake".to_owned(),
             opener: Arc::new(move || Ok(fake.transport())),
+            keeper: Arc::new(ServiceManager::new(String::new(), Vec::new())),
             api: self.api(),
             static_neighbours: [(
                 "10.169.25.21".parse().unwrap(),
