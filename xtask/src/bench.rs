@@ -1,24 +1,31 @@
 //! `cargo xtask bench`: runs the figures, optimised.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
-use crate::firmware;
-use crate::shell::{cargo, run};
+use crate::shell::{cargo, run, target};
+use crate::{firmware, hil};
 
 /// Builds and runs `penstock-bench`; `quick` without optimising the host's part.
 ///
 /// # Errors
 /// It does not build, or a figure cannot be measured.
 pub(crate) fn bench(root: &Path, json: Option<&Path>, quick: bool) -> Result<()> {
-    let mut arguments = vec!["run", "--quiet", "--package", "penstock-bench"];
-    if !quick {
-        arguments.push("--release");
-    }
     let image = firmware::build(root)?;
-    let mut command = cargo(root, &arguments);
-    command.args(["--", "--firmware"]).arg(image);
+    let mut build = cargo(
+        root,
+        &["build", "--quiet", "--package", "penstock-bench", "--package", "penstock-card"],
+    );
+    if !quick {
+        build.arg("--release");
+    }
+    run(&mut build)?;
+    let programs = target(root).join(if quick { "debug" } else { "release" });
+    let figures = hil::bench(root, &programs, &image)?;
+    let mut command = Command::new(programs.join("penstock-bench"));
+    command.arg("--firmware").arg(image).arg("--include").arg(figures);
     if let Some(file) = json {
         command.arg("--json").arg(std::path::absolute(file)?);
     }

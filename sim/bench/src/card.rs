@@ -17,6 +17,7 @@ use penstock_refmodel::packet;
 
 use crate::host::cluster;
 use crate::report::Report;
+use crate::transport;
 
 const FRAMES: usize = 4000;
 const CLIENT: u32 = 0x0a2f_0100; // pod 0, vif 3
@@ -170,17 +171,15 @@ impl Bench {
                 })
                 .collect();
             let rounds = 4096 / batch;
-            let (started, before) = (Instant::now(), self.sim().cycles());
+            let before = self.sim().cycles();
             for _ in 0..rounds {
                 self.card.apply(&ops)?;
             }
-            let operations = f64::from(batch * rounds);
             let cycles = (self.sim().cycles() - before) as f64;
-            let seconds = started.elapsed().as_secs_f64();
+            let operations = f64::from(batch * rounds);
             report.add(format!("card.table_write.batch_{batch}"), cycles / operations, "cycles/op");
-            report.add(format!("sim.table_write.batch_{batch}"), operations / seconds, "ops/s");
         }
-        Ok(())
+        transport::measure(report, "in_process", &mut self.card)
     }
 
     fn simulation_speed(&self, report: &mut Report) -> Result<()> {

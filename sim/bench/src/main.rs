@@ -5,6 +5,7 @@
 mod card;
 mod host;
 mod report;
+mod transport;
 
 use std::path::PathBuf;
 
@@ -20,12 +21,29 @@ struct Args {
     /// Image of the soft core; without it the soft core stands still.
     #[arg(long, value_name = "FILE")]
     firmware: Option<PathBuf>,
+    /// Figures measured elsewhere, in the same form, to be shown among these.
+    #[arg(long, value_name = "FILE")]
+    include: Option<PathBuf>,
+    /// Measures nothing but the transport to the card at SPEC, as `transport.NAME`, and prints JSON.
+    #[arg(long, value_name = "NAME=SPEC", conflicts_with_all = ["json", "firmware", "include"])]
+    transport: Option<String>,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
     let mut report = report::Report::default();
+    if let Some((name, spec)) = args.transport.as_deref().and_then(|t| t.split_once('=')) {
+        transport::measure_at(&mut report, name, spec)?;
+        println!("{}", report.json());
+        return Ok(());
+    }
     card::run(&mut report, args.firmware)?;
+    transport::measure_vfio_user(&mut report)?;
+    if let Some(path) = args.include {
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        report.include(&text).with_context(|| path.display().to_string())?;
+    }
     host::run(&mut report)?;
     print!("{}", report.table());
     if let Some(path) = args.json {

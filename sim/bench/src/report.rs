@@ -1,17 +1,38 @@
 //! The figures: a table for people, a flat JSON object for machines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+/// A figure as it stands in JSON.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    value: f64,
+    unit: String,
+}
 
 /// What was measured, in the order of measuring.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    rows: Vec<(String, f64, &'static str)>,
+    rows: Vec<(String, f64, String)>,
 }
 
 impl Report {
     /// Adds a figure. Names are stable: tools compare runs by them.
-    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
-        self.rows.push((name.into(), value, unit));
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &str) {
+        self.rows.push((name.into(), value, unit.to_owned()));
+    }
+
+    /// Adds the figures of another report's JSON.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn include(&mut self, json: &str) -> Result<()> {
+        let figures: BTreeMap<String, Figure> = serde_json::from_str(json)?;
+        self.rows.extend(figures.into_iter().map(|(name, f)| (name, f.value, f.unit)));
+        Ok(())
     }
 
     /// The table.

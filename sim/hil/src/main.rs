@@ -38,7 +38,7 @@ struct Args {
     /// Folder for the logs.
     #[arg(long)]
     logs: PathBuf,
-    /// Scenarios; all of them if none is named.
+    /// Scenarios; every check if none is named.
     scenarios: Vec<String>,
 }
 
@@ -61,9 +61,12 @@ fn run(args: &Args) -> Result<bool> {
         bail!("no scenario `{name}`; there are: {}", known());
     }
     std::fs::create_dir_all(&args.logs)?;
-    let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|n| n == name);
+    let wanted = |scenario: &scenario::Scenario| match args.scenarios.as_slice() {
+        [] => scenario.is_check,
+        named => named.iter().any(|name| name == scenario.name),
+    };
     let mut good = true;
-    for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.name)) {
+    for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario)) {
         let log = Log::create(&args.logs.join(format!("{}.log", scenario.name)))?;
         println!("--- {}: {}", scenario.name, scenario.about);
         let start = Instant::now();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use penstock_lab::testbed::Testbed;
 
-use crate::shell::{cargo, run, step};
+use crate::shell::{cargo, run, step, target};
 use crate::{firmware, setup};
 use report::Report;
 use story::Story;
@@ -25,9 +25,7 @@ pub(crate) fn build_programs(root: &Path) -> Result<(PathBuf, PathBuf)> {
     // The whole workspace, as the tests do: other features would build the same crates again.
     run(&mut cargo(root, &["build", "--quiet", "--workspace", "--bins"]))?;
     let image = firmware::build(root)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root.join("target"), |folder| root.join(folder));
-    Ok((target.join("debug"), image))
+    Ok((target(root).join("debug"), image))
 }
 
 /// Tells the story; `keep` leaves the lab running at the end.

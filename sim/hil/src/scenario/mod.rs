@@ -1,5 +1,6 @@
 //! What is tried, one virtual machine each.
 
+mod bench;
 mod conformance;
 mod node;
 mod peer;
@@ -18,6 +19,8 @@ use crate::log::Log;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
+    /// Whether it is run when none is named.
+    pub(crate) is_check: bool,
     pub(crate) run: fn(&Site<'_>) -> Result<()>,
 }
 
@@ -26,22 +29,32 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "conformance",
         about: "the transport conformance suite through the kernel's VFIO",
+        is_check: true,
         run: conformance::run,
     },
     Scenario {
         name: "service",
         about: "the chapter's service by the shipped daemon and command",
+        is_check: true,
         run: service::run,
     },
     Scenario {
         name: "survival",
         about: "what the data path survives, and what clears it",
+        is_check: true,
         run: survival::run,
     },
     Scenario {
         name: "peer",
         about: "TCP across Linux's own MPLS over UDP and over GRE",
+        is_check: true,
         run: peer::run,
+    },
+    Scenario {
+        name: "bench",
+        about: "figures of the kernel's VFIO",
+        is_check: false,
+        run: bench::run,
     },
 ];
 
