@@ -4,11 +4,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use penstock_abi::table::{Flow, TableEntry, TableId};
-use penstock_abi::{fw, regs};
 use penstock_device::{Card, DeviceError};
 use penstock_model::{ObjectName, Snapshot};
 use penstock_views::api::{CardStatus, DeviceStatus, Op, ReconcileStatus, SourceStatus, Status};
-use penstock_views::{CardState, drops, flow, flow_filter, mpls, next_hop, route, service, vif};
+use penstock_views::{
+    CardState, drops, flow, flow_filter, mpls, next_hop, registers, route, service, vif,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -234,54 +235,5 @@ fn insert_stats(
 }
 
 fn read_registers(card: &mut Card) -> Result<CardStatus, DeviceError> {
-    let ident = *card.ident();
-    let version = |word: u32| format!("{}.{}", word >> 16, word & 0xffff);
-    let reset_cause = match card.read_reg(regs::RESET_CAUSE)? {
-        regs::RESET_POWER_ON => "power-on".to_owned(),
-        regs::RESET_FLR => "function-level reset".to_owned(),
-        other => format!("unknown ({other})"),
-    };
-    Ok(CardStatus {
-        layout_version: version(ident.layout_version),
-        layout_hash: format!("{:016x}", ident.layout_hash),
-        clock_khz: ident.clock_khz,
-        reset_cause,
-        flr_count: card.read_reg(regs::FLR_COUNT)?,
-        epoch: card.read_reg(regs::EPOCH)?,
-        forwarding: card.is_enabled()?,
-        time_cycles: card.time_cycles()?,
-        firmware: firmware(card.read_reg(regs::FW_STATUS)?, card.read_reg(regs::FW_INFO)?),
-        firmware_version: version(card.read_reg(regs::FW_VERSION)?),
-        firmware_heartbeat: card.read_reg(regs::FW_HEARTBEAT)?,
-    })
-}
-
-/// The firmware's status word for people.
-fn firmware(status: u32, info: u32) -> String {
-    match status {
-        fw::STATUS_RESET => "not started".to_owned(),
-        fw::STATUS_SELF_TEST => "self-test runs".to_owned(),
-        fw::STATUS_READY => "ready".to_owned(),
-        fw::STATUS_SELF_TEST_FAILED => format!("self-test failed at {info:#x}"),
-        _ if status & 0xffff_0000 == fw::STATUS_PANIC => {
-            format!("panicked in line {} of the file with hash {info:#010x}", status & 0xffff)
-        }
-        _ if status & 0xff00_0000 == fw::STATUS_TRAP => {
-            format!("trapped with cause {} at {info:#x}", status & 0x00ff_ffff)
-        }
-        other => format!("unknown status {other:#010x}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_firmware_is_readable() {
-        assert_eq!(firmware(fw::STATUS_READY, 0), "ready");
-        let text = firmware(fw::STATUS_PANIC | 12, fw::file_hash("src/main.rs"));
-        assert!(text.starts_with("panicked in line 12 of the file with hash 0x"), "{text}");
-        assert_eq!(firmware(fw::STATUS_TRAP | 5, 0x80), "trapped with cause 5 at 0x80");
-    }
+    registers::card_status(|offset| card.read_reg(offset))
 }

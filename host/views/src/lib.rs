@@ -14,6 +14,7 @@ pub mod flow_filter;
 pub mod flow_text;
 pub mod mpls;
 pub mod next_hop;
+pub mod registers;
 pub mod route;
 pub mod service;
 pub mod state;

@@ -16,18 +16,7 @@ impl fmt::Display for Status {
             line(f, "  Error:", error)?;
         }
         if let Some(card) = &self.device.card {
-            line(f, "  Layout:", &format!("{} hash {}", card.layout_version, card.layout_hash))?;
-            line(f, "  Forwarding:", if card.forwarding { "yes" } else { "no" })?;
-            line(f, "  Epoch:", &card.epoch.to_string())?;
-            let resets = format!("{}, {} function-level resets", card.reset_cause, card.flr_count);
-            line(f, "  Last reset:", &resets)?;
-            let time = format!("{} cycles at {} kHz", card.time_cycles, card.clock_khz);
-            line(f, "  Card time:", &time)?;
-            let firmware = format!(
-                "{}, version {}, heartbeat {}",
-                card.firmware, card.firmware_version, card.firmware_heartbeat
-            );
-            line(f, "  Firmware:", &firmware)?;
+            write!(f, "{card}")?;
         }
         line(f, "Reconcile:", &self.reconcile.state)?;
         let done =
