@@ -103,6 +103,8 @@ module ps_csr
   logic [31:0] scratch_q, mbox_request_q, mbox_arg_q, mbox_reply_q;
   logic        mbox_ready_q, mbox_pending_q, mbox_valid_q, clear_q, ring_fault_q;
   ring_cfg_t   cmd_q, evt_q;
+  // The rings' own counts go on until they start again; a reset hides them until then.
+  logic        cmd_counts_q, evt_counts_q;
 
   always_ff @(posedge clk_i) begin
     mbox_valid_q <= 1'b0;
@@ -141,6 +143,7 @@ module ps_csr
           if (wr_data[0] && !cmd_q.enable) begin
             cmd_q.start  <= 1'b1;
             cmd_q.count  <= '0;
+            cmd_counts_q <= 1'b1;
             ring_fault_q <= 1'b0;
           end
         end
@@ -151,8 +154,9 @@ module ps_csr
         RegEvtEnable: begin
           evt_q.enable <= wr_data[0];
           if (wr_data[0] && !evt_q.enable) begin
-            evt_q.start <= 1'b1;
-            evt_q.count <= '0;
+            evt_q.start  <= 1'b1;
+            evt_q.count  <= '0;
+            evt_counts_q <= 1'b1;
           end
         end
         RegEvtConsumer: evt_q.count <= wr_data;
@@ -173,6 +177,8 @@ module ps_csr
       cmd_q.log2     <= 5'(RingLog2Min);
       evt_q          <= '0;
       evt_q.log2     <= 5'(RingLog2Min);
+      cmd_counts_q   <= 1'b0;
+      evt_counts_q   <= 1'b0;
       ring_fault_q   <= 1'b0;
       mbox_request_q <= '0;
       mbox_arg_q     <= '0;
@@ -224,15 +230,15 @@ module ps_csr
       RegRingLog2:      rdata_d = 32'(cmd_q.log2);
       RegRingEnable:    rdata_d = {31'd0, cmd_q.enable};
       RegCmdProducer:   rdata_d = cmd_q.count;
-      RegCmdConsumer:   rdata_d = cmd_consumer_i;
-      RegRingErrors:    rdata_d = ring_errors_i;
+      RegCmdConsumer:   rdata_d = cmd_counts_q ? cmd_consumer_i : '0;
+      RegRingErrors:    rdata_d = cmd_counts_q ? ring_errors_i : '0;
       RegEvtBaseLo:     rdata_d = evt_q.base[31:0];
       RegEvtBaseHi:     rdata_d = evt_q.base[63:32];
       RegEvtLog2:       rdata_d = 32'(evt_q.log2);
       RegEvtEnable:     rdata_d = {31'd0, evt_q.enable};
-      RegEvtProducer:   rdata_d = evt_producer_i;
+      RegEvtProducer:   rdata_d = evt_counts_q ? evt_producer_i : '0;
       RegEvtConsumer:   rdata_d = evt_q.count;
-      RegEvtDropped:    rdata_d = evt_dropped_i;
+      RegEvtDropped:    rdata_d = evt_counts_q ? evt_dropped_i : '0;
       RegFwStatus:      rdata_d = fw_status_i;
       RegFwInfo:        rdata_d = fw_info_i;
       RegFwVersion:     rdata_d = fw_version_i;
