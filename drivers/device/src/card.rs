@@ -78,6 +78,9 @@ impl Card {
     /// [`DeviceError::FirmwareMismatch`]; or the transport's.
     pub fn attach(mut transport: Box<dyn PciTransport>) -> Result<Self, DeviceError> {
         let ident = identify(transport.as_mut())?;
+        // An adopted card may still run the rings of its last owner, whose memory is gone.
+        transport.write32(regs::RING_ENABLE, 0)?;
+        transport.write32(regs::EVT_ENABLE, 0)?;
         set_bus_master(transport.as_mut(), true)?;
         let irqs = transport.arm_irqs(regs::IRQ_VECTORS)?;
         let commands = transport.dma_alloc(Rings::bytes(RING_LOG2))?;
@@ -118,6 +121,18 @@ impl Card {
     /// How long a command may make no progress.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+    }
+
+    /// The transport, for what concerns the function and not the card.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn transport(&mut self) -> &mut dyn PciTransport {
+        self.transport.as_mut()
+    }
+
+    /// Somebody else uses the ring: the next command sets it up anew.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn forget_ring(&mut self) {
+        self.running = false;
     }
 
     fn start_ring(&mut self) -> Result<(), DeviceError> {

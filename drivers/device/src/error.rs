@@ -7,6 +7,7 @@ use std::time::Duration;
 use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
 use penstock_abi::ring::Status;
 use penstock_abi::table::{FieldOverflow, TableId};
+use penstock_pci::{NotReady, PciError};
 
 /// Why an operation on a card did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum DeviceError {
         #[source]
         source: io::Error,
     },
+    /// The machine is not set up so that VFIO can open the function; says what to type. The user's.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// There is no such function, or it cannot be looked at. The user's.
+    #[error(transparent)]
+    Pci(#[from] PciError),
     /// The card has another owner. The user's: one daemon a card.
     #[error("the card at {} has another owner; stop it first", path.display())]
     InUse {

@@ -95,6 +95,17 @@ impl FakeCard {
         Box::new(FakeTransport { card: self.clone() })
     }
 
+    /// As [`FakeCard::transport`], but refused while another transport lives.
+    ///
+    /// # Errors
+    /// [`DeviceError::InUse`].
+    pub fn open(&self) -> Result<Box<dyn PciTransport>, DeviceError> {
+        if self.lock().attached {
+            return Err(DeviceError::InUse { path: "a card in memory".into() });
+        }
+        Ok(self.transport())
+    }
+
     /// Valid entries of a table (all written ones, if it has no valid bit), by index.
     #[must_use]
     pub fn table(&self, table: TableId) -> Vec<(u32, Words)> {
@@ -188,6 +199,18 @@ impl FakeCard {
 }
 
 impl State {
+    /// Function-level reset.
+    fn reset(&mut self) {
+        let count = self.read(regs::FLR_COUNT);
+        for register in regs::REGISTERS.iter().filter(|r| !r.survives_flr) {
+            self.regs.insert(register.offset, 0);
+        }
+        self.irqs.clear();
+        self.command = 0;
+        self.regs.insert(regs::FLR_COUNT, count + 1);
+        self.regs.insert(regs::RESET_CAUSE, regs::RESET_FLR);
+    }
+
     fn drop_host(&mut self) {
         self.buffers.clear();
         self.irqs.clear();
@@ -479,14 +502,7 @@ impl PciTransport for FakeTransport {
         if state.dead {
             return Err(DeviceError::gone("the card in memory was killed"));
         }
-        let count = state.read(regs::FLR_COUNT);
-        for register in regs::REGISTERS.iter().filter(|r| !r.survives_flr) {
-            state.regs.insert(register.offset, 0);
-        }
-        state.irqs.clear();
-        state.command = 0;
-        state.regs.insert(regs::FLR_COUNT, count + 1);
-        state.regs.insert(regs::RESET_CAUSE, regs::RESET_FLR);
+        state.reset();
         Ok(())
     }
 
@@ -497,7 +513,11 @@ impl PciTransport for FakeTransport {
 
 impl Drop for FakeTransport {
     fn drop(&mut self) {
-        self.card.lock().drop_host();
+        let mut state = self.card.lock();
+        state.drop_host();
+        if !state.dead {
+            state.reset();
+        }
     }
 }
 

@@ -17,6 +17,8 @@
 //! ```
 
 mod card;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod dma;
 mod dump;
 mod error;

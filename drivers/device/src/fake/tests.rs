@@ -143,6 +143,69 @@ fn all_ones_in_a_register_is_not_death() {
 }
 
 #[test]
+fn rings_of_the_last_owner_are_stopped() {
+    let fake = FakeCard::new();
+    let transport = fake.transport();
+    fake.set_register(regs::EVT_ENABLE, 1);
+    let mut card = Card::attach(transport).unwrap();
+    assert_eq!(fake.register(regs::EVT_ENABLE), 0);
+    card.fence().unwrap();
+}
+
+#[test]
+fn what_pci_says_is_checked_first() {
+    let fake = FakeCard::new();
+    // No error of what follows may hide one of what comes first.
+    fake.set_register(regs::MAGIC, 0x1234);
+    let card = fake.function();
+    let attach = |function: FunctionInfo| {
+        fake.set_function(function);
+        Card::attach(fake.transport()).unwrap_err()
+    };
+    let err = attach(FunctionInfo { vendor: 0x8086, bar0_bytes: 0, ..card });
+    assert!(matches!(err, DeviceError::WrongVendor { vendor: 0x8086, .. }), "{err}");
+    let err = attach(FunctionInfo { device: 1, bar0_bytes: 0, ..card });
+    assert!(matches!(err, DeviceError::WrongVendor { device: 1, .. }), "{err}");
+    let err = attach(FunctionInfo { bar0_bytes: 4096, msix_vectors: 0, ..card });
+    assert!(matches!(err, DeviceError::BarTooSmall { bytes: 4096, needed: 65_536 }), "{err}");
+    for vectors in 0..regs::IRQ_VECTORS {
+        let err = attach(FunctionInfo { msix_vectors: vectors, ..card });
+        assert!(matches!(err, DeviceError::MissingMsix { needed: 3, .. }), "{err}");
+    }
+    assert!(matches!(attach(card), DeviceError::NotACard { magic: 0x1234 }));
+    fake.set_register(regs::MAGIC, regs::MAGIC_VALUE);
+    Card::attach(fake.transport()).unwrap();
+}
+
+#[test]
+fn firmware_of_another_interface_is_refused() {
+    let fake = FakeCard::new();
+    for (version, fine) in
+        [(fw::VERSION, true), (fw::VERSION + 1, true), (0, true), (fw::VERSION + 0x1_0000, false)]
+    {
+        fake.set_register(regs::FW_VERSION, version);
+        match Card::attach(fake.transport()) {
+            Ok(card) => assert!(fine && card.ident().firmware_version == version),
+            Err(err) => assert!(
+                !fine
+                    && matches!(err, DeviceError::FirmwareMismatch { card, .. } if card == version),
+                "{err}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn only_a_bus_master_reaches_memory() {
+    let (_fake, mut card) = attached();
+    crate::transport::set_bus_master(card.transport(), false).unwrap();
+    let err = card.fence().unwrap_err();
+    assert!(matches!(err, DeviceError::RingFault { .. }), "{err}");
+    crate::transport::set_bus_master(card.transport(), true).unwrap();
+    card.fence().unwrap();
+}
+
+#[test]
 fn reset_keeps_tables() {
     let (fake, mut card) = attached();
     card.write(TableId::Ilm, 20, &Ilm { valid: true, ..Ilm::default() }).unwrap();

@@ -11,7 +11,6 @@
 mod bar;
 mod ioctl;
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::uio::{pread, pwrite};
 use penstock_abi::regs::BAR0_BYTES;
+use penstock_pci::Sysfs;
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_REGION_INFO_FLAG_MMAP,
 };
@@ -58,15 +58,16 @@ impl KernelVfio {
     /// Opens the function `bdf` (`0000:01:00.0`), which must be bound to `vfio-pci`. The kernel resets it.
     ///
     /// # Errors
-    /// [`DeviceError::Connect`] when it is not there or not bound, [`DeviceError::InUse`] when another process has it.
+    /// [`DeviceError::Pci`] when it is not there, [`DeviceError::NotReady`] when VFIO cannot open it and what to type then,
+    /// [`DeviceError::InUse`] when another process has it, [`DeviceError::Connect`] for all else.
     pub fn open(bdf: &str) -> Result<Self, DeviceError> {
-        let path = Path::new("/sys/bus/pci/devices").join(bdf);
-        check_bound(&path)?;
+        let bdf = ready(&Sysfs::default(), bdf)?;
+        let path = Path::new("/sys/bus/pci/devices").join(&bdf);
         let failed = |e: VfioError| opening(&path, e);
         let container = Arc::new(VfioContainer::new(None).map_err(failed)?);
         let ops: Arc<dyn VfioOps> = container.clone();
         let device = VfioDevice::new(&path, ops, false).map_err(failed)?;
-        Self::over(bdf, take_over(device, container)?)
+        Self::over(&bdf, take_over(device, container)?)
     }
 
     /// Takes a function over from descriptors that were kept open since its last owner ended; it is not reset. Its interrupts are
@@ -153,16 +154,11 @@ fn take_over(device: VfioDevice, container: Arc<VfioContainer>) -> Result<HeldFd
     Ok(HeldFds { device: taken, container: kept })
 }
 
-fn check_bound(path: &Path) -> Result<(), DeviceError> {
-    let connect = |source| DeviceError::Connect { path: path.to_owned(), source };
-    fs::metadata(path).map_err(connect)?;
-    let driver = fs::read_link(path.join("driver")).unwrap_or_default();
-    if driver.file_name().is_some_and(|name| name == "vfio-pci") {
-        return Ok(());
-    }
-    Err(connect(io::Error::other(
-        "the function is not bound to vfio-pci (driver_override, drivers_probe)",
-    )))
+/// The function's whole address, if VFIO may open it.
+fn ready(sysfs: &Sysfs, bdf: &str) -> Result<String, DeviceError> {
+    let function = sysfs.function(bdf)?;
+    sysfs.ready(&function)?;
+    Ok(function.address)
 }
 
 fn opening(path: &Path, error: VfioError) -> DeviceError {
@@ -355,5 +351,32 @@ impl Drop for KernelVfio {
         if let Err(error) = quiet {
             tracing::debug!(bdf = self.bdf, %error, "the function does not let go");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_pci::fake::{CARD, FakeMachine};
+    use penstock_pci::{NotReady, PciError};
+
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_not_set_up_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let machine = FakeMachine::new(dir.path());
+        let why = |bdf| ready(&machine.sysfs(), bdf);
+        let err = why("3b.00").unwrap_err();
+        assert!(matches!(err, DeviceError::Pci(PciError::BadAddress { .. })), "{err}");
+        let err = why(CARD).unwrap_err();
+        assert!(matches!(err, DeviceError::Pci(PciError::NoSuchFunction { .. })), "{err}");
+        machine.add(CARD, 0x1e55_5053, 0x02_0000, None);
+        let err = why(CARD).unwrap_err();
+        assert!(matches!(err, DeviceError::NotReady(NotReady::NoIommu { .. })), "{err}");
+        machine.put_in_group(CARD, 7);
+        let err = why(CARD).unwrap_err();
+        assert!(matches!(err, DeviceError::NotReady(NotReady::NotBound { .. })), "{err}");
+        machine.set_driver(CARD, Some("vfio-pci"));
+        assert_eq!(why("3b:00.0").unwrap(), CARD);
     }
 }
