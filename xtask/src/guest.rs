@@ -65,16 +65,24 @@ pub(crate) fn install(root: &Path) -> Result<()> {
     }
     step("setup of hardware in the loop", || {
         for part in ROOTS {
-            unpack(&folder, &part).with_context(|| {
-                format!(
-                    "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci) and a Debian kernel, and this machine has no route to {}",
-                    part.packages.join(" and ")
-                )
-            })?;
+            unpack(&folder, &part).map_err(|error| no_route(&error, &part))?;
         }
         println!("{}", check_qemu(&folder)?);
         fs::write(&stamp, RECIPE).context("cannot write the stamp")
     })
+}
+
+/// One line that says what is missing and why; what apt said in more lines is printed before.
+fn no_route(error: &anyhow::Error, part: &Root) -> anyhow::Error {
+    let text = format!("{error:#}");
+    if text.lines().count() > 1 {
+        println!("{text}");
+    }
+    anyhow::anyhow!(
+        "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci) and a Debian kernel; this machine has no route to {}: {}",
+        part.packages.join(", "),
+        text.lines().next().unwrap_or_default().trim()
+    )
 }
 
 /// The unpacked QEMU with its own loader, libraries, modules and firmware.
