@@ -22,4 +22,4 @@ pub use card::{BackPressure, CardError, CardOptions, CardSim, Clock, Egress};
 pub use config::Identity;
 pub use dma::{DmaFault, DmaMap, DmaMapError};
 pub use inprocess::InProcess;
-pub use server::Server;
+pub use server::{Removal, Server};

@@ -14,6 +14,8 @@ use penstock_card::{CardOptions, CardSim, Clock, Server};
 
 /// A simulated Penstock card.
 ///
+/// SIGTERM ends it. SIGUSR1 takes its function off the bus, as when a card is pulled out: it reads as all ones from then on.
+///
 /// Example: penstock-card --socket /run/penstock/card.sock --port fabric0:0=tap:fab0 --port vhost0:1=tap:vhost0 --port client:3=tap:tap3
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment)]
@@ -94,6 +96,7 @@ fn main() -> Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGUSR1);
     signals.thread_block().context("cannot block signals")?;
 
     let mut card = CardSim::new(&CardOptions {
@@ -111,9 +114,12 @@ fn main() -> Result<()> {
     card.set_bus_master(false);
 
     let stop = Stop::new()?;
-    let switch = stop.try_clone()?;
+    let (switch, removal) = (stop.try_clone()?, server.removal());
     std::thread::spawn(move || {
-        let _ = signals.wait();
+        while matches!(signals.wait(), Ok(Signal::SIGUSR1)) {
+            tracing::info!("taken off the bus");
+            removal.remove();
+        }
         switch.stop();
     });
     println!("ready");

@@ -12,6 +12,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use penstock_abi::regs::BAR0_BYTES;
@@ -37,6 +39,19 @@ pub struct Server {
     identity: Identity,
     msix: Vec<u8>,
     refused_accesses: u64,
+    removed: Arc<AtomicBool>,
+}
+
+/// Takes the function off the bus, from another thread: what it reads as is all ones, what is written to it has no effect, and
+/// its DMA stops; the connection stays. That is what a host sees of a card that is pulled out or whose link is down.
+#[derive(Clone, Debug)]
+pub struct Removal(Arc<AtomicBool>);
+
+impl Removal {
+    /// Takes it off.
+    pub fn remove(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Server {
@@ -76,7 +91,18 @@ impl Server {
             identity,
             msix: vec![0; MSIX_BAR_BYTES as usize],
             refused_accesses: 0,
+            removed: Arc::default(),
         })
+    }
+
+    /// The means to take the function off the bus.
+    #[must_use]
+    pub fn removal(&self) -> Removal {
+        Removal(Arc::clone(&self.removed))
+    }
+
+    fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
     }
 
     /// Descriptors to wait on.
@@ -99,6 +125,9 @@ impl Server {
 
     /// Accepts connections and executes what has arrived. Never blocks but for a reply that a client does not read.
     pub fn serve(&mut self, card: &mut CardSim) {
+        if self.is_removed() {
+            card.set_bus_master(false);
+        }
         self.accept();
         // The owner first: one that has left must not be in the way of a guest that came after.
         self.serve_owner(card);
@@ -237,6 +266,7 @@ impl Server {
         let data = &mut reply[start..];
         let offset = access.offset;
         let refused = match access.region {
+            _ if self.is_removed() => true,
             wire::REGION_CONFIG => {
                 self.config.read(offset, data);
                 false
@@ -265,6 +295,7 @@ impl Server {
         }
         let offset = access.offset;
         let refused = match access.region {
+            _ if self.is_removed() => true,
             wire::REGION_CONFIG => {
                 let effects = self.config.write(offset, data);
                 if effects.reset {

@@ -243,3 +243,28 @@ fn an_independent_client_gets_along() {
     drop(client);
     process.end();
 }
+
+#[test]
+fn a_card_that_is_pulled_out_reads_as_all_ones() {
+    let process = CardProcess::start(&[]);
+    let mut card = attach(&process);
+    let pid = nix::unistd::Pid::from_raw(process.pid());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR1).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let error = loop {
+        match card.read_reg(regs::LAYOUT_VERSION) {
+            Err(error) => break error,
+            Ok(_) => assert!(Instant::now() < deadline, "the card is still there"),
+        }
+    };
+    assert!(
+        matches!(&error, DeviceError::DeviceGone { how } if how.contains("all ones")),
+        "{error}"
+    );
+    // Neither a write nor a command does any harm, nor takes long.
+    card.write_reg(regs::SCRATCH, 1).unwrap();
+    assert!(card.fence().unwrap_err().is_gone());
+    drop(card);
+    assert!(Card::attach(open(&process.spec()).unwrap()).unwrap_err().is_gone());
+    process.end();
+}

@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::log::Log;
 
@@ -100,17 +102,18 @@ impl Card {
         Ok(Wires { ends, frames })
     }
 
-    /// Ends the card as a power cut would.
-    pub(crate) fn kill(&mut self) -> Result<()> {
-        self.child.kill().context("cannot kill the card")?;
-        self.child.wait().context("the card does not end").map(|_| ())
+    /// Takes the card off the guest's bus.
+    pub(crate) fn pull_out(&self) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(process, Signal::SIGUSR1).context("cannot pull the card out")
     }
 }
 
 impl Drop for Card {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.kill();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -5,6 +5,7 @@
 //! So a scenario is a program on this side, and reads like a script of an operator's. The console goes to the log.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
+use std::ops::ControlFlow;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -102,6 +103,8 @@ impl Guest {
         let initrd = folder.join("initrd");
         std::fs::write(&initrd, archive(plan, &guest)?)?;
         let socket = folder.join("shell.sock");
+        // A scenario may boot more than once.
+        let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
         let mut child = qemu(plan, &kernel, &initrd, &socket)
             .stdin(Stdio::null())
@@ -130,36 +133,51 @@ impl Guest {
 
     /// Runs a command line and returns its exit code and what it printed.
     pub(crate) fn attempt(&mut self, command: &str) -> Result<(i32, String)> {
-        self.watch(command, COMMAND_TIMEOUT, |_| Ok(()))
+        self.attempt_within(command, COMMAND_TIMEOUT)
     }
 
-    /// As [`Guest::attempt`] with a time-out of its own; `each` sees every line as it is printed.
+    /// As [`Guest::attempt`] with a time-out of its own.
+    pub(crate) fn attempt_within(
+        &mut self,
+        command: &str,
+        timeout: Duration,
+    ) -> Result<(i32, String)> {
+        let mut output = String::new();
+        let code = self.watch(command, timeout, |line| {
+            output.push_str(line);
+            output.push('\n');
+            Ok(ControlFlow::Continue(()))
+        })?;
+        // The line that parts the output from the marker.
+        if output.ends_with("\n\n") || output == "\n" {
+            output.pop();
+        }
+        Ok((code.unwrap_or_default(), output))
+    }
+
+    /// Runs a command line and shows `each` line as it is printed. Returns the exit code; none if `each` has seen enough, in
+    /// which case the command goes on, and nothing else can be run.
     pub(crate) fn watch(
         &mut self,
         command: &str,
         timeout: Duration,
-        mut each: impl FnMut(&str) -> Result<()>,
-    ) -> Result<(i32, String)> {
+        mut each: impl FnMut(&str) -> Result<ControlFlow<()>>,
+    ) -> Result<Option<i32>> {
         self.log.line("guest", &format!("$ {command}"));
         let line = format!("{command}\n");
         self.shell.get_mut().write_all(line.as_bytes()).context("the guest's shell is gone")?;
         let deadline = Instant::now() + timeout;
-        let mut output = String::new();
         loop {
             let line = self.line(deadline).with_context(|| format!("in `{command}`"))?;
             if let Some(code) = line.strip_prefix("@exit ") {
-                // The line that parts the output from the marker.
-                if output.ends_with("\n\n") || output == "\n" {
-                    output.pop();
-                }
-                return Ok((code.trim().parse().context("an exit code")?, output));
+                return Ok(Some(code.trim().parse().context("an exit code")?));
             }
             if !line.is_empty() {
                 self.log.line("guest", &line);
             }
-            each(&line)?;
-            output.push_str(&line);
-            output.push('\n');
+            if each(&line)?.is_break() {
+                return Ok(None);
+            }
         }
     }
 

@@ -12,7 +12,9 @@ mod scenario;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -20,6 +22,8 @@ use clap::Parser;
 use log::Log;
 use scenario::{SCENARIOS, Site};
 
+/// A scenario takes 10 to 30 s on an idle machine. One that takes longer than this hangs.
+const BUDGET: Duration = Duration::from_secs(120);
 /// How much of its log a failed scenario shows.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -78,7 +82,9 @@ fn run(args: &Args) -> Result<bool> {
             folder: folder.path(),
             log: &log,
         };
+        let finished = watchdog(scenario.name, folder.path(), &log);
         let outcome = (scenario.run)(&site);
+        drop(finished);
         let seconds = start.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {
@@ -100,8 +106,26 @@ fn run(args: &Args) -> Result<bool> {
     Ok(good)
 }
 
+/// Ends this program, and with it the card and the virtual machine, unless the value returned is dropped in time.
+fn watchdog(name: &'static str, folder: &Path, log: &Log) -> mpsc::Sender<()> {
+    let (finished, is_finished) = mpsc::channel();
+    let (folder, log) = (folder.to_owned(), log.clone());
+    thread::spawn(move || {
+        if is_finished.recv_timeout(BUDGET) == Err(RecvTimeoutError::Timeout) {
+            println!("{}", tail(log.path()));
+            println!("--- {name}: FAIL: not done within {} s", BUDGET.as_secs());
+            println!("    the whole log: {}", log.path().display());
+            // Best effort: the folder is temporary.
+            let _ = std::fs::remove_dir_all(folder);
+            std::process::exit(1);
+        }
+    });
+    finished
+}
+
 fn tail(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
+    // Once the card is gone, QEMU says so hundreds of times.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" qemu    |")).collect();
     lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
 }

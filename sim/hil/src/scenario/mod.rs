@@ -4,6 +4,7 @@ mod bench;
 mod conformance;
 mod node;
 mod peer;
+mod refusals;
 mod service;
 mod survival;
 
@@ -49,6 +50,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "TCP across Linux's own MPLS over UDP and over GRE",
         is_check: true,
         run: peer::run,
+    },
+    Scenario {
+        name: "refusals",
+        about: "what an operator is told when a machine or a function will not do",
+        is_check: true,
+        run: refusals::run,
     },
     Scenario {
         name: "bench",

@@ -137,7 +137,7 @@ fn download(node: &mut Node, namespace: &str, from: &str) -> Result<()> {
     let command = format!(
         "/usr/bin/ip netns exec {namespace} /usr/bin/curl -sS --noproxy * --max-time 50 http://{from}/blob | md5sum | cmp - /www/sum"
     );
-    let (code, text) = node.guest.watch(&command, DOWNLOAD_TIMEOUT, |_| Ok(()))?;
+    let (code, text) = node.guest.attempt_within(&command, DOWNLOAD_TIMEOUT)?;
     if code != 0 {
         for view in ["flow -l", "dropstats", "nh -l", "vif -l"] {
             node.guest.attempt(&format!("penstock {view}"))?;
