@@ -1,6 +1,7 @@
 //! One connection: bytes in, messages out. A message that arrives in pieces costs no waiting.
 
-use std::io;
+use std::io::{self, Read};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -105,5 +106,16 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Connection {
+    /// What the peer has sent and nobody reads any more is read, so that it meets an end and not an error: a virtual machine monitor
+    /// that waits for a reply may take the error for a bug of its own and abort.
+    fn drop(&mut self) {
+        // A peer that has closed already needs none of this.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let mut rest = [0; READ_BYTES];
+        while self.stream.read(&mut rest).is_ok_and(|bytes| bytes > 0) {}
     }
 }
