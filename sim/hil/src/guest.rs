@@ -35,7 +35,7 @@ const INIT: &str = r#"#!/bin/busybox sh
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /run/penstock /tmp
+mkdir -p /run/penstock; chmod 1777 /tmp
 chown penstock:penstock /run/penstock
 for module in $(cat /modules/order); do insmod /modules/$module; done
 ip link set lo up

@@ -107,7 +107,7 @@ impl Node {
             Ok((status.reconcile.state == "in sync").then_some(status))
         });
         if synced.is_err() {
-            self.guest.attempt("cat /run/penstock/penstockd.log")?;
+            self.guest.attempt("cat /run/penstock/*.log")?;
         }
         synced
     }
@@ -123,11 +123,11 @@ impl Node {
         serde_json::from_str(&text).context("the flows")
     }
 
-    /// Kills the daemon at once and waits until it is gone.
-    pub(super) fn kill_daemon(&mut self) -> Result<()> {
-        self.guest.run("kill -9 $(cat /run/penstockd.pid)")?;
+    /// Sends the daemon a signal that ends it (`-9`, `-TERM`) and waits until it is gone.
+    pub(super) fn end_daemon(&mut self, signal: &str) -> Result<()> {
+        self.guest.run(&format!("kill {signal} $(cat /run/penstockd.pid)"))?;
         self.guest.wait_for("the daemon's end", DAEMON_TIMEOUT, |guest| {
-            let (code, _) = guest.attempt("kill -0 $(cat /run/penstockd.pid) 2>/dev/null")?;
+            let (code, _) = guest.attempt("pidof penstockd")?;
             Ok((code != 0).then_some(()))
         })
     }

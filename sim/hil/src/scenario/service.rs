@@ -54,9 +54,8 @@ pub(super) fn run(site: &Site<'_>) -> Result<()> {
     {
         node.guest.run(&format!("penstock {view}"))?;
     }
-    node.guest.run("kill $(cat /run/penstockd.pid)")?;
-    let (code, _) = node.guest.attempt(&format!("penstock card unbind {FUNCTION}"))?;
-    ensure!(code == 0, "unbind");
+    node.end_daemon("-TERM")?;
+    node.guest.run(&format!("penstock card unbind {FUNCTION}"))?;
     for connection in &connections {
         exchange(&mut node.wires, *connection, b"unbound")?;
     }

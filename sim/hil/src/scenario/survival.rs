@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -13,6 +14,8 @@ use crate::card::Wires;
 use crate::guest::FUNCTION;
 
 const CONNECTIONS: u16 = 8;
+/// The holder's pause before it starts the daemon again is a fraction of a second at first.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(site: &Site<'_>) -> Result<()> {
     let mut node = Node::start(site)?;
@@ -29,7 +32,7 @@ pub(super) fn run(site: &Site<'_>) -> Result<()> {
 fn killed(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Result<()> {
     let before = card(node)?;
     let traffic = Traffic::start(node, connections);
-    node.kill_daemon()?;
+    node.end_daemon("-9")?;
     let status = node.start_daemon()?;
     let exchanged = traffic.stop(node)?;
     let after = card(node)?;
@@ -46,7 +49,7 @@ fn killed(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Resul
         before.epoch
     );
     site.held("the restarted daemon adopted the tables by reading them back and wrote nothing");
-    end_daemon(node)
+    node.end_daemon("-TERM")
 }
 
 /// The same with a holder of the descriptors: not even a reset.
@@ -60,8 +63,7 @@ fn held_open(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Re
     for _ in 0..3 {
         let old = node.guest.run("pidof penstockd")?;
         node.guest.run(&format!("kill -9 {}", old.trim()))?;
-        let restarted = "a daemon restarted by its holder";
-        node.guest.wait_for(restarted, std::time::Duration::from_secs(30), |guest| {
+        node.guest.wait_for("a daemon restarted by its holder", RESTART_TIMEOUT, |guest| {
             let (code, pid) = guest.attempt("pidof penstockd")?;
             Ok((code == 0 && pid != old).then_some(()))
         })?;
@@ -71,7 +73,7 @@ fn held_open(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Re
     let exchanged = traffic.stop(node)?;
     let after = card(node)?;
     if after.flr_count != before.flr_count {
-        node.guest.attempt("cat /run/penstock/hold.log")?;
+        node.guest.attempt("cat /run/penstock/*.log")?;
     }
     ensure!(
         after.flr_count == before.flr_count,
@@ -81,10 +83,7 @@ fn held_open(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Re
     site.held(&format!(
         "killed three times under `penstock card hold`: no reset, nothing written, {exchanged} of {exchanged} segments answered"
     ));
-    node.guest.run("kill $(cat /run/penstockd.pid)")?;
-    node.guest.wait_for("the holder's end", std::time::Duration::from_secs(30), |guest| {
-        Ok((guest.attempt("pidof penstockd")?.0 != 0).then_some(()))
-    })
+    node.end_daemon("-TERM")
 }
 
 /// `penstock card clear`: refused to a second owner, and otherwise the end of the tables.
@@ -97,7 +96,7 @@ fn cleared(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Resu
         exchange(&mut node.wires, *connection, b"still there")?;
     }
     site.held("`penstock card clear` is refused while a daemon owns the card");
-    end_daemon(node)?;
+    node.end_daemon("-TERM")?;
     node.guest.run(&clear)?;
     ensure!(is_silent(&mut node.wires, 42_000)?, "a cleared card forwards");
     site.held("`penstock card clear` clears the card: it forwards nothing");
@@ -110,13 +109,6 @@ fn cleared(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Resu
         status.reconcile.last_operations
     ));
     Ok(())
-}
-
-fn end_daemon(node: &mut Node) -> Result<()> {
-    node.guest.run("kill $(cat /run/penstockd.pid)")?;
-    node.guest.wait_for("the daemon's end", std::time::Duration::from_secs(30), |guest| {
-        Ok((guest.attempt("kill -0 $(cat /run/penstockd.pid) 2>/dev/null")?.0 != 0).then_some(()))
-    })
 }
 
 fn card(node: &mut Node) -> Result<penstock_views::api::CardStatus> {
