@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::card::tied;
 use crate::initrd::{self, Initrd};
@@ -202,6 +202,21 @@ impl Guest {
             if Instant::now() > deadline {
                 bail!("{what}: not within {} s", timeout.as_secs());
             }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Powers the guest off and waits for the end of QEMU, which must be a good one.
+    pub(crate) fn power_off(mut self) -> Result<()> {
+        self.log.line("guest", "$ poweroff -f");
+        self.shell.get_mut().write_all(b"poweroff -f\n").context("the guest's shell is gone")?;
+        let deadline = Instant::now() + COMMAND_TIMEOUT;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "QEMU ended with {status}");
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the guest does not power off");
             std::thread::sleep(POLL);
         }
     }

@@ -60,5 +60,12 @@ pub(super) fn run(site: &Site<'_>) -> Result<()> {
         exchange(&mut node.wires, *connection, b"unbound")?;
     }
     site.held("with the daemon ended and the function unbound, all connections go on");
+    let Node { card, guest, mut wires } = node;
+    guest.power_off()?;
+    for connection in &connections {
+        exchange(&mut wires, *connection, b"powered off")?;
+    }
+    drop(card);
+    site.held("and when the node's kernel has powered off");
     Ok(())
 }
