@@ -68,6 +68,9 @@ pub enum Command {
     /// Follows an object from what was asked for down to the card's rows.
     #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
     Explain(ExplainArgs),
+    /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
+    #[command(after_help = "Example: penstock card list")]
+    Card(crate::card::CardArgs),
     /// Testbeds of simulated cards on this machine.
     #[command(
         after_help = "Example: penstock lab up && penstock lab exec client -- ping -c1 10.47.255.238"

@@ -1,9 +1,11 @@
 //! The command `penstock`: views of a card through its daemon, testbeds, replay of captures.
 //!
 //! The command line is thin: the daemon reads the card and builds the values of `penstock-views`, this crate prints them.
+//! Only `card` and `replay` open a card themselves.
 //! It is single-threaded and synchronous, as some subcommands of `lab` join namespaces.
 
 pub mod args;
+pub mod card;
 pub mod client;
 #[cfg(feature = "replay")]
 pub mod replay;
@@ -30,6 +32,7 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 /// What failed, for people. A closed pipe behind the output is no failure.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let op = match cli.command {
+        Command::Card(args) => return card::run(args, cli.output),
         Command::Lab(args) => return penstock_lab::cli::run(args, &["lab"]),
         #[cfg(feature = "replay")]
         Command::Replay(args) => return replay::run(&args, cli.output),

@@ -1,0 +1,234 @@
+//! `penstock card` on a made-up machine, on a card in memory, and as a program on a simulated card.
+#![allow(clippy::unwrap_used)]
+
+use penstock::card::{bind, clear, info, list};
+use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
+use penstock_abi::table::{FipMap, NextHop, TableId};
+use penstock_device::Card;
+use penstock_device::fake::FakeCard;
+use penstock_pci::fake::{CARD, FakeMachine};
+
+const CARD_IDS: u32 = (PCI_VENDOR_ID as u32) << 16 | PCI_DEVICE_ID as u32;
+const ETHERNET: u32 = 0x02_0000;
+
+/// A machine with two cards, one of them bound, and a disk controller.
+fn machine() -> (tempfile::TempDir, FakeMachine) {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = FakeMachine::new(dir.path());
+    machine.add("0000:00:1f.2", 0x8086_2922, 0x01_0601, Some("ahci"));
+    for (address, group) in [(CARD, 12), ("0000:5e:00.0", 31)] {
+        machine.add(address, CARD_IDS, ETHERNET, None);
+        machine.put_in_group(address, group);
+    }
+    machine.set_numa_node("0000:5e:00.0", 1);
+    machine.set_driver(CARD, Some("vfio-pci"));
+    (dir, machine)
+}
+
+#[test]
+fn the_list_says_which_cards_are_ready_and_what_to_type_for_the_others() {
+    let (_dir, machine) = machine();
+    let cards = list::cards(&machine.sysfs()).unwrap();
+    insta::assert_snapshot!(cards.to_string(), @r"
+    Address       Driver      Group  Node  Ready
+    0000:3b:00.0  vfio-pci       12     -  yes
+    0000:5e:00.0  -              31     1  no
+
+    0000:5e:00.0 is not bound to vfio-pci but without a driver; type `sudo penstock card bind 0000:5e:00.0 --group penstock`
+    ");
+    let json = serde_json::to_value(&cards).unwrap();
+    assert_eq!(json["cards"][0]["address"], CARD);
+    assert_eq!(json["cards"][0]["why_not"], serde_json::Value::Null);
+    assert_eq!(
+        (&json["cards"][1]["ready"], &json["cards"][1]["numa_node"]),
+        (&false.into(), &1.into())
+    );
+}
+
+#[test]
+fn a_machine_without_cards_says_what_it_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = list::cards(&FakeMachine::new(dir.path()).sysfs()).unwrap().to_string();
+    assert_eq!(text, "No PCI function has a card's ids (1e55:5053).\n");
+}
+
+#[test]
+fn a_card_is_bound_and_unbound_and_other_functions_are_left_alone() {
+    let (dir, machine) = machine();
+    let sysfs = machine.sysfs();
+    let dev = dir.path().join("dev").display().to_string();
+    let bound = bind::bind(&sysfs, "5e:00.0", None).unwrap();
+    assert_eq!(
+        bound.to_string().replace(&dev, "/dev"),
+        "0000:5e:00.0 is bound to vfio-pci; /dev/vfio/31 is for those who may open it already (see `ls -l`)\n"
+    );
+    let own = rustix::process::getgid().as_raw();
+    let own = nix::unistd::Group::from_gid(own.into()).unwrap().unwrap().name;
+    let bound = bind::bind(&sysfs, "5e:00.0", Some(&own)).unwrap();
+    assert!(bound.to_string().ends_with(&format!("is for members of group {own}\n")), "{bound}");
+    let unbound = bind::unbind(&sysfs, "5e:00.0").unwrap();
+    assert_eq!(unbound.to_string(), "0000:5e:00.0 has no driver\n");
+
+    for result in [bind::bind(&sysfs, "0000:00:1f.2", None), bind::unbind(&sysfs, "0000:00:1f.2")] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("is 8086:2922, a card is 1e55:5053"), "{error}");
+    }
+    assert_eq!(sysfs.function("0000:00:1f.2").unwrap().driver.as_deref(), Some("ahci"));
+}
+
+#[test]
+fn info_shows_registers_and_pci() {
+    let (dir, machine) = machine();
+    let fake = FakeCard::new();
+    let card = Card::attach(fake.transport()).unwrap();
+    let facts = info::PciFacts::of(&machine.sysfs(), "pci:3b:00.0");
+    let shown = info::info(card, "pci:3b:00.0", facts).unwrap();
+    assert_eq!(shown.card.layout_hash, format!("{:016x}", penstock_abi::layout::hash()));
+    let text = shown
+        .to_string()
+        .replace(&shown.card.layout_hash, "HASH")
+        .replace(&format!("{} hash", shown.card.layout_version), "X.Y hash")
+        .replace(&format!("version {}", shown.card.firmware_version), "version X.Y")
+        .replace(&format!("{} cycles", shown.card.time_cycles), "N cycles")
+        .replace(&dir.path().join("dev").display().to_string(), "/dev");
+    let (text, memory) = text.split_at(text.find("Memory:").unwrap());
+    insta::assert_snapshot!(text, @r"
+    Card:                 pci:3b:00.0
+      Layout:             X.Y hash HASH
+      Forwarding:         no
+      Epoch:              0
+      Last reset:         power-on, 0 function-level resets
+      Card time:          N cycles at 322266 kHz
+      Firmware:           ready, version X.Y, heartbeat 0
+      Command ring:       runs, 0 bus errors, 0 events dropped
+    PCI function:         0000:3b:00.0 (1e55:5053)
+      Driver:             vfio-pci
+      IOMMU group:        12 (/dev/vfio/12)
+      NUMA node:          the only one
+    ");
+    assert!(memory.contains("no huge pages needed"), "{memory}");
+    assert!(info::PciFacts::of(&machine.sysfs(), "vfio-user:/run/card.sock").is_none());
+}
+
+#[test]
+fn clear_empties_the_card_and_says_what_was_there() {
+    let fake = FakeCard::new();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    for index in 1..4 {
+        let hop = NextHop { valid: true, ..NextHop::default() };
+        card.write(TableId::NextHop, index, &hop).unwrap();
+    }
+    card.write(TableId::FipMap, 9, &FipMap { valid: true, ..FipMap::default() }).unwrap();
+    card.set_enabled(true).unwrap();
+    let cleared = clear::clear(card, "fake").unwrap();
+    assert!(cleared.forwarding);
+    insta::assert_snapshot!(cleared.to_string(), @r"
+    Cleared fake: all flows, counters and tables
+      NextHop            3 entries
+      FipMap             1 entry
+    A daemon that starts now writes what its sources want.
+    ");
+    let again = clear::clear(Card::attach(fake.transport()).unwrap(), "fake").unwrap();
+    assert_eq!(again.tables, []);
+    assert!(again.to_string().contains("they were empty"));
+}
+
+#[cfg(feature = "replay")]
+mod simulated {
+    use std::path::Path;
+    use std::process::{Command, Output};
+    use std::thread::JoinHandle;
+
+    use penstock_abi::table::{Ilm, TableId};
+    use penstock_card::service::{self, Stop};
+    use penstock_card::{CardOptions, CardSim, Clock, Server};
+    use penstock_device::{Card, DeviceError};
+
+    /// A Verilated card on a thread.
+    struct Simulated {
+        stop: Stop,
+        thread: Option<JoinHandle<()>>,
+        dir: tempfile::TempDir,
+    }
+
+    impl Simulated {
+        fn start() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let mut server = Server::bind(&dir.path().join("card.sock")).unwrap();
+            let stop = Stop::new().unwrap();
+            let switch = stop.try_clone().unwrap();
+            let thread = std::thread::spawn(move || {
+                let options = CardOptions {
+                    firmware: None,
+                    trace: None,
+                    unchecked: false,
+                    clock: Clock::Wall,
+                    back_pressure: None,
+                };
+                let mut card = CardSim::new(&options).unwrap();
+                card.set_bus_master(false);
+                service::run(&mut card, &mut server, &switch, false).unwrap();
+            });
+            Self { stop, thread: Some(thread), dir }
+        }
+
+        fn spec(&self) -> String {
+            format!("vfio-user:{}", self.dir.path().join("card.sock").display())
+        }
+
+        fn attach(&self) -> Card {
+            penstock_device::open(&self.spec()).and_then(Card::attach).unwrap()
+        }
+    }
+
+    impl Drop for Simulated {
+        fn drop(&mut self) {
+            self.stop.stop();
+            self.thread.take().unwrap().join().unwrap();
+        }
+    }
+
+    fn penstock(verb: &str, spec: &str) -> Output {
+        Command::new(Path::new(env!("CARGO_BIN_EXE_penstock")))
+            .args(["card", verb, spec, "-o", "json"])
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_card_without_an_owner_is_shown_and_cleared_and_one_with_an_owner_is_not() {
+        let simulated = Simulated::start();
+        let spec = simulated.spec();
+        let mut card = simulated.attach();
+        let label = Ilm { valid: true, vrf: 2, ..Ilm::default() };
+        card.write(TableId::Ilm, 25, &label).unwrap();
+
+        for (verb, instead) in
+            [("info", "`penstock status`"), ("clear", "systemctl stop penstockd")]
+        {
+            let output = penstock(verb, &spec);
+            assert_eq!(output.status.code(), Some(1));
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert!(text.contains("has another owner") && text.contains(instead), "{text}");
+        }
+        assert_eq!(card.read::<Ilm>(TableId::Ilm, 25).unwrap(), label);
+        drop(card);
+
+        let json = |output: Output| -> serde_json::Value {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let info = json(penstock("info", &spec));
+        assert_eq!(info["card"]["reset_cause"], "function-level reset");
+        assert_eq!(
+            (&info["ring"]["fault"], &info["pci"]),
+            (&false.into(), &serde_json::Value::Null)
+        );
+        // Having been looked at, the card still has what it had.
+        assert_eq!(simulated.attach().read::<Ilm>(TableId::Ilm, 25).unwrap(), label);
+        let cleared = json(penstock("clear", &spec));
+        assert_eq!(cleared["tables"], serde_json::json!([{"table": "Ilm", "entries": 1}]));
+        let dump: Result<_, DeviceError> = simulated.attach().dump(TableId::Ilm);
+        assert_eq!(dump.unwrap(), []);
+    }
+}
