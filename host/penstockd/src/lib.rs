@@ -13,6 +13,7 @@
 //! `status`, keeps the rest, and tries again. Its end leaves the card forwarding.
 
 pub mod answer;
+pub mod args;
 pub mod daemon;
 pub mod device;
 pub mod intent;

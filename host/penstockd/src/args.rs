@@ -1,0 +1,44 @@
+//! What the daemon's command line accepts.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use penstock_model::MacAddr;
+use penstock_views::api::DEFAULT_SOCKET;
+
+/// Keeps a card's tables as Kubernetes manifests and the node file want them, and shows the card to `penstock`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "penstockd",
+    version,
+    after_help = "Example: penstockd --node /etc/penstock/node.yaml --manifests /etc/penstock/manifests \\\n           --device pci:0000:3b:00.0\n\nThe environment variable PENSTOCK_LOG filters the log, as in PENSTOCK_LOG=debug."
+)]
+pub struct Args {
+    /// Node file.
+    #[arg(long, value_name = "FILE")]
+    pub node: PathBuf,
+    /// Directory of Kubernetes manifests.
+    #[arg(long, value_name = "DIR")]
+    pub manifests: PathBuf,
+    /// The card: `vfio-user:SOCKET` or `pci:DDDD:BB:DD.F`.
+    #[arg(long, value_name = "SPEC")]
+    pub device: String,
+    /// Socket for `penstock`.
+    #[arg(long, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
+    pub api: PathBuf,
+    /// MAC address of a remote node, instead of the kernel's; may be repeated.
+    #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
+    pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    /// Writes the log as JSON lines.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
+    let (ip, mac) = text.split_once('=').ok_or("use IP=MAC")?;
+    Ok((
+        ip.parse().map_err(|_| format!("`{ip}` is not an IPv4 address"))?,
+        mac.parse().map_err(|error: penstock_model::AddrError| error.to_string())?,
+    ))
+}
