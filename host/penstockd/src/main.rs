@@ -9,7 +9,7 @@ use penstockd::tell::notify;
 use penstockd::{Config, Daemon};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main(worker_threads = 2)]
@@ -25,8 +25,10 @@ async fn main() -> Result<()> {
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let inherited = penstock_device::inherited_fds()
-        .context("the service manager's descriptors are not understood")?;
+    let inherited = penstock_device::inherited_fds().unwrap_or_else(|error| {
+        warn!(%error, "what the service manager kept for the daemon is not understood, and not used");
+        Vec::new()
+    });
     let (opener, keeper) = opener(args.device.clone(), inherited);
     let mut daemon = Daemon::start(Config {
         paths: Paths { node: args.node, manifests: args.manifests },
