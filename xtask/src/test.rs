@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run, step};
-use crate::{firmware, lint, rtl, setup};
+use crate::{firmware, hil, lint, rtl, setup};
 
 /// Runs every check there is; all of them, even after a failure.
 ///
@@ -30,6 +30,7 @@ pub(crate) fn test(root: &Path) -> Result<()> {
         let arguments = ["test", "--workspace", "--no-fail-fast"];
         run(cargo(root, &arguments).env("RUST_BACKTRACE", "0"))
     });
+    check("hardware in the loop", &|| hil::hil(root, &[]));
     if failed.is_empty() {
         println!("all checks passed");
         Ok(())
