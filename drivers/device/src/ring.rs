@@ -211,6 +211,8 @@ mod tests {
                         };
                         card.memory().write((written % 16) as usize * RECORD_BYTES, c.as_bytes());
                         written += 1;
+                    } else {
+                        std::thread::yield_now(); // others need the processor on a busy machine
                     }
                 }
             });
