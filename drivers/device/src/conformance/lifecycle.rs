@@ -109,6 +109,10 @@ pub(super) fn adoption(suite: &mut Suite<'_>) -> Outcome {
     hung.write_reg(regs::SCRATCH, 77)?;
     let resets = hung.read_reg(regs::FLR_COUNT)?;
     let mut card = adopt(held).and_then(Card::attach)?;
+    // Its own interrupts, until it was disconnected, may have come late. From now on there are none.
+    for irq in hung.irqs() {
+        let _ = irq.read();
+    }
     unharmed(&mut card, resets)?;
     // The last owner's memory has been unmapped: the first bus address is free again, and taken.
     let buffer = card.transport().dma_alloc(1)?;
