@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
@@ -34,18 +34,23 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Store {
     socket: UnixDatagram,
+    path: PathBuf,
     kept: Vec<Kept>,
 }
 
 impl Store {
-    /// An empty store behind a new socket.
+    /// An empty store behind a new socket. One that a dead process left at this path is replaced.
     ///
     /// # Errors
     /// The socket cannot be made.
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        let left = UnixDatagram::unbound()?.connect(path);
+        if left.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            std::fs::remove_file(path)?;
+        }
         let socket = UnixDatagram::bind(path)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, kept: Vec::new() })
+        Ok(Self { socket, path: path.to_owned(), kept: Vec::new() })
     }
 
     /// To wait for messages.
@@ -103,6 +108,13 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        // A file that is gone already needs no removal.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 /// Names travel in a list with colons between them.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
@@ -119,6 +131,17 @@ mod tests {
 
     fn null() -> OwnedFd {
         File::open("/dev/null").unwrap().into()
+    }
+
+    #[test]
+    fn a_socket_left_by_a_dead_process_is_replaced_and_a_living_ones_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        drop(UnixDatagram::bind(&path).unwrap());
+        let store = Store::bind(&path).unwrap();
+        assert_eq!(Store::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(store);
+        assert!(!path.exists());
     }
 
     #[test]
