@@ -161,3 +161,9 @@ fn a_signal_is_passed_on_and_ends_both() {
     holder.line("got TERM");
     assert!(holder.child.wait().unwrap().success());
 }
+
+#[test]
+fn the_command_takes_signals_as_usual() {
+    let holder = Holder::start(&["dd", "status=none", "if=/proc/self/status", "of=/dev/stderr"]);
+    assert_eq!(holder.line("SigBlk:"), "SigBlk:\t0000000000000000");
+}
