@@ -92,10 +92,12 @@ fn cleared(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Resu
     let clear = format!("penstock card clear pci:{FUNCTION}");
     let (code, text) = node.guest.attempt(&clear)?;
     ensure!(code != 0 && text.contains("owner"), "a running daemon's card was cleared: {text}");
+    let (code, text) = node.guest.attempt(&format!("penstock card unbind {FUNCTION}"))?;
+    ensure!(code != 0 && text.contains("another process"), "its function was unbound: {text}");
     for connection in connections {
         exchange(&mut node.wires, *connection, b"still there")?;
     }
-    site.held("`penstock card clear` is refused while a daemon owns the card");
+    site.held("`penstock card clear` and `unbind` are refused while a daemon owns the card");
     node.end_daemon("-TERM")?;
     node.guest.run(&clear)?;
     ensure!(is_silent(&mut node.wires, 42_000)?, "a cleared card forwards");
