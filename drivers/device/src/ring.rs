@@ -227,6 +227,8 @@ mod tests {
                     read += 1;
                     rings.push(&Command::default());
                     consumed.store(read, Ordering::Release);
+                } else {
+                    std::thread::yield_now();
                 }
             }
         });

@@ -49,6 +49,21 @@ fn card_gone_in_mid_operation() {
 }
 
 #[test]
+fn card_pulled_out_in_mid_operation() {
+    let process = CardProcess::start(&[]);
+    let (spec, pid) = (process.spec(), process.pid());
+    let mut failed = Vec::new();
+    let mut suite = Suite::new(|| open(&spec));
+    // The connection stays, as a slot does: nothing but all ones says that the card is gone.
+    suite.run_removal(&mut collect(&mut failed), || {
+        std::thread::spawn(move || kill(Pid::from_raw(pid), Signal::SIGUSR1).unwrap());
+    });
+    drop(suite);
+    assert_eq!(failed, Vec::<String>::new());
+    process.end();
+}
+
+#[test]
 fn within_this_process() {
     let sim = CardSim::new(&CardOptions::default()).unwrap();
     let sim = Arc::new(Mutex::new(sim));

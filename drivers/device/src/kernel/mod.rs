@@ -379,4 +379,11 @@ mod tests {
         machine.set_driver(CARD, Some("vfio-pci"));
         assert_eq!(why("3b:00.0").unwrap(), CARD);
     }
+
+    #[test]
+    fn descriptors_of_something_else_are_not_adopted() {
+        let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let err = KernelVfio::adopt(CARD, HeldFds { device: null(), container: null() });
+        assert!(matches!(err, Err(DeviceError::Refused { .. })), "{err:?}");
+    }
 }
