@@ -135,7 +135,7 @@ fn through(site: &Site<'_>, node: &mut Node, tunnel: &Tunnel) -> Result<()> {
 /// Downloads the blob in a namespace and compares its digest.
 fn download(node: &mut Node, namespace: &str, from: &str) -> Result<()> {
     let command = format!(
-        "/usr/bin/ip netns exec {namespace} /usr/bin/curl -sS --noproxy * --max-time 50 http://{from}/blob | md5sum | cmp - /www/sum"
+        "/usr/bin/ip netns exec {namespace} /usr/bin/curl -sS --noproxy '*' --max-time 50 http://{from}/blob | md5sum | cmp - /www/sum"
     );
     let (code, text) = node.guest.attempt_within(&command, DOWNLOAD_TIMEOUT)?;
     if code != 0 {
