@@ -5,6 +5,8 @@
 //! tables; it knows words and indices, never what they mean to a packet. Registers are used for set-up, status and the
 //! doorbell only; table access goes through the ring in batches.
 //!
+//! `conformance` (a feature) is the suite of checks that every transport must pass.
+//!
 //! Every operation ends: with a result, or with a [`DeviceError`] that says what happened, at the latest after a time-out.
 //! One owner a card; nothing here is async, callers put a [`Card`] on a thread of their own.
 //!
@@ -25,16 +27,18 @@ mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod held;
+mod ident;
 mod kernel;
 mod ring;
 mod tables;
 mod transport;
 pub mod vfio_user;
 
-pub use card::{Card, Ident};
+pub use card::Card;
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use error::DeviceError;
 pub use held::inherited_fds;
+pub use ident::Ident;
 pub use kernel::KernelVfio;
 pub use tables::TableOp;
 pub use transport::{FunctionInfo, HeldFds, PciTransport, Region, open};

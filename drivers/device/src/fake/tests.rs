@@ -1,5 +1,7 @@
 //! The driver against the card in memory.
 
+use std::time::Duration;
+
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Counter, EcmpSlot, Flow, Ilm, NextHop};
 
