@@ -72,6 +72,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Elaborates the card in the shells that it is made for, and boots its firmware there.
+    Shells,
     /// Runs the RTL's self-checking benches (hdl/tb).
     RtlTest {
         /// Only benches whose name contains this.
@@ -130,6 +132,11 @@ fn run(command: Command) -> Result<()> {
             firmware::test(&root())
         }
         Command::Gen { check } => codegen::run(&root(), check),
+        Command::Shells => {
+            setup::run_setup(&root())?;
+            shells::lint(&root())?;
+            shells::smoke(&root(), Some(&firmware::build(&root())?))
+        }
         Command::RtlTest { filter } => rtl::benches(&root(), &filter),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(packages.into_iter().chain(all).collect())
 }
 
-/// Builds and runs each bench `hdl/tb/*_tb.sv` whose name contains `filter`.
+/// Builds and runs each bench `hdl/tb/**/*_tb.sv` whose name contains `filter`, and the card in its shells.
 ///
 /// # Errors
 /// A bench does not build, or does not print `PASS`.
@@ -57,21 +57,25 @@ pub(crate) fn benches(root: &Path, filter: &str) -> Result<()> {
     let mut benches = Vec::new();
     sources_below(&root.join("hdl/tb"), &mut benches)?;
     let (mut passed, mut failed) = (0, 0);
+    let mut count = |name: &str, result: Result<()>| match result {
+        Ok(()) => {
+            println!("bench {name} ... ok");
+            passed += 1;
+        }
+        Err(error) => {
+            println!("bench {name} ... FAILED: {error:#}");
+            failed += 1;
+        }
+    };
     for bench in benches {
         let name = bench.file_stem().context("a bench has a name")?.to_string_lossy().into_owned();
         if !name.ends_with("_tb") || !name.contains(filter) {
             continue;
         }
-        match run_bench(root, &bench, &name) {
-            Ok(()) => {
-                println!("bench {name} ... ok");
-                passed += 1;
-            }
-            Err(error) => {
-                println!("bench {name} ... FAILED: {error:#}");
-                failed += 1;
-            }
-        }
+        count(&name, run_bench(root, &bench, &name));
+    }
+    if shells::SMOKE.contains(filter) {
+        count(shells::SMOKE, shells::smoke(root, None));
     }
     println!("rtl: {passed} passed, {failed} failed");
     if failed > 0 {

@@ -1,5 +1,5 @@
 // Bench of a wrapper's control and interrupts across two clocks: ps_shell_reset, ps_axil_cdc, ps_shell_regs, ps_pulse_cdc,
-// ps_irq_request. Prints PASS or stops.
+// ps_irq_request, ps_clk_fw. Prints PASS or stops.
 //
 // The core's side is a memory of 16 K words behind AXI4-Lite, which answers when it likes. The two clocks have no common
 // factor, and the ratio changes from run to run (slower, alike, faster). A reset from the shell comes between two runs.
@@ -56,6 +56,32 @@ module ps_control_tb;
     .m_araddr_o(c_araddr), .m_arvalid_o(c_arvalid), .m_arready_i(c_arready), .m_rdata_i(c_rdata),
     .m_rresp_i(c_rresp), .m_rvalid_i(c_rvalid), .m_rready_o(c_rready)
   );
+
+  // The soft core's clock: every fifth pulse of the core's, rising with it.
+  logic clk_fw;
+  int   since_fw = -1, fw_pulses = 0;
+
+  ps_clk_fw #(
+    .Divide(5)
+  ) dut_clk_fw (
+    .clk_i(m_clk), .clk_fw_o(clk_fw)
+  );
+
+  always @(posedge m_clk) begin
+    #0;
+    if (clk_fw) begin
+      if (fw_pulses > 1 && since_fw != 4) $fatal(1, "FAIL: %0d cycles between pulses of the soft core's clock", since_fw + 1);
+      since_fw = 0;
+      fw_pulses++;
+    end else begin
+      since_fw++;
+    end
+  end
+  always @(posedge clk_fw) if (!m_clk) $fatal(1, "FAIL: the soft core's clock rises alone");
+  always @(negedge m_clk) begin
+    #0;
+    if (clk_fw) $fatal(1, "FAIL: the soft core's clock stays high");
+  end
 
   function automatic logic chance(input int unsigned percent);
     chance = $urandom_range(99) < percent;
@@ -310,6 +336,7 @@ module ps_control_tb;
       if (bvalid) $fatal(1, "FAIL: an answer too many");
       for (int unsigned n = 0; n < 300; n++) expect_read(17'(4 * n), n * 3, "written without waiting");
     end
+    if (fw_pulses < 1000) $fatal(1, "FAIL: %0d pulses of the soft core's clock", fw_pulses);
     for (int i = 0; i < 3; i++) if (requests[i] < 50) $fatal(1, "FAIL: only %0d requests for vector %0d", requests[i], i);
     $display("PASS: %0d runs, %0d accesses each way; %0d, %0d, %0d interrupts", Runs, Accesses, requests[0], requests[1], requests[2]);
     $finish;

@@ -1,0 +1,339 @@
+// The whole card in OpenNIC's 250 MHz box, from the box's published ports: reset handshake, registers, firmware, rings
+// through the slave bridge, interrupts, a counted drop, one frame each way with and without a service tag. Not a test of the
+// card: that what a shell connects arrives. Part of ps_shells_smoke.
+module ps_opennic_250mhz_smoke
+  import ps_abi_pkg::*;
+(
+  output logic done_o = 1'b0
+);
+
+  localparam int unsigned Funcs = 2;
+  localparam logic [63:0] CmdBase = 64'h12_3456_0000;
+  localparam logic [63:0] CplBase = 64'h12_3457_0000;
+  localparam logic [31:0] StatusReady = 32'h6000_0002;
+
+  logic axil_aclk = 0, axis_aclk = 0;
+  always #4 if (!done_o) axil_aclk = !axil_aclk;
+  always #2 if (!done_o) axis_aclk = !axis_aclk;
+
+  // --- The box's ports
+  logic        s_axil_awvalid = 0, s_axil_awready, s_axil_wvalid = 0, s_axil_wready, s_axil_bvalid, s_axil_bready = 0;
+  logic        s_axil_arvalid = 0, s_axil_arready, s_axil_rvalid, s_axil_rready = 0;
+  logic [31:0] s_axil_awaddr = '0, s_axil_wdata = '0, s_axil_araddr = '0, s_axil_rdata;
+  logic [1:0]  s_axil_bresp, s_axil_rresp;
+
+  logic [Funcs-1:0]     s_axis_qdma_h2c_tvalid = '0, s_axis_qdma_h2c_tlast = '0, s_axis_qdma_h2c_tready;
+  logic [512*Funcs-1:0] s_axis_qdma_h2c_tdata = '0, m_axis_qdma_c2h_tdata;
+  logic [64*Funcs-1:0]  s_axis_qdma_h2c_tkeep = '0, m_axis_qdma_c2h_tkeep;
+  logic [16*Funcs-1:0]  s_axis_qdma_h2c_tuser_size = '0, s_axis_qdma_h2c_tuser_src = '0, s_axis_qdma_h2c_tuser_dst = '0;
+  logic [16*Funcs-1:0]  m_axis_qdma_c2h_tuser_size, m_axis_qdma_c2h_tuser_src, m_axis_qdma_c2h_tuser_dst;
+  logic [Funcs-1:0]     m_axis_qdma_c2h_tvalid, m_axis_qdma_c2h_tlast, m_axis_qdma_c2h_tready = '1;
+
+  logic         m_axis_adap_tx_250mhz_tvalid, m_axis_adap_tx_250mhz_tlast, m_axis_adap_tx_250mhz_tready = 1;
+  logic [511:0] m_axis_adap_tx_250mhz_tdata, s_axis_adap_rx_250mhz_tdata = '0;
+  logic [63:0]  m_axis_adap_tx_250mhz_tkeep, s_axis_adap_rx_250mhz_tkeep = '0;
+  logic [15:0]  m_axis_adap_tx_250mhz_tuser_size, m_axis_adap_tx_250mhz_tuser_src, m_axis_adap_tx_250mhz_tuser_dst;
+  logic         s_axis_adap_rx_250mhz_tvalid = 0, s_axis_adap_rx_250mhz_tlast = 0, s_axis_adap_rx_250mhz_tready;
+  logic [15:0]  s_axis_adap_rx_250mhz_tuser_size = '0, s_axis_adap_rx_250mhz_tuser_src = '0, s_axis_adap_rx_250mhz_tuser_dst = '0;
+
+  logic [15:0]  mod_rstn = '1, mod_rst_done;
+  logic         box_rstn = 1, box_rst_done;
+
+  logic [3:0]   m_axib_awid, m_axib_arid;
+  logic [63:0]  m_axib_awaddr, m_axib_araddr, m_axib_wstrb;
+  logic [7:0]   m_axib_awuser, m_axib_awlen, m_axib_aruser, m_axib_arlen;
+  logic [2:0]   m_axib_awsize, m_axib_arsize;
+  logic [1:0]   m_axib_awburst, m_axib_arburst, m_axib_bresp = '0, m_axib_rresp = '0;
+  logic         m_axib_awvalid, m_axib_awready, m_axib_wlast, m_axib_wvalid, m_axib_wready, m_axib_bvalid, m_axib_bready;
+  logic         m_axib_arvalid, m_axib_arready, m_axib_rlast, m_axib_rvalid, m_axib_rready;
+  logic [511:0] m_axib_wdata, m_axib_rdata;
+  logic         usr_irq_in_vld, usr_irq_out_ack = 0, usr_irq_out_fail = 0, usr_flr_set = 0, usr_flr_done_vld;
+  logic [10:0]  usr_irq_in_vec;
+  logic [7:0]   usr_irq_in_fnc, usr_flr_fnc = '0, usr_flr_done_fnc;
+
+  stub_opennic_box_250mhz #(
+    .NUM_PHYS_FUNC(Funcs)
+  ) u_box (
+    .*
+  );
+
+  task automatic check(input logic ok, input string what);
+    if (!ok) $fatal(1, "FAIL: %s", what);
+  endtask
+
+  // --- Host memory behind the slave bridge
+  logic [511:0] memory[logic [63:0]];
+  logic [63:0]  r_addr = 0, w_addr = 0;
+  int unsigned  r_left = 0;
+  logic         w_got_addr = 0, w_got_data = 0;
+  logic [511:0] w_data;
+  assign m_axib_arready = r_left == 0;
+  assign m_axib_rvalid  = r_left != 0;
+  assign m_axib_rdata   = memory[r_addr];
+  assign m_axib_rlast   = r_left == 1;
+  assign m_axib_awready = !w_got_addr;
+  assign m_axib_wready  = !w_got_data;
+  assign m_axib_bvalid  = w_got_addr && w_got_data;
+  always @(posedge axis_aclk) begin
+    if (m_axib_arvalid && m_axib_arready) begin
+      check(m_axib_arsize == 6 && m_axib_arburst == 1 && m_axib_aruser == 8'(Funcs - 1), "read burst of the control function");
+      r_addr <= m_axib_araddr;
+      r_left <= 32'(m_axib_arlen) + 1;
+    end else if (m_axib_rvalid && m_axib_rready) begin
+      r_addr <= r_addr + 64;
+      r_left <= r_left - 1;
+    end
+    if (m_axib_awvalid && m_axib_awready) begin
+      check(m_axib_awsize == 6 && m_axib_awlen == 0 && m_axib_awuser == 8'(Funcs - 1), "write of the control function");
+      w_got_addr <= 1;
+      w_addr     <= m_axib_awaddr;
+    end
+    if (m_axib_wvalid && m_axib_wready) begin
+      w_got_data <= 1;
+      w_data     <= m_axib_wdata;
+    end
+    if (m_axib_bvalid && m_axib_bready) begin
+      w_got_addr <= 0;
+      w_got_data <= 0;
+      memory[w_addr] = w_data;
+    end
+  end
+
+  int interrupts = 0;
+  always @(posedge axis_aclk) begin
+    usr_irq_out_ack <= usr_irq_in_vld && !usr_irq_out_ack;
+    if (usr_irq_in_vld && usr_irq_out_ack) begin
+      if (usr_irq_in_vec == 11'(IrqCompletion)) interrupts++;
+      check(usr_irq_in_fnc == 8'(Funcs - 1), "interrupt of the control function");
+    end
+  end
+
+  // --- Registers
+  task automatic write(input logic [31:0] addr, input logic [31:0] value);
+    @(negedge axil_aclk);
+    s_axil_awaddr  = addr;
+    s_axil_wdata   = value;
+    s_axil_awvalid = 1;
+    s_axil_wvalid  = 1;
+    do @(posedge axil_aclk); while (!s_axil_awready);
+    @(negedge axil_aclk);
+    s_axil_awvalid = 0;
+    s_axil_wvalid  = 0;
+    s_axil_bready  = 1;
+    do @(posedge axil_aclk); while (!s_axil_bvalid);
+    @(negedge axil_aclk);
+    s_axil_bready = 0;
+  endtask
+
+  task automatic read(input logic [31:0] addr, output logic [31:0] value);
+    @(negedge axil_aclk);
+    s_axil_araddr  = addr;
+    s_axil_arvalid = 1;
+    do @(posedge axil_aclk); while (!s_axil_arready);
+    @(negedge axil_aclk);
+    s_axil_arvalid = 0;
+    s_axil_rready  = 1;
+    do @(posedge axil_aclk); while (!s_axil_rvalid);
+    value = s_axil_rdata;
+    @(negedge axil_aclk);
+    s_axil_rready = 0;
+  endtask
+
+  task automatic wait_for(input logic [15:0] register, input logic [31:0] mask, input logic [31:0] want, input int limit,
+                          input string what);
+    logic [31:0] value;
+    for (int n = 0; n < limit; n++) begin
+      read(32'(register), value);
+      if ((value & mask) == want) return;
+      repeat (100) @(posedge axil_aclk);
+    end
+    $fatal(1, "FAIL: %s: 0x%h", what, value);
+  endtask
+
+  // --- Rings
+  logic [31:0] produced = 0;
+  task automatic command(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data,
+                         output logic [383:0] result);
+    logic [511:0] completion;
+    memory[CmdBase + 64'(64 * (produced % 16))] = {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
+    produced++;
+    write(32'(RegCmdProducer), produced);
+    wait_for(RegCmdConsumer, '1, produced, 100, "completion");
+    completion = memory[CplBase + 64'(64 * ((produced - 1) % 16))];
+    check(completion[7:0] == StOk && completion[95:64] == 32'hc000_0000 + produced - 1, "status and cookie");
+    result = completion[511:128];
+  endtask
+
+  // --- Frames. Byte i of frame `mark` is mark + i, but for what a tag or an Ethernet header wants.
+  function automatic logic [7:0] byte_of(input logic [7:0] mark, input int unsigned i);
+    byte_of = mark + 8'(i);
+    if (i == 0) byte_of = 8'h02;
+    if (i == 12) byte_of = 8'h86;
+    if (i == 13) byte_of = 8'hdd;
+  endfunction
+
+  task automatic send_host(input logic [7:0] mark, input int unsigned length, input int func, input logic [7:0] tag);
+    logic [511:0] data;
+    logic [63:0]  keep;
+    int unsigned  at, source;
+    at     = 0;
+    source = 0;
+    while (at < length + (tag != 0 ? 4 : 0)) begin
+      keep = '0;
+      for (int unsigned i = 0; i < 64 && at < length + (tag != 0 ? 4 : 0); i++) begin
+        if (tag != 0 && at >= 12 && at < 16) data[8*i +: 8] = 8'({tag, 8'h00, 8'ha8, 8'h88} >> (8 * (at - 12)));
+        else begin
+          data[8*i +: 8] = byte_of(mark, source);
+          source++;
+        end
+        keep[i] = 1;
+        at++;
+      end
+      @(negedge axis_aclk);
+      s_axis_qdma_h2c_tdata[512*func +: 512] = data;
+      s_axis_qdma_h2c_tkeep[64*func +: 64]   = keep;
+      s_axis_qdma_h2c_tlast[func]  = source >= length;
+      s_axis_qdma_h2c_tvalid[func] = 1;
+      do @(posedge axis_aclk); while (!s_axis_qdma_h2c_tready[func]);
+    end
+    @(negedge axis_aclk);
+    s_axis_qdma_h2c_tvalid[func] = 0;
+  endtask
+
+  task automatic send_fabric(input logic [7:0] mark, input int unsigned length);
+    for (int unsigned from = 0; from < length; from += 64) begin
+      @(negedge axis_aclk);
+      for (int unsigned i = 0; i < 64; i++) begin
+        s_axis_adap_rx_250mhz_tdata[8*i +: 8] = byte_of(mark, from + i);
+        s_axis_adap_rx_250mhz_tkeep[i]        = from + i < length;
+      end
+      s_axis_adap_rx_250mhz_tlast  = from + 64 >= length;
+      s_axis_adap_rx_250mhz_tvalid = 1;
+      do @(posedge axis_aclk); while (!s_axis_adap_rx_250mhz_tready);
+    end
+    @(negedge axis_aclk);
+    s_axis_adap_rx_250mhz_tvalid = 0;
+  endtask
+
+  typedef logic [7:0] bytes_t[$];
+  bytes_t from_fabric_port, at_host[Funcs];
+  int     fabric_frames = 0, host_frames[Funcs] = '{default: 0};
+  always @(posedge axis_aclk) begin
+    if (m_axis_adap_tx_250mhz_tvalid && m_axis_adap_tx_250mhz_tready) begin
+      for (int i = 0; i < 64; i++) begin
+        if (m_axis_adap_tx_250mhz_tkeep[i]) from_fabric_port.push_back(m_axis_adap_tx_250mhz_tdata[8*i +: 8]);
+      end
+      check(m_axis_adap_tx_250mhz_tuser_dst == 16'h40, "frame for CMAC port 0");
+      if (m_axis_adap_tx_250mhz_tlast) begin
+        check(32'(m_axis_adap_tx_250mhz_tuser_size) == from_fabric_port.size(), "length told to the adapter");
+        fabric_frames++;
+      end
+    end
+    for (int f = 0; f < Funcs; f++) begin
+      if (m_axis_qdma_c2h_tvalid[f]) begin
+        for (int i = 0; i < 64; i++) begin
+          if (m_axis_qdma_c2h_tkeep[64*f + i]) at_host[f].push_back(m_axis_qdma_c2h_tdata[512*f + 8*i +: 8]);
+        end
+        check(m_axis_qdma_c2h_tuser_dst[16*f +: 16] == 16'd1 << f, "frame for a function");
+        if (m_axis_qdma_c2h_tlast[f]) begin
+          check(32'(m_axis_qdma_c2h_tuser_size[16*f +: 16]) == at_host[f].size(), "length told to the QDMA");
+          host_frames[f]++;
+        end
+      end
+    end
+  end
+
+  function automatic logic same(input bytes_t got, input logic [7:0] mark, input int unsigned length, input int unsigned padded);
+    same = got.size() == padded;
+    for (int unsigned i = 0; i < got.size(); i++) same &= got[i] == (i < length ? byte_of(mark, i) : 8'd0);
+  endfunction
+
+  function automatic logic [383:0] vif_word(input vif_kind_e kind);
+    vif_t vif;
+    vif       = '0;
+    vif.valid = 1;
+    vif.kind  = kind;
+    vif_word  = 384'(vif);
+  endfunction
+
+  logic [31:0]  value;
+  logic [383:0] result;
+  initial begin
+    // Reset, as the shell asks for it at power-on
+    repeat (4) @(negedge axil_aclk);
+    mod_rstn = '0;
+    repeat (4) @(negedge axil_aclk);
+    mod_rstn = '1;
+    wait (mod_rst_done == '1);
+
+    read(32'(RegMagic), value);
+    check(value == MagicValue, "MAGIC");
+    read(32'h1_0000, value);
+    check(value == 32'h5053_5348, "identity of the shell's registers");
+    read(32'h1_0004, value);
+    check(value == 32'd1, "kind");
+    wait_for(RegStatus, 32'h1, 32'h0, 2000, "tables cleared");
+
+    // A frame while the card is disabled is dropped, and counted: read through rings in host memory.
+    send_host(8'h10, 80, 0, 0);
+    write(32'(RegCmdBaseLo), CmdBase[31:0]);
+    write(32'(RegCmdBaseHi), CmdBase[63:32]);
+    write(32'(RegCplBaseLo), CplBase[31:0]);
+    write(32'(RegCplBaseHi), CplBase[63:32]);
+    write(32'(RegRingEnable), 32'd1);
+    command(OpRead, TableDropStats, 32'(DropDisabled), '0, result);
+    check(result[31:0] == 32'd1, "one frame dropped as Disabled");
+    check(interrupts > 0, "an interrupt for the completion");
+
+    // Host and fabric, cross-connected: vif 1 is the host itself. A short frame is padded for the MAC.
+    command(OpWrite, TableVif, 32'(VifFabricId), vif_word(VifFabric), result);
+    command(OpWrite, TableVif, 32'(VifVhostId), vif_word(VifVhost), result);
+    write(32'(RegControl), 32'd1);
+    send_host(8'h20, 42, 0, 0);
+    repeat (200) @(posedge axis_aclk);
+    check(fabric_frames == 1 && same(from_fabric_port, 8'h20, 42, 60), "host to fabric, padded");
+    from_fabric_port.delete();
+    send_host(8'h28, 300, 0, 8'd1);
+    repeat (200) @(posedge axis_aclk);
+    check(fabric_frames == 2 && same(from_fabric_port, 8'h28, 300, 300), "host to fabric, its tag taken off");
+    send_fabric(8'h30, 150);
+    repeat (200) @(posedge axis_aclk);
+    check(host_frames[0] == 1 && host_frames[1] == 0 && same(at_host[0], 8'h30, 150, 150), "fabric to host");
+
+    // Frames that claim to be of a vif that does not exist: by tag (vif 7), by function (vif 2)
+    command(OpRead, TableDropStats, 32'(DropInvalidIf), '0, result);
+    check(result[31:0] == 32'd0, "no frame from nowhere so far");
+    send_host(8'h40, 100, 0, 8'd7);
+    send_host(8'h50, 100, 1, 8'd0);
+    repeat (100) @(posedge axis_aclk);
+    command(OpRead, TableDropStats, 32'(DropInvalidIf), '0, result);
+    check(result[31:0] == 32'd2, "two frames from nowhere");
+    for (int v = 0; v < 2; v++) begin
+      command(OpRead, TableVifStats, v == 0 ? 32'd7 : 32'd2, '0, result);
+      check(result != '0, "counted at its vif");
+    end
+
+    // The firmware runs on a quarter of the clock.
+    if ($test$plusargs("firmware")) begin
+      wait_for(RegFwStatus, '1, StatusReady, 40000, "firmware");
+      $display("%m: firmware ready after %0d cycles", $time / 4);
+    end
+
+    // A function-level reset of another function does nothing; that of the control function stops the rings only.
+    @(negedge axis_aclk);
+    usr_flr_set = 1;
+    usr_flr_fnc = 8'd0;
+    @(negedge axis_aclk);
+    check(usr_flr_done_vld && usr_flr_done_fnc == 8'd0, "another function's reset is answered");
+    usr_flr_fnc = 8'(Funcs - 1);
+    @(negedge axis_aclk);
+    usr_flr_set = 0;
+    check(usr_flr_done_vld && usr_flr_done_fnc == 8'(Funcs - 1), "the control function's reset is answered");
+    read(32'(RegFlrCount), value);
+    check(value == 32'd1, "one function-level reset");
+    read(32'(RegControl), value);
+    check(value == 32'd1, "the data path goes on");
+    done_o = 1;
+  end
+
+endmodule
