@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::shell::{output, run};
+use crate::shell::output;
 use crate::{firmware, rtl};
 
 /// Tops to elaborate, with parameters in their place: the defaults of each shell and the most that it can be built with.
@@ -43,7 +43,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         command.args(parameters);
         firmware::soft_core(root, &mut command);
         command.args(rtl::sources(root)?).args(sources(root)?);
-        run(&mut command).with_context(|| format!("{top} {}", parameters.join(" ")))?;
+        output(&mut command).with_context(|| format!("{top} {}", parameters.join(" ")))?;
     }
     Ok(())
 }
