@@ -13,7 +13,10 @@
 module penstock_core
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
-(
+#(
+  // The soft core's image for $readmemh, where no +firmware= is given: synthesis.
+  parameter FirmwareFile = ""
+) (
   input  logic         clk_i,
   input  logic         rst_i,
   input  logic         flr_i,
@@ -290,7 +293,9 @@ module penstock_core
     .busy_o           (match_busy)
   );
 
-  ps_fw u_fw (
+  ps_fw #(
+    .FirmwareFile(FirmwareFile)
+  ) u_fw (
     .clk_i,
     .rst_i,
     .clk_fw_i,

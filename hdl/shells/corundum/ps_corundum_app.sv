@@ -34,7 +34,8 @@ module ps_corundum_app #(
   parameter int unsigned AXIS_IF_RX_USER_WIDTH    = PTP_TS_WIDTH + 1,
   parameter int unsigned IRQ_INDEX_WIDTH          = 8,
   parameter int unsigned FIRST_VECTOR             = 0,
-  parameter int unsigned FW_DIVIDE                = 4
+  parameter int unsigned FW_DIVIDE                = 4,
+  parameter FW_FILE = ""  // the soft core's image, penstock-fw.hex, for synthesis
 ) (
   // --------------------------------------------------------------- of the application block
   input  logic                                        clk,
@@ -386,7 +387,9 @@ module ps_corundum_app #(
   );
 
   // --- The card
-  penstock_core u_core (
+  penstock_core #(
+    .FirmwareFile(FW_FILE)
+  ) u_core (
     .clk_i           (clk),
     .rst_i           (rst),
     .flr_i           (flr),

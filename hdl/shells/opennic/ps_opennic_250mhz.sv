@@ -15,7 +15,8 @@ module ps_opennic_250mhz #(
   parameter int unsigned NUM_CMAC_PORT = 1,
   parameter int unsigned CONTROL_FUNC  = 0,   // function whose driver owns the card: DMA, interrupts, function-level reset
   parameter int unsigned FIRST_VECTOR  = 0,   // MSI-X vector of the core's irq 0
-  parameter int unsigned FW_DIVIDE     = 4
+  parameter int unsigned FW_DIVIDE     = 4,
+  parameter FW_FILE = ""  // the soft core's image, penstock-fw.hex, for synthesis
 ) (
   // --------------------------------------------------------------- of the box
   input  logic                         s_axil_awvalid,
@@ -427,7 +428,9 @@ module ps_opennic_250mhz #(
   assign m_axib_arsize  = Size64;
   assign m_axib_arburst = Incr;
 
-  penstock_core u_core (
+  penstock_core #(
+    .FirmwareFile(FW_FILE)
+  ) u_core (
     .clk_i           (axis_aclk),
     .rst_i           (rst),
     .flr_i           (flr_q),
