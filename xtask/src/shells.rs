@@ -68,7 +68,7 @@ pub(crate) fn smoke(root: &Path, image: Option<&Path>) -> Result<()> {
     command.args(rtl::sources(root)?).args(sources(root)?);
     let mut parts = Vec::new();
     rtl::sources_below(&root.join("hdl/tb/shells"), &mut parts)?;
-    command.args(parts.iter().filter(|path| path.to_string_lossy().ends_with("_smoke.sv")));
+    command.args(parts.iter().filter(|path| !path.to_string_lossy().ends_with("_tb.sv")));
     output(&mut command).with_context(|| format!("{SMOKE} does not build"))?;
 
     let mut command = Command::new(build.join(format!("V{SMOKE}")));

@@ -20,9 +20,9 @@ module ps_corundum_app_smoke
   always #2 if (!done_o) clk = !clk;
 
   // --- The block's ports, those that the card uses
-  logic        awvalid = 0, awready, wvalid = 0, wready, bvalid, bready = 0, arvalid = 0, arready, rvalid, rready = 0;
-  logic [23:0] awaddr = '0, araddr = '0;
-  logic [31:0] wdata = '0, rdata;
+  logic        awvalid, awready, wvalid, wready, bvalid, bready, arvalid, arready, rvalid, rready;
+  logic [31:0] awaddr, araddr;
+  logic [31:0] wdata, rdata;
   logic [1:0]  bresp, rresp;
 
   logic [63:0] rd_addr, wr_addr;
@@ -45,10 +45,10 @@ module ps_corundum_app_smoke
     .TX_TAG_WIDTH(TagWidth)
   ) u_block (
     .clk, .rst,
-    .s_axil_app_ctrl_awaddr(awaddr), .s_axil_app_ctrl_awvalid(awvalid), .s_axil_app_ctrl_awready(awready),
+    .s_axil_app_ctrl_awaddr(awaddr[23:0]), .s_axil_app_ctrl_awvalid(awvalid), .s_axil_app_ctrl_awready(awready),
     .s_axil_app_ctrl_wdata(wdata), .s_axil_app_ctrl_wstrb(4'hf), .s_axil_app_ctrl_wvalid(wvalid),
     .s_axil_app_ctrl_wready(wready), .s_axil_app_ctrl_bresp(bresp), .s_axil_app_ctrl_bvalid(bvalid),
-    .s_axil_app_ctrl_bready(bready), .s_axil_app_ctrl_araddr(araddr), .s_axil_app_ctrl_arvalid(arvalid),
+    .s_axil_app_ctrl_bready(bready), .s_axil_app_ctrl_araddr(araddr[23:0]), .s_axil_app_ctrl_arvalid(arvalid),
     .s_axil_app_ctrl_arready(arready), .s_axil_app_ctrl_rdata(rdata), .s_axil_app_ctrl_rresp(rresp),
     .s_axil_app_ctrl_rvalid(rvalid), .s_axil_app_ctrl_rready(rready),
     .m_axis_ctrl_dma_read_desc_dma_addr(rd_addr), .m_axis_ctrl_dma_read_desc_len(rd_len),
@@ -146,47 +146,22 @@ module ps_corundum_app_smoke
   end
 
   // --- Registers
-  task automatic write(input logic [23:0] addr, input logic [31:0] value);
-    @(negedge clk);
-    awaddr  = addr;
-    wdata   = value;
-    awvalid = 1;
-    wvalid  = 1;
-    do @(posedge clk); while (!awready);
-    @(negedge clk);
-    awvalid = 0;
-    wvalid  = 0;
-    bready  = 1;
-    while (!bvalid) @(posedge clk);
-    @(negedge clk);
-    bready = 0;
-  endtask
-
-  task automatic read(input logic [23:0] addr, output logic [31:0] value);
-    @(negedge clk);
-    araddr  = addr;
-    arvalid = 1;
-    do @(posedge clk); while (!arready);
-    @(negedge clk);
-    arvalid = 0;
-    rready  = 1;
-    while (!rvalid) @(posedge clk);
-    value = rdata;
-    @(posedge clk);
-    @(negedge clk);
-    rready = 0;
-  endtask
-
-  task automatic wait_for(input logic [15:0] register, input logic [31:0] mask, input logic [31:0] want, input int limit,
-                          input string what);
-    logic [31:0] value;
-    for (int n = 0; n < limit; n++) begin
-      read(24'(register), value);
-      if ((value & mask) == want) return;
-      repeat (100) @(posedge clk);
-    end
-    $fatal(1, "FAIL: %s: 0x%h", what, value);
-  endtask
+  ps_axil_host u_host (
+    .clk_i    (clk),
+    .awaddr_o (awaddr),
+    .awvalid_o(awvalid),
+    .awready_i(awready),
+    .wdata_o  (wdata),
+    .wvalid_o (wvalid),
+    .bvalid_i (bvalid),
+    .bready_o (bready),
+    .araddr_o (araddr),
+    .arvalid_o(arvalid),
+    .arready_i(arready),
+    .rdata_i  (rdata),
+    .rvalid_i (rvalid),
+    .rready_o (rready)
+  );
 
   // --- Rings
   logic [31:0] produced = 0;
@@ -195,8 +170,8 @@ module ps_corundum_app_smoke
     logic [511:0] completion;
     memory[CmdBase + 64'(64 * (produced % 16))] = {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
     produced++;
-    write(24'(RegCmdProducer), produced);
-    wait_for(RegCmdConsumer, '1, produced, 100, "completion");
+    u_host.write(32'(RegCmdProducer), produced);
+    u_host.wait_for(32'(RegCmdConsumer), '1, produced, 100, "completion");
     completion = memory[CplBase + 64'(64 * ((produced - 1) % 16))];
     check(completion[7:0] == StOk && completion[95:64] == 32'hc000_0000 + produced - 1, "status and cookie");
     result = completion[511:128];
@@ -298,22 +273,22 @@ module ps_corundum_app_smoke
   initial begin
     repeat (10) @(negedge clk);
     rst = 0;
-    read(24'(RegMagic), value);
+    u_host.read(32'(RegMagic), value);
     check(value == MagicValue, "MAGIC");
-    read(24'h1_0000, value);
+    u_host.read(32'h1_0000, value);
     check(value == 32'h5053_5348, "identity of the shell's registers");
-    read(24'h1_0004, value);
+    u_host.read(32'h1_0004, value);
     check(value == 32'd3, "kind");
-    wait_for(RegStatus, 32'h1, 32'h0, 4000, "tables cleared");
+    u_host.wait_for(32'(RegStatus), 32'h1, 32'h0, 4000, "tables cleared");
 
     // A frame while the card is disabled is dropped, counted, and completed: read through rings in host memory.
     send_queue(8'h10, 80, 0);
     repeat (200) @(posedge clk);
-    write(24'(RegCmdBaseLo), CmdBase[31:0]);
-    write(24'(RegCmdBaseHi), CmdBase[63:32]);
-    write(24'(RegCplBaseLo), CplBase[31:0]);
-    write(24'(RegCplBaseHi), CplBase[63:32]);
-    write(24'(RegRingEnable), 32'd1);
+    u_host.write(32'(RegCmdBaseLo), CmdBase[31:0]);
+    u_host.write(32'(RegCmdBaseHi), CmdBase[63:32]);
+    u_host.write(32'(RegCplBaseLo), CplBase[31:0]);
+    u_host.write(32'(RegCplBaseHi), CplBase[63:32]);
+    u_host.write(32'(RegRingEnable), 32'd1);
     command(OpRead, TableDropStats, 32'(DropDisabled), '0, result);
     check(result[31:0] == 32'd1, "one frame dropped as Disabled");
     check(interrupts > 0, "an interrupt for the completion");
@@ -322,7 +297,7 @@ module ps_corundum_app_smoke
     // Queues and port, cross-connected: vif 1 is the interface itself.
     command(OpWrite, TableVif, 32'(VifFabricId), vif_word(VifFabric), result);
     command(OpWrite, TableVif, 32'(VifVhostId), vif_word(VifVhost), result);
-    write(24'(RegControl), 32'd1);
+    u_host.write(32'(RegControl), 32'd1);
     send_queue(8'h20, 42, 0);
     repeat (200) @(posedge clk);
     check(port_frames == 1 && same(at_port, 8'h20, 42), "queue to port");
@@ -358,7 +333,7 @@ module ps_corundum_app_smoke
 
     // The firmware runs on a quarter of the clock.
     if ($test$plusargs("firmware")) begin
-      wait_for(RegFwStatus, '1, StatusReady, 40000, "firmware");
+      u_host.wait_for(32'(RegFwStatus), '1, StatusReady, 40000, "firmware");
       $display("%m: firmware ready after %0d cycles", $time / 4);
     end
 
@@ -366,9 +341,9 @@ module ps_corundum_app_smoke
     flr = 1;
     @(negedge clk);
     flr = 0;
-    read(24'(RegFlrCount), value);
+    u_host.read(32'(RegFlrCount), value);
     check(value == 32'd1, "one function-level reset");
-    read(24'(RegControl), value);
+    u_host.read(32'(RegControl), value);
     check(value == 32'd1, "the data path goes on");
     done_o = 1;
   end

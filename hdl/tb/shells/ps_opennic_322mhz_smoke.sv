@@ -18,9 +18,9 @@ module ps_opennic_322mhz_smoke
   always #31 if (!done_o) cmac_clk = !cmac_clk;
 
   // --- The box's ports
-  logic        s_axil_awvalid = 0, s_axil_awready, s_axil_wvalid = 0, s_axil_wready, s_axil_bvalid, s_axil_bready = 0;
-  logic        s_axil_arvalid = 0, s_axil_arready, s_axil_rvalid, s_axil_rready = 0;
-  logic [31:0] s_axil_awaddr = '0, s_axil_wdata = '0, s_axil_araddr = '0, s_axil_rdata;
+  logic        s_axil_awvalid, s_axil_awready, s_axil_wvalid, s_axil_wready, s_axil_bvalid, s_axil_bready;
+  logic        s_axil_arvalid, s_axil_arready, s_axil_rvalid, s_axil_rready;
+  logic [31:0] s_axil_awaddr, s_axil_wdata, s_axil_araddr, s_axil_rdata;
   logic [1:0]  s_axil_bresp, s_axil_rresp;
 
   logic         s_axis_adap_tx_322mhz_tvalid = 0, s_axis_adap_tx_322mhz_tlast = 0, s_axis_adap_tx_322mhz_tready;
@@ -102,46 +102,22 @@ module ps_opennic_322mhz_smoke
   end
 
   // --- Registers
-  task automatic write(input logic [31:0] addr, input logic [31:0] value);
-    @(negedge axil_aclk);
-    s_axil_awaddr  = addr;
-    s_axil_wdata   = value;
-    s_axil_awvalid = 1;
-    s_axil_wvalid  = 1;
-    do @(posedge axil_aclk); while (!s_axil_awready);
-    @(negedge axil_aclk);
-    s_axil_awvalid = 0;
-    s_axil_wvalid  = 0;
-    s_axil_bready  = 1;
-    do @(posedge axil_aclk); while (!s_axil_bvalid);
-    @(negedge axil_aclk);
-    s_axil_bready = 0;
-  endtask
-
-  task automatic read(input logic [31:0] addr, output logic [31:0] value);
-    @(negedge axil_aclk);
-    s_axil_araddr  = addr;
-    s_axil_arvalid = 1;
-    do @(posedge axil_aclk); while (!s_axil_arready);
-    @(negedge axil_aclk);
-    s_axil_arvalid = 0;
-    s_axil_rready  = 1;
-    do @(posedge axil_aclk); while (!s_axil_rvalid);
-    value = s_axil_rdata;
-    @(negedge axil_aclk);
-    s_axil_rready = 0;
-  endtask
-
-  task automatic wait_for(input logic [15:0] register, input logic [31:0] mask, input logic [31:0] want, input int limit,
-                          input string what);
-    logic [31:0] value;
-    for (int n = 0; n < limit; n++) begin
-      read(32'(register), value);
-      if ((value & mask) == want) return;
-      repeat (100) @(posedge axil_aclk);
-    end
-    $fatal(1, "FAIL: %s: 0x%h", what, value);
-  endtask
+  ps_axil_host u_host (
+    .clk_i    (axil_aclk),
+    .awaddr_o (s_axil_awaddr),
+    .awvalid_o(s_axil_awvalid),
+    .awready_i(s_axil_awready),
+    .wdata_o  (s_axil_wdata),
+    .wvalid_o (s_axil_wvalid),
+    .bvalid_i (s_axil_bvalid),
+    .bready_o (s_axil_bready),
+    .araddr_o (s_axil_araddr),
+    .arvalid_o(s_axil_arvalid),
+    .arready_i(s_axil_arready),
+    .rdata_i  (s_axil_rdata),
+    .rvalid_i (s_axil_rvalid),
+    .rready_o (s_axil_rready)
+  );
 
   // --- Rings
   logic [31:0] produced = 0;
@@ -150,8 +126,8 @@ module ps_opennic_322mhz_smoke
     logic [511:0] completion;
     memory[CmdBase + 64'(64 * (produced % 16))] = {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
     produced++;
-    write(32'(RegCmdProducer), produced);
-    wait_for(RegCmdConsumer, '1, produced, 100, "completion");
+    u_host.write(32'(RegCmdProducer), produced);
+    u_host.wait_for(32'(RegCmdConsumer), '1, produced, 100, "completion");
     completion = memory[CplBase + 64'(64 * ((produced - 1) % 16))];
     check(completion[7:0] == StOk && completion[95:64] == 32'hc000_0000 + produced - 1, "status and cookie");
     result = completion[511:128];
@@ -248,21 +224,21 @@ module ps_opennic_322mhz_smoke
     mod_rstn = '1;
     wait (mod_rst_done == '1);
 
-    read(32'(RegMagic), value);
+    u_host.read(32'(RegMagic), value);
     check(value == MagicValue, "MAGIC");
-    read(32'h1_0000, value);
+    u_host.read(32'h1_0000, value);
     check(value == 32'h5053_5348, "identity of the shell's registers");
-    read(32'h1_0004, value);
+    u_host.read(32'h1_0004, value);
     check(value == 32'd2, "kind");
-    wait_for(RegStatus, 32'h1, 32'h0, 2000, "tables cleared");
+    u_host.wait_for(32'(RegStatus), 32'h1, 32'h0, 2000, "tables cleared");
 
     // A frame while the card is disabled is dropped, and counted: read through rings in host memory.
     send_host(8'h10, 80, 0);
-    write(32'(RegCmdBaseLo), CmdBase[31:0]);
-    write(32'(RegCmdBaseHi), CmdBase[63:32]);
-    write(32'(RegCplBaseLo), CplBase[31:0]);
-    write(32'(RegCplBaseHi), CplBase[63:32]);
-    write(32'(RegRingEnable), 32'd1);
+    u_host.write(32'(RegCmdBaseLo), CmdBase[31:0]);
+    u_host.write(32'(RegCmdBaseHi), CmdBase[63:32]);
+    u_host.write(32'(RegCplBaseLo), CplBase[31:0]);
+    u_host.write(32'(RegCplBaseHi), CplBase[63:32]);
+    u_host.write(32'(RegRingEnable), 32'd1);
     command(OpRead, TableDropStats, 32'(DropDisabled), '0, result);
     check(result[31:0] == 32'd1, "one frame dropped as Disabled");
     check(interrupts > 0, "an interrupt for the completion");
@@ -270,7 +246,7 @@ module ps_opennic_322mhz_smoke
     // Host and fabric, cross-connected: vif 1 is the host itself. A short frame is padded for the MAC.
     command(OpWrite, TableVif, 32'(VifFabricId), vif_word(VifFabric), result);
     command(OpWrite, TableVif, 32'(VifVhostId), vif_word(VifVhost), result);
-    write(32'(RegControl), 32'd1);
+    u_host.write(32'(RegControl), 32'd1);
     send_host(8'h20, 42, 0);
     repeat (200) @(posedge cmac_clk);
     check(mac_frames == 1 && same(at_mac, 8'h20, 42, 60), "host to MAC, padded");
@@ -282,7 +258,7 @@ module ps_opennic_322mhz_smoke
     send_fabric(8'h34, 150, 1);
     repeat (200) @(posedge cmac_clk);
     check(host_frames == 1 && same(at_host, 8'h30, 150, 150), "MAC to host, but for the bad frame");
-    read(32'h1_0008, value);
+    u_host.read(32'h1_0008, value);
     check(value == 32'd1, "the bad frame is counted");
 
     // A frame that claims to be of a vif that does not exist
@@ -297,12 +273,12 @@ module ps_opennic_322mhz_smoke
     at_host.delete();
     for (int n = 0; n < 100; n++) send_fabric(8'(n), 1500, 0);
     repeat (500) @(posedge cmac_clk);
-    read(32'h1_0008, value);
+    u_host.read(32'h1_0008, value);
     check(host_frames - 1 + 32'(value) - 1 == 100, "every frame of a burst has arrived or is counted");
 
     // The firmware runs on a quarter of the clock.
     if ($test$plusargs("firmware")) begin
-      wait_for(RegFwStatus, '1, StatusReady, 40000, "firmware");
+      u_host.wait_for(32'(RegFwStatus), '1, StatusReady, 40000, "firmware");
       $display("%m: firmware ready after %0d cycles", $time / 62);
     end
 
@@ -315,9 +291,9 @@ module ps_opennic_322mhz_smoke
     @(negedge axis_aclk);
     check(usr_flr_done_vld && usr_flr_done_fnc == 8'd0, "a reset is answered");
     repeat (20) @(posedge axis_aclk);
-    read(32'(RegFlrCount), value);
+    u_host.read(32'(RegFlrCount), value);
     check(value == 32'd1, "one function-level reset");
-    read(32'(RegControl), value);
+    u_host.read(32'(RegControl), value);
     check(value == 32'd1, "the data path goes on");
     done_o = 1;
   end
