@@ -27,19 +27,19 @@ macro_rules! reasons {
 reasons! {
     /// Reasons for a drop, the index of the `DropStats` table. Labels are those of vRouter's `dropstats` where one fits.
     DropReason {
-        /// Frame malformed: too short, bad version or header length, lengths that contradict each other, outer IP options.
+        /// Frame malformed: too short, bad version or header length, lengths that contradict each other, undefined GRE flags.
         InvalidPacket = 0, "Invalid Packets";
         /// Source vif not configured, or outgoing vif not valid.
         InvalidIf = 1, "Invalid IF";
         /// Not IPv4 (nor ARP) where IPv4 is needed.
         InvalidProtocol = 2, "Invalid Protocol";
-        /// IPv4 header checksum wrong.
+        /// Checksum wrong: of an IPv4 header, inner or outer, of the outer UDP or of GRE.
         Checksum = 3, "Checksum errors";
         /// Label unknown, out of range or not bottom of stack.
         InvalidLabel = 4, "Invalid Label";
         /// TTL (IP from a vif, MPLS from the fabric) ran out.
         TtlExceeded = 5, "TTL Exceeded";
-        /// Source address is not the vif's.
+        /// Source address is not the vif's; from the fabric, an address that cannot come from there, or the wrong tunnel for the flow.
         InvalidSource = 6, "Invalid Source";
         /// No route, a Discard next hop, a group without live members, or a multicast destination.
         Discard = 7, "Discards";
@@ -47,7 +47,7 @@ reasons! {
         InvalidNextHop = 8, "Invalid NH";
         /// Destination is neither the pod's address nor mapped to it (Contrail's NoFipPortMap).
         NoFipPortMap = 9, "Flow Action Drop";
-        /// A fragment that would need translation.
+        /// A fragment that would need translation or a member of a group, or of a tunnel packet.
         Fragments = 10, "Fragment errors";
         /// A packet from the fabric would go back to the fabric.
         PacketLoop = 11, "Packet Loop";
@@ -57,6 +57,18 @@ reasons! {
         Oversize = 13, "IF RX Discard";
         /// Data path disabled.
         Disabled = 14, "IF Drop";
+        /// A new flow that needs translation found the flow table more than three quarters full.
+        FlowTableFull = 15, "Flow Table Full";
+        /// A new flow that needs translation found the queue of insertions full.
+        FlowQueueFull = 16, "Flow Queue Limit Exceeded";
+        /// A reply without the flow entry that would translate it.
+        FlowUnusable = 17, "Flow Unusable";
+        /// Replies of this flow could not be told from those of another connection.
+        FlowClash = 18, "Flow NAT no rflow";
+        /// The frame would leave longer than the card's limit.
+        EgressOversize = 19, "IF TX Discard";
+        /// From a pod, and not to the gateway's MAC address.
+        NotForGateway = 20, "No L2 Route";
     }
 }
 
@@ -67,9 +79,9 @@ reasons! {
         FlowsLearned = 0, "Flows learned";
         /// Flow entries in use now.
         FlowsInUse = 1, "Flows in use";
-        /// A pair was not inserted because every candidate slot was taken; the packet was forwarded all the same.
+        /// A pair was not inserted because a key had no free slot; the packet was forwarded all the same.
         FlowTableFull = 2, "Flow Table Full";
-        /// A pair was not inserted because the queue of insertions was full; a later packet tries again.
+        /// A pair that translates nothing was not inserted because the queue of insertions was full; a later packet tries again.
         LearnDeferred = 3, "Learn deferred";
         /// Flow entries rewritten because their member or mapping was gone.
         FlowsRepinned = 4, "Flows re-pinned";

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use penstock_abi::table::{HostRoute, TableEntry};
-//! let route = HostRoute { valid: true, vrf: 2, ip: 0x0a69_8b99, nh: 87, label: 0, label_valid: false };
+//! let route = HostRoute { valid: true, vrf: 2, ip: 0x0a69_8b99, nh: 87, ..HostRoute::default() };
 //! let words = route.pack();
 //! assert_eq!(HostRoute::unpack(&words), route);
 //! assert_eq!(words[0] & 1, 1);
@@ -128,6 +128,8 @@ table_entry! {
         generation: u8 = 8,
         /// Slot number of the member, repeated here for the compact list.
         slot: u8 = 6,
+        /// Does not even keep its UDP flows, as long as another member takes new ones.
+        evict_udp: bool = 1,
     }
 }
 
@@ -146,6 +148,8 @@ table_entry! {
         label: u32 = 20,
         /// `label` is meaningful.
         label_valid: bool = 1,
+        /// The address is on this node only (a pod of it, a service all of whose members are): no packet from the fabric may have it as its source.
+        own: bool = 1,
     }
 }
 
@@ -171,6 +175,7 @@ table_entry! {
 
 table_entry! {
     /// Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*.
+    /// A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` means nothing.
     FipKey {
         /// Entry is in use.
         valid: bool = 1,
@@ -350,7 +355,7 @@ pub enum TableId {
     FipKey = 6,
     /// [`FipMap`]
     FipMap = 7,
-    /// [`Flow`]; a write of all zeros deletes the entry, any other write is refused.
+    /// [`Flow`]; a write of all zeros deletes the entry and its partner, any other write is refused.
     Flow = 8,
     /// [`FlowStats`]; read only.
     FlowStats = 9,

@@ -59,7 +59,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h10000;
-  localparam logic [63:0] LayoutHash = 64'h9e89a78400a6c414;
+  localparam logic [63:0] LayoutHash = 64'h93db568eb59b018d;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
 
@@ -151,7 +151,13 @@ package ps_abi_pkg;
     DropPacketLoop = 6'd11,
     DropTrapQueueFull = 6'd12,
     DropOversize = 6'd13,
-    DropDisabled = 6'd14
+    DropDisabled = 6'd14,
+    DropFlowTableFull = 6'd15,
+    DropFlowQueueFull = 6'd16,
+    DropFlowUnusable = 6'd17,
+    DropFlowClash = 6'd18,
+    DropEgressOversize = 6'd19,
+    DropNotForGateway = 6'd20
   } drop_reason_e;
   localparam logic [3:0] CounterFlowsLearned = 4'h0;
   localparam logic [3:0] CounterFlowsInUse = 4'h1;
@@ -216,8 +222,9 @@ package ps_abi_pkg;
   } next_hop_t;
 
   // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
-  localparam int unsigned EcmpSlotBits = 52;
+  localparam int unsigned EcmpSlotBits = 53;
   typedef struct packed {
+    logic          evict_udp;
     logic [5:0]    slot;
     logic [7:0]    generation;
     logic [19:0]   label;
@@ -227,8 +234,9 @@ package ps_abi_pkg;
   } ecmp_slot_t;
 
   // Host route; the key is {vrf, ip}. Index: `bucket_index` over HOST_ROUTE_*.
-  localparam int unsigned HostRouteBits = 82;
+  localparam int unsigned HostRouteBits = 83;
   typedef struct packed {
+    logic          own;
     logic          label_valid;
     logic [19:0]   label;
     logic [15:0]   nh;
@@ -249,7 +257,7 @@ package ps_abi_pkg;
     logic          valid;
   } prefix_t;
 
-  // Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*.
+  // Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*. A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` means nothing.
   localparam int unsigned FipKeyBits = 79;
   typedef struct packed {
     logic [13:0]   map;

@@ -40,12 +40,12 @@ module ps_abi_unpack;
           $display("%h %h %h %h %h %h %h %h %h %h %h %h", next_hop_v.valid, next_hop_v.kind, next_hop_v.vif, next_hop_v.dmac, next_hop_v.smac, next_hop_v.sip, next_hop_v.dip, next_hop_v.gre, next_hop_v.base, next_hop_v.slots, next_hop_v.live, next_hop_v.hash_fields);
         end
         3: begin
-          ecmp_slot_v = word[51:0];
-          $display("%h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot);
+          ecmp_slot_v = word[52:0];
+          $display("%h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp);
         end
         4: begin
-          host_route_v = word[81:0];
-          $display("%h %h %h %h %h %h", host_route_v.valid, host_route_v.vrf, host_route_v.ip, host_route_v.nh, host_route_v.label, host_route_v.label_valid);
+          host_route_v = word[82:0];
+          $display("%h %h %h %h %h %h %h", host_route_v.valid, host_route_v.vrf, host_route_v.ip, host_route_v.nh, host_route_v.label, host_route_v.label_valid, host_route_v.own);
         end
         5: begin
           prefix_v = word[87:0];

@@ -72,6 +72,7 @@ pub(crate) fn ring(
                 generation,
                 // A group has at most 64 slots.
                 slot: slot as u8,
+                evict_udp: false,
             })
         })
         .collect();

@@ -15,8 +15,13 @@ pub const TABLES: &[TableId] = &[TableId::DropStats, TableId::CardStats];
 const ORDER: &[DropReason] = &[
     DropReason::InvalidIf,
     DropReason::Disabled,
+    DropReason::EgressOversize,
     DropReason::Oversize,
+    DropReason::FlowUnusable,
+    DropReason::FlowTableFull,
+    DropReason::FlowClash,
     DropReason::NoFipPortMap,
+    DropReason::FlowQueueFull,
     DropReason::Discard,
     DropReason::TtlExceeded,
     DropReason::InvalidNextHop,
@@ -27,6 +32,7 @@ const ORDER: &[DropReason] = &[
     DropReason::Checksum,
     DropReason::Fragments,
     DropReason::InvalidSource,
+    DropReason::NotForGateway,
     DropReason::TrapQueueFull,
 ];
 

@@ -92,7 +92,7 @@ fn cent222() -> CardState {
     );
     // The group's words wrap around the end of the ring memory; slot 1 is a hole.
     let member =
-        |nh, label, slot| EcmpSlot { valid: true, nh, label, slot, generation: 1, drain: false };
+        |nh, label, slot| EcmpSlot { valid: true, nh, label, slot, generation: 1, ..EcmpSlot::default() };
     s.ecmp.insert(65535, member(51, 43, 0));
     s.ecmp.insert(1, member(37, 0, 2));
     s.ilm.insert(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
@@ -102,8 +102,7 @@ fn cent222() -> CardState {
         vrf: 4,
         ip: ip(addr),
         nh,
-        label: 0,
-        label_valid: false,
+        ..HostRoute::default()
     };
     s.host_routes.insert(900, host("10.105.139.153", 87));
     s.host_routes.insert(12, host("10.47.255.237", 29));

@@ -190,7 +190,7 @@ mod tests {
     fn host_route_beats_prefix_only_in_its_own_bucket() {
         let mut t = Tables::default();
         t.write(TableId::Prefix, 0, &prefix(0, 0, 1));
-        let r = HostRoute { valid: true, vrf: 2, ip: 5, nh: 9, label: 77, label_valid: true };
+        let r = HostRoute { valid: true, vrf: 2, ip: 5, nh: 9, label: 77, label_valid: true, own: false };
         let home =
             bucket_slots(key_hash(host_route_key(2, 5)), HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2)
                 .last()

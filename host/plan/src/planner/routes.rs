@@ -23,7 +23,7 @@ impl Planner<'_> {
             self.kept.insert(nh);
             let (label, label_valid) = label_fields(label);
             let ip = address.into();
-            let route = HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid };
+            let route = HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, own: false };
             if old != Some(route) {
                 route.check()?;
                 let Some(writes) = self.routes.set(key, route) else {

@@ -425,6 +425,7 @@ impl World {
                 label,
                 generation: m.generation,
                 slot,
+                evict_udp: false,
             });
         }
         let live: Vec<EcmpSlot> = words.iter().filter(|w| w.valid && !w.drain).copied().collect();
@@ -513,6 +514,7 @@ impl World {
             nh,
             label: label.unwrap_or(0),
             label_valid: label.is_some(),
+            own: false,
         };
         let same = |o: &HostRoute| (o.vrf, o.ip) == (vrf, ip);
         let hash = key_hash(host_route_key(vrf, ip));

@@ -85,6 +85,7 @@ pub fn host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u3
         nh,
         label: label.unwrap_or(0),
         label_valid: label.is_some(),
+        own: false,
     };
     let at = row(key_hash(host_route_key(vrf, ip)), 1, HOST_ROUTE_ROWS_LOG2);
     assert!(m.write(TableId::HostRoute, bucket_index(1, at, 2, HOST_ROUTE_ROWS_LOG2), &r.pack()));
@@ -119,6 +120,7 @@ pub fn write_group(m: &mut RefModel, base: u16, slots: &[(Option<bool>, u8)]) {
             label: 100 + i as u32,
             generation: *generation,
             slot: i as u8,
+            evict_udp: false,
         };
         m.write(TableId::Ecmp, u32::from(base) + i as u32, &w.pack());
         if *state == Some(false) {
