@@ -35,15 +35,22 @@ package ps_types_pkg;
     logic [15:0] frame_len;      // bytes
     logic        oversize;       // longer than FrameMaxBytes: only drop
     logic        runt;           // shorter than 14 bytes: only drop
-    // Layer 2 of a host-side frame
-    logic        dmac_group;
+    // Layer 2
+    mac_t        dmac;
+    logic        tagged;         // an 802.1Q tag whose VLAN identifier is not 0
     logic        is_arp;
     logic        is_ip4;         // EtherType 0x0800 after at most one tag
-    // Fabric: candidate tunnel packet (section 3); outer_dip is compared by the core
+    // Fabric: candidate tunnel packet (section 3), first fragments included; outer_dip is compared by the core
     logic        is_tunnel;
-    ip4_t        outer_sip;
+    logic        outer_later;    // later fragment of UDP or GRE: a tunnel packet's if its first one was
+    logic        outer_frag;     // either kind of fragment
+    logic        outer_udp;      // else GRE
+    ip4_t        outer_sip;      // also of a later fragment
     ip4_t        outer_dip;
-    logic        label_missing;  // frame ends before the label's 4 bytes
+    logic [15:0] outer_id;
+    logic        outer_csum_bad; // 1: Checksum
+    logic        outer_bad;      // 3 and 4: InvalidPacket
+    logic        outer_sum_bad;  // 5: Checksum
     logic [19:0] label;
     logic        bos;
     logic [7:0]  mpls_ttl;
@@ -72,7 +79,8 @@ package ps_types_pkg;
     logic [15:0] key_dport;
     logic [15:0] l4_csum;        // TCP, UDP or ICMP checksum as found
     logic [15:0] emb_ip_csum;    // ICMP error: embedded IPv4 header checksum
-    logic [15:0] emb_udp_csum;   // ICMP error: embedded UDP checksum (0 if not UDP)
+    logic        emb_l4_csum_en; // ICMP error: an embedded checksum to keep right (UDP and not 0, TCP and there)
+    logic [15:0] emb_l4_csum;    // ICMP error: that checksum, as found (else 0)
     logic        tcp_syn;
     logic        tcp_fin;
     logic        tcp_rst;
@@ -140,8 +148,9 @@ package ps_types_pkg;
     logic [15:0] emb_sport;
     logic        emb_dport_en;
     logic [15:0] emb_dport;
-    logic        emb_udp_csum_en;
-    logic [15:0] emb_udp_csum;
+    logic        emb_l4_csum_en;
+    logic [3:0]  emb_l4_csum_word;  // TCP 8, UDP 3
+    logic [15:0] emb_l4_csum;
   } verdict_t;
 
   // Access of the command engine to one table entry. `req` is held with `valid` until `done` pulses.
