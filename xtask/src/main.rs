@@ -8,6 +8,7 @@ mod firmware;
 mod guest;
 mod hil;
 mod lint;
+mod nightly;
 mod rtl;
 mod setup;
 mod shell;
@@ -61,6 +62,15 @@ enum Command {
         /// Does not optimise the host's part: builds faster, its times are worthless.
         #[arg(long)]
         quick: bool,
+    },
+    /// Runs what takes too long for every change; goes on where an earlier run at this commit stopped.
+    Nightly {
+        /// Only the k-th of n shares of the jobs.
+        #[arg(long, value_name = "K/N", default_value = "1/1")]
+        shard: String,
+        /// Writes the results of all jobs at this commit there, instead of printing them.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
     /// Builds the image of the card's soft core.
     BuildFirmware,
@@ -123,6 +133,7 @@ fn run(command: Command) -> Result<()> {
             setup::run_setup(&root())?;
             bench::bench(&root(), json.as_deref(), quick)
         }
+        Command::Nightly { shard, json } => nightly::nightly(&root(), &shard, json.as_deref()),
         Command::BuildFirmware => {
             setup::run_setup(&root())?;
             firmware::build(&root()).map(|_| ())

@@ -1,0 +1,188 @@
+//! `cargo xtask nightly`: what takes too long for every change, in jobs that can be shared out and taken up again.
+//!
+//! A job is a test at a larger scale or the figures. Its result is a file below `target/nightly/COMMIT`, so a run that was stopped goes on where it
+//! was, and several machines can each take a shard. The results of one commit together become one JSON file, which is committed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::shell::{cargo, output, run, target};
+use crate::{bench, firmware, setup};
+
+/// What one job runs.
+enum Work {
+    /// A test of a package, with this environment.
+    Test {
+        package: &'static str,
+        test: &'static str,
+        name: &'static str,
+        scale: (&'static str, u32),
+    },
+    /// `cargo xtask bench`, whose figures become part of the result.
+    Bench,
+}
+
+struct Job {
+    name: &'static str,
+    work: Work,
+}
+
+/// How many times more seeds the comparison of RTL and model takes than for every change.
+const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 20);
+/// How many random histories a property test takes.
+const CASES: (&str, u32) = ("PROPTEST_CASES", 4096);
+
+const fn scoreboard(name: &'static str, test: &'static str) -> Job {
+    Job {
+        name,
+        work: Work::Test {
+            package: "penstock-tests",
+            test: "scoreboard",
+            name: test,
+            scale: SCALE,
+        },
+    }
+}
+
+/// All jobs, in the order in which shards deal them out.
+const JOBS: &[Job] = &[
+    scoreboard("scoreboard-rest", "tables_at_rest"),
+    scoreboard("scoreboard-between", "tables_that_change_between_packets"),
+    scoreboard("scoreboard-under-traffic", "tables_that_change_under_traffic"),
+    scoreboard("scoreboard-new-flows", "more_new_flows_than_the_card_inserts"),
+    Job {
+        name: "hazards",
+        work: Work::Test { package: "penstock-tests", test: "hazards", name: "", scale: SCALE },
+    },
+    Job {
+        name: "plan-properties",
+        work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
+    },
+    Job { name: "bench", work: Work::Bench },
+];
+
+/// Runs the jobs of a shard that have not passed yet at this commit, and writes what is known of all of them to `file`.
+///
+/// # Errors
+/// The checkout differs from its commit, the shard is not one, or a job failed.
+pub(crate) fn nightly(root: &Path, shard: &str, file: Option<&Path>) -> Result<()> {
+    let (number, of) = parse_shard(shard)?;
+    let git = |arguments: &[&str]| output(Command::new("git").current_dir(root).args(arguments));
+    if !git(&["status", "--porcelain", "--untracked-files=no"])?.trim().is_empty() {
+        bail!(
+            "the checkout differs from its commit; commit first, so that the result names what was run"
+        );
+    }
+    let commit = git(&["rev-parse", "HEAD"])?.trim().to_owned();
+    let folder = target(root).join("nightly").join(&commit);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    setup::run_setup(root)?;
+    for job in JOBS.iter().skip(number - 1).step_by(of) {
+        let place = folder.join(format!("{}.json", job.name));
+        if fs::read(&place)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+            .is_some_and(|r| r["ok"] == true)
+        {
+            println!("==> {}: passed before", job.name);
+            continue;
+        }
+        println!("==> {}", job.name);
+        let start = Instant::now();
+        let result = perform(root, &folder, &job.work);
+        let minutes = (start.elapsed().as_secs_f64() / 6.0).round() / 10.0;
+        println!(
+            "==> {}: {} in {minutes} min",
+            job.name,
+            if result.is_ok() { "done" } else { "FAILED" }
+        );
+        let record = match result {
+            Ok(figures) => json!({ "ok": true, "minutes": minutes, "figures": figures }),
+            Err(error) => json!({ "ok": false, "minutes": minutes, "error": format!("{error:#}") }),
+        };
+        fs::write(&place, serde_json::to_vec_pretty(&record)?)?;
+    }
+    summary(&commit, &folder, file)
+}
+
+/// `k/n`: the k-th of n shares.
+fn parse_shard(shard: &str) -> Result<(usize, usize)> {
+    let parts = shard.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((k, n)) if (1..=n).contains(&k) => Ok((k, n)),
+        _ => bail!("`{shard}` is no shard: give k/n with 1 <= k <= n, such as 2/3"),
+    }
+}
+
+fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
+    match *work {
+        Work::Test { package, test, name, scale } => {
+            let mut command = cargo(root, &["test", "--quiet", "--package", package]);
+            if !test.is_empty() {
+                command.args(["--test", test]);
+            }
+            command.arg(name).env(scale.0, scale.1.to_string());
+            run(&mut command).map(|()| Value::Null)
+        }
+        Work::Bench => {
+            firmware::build(root)?;
+            let figures = folder.join("figures.json");
+            bench::bench(root, Some(&figures), false)?;
+            Ok(serde_json::from_slice(&fs::read(figures)?)?)
+        }
+    }
+}
+
+/// Every job's last result at this commit; `null` for those that another shard has or that were not run yet.
+fn summary(commit: &str, folder: &Path, file: Option<&Path>) -> Result<()> {
+    let mut jobs = serde_json::Map::new();
+    let mut failed = Vec::new();
+    for job in JOBS {
+        let record: Value = fs::read(folder.join(format!("{}.json", job.name)))
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or(Value::Null);
+        if record["ok"] == false {
+            failed.push(job.name);
+        }
+        jobs.insert(job.name.to_owned(), record);
+    }
+    let all = serde_json::to_string_pretty(&json!({ "commit": commit, "jobs": jobs }))?;
+    match file {
+        Some(file) => fs::write(file, all + "\n")
+            .with_context(|| format!("cannot write {}", file.display()))?,
+        None => println!("{all}"),
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_a_share() {
+        assert_eq!(parse_shard("2/3").ok(), Some((2, 3)));
+        for wrong in ["", "0/3", "4/3", "1", "1/0", "a/b"] {
+            assert!(parse_shard(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_job_is_in_one_shard() {
+        for of in 1..=4 {
+            let mut seen: Vec<_> = (1..=of)
+                .flat_map(|k| JOBS.iter().skip(k - 1).step_by(of).map(|job| job.name))
+                .collect();
+            seen.sort_unstable();
+            let count = seen.len();
+            seen.dedup();
+            assert_eq!((count, seen.len()), (JOBS.len(), JOBS.len()));
+        }
+    }
+}
