@@ -37,7 +37,7 @@ package ps_types_pkg;
     logic        runt;           // shorter than 14 bytes: only drop
     // Layer 2
     mac_t        dmac;
-    logic        tagged;         // an 802.1Q tag whose VLAN identifier is not 0
+    logic        vlan_tagged;    // an 802.1Q tag whose VLAN identifier is not 0
     logic        is_arp;
     logic        is_ip4;         // EtherType 0x0800 after at most one tag
     // Fabric: candidate tunnel packet (section 3), first fragments included; outer_dip is compared by the core
