@@ -5,7 +5,10 @@
 #include <array>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
+
+#include "hdr_fields.h"
 
 namespace tb {
 
@@ -30,9 +33,10 @@ inline void fill(Bytes& b, Rng& r, size_t n) {
 }
 inline void set16(Bytes& b, size_t at, uint32_t v) { b[at] = uint8_t(v >> 8), b[at + 1] = uint8_t(v); }
 
-inline uint16_t ones_sum(const uint8_t* p, size_t n) {
-    uint32_t sum = 0;
-    for (size_t i = 0; i + 1 < n; i += 2) sum += uint32_t(p[i] << 8 | p[i + 1]);
+// One's complement sum of n bytes (a last odd one is the high half of a word) and `more`.
+inline uint16_t ones_sum(const uint8_t* p, size_t n, uint32_t more = 0) {
+    uint32_t sum = more;
+    for (size_t i = 0; i < n; i += 2) sum += uint32_t(p[i] << 8 | (i + 1 < n ? p[i + 1] : 0));
     while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
     return uint16_t(sum);
 }
@@ -66,7 +70,8 @@ inline Bytes l4(Rng& r, uint8_t proto, size_t extra) {
             uint8_t inner = some_proto(r);
             Bytes head;
             if (inner == 1) put8(head, r.below(3) ? 8 : r.below(12)), fill(head, r, 7);
-            else fill(head, r, 8);
+            else fill(head, r, 8 + r.below(13));
+            if (inner == 17 && r.one_in(4)) set16(head, 6, 0);
             Bytes emb = ip4(r, inner, head, !r.one_in(6));
             if (r.one_in(10)) emb.resize(20 + r.below(9));
             append(b, emb);
@@ -99,6 +104,37 @@ inline Bytes inner_packet(Rng& r) {
     return ip4(r, proto, l4(r, proto, some_size(r)), false);
 }
 
+// Writes the checksum of an outer UDP header (if `udp`) or a GRE header with C, as its sender would.
+inline void seal(Bytes& p, bool udp) {
+    size_t l4 = (p[0] & 15) * 4, len = p.size() - l4;
+    if (p[9] == 17 && udp) {
+        set16(p, l4 + 6, 0);
+        uint16_t sum = uint16_t(~ones_sum(&p[l4], len, 17u + uint32_t(len) + ones_sum(&p[12], 8)));
+        set16(p, l4 + 6, sum ? sum : 0xffff);
+    }
+    if (p[9] == 47 && (p[l4] & 0x80)) {
+        set16(p, l4 + 4, 0);
+        set16(p, l4 + 4, uint16_t(~ones_sum(&p[l4], len)));
+    }
+}
+
+inline void set_ip_csum(Bytes& p) {
+    set16(p, 10, 0);
+    set16(p, 10, uint16_t(~ones_sum(p.data(), (p[0] & 15) * 4)));
+}
+
+// One thing wrong with an outer packet, with a header checksum that is right all the same (but in the last case).
+inline void damage_outer(Rng& r, Bytes& p) {
+    switch (r.below(5)) {
+        case 0: set16(p, 2, r.below(60)); break;                                // too short, mostly
+        case 1: set16(p, 2, uint32_t(p.size()) + 1 + r.below(100)); break;      // longer than the frame
+        case 2: set16(p, 6, r.below(2) ? 0x2000 : 1 + r.below(0x1fff)); break;  // first or later fragment
+        case 3: p[20 + r.below(uint32_t(p.size() - 20))] ^= uint8_t(1 + r.below(255)); break;
+        default: p[r.below(20)] ^= uint8_t(1 << r.below(8)); return;
+    }
+    set_ip_csum(p);
+}
+
 // A frame for the port; `clean` leaves out damage of any kind.
 inline Bytes frame(Rng& r, bool fabric, bool clean = false) {
     if (!clean && r.one_in(40)) {
@@ -116,19 +152,23 @@ inline Bytes frame(Rng& r, bool fabric, bool clean = false) {
         put8(shim, (r.next() & 0xfe) | (clean || !r.one_in(8)));
         put8(shim, r.next());
         append(shim, packet);
-        if (r.below(2)) {
+        uint8_t proto = r.below(2) ? 17 : 47;
+        if (proto == 17) {
             put16(outer, r.next()), put16(outer, clean || !r.one_in(8) ? (r.below(2) ? 6635 : 51234) : r.next());
-            put16(outer, r.next()), put16(outer, 0);
-            append(outer, shim);
-            append(b, ip4(r, 17, outer, !r.one_in(10)));
+            put16(outer, 8 + shim.size() + (clean || !r.one_in(12) ? 0 : 1 + r.below(9))), put16(outer, 0);
         } else {
             unsigned flags = r.below(4);
-            put16(outer, (flags & 1 ? 0x8000 : 0) | (flags & 2 ? 0x2000 : 0) | (clean || !r.one_in(10) ? 0 : r.next() & 0x5fff));
+            put16(outer, (flags & 1 ? 0x8000 : 0) | (flags & 2 ? 0x2000 : 0) | (clean || !r.one_in(8) ? 0 : r.next() & 0x5fff) |
+                             (clean ? 0 : r.next() & 0x03f8));
             put16(outer, clean || !r.one_in(10) ? 0x8847 : 0x0800);
-            fill(outer, r, (flags & 1 ? 4 : 0) + (flags & 2 ? 4 : 0));
-            append(outer, shim);
-            append(b, ip4(r, 47, outer, !r.one_in(10)));
+            if (flags & 1) put32(outer, 0);
+            if (flags & 2) fill(outer, r, 4);
         }
+        append(outer, shim);
+        Bytes whole = ip4(r, proto, outer, !r.one_in(10));
+        seal(whole, proto == 17 && r.below(2));
+        if (!clean && r.one_in(8)) damage_outer(r, whole);
+        append(b, whole);
     } else {
         append(b, packet);
     }
@@ -141,14 +181,8 @@ inline Bytes frame(Rng& r, bool fabric, bool clean = false) {
 
 // ---- What the parser must find
 
-struct Header {
-    uint32_t frame_len = 0, oversize = 0, runt = 0;
-    uint32_t dmac_group = 0, is_arp = 0, is_ip4 = 0;
-    uint32_t is_tunnel = 0, outer_sip = 0, outer_dip = 0, label_missing = 0, label = 0, bos = 0, mpls_ttl = 0, inner_not_ip4 = 0;
+struct Header : HdrFields {
     bool has_l3 = false;
-    uint32_t l3_off = 0, ip_bad = 0, ip_csum_bad = 0, ihl = 0, ip_len = 0, ip_id = 0, ttl = 0, proto = 0, ip_csum = 0, sip = 0, dip = 0, frag = 0;
-    uint32_t l4_short = 0, icmp_err = 0, icmp_echo = 0, key_proto = 0, key_sip = 0, key_dip = 0, key_sport = 0, key_dport = 0;
-    uint32_t l4_csum = 0, emb_ip_csum = 0, emb_udp_csum = 0, tcp_syn = 0, tcp_fin = 0, tcp_rst = 0, tcp_ack = 0;
 };
 
 struct Reader {
@@ -192,7 +226,41 @@ inline void parse_l4(const Reader& f, Header& h) {
     h.key_sport = ports ? f.u16(e4 + 2) : f.u16(e4 + 4);
     h.key_dport = ports ? f.u16(e4) : 0;
     h.emb_ip_csum = f.u16(e + 10);
-    if (proto == 17) h.emb_udp_csum = f.u16(e4 + 6);
+    if (proto == 17) h.emb_l4_csum = f.u16(e4 + 6), h.emb_l4_csum_en = h.emb_l4_csum != 0;
+    if (proto == 6 && h.ip_len >= 66) h.emb_l4_csum = f.u16(e4 + 16), h.emb_l4_csum_en = 1;
+}
+
+// Section 3: the outer packet at `l3`. Returns where the own packet ends.
+inline size_t parse_outer(const Bytes& frame, size_t l3, Header& h) {
+    Reader f{frame};
+    uint32_t proto = f.u8(l3 + 9), frag = f.u16(l3 + 6), flags = f.u16(l3 + 20), total = f.u16(l3 + 2);
+    if (f.u8(l3) != 0x45 || (proto != 17 && proto != 47)) return 0;
+    size_t shim = 0, o = l3 + 20;
+    if (proto == 17 && (f.u16(o + 2) == 6635 || f.u16(o + 2) == 51234)) shim = 28;
+    if (proto == 47 && f.u16(o + 2) == 0x8847 && !(flags & 7)) shim = 24 + (flags & 0x8000 ? 4 : 0) + (flags & 0x2000 ? 4 : 0);
+    h.outer_later = (frag & 0x1fff) != 0;
+    h.is_tunnel = !h.outer_later && shim;
+    if (!h.is_tunnel && !h.outer_later) return 0;
+    h.outer_frag = (frag & 0x3fff) != 0, h.outer_udp = proto == 17;
+    h.outer_sip = f.u32(l3 + 12), h.outer_dip = f.u32(l3 + 16), h.outer_id = f.u16(l3 + 4);
+    Bytes head;
+    for (size_t i = 0; i < 20; i++) head.push_back(uint8_t(f.u8(l3 + i)));
+    h.outer_csum_bad = ones_sum(head.data(), 20) != 0xffff;
+    if (!h.is_tunnel) return 0;
+    if (proto == 47) h.outer_bad = (flags & 0x5c00) != 0;
+    if (proto == 17) h.outer_bad = f.u16(o + 4) + 20 != total;
+    if (l3 + total > frame.size() || total < shim + 4) h.outer_bad = 1;
+    if (!h.outer_bad) {
+        const uint8_t* p = &frame[o];
+        if (proto == 17 && f.u16(o + 6)) h.outer_sum_bad = ones_sum(p, total - 20, 17 + (total - 20) + ones_sum(&frame[l3 + 12], 8)) != 0xffff;
+        if (proto == 47 && (flags & 0x8000)) h.outer_sum_bad = ones_sum(p, total - 20) != 0xffff;
+    }
+    shim += l3;
+    h.label = f.u32(shim) >> 12, h.bos = f.u8(shim + 2) & 1, h.mpls_ttl = f.u8(shim + 3);
+    h.l3_off = uint32_t(shim + 4);
+    h.inner_not_ip4 = f.u8(shim + 4) >> 4 != 4;
+    h.has_l3 = !h.outer_bad && !h.inner_not_ip4;
+    return l3 + total;
 }
 
 inline Header parse(const Bytes& frame, bool fabric) {
@@ -202,34 +270,49 @@ inline Header parse(const Bytes& frame, bool fabric) {
     h.oversize = frame.size() > 9216, h.runt = frame.size() < 14;
     if (h.oversize || h.runt) return h;
     size_t tag = f.u16(12) == 0x8100 ? 4 : 0;
-    size_t type = f.u16(12 + tag), l3 = 14 + tag;
-    h.dmac_group = f.u8(0) & 1, h.is_arp = type == 0x0806, h.is_ip4 = type == 0x0800;
-    h.has_l3 = !fabric && h.is_ip4;
-    if (fabric && h.is_ip4 && f.u8(l3) == 0x45 && !(f.u16(l3 + 6) & 0x3fff)) {
-        size_t shim = 0, o = l3 + 20;
-        if (f.u8(l3 + 9) == 17 && (f.u16(o + 2) == 6635 || f.u16(o + 2) == 51234)) shim = o + 8;
-        uint32_t flags = f.u16(o);
-        if (f.u8(l3 + 9) == 47 && f.u16(o + 2) == 0x8847 && !(flags & ~0xa000u))
-            shim = o + 4 + (flags & 0x8000 ? 4 : 0) + (flags & 0x2000 ? 4 : 0);
-        if (shim) {
-            h.is_tunnel = 1, h.outer_sip = f.u32(l3 + 12), h.outer_dip = f.u32(l3 + 16);
-            h.label_missing = frame.size() < shim + 4;
-            h.label = f.u32(shim) >> 12, h.bos = f.u8(shim + 2) & 1, h.mpls_ttl = f.u8(shim + 3);
-            l3 = shim + 4;
-            h.inner_not_ip4 = f.u8(l3) >> 4 != 4;
-            h.has_l3 = !h.label_missing && !h.inner_not_ip4;
-        }
-    }
+    size_t type = f.u16(12 + tag), end = frame.size();
+    h.dmac = uint64_t(f.u32(0)) << 16 | f.u16(4), h.vlan_tagged = tag && (f.u16(14) & 0xfff);
+    h.is_arp = type == 0x0806, h.is_ip4 = type == 0x0800;
+    h.has_l3 = !fabric && h.is_ip4, h.l3_off = uint32_t(14 + tag);
+    if (fabric && h.is_ip4) end = parse_outer(frame, 14 + tag, h);
     if (!h.has_l3) return h;
-    h.l3_off = uint32_t(l3), h.ihl = f.u8(l3) & 15, h.ip_len = f.u16(l3 + 2);
+    size_t l3 = h.l3_off;
+    h.ihl = f.u8(l3) & 15, h.ip_len = f.u16(l3 + 2);
     size_t head = h.ihl * 4;
-    h.ip_bad = f.u8(l3) >> 4 != 4 || head < 20 || frame.size() < l3 + head || h.ip_len < head || frame.size() < l3 + h.ip_len;
+    h.ip_bad = f.u8(l3) >> 4 != 4 || head < 20 || end < l3 + head || h.ip_len < head || end < l3 + h.ip_len;
     if (h.ip_bad) return h;
     h.ip_csum_bad = ones_sum(&frame[l3], head) != 0xffff;
     h.ip_id = f.u16(l3 + 4), h.frag = (f.u16(l3 + 6) & 0x3fff) != 0, h.ttl = f.u8(l3 + 8), h.proto = f.u8(l3 + 9);
     h.ip_csum = f.u16(l3 + 10), h.sip = f.u32(l3 + 12), h.dip = f.u32(l3 + 16);
     parse_l4(f, h);
     return h;
+}
+
+// The first field in which `got` differs from `want`, or "". Fields that what comes before makes meaningless are not compared.
+inline std::string compare(const HdrFields& got, const Header& want, uint64_t vif) {
+    std::string wrong;
+    auto check = [&](const char* name, uint64_t g, uint64_t w) {
+        if (g != w && wrong.empty()) wrong = std::string(name) + ": " + std::to_string(g) + ", expected " + std::to_string(w);
+    };
+#define CHECK(f) check(#f, got.f, want.f)
+    check("vif", got.vif, vif);
+    CHECK(frame_len), CHECK(oversize), CHECK(runt);
+    if (want.oversize || want.runt) return wrong;
+    CHECK(dmac), CHECK(vlan_tagged), CHECK(is_arp), CHECK(is_ip4), CHECK(is_tunnel), CHECK(outer_later);
+    CHECK(outer_frag), CHECK(outer_udp), CHECK(outer_sip), CHECK(outer_dip), CHECK(outer_id), CHECK(outer_csum_bad), CHECK(outer_bad);
+    if (!want.outer_csum_bad && !want.outer_bad && !want.outer_frag) CHECK(outer_sum_bad);
+    if (want.is_tunnel && !want.outer_bad) CHECK(label), CHECK(bos), CHECK(mpls_ttl), CHECK(inner_not_ip4);
+    if (!want.has_l3) return wrong;
+    CHECK(l3_off), CHECK(ip_bad);
+    if (want.ip_bad) return wrong;
+    CHECK(ip_csum_bad), CHECK(ihl), CHECK(ip_len), CHECK(ip_id), CHECK(ttl), CHECK(proto), CHECK(ip_csum);
+    CHECK(sip), CHECK(dip), CHECK(frag), CHECK(l4_short);
+    if (want.l4_short) return wrong;
+    CHECK(icmp_err), CHECK(icmp_echo), CHECK(key_proto), CHECK(key_sip), CHECK(key_dip), CHECK(key_sport), CHECK(key_dport);
+    CHECK(l4_csum), CHECK(emb_ip_csum), CHECK(emb_l4_csum_en), CHECK(emb_l4_csum);
+    CHECK(tcp_syn), CHECK(tcp_fin), CHECK(tcp_rst), CHECK(tcp_ack);
+#undef CHECK
+    return wrong;
 }
 
 // ---- What the rewriter must do
@@ -244,19 +327,19 @@ struct Verdict {
     uint32_t ihl = 0, ttl_proto = 0, ip_csum = 0, sip_en = 0, sip = 0, dip_en = 0, dip = 0;
     uint32_t sport_en = 0, sport = 0, dport_en = 0, dport = 0, l4_csum_en = 0, l4_csum_word = 0, l4_csum = 0;
     uint32_t emb_en = 0, emb_ip_csum = 0, emb_sip = 0, emb_dip = 0, emb_sport_en = 0, emb_sport = 0, emb_dport_en = 0, emb_dport = 0;
-    uint32_t emb_udp_csum_en = 0, emb_udp_csum = 0;
+    uint32_t emb_l4_csum_en = 0, emb_l4_csum_word = 0, emb_l4_csum = 0;
 };
 
 // A verdict that the core could give for a frame with this header, its values random.
 inline Verdict decide(Rng& r, const Header& h, uint32_t src, uint32_t vif) {
     Verdict v;
-    v.src = src, v.in_vif = vif, v.frame_len = h.frame_len;
+    v.src = src, v.in_vif = vif, v.frame_len = uint32_t(h.frame_len);
     v.out_vif = 1 + r.below(255), v.trap_reason = 1 + r.below(2);
     if (h.oversize || h.runt || r.one_in(10)) return v;
     bool rewrite = h.has_l3 && !h.ip_bad && !h.l4_short && !r.one_in(4);
     v.raw = !rewrite;
     v.dst = rewrite ? (r.below(2) ? Fabric : Host) : (r.one_in(5) ? Firmware : r.below(2) ? Fabric : Host);
-    v.strip = h.l3_off, v.ip_len = h.ip_len, v.encap = r.below(3);
+    v.strip = uint32_t(h.l3_off), v.ip_len = uint32_t(h.ip_len), v.encap = r.below(3);
     v.dmac = r.next() >> 16, v.smac = r.next() >> 16;
     v.outer_sip = uint32_t(r.next()), v.outer_dip = uint32_t(r.next()), v.outer_id = r.below(65536);
     v.entropy = r.below(65536), v.label = r.below(1 << 20), v.mpls_ttl = r.below(256);
@@ -265,7 +348,7 @@ inline Verdict decide(Rng& r, const Header& h, uint32_t src, uint32_t vif) {
         for (uint32_t ip : {v.outer_sip, v.outer_dip}) sum += (ip >> 16) + (ip & 0xffff);
         v.outer_id = 0xffff - (sum & 0xffff);
     }
-    v.ihl = h.ihl, v.ttl_proto = r.below(65536), v.ip_csum = r.below(65536);
+    v.ihl = uint32_t(h.ihl), v.ttl_proto = r.below(65536), v.ip_csum = r.below(65536);
     v.sip_en = r.below(2), v.sip = uint32_t(r.next()), v.dip_en = r.below(2), v.dip = uint32_t(r.next());
     if (h.frag || !rewrite) return v;
     v.sport = r.below(65536), v.dport = r.below(65536), v.l4_csum = r.below(65536);
@@ -275,7 +358,8 @@ inline Verdict decide(Rng& r, const Header& h, uint32_t src, uint32_t vif) {
         v.l4_csum_en = 1, v.l4_csum_word = 1;
         v.emb_en = 1, v.emb_ip_csum = r.below(65536), v.emb_sip = uint32_t(r.next()), v.emb_dip = uint32_t(r.next());
         v.emb_sport_en = r.below(2), v.emb_sport = r.below(65536), v.emb_dport_en = r.below(2), v.emb_dport = r.below(65536);
-        v.emb_udp_csum_en = r.below(2), v.emb_udp_csum = r.below(65536);
+        v.emb_l4_csum_en = r.below(2) && (h.key_proto != 6 || h.emb_l4_csum_en), v.emb_l4_csum_word = h.key_proto == 6 ? 8 : 3;
+        v.emb_l4_csum = r.below(65536);
     }
     return v;
 }
@@ -292,7 +376,8 @@ inline Bytes carry_out(const Verdict& v, const Bytes& frame) {
     w(v.sport_en, l4, v.sport), w(v.dport_en, l4 + 2, v.dport), w(v.l4_csum_en, l4 + 2 * v.l4_csum_word, v.l4_csum);
     w(v.emb_en, e + 10, v.emb_ip_csum), w(v.emb_en, e + 12, v.emb_sip >> 16), w(v.emb_en, e + 14, v.emb_sip);
     w(v.emb_en, e + 16, v.emb_dip >> 16), w(v.emb_en, e + 18, v.emb_dip);
-    w(v.emb_sport_en, e + 20, v.emb_sport), w(v.emb_dport_en, e + 22, v.emb_dport), w(v.emb_udp_csum_en, e + 26, v.emb_udp_csum);
+    w(v.emb_sport_en, e + 20, v.emb_sport), w(v.emb_dport_en, e + 22, v.emb_dport), 
+        w(v.emb_l4_csum_en, e + 20 + 2 * v.emb_l4_csum_word, v.emb_l4_csum);
     Bytes out;
     put48(out, v.dmac), put48(out, v.smac), put16(out, 0x0800);
     if (v.encap != L2) {

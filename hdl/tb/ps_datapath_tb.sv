@@ -1,4 +1,4 @@
-// Bench top of ps_datapath: the records of the match-action core as one port a field.
+// Bench top of ps_datapath: the records of the match-action core as one port a field (verdicts), or as they are (headers).
 //
 // The bench (ps_datapath_tb.cpp) plays the MACs, the core and the firmware.
 module ps_datapath_tb
@@ -50,49 +50,8 @@ module ps_datapath_tb
   output logic [15:0]  fw_tx_bytes_o,
   output logic         busy_o,
   output logic         hdr_valid_o,
-  output logic         h_src,
-  output logic [7:0]   h_vif,
-  output logic [15:0]  h_frame_len,
-  output logic         h_oversize,
-  output logic         h_runt,
-  output logic         h_dmac_group,
-  output logic         h_is_arp,
-  output logic         h_is_ip4,
-  output logic         h_is_tunnel,
-  output logic [31:0]  h_outer_sip,
-  output logic [31:0]  h_outer_dip,
-  output logic         h_label_missing,
-  output logic [19:0]  h_label,
-  output logic         h_bos,
-  output logic [7:0]   h_mpls_ttl,
-  output logic         h_inner_not_ip4,
-  output logic [6:0]   h_l3_off,
-  output logic         h_ip_bad,
-  output logic         h_ip_csum_bad,
-  output logic [3:0]   h_ihl,
-  output logic [15:0]  h_ip_len,
-  output logic [15:0]  h_ip_id,
-  output logic [7:0]   h_ttl,
-  output logic [7:0]   h_proto,
-  output logic [15:0]  h_ip_csum,
-  output logic [31:0]  h_sip,
-  output logic [31:0]  h_dip,
-  output logic         h_frag,
-  output logic         h_l4_short,
-  output logic         h_icmp_err,
-  output logic         h_icmp_echo,
-  output logic [7:0]   h_key_proto,
-  output logic [31:0]  h_key_sip,
-  output logic [31:0]  h_key_dip,
-  output logic [15:0]  h_key_sport,
-  output logic [15:0]  h_key_dport,
-  output logic [15:0]  h_l4_csum,
-  output logic [15:0]  h_emb_ip_csum,
-  output logic [15:0]  h_emb_udp_csum,
-  output logic         h_tcp_syn,
-  output logic         h_tcp_fin,
-  output logic         h_tcp_rst,
-  output logic         h_tcp_ack,
+  output logic [$bits(hdr_t)-1:0] hdr_o,       // taken apart by hdr_fields.h
+  output logic [31:0]  hdr_bits_o,
   input  logic         verdict_valid_i,
   input  logic         v_src,
   input  logic [1:0]   v_dst,
@@ -134,8 +93,9 @@ module ps_datapath_tb
   input  logic [15:0]  v_emb_sport,
   input  logic         v_emb_dport_en,
   input  logic [15:0]  v_emb_dport,
-  input  logic         v_emb_udp_csum_en,
-  input  logic [15:0]  v_emb_udp_csum
+  input  logic         v_emb_l4_csum_en,
+  input  logic [3:0]   v_emb_l4_csum_word,
+  input  logic [15:0]  v_emb_l4_csum
 );
 
   hdr_t       hdr;
@@ -146,49 +106,8 @@ module ps_datapath_tb
   assign fw_rx_vif_o    = meta.vif;
   assign fw_rx_bytes_o  = meta.bytes;
 
-  assign h_src = hdr.src;
-  assign h_vif = hdr.vif;
-  assign h_frame_len = hdr.frame_len;
-  assign h_oversize = hdr.oversize;
-  assign h_runt = hdr.runt;
-  assign h_dmac_group = hdr.dmac_group;
-  assign h_is_arp = hdr.is_arp;
-  assign h_is_ip4 = hdr.is_ip4;
-  assign h_is_tunnel = hdr.is_tunnel;
-  assign h_outer_sip = hdr.outer_sip;
-  assign h_outer_dip = hdr.outer_dip;
-  assign h_label_missing = hdr.label_missing;
-  assign h_label = hdr.label;
-  assign h_bos = hdr.bos;
-  assign h_mpls_ttl = hdr.mpls_ttl;
-  assign h_inner_not_ip4 = hdr.inner_not_ip4;
-  assign h_l3_off = hdr.l3_off;
-  assign h_ip_bad = hdr.ip_bad;
-  assign h_ip_csum_bad = hdr.ip_csum_bad;
-  assign h_ihl = hdr.ihl;
-  assign h_ip_len = hdr.ip_len;
-  assign h_ip_id = hdr.ip_id;
-  assign h_ttl = hdr.ttl;
-  assign h_proto = hdr.proto;
-  assign h_ip_csum = hdr.ip_csum;
-  assign h_sip = hdr.sip;
-  assign h_dip = hdr.dip;
-  assign h_frag = hdr.frag;
-  assign h_l4_short = hdr.l4_short;
-  assign h_icmp_err = hdr.icmp_err;
-  assign h_icmp_echo = hdr.icmp_echo;
-  assign h_key_proto = hdr.key_proto;
-  assign h_key_sip = hdr.key_sip;
-  assign h_key_dip = hdr.key_dip;
-  assign h_key_sport = hdr.key_sport;
-  assign h_key_dport = hdr.key_dport;
-  assign h_l4_csum = hdr.l4_csum;
-  assign h_emb_ip_csum = hdr.emb_ip_csum;
-  assign h_emb_udp_csum = hdr.emb_udp_csum;
-  assign h_tcp_syn = hdr.tcp_syn;
-  assign h_tcp_fin = hdr.tcp_fin;
-  assign h_tcp_rst = hdr.tcp_rst;
-  assign h_tcp_ack = hdr.tcp_ack;
+  assign hdr_o      = hdr;
+  assign hdr_bits_o = $bits(hdr_t);
 
   always_comb begin
     verdict.src = src_e'(v_src);
@@ -231,8 +150,9 @@ module ps_datapath_tb
     verdict.emb_sport = v_emb_sport;
     verdict.emb_dport_en = v_emb_dport_en;
     verdict.emb_dport = v_emb_dport;
-    verdict.emb_udp_csum_en = v_emb_udp_csum_en;
-    verdict.emb_udp_csum = v_emb_udp_csum;
+    verdict.emb_l4_csum_en = v_emb_l4_csum_en;
+    verdict.emb_l4_csum_word = v_emb_l4_csum_word;
+    verdict.emb_l4_csum = v_emb_l4_csum;
   end
 
   ps_datapath u_datapath (

@@ -5,7 +5,8 @@
 // Handshake:  s_ready_o is a register; it falls before either queue can overflow.
 // Oversize:   of a frame longer than FrameMaxBytes the first beats and the last are kept; its window says so, and its
 //             length is right up to 65535 bytes, where it stops counting.
-// Latency:    last beat accepted -> window_valid_o 4 cycles; beats are ready earlier than their window.
+// Sum:        from the fabric, the sum of the IPv4 packet goes with the window (ps_packet_sum), for a tunnel's checksums.
+// Latency:    last beat accepted -> window_valid_o 4 cycles, 6 from the fabric; beats are ready earlier than their window.
 // Ordering:   windows and frames in order of arrival.
 module ps_ingress
   import ps_abi_pkg::*;
@@ -52,8 +53,10 @@ module ps_ingress
   logic [16:0]  len_sum;
   logic [511:0] data;
   logic         first, push_beat, push_window;
-  window_t      window_q;
-  logic         window_valid_q;
+  window_t      window_q, window;
+  logic         window_valid_q, window_valid;
+  logic [15:0]  sum;
+  logic         sum_valid, sum_room;
 
   logic [$clog2(PacketBeats)+1:0] beats_stored;
   logic [$clog2(WindowDepth)+1:0] windows_stored;
@@ -63,17 +66,19 @@ module ps_ingress
   assign frame_o   = s_valid_i && ready_q && start_q;
   assign first     = index_q == '0;
 
-  // Only the last beat is not full; its rest is cleared, so that cut fields read as 0.
-  assign bytes   = in_q.last ? 7'($countones(in_q.keep)) : 7'd64;
+  // Only the last beat is not full; its rest is cleared, so that cut fields read as 0. Its length is where tkeep ends.
+  always_comb begin
+    bytes = '0;
+    for (int b = 0; b < BeatBytes; b++) begin
+      data[8*b+:8] = in_q.keep[b] ? in_q.data[8*b+:8] : '0;
+      if (in_q.keep[b] && (b == BeatBytes - 1 || !in_q.keep[b+1])) bytes |= 7'(b + 1);
+    end
+  end
+
   assign len_sum = 17'(len_q) + 17'(bytes);
 
   assign push_beat   = in_valid_q && (in_q.last || index_q < 10'(KeptBeats));
   assign push_window = in_valid_q && in_q.last;
-
-  always_comb begin
-    data = in_q.data;
-    if (in_q.last && !in_q.keep[63]) data = in_q.data & ~({512{1'b1}} << {bytes[5:0], 3'b0});
-  end
 
   always_ff @(posedge clk_i) begin
     if (s_valid_i && ready_q) begin
@@ -92,6 +97,7 @@ module ps_ingress
       window_q.len      <= len_sum[16] ? '1 : len_sum[15:0];
       window_q.oversize <= len_sum > 17'(FrameMaxBytes);
       window_q.runt     <= len_sum < 17'd14;
+      window_q.sum      <= '0;
       unique case (index_q)
         10'd0:   window_q.data <= {512'b0, data};
         10'd1:   window_q.data <= {data, win0_q};
@@ -152,15 +158,63 @@ module ps_ingress
     .wvalid_i(window_valid_q),
     .wready_o(window_room),
     .wdata_i (window_q),
-    .rvalid_o(window_valid_o),
-    .rready_i(window_ready_i),
-    .rdata_o (window_o),
+    .rvalid_o(window_valid),
+    .rready_i(window_ready_i && window_valid_o),
+    .rdata_o (window),
     .count_o (windows_stored)
   );
 
+  // A frame's sum comes after its window, so there is room for it and only the sum is ever waited for.
+  if (Src == SrcFabric) begin : g_sum
+    logic        beat_sum_valid;
+    logic [15:0] beat_sum;
+
+    ps_packet_sum u_sum (
+      .clk_i,
+      .rst_i,
+      .valid_i    (in_valid_q),
+      .first_i    (first),
+      .last_i     (in_q.last),
+      .data_i     (data),
+      .sum_valid_o(beat_sum_valid),
+      .sum_o      (beat_sum)
+    );
+
+    ps_fifo #(
+      .Width(16),
+      .Depth(WindowDepth),
+      .Style("distributed")
+    ) u_sums (
+      .clk_i,
+      .rst_i,
+      .wvalid_i(beat_sum_valid),
+      .wready_o(sum_room),
+      .wdata_i (beat_sum),
+      .rvalid_o(sum_valid),
+      .rready_i(window_ready_i && window_valid_o),
+      .rdata_o (sum),
+      .count_o ()
+    );
+`ifndef SYNTHESIS
+    a_sum_room : assert property (@(posedge clk_i) disable iff (rst_i) beat_sum_valid |-> sum_room);
+    a_sum_after : assert property (@(posedge clk_i) disable iff (rst_i) sum_valid |-> window_valid);
+`endif
+  end else begin : g_no_sum
+    assign sum       = '0;
+    assign sum_valid = 1'b1;
+    assign sum_room  = 1'b1;
+  end
+
+  always_comb begin
+    window_o     = window;
+    window_o.sum = sum;
+  end
+
+  assign window_valid_o = window_valid && sum_valid;
+
   // The margins make room a certainty.
   logic unused_room;
-  assign unused_room = beat_room ^ window_room;
+  assign unused_room = ^{beat_room, window_room, sum_room};
 
 `ifndef SYNTHESIS
   a_beat_room : assert property (@(posedge clk_i) disable iff (rst_i) push_beat |-> beat_room);

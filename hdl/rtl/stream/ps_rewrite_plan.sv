@@ -24,7 +24,7 @@ module ps_rewrite_plan
 );
 
   localparam int unsigned PacketWords = 40;  // IPv4 header of up to 60 bytes, 20 bytes of layer 4
-  localparam int unsigned L4Words = 18;
+  localparam int unsigned L4Words = 23;      // as far as the checksum of an embedded TCP header
   localparam int unsigned UdpOverhead = 32;  // outer IPv4 (20), UDP (8), MPLS (4)
   localparam int unsigned GreOverhead = 28;
   localparam logic [7:0] ProtoUdp = 8'd17;
@@ -44,7 +44,8 @@ module ps_rewrite_plan
     logic [16*L4Words-1:0] words;
     logic [15:0]           csum;
 
-    // Layer 4: TCP, UDP or ICMP in words 0 to 8; embedded IPv4 from word 4, its layer 4 from word 14
+    // Layer 4: TCP, UDP or ICMP in words 0 to 8; embedded IPv4 from word 4, its layer 4 from word 14, whose checksum
+    // is its word 3 (UDP) or 8 (TCP). Only a header without options comes before an embedded packet.
     en               = '0;
     words            = '0;
     csum             = be16(v.l4_csum);
@@ -64,8 +65,10 @@ module ps_rewrite_plan
     words[16*14+:16] = be16(v.emb_sport);
     en[15]           = v.emb_dport_en;
     words[16*15+:16] = be16(v.emb_dport);
-    en[17]           = v.emb_udp_csum_en;
-    words[16*17+:16] = be16(v.emb_udp_csum);
+    en[17]           = v.emb_l4_csum_en && v.emb_l4_csum_word == 4'd3;
+    words[16*17+:16] = be16(v.emb_l4_csum);
+    en[22]           = v.emb_l4_csum_en && v.emb_l4_csum_word == 4'd8;
+    words[16*22+:16] = be16(v.emb_l4_csum);
 
     // IPv4 header: words 4 (TTL, protocol), 5 (checksum), 6 and 7 (source), 8 and 9 (destination)
     edits_of.en               = PacketWords'(en) << {v.ihl, 1'b0};

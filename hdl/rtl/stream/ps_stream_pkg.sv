@@ -26,6 +26,7 @@ package ps_stream_pkg;
     logic [15:0]           len;
     logic                  oversize;
     logic                  runt;
+    logic [15:0]           sum;      // ps_packet_sum's; 0 from the host
     logic [WindowBits-1:0] data;
   } window_t;
 
