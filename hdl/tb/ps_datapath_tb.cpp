@@ -12,6 +12,7 @@
 #include <string>
 
 #include "Vps_datapath_tb.h"
+#include "bench.h"
 #include "frames.h"
 #include "verilated.h"
 
@@ -19,60 +20,10 @@ using namespace tb;
 
 namespace {
 
-uint64_t seed = 1;
-
-[[noreturn]] void fail(const std::string& what) {
-    std::fprintf(stderr, "FAIL (seed %llu): %s\n", (unsigned long long)seed, what.c_str());
-    std::exit(1);
-}
-
-std::string hex(const Bytes& b) {
-    std::string s;
-    char t[4];
-    for (uint8_t x : b) std::snprintf(t, sizeof t, "%02x", x), s += t;
-    return s + " (" + std::to_string(b.size()) + ")";
-}
-
-// One stream into the design.
-struct Source {
-    std::deque<std::pair<Bytes, uint8_t>> frames;
-    size_t at = 0;
-    bool valid = false;
-    uint64_t keep = 0;
-    bool last = false;
-
-    // Puts the next beat on the port, if one is due.
-    void drive(bool go, void* data, QData& tkeep, CData& tlast, CData& tuser, CData& tvalid, Rng& r) {
-        if (!valid && !frames.empty() && go) {
-            const Bytes& f = frames.front().first;
-            size_t n = f.size() - at < 64 ? f.size() - at : 64;
-            Bytes beat(f.begin() + long(at), f.begin() + long(at + n));
-            while (beat.size() < 64) beat.push_back(uint8_t(r.next()));  // bytes without tkeep mean nothing
-            std::memcpy(data, beat.data(), 64);
-            keep = n == 64 ? ~0ull : (1ull << n) - 1;
-            last = at + n == f.size();
-            tkeep = keep, tlast = last, valid = true;
-            tuser = at == 0 ? frames.front().second : uint8_t(r.next());
-        }
-        tvalid = valid;
-    }
-    // After the edge: the beat has gone.
-    void accepted() {
-        valid = false, at += 64;
-        if (last) frames.pop_front(), at = 0;
-    }
-    bool idle() const { return frames.empty(); }
-};
-
 struct Expected {
     Bytes bytes;
     uint32_t vif = 0, reason = 0, in_vif = 0, in_len = 0;
     bool first_seen = false;
-};
-
-// Registers without reset start with random values.
-struct RandomContext : VerilatedContext {
-    explicit RandomContext(uint64_t s) { randReset(2), randSeed(int(s & 0x7fffffff) | 1); }
 };
 
 // What the random frames must have met; a test that meets none of a kind is no test of it.

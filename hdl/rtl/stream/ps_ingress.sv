@@ -168,6 +168,7 @@ module ps_ingress
   if (Src == SrcFabric) begin : g_sum
     logic        beat_sum_valid;
     logic [15:0] beat_sum;
+    logic [$clog2(WindowDepth)+1:0] sums_stored;
 
     ps_packet_sum u_sum (
       .clk_i,
@@ -193,11 +194,14 @@ module ps_ingress
       .rvalid_o(sum_valid),
       .rready_i(window_ready_i && window_valid_o),
       .rdata_o (sum),
-      .count_o ()
+      .count_o (sums_stored)
     );
 `ifndef SYNTHESIS
     a_sum_room : assert property (@(posedge clk_i) disable iff (rst_i) beat_sum_valid |-> sum_room);
-    a_sum_after : assert property (@(posedge clk_i) disable iff (rst_i) sum_valid |-> window_valid);
+    a_sum_after : assert property (@(posedge clk_i) disable iff (rst_i) sums_stored <= windows_stored);
+`else
+    logic unused_count;
+    assign unused_count = ^sums_stored;
 `endif
   end else begin : g_no_sum
     assign sum       = '0;
