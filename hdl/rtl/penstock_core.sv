@@ -9,6 +9,7 @@
 //             second cycle, and free to stand still while fw_active_o is low.
 // Reset:      rst_i, synchronous, is power-on: tables are cleared (STATUS.clearing) before anything is forwarded.
 //             flr_i (pulse) is the function-level reset: rings, mailbox and scratch only; the data path goes on.
+// Checks:     ps_axil_sva and ps_axi_sva at the two control ports, ps_stream_sva at the streams (ps_datapath).
 // Simulation: time_skip_i adds idle cycles to the card's time; idle_o tells that nothing is in flight.
 module penstock_core
   import ps_abi_pkg::*;
@@ -325,5 +326,57 @@ module penstock_core
     .fw_active_o,
     .fault_o           (fw_fault)
   );
+
+`ifndef SYNTHESIS
+  ps_axil_sva #(
+    .AddrWidth(16)
+  ) u_sva_axil (
+    .clk_i,
+    .rst_i,
+    .awaddr_i (s_axil_awaddr_i),
+    .awvalid_i(s_axil_awvalid_i),
+    .awready_i(s_axil_awready_o),
+    .wdata_i  (s_axil_wdata_i),
+    .wstrb_i  (s_axil_wstrb_i),
+    .wvalid_i (s_axil_wvalid_i),
+    .wready_i (s_axil_wready_o),
+    .bresp_i  (s_axil_bresp_o),
+    .bvalid_i (s_axil_bvalid_o),
+    .bready_i (s_axil_bready_i),
+    .araddr_i (s_axil_araddr_i),
+    .arvalid_i(s_axil_arvalid_i),
+    .arready_i(s_axil_arready_o),
+    .rdata_i  (s_axil_rdata_o),
+    .rresp_i  (s_axil_rresp_o),
+    .rvalid_i (s_axil_rvalid_o),
+    .rready_i (s_axil_rready_i)
+  );
+
+  ps_axi_sva u_sva_axi (
+    .clk_i,
+    .rst_i,
+    .awaddr_i (m_axi_awaddr_o),
+    .awlen_i  (m_axi_awlen_o),
+    .awvalid_i(m_axi_awvalid_o),
+    .awready_i(m_axi_awready_i),
+    .wdata_i  (m_axi_wdata_o),
+    .wstrb_i  (m_axi_wstrb_o),
+    .wlast_i  (m_axi_wlast_o),
+    .wvalid_i (m_axi_wvalid_o),
+    .wready_i (m_axi_wready_i),
+    .bresp_i  (m_axi_bresp_i),
+    .bvalid_i (m_axi_bvalid_i),
+    .bready_i (m_axi_bready_o),
+    .araddr_i (m_axi_araddr_o),
+    .arlen_i  (m_axi_arlen_o),
+    .arvalid_i(m_axi_arvalid_o),
+    .arready_i(m_axi_arready_i),
+    .rdata_i  (m_axi_rdata_i),
+    .rresp_i  (m_axi_rresp_i),
+    .rlast_i  (m_axi_rlast_i),
+    .rvalid_i (m_axi_rvalid_i),
+    .rready_i (m_axi_rready_o)
+  );
+`endif
 
 endmodule

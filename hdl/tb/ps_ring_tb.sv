@@ -1,14 +1,15 @@
 // Bench of ps_ring: a small host memory, a table behind the access port, and rings that wrap several times.
-// Checks order, cookies, phases, search, refusals, fences, a bus error, stop and restart. Prints PASS or stops.
+// Checks order, cookies, phases, search, refusals, fences, a bus error, a producer that lies, stop and restart, and the AXI
+// port by ps_axi_sva. The command ring lies across a 4 KiB boundary. Prints PASS or stops.
 module ps_ring_tb
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
 ;
 
   localparam int unsigned Log2 = 4;
-  localparam logic [63:0] CmdBase = 64'h1_0000_0000;
-  localparam logic [63:0] CplBase = 64'h1_0000_1000;
-  localparam logic [63:0] EvtBase = 64'h1_0000_2000;
+  localparam logic [63:0] CmdBase = 64'h1_0000_0d40;  // record 11 begins a page
+  localparam logic [63:0] CplBase = CmdBase + 64'h1000;
+  localparam logic [63:0] EvtBase = CmdBase + 64'h2000;
 
   logic clk = 0, rst = 1;
   always #1 clk = !clk;
@@ -47,6 +48,13 @@ module ps_ring_tb
     .m_axi_rready_o(rready)
   );
 
+  ps_axi_sva u_sva (
+    .clk_i(clk), .rst_i(rst), .awaddr_i(awaddr), .awlen_i(awlen), .awvalid_i(awvalid), .awready_i(awready), .wdata_i(wdata),
+    .wstrb_i(wstrb), .wlast_i(wlast), .wvalid_i(wvalid), .wready_i(wready), .bresp_i(bresp), .bvalid_i(bvalid),
+    .bready_i(bready), .araddr_i(araddr), .arlen_i(arlen), .arvalid_i(arvalid), .arready_i(arready), .rdata_i(rdata),
+    .rresp_i(rresp), .rlast_i(rlast), .rvalid_i(rvalid), .rready_i(rready)
+  );
+
   // Host memory: 256 records from CmdBase on, with random waits.
   logic [511:0] memory [256];
   function automatic logic [7:0] record(input logic [63:0] addr);
@@ -55,6 +63,7 @@ module ps_ring_tb
 
   logic [63:0] r_addr = 0, w_addr = 0;
   logic [8:0]  r_left = 0;
+  int unsigned bursts = 0;
   logic        w_got_addr = 0, w_got_data = 0;
   logic [511:0] w_data;
   logic [31:0] lfsr = 32'hace1;
@@ -71,6 +80,7 @@ module ps_ring_tb
   assign bresp   = 2'b00;
   always_ff @(posedge clk) begin
     if (arvalid && arready) begin
+      bursts <= bursts + 1;
       r_addr <= araddr;
       r_left <= {1'b0, arlen} + 1;
     end else if (rvalid && rready) begin
@@ -237,6 +247,39 @@ module ps_ring_tb
     post(OpNop, 0, 0, '0);
     finish(c);
     check(c[7:0] == StOk && errors == 0, "restart");
+    // A full ring is no fault. More than that would be old commands again: none of it is executed, nothing is even read.
+    cmd_cfg.enable = 0;
+    repeat (4) @(posedge clk);
+    start();
+    for (int n = 0; n < 1 << Log2; n++) post(OpNop, 0, 0, '0);
+    finish(c);
+    check(c[7:0] == StOk && errors == 0, "full ring");
+    for (int n = 0; n < 3; n++) begin
+      int unsigned bursts_before, faults;
+      logic [31:0] consumer_was;
+      cmd_cfg.enable = 0;
+      repeat (4) @(posedge clk);
+      start();
+      repeat (10) @(posedge clk);
+      if (n == 1) for (int m = 0; m < 5; m++) post(OpNop, 0, 0, '0);
+      if (n == 1) finish(c);
+      consumer_was  = consumer;
+      bursts_before = bursts;
+      faults        = 0;
+      cmd_cfg.count = n == 0 ? 32'd17 : n == 1 ? consumer_was + 32'd17 : consumer_was - 32'd1;
+      for (int m = 0; m < 200; m++) begin
+        @(posedge clk);
+        faults += int'(fault);
+      end
+      check(faults == 1 && errors == 1, "more commands than the ring holds are one fault");
+      check(consumer == consumer_was && bursts == bursts_before && !busy, "and none of them is fetched");
+    end
+    cmd_cfg.enable = 0;
+    repeat (4) @(posedge clk);
+    start();
+    post(OpNop, 0, 0, '0);
+    finish(c);
+    check(c[7:0] == StOk && errors == 0, "restart after a producer that lied");
     // Clearing forgets every entry.
     clear = 1;
     @(posedge clk);

@@ -273,8 +273,32 @@ module ps_axi_corundum_dma #(
   a_write : assert property (@(posedge clk_i) disable iff (rst_i)
                              s_axi_awvalid_i |-> s_axi_awlen_i == '0 && s_axi_awaddr_i[5:0] == '0);
   a_strobes : assert property (@(posedge clk_i) disable iff (rst_i) s_axi_wvalid_i |-> &s_axi_wstrb_i && s_axi_wlast_i);
-  a_rdata : assert property (@(posedge clk_i) disable iff (rst_i)
-                             s_axi_rvalid_o && !s_axi_rready_i |=> s_axi_rvalid_o && $stable(s_axi_rdata_o));
+
+  ps_axi_sva u_sva_axi (
+    .clk_i,
+    .rst_i,
+    .awaddr_i (s_axi_awaddr_i),
+    .awlen_i  (s_axi_awlen_i),
+    .awvalid_i(s_axi_awvalid_i),
+    .awready_i(s_axi_awready_o),
+    .wdata_i  (s_axi_wdata_i),
+    .wstrb_i  (s_axi_wstrb_i),
+    .wlast_i  (s_axi_wlast_i),
+    .wvalid_i (s_axi_wvalid_i),
+    .wready_i (s_axi_wready_o),
+    .bresp_i  (s_axi_bresp_o),
+    .bvalid_i (s_axi_bvalid_o),
+    .bready_i (s_axi_bready_i),
+    .araddr_i (s_axi_araddr_i),
+    .arlen_i  (s_axi_arlen_i),
+    .arvalid_i(s_axi_arvalid_i),
+    .arready_i(s_axi_arready_o),
+    .rdata_i  (s_axi_rdata_o),
+    .rresp_i  (s_axi_rresp_o),
+    .rlast_i  (s_axi_rlast_o),
+    .rvalid_i (s_axi_rvalid_o),
+    .rready_i (s_axi_rready_i)
+  );
 `endif
 
 endmodule

@@ -178,9 +178,54 @@ module ps_axil_cdc #(
 `ifndef SYNTHESIS
   a_write_answered : assert property (@(posedge m_clk_i) disable iff (m_rst_i) b_q && m_bvalid_i |-> !aw_q && !w_q);
   a_read_answered : assert property (@(posedge m_clk_i) disable iff (m_rst_i) r_q && m_rvalid_i |-> !ar_q);
-  a_bvalid : assert property (@(posedge s_clk_i) disable iff (s_rst_i) bvalid_q && !s_bready_i |=> bvalid_q);
-  a_rvalid : assert property (@(posedge s_clk_i) disable iff (s_rst_i)
-                              rvalid_q && !s_rready_i |=> rvalid_q && $stable(s_rdata_o));
+
+  ps_axil_sva #(
+    .AddrWidth(AddrWidth)
+  ) u_sva_s (
+    .clk_i    (s_clk_i),
+    .rst_i    (s_rst_i),
+    .awaddr_i (s_awaddr_i),
+    .awvalid_i(s_awvalid_i),
+    .awready_i(s_awready_o),
+    .wdata_i  (s_wdata_i),
+    .wstrb_i  (s_wstrb_i),
+    .wvalid_i (s_wvalid_i),
+    .wready_i (s_wready_o),
+    .bresp_i  (s_bresp_o),
+    .bvalid_i (s_bvalid_o),
+    .bready_i (s_bready_i),
+    .araddr_i (s_araddr_i),
+    .arvalid_i(s_arvalid_i),
+    .arready_i(s_arready_o),
+    .rdata_i  (s_rdata_o),
+    .rresp_i  (s_rresp_o),
+    .rvalid_i (s_rvalid_o),
+    .rready_i (s_rready_i)
+  );
+
+  ps_axil_sva #(
+    .AddrWidth(AddrWidth)
+  ) u_sva_m (
+    .clk_i    (m_clk_i),
+    .rst_i    (m_rst_i),
+    .awaddr_i (m_awaddr_o),
+    .awvalid_i(m_awvalid_o),
+    .awready_i(m_awready_i),
+    .wdata_i  (m_wdata_o),
+    .wstrb_i  (m_wstrb_o),
+    .wvalid_i (m_wvalid_o),
+    .wready_i (m_wready_i),
+    .bresp_i  (m_bresp_i),
+    .bvalid_i (m_bvalid_i),
+    .bready_i (m_bready_o),
+    .araddr_i (m_araddr_o),
+    .arvalid_i(m_arvalid_o),
+    .arready_i(m_arready_i),
+    .rdata_i  (m_rdata_i),
+    .rresp_i  (m_rresp_i),
+    .rvalid_i (m_rvalid_i),
+    .rready_i (m_rready_o)
+  );
 `endif
 
 endmodule

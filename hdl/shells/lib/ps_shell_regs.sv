@@ -111,6 +111,30 @@ module ps_shell_regs #(
   a_one_read : assert property (@(posedge clk_i) disable iff (rst_i) !(rvalid_q && m_rvalid_i));
   // ps_csr takes address and data together.
   a_together : assert property (@(posedge clk_i) disable iff (rst_i) m_awvalid_o |-> m_awready_i == m_wready_i);
+
+  ps_axil_sva #(
+    .AddrWidth(17)
+  ) u_sva_s (
+    .clk_i,
+    .rst_i,
+    .awaddr_i (s_awaddr_i),
+    .awvalid_i(s_awvalid_i),
+    .awready_i(s_awready_o),
+    .wdata_i  (s_wdata_i),
+    .wstrb_i  (s_wstrb_i),
+    .wvalid_i (s_wvalid_i),
+    .wready_i (s_wready_o),
+    .bresp_i  (s_bresp_o),
+    .bvalid_i (s_bvalid_o),
+    .bready_i (s_bready_i),
+    .araddr_i (s_araddr_i),
+    .arvalid_i(s_arvalid_i),
+    .arready_i(s_arready_o),
+    .rdata_i  (s_rdata_o),
+    .rresp_i  (s_rresp_o),
+    .rvalid_i (s_rvalid_o),
+    .rready_i (s_rready_i)
+  );
 `endif
 
 endmodule

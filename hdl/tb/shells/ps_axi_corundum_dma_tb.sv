@@ -93,7 +93,8 @@ module ps_axi_corundum_dma_tb;
       for (int unsigned n = 0; n < Transfers; n++) begin
         beats = $urandom_range(8, 1);
         @(posedge clk);
-        araddr  <= {$urandom() & 32'hff, $urandom() & 32'hffff_ffc0};
+        // Anywhere in a page, up to its very end: a burst does not cross a 4 KiB boundary.
+        araddr  <= {$urandom() & 32'hff, $urandom() & 32'hffff_f000} + 64'(64 * $urandom_range(64 - beats));
         arlen   <= 8'(beats - 1);
         arvalid <= 1;
         do @(posedge clk); while (!arready);
