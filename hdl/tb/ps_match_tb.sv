@@ -5,242 +5,7 @@ module ps_match_tb
   import ps_types_pkg::*;
 ;
 
-  localparam logic [31:0] Client  = 32'h0a2fffed;  // 10.47.255.237
-  localparam logic [31:0] Backend = 32'h0a2fffee;  // 10.47.255.238
-  localparam logic [31:0] Vip     = 32'h0a698b99;  // 10.105.139.153
-  localparam logic [31:0] NodeA   = 32'h0aa91914;  // 10.169.25.20
-  localparam logic [31:0] NodeB   = 32'h0aa91915;
-  localparam logic [15:0] Payload = 16'h1234;      // one's complement sum of what checksums cover besides
-
-  logic clk = 0, rst = 1;
-  always #1 clk = !clk;
-
-  logic        enable = 1, hdr_valid = 0, cfg_valid = 0, clear = 0, clearing, verdict_valid, busy, full;
-  logic        fw_tx_valid = 0, trap_drop_valid = 0;
-  hdr_t        hdr = '0;
-  verdict_t    verdict;
-  cfg_req_t    cfg_req = '0;
-  cfg_rsp_t    cfg_rsp;
-  logic [63:0] card_time = 64'h50000;
-  always_ff @(posedge clk) card_time <= card_time + 1;
-
-  ps_match dut (
-    .clk_i(clk), .rst_i(rst), .enable_i(enable), .hdr_valid_i(hdr_valid), .hdr_i(hdr),
-    .verdict_valid_o(verdict_valid), .verdict_o(verdict), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
-    .cfg_rsp_o(cfg_rsp), .clear_i(clear), .clearing_o(clearing), .time_i(card_time),
-    .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
-    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
-    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set), .busy_o(busy)
-  );
-
-  // What the command engine knows of the flow table, and events that the table was full.
-  logic        mark_valid, mark_set;
-  logic [15:0] mark_index;
-  bit          known [65536];
-  int          fulls = 0;
-  always_ff @(posedge clk) begin
-    if (mark_valid) known[mark_index] <= mark_set;
-    if (clear) known <= '{default: 0};
-    if (full) fulls <= fulls + 1;
-  end
-
-  int checks = 0;
-  task automatic check(input logic ok, input string what);
-    checks++;
-    if (!ok) begin
-      $display("FAILED: %s", what);
-      $fatal(1);
-    end
-  endtask
-
-  // --- Tables
-  task automatic access(input logic write, input logic [7:0] id, input logic [31:0] index,
-                        input logic [383:0] wdata, output cfg_rsp_t rsp);
-    cfg_req   <= '{write: write, table_id: id, index: index, wdata: wdata};
-    cfg_valid <= 1;
-    do @(posedge clk); while (!cfg_rsp.done);
-    rsp = cfg_rsp;
-    cfg_valid <= 0;
-    @(posedge clk);
-  endtask
-
-  task automatic put(input logic [7:0] id, input logic [31:0] index, input logic [383:0] wdata);
-    cfg_rsp_t rsp;
-    access(1, id, index, wdata, rsp);
-    check(rsp.status == StOk, $sformatf("write table %0d index %0d: status %0d", id, index, rsp.status));
-  endtask
-
-  task automatic get(input logic [7:0] id, input logic [31:0] index, output logic [383:0] value);
-    cfg_rsp_t rsp;
-    access(0, id, index, '0, rsp);
-    check(rsp.status == StOk, $sformatf("read table %0d index %0d: status %0d", id, index, rsp.status));
-    value = rsp.rdata;
-  endtask
-
-  task automatic put_route(input logic [31:0] ip, input logic [15:0] nh, input logic label_valid,
-                           input logic [19:0] label, input logic way);
-    logic [63:0] h = key_hash({84'd0, ip, 12'd1});
-    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid};
-    put(TableHostRoute, {17'd0, way, h[way*12 +: 12], 2'd3}, 384'(r));
-  endtask
-
-  function automatic logic [63:0] hash_of(input flow_key_t key);
-    hash_of = key_hash({8'd0, key});
-  endfunction
-
-  task automatic find_flow(input flow_key_t key, output logic found, output flow_t flow, output logic [15:0] index);
-    logic [63:0]  h = hash_of(key);
-    logic [383:0] value;
-    found = 0;
-    for (int w = 0; w < 4; w++) begin
-      for (int s = 0; s < 4; s++) begin
-        get(TableFlow, {16'd0, w[1:0], h[w*12 +: 12], s[1:0]}, value);
-        if (value[120:0] == {key, 1'b1}) begin
-          check(!found, "key in the table twice");
-          found = 1;
-          flow  = flow_t'(value[FlowBits-1:0]);
-          index = {w[1:0], h[w*12 +: 12], s[1:0]};
-        end
-      end
-    end
-  endtask
-
-  // --- Checksums: as a receiver would verify them.
-  function automatic logic [15:0] add(input logic [15:0] a, input logic [15:0] b);
-    logic [16:0] s = 17'(a) + 17'(b);
-    add = s[15:0] + 16'(s[16]);
-  endfunction
-
-  function automatic logic [15:0] ip_sum(input logic [15:0] len, input logic [15:0] id, input logic [15:0] ttl_proto,
-                                         input logic [15:0] csum, input logic [31:0] sip, input logic [31:0] dip);
-    ip_sum = add(add(add(16'h4500, len), add(id, ttl_proto)), csum);
-    ip_sum = add(add(ip_sum, add(sip[31:16], sip[15:0])), add(dip[31:16], dip[15:0]));
-  endfunction
-
-  function automatic logic [15:0] l4_sum(input logic [31:0] sip, input logic [31:0] dip, input logic [15:0] sport,
-                                         input logic [15:0] dport, input logic [15:0] csum);
-    l4_sum = add(add(add(sport, dport), Payload), csum);
-    l4_sum = add(add(l4_sum, add(sip[31:16], sip[15:0])), add(dip[31:16], dip[15:0]));
-  endfunction
-
-  // --- Packets
-  function automatic hdr_t packet(input logic [7:0] vif, input logic [7:0] proto, input logic [31:0] sip,
-                                  input logic [31:0] dip, input logic [15:0] sport, input logic [15:0] dport);
-    hdr_t h = '0;
-    h.src       = SrcHost;
-    h.vif       = vif;
-    h.frame_len = 16'd74;
-    h.is_ip4    = 1;
-    h.l3_off    = 7'd14;
-    h.ihl       = 4'd5;
-    h.ip_len    = 16'd60;
-    h.ip_id     = 16'hbeef;
-    h.ttl       = 8'd64;
-    h.proto     = proto;
-    h.sip       = sip;
-    h.dip       = dip;
-    h.ip_csum   = ~ip_sum(h.ip_len, h.ip_id, {h.ttl, proto}, 16'd0, sip, dip);
-    h.key_proto = proto;
-    h.key_sip   = sip;
-    h.key_dip   = dip;
-    h.key_sport = sport;
-    h.key_dport = dport;
-    h.l4_csum   = ~l4_sum(sip, dip, sport, dport, 16'd0);
-    packet = h;
-  endfunction
-
-  function automatic hdr_t tunnelled(input hdr_t inner, input logic [19:0] label);
-    hdr_t h = inner;
-    h.src       = SrcFabric;
-    h.vif       = 0;
-    h.is_tunnel = 1;
-    h.outer_sip = NodeB;
-    h.outer_dip = NodeA;
-    h.label     = label;
-    h.bos       = 1;
-    h.mpls_ttl  = 8'd63;
-    h.l3_off    = 7'd46;
-    h.frame_len = 16'd106;
-    tunnelled = h;
-  endfunction
-
-  // Sends one header, waits for its verdict and for all its consequences.
-  task automatic pass(input hdr_t h, output verdict_t v);
-    int waited = 0;
-    hdr       <= h;
-    hdr_valid <= 1;
-    @(posedge clk);
-    hdr_valid <= 0;
-    do begin
-      @(posedge clk);
-      waited++;
-      if (verdict_valid) v = verdict;
-    end while (!verdict_valid && waited < 100);
-    check(verdict_valid, "a verdict");
-    while (busy) @(posedge clk);
-  endtask
-
-  // Checks what arrives: header checksum, TCP checksum, addresses and ports.
-  task automatic check_packet(input hdr_t h, input verdict_t v, input logic [31:0] sip, input logic [31:0] dip,
-                              input logic [15:0] sport, input logic [15:0] dport, input string what);
-    logic [31:0] s = v.sip_en ? v.sip : h.sip;
-    logic [31:0] d = v.dip_en ? v.dip : h.dip;
-    logic [15:0] sp = v.sport_en ? v.sport : h.key_sport;
-    logic [15:0] dp = v.dport_en ? v.dport : h.key_dport;
-    logic [15:0] csum = v.l4_csum_en ? v.l4_csum : h.l4_csum;
-    check(!v.raw && s == sip && d == dip && sp == sport && dp == dport,
-          $sformatf("%s: %h:%0d -> %h:%0d", what, s, sp, d, dp));
-    check(ip_sum(h.ip_len, h.ip_id, v.ttl_proto, v.ip_csum, s, d) == 16'hffff, {what, ": IP checksum"});
-    check(l4_sum(s, d, sp, dp, csum) == 16'hffff, {what, ": L4 checksum"});
-  endtask
-
-  task automatic expect_drop(input hdr_t h, input drop_reason_e reason, input string what);
-    verdict_t     v;
-    logic [383:0] n0, n1;
-    get(TableDropStats, 32'(reason), n0);
-    pass(h, v);
-    get(TableDropStats, 32'(reason), n1);
-    check(v.dst == DstDrop && n1 == n0 + 1, $sformatf("%s: dst %0d, counter %0d -> %0d", what, v.dst, n0, n1));
-  endtask
-
-  task automatic clear_all();
-    clear <= 1;
-    @(posedge clk);
-    clear <= 0;
-    @(posedge clk);
-    while (clearing) @(posedge clk);
-  endtask
-
-  task automatic program_tables();
-    fip_key_t    key;
-    logic [63:0] h;
-    put(TableVif, 0, 384'(vif_t'{valid: 1, kind: VifFabric, ip: NodeA, mac: 48'h2, nh: 1, default: '0}));
-    put(TableVif, 1, 384'(vif_t'{valid: 1, kind: VifVhost, ip: NodeA, default: '0}));
-    put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, default: '0}));
-    put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, default: '0}));
-    put(TableNextHop, 10, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 3, dmac: 48'h3, smac: GatewayMac, default: '0}));
-    put(TableNextHop, 11, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 4, dmac: 48'h4, smac: GatewayMac, default: '0}));
-    put(TableNextHop, 12, 384'(next_hop_t'{valid: 1, kind: NhTunnel, sip: NodeA, dip: NodeB, dmac: 48'h5, smac: 48'h2, default: '0}));
-    put(TableNextHop, 13, 384'(next_hop_t'{valid: 1, kind: NhReject, default: '0}));
-    put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 100, slots: 2, live: 2, hash_fields: 5'h1f, default: '0}));
-    put(TableEcmp, 100, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 101, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
-    put(TableEcmp, 102, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 103, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
-    put_route(Vip, 20, 0, 0, 0);
-    put_route(Client, 10, 0, 0, 1);
-    put_route(Backend, 11, 0, 0, 1);
-    put(TablePrefix, 7, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f0000, len: 16, nh: 12, label: 30, label_valid: 1}));
-    put(TablePrefix, 9, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 31, label_valid: 1}));
-    put(TablePrefix, 60, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 32, label_valid: 1}));
-    put(TablePrefix, 61, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0b000000, len: 8, nh: 13, label: 0, label_valid: 0}));
-    put(TableFipMap, 5, 384'(fip_map_t'{valid: 1, generation: 3, pod_ip: Backend, pod_port: 80, vip: Vip, vip_port: 8888}));
-    key = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
-    h   = key_hash({64'd0, key[64:1]});
-    put(TableFipKey, {18'd0, 1'b1, h[21:11], 2'd2}, 384'(key));
-    put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1}));
-    put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1}));
-  endtask
+  `include "hdl/tb/ps_match_bench.svh"
 
   // --- Scenarios
   logic [15:0] local_sport, remote_sport;
@@ -337,7 +102,7 @@ module ps_match_tb
     r = packet(3, 6, Client, Vip, remote_sport, 8888);
     // One slot more at another base: pinned by slot and generation.
     put(TableEcmp, 200, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 201, 384'(ecmp_slot_t'{valid: 1, drain: 1, nh: 11, label: 26, slot: 1, generation: 9}));
+    put(TableEcmp, 201, 384'(ecmp_slot_t'{valid: 1, drain: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
     put(TableEcmp, 202, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 27, slot: 0, generation: 7, default: '0}));
     put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 200, slots: 2, live: 1, hash_fields: 5'h1f, default: '0}));
     pass(h, v);
@@ -470,7 +235,7 @@ module ps_match_tb
     get(TableCardStats, CounterFlowsInUse, c0);
     put(TableFlow, 32'(index), '0);
     get(TableCardStats, CounterFlowsInUse, c1);
-    check(c1 == c0 - 1, "deleted");
+    check(c1 == c0 - 2, "deleted with its partner");
     get(TableFlow, 32'(index), value);
     check(value == 0, "gone");
   endtask
@@ -548,14 +313,6 @@ module ps_match_tb
     for (int b = 0; b < 5; b++) if (n[b]) c ^= neutral[b];
     colliding = tunnelled(packet(0, 17, c[63:32], Backend, c[31:16], c[15:0]), 40);
   endfunction
-
-  task automatic check_known();
-    logic [383:0] in_use;
-    int           n = 0;
-    get(TableCardStats, CounterFlowsInUse, in_use);
-    for (int i = 0; i < 65536; i++) n += 32'(known[i]);
-    check(in_use == 384'(n), $sformatf("%0d flows in use, %0d marked", in_use, n));
-  endtask
 
   // Buckets fill way by way; what finds no room is forwarded and counted, and gets the first slot that is freed.
   task automatic full_rows();

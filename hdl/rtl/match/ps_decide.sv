@@ -1,8 +1,9 @@
-// The decision: sections 6 (by kind), 7 and 9 for one packet, from all that the stages before have looked up.
+// The decision: sections 6 (by kind), 7, 8 (length) and 9 for one packet, from all that the stages before have looked up.
 //
 // Latency:    DecideCycles (3); one packet every cycle.
 // Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
-// Out:        verdict without checksums, what the checksums need, the packet's counts, and a request to learn.
+// Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
+//             ps_admit has the last word on all but the first two.
 module ps_decide
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -21,8 +22,7 @@ module ps_decide
   output verdict_t    verdict_o,
   output old_t        old_o,
   output count_t      count_o,
-  output logic        learn_valid_o,
-  output learn_t      learn_o
+  output ask_t        ask_o
 );
 
   typedef enum logic [1:0] {
@@ -52,11 +52,9 @@ module ps_decide
     hop_t         hop;
     vif_t         out;
     translation_t tr;
-    logic         usable;
-    logic [15:0]  flow_index;
-    logic         learn_new;
-    logic         learn_repin;
-    logic         learn_reverse;
+    flow_hit_t    flow;
+    logic         learns;     // unless it is dropped after all
+    learn_kind_e  kind;       // of what it learns
   } stage1_t;
 
   typedef struct packed {
@@ -66,6 +64,7 @@ module ps_decide
     ip4_t         sip;        // of the packet that leaves
     ip4_t         dip;
     logic [15:0]  dport;      // translated port of the key (forward only)
+    logic [15:0]  tx_bytes;
   } stage2_t;
 
   logic    valid1_q, valid2_q;
@@ -101,8 +100,7 @@ module ps_decide
     stage1.hash       = hash_i;
     stage1.hop        = hop_i;
     stage1.out        = fip_i.out;
-    stage1.usable     = flow_i.usable;
-    stage1.flow_index = flow_i.index;
+    stage1.flow       = flow_i;
     stage1.encap      = hop_i.nh.kind == NhEncap;
     stage1.to_vif     = hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive;
     unique case (ctx_i.source.act)
@@ -115,6 +113,16 @@ module ps_decide
       default: begin
         stage1.fate   = hop_i.drop ? FateDrop : kind_fate;
         stage1.reason = hop_i.drop ? hop_i.reason : kind_reason;
+        // Replies that are only sent translated, without the flow that says how.
+        if (stage1.fate == FateSend && !flow_i.usable && fip_i.marked) begin
+          if (ctx_i.hdr.frag) begin
+            stage1.fate   = FateDrop;
+            stage1.reason = DropFragments;
+          end else if (ctx_i.hdr.proto == ProtoTcp && !bare_syn(ctx_i.hdr)) begin
+            stage1.fate   = FateDrop;
+            stage1.reason = DropFlowUnusable;
+          end
+        end
       end
     endcase
 
@@ -138,17 +146,22 @@ module ps_decide
 
     known_proto = ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp ||
                   ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
-    if (known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err) begin
-      stage1.learn_new     = !flow_i.usable;
-      stage1.learn_repin   = flow_i.usable && !flow_i.reverse && !holds;
-      stage1.learn_reverse = flow_i.usable && flow_i.reverse && rechosen;
-    end
+    if (!flow_i.found)                              stage1.kind = LearnNew;
+    else if (!flow_i.usable)                        stage1.kind = LearnReplace;
+    else if (flow_i.reverse)                        stage1.kind = LearnReverse;
+    else                                            stage1.kind = LearnRepin;
+    stage1.learns = known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
+                    (!flow_i.usable || (flow_i.reverse ? rechosen : !holds));
   endfunction
 
   // Stage 2: addresses of the packet that leaves, and the delivery check.
   function automatic stage2_t stage2();
     // An ICMP error's own source may be a router on the way; then it stays.
-    logic sip_is_keys;
+    logic        sip_is_keys;
+    logic [15:0] head_bytes;
+    logic [16:0] bytes;
+    head_bytes    = s1_q.to_vif ? 16'd14 : s1_q.hop.nh.gre ? 16'd42 : 16'd46;
+    bytes         = 17'(s1_q.ctx.hdr.ip_len) + 17'(head_bytes);
     sip_is_keys   = !s1_q.ctx.hdr.icmp_err || s1_q.ctx.hdr.sip == s1_q.ctx.hdr.key_sip;
     stage2        = '0;
     stage2.s      = s1_q;
@@ -161,7 +174,11 @@ module ps_decide
     if (s1_q.fate == FateSend && s1_q.encap && s1_q.out.ip != '0 && stage2.dip != s1_q.out.ip) begin
       stage2.s.fate   = FateDrop;
       stage2.s.reason = s1_q.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
+    end else if (s1_q.fate == FateSend && bytes > 17'(FrameMaxBytes)) begin
+      stage2.s.fate   = FateDrop;
+      stage2.s.reason = DropEgressOversize;
     end
+    stage2.tx_bytes = s1_q.fate == FateSend ? bytes[15:0] : s1_q.ctx.hdr.frame_len;
   endfunction
 
   // Stage 3: verdict, counts, learn request.
@@ -231,7 +248,8 @@ module ps_decide
     v.emb_sport    = d.tr.map.pod_port;
     v.emb_dport_en = h.icmp_err && sport_en;
     v.emb_dport    = d.tr.map.vip_port;
-    v.emb_udp_csum_en = v.emb_en && h.emb_udp_csum != '0;
+    v.emb_l4_csum_en   = v.emb_en && h.emb_l4_csum_en;
+    v.emb_l4_csum_word = h.key_proto == ProtoTcp ? 4'd8 : 4'd3;
     stage3_verdict = v;
   endfunction
 
@@ -243,18 +261,18 @@ module ps_decide
             emb_dip_en: emb && (d.tr.reverse || d.tr.hairpin),
             emb_sip_old: h.key_dip, emb_dip_old: h.key_sip,
             emb_sport_old: h.key_dport, emb_dport_old: h.key_sport,
-            emb_ip_csum: h.emb_ip_csum, emb_udp_csum: h.emb_udp_csum};
+            emb_ip_csum: h.emb_ip_csum, emb_l4_csum_en: emb && h.emb_l4_csum_en,
+            emb_udp: h.key_proto == ProtoUdp, emb_l4_csum: h.emb_l4_csum};
   endfunction
 
   function automatic count_t stage3_count();
-    logic [15:0] head_bytes;
-    head_bytes = d.to_vif ? 16'd14 : d.hop.nh.gre ? 16'd42 : 16'd46;
     stage3_count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
               drop: d.fate == FateDrop, reason: d.reason, trap: d.fate == FateTrap,
               tx: send || d.fate == FateRaw,
               tx_vif: fabric_out ? 8'(VifFabricId) : out_vif,
-              tx_bytes: send ? h.ip_len + head_bytes : h.frame_len,
-              flow: send && d.usable, flow_index: d.flow_index,
+              tx_bytes: s2_q.tx_bytes,
+              flow: send && d.flow.usable, flow_index: d.flow.index, deferred: 1'b0,
+              tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
   endfunction
@@ -266,15 +284,10 @@ module ps_decide
                     dport: h.icmp_echo ? s2_q.dport : h.key_sport};
   endfunction
 
-  // A pod that talks to itself from the same port would have one entry for both directions.
-  function automatic logic learns();
-    learns = send && (d.learn_reverse || ((d.learn_new || d.learn_repin) && key != reverse_key()));
-  endfunction
-
   function automatic learn_t stage3_learn();
     learn_t learn;
     learn      = '0;
-    learn.kind = d.learn_reverse ? LearnReverse : d.learn_repin ? LearnRepin : LearnNew;
+    learn.kind = d.hop.move ? LearnMove : d.kind;
     learn.key  = key;
     learn.reverse_key = reverse_key();
     learn.data.rpf_nh          = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
@@ -303,6 +316,18 @@ module ps_decide
     stage3_learn = learn;
   endfunction
 
+  // A pod that talks to itself from the same port would have one entry for both directions: it asks for nothing.
+  function automatic ask_t stage3_ask();
+    learn_t learn;
+    logic   loops, moves;
+    learn      = stage3_learn();
+    loops      = asks_pair(learn.kind) && learn.key == learn.reverse_key;
+    moves      = d.ctx.source.act == ActRoute && d.hop.drop && d.hop.move;
+    stage3_ask = '{valid: moves || (send && d.learns && !loops), translated: d.tr.on,
+                   plain: !d.tr.on && !d.hop.group, found: d.flow.found, partner: d.flow.partner,
+                   print: print_of(d.hash), learn: learn};
+  endfunction
+
   always_ff @(posedge clk_i) begin
     if (valid_i) s1_q <= stage1();
     if (valid1_q) s2_q <= stage2();
@@ -310,15 +335,11 @@ module ps_decide
       verdict_o     <= stage3_verdict();
       old_o         <= stage3_old();
       count_o       <= stage3_count();
-      learn_o       <= stage3_learn();
-      learn_valid_o <= learns();
-    end else begin
-      learn_valid_o <= 1'b0;
+      ask_o         <= stage3_ask();
     end
     valid1_q      <= valid_i && !rst_i;
     valid2_q      <= valid1_q && !rst_i;
     valid_o       <= valid2_q && !rst_i;
-    if (rst_i) learn_valid_o <= 1'b0;
   end
 
   logic unused_bits;

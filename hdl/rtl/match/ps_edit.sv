@@ -44,18 +44,18 @@ module ps_edit
   sum_t        ttl1_q, addr1_q, port1_q, emb_addr1_q, emb_port1_q;
   old_t        old1_q;
   // Stage 2.
-  sum_t        ip2_q, l42_q, emb_ip2_q, emb_udp2_q, emb_all2_q;
+  sum_t        ip2_q, l42_q, emb_ip2_q, emb_l42_q, emb_all2_q;
   old_t        old2_q;
   // Stage 3.
-  logic [15:0] ip3_q, l43_q, emb_ip3_q, emb_udp3_q;
+  logic [15:0] ip3_q, l43_q, emb_ip3_q, emb_l43_q;
   sum_t        emb_all3_q;
   old_t        old3_q;
   // Stages 4 and 5.
-  logic [15:0] ip4_q, l44_q, emb_ip4_q, emb_udp4_q;
+  logic [15:0] ip4_q, l44_q, emb_ip4_q, emb_l44_q;
   sum_t        icmp4_q;
-  logic [15:0] ip5_q, l45_q, emb_ip5_q, emb_udp5_q;
+  logic [15:0] ip5_q, l45_q, emb_ip5_q, emb_l45_q;
 
-  logic [15:0] l43, icmp5;
+  logic [15:0] l43, emb_l43, icmp5;
   verdict_t    verdict;
 
   ps_delay #(
@@ -70,8 +70,9 @@ module ps_edit
     .data_o (verdict)
   );
 
-  assign l43   = ~fold(l42_q);
-  assign icmp5 = ~fold(icmp4_q);
+  assign l43     = ~fold(l42_q);
+  assign emb_l43 = ~fold(emb_l42_q);
+  assign icmp5   = ~fold(icmp4_q);
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
@@ -94,7 +95,7 @@ module ps_edit
       l42_q  <= sum_t'(16'(~old1_q.l4_csum)) + addr1_q + port1_q;
       if (emb_valid1_q) begin
         emb_ip2_q  <= sum_t'(16'(~old1_q.emb_ip_csum)) + emb_addr1_q;
-        emb_udp2_q <= sum_t'(16'(~old1_q.emb_udp_csum)) + emb_addr1_q + emb_port1_q;
+        emb_l42_q <= sum_t'(16'(~old1_q.emb_l4_csum)) + emb_addr1_q + emb_port1_q;
         emb_all2_q <= sum_t'(16'(~old1_q.l4_csum)) + emb_addr1_q + emb_port1_q;
       end
     end
@@ -104,7 +105,7 @@ module ps_edit
       l43_q  <= old2_q.udp ? udp_zero(l43) : l43;
       if (emb_valid2_q) begin
         emb_ip3_q  <= ~fold(emb_ip2_q);
-        emb_udp3_q <= udp_zero(~fold(emb_udp2_q));
+        emb_l43_q <= old2_q.emb_udp ? udp_zero(emb_l43) : emb_l43;
         emb_all3_q <= emb_all2_q;
       end
     end
@@ -113,9 +114,9 @@ module ps_edit
       l44_q <= l43_q;
       if (emb_valid3_q) begin
         emb_ip4_q  <= emb_ip3_q;
-        emb_udp4_q <= emb_udp3_q;
+        emb_l44_q <= emb_l43_q;
         icmp4_q    <= emb_all3_q + word_change(1'b1, old3_q.emb_ip_csum, emb_ip3_q) +
-                      word_change(old3_q.emb_udp_csum != '0, old3_q.emb_udp_csum, emb_udp3_q);
+                      word_change(old3_q.emb_l4_csum_en, old3_q.emb_l4_csum, emb_l43_q);
       end
     end
     if (valid_q[3]) begin
@@ -123,7 +124,7 @@ module ps_edit
       l45_q <= emb_valid4_q ? icmp5 : l44_q;
       if (emb_valid4_q) begin
         emb_ip5_q  <= emb_ip4_q;
-        emb_udp5_q <= emb_udp4_q;
+        emb_l45_q <= emb_l44_q;
       end
     end
     valid_q      <= {valid_q[2:0], valid_i};
@@ -139,11 +140,11 @@ module ps_edit
     verdict_o.ip_csum      = ip5_q;
     verdict_o.l4_csum      = l45_q;
     verdict_o.emb_ip_csum  = emb_ip5_q;
-    verdict_o.emb_udp_csum = emb_udp5_q;
+    verdict_o.emb_l4_csum  = emb_l45_q;
   end
 
   logic unused_bits;
   assign unused_bits = ^{old3_q, verdict.ip_csum, verdict.l4_csum, verdict.emb_ip_csum,
-                         verdict.emb_udp_csum};
+                         verdict.emb_l4_csum};
 
 endmodule

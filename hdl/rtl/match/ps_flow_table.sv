@@ -1,11 +1,14 @@
 // Flow table: lookup pipeline, and the second port through which ps_learn changes entries.
 //
-// Lookup:     lookup_i/key_i every cycle; hit_o LookupCycles (6) later (all 0 unless a usable flow was found),
-//             hash_o (the key's key_hash) 1 cycle later. hash_o is given for key_valid_i, looked up or not.
+// Lookup:     lookup_i/key_i every cycle; hit_o LookupCycles (6) later (all 0 unless a flow was found), hash_o (the key's
+//             key_hash) 1 cycle later. hash_o is given for key_valid_i, looked up or not.
 // Layout:     4 ways; a row holds 4 {key, valid}. The rest of an entry is in one RAM by index {way, row, slot}, read once the
 //             slot is known. So whoever makes an entry valid writes its data before its key, and a slot whose key was
 //             removed must not get another entry's data for 4 cycles.
-// Usable:     the entry's mapping, if any, is looked up here (FipMap reader, data the cycle after).
+// Usable:     the entry's mapping, if any, is looked up here (FipMap reader, data the cycle after); a bare SYN does not
+//             belong to a connection that is over.
+// TCP state:  a mirror of FlowStats.tcp, written by ps_stats (tcp_i); one copy a reader: the entry's own, its partner's (one
+//             cycle later, when the partner is known), and the engine's (data the cycle after tcp_re_i).
 module ps_flow_table
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -15,12 +18,18 @@ module ps_flow_table
   input  logic        key_valid_i,
   input  logic        lookup_i,
   input  flow_key_t   key_i,
+  input  logic        bare_syn_i,
   output logic [63:0] hash_o,
   output flow_hit_t   hit_o,
 
   output logic        map_re_o,
   output logic [13:0] map_addr_o,
   input  fip_map_t    map_i,
+
+  input  tcp_write_t  tcp_i,
+  input  logic        tcp_re_i,
+  input  logic [15:0] tcp_index_i,
+  output logic [3:0]  tcp_o,
 
   // Port of ps_learn, rows: row_re_i reads one row of every way. In the cycle after, row_key_i is compared with their
   // slots and row_pick_i names one of them; what comes of it stands in the second cycle after row_re_i.
@@ -55,7 +64,8 @@ module ps_flow_table
   logic             found4_q, found5_q;
   logic [15:0]      index, index4_q, index5_q;
   flow_data_t       data, data5_q;
-  logic             usable;
+  logic [5:1]       bare_syn_q;
+  logic [3:0]       tcp_own, tcp_own5_q, tcp_partner;
 
   for (genvar w = 0; w < FlowWays; w++) begin : gen_way
     flow_slot_t [BucketSlots-1:0] found, row;
@@ -108,6 +118,48 @@ module ps_flow_table
     .b_rdata_o(data_rdata_o)
   );
 
+  ps_ram_sdp #(
+    .Width($bits(tcp_own)),
+    .Depth(Flows),
+    .Style("ultra")
+  ) u_tcp_own (
+    .clk_i,
+    .we_i   (tcp_i.valid),
+    .waddr_i(tcp_i.index),
+    .wdata_i(tcp_i.tcp),
+    .re_i   (valid_q[2] && match_q != '0),
+    .raddr_i(index),
+    .rdata_o(tcp_own)
+  );
+
+  ps_ram_sdp #(
+    .Width($bits(tcp_partner)),
+    .Depth(Flows),
+    .Style("ultra")
+  ) u_tcp_partner (
+    .clk_i,
+    .we_i   (tcp_i.valid),
+    .waddr_i(tcp_i.index),
+    .wdata_i(tcp_i.tcp),
+    .re_i   (found4_q),
+    .raddr_i(data.partner),
+    .rdata_o(tcp_partner)
+  );
+
+  ps_ram_sdp #(
+    .Width($bits(tcp_o)),
+    .Depth(Flows),
+    .Style("ultra")
+  ) u_tcp_engine (
+    .clk_i,
+    .we_i   (tcp_i.valid),
+    .waddr_i(tcp_i.index),
+    .wdata_i(tcp_i.tcp),
+    .re_i   (tcp_re_i),
+    .raddr_i(tcp_index_i),
+    .rdata_o(tcp_o)
+  );
+
   // At most one slot matches: a key is in the table once.
   always_comb begin
     index = '0;
@@ -125,8 +177,36 @@ module ps_flow_table
   assign map_re_o   = found4_q && data.map_valid;
   assign map_addr_o = data.map;
   assign hash_o     = hash1_q;
-  assign usable     = found5_q && (!data5_q.map_valid ||
-                                   (map_i.valid && map_i.generation == data5_q.map_generation));
+
+  // Stage 5: what becomes of a flow that was found (section 5).
+  /* verilator lint_off UNUSEDSIGNAL */  // of the entry not all fields count
+  function automatic flow_hit_t judge(input logic [15:0] at, input flow_data_t entry, input fip_map_t map,
+                                      input logic syn, input logic [3:0] own, input logic [3:0] partner);
+    /* verilator lint_on UNUSEDSIGNAL */
+    logic       mapped, over;
+    logic [3:0] forward;
+    mapped        = !entry.map_valid || (map.valid && map.generation == entry.map_generation);
+    over          = syn && tcp_over(own, partner);
+    forward       = entry.reverse ? partner : own;
+    judge         = '0;
+    judge.found   = 1'b1;
+    judge.lost    = !mapped && entry.reverse && !syn;
+    judge.index   = at;
+    judge.partner = entry.partner;
+    if (mapped && !over) begin
+      judge.usable          = 1'b1;
+      judge.opening         = forward[TcpSynBit] && !forward[TcpEstablishedBit];
+      judge.src_info        = entry.src_info;
+      judge.reverse         = entry.reverse;
+      judge.hairpin         = entry.hairpin;
+      judge.port            = entry.reverse ? entry.spat : entry.dpat;
+      judge.ecmp_valid      = entry.ecmp_valid;
+      judge.ecmp_slot       = entry.ecmp_slot;
+      judge.ecmp_generation = entry.ecmp_generation;
+      judge.map_valid       = entry.map_valid;
+      judge.map             = map;
+    end
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (key_valid_i) begin
@@ -144,19 +224,13 @@ module ps_flow_table
     if (found4_q) begin
       index5_q <= index4_q;
       data5_q  <= data;
+      tcp_own5_q <= tcp_own;
     end
     if (row_re_q) pick_way_q <= row_pick_i[3:2];
     row_re_q     <= row_re_i;
-    hit_o.usable <= usable;
-    if (usable) begin
-      hit_o <= '{usable: 1'b1, index: index5_q, reverse: data5_q.reverse, hairpin: data5_q.hairpin,
-                 port: data5_q.reverse ? data5_q.spat : data5_q.dpat,
-                 ecmp_valid: data5_q.ecmp_valid, ecmp_slot: data5_q.ecmp_slot,
-                 ecmp_generation: data5_q.ecmp_generation,
-                 map_valid: data5_q.map_valid, map: map_i};
-    end else if (hit_o.usable) begin
-      hit_o <= '0;
-    end
+    if (found5_q) hit_o <= judge(index5_q, data5_q, map_i, bare_syn_q[5], tcp_own5_q, tcp_partner);
+    else if (hit_o.found) hit_o <= '0;
+    bare_syn_q <= {bare_syn_q[4:1], bare_syn_i};
     valid_q  <= {valid_q[3:0], key_valid_i && lookup_i};
     found4_q <= valid_q[2] && match_q != '0;
     found5_q <= found4_q;
@@ -170,6 +244,8 @@ module ps_flow_table
 
 `ifndef SYNTHESIS
   a_unique : assert property (@(posedge clk_i) disable iff (rst_i) valid_q[2] |-> $onehot0(match_q));
+  // Pairs come and go together, so the key of an entry is never seen without a partner.
+  a_paired : assert property (@(posedge clk_i) disable iff (rst_i) found5_q |-> data5_q.partner_valid);
 `endif
 
   logic unused_bits;

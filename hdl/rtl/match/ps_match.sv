@@ -10,7 +10,7 @@
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
 //
 // Stages (cycle in which the result stands):
-//   0 header | 2 source | 8 flow, route | 18 next hop | 24 outgoing vif, mapping | 27 decision | 32 verdict
+//   0 header | 2 source | 8 flow, route | 18 next hop | 24 outgoing vif, mapping | 27 decision | 32 admission, verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -58,7 +58,9 @@ module ps_match
   logic [7:0]  vif_in_addr, vif_out_addr;
   logic [13:0] map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
-  fip_map_t    map_flow, map_fip, map_acc, unused_map;
+  fip_map_t    map_flow, map_fip, map_acc, map_learn;
+  logic        map_learn_re, map_learn_ready;
+  logic [13:0] map_learn_addr;
 
   ps_table #(
     .Width(VifBits),
@@ -115,12 +117,15 @@ module ps_match
     .re_i       (map_fip_re),
     .addr_i     (map_fip_addr),
     .rdata_o    (map_fip),
-    .acc_re_i   (1'b0),
+    .acc_re_i   (map_learn_re && map_learn_ready),
     .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(acc.index[13:0]),
+    .acc_index_i(map_learn_ready ? map_learn_addr : acc.index[13:0]),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .acc_rdata_o(unused_map)
+    .acc_rdata_o(map_learn)
   );
+
+  // ps_learn reads mappings by a port that packets do not use, when the maintenance side does not write them.
+  assign map_learn_ready = !acc.we[SelFipMap];
 
   // --- Source: cycles 0 to 2.
   logic     src_valid, fabric_valid, routed;
@@ -130,6 +135,7 @@ module ps_match
   ps_source u_source (
     .clk_i,
     .rst_i,
+    .clear_i       (clearing_o),
     .enable_i      (enable_i && !clearing_o),
     .valid_i       (hdr_valid_i),
     .hdr_i,
@@ -156,13 +162,15 @@ module ps_match
   host_route_t host_route_acc;
   prefix_t     prefix_acc;
 
-  logic                                  row_re, slot_we, data_re, data_we;
+  logic                                  row_re, slot_we, plain_we, plain, data_re, data_we, tcp_re;
   logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr;
   flow_key_t                             row_key;
   logic [3:0]                            row_pick;
   logic [FlowWays*BucketSlots-1:0]       row_match, row_used;
   flow_slot_t                            row_slot, slot_wdata;
-  logic [15:0]                           slot_index, data_index;
+  flow_index_t                           slot_index, data_index, tcp_index;
+  tcp_write_t                            tcp_write;
+  logic [3:0]                            tcp_state;
   flow_data_t                            data_wdata, data_rdata;
 
   ps_flow_table u_flow_table (
@@ -171,11 +179,16 @@ module ps_match
     .key_valid_i  (routed),
     .lookup_i     (!src_ctx.hdr.frag),
     .key_i        (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
+    .bare_syn_i   (bare_syn(src_ctx.hdr)),
     .hash_o       (hash),
     .hit_o        (flow_hit),
     .map_re_o     (map_flow_re),
     .map_addr_o   (map_flow_addr),
     .map_i        (map_flow),
+    .tcp_i        (tcp_write),
+    .tcp_re_i     (tcp_re),
+    .tcp_index_i  (tcp_index),
+    .tcp_o        (tcp_state),
     .row_re_i      (row_re),
     .row_addr_i    (row_addr),
     .row_key_i     (row_key),
@@ -198,7 +211,7 @@ module ps_match
     .rst_i,
     .valid_i       (routed),
     .vrf_i         (src_ctx.source.vrf),
-    .ip_i          (src_ctx.hdr.dip),
+    .ip_i          (src_ctx.hdr.src == SrcFabric ? src_ctx.hdr.key_sip : src_ctx.hdr.dip),
     .route_o       (route),
     .acc_i         (acc),
     .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
@@ -234,6 +247,12 @@ module ps_match
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
+  logic        walk_nh_re, walk_nh_ready, walk_ecmp_re, walk_ecmp_ready;
+  logic [14:0] walk_nh_addr;
+  logic [15:0] walk_ecmp_addr;
+  next_hop_t   walk_nh;
+  ecmp_slot_t  walk_ecmp;
+
   ps_nexthop u_nexthop (
     .clk_i,
     .rst_i,
@@ -245,7 +264,15 @@ module ps_match
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
     .nh_rdata_o  (next_hop_acc),
-    .ecmp_rdata_o(ecmp_acc)
+    .ecmp_rdata_o(ecmp_acc),
+    .walk_nh_re_i     (walk_nh_re),
+    .walk_nh_addr_i   (walk_nh_addr),
+    .walk_nh_ready_o  (walk_nh_ready),
+    .walk_nh_rdata_o  (walk_nh),
+    .walk_ecmp_re_i   (walk_ecmp_re),
+    .walk_ecmp_addr_i (walk_ecmp_addr),
+    .walk_ecmp_ready_o(walk_ecmp_ready),
+    .walk_ecmp_rdata_o(walk_ecmp)
   );
 
   ps_delay #(
@@ -339,11 +366,11 @@ module ps_match
   );
 
   // --- Decision: cycles 24 to 27.
-  logic     decided, learn_valid;
+  logic     decided;
   verdict_t decided_verdict;
   old_t     decided_old;
-  count_t   count;
-  learn_t   learn;
+  count_t   decided_count;
+  ask_t     decided_ask;
 
   ps_decide u_decide (
     .clk_i,
@@ -358,12 +385,17 @@ module ps_match
     .valid_o       (decided),
     .verdict_o     (decided_verdict),
     .old_o         (decided_old),
-    .count_o       (count),
-    .learn_valid_o (learn_valid),
-    .learn_o       (learn)
+    .count_o       (decided_count),
+    .ask_o         (decided_ask)
   );
 
-  // --- Checksums: cycles 27 to 32.
+  // --- Checksums and, beside them, admission: cycles 27 to 32.
+  verdict_t edited;
+  logic     admitted, refused, admit_busy;
+  count_t   count;
+  logic     learn_valid, learn_ready, none_waits, served, crowded;
+  learn_t   learn;
+
   ps_edit u_edit (
     .clk_i,
     .rst_i,
@@ -371,18 +403,51 @@ module ps_match
     .verdict_i(decided_verdict),
     .old_i    (decided_old),
     .valid_o  (verdict_valid_o),
-    .verdict_o
+    .verdict_o(edited)
   );
+
+  ps_admit u_admit (
+    .clk_i,
+    .rst_i,
+    .flush_i      (clearing_o),
+    .valid_i      (decided),
+    .ask_i        (decided_ask),
+    .count_i      (decided_count),
+    .valid_o      (admitted),
+    .refused_o    (refused),
+    .count_o      (count),
+    .busy_o       (admit_busy),
+    .crowded_i    (crowded),
+    .learn_valid_o(learn_valid),
+    .learn_ready_i(learn_ready),
+    .learn_idle_i (none_waits),
+    .learn_o      (learn),
+    .served_i     (served),
+    .slot_we_i    (slot_we),
+    .plain_we_i   (plain_we),
+    .slot_index_i (slot_index),
+    .slot_wdata_i (slot_wdata),
+    .plain_i      (plain)
+  );
+
+  always_comb begin
+    verdict_o = edited;
+    if (refused) verdict_o.dst = DstDrop;
+  end
 
   // --- Side effects.
   logic        flow_valid, flow_done, vif_write, vif_done, init_valid, init_ready;
   logic        learn_busy, stats_busy;
-  logic [15:0] init_index;
+  flow_index_t init_index;
   flow_stats_t init_value, flow_stats_acc;
   flow_event_t flow_event;
   flow_t       flow_acc;
   vif_stats_t  vif_stats_acc;
   logic [47:0] drop_acc, card_acc;
+  logic        move_start, move_done;
+  logic [15:0] move_nh;
+  logic [31:0] move_dip;
+  move_t       move;
 
   ps_learn u_learn (
     .clk_i,
@@ -393,7 +458,11 @@ module ps_match
     .now_i       (time_i[47:16]),
     .busy_o      (learn_busy),
     .valid_i     (learn_valid),
+    .ready_o     (learn_ready),
+    .none_waits_o(none_waits),
     .learn_i     (learn),
+    .served_o    (served),
+    .crowded_o   (crowded),
     .host_valid_i(flow_valid),
     .host_write_i(cfg_req_i.write),
     .host_index_i(acc.index),
@@ -407,13 +476,27 @@ module ps_match
     .row_used_i  (row_used),
     .row_slot_i  (row_slot),
     .slot_we_o   (slot_we),
+    .plain_we_o  (plain_we),
     .slot_index_o(slot_index),
     .slot_wdata_o(slot_wdata),
+    .plain_o     (plain),
     .data_re_o   (data_re),
     .data_we_o   (data_we),
     .data_index_o(data_index),
     .data_wdata_o(data_wdata),
     .data_rdata_i(data_rdata),
+    .map_re_o    (map_learn_re),
+    .map_addr_o  (map_learn_addr),
+    .map_ready_i (map_learn_ready),
+    .map_i       (map_learn),
+    .tcp_re_o    (tcp_re),
+    .tcp_index_o (tcp_index),
+    .tcp_i       (tcp_state),
+    .move_start_o(move_start),
+    .move_nh_o   (move_nh),
+    .move_dip_o  (move_dip),
+    .move_done_i (move_done),
+    .move_i      (move),
     .init_valid_o(init_valid),
     .init_index_o(init_index),
     .init_value_o(init_value),
@@ -421,11 +504,29 @@ module ps_match
     .event_o     (flow_event)
   );
 
+  ps_move u_move (
+    .clk_i,
+    .rst_i       (rst_i || clearing_o),
+    .start_i     (move_start),
+    .nh_i        (move_nh),
+    .dip_i       (move_dip),
+    .done_o      (move_done),
+    .result_o    (move),
+    .nh_re_o     (walk_nh_re),
+    .nh_addr_o   (walk_nh_addr),
+    .nh_ready_i  (walk_nh_ready),
+    .nh_rdata_i  (walk_nh),
+    .ecmp_re_o   (walk_ecmp_re),
+    .ecmp_addr_o (walk_ecmp_addr),
+    .ecmp_ready_i(walk_ecmp_ready),
+    .ecmp_rdata_i(walk_ecmp)
+  );
+
   ps_stats u_stats (
     .clk_i,
     .rst_i,
     .now_i       (time_i[47:16]),
-    .valid_i     (decided),
+    .valid_i     (admitted),
     .count_i     (count),
     .trap_drop_valid_i,
     .trap_drop_vif_i,
@@ -433,6 +534,7 @@ module ps_match
     .fw_tx_vif_i,
     .fw_tx_bytes_i,
     .event_i     (flow_event),
+    .tcp_o       (tcp_write),
     .init_valid_i(init_valid),
     .init_index_i(init_index),
     .init_value_i(init_value),
@@ -495,7 +597,7 @@ module ps_match
   end
 
   assign flow_full_o = flow_event.full;
-  assign busy_o      = hdr_valid_i || flight_q != '0 || learn_busy || stats_busy ||
+  assign busy_o      = hdr_valid_i || flight_q != '0 || admit_busy || learn_busy || stats_busy ||
                        flow_event != '0 || cfg_valid_i;
 
 `ifndef SYNTHESIS
@@ -505,10 +607,13 @@ module ps_match
                                fip_valid == fip_hop_valid && fip_valid == decide_flow_valid);
   a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
                                decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
+  a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted);
+  initial assert (LingerCycles > LookupCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles)
+    else $fatal(1, "ps_match: a request may leave the pending ones before all that could not see it in the table");
   initial assert (Latency <= 48) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, unused_map, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
+  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
 
 endmodule

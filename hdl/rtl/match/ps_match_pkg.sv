@@ -13,6 +13,9 @@ package ps_match_pkg;
   localparam int unsigned DecideCycles  = 3;
   localparam int unsigned EditCycles    = 5;
 
+  // How long a request to learn counts as under way after it was executed: longer than from the flow lookup to admission.
+  localparam int unsigned LingerCycles  = 40;
+
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
   localparam int unsigned TableCount   = 13;
@@ -95,10 +98,50 @@ package ps_match_pkg;
     logic      valid;
   } flow_slot_t;
 
-  // What the flow lookup tells the rest of the pipeline. All 0 unless usable.
   typedef struct packed {
-    logic        usable;
+    logic [$clog2(FlowWays)-1:0]    way;
+    logic [FlowRowsLog2-1:0]        row;
+    logic [$clog2(BucketSlots)-1:0] slot;
+  } flow_index_t;
+
+  // From a search of the rows of one key: where it is, or where there is room.
+  typedef struct packed {
+    logic        hit;
+    logic        room;
+    flow_index_t index;
+  } place_t;
+
+  // Whether a key has an entry.
+  typedef struct packed {
+    logic        hit;
+    logic        plain;     // neither the entry nor its partner has a mapping or a member
+    flow_index_t index;
+  } probe_t;
+
+  // How a packet's keys stand to those of requests under way (section 9.1); several may hold, the first one counts.
+  typedef struct packed {
+    logic same;             // the same flow
+    logic reply;            // the packet overtakes the pair of the reply
+    logic reply_translated; // and that pair is translated
+    logic other;            // keys are shared in any other way
+  } relation_t;
+
+  // Neither a mapping nor a member: an entry that knows nothing but its addresses.
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic logic is_plain(input flow_data_t entry);
+    is_plain = !entry.map_valid && !entry.ecmp_valid;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // What the flow lookup tells the rest of the pipeline. All 0 unless found; what follows `partner` is 0 unless usable.
+  typedef struct packed {
+    logic        found;         // a valid entry has the key
+    logic        usable;        // and the packet belongs to it
+    logic        lost;          // a reply that nothing translates any more
+    logic        opening;       // its TCP connection is not established yet
     logic [15:0] index;
+    logic [15:0] partner;
+    logic [31:0] src_info;
     logic        reverse;
     logic        hairpin;
     logic        port;          // dpat of a forward entry, spat of a reverse one
@@ -111,6 +154,7 @@ package ps_match_pkg;
 
   typedef struct packed {
     logic        found;
+    logic        own;           // a host route to an address of this node
     logic [15:0] nh;
     logic        label_valid;
     logic [19:0] label;
@@ -120,6 +164,7 @@ package ps_match_pkg;
   typedef struct packed {
     logic         drop;
     drop_reason_e reason;
+    logic         move;         // dropped for its tunnel: first_nh is the route to where it says it comes from
     logic [15:0]  first_nh;     // what label or route names: a group's own id
     next_hop_t    nh;
     logic         label_valid;
@@ -130,20 +175,26 @@ package ps_match_pkg;
     logic [7:0]   generation;
   } hop_t;
 
-  // Outgoing vif and the mapping found for (vif, protocol, address, port).
+  // Outgoing vif, the mapping found for (vif, protocol, address, port), and whether the source is marked.
   typedef struct packed {
     vif_t        out;
+    logic        marked;        // what comes from this address and port is only sent translated
     logic        found;
     logic [13:0] index;
     fip_map_t    map;
   } fip_t;
 
-  typedef enum logic [1:0] {
+  // Requests to change the flow table (section 9). The first three write a pair.
+  typedef enum logic [2:0] {
     LearnNew,
+    LearnReplace,
     LearnRepin,
-    LearnReverse   // only the ecmp fields of an entry of the reply direction
+    LearnReverse,  // only the ecmp fields of an entry of the reply direction
+    LearnMove,     // packets of an entry come by another tunnel
+    LearnDead      // deletes the pair of an entry if its connection is dead
   } learn_kind_e;
 
+  // LearnMove: data.src_info is the tunnel, reverse_rpf the next hop of the route back. LearnDead: only key.
   typedef struct packed {
     learn_kind_e kind;
     flow_key_t   key;
@@ -154,6 +205,52 @@ package ps_match_pkg;
     logic [15:0] bytes;
     logic [3:0]  tcp;
   } learn_t;
+
+  // Bits of a key's hash by which requests under way are compared: the upper ones, as the rows are chosen by the lower.
+  localparam int unsigned PrintBits = 24;
+  typedef logic [PrintBits-1:0] print_t;
+
+  // What a packet asks of the flow table, before it is admitted.
+  typedef struct packed {
+    logic        valid;
+    logic        translated;
+    logic        plain;           // neither translated nor sent through a group
+    logic        found;           // an entry has its key, with
+    logic [15:0] partner;
+    print_t      print;           // of its key
+    learn_t      learn;
+  } ask_t;
+
+  // Whether a request writes a pair, and so takes part in admission.
+  function automatic logic asks_pair(input learn_kind_e kind);
+    asks_pair = kind inside {LearnNew, LearnReplace, LearnRepin};
+  endfunction
+
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic print_t print_of(input logic [63:0] hash);
+    print_of = hash[63 -: PrintBits];
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // A TCP connection that is over: closed from both sides, or reset.
+  function automatic logic tcp_over(input logic [3:0] own, input logic [3:0] partner);
+    tcp_over = (own[TcpFinBit] && partner[TcpFinBit]) || own[TcpRstBit] || partner[TcpRstBit];
+  endfunction
+
+  // One write of FlowStats.tcp.
+  typedef struct packed {
+    logic        valid;
+    logic [15:0] index;
+    logic [3:0]  tcp;
+  } tcp_write_t;
+
+  // Where a walk has found a tunnel: at the route's next hop itself, or in a slot of its group.
+  typedef struct packed {
+    logic       found;
+    logic       group;
+    logic [5:0] slot;
+    logic [7:0] generation;
+  } move_t;
 
   // One packet's effect on the counters.
   typedef struct packed {
@@ -167,6 +264,8 @@ package ps_match_pkg;
     logic [15:0]  tx_bytes;
     logic         flow;
     logic [15:0]  flow_index;
+    logic         deferred;       // its request to learn was forgotten
+    logic         tcp;            // its own protocol
     logic         tcp_syn;
     logic         tcp_fin;
     logic         tcp_rst;
@@ -192,7 +291,9 @@ package ps_match_pkg;
     logic [15:0] emb_sport_old;
     logic [15:0] emb_dport_old;
     logic [15:0] emb_ip_csum;
-    logic [15:0] emb_udp_csum;
+    logic        emb_l4_csum_en;
+    logic        emb_udp;
+    logic [15:0] emb_l4_csum;
   } old_t;
 
   // Events of the flow table, for the card's counters.
@@ -200,7 +301,6 @@ package ps_match_pkg;
     logic learned;
     logic repinned;
     logic full;
-    logic deferred;
     logic added;       // an entry became valid
     logic removed;     // an entry became invalid
   } flow_event_t;
@@ -210,10 +310,14 @@ package ps_match_pkg;
     entropy_port = 16'(EntropyPortMin) + 16'((28'(hash_high) * 28'(EntropyPorts)) >> 14);
   endfunction
 
-  /* verilator lint_off UNUSEDSIGNAL */  // of the header only the key is used
+  /* verilator lint_off UNUSEDSIGNAL */  // of the header only the key, or the flags, are used
   function automatic flow_key_t flow_key(input logic [15:0] nh, input hdr_t hdr);
     flow_key = '{nh: nh, proto: hdr.key_proto, sip: hdr.key_sip, dip: hdr.key_dip,
                  sport: hdr.key_sport, dport: hdr.key_dport};
+  endfunction
+
+  function automatic logic bare_syn(input hdr_t hdr);
+    bare_syn = hdr.proto == ProtoTcp && hdr.tcp_syn && !hdr.tcp_ack && !hdr.tcp_rst && !hdr.tcp_fin;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 

@@ -1,8 +1,11 @@
 // Section 6: from label or route to a next hop, through an ECMP group where one stands in between.
 //
+// Refusals:   of sections 3 and 5 come before all that section 6 finds: own source, lost reply, wrong tunnel.
 // Latency:    NextHopCycles (10); one packet every cycle. hop_o of a packet with route_i = 0 means nothing.
 // Tables:     NextHop (two readers: what the route names, and the member's), Ecmp (three readers: the pinned
 //             slot, the hashed slot, the hashed entry of the list of live members).
+// Walk:       walk_* read NextHop and Ecmp for ps_move through ports that packets do not use: data the cycle after an
+//             enable with ready. Not ready while the table is being written.
 module ps_nexthop
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -18,7 +21,16 @@ module ps_nexthop
   input  access_t     acc_i,
   input  logic [NextHopBits-1:0] acc_wdata_i,
   output next_hop_t   nh_rdata_o,
-  output ecmp_slot_t  ecmp_rdata_o
+  output ecmp_slot_t  ecmp_rdata_o,
+
+  input  logic        walk_nh_re_i,
+  input  logic [14:0] walk_nh_addr_i,
+  output logic        walk_nh_ready_o,
+  output next_hop_t   walk_nh_rdata_o,
+  input  logic        walk_ecmp_re_i,
+  input  logic [15:0] walk_ecmp_addr_i,
+  output logic        walk_ecmp_ready_o,
+  output ecmp_slot_t  walk_ecmp_rdata_o
 );
 
   // The 5-tuple in the order of member_hash.
@@ -34,6 +46,8 @@ module ps_nexthop
     logic        valid;
     logic [5:0]  slot;
     logic [7:0]  generation;
+    logic        udp;        // leaves a member that keeps no UDP flows
+    logic        opens;      // leaves a draining member: nothing is established there
   } pin_t;
 
   typedef struct packed {
@@ -44,10 +58,14 @@ module ps_nexthop
   } group_t;
 
   typedef struct packed {
-    logic        found;
-    logic [15:0] nh;
-    logic        label_valid;
-    logic [19:0] label;
+    logic         refused;
+    drop_reason_e reason;     // if refused
+    logic         move;       // if refused
+    logic         frag;
+    logic         found;
+    logic [15:0]  nh;
+    logic         label_valid;
+    logic [19:0]  label;
   } first_t;
 
   typedef struct packed {
@@ -77,23 +95,42 @@ module ps_nexthop
   carry_t      carry9;
   logic        group9_q;
   logic        carry9_valid;
-  next_hop_t   unused_nh;
-  ecmp_slot_t  unused_ecmp_slot, unused_ecmp_live;
+  ecmp_slot_t  unused_ecmp_live;
+  logic        pinned, leaves;
 
   function automatic logic [5:0] scale(input logic [31:0] hash, input logic [6:0] count);
     scale = 6'((39'(hash) * 39'(count)) >> 32);
   endfunction
 
-  // Stage 0: which next hop.
-  always_comb begin
-    first = '{found: route_i.found, nh: route_i.nh, label_valid: route_i.label_valid,
-              label: route_i.label};
-    if (ctx_i.hdr.src == SrcFabric) begin
-      first = '{found: 1'b1, nh: ctx_i.source.ilm_nh, label_valid: 1'b0, label: '0};
-    end else if (flow_i.usable && flow_i.hairpin && flow_i.reverse) begin
-      first = '{found: 1'b1, nh: ctx_i.source.key_nh, label_valid: 1'b0, label: '0};
+  // Stage 0: which next hop, or what sections 3 and 5 refuse.
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
+  function automatic first_t choose_first(input context_t ctx, input flow_hit_t flow, input route_t route);
+    /* verilator lint_on UNUSEDSIGNAL */
+    logic from_fabric, wrong_tunnel;
+    from_fabric      = ctx.hdr.src == SrcFabric;
+    wrong_tunnel     = from_fabric && flow.usable && flow.src_info != ctx.hdr.outer_sip;
+    choose_first     = '{refused: 1'b0, reason: DropInvalidSource, move: 1'b0, frag: ctx.hdr.frag,
+                         found: route.found, nh: route.nh, label_valid: route.label_valid, label: route.label};
+    if (from_fabric && route.found && route.own) begin
+      choose_first.refused = 1'b1;
+    end else if (flow.lost) begin
+      choose_first.refused = 1'b1;
+      choose_first.reason  = DropFlowUnusable;
+    end else if (wrong_tunnel) begin
+      choose_first.refused = 1'b1;
+      choose_first.move    = route.found && !ctx.hdr.icmp_err;
+    end else if (from_fabric) begin
+      choose_first.found       = 1'b1;
+      choose_first.nh          = ctx.source.ilm_nh;
+      choose_first.label_valid = 1'b0;
+    end else if (flow.usable && flow.hairpin && flow.reverse) begin
+      choose_first.found       = 1'b1;
+      choose_first.nh          = ctx.source.key_nh;
+      choose_first.label_valid = 1'b0;
     end
-  end
+  endfunction
+
+  assign first = choose_first(ctx_i, flow_i, route_i);
 
   ps_table #(
     .Width(NextHopBits),
@@ -120,11 +157,11 @@ module ps_nexthop
     .re_i       (group_q[8] && member8_q.ok),
     .addr_i     (member8_q.word.nh[14:0]),
     .rdata_o    (nh9),
-    .acc_re_i   (1'b0),
+    .acc_re_i   (walk_nh_re_i && walk_nh_ready_o),
     .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_index_i(acc_i.index[14:0]),
+    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[14:0]),
     .acc_wdata_i(acc_wdata_i),
-    .acc_rdata_o(unused_nh)
+    .acc_rdata_o(walk_nh_rdata_o)
   );
 
   ps_table #(
@@ -152,11 +189,11 @@ module ps_nexthop
     .re_i       (group_q[6]),
     .addr_i     (addr6_slot_q),
     .rdata_o    (word_slot),
-    .acc_re_i   (1'b0),
+    .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(acc_i.index),
+    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
-    .acc_rdata_o(unused_ecmp_slot)
+    .acc_rdata_o(walk_ecmp_rdata_o)
   );
 
   ps_table #(
@@ -174,6 +211,9 @@ module ps_nexthop
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(unused_ecmp_live)
   );
+
+  assign walk_nh_ready_o   = !acc_i.we[SelNextHop];
+  assign walk_ecmp_ready_o = !acc_i.we[SelEcmp];
 
   // A next hop whose id is beyond the table is not valid.
   always_comb begin
@@ -196,13 +236,17 @@ module ps_nexthop
   assign group2 = valid_q[1] && first2_q.found && nh2_checked.valid && nh2.kind == NhComposite;
 
   // Stage 7: the three words of the group.
+  assign pinned = group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
+                  word_pin.generation == group7_q.pin.generation;
+  assign leaves = (word_pin.drain && group7_q.pin.opens) ||
+                  (word_pin.evict_udp && group7_q.pin.udp && group7_q.live != '0);
+
   always_comb begin
     member        = '0;
     member.chosen = 1'b1;
     if (!group_q[7]) begin
       member = '0;
-    end else if (group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
-        word_pin.generation == group7_q.pin.generation) begin
+    end else if (pinned && !leaves) begin
       member = '{ok: 1'b1, chosen: 1'b0, word: word_pin};
       member.word.slot = group7_q.pin.slot;
     end else if (group7_q.slots != '0 && word_slot.valid && !word_slot.drain) begin
@@ -213,25 +257,33 @@ module ps_nexthop
   end
 
   // Stage 9: what comes out.
-  function automatic hop_t combine();
-    combine = '{drop: 1'b0, reason: DropDiscard, first_nh: carry9.first.nh, nh: carry9.nh,
-                label_valid: carry9.first.label_valid, label: carry9.first.label,
+  function automatic hop_t combine(input first_t at, input next_hop_t nh, input logic group, input member_t by,
+                                   input next_hop_t member_nh);
+    combine = '{drop: 1'b0, reason: DropDiscard, move: 1'b0, first_nh: at.nh, nh: nh,
+                label_valid: at.label_valid, label: at.label,
                 group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
-    if (!carry9.first.found) begin
+    if (at.refused) begin
+      combine.drop   = 1'b1;
+      combine.reason = at.reason;
+      combine.move   = at.move;
+    end else if (!at.found) begin
       combine.drop = 1'b1;
-    end else if (!carry9.nh.valid) begin
+    end else if (!nh.valid) begin
       combine.drop   = 1'b1;
       combine.reason = DropInvalidNextHop;
-    end else if (group9_q) begin
-      combine.nh          = nh9;
+    end else if (group && at.frag) begin
+      combine.drop   = 1'b1;
+      combine.reason = DropFragments;
+    end else if (group) begin
+      combine.nh          = member_nh;
       combine.label_valid = 1'b1;
-      combine.label       = member9_q.word.label;
+      combine.label       = by.word.label;
       combine.group       = 1'b1;
-      combine.chosen      = member9_q.chosen;
-      combine.slot        = member9_q.word.slot;
-      combine.generation  = member9_q.word.generation;
-      combine.drop        = !member9_q.ok || !nh9.valid || member9_q.word.nh[15] || nh9.kind == NhComposite;
-      combine.reason      = member9_q.ok ? DropInvalidNextHop : DropDiscard;
+      combine.chosen      = by.chosen;
+      combine.slot        = by.word.slot;
+      combine.generation  = by.word.generation;
+      combine.drop        = !by.ok || !member_nh.valid || by.word.nh[15] || member_nh.kind == NhComposite;
+      combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
     end
   endfunction
 
@@ -239,7 +291,8 @@ module ps_nexthop
     if (valid_i) begin
       first1_q <= first;
       pin1_q   <= '{valid: flow_i.usable && flow_i.ecmp_valid, slot: flow_i.ecmp_slot,
-                    generation: flow_i.ecmp_generation};
+                    generation: flow_i.ecmp_generation, udp: ctx_i.hdr.proto == ProtoUdp,
+                    opens: flow_i.opening && bare_syn(ctx_i.hdr)};
       tuple1_q <= '{dport: ctx_i.hdr.key_dport, sport: ctx_i.hdr.key_sport, dip: ctx_i.hdr.key_dip,
                     sip: ctx_i.hdr.key_sip, proto: ctx_i.hdr.key_proto};
     end
@@ -274,7 +327,7 @@ module ps_nexthop
     if (group_q[6]) group7_q <= group6_q;
     if (group_q[7]) member8_q <= member;
     if (group_q[8]) member9_q <= member8_q;
-    if (carry9_valid) hop_o <= combine();
+    if (carry9_valid) hop_o <= combine(carry9.first, carry9.nh, group9_q, member9_q, nh9);
     valid_q  <= {valid_q[0], valid_i};
     group_q  <= {group_q[7:3], group2};
     group9_q <= group_q[8];
@@ -286,6 +339,6 @@ module ps_nexthop
   end
 
   logic       unused_bits;
-  assign unused_bits = ^{unused_nh, unused_ecmp_slot, unused_ecmp_live, member9_q, flow_i, group7_q.base, ctx_i};
+  assign unused_bits = ^{unused_ecmp_live, member9_q, flow_i, group7_q.base, ctx_i};
 
 endmodule

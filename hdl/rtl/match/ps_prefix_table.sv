@@ -67,6 +67,7 @@ module ps_prefix_table
     end
     if (valid_q[1]) best3_q <= best_of_all();
     route_o.found <= valid_q[2] && best3_q.found;
+    route_o.own   <= 1'b0;
     if (valid_q[2]) begin
       route_o.nh          <= entry_q[best3_q.index].nh;
       route_o.label_valid <= entry_q[best3_q.index].label_valid;

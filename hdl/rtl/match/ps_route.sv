@@ -1,4 +1,5 @@
-// Route of a packet's own destination address in its VRF: host routes, else the longest prefix.
+// Route of an address in a VRF: host routes, else the longest prefix. For a packet from a vif that is its destination; for
+// one from the fabric its source, to judge where it may come from (section 3).
 //
 // Latency:    LookupCycles (6); one packet every cycle. route_o.found is 0 for a cycle without lookup.
 // Tables:     HostRoute, Prefix.
@@ -61,15 +62,15 @@ module ps_route
   always_ff @(posedge clk_i) begin
     route5_q.found <= host_hit || prefix.found;
     if (host_hit) begin
-      {route5_q.label_valid, route5_q.label, route5_q.nh} <= host_data;
+      {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh} <= host_data;
     end else if (prefix.found) begin
-      {route5_q.label_valid, route5_q.label, route5_q.nh} <=
-          {prefix.label_valid, prefix.label, prefix.nh};
+      {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh} <=
+          {prefix.own, prefix.label_valid, prefix.label, prefix.nh};
     end
     route_o.found <= route5_q.found;
     if (route5_q.found) begin
-      {route_o.label_valid, route_o.label, route_o.nh} <=
-          {route5_q.label_valid, route5_q.label, route5_q.nh};
+      {route_o.own, route_o.label_valid, route_o.label, route_o.nh} <=
+          {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh};
     end
     if (rst_i) begin
       route5_q.found <= 1'b0;

@@ -1,6 +1,7 @@
 // Counters: FlowStats, VifStats, DropStats, CardStats.
 //
 // Counts:      valid_i/count_i, one packet every cycle; frames of the firmware and its drops beside it.
+// TCP state:   tcp_o repeats every write of FlowStats.tcp, for the flow lookup's mirror.
 // Init:        init_valid_i sets the statistics of a flow to init_value_i; it waits (init_ready_o) for a cycle without a
 //              packet that counts on a flow.
 // Maintenance: reads stand the cycle after acc_i.re; drops and card counters are written at once. A write of VifStats
@@ -23,6 +24,7 @@ module ps_stats
   input  logic [7:0]  fw_tx_vif_i,
   input  logic [15:0] fw_tx_bytes_i,
   input  flow_event_t event_i,
+  output tcp_write_t  tcp_o,
 
   input  logic        init_valid_i,
   input  logic [15:0] init_index_i,
@@ -60,11 +62,15 @@ module ps_stats
 
   // --- Flows
   flow_stats_t flow_old, flow_new, init1_q;
-  logic        init;
+  logic        init, lives;
+  logic [15:0] flow_index, flow_index1_q;
+  logic        flow_op1_q;
 
   assign init         = init_valid_i && !(valid_i && count_i.flow);
   assign init_ready_o = init;
   assign flow_op      = (valid_i && count_i.flow) || init;
+
+  assign flow_index   = init ? init_index_i : count_i.flow_index;
 
   ps_rmw_ram #(
     .Width(FlowStatsBits),
@@ -74,7 +80,7 @@ module ps_stats
     .clk_i,
     .rst_i,
     .op_valid_i (flow_op),
-    .op_index_i (init ? init_index_i : count_i.flow_index),
+    .op_index_i (flow_index),
     .old_o      (flow_old),
     .new_i      (flow_new),
     .re_i       (acc_i.re[SelFlowStats]),
@@ -91,11 +97,24 @@ module ps_stats
     flow_new.last_hit = now_i;
     flow_new.tcp[TcpSynBit] = flow_old.tcp[TcpSynBit] || count1_q.tcp_syn;
     flow_new.tcp[TcpFinBit] = flow_old.tcp[TcpFinBit] || count1_q.tcp_fin;
-    flow_new.tcp[TcpRstBit] = flow_old.tcp[TcpRstBit] || count1_q.tcp_rst;
+    // A segment after a reset, unless it is a bare SYN: the end points did not believe the reset.
+    lives = count1_q.tcp && !count1_q.tcp_rst && !(count1_q.tcp_syn && !count1_q.tcp_ack && !count1_q.tcp_fin);
+    flow_new.tcp[TcpRstBit] = count1_q.tcp_rst || (flow_old.tcp[TcpRstBit] && !lives);
     // The third packet of the handshake, or any later one: its SYN has been recorded by an earlier packet.
     flow_new.tcp[TcpEstablishedBit] = flow_old.tcp[TcpEstablishedBit] ||
         (count1_q.tcp_ack && !count1_q.tcp_syn && flow_old.tcp[TcpSynBit]);
     if (set1_q) flow_new = init1_q;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (flow_op) flow_index1_q <= flow_index;
+    flow_op1_q  <= flow_op && !rst_i;
+    tcp_o.valid <= flow_op1_q && !rst_i;
+    if (flow_op1_q) begin
+      tcp_o.index <= flow_index1_q;
+      tcp_o.tcp   <= flow_new.tcp;
+    end
+    if (clearing_i && acc_i.we[SelFlowStats]) tcp_o <= '{valid: 1'b1, index: acc_i.index, tcp: '0};
   end
 
   // --- Vifs
@@ -211,7 +230,7 @@ module ps_stats
     if (event_i.learned) card_q[CounterFlowsLearned] <= card_q[CounterFlowsLearned] + 48'd1;
     if (event_i.repinned) card_q[CounterFlowsRepinned] <= card_q[CounterFlowsRepinned] + 48'd1;
     if (event_i.full) card_q[CounterFlowTableFull] <= card_q[CounterFlowTableFull] + 48'd1;
-    if (event_i.deferred) card_q[CounterLearnDeferred] <= card_q[CounterLearnDeferred] + 48'd1;
+    if (valid1_q && count1_q.deferred) card_q[CounterLearnDeferred] <= card_q[CounterLearnDeferred] + 48'd1;
     if (event_i.added) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] + 48'd1;
     if (event_i.removed) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] - 48'd1;
     if (valid1_q && count1_q.trap) card_q[CounterTrapped] <= card_q[CounterTrapped] + 48'd1;
