@@ -25,6 +25,7 @@ const NEIGHBOUR: u32 = 0x0a2f_0101; // pod 1, vif 4
 const NODE: u32 = 0x0aa9_1914;
 const PEER: u32 = 0x0aa9_1964;
 const REMOTE_POD: u32 = 0x0a2f_0164; // pod 100, the first of the first remote node
+const FABRIC_MAC: u64 = 0x0200_0000_ff01; // as `cluster` has it
 const DATA: [u8; 18] = [0x5a; 18]; // 14 + 20 + 8 + 18 = 60 bytes
 
 struct Bench {
@@ -42,7 +43,8 @@ struct Direction {
 
 fn tunnelled(inner: &packet::Ipv4) -> Vec<u8> {
     // Label 101 is pod 1.
-    packet::frame(&packet::mpls_udp(PEER, NODE, 6635, packet::mpls(101, 63), &inner.bytes()))
+    let outer = packet::mpls_udp(PEER, NODE, 6635, packet::mpls(101, 63), &inner.bytes());
+    packet::ethernet(FABRIC_MAC, 0x0200_0000_ff02, None, 0x0800, &outer.bytes())
 }
 
 const DIRECTIONS: [Direction; 4] = [

@@ -1,4 +1,4 @@
-//! The flow table and its insertion unit (section 9), slot placement included, so that a full bucket is modelled too.
+//! The flow table (sections 5 and 9): entries in pairs, their statistics, and where a key may stand.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,6 +7,10 @@ use penstock_abi::limits::{BUCKET_SLOTS, FLOW_ROWS_LOG2, FLOW_WAYS};
 use penstock_abi::table::{
     Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, bucket_index,
 };
+
+use crate::packet::{ACK, FIN, RST, SYN};
+use crate::parse::is_bare_syn;
+use crate::tables::Tables;
 
 /// Two entries that a packet asks for; `partner…` and `generation` are filled in on insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +25,6 @@ pub struct Pair {
 #[must_use]
 pub fn key_of(f: &Flow) -> FlowKey {
     FlowKey { nh: f.nh, proto: f.proto, sip: f.sip, dip: f.dip, sport: f.sport, dport: f.dport }
-}
-
-/// What an insertion did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// The forward key is new.
-    Learned,
-    /// The forward key was present and its entry is rewritten.
-    Repinned,
-    /// An equal entry was present: nothing.
-    Unchanged,
-    /// No free slot: nothing.
-    Full,
 }
 
 /// An entry without what depends on its place: the partner is named by its key.
@@ -109,14 +100,55 @@ impl FlowTable {
         attributes(self.entries.iter().map(|(&i, &f)| (i, f)))
     }
 
-    /// Deletes the entry at `index`, as the host does by writing zeros.
+    /// The entry of the other direction.
+    #[must_use]
+    pub fn partner(&self, flow: &Flow) -> Option<&Flow> {
+        self.entries.get(&u32::from(flow.partner)).filter(|_| flow.partner_valid)
+    }
+
+    /// Neither the entry nor its partner has a mapping or a member.
+    #[must_use]
+    pub fn is_plain_pair(&self, flow: &Flow) -> bool {
+        let plain = |f: &Flow| !f.map_valid && !f.ecmp_valid;
+        plain(flow) && self.partner(flow).is_none_or(plain)
+    }
+
+    fn tcp(&self, flow: &Flow) -> u8 {
+        self.stats(&key_of(flow)).map_or(0, |s| s.tcp)
+    }
+
+    /// The TCP connection of an entry is over (section 5).
+    #[must_use]
+    pub fn is_over(&self, flow: &Flow) -> bool {
+        let (own, other) = (self.tcp(flow), self.partner(flow).map_or(0, |p| self.tcp(p)));
+        own & other & TCP_FIN != 0 || (own | other) & TCP_RST != 0
+    }
+
+    /// The TCP connection of an entry is opening (section 6): so says the forward entry.
+    #[must_use]
+    pub fn is_opening(&self, flow: &Flow) -> bool {
+        let forward = if flow.reverse { self.partner(flow) } else { Some(flow) };
+        forward.is_some_and(|f| self.tcp(f) & (TCP_SYN | TCP_ESTABLISHED) == TCP_SYN)
+    }
+
+    /// The connection of an entry is dead (section 9.1): its mapping is gone, or it is over.
+    #[must_use]
+    pub fn is_dead(&self, tables: &Tables, flow: &Flow) -> bool {
+        !tables.usable(flow) || self.is_over(flow)
+    }
+
+    /// Deletes the entry at `index` and its partner, as the host does by writing zeros to either.
     pub fn delete(&mut self, index: u32) {
-        if let Some(f) = self.entries.remove(&index) {
-            self.index.remove(&key_of(&f));
+        let Some(f) = self.entries.remove(&index) else { return };
+        self.index.remove(&key_of(&f));
+        if f.partner_valid
+            && let Some(p) = self.entries.remove(&u32::from(f.partner))
+        {
+            self.index.remove(&key_of(&p));
         }
     }
 
-    /// Deletes the entry with this key; its partner stays.
+    /// Deletes the entry with this key and its partner.
     pub fn delete_key(&mut self, key: &FlowKey) {
         if let Some(&i) = self.index.get(key) {
             self.delete(i);
@@ -132,30 +164,6 @@ impl FlowTable {
         s.tcp = tcp_state(s.tcp, tcp_flags);
     }
 
-    /// New `ecmp…` fields of an entry of the reply direction.
-    pub fn repin_reverse(&mut self, key: &FlowKey, slot: u8, generation: u8) {
-        let Some(f) = self.index.get(key).and_then(|i| self.entries.get_mut(i)) else { return };
-        (f.ecmp_valid, f.ecmp_slot, f.ecmp_generation) = (true, slot, generation);
-    }
-
-    /// Keys whose entries an insertion of this pair would write or delete; the forward key always.
-    #[must_use]
-    pub fn touched_by(&self, pair: &Pair) -> Vec<FlowKey> {
-        let (fkey, rkey) = (key_of(&pair.forward), key_of(&pair.reverse));
-        if self.get(&fkey).is_some_and(|old| equal_but_placement(old, &pair.forward)) {
-            return vec![fkey];
-        }
-        let mut keys = vec![fkey, rkey];
-        for f in
-            [self.get(&fkey), self.get(&rkey)].into_iter().flatten().filter(|f| f.partner_valid)
-        {
-            keys.extend(self.entries.get(&u32::from(f.partner)).map(key_of));
-        }
-        keys.sort_by_key(flow_key);
-        keys.dedup();
-        keys
-    }
-
     /// Takes over entries and statistics that were read from a card.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
         *self = Self::default();
@@ -167,46 +175,27 @@ impl FlowTable {
         }
     }
 
-    /// The insertion unit's four steps.
-    pub fn insert(
-        &mut self,
-        pair: &Pair,
-        repin: bool,
-        frame_bytes: usize,
-        tcp_flags: Option<u8>,
-    ) -> Inserted {
-        let (fkey, rkey) = (key_of(&pair.forward), key_of(&pair.reverse));
-        let (fwd_at, rev_at) = (self.index.get(&fkey).copied(), self.index.get(&rkey).copied());
-        if let Some(old) = fwd_at.map(|i| self.entries[&i])
-            && equal_but_placement(&old, &pair.forward)
-        {
-            return Inserted::Unchanged;
-        }
-        let Some(fi) = fwd_at.or_else(|| self.free_slot(&fkey, None)) else {
-            return Inserted::Full;
-        };
-        let Some(ri) = rev_at.or_else(|| self.free_slot(&rkey, Some(fi))) else {
-            return Inserted::Full;
-        };
-        for i in [fwd_at, rev_at].into_iter().flatten() {
-            if let Some(old) = self.entries.get(&i).filter(|f| f.partner_valid)
-                && ![fi, ri].contains(&u32::from(old.partner))
-            {
-                self.delete(u32::from(old.partner));
-            }
-        }
-        self.put(ri, pair.reverse, fi);
-        self.put(fi, pair.forward, ri);
-        self.stats.insert(ri, FlowStats::default());
-        if !(repin && fwd_at.is_some()) {
-            let tcp = tcp_state(0, tcp_flags);
-            self.stats
-                .insert(fi, FlowStats { packets: 1, bytes: frame_bytes as u64, tcp, last_hit: 0 });
-        }
-        if fwd_at.is_some() { Inserted::Repinned } else { Inserted::Learned }
+    pub(crate) fn index_of(&self, key: &FlowKey) -> Option<u32> {
+        self.index.get(key).copied()
     }
 
-    fn put(&mut self, index: u32, entry: Flow, partner: u32) {
+    pub(crate) fn entry_mut(&mut self, key: &FlowKey) -> Option<&mut Flow> {
+        self.index.get(key).and_then(|i| self.entries.get_mut(i))
+    }
+
+    pub(crate) fn set_stats(&mut self, index: u32, stats: FlowStats) {
+        self.stats.insert(index, stats);
+    }
+
+    /// Deletes one entry of a pair whose other entry is rewritten.
+    pub(crate) fn delete_single(&mut self, key: &FlowKey) {
+        if let Some(i) = self.index.remove(key) {
+            self.entries.remove(&i);
+        }
+    }
+
+    /// Writes an entry at a slot that is free, or has an entry with its key.
+    pub(crate) fn put(&mut self, index: u32, entry: Flow, partner: u32) {
         let generation = self.generations.entry(index).or_default();
         *generation = generation.wrapping_add(1);
         let entry =
@@ -216,7 +205,7 @@ impl FlowTable {
     }
 
     /// The way with the most free slots in its row, lowest way first; the lowest free slot in it.
-    fn free_slot(&self, key: &FlowKey, taken: Option<u32>) -> Option<u32> {
+    pub(crate) fn free_slot(&self, key: &FlowKey, taken: Option<u32>) -> Option<u32> {
         let hash = key_hash(flow_key(key));
         let free = |i: &u32| !self.entries.contains_key(i) && Some(*i) != taken;
         let slots = |w: u32| {
@@ -234,17 +223,8 @@ impl FlowTable {
     }
 }
 
-fn equal_but_placement(a: &Flow, b: &Flow) -> bool {
-    let strip =
-        |f: &Flow| Flow { generation: 0, partner_valid: false, partner: 0, src_info: 0, ..*f };
-    strip(a) == strip(b)
-}
-
-fn tcp_state(old: u8, flags: Option<u8>) -> u8 {
-    const FIN: u8 = 0x01;
-    const SYN: u8 = 0x02;
-    const RST: u8 = 0x04;
-    const ACK: u8 = 0x10;
+/// The TCP state after a segment (section 9.3).
+pub(crate) fn tcp_state(old: u8, flags: Option<u8>) -> u8 {
     let Some(flags) = flags else { return old };
     let mut new = old;
     for (flag, state) in [(SYN, TCP_SYN), (FIN, TCP_FIN), (RST, TCP_RST)] {
@@ -254,6 +234,9 @@ fn tcp_state(old: u8, flags: Option<u8>) -> u8 {
     }
     if flags & (ACK | SYN) == ACK && old & TCP_SYN != 0 {
         new |= TCP_ESTABLISHED;
+    }
+    if flags & RST == 0 && !is_bare_syn(flags) {
+        new &= !TCP_RST;
     }
     new
 }

@@ -3,15 +3,18 @@
 use penstock_abi::hash::{entropy_port, flow_key, key_hash};
 use penstock_abi::table::{Flow, FlowKey, Vif};
 
-use crate::decide::{Hop, Ingress, Learn, Source};
 use crate::flows::Pair;
 use crate::parse::L4;
 use crate::rewrite::Edits;
 use crate::translate::Translation;
+use crate::types::{Hop, Ingress, Learn, Source};
 
-/// Section 9: what a packet that leaves asks of the insertion unit.
+/// Section 9: what a packet that leaves asks of the insertion unit, admission apart. `found` is the entry with its key, `flow`
+/// the same if it is usable.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn learn(
     source: &Source,
+    found: Option<&Flow>,
     flow: Option<&Flow>,
     holding: bool,
     hop: &Hop,
@@ -35,10 +38,11 @@ pub(crate) fn learn(
             return Learn::No;
         }
     }
-    match pair(source, hop, out, translation, edits) {
-        Some(pair) if flow.is_some() => Learn::Repin(pair),
-        Some(pair) => Learn::New(pair),
-        None => Learn::No,
+    let pair = pair(source, hop, out, translation, edits);
+    match (found, flow) {
+        (None, _) => Learn::New(pair),
+        (Some(_), None) => Learn::Replace(pair),
+        (Some(_), Some(_)) => Learn::Repin(pair),
     }
 }
 
@@ -48,7 +52,7 @@ fn pair(
     out: Option<Vif>,
     translation: Option<Translation>,
     edits: &Edits,
-) -> Option<Pair> {
+) -> Pair {
     let key = source.key;
     let dvrf = out.map_or(source.vrf, |v| v.vrf);
     let mut fwd = Flow {
@@ -88,7 +92,7 @@ fn pair(
             (f.map_valid, f.map, f.map_generation) = (true, t.index, t.map.generation);
         }
     }
-    (key != back).then_some(Pair { forward: fwd, reverse: rev })
+    Pair { forward: fwd, reverse: rev }
 }
 
 fn with_key(key: FlowKey) -> Flow {

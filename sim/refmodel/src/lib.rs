@@ -5,28 +5,36 @@
 //! comparison of the two means something. Speed and memory are of no concern here; being readable beside the
 //! specification is. Section numbers in comments are those of that page.
 //!
-//! The work is split as the specification is: [`parse`] (sections 3 and 4), [`decide`] (2, 5, 6), `translate` (7), [`rewrite`] (8),
-//! `learn` and [`flows`] (9). Deciding is pure: [`decide::decide`] takes tables and flows by reference, so a scoreboard can ask
-//! what a packet may become under several versions of the tables before it commits to one.
+//! The work is split as the specification is: `arrive` (section 2), [`tunnel`] (3), [`parse`] (4), [`decide`] (5), `route` (6),
+//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`] and [`flows`] (9). Deciding is pure: [`decide::decide`] takes the
+//! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
+//! commits to one.
 //!
 //! [`gen`](mod@gen) makes random but consistent table sets and packets that are likely to hit them; [`packet`] builds frames by hand.
 //!
-//! What the model leaves out: time. Insertion happens at once (on the card some cycles later), `last_hit` stays 0, and the
-//! firmware's queue never fills.
+//! What the model leaves out: time. A request is executed at once (on the card some cycles later), so there is neither a queue
+//! that may be full nor anything that waits in it; `last_hit` stays 0, and the firmware's queue never fills.
 
+mod admit;
+mod arrive;
 pub mod checksum;
 pub mod decide;
 pub mod flows;
 pub mod r#gen;
+pub mod insert;
 mod learn;
 mod model;
 pub mod packet;
 pub mod parse;
 pub mod rewrite;
+mod route;
 pub mod tables;
 mod translate;
+pub mod tunnel;
+mod types;
 
-pub use decide::{Decision, Egress, Ingress, Learn, Verdict};
+pub use admit::FLOWS_FOR_TRANSLATION;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};
 pub use tables::Tables;
+pub use types::{Card, Decision, Egress, Ingress, Learn, Rule, Verdict};

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
 
-use crate::decide::{Decision, Egress, Ingress, Learn, Verdict, decide};
-use crate::flows::{FlowTable, Inserted};
+use crate::decide::decide;
+use crate::flows::FlowTable;
+use crate::insert::{Arrived, Inserted};
 use crate::tables::Tables;
+use crate::tunnel::OuterFragments;
+use crate::types::{Card, Decision, Egress, Ingress, Verdict};
 
 /// What the card counts, except `LearnDeferred` and `FirmwareTx`, which depend on time and on the firmware.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Everything else that was decided.
     pub decision: Decision,
-    /// What the insertion unit did, if it was asked for a pair.
+    /// What the insertion unit did, if it was asked for anything.
     pub inserted: Option<Inserted>,
 }
 
@@ -55,6 +58,7 @@ pub struct RefModel {
     enabled: bool,
     tables: Tables,
     flows: FlowTable,
+    fragments: OuterFragments,
     counters: Counters,
 }
 
@@ -77,7 +81,7 @@ impl RefModel {
     }
 
     /// Writes one table entry, the same words as in a Write command. A write of zeros to the flow table
-    /// deletes an entry. Returns false if the card would refuse.
+    /// deletes an entry and its partner. Returns false if the card would refuse.
     pub fn write(&mut self, table: TableId, index: u32, words: &Words) -> bool {
         if table == TableId::Flow {
             let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
@@ -129,10 +133,17 @@ impl RefModel {
         &self.counters
     }
 
+    /// What a decision depends on.
+    #[must_use]
+    pub fn card(&self) -> Card<'_> {
+        let Self { enabled, tables, flows, fragments, .. } = self;
+        Card { enabled: *enabled, tables, flows, fragments }
+    }
+
     /// What would become of a frame now, without counting or learning.
     #[must_use]
     pub fn decide(&self, ingress: Ingress, frame: &[u8]) -> Decision {
-        decide(&self.tables, &self.flows, self.enabled, ingress, frame)
+        decide(&self.card(), ingress, frame)
     }
 
     /// Takes a frame: decides, counts, learns.
@@ -147,24 +158,16 @@ impl RefModel {
         if let Some(key) = decision.lookup.filter(|_| decision.counts_on_flow) {
             self.flows.count(&key, frame_bytes, decision.tcp_flags);
         }
-        let inserted = match &decision.learn {
-            Learn::No => None,
-            Learn::New(pair) => {
-                Some(self.flows.insert(pair, false, frame_bytes, decision.tcp_flags))
-            }
-            Learn::Repin(pair) => {
-                Some(self.flows.insert(pair, true, frame_bytes, decision.tcp_flags))
-            }
-            Learn::ReverseRepin { key, slot, generation } => {
-                self.flows.repin_reverse(key, *slot, *generation);
-                None
-            }
-        };
+        if let Some(id) = decision.first_fragment {
+            self.fragments.remember(id);
+        }
+        let arrived = Arrived { frame_bytes, tcp_flags: decision.tcp_flags };
+        let inserted = self.flows.execute(&self.tables, &decision.learn, arrived);
         match inserted {
             Some(Inserted::Learned) => self.bump(CardCounter::FlowsLearned),
             Some(Inserted::Repinned) => self.bump(CardCounter::FlowsRepinned),
             Some(Inserted::Full) => self.bump(CardCounter::FlowTableFull),
-            Some(Inserted::Unchanged) | None => {}
+            _ => {}
         }
         self.recount_flows();
         Outcome { verdict: decision.verdict.clone(), decision, inserted }

@@ -70,12 +70,9 @@ pub fn udp(sip: u32, dip: u32, sport: u16, dport: u16, data: &[u8]) -> Ipv4 {
         s.extend_from_slice(&word.to_be_bytes());
     }
     s.extend_from_slice(data);
-    let sum = match l4_checksum(sip, dip, UDP, &s) {
-        0 => 0xffff,
-        sum => sum,
-    };
-    s[6..8].copy_from_slice(&sum.to_be_bytes());
-    Ipv4::new(sip, dip, UDP, s)
+    let mut p = Ipv4::new(sip, dip, UDP, s);
+    put_udp_checksum(&mut p);
+    p
 }
 
 /// TCP flag bits.
@@ -172,24 +169,38 @@ pub fn mpls_udp(outer_sip: u32, outer_dip: u32, dport: u16, shim: [u8; 4], inner
     Ipv4::new(outer_sip, outer_dip, UDP, s)
 }
 
+/// Computes the UDP checksum of a packet whose payload is a UDP datagram.
+pub fn put_udp_checksum(p: &mut Ipv4) {
+    p.payload[6..8].fill(0);
+    let sum = match l4_checksum(p.sip, p.dip, UDP, &p.payload) {
+        0 => 0xffff,
+        sum => sum,
+    };
+    p.payload[6..8].copy_from_slice(&sum.to_be_bytes());
+}
+
 /// MPLS over GRE, with checksum and key fields as `flags` says (0x8000, 0x2000).
 #[must_use]
 pub fn mpls_gre(outer_sip: u32, outer_dip: u32, flags: u16, shim: [u8; 4], inner: &[u8]) -> Ipv4 {
     let mut s = flags.to_be_bytes().to_vec();
     s.extend_from_slice(&[0x88, 0x47]);
     if flags & 0x8000 != 0 {
-        s.extend_from_slice(&[0xde, 0xad, 0, 0]);
+        s.extend_from_slice(&[0, 0, 0, 0]);
     }
     if flags & 0x2000 != 0 {
         s.extend_from_slice(&[0, 0, 0, 42]);
     }
     s.extend_from_slice(&shim);
     s.extend_from_slice(inner);
+    if flags & 0x8000 != 0 {
+        let sum = checksum(&s);
+        s[4..6].copy_from_slice(&sum.to_be_bytes());
+    }
     Ipv4::new(outer_sip, outer_dip, GRE, s)
 }
 
 /// Which checksum of an IPv4 packet is wrong, recomputing all of them from the bytes; `None` if all are right.
-/// A TCP segment embedded in an ICMP error is not looked at, nor is SCTP.
+/// TCP and UDP embedded in an ICMP error are not looked at (they are seldom whole), nor is SCTP.
 #[must_use]
 pub fn wrong_checksum(packet: &[u8]) -> Option<&'static str> {
     let ihl = usize::from(packet[0] & 0xf) * 4;

@@ -1,10 +1,11 @@
-//! Reading a frame: tunnel packets (section 3) and IPv4 with its layer 4 (section 4).
+//! Reading a frame: Ethernet, and IPv4 with its layer 4 (section 4).
 
-use penstock_abi::limits::{MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::FlowKey;
 
 use crate::checksum::{fold, sum_words};
+use crate::packet::{ACK, FIN, RST, SYN};
+use crate::types::{Refused, Rule};
 
 /// EtherType of a single VLAN tag.
 pub const ETH_VLAN: u16 = 0x8100;
@@ -45,6 +46,16 @@ impl Bytes<'_> {
     pub fn u32(&self, at: usize) -> u32 {
         u32::from(self.u16(at)) << 16 | u32::from(self.u16(at + 2))
     }
+    /// A MAC address.
+    #[must_use]
+    pub fn mac(&self, at: usize) -> u64 {
+        u64::from(self.u16(at)) << 32 | u64::from(self.u32(at + 2))
+    }
+    /// The frame is of a VLAN: a tag with identifier 0 only carries a priority (section 1).
+    #[must_use]
+    pub fn tagged(&self) -> bool {
+        self.u16(12) == ETH_VLAN && self.u16(14) & 0x0fff != 0
+    }
     /// EtherType after at most one tag, and where the next header starts.
     #[must_use]
     pub fn ether_type(&self) -> (u16, usize) {
@@ -53,36 +64,6 @@ impl Bytes<'_> {
             other => (other, 14),
         }
     }
-}
-
-/// What stands in front of the inner packet of a tunnel packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tunnel {
-    /// Outer source address.
-    pub outer_sip: u32,
-    /// Offset of the MPLS label.
-    pub label_at: usize,
-}
-
-/// Whether a frame on the fabric is a tunnel packet for `our_ip` (section 3).
-#[must_use]
-pub fn tunnel(frame: &[u8], our_ip: u32) -> Option<Tunnel> {
-    let b = Bytes(frame);
-    let (ether_type, l3) = b.ether_type();
-    let plain_ipv4 = ether_type == ETH_IPV4 && b.u8(l3) == 0x45 && b.u16(l3 + 6) & 0x3fff == 0;
-    if !plain_ipv4 || b.u32(l3 + 16) != our_ip {
-        return None;
-    }
-    let l4 = l3 + 20;
-    let label_at = match b.u8(l3 + 9) {
-        UDP if [MPLS_UDP_PORT, MPLS_UDP_PORT_OLD].contains(&b.u16(l4 + 2)) => l4 + 8,
-        GRE if b.u16(l4 + 2) == 0x8847 && b.u16(l4) & !0xa000 == 0 => {
-            let (c, k) = (b.u16(l4) & 0x8000 != 0, b.u16(l4) & 0x2000 != 0);
-            l4 + 4 + if c { 4 } else { 0 } + if k { 4 } else { 0 }
-        }
-        _ => return None,
-    };
-    Some(Tunnel { outer_sip: b.u32(l3 + 12), label_at })
 }
 
 /// Which translation and which key the layer 4 of a packet allows.
@@ -135,6 +116,11 @@ impl Ip {
     pub fn is_fragment(&self) -> bool {
         self.l4 == L4::Fragment
     }
+    /// A TCP segment that asks for a new connection.
+    #[must_use]
+    pub fn is_bare_syn(&self) -> bool {
+        matches!(self.l4, L4::Tcp(flags) if is_bare_syn(flags))
+    }
     /// Whether the card keeps flows for this packet (section 9).
     #[must_use]
     pub fn makes_flows(&self) -> bool {
@@ -142,11 +128,22 @@ impl Ip {
     }
 }
 
-/// Checks and reads the IPv4 packet at `l3` (section 4).
+/// TCP flags: SYN without ACK, RST and FIN.
+#[must_use]
+pub const fn is_bare_syn(flags: u8) -> bool {
+    flags & (SYN | ACK | RST | FIN) == SYN
+}
+
+/// Checks and reads the IPv4 packet at `l3` (section 4). Of a tunnel packet, `frame` ends with the outer packet.
 ///
 /// # Errors
 /// The reason for which the frame is dropped.
 pub fn ipv4(frame: &[u8], l3: usize) -> Result<Ip, DropReason> {
+    checked_ipv4(frame, l3).map_err(|refused| refused.reason)
+}
+
+/// As [`ipv4`], with the rule behind a drop.
+pub(crate) fn checked_ipv4(frame: &[u8], l3: usize) -> Result<Ip, Refused> {
     let b = Bytes(frame);
     let header_bytes = usize::from(b.u8(l3) & 0xf) * 4;
     let total_bytes = usize::from(b.u16(l3 + 2));
@@ -155,14 +152,17 @@ pub fn ipv4(frame: &[u8], l3: usize) -> Result<Ip, DropReason> {
         && total_bytes >= header_bytes
         && frame.len() >= l3 + total_bytes;
     if b.u8(l3) >> 4 != 4 || !lengths_agree {
-        return Err(DropReason::InvalidPacket);
+        return Err(DropReason::InvalidPacket.into());
     }
     if fold(sum_words(&frame[l3..l3 + header_bytes])) != 0xffff {
-        return Err(DropReason::Checksum);
+        return Err(DropReason::Checksum.into());
     }
     let (proto, sip, dip) = (b.u8(l3 + 9), b.u32(l3 + 12), b.u32(l3 + 16));
     if matches!(dip >> 24, 0 | 224..) {
-        return Err(DropReason::Discard);
+        return Err(DropReason::Discard.into());
+    }
+    if matches!(sip >> 24, 0 | 127 | 224..) {
+        return Err(Refused::by(Rule::MartianSource, DropReason::InvalidSource));
     }
     let mut ip = Ip {
         l3,

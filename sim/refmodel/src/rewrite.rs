@@ -5,8 +5,8 @@ use penstock_abi::limits::MPLS_UDP_PORT;
 use penstock_abi::table::NextHop;
 
 use crate::checksum::{Update, checksum};
-use crate::decide::{Egress, Verdict};
-use crate::parse::{ETH_IPV4, GRE, Ip, L4, UDP};
+use crate::parse::{ETH_IPV4, GRE, Ip, L4, TCP, UDP};
+use crate::types::{Egress, Verdict};
 
 /// Fields to rewrite; what is `None` stays and does not enter a checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,17 @@ pub enum Encapsulation {
         /// TTL of the outer header.
         outer_ttl: u8,
     },
+}
+
+impl Encapsulation {
+    /// Bytes in front of the IPv4 packet.
+    #[must_use]
+    pub const fn header_bytes(&self) -> usize {
+        match self {
+            Self::Ethernet { .. } => 14,
+            Self::Mpls { nh, .. } => 14 + 20 + if nh.gre { 8 } else { 12 },
+        }
+    }
 }
 
 fn get16(p: &[u8], at: usize) -> u16 {
@@ -132,18 +143,23 @@ fn edit(p: &mut [u8], ip: &Ip, e: &Edits) {
 
 fn edit_embedded(p: &mut [u8], icmp: usize, e: &EmbeddedEdits) {
     let (emb, emb_l4) = (icmp + 8, icmp + 28);
-    let udp_checksum =
-        (p[emb + 9] == UDP && get16(p, emb_l4 + 6) != 0).then(|| get16(p, emb_l4 + 6));
+    // Not every router embeds so much of a TCP header (RFC 5508, REQ-4).
+    let checksum_at = match p[emb + 9] {
+        UDP if get16(p, emb_l4 + 6) != 0 => Some(emb_l4 + 6),
+        TCP if p.len() >= emb_l4 + 18 => Some(emb_l4 + 16),
+        _ => None,
+    };
     let mut message = Update::new(get16(p, icmp + 2));
     let mut header = Update::new(get16(p, emb + 10));
-    let mut segment = Update::new(udp_checksum.unwrap_or(0));
+    let mut segment = Update::new(checksum_at.map_or(0, |at| get16(p, at)));
     put_addr(p, emb + 12, e.sip, &mut [&mut message, &mut header, &mut segment]);
     put_addr(p, emb + 16, e.dip, &mut [&mut message, &mut header, &mut segment]);
     put_word(p, emb_l4, e.sport, &mut [&mut message, &mut segment]);
     put_word(p, emb_l4 + 2, e.dport, &mut [&mut message, &mut segment]);
     put_word(p, emb + 10, Some(header.finish()), &mut [&mut message]);
-    if udp_checksum.is_some() {
-        put_word(p, emb_l4 + 6, Some(segment.finish_udp()), &mut [&mut message]);
+    if let Some(at) = checksum_at {
+        let sum = if p[emb + 9] == UDP { segment.finish_udp() } else { segment.finish() };
+        put_word(p, at, Some(sum), &mut [&mut message]);
     }
     put16(p, icmp + 2, message.finish());
 }

@@ -11,8 +11,8 @@ use penstock_abi::limits::{
     HOST_ROUTE_WAYS, LABEL_FIRST, LABELS, PREFIXES,
 };
 use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, Prefix, TableEntry, TableId, Vif, Words,
-    bucket_index,
+    EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix, TableEntry, TableId, Vif,
+    Words, bucket_index,
 };
 
 /// The tables that the host writes and packets read.
@@ -107,14 +107,30 @@ impl Tables {
             .map(|k| k.map)
     }
 
+    /// The flow's mapping, if it has one, still stands (section 5).
+    #[must_use]
+    pub fn usable(&self, flow: &Flow) -> bool {
+        !flow.map_valid
+            || self.fip_map(flow.map).is_some_and(|m| m.generation == flow.map_generation)
+    }
+
+    fn host_route(&self, vrf: u16, ip: u32) -> Option<&HostRoute> {
+        let hash = key_hash(host_route_key(vrf, ip));
+        bucket_slots(hash, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2)
+            .filter_map(|i| self.host_routes.get(&i))
+            .find(|r| (r.vrf, r.ip) == (vrf, ip))
+    }
+
+    /// The address is on this node and nowhere else (section 3, "Source").
+    #[must_use]
+    pub fn is_own(&self, vrf: u16, ip: u32) -> bool {
+        self.host_route(vrf, ip).is_some_and(|r| r.own)
+    }
+
     /// Longest match of `ip` in `vrf` (section 6): host route, else the longest prefix, at equal length the lowest index.
     #[must_use]
     pub fn route(&self, vrf: u16, ip: u32) -> Option<Route> {
-        let hash = key_hash(host_route_key(vrf, ip));
-        let host = bucket_slots(hash, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2)
-            .filter_map(|i| self.host_routes.get(&i))
-            .find(|r| (r.vrf, r.ip) == (vrf, ip));
-        if let Some(r) = host {
+        if let Some(r) = self.host_route(vrf, ip) {
             return Some(Route { nh: r.nh, label: r.label_valid.then_some(r.label) });
         }
         let mut best: Option<&Prefix> = None;
@@ -190,7 +206,15 @@ mod tests {
     fn host_route_beats_prefix_only_in_its_own_bucket() {
         let mut t = Tables::default();
         t.write(TableId::Prefix, 0, &prefix(0, 0, 1));
-        let r = HostRoute { valid: true, vrf: 2, ip: 5, nh: 9, label: 77, label_valid: true, own: false };
+        let r = HostRoute {
+            valid: true,
+            vrf: 2,
+            ip: 5,
+            nh: 9,
+            label: 77,
+            label_valid: true,
+            own: false,
+        };
         let home =
             bucket_slots(key_hash(host_route_key(2, 5)), HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2)
                 .last()

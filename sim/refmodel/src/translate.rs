@@ -1,11 +1,12 @@
 //! Floating-IP translation (section 7): which mapping a packet takes, and the fields that it changes.
 
+use penstock_abi::reason::DropReason;
 use penstock_abi::table::{FipMap, Flow, Vif};
 
-use crate::decide::{Hop, Ingress, Source};
 use crate::parse::{L4, TCP, UDP};
 use crate::rewrite::{Edits, EmbeddedEdits};
 use crate::tables::Tables;
+use crate::types::{Hop, Ingress, Refused, Rule, Source};
 
 /// The mapping that translates a packet, and how.
 #[derive(Clone, Copy)]
@@ -15,6 +16,22 @@ pub(crate) struct Translation {
     pub(crate) reverse: bool,
     pub(crate) port: bool,
     pub(crate) hairpin: bool,
+}
+
+/// "Replies without their flow": what a pod may only send translated, sent by a packet without a usable flow.
+pub(crate) fn reply_without_flow(tables: &Tables, source: &Source) -> Result<(), Refused> {
+    let Ingress::Host(vif) = source.ingress else { return Ok(()) };
+    let ip = &source.ip;
+    if tables.fip_key(vif, ip.proto, ip.sip, source.key.sport).is_none() {
+        return Ok(());
+    }
+    match ip.l4 {
+        L4::Fragment => Err(Refused::by(Rule::MarkedFragment, DropReason::Fragments)),
+        L4::Tcp(_) if !ip.is_bare_syn() => {
+            Err(Refused::by(Rule::MarkedReply, DropReason::FlowUnusable))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Section 7. Returns the translation, and whether the usable flow still holds (it does not "count as not found").

@@ -178,26 +178,24 @@ fn ttl_ends_where_it_must() {
     assert_eq!((out[45], out[46 + 8]), (1, 1));
     let inner = packet::udp(VIP, CLIENT, 8888, 1, b"").bytes();
     let outer = mpls_udp(NODE_B, NODE_A, 6635, mpls(30, 1), &inner);
-    dropped(a.process(Ingress::Fabric, &frame(&outer)), DropReason::TtlExceeded);
+    dropped(a.process(Ingress::Fabric, &wire(&outer)), DropReason::TtlExceeded);
 }
 
 #[test]
-fn gre_and_the_old_udp_port_are_accepted_tags_and_padding_removed() {
+fn gre_and_the_old_udp_port_are_accepted_priority_tags_and_padding_removed() {
     let mut b = node_b();
     let p = packet::udp(CLIENT, BACKEND, 5000, 80, b"x");
     for flags in [0, 0x8000, 0x2000, 0xa000] {
-        for vlan in [None, Some(7)] {
+        for vlan in [None, Some(0xa000)] {
             let outer = mpls_gre(NODE_A, NODE_B, flags, mpls(24, 9), &p.bytes());
-            let mut f = ethernet(1, 2, vlan, 0x0800, &outer.bytes());
+            let mut f = ethernet(FABRIC_MAC, 2, vlan, 0x0800, &outer.bytes());
             f.resize(f.len() + 11, 0x5a);
             let out = sent(b.process(Ingress::Fabric, &f), Egress::Host(3));
             assert_eq!(out[14..], p.bytes());
         }
     }
     let outer = mpls_udp(NODE_A, NODE_B, 51234, mpls(24, 9), &p.bytes());
-    sent(b.process(Ingress::Fabric, &frame(&outer)), Egress::Host(3));
-    let sequence = mpls_gre(NODE_A, NODE_B, 0x1000, mpls(24, 9), &p.bytes());
-    sent(b.process(Ingress::Fabric, &frame(&sequence)), Egress::Host(1));
+    sent(b.process(Ingress::Fabric, &wire(&outer)), Egress::Host(3));
 }
 
 #[test]
@@ -216,7 +214,7 @@ fn a_gre_tunnel_next_hop_pushes_gre() {
 #[test]
 fn cross_connect_and_traps_leave_frames_alone() {
     let mut a = node_a();
-    let arp = ethernet(0xffff_ffff_ffff, 2, Some(5), 0x0806, &[7; 28]);
+    let arp = ethernet(0xffff_ffff_ffff, 2, Some(0x6000), 0x0806, &[7; 28]);
     assert_eq!(
         sent(a.process(Ingress::Host(3), &arp), Egress::Firmware { reason: 1, vif: 3 }),
         arp
@@ -318,10 +316,10 @@ fn labels_and_loops_are_checked() {
         (mpls(24, 0), DropReason::TtlExceeded),
         (mpls(40, 9), DropReason::PacketLoop),
     ] {
-        let f = frame(&mpls_udp(NODE_A, NODE_B, 6635, shim, &inner));
+        let f = wire(&mpls_udp(NODE_A, NODE_B, 6635, shim, &inner));
         dropped(b.process(Ingress::Fabric, &f), reason);
     }
-    let cut = frame(&mpls_udp(NODE_A, NODE_B, 6635, mpls(24, 9), &[]));
+    let cut = wire(&mpls_udp(NODE_A, NODE_B, 6635, mpls(24, 9), &[]));
     dropped(b.process(Ingress::Fabric, &cut), DropReason::InvalidProtocol);
     dropped(b.process(Ingress::Fabric, &cut[..cut.len() - 1]), DropReason::InvalidPacket);
     assert_eq!(b.counters().vif(0).drops, 8);

@@ -8,6 +8,7 @@ use penstock_refmodel::checksum::{Update, checksum};
 use penstock_refmodel::r#gen::{Rng, Traffic, World};
 use penstock_refmodel::packet::wrong_checksum;
 use penstock_refmodel::parse::{self, Bytes, L4};
+use penstock_refmodel::tunnel::tunnel;
 use penstock_refmodel::{Egress, Ingress, Learn, Outcome, RefModel, Verdict};
 use proptest::prelude::*;
 
@@ -46,7 +47,10 @@ impl Run {
 /// Offset of the (inner) IPv4 packet in a frame that the card was to route.
 fn inner_at(model: &RefModel, ingress: Ingress, frame: &[u8]) -> Option<usize> {
     match ingress {
-        Ingress::Fabric => parse::tunnel(frame, model.tables().vif(0).ip).map(|t| t.label_at + 4),
+        Ingress::Fabric => {
+            let port = model.tables().vif(0);
+            tunnel(frame, port.mac, port.ip).map(|t| t.label_at + 4)
+        }
         Ingress::Host(_) => Some(Bytes(frame).ether_type().1),
     }
 }
@@ -100,7 +104,7 @@ fn a_flow_that_was_just_learned_gives_the_same_packet() {
         let mut run = Run::new(seed);
         for _ in 0..2500 {
             let (ingress, frame, outcome) = run.step();
-            if matches!(outcome.decision.learn, Learn::New(_) | Learn::Repin(_)) {
+            if outcome.decision.learn.pair().is_some() {
                 let again = run.model.decide(ingress, &frame);
                 assert_eq!(again.verdict, outcome.verdict, "seed {seed}");
                 assert_eq!(again.learn, Learn::No, "seed {seed}");
@@ -180,7 +184,9 @@ fn random_packets_reach_every_rule() {
                         p.forward.map_valid, p.forward.ecmp_valid
                     ));
                 }
+                Learn::Replace(p) => note(format!("replace map={}", p.forward.map_valid)),
                 Learn::ReverseRepin { .. } => note("reverse repin".into()),
+                Learn::Move { .. } | Learn::DeadPair { .. } => {}
             }
         }
     }

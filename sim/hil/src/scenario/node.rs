@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use penstock_refmodel::packet::{self, Ipv4};
-use penstock_refmodel::parse;
+use penstock_refmodel::tunnel::tunnel;
 use penstock_views::api::Status;
 use penstock_views::flow::FlowTable;
 
@@ -188,7 +188,8 @@ fn request(wires: &mut Wires, client_port: u16, flags: u8, data: &[u8]) -> Resul
             Ok(true)
         }
         "fabric" => {
-            let tunnel = parse::tunnel(&frame, OTHER_NODE).context("not a tunnel packet")?;
+            let tunnel =
+                tunnel(&frame, OTHER_NODE_MAC, OTHER_NODE).context("not a tunnel packet")?;
             ensure!(tunnel.outer_sip == THIS_NODE, "outer source {:#x}", tunnel.outer_sip);
             let (label, inner) = frame[tunnel.label_at..].split_at(4);
             let label = u32::from_be_bytes([label[0], label[1], label[2], label[3]]);

@@ -6,9 +6,10 @@ use penstock_abi::limits::{FRAME_MAX_BYTES, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
 
 use super::{Rng, World, malform};
 use crate::checksum::fold;
-use crate::decide::{Egress, Ingress, Verdict};
 use crate::packet::{self, ACK, FIN, Ipv4, RST, SYN, ethernet, mpls, mpls_gre, mpls_udp};
 use crate::parse::{self, Bytes, ETH_ARP, ETH_IPV4, ICMP, SCTP, TCP, UDP};
+use crate::tunnel;
+use crate::types::{Egress, Ingress, Verdict};
 
 /// Flows that are remembered.
 const SEEN_MAX: usize = 64;
@@ -316,7 +317,7 @@ impl Traffic {
                 (Ingress::Host(vif), dmac, inner)
             }
             Entry::Label(label, node) => {
-                (Ingress::Fabric, 0x0200_0000_0001, self.tunnel(world, label, node, &inner))
+                (Ingress::Fabric, world.mac, self.tunnel(world, label, node, &inner))
             }
         };
         let mut f = ethernet(dmac, smac, vlan, ETH_IPV4, &payload);
@@ -416,7 +417,7 @@ fn all_ones_header(packet: &mut [u8]) {
 fn entry_of(world: &World, ingress: Ingress, frame: &[u8]) -> Option<(Entry, usize)> {
     match ingress {
         Ingress::Fabric => {
-            let t = parse::tunnel(frame, world.ip)?;
+            let t = tunnel::tunnel(frame, world.mac, world.ip)?;
             Some((Entry::Label(Bytes(frame).u32(t.label_at) >> 12, t.outer_sip), t.label_at + 4))
         }
         Ingress::Host(vif) if world.pods.iter().any(|p| p.vif == vif) => {

@@ -99,6 +99,8 @@ pub struct Service {
 pub struct World {
     /// The fabric's address.
     pub ip: u32,
+    /// The fabric's MAC.
+    pub mac: u64,
     /// Pods here.
     pub pods: Vec<Pod>,
     /// Other nodes.
@@ -131,6 +133,7 @@ impl World {
     pub fn new(rng: &mut Rng) -> Self {
         let mut w = Self { ecmp_at: rng.below(u64::from(ECMP_WORDS)) as u32, ..Self::default() };
         w.ip = w.fresh_ip(rng, 0x0aa9_0000);
+        w.mac = 0x0200_0000_0000 | rng.bits() >> 24;
         w.vrfs = (0..rng.between(1, 3)).map(|_| rng.below(4096) as u16).collect();
         w.ports(rng);
         for _ in 0..rng.between(1, 10) {
@@ -206,7 +209,8 @@ impl World {
     fn ports(&mut self, rng: &mut Rng) {
         let vif = |kind, valid, ip| Vif { valid, kind, ip, ..Vif::default() };
         let kind = if rng.one_in(10) { VifKind::Virtual } else { VifKind::Fabric };
-        self.put(TableId::Vif, 0, &vif(kind, !rng.one_in(25), self.ip));
+        let fabric = Vif { mac: self.mac, ..vif(kind, !rng.one_in(25), self.ip) };
+        self.put(TableId::Vif, 0, &fabric);
         self.put(TableId::Vif, 1, &vif(VifKind::Vhost, !rng.one_in(12), self.ip));
         self.put(TableId::Vif, 2, &vif(VifKind::Packet, true, 0));
         self.put(TableId::Vif, 255, &vif(VifKind::Fabric, true, self.ip));

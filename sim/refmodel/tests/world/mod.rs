@@ -5,7 +5,7 @@ use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
 use penstock_abi::limits::*;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::*;
-use penstock_refmodel::packet::{Ipv4, frame, mpls, mpls_udp};
+use penstock_refmodel::packet::{Ipv4, ethernet, mpls, mpls_udp};
 use penstock_refmodel::{Egress, Outcome, RefModel, Verdict};
 
 pub const NODE_A: u32 = 0x0aa9_1914; // 10.169.25.20
@@ -14,6 +14,7 @@ pub const CLIENT: u32 = 0x0a2f_ffed; // 10.47.255.237
 pub const BACKEND: u32 = 0x0a2f_ffee; // 10.47.255.238
 pub const LOCAL_CLIENT: u32 = 0x0a2f_fff0;
 pub const VIP: u32 = 0x0a69_8b99; // 10.105.139.153
+pub const FABRIC_MAC: u64 = 0x0200_0000_0222;
 pub const VRF: u16 = 2;
 pub const NH_CLIENT: u16 = 20;
 pub const NH_BACKEND: u16 = 21;
@@ -45,12 +46,21 @@ pub fn dropped(outcome: Outcome, reason: DropReason) {
     assert_eq!(outcome.verdict, Verdict::Dropped(reason));
 }
 
+/// A frame on the wire for the fabric port.
+pub fn wire(outer: &Ipv4) -> Vec<u8> {
+    ethernet(FABRIC_MAC, 0x0200_0000_0333, None, 0x0800, &outer.bytes())
+}
+
+pub fn from(node: u32, label: u32, inner: &Ipv4) -> Vec<u8> {
+    wire(&mpls_udp(node, NODE_B, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
+}
+
 pub fn from_a(label: u32, inner: &Ipv4) -> Vec<u8> {
-    frame(&mpls_udp(NODE_A, NODE_B, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
+    from(NODE_A, label, inner)
 }
 
 pub fn from_b(label: u32, inner: &Ipv4) -> Vec<u8> {
-    frame(&mpls_udp(NODE_B, NODE_A, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
+    wire(&mpls_udp(NODE_B, NODE_A, MPLS_UDP_PORT, mpls(label, 64), &inner.bytes()))
 }
 
 pub fn tunnel_to(sip: u32, dip: u32) -> NextHop {
@@ -78,6 +88,10 @@ fn encap(vif: u8) -> NextHop {
 }
 
 pub fn host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u32>) {
+    put_host_route(m, vrf, ip, nh, label, false);
+}
+
+pub fn put_host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u32>, own: bool) {
     let r = HostRoute {
         valid: true,
         vrf,
@@ -85,7 +99,7 @@ pub fn host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u3
         nh,
         label: label.unwrap_or(0),
         label_valid: label.is_some(),
-        own: false,
+        own,
     };
     let at = row(key_hash(host_route_key(vrf, ip)), 1, HOST_ROUTE_ROWS_LOG2);
     assert!(m.write(TableId::HostRoute, bucket_index(1, at, 2, HOST_ROUTE_ROWS_LOG2), &r.pack()));
@@ -94,7 +108,7 @@ pub fn host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Option<u3
 fn node(ip: u32) -> RefModel {
     let mut m = RefModel::new();
     m.set_enabled(true);
-    let vif = |kind, nh, ip, rpf| Vif { valid: true, kind, vrf: VRF, nh, mac: 2, ip, rpf };
+    let vif = |kind, nh, ip, rpf| Vif { valid: true, kind, vrf: VRF, nh, mac: FABRIC_MAC, ip, rpf };
     m.write(TableId::Vif, 0, &vif(VifKind::Fabric, 0, ip, false).pack());
     m.write(TableId::Vif, 1, &vif(VifKind::Vhost, 0, ip, false).pack());
     m.write(TableId::Vif, 2, &vif(VifKind::Packet, 0, 0, false).pack());
@@ -202,4 +216,11 @@ pub fn node_b() -> RefModel {
         m.write(TableId::FipKey, bucket_index(0, at, slot, FIP_KEY_ROWS_LOG2), &k.pack());
     }
     m
+}
+
+/// Marks what the backend sends from this port (0: in fragments) as only sent translated.
+pub fn mark(m: &mut RefModel, proto: u8, port: u16) {
+    let at = row(key_hash(fip_key(3, proto, BACKEND, port)), 1, FIP_KEY_ROWS_LOG2);
+    let k = FipKey { valid: true, vif: 3, proto, ip: BACKEND, port, map: 0 };
+    assert!(m.write(TableId::FipKey, bucket_index(1, at, 0, FIP_KEY_ROWS_LOG2), &k.pack()));
 }

@@ -1,0 +1,56 @@
+//! Admission before the verdict (section 9.1), as far as it depends on the flow table alone: neither the queue of requests nor
+//! what waits in it is modelled.
+
+use penstock_abi::limits::FLOWS;
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::Flow;
+
+use crate::flows::{Pair, key_of};
+use crate::parse::L4;
+use crate::types::{Card, Learn, Refused, Rule, Source};
+
+/// Flow entries in use above which no new pair that translates is taken.
+pub const FLOWS_FOR_TRANSLATION: usize = FLOWS as usize / 4 * 3;
+
+/// What a packet that leaves asks for after all; or why it must not leave.
+pub(crate) fn admit(
+    card: &Card<'_>,
+    found: Option<&Flow>,
+    translated: bool,
+    asked: Learn,
+) -> Result<(Learn, Option<Rule>), Refused> {
+    let Some(pair) = asked.pair() else { return Ok((asked, None)) };
+    let reverse_key = key_of(&pair.reverse);
+    if key_of(&pair.forward) == reverse_key {
+        return Ok((Learn::No, Some(Rule::OwnReply)));
+    }
+    let partner = found.and_then(|f| card.flows.partner(f));
+    let other = card.flows.get(&reverse_key).filter(|o| partner.map(key_of) != Some(key_of(o)));
+    let mut rule = None;
+    if let Some(other) = other {
+        if !(card.flows.is_plain_pair(other) && is_plain(pair)) {
+            let refused = Refused::by(Rule::Clash, DropReason::FlowClash);
+            return Err(Refused { learn: Learn::DeadPair { key: reverse_key }, ..refused });
+        }
+        rule = Some(Rule::PlainPairMoved);
+    }
+    let full = card.flows.len() > FLOWS_FOR_TRANSLATION;
+    if full && translated && matches!(asked, Learn::New(_)) {
+        return Err(Refused::by(Rule::TableFull, DropReason::FlowTableFull));
+    }
+    Ok((asked, rule))
+}
+
+/// Neither translated nor sent through a group.
+pub(crate) fn is_plain(pair: &Pair) -> bool {
+    !pair.forward.map_valid && !pair.forward.ecmp_valid
+}
+
+/// A packet came by a tunnel that is not its flow's (section 5). An ICMP error changes no flow.
+pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
+    let route = card.tables.route(source.vrf, source.key.sip);
+    match route.filter(|_| source.ip.l4 != L4::IcmpError) {
+        Some(route) => Learn::Move { key: source.key, outer_sip: source.src_info, nh: route.nh },
+        None => Learn::No,
+    }
+}

@@ -1,0 +1,170 @@
+//! The insertion unit (section 9.2): requests executed one at a time, slot placement included, so that a full bucket is
+//! modelled too.
+
+use penstock_abi::hash::flow_key;
+use penstock_abi::table::{Flow, FlowKey, FlowStats, NextHopKind};
+
+use crate::admit::is_plain;
+use crate::flows::{FlowTable, Pair, key_of, tcp_state};
+use crate::tables::Tables;
+use crate::types::Learn;
+
+/// What the execution of a request did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The forward key is new.
+    Learned,
+    /// The forward key was present and its entry is rewritten.
+    Repinned,
+    /// An entry of the reply direction has another member.
+    ReverseRepinned,
+    /// An entry has another tunnel.
+    Moved,
+    /// A dead pair is gone.
+    Deleted,
+    /// Nothing.
+    Unchanged,
+    /// No free slot: nothing.
+    Full,
+}
+
+/// What the packet brought that asked for a pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrived {
+    /// Bytes of its frame.
+    pub frame_bytes: usize,
+    /// TCP flags byte, if it is TCP.
+    pub tcp_flags: Option<u8>,
+}
+
+impl FlowTable {
+    /// Executes one request; `None` if there is none.
+    pub fn execute(
+        &mut self,
+        tables: &Tables,
+        request: &Learn,
+        arrived: Arrived,
+    ) -> Option<Inserted> {
+        match request {
+            Learn::No => None,
+            Learn::New(pair) | Learn::Replace(pair) | Learn::Repin(pair) => {
+                Some(self.insert(pair, request, arrived))
+            }
+            Learn::ReverseRepin { key, slot, generation } => Some(match self.entry_mut(key) {
+                Some(f) => {
+                    pin(f, *slot, *generation);
+                    Inserted::ReverseRepinned
+                }
+                None => Inserted::Unchanged,
+            }),
+            Learn::Move { key, outer_sip, nh } => Some(self.move_to(tables, key, *outer_sip, *nh)),
+            Learn::DeadPair { key } => {
+                let dead = self.get(key).is_some_and(|f| self.is_dead(tables, f));
+                if dead {
+                    self.delete_key(key);
+                }
+                Some(if dead { Inserted::Deleted } else { Inserted::Unchanged })
+            }
+        }
+    }
+
+    /// Keys whose entries the execution of a request may write or delete, in the order of keys.
+    #[must_use]
+    pub fn touched_by(&self, request: &Learn) -> Vec<FlowKey> {
+        let mut keys = match request {
+            Learn::No => Vec::new(),
+            Learn::New(pair) | Learn::Replace(pair) | Learn::Repin(pair) => {
+                let keys = [key_of(&pair.forward), key_of(&pair.reverse)];
+                if matches!(request, Learn::Repin(_)) && self.holds_already(pair) {
+                    return vec![keys[0]];
+                }
+                keys.to_vec()
+            }
+            Learn::ReverseRepin { key, .. } => return vec![*key],
+            Learn::Move { key, .. } | Learn::DeadPair { key } => vec![*key],
+        };
+        let partners: Vec<FlowKey> =
+            keys.iter().filter_map(|k| self.partner(self.get(k)?)).map(key_of).collect();
+        keys.extend(partners);
+        keys.sort_by_key(flow_key);
+        keys.dedup();
+        keys
+    }
+
+    /// An entry that is equal to the forward one in all that matters is there.
+    fn holds_already(&self, pair: &Pair) -> bool {
+        let strip =
+            |f: &Flow| Flow { generation: 0, partner_valid: false, partner: 0, src_info: 0, ..*f };
+        self.get(&key_of(&pair.forward)).is_some_and(|old| strip(old) == strip(&pair.forward))
+    }
+
+    fn insert(&mut self, pair: &Pair, request: &Learn, arrived: Arrived) -> Inserted {
+        let (fkey, rkey) = (key_of(&pair.forward), key_of(&pair.reverse));
+        let old = self.get(&fkey).copied();
+        let old_partner = old.and_then(|f| self.partner(&f)).copied();
+        // Step 1.
+        match old {
+            Some(_) if matches!(request, Learn::New(_)) => return Inserted::Unchanged,
+            Some(_) if matches!(request, Learn::Repin(_)) && self.holds_already(pair) => {
+                return Inserted::Unchanged;
+            }
+            _ => {}
+        }
+        if let Some(other) =
+            self.get(&rkey).filter(|_| old_partner.map(|p| key_of(&p)) != Some(rkey))
+        {
+            if old.is_some() || !(self.is_plain_pair(other) && is_plain(pair)) {
+                return Inserted::Unchanged;
+            }
+            self.delete_key(&rkey);
+        }
+        // Step 3.
+        let Some(fi) = self.index_of(&fkey).or_else(|| self.free_slot(&fkey, None)) else {
+            return Inserted::Full;
+        };
+        let Some(ri) = self.index_of(&rkey).or_else(|| self.free_slot(&rkey, Some(fi))) else {
+            return Inserted::Full;
+        };
+        // Steps 4 and 5.
+        if let Some(p) = old_partner.filter(|p| key_of(p) != rkey) {
+            self.delete_single(&key_of(&p));
+        }
+        self.put(ri, pair.reverse, fi);
+        self.put(fi, pair.forward, ri);
+        self.set_stats(ri, FlowStats::default());
+        if old.is_none() || !matches!(request, Learn::Repin(_)) {
+            let bytes = arrived.frame_bytes as u64;
+            let tcp = tcp_state(0, arrived.tcp_flags);
+            self.set_stats(fi, FlowStats { packets: 1, bytes, tcp, last_hit: 0 });
+        }
+        if old.is_some() { Inserted::Repinned } else { Inserted::Learned }
+    }
+
+    fn move_to(&mut self, tables: &Tables, key: &FlowKey, outer_sip: u32, nh: u16) -> Inserted {
+        let leads_there = |id: u16| {
+            tables.next_hop(id).is_some_and(|n| n.kind == NextHopKind::Tunnel && n.dip == outer_sip)
+        };
+        let member =
+            tables.next_hop(nh).filter(|n| n.kind == NextHopKind::Composite).and_then(|group| {
+                (0..group.slots).find_map(|slot| {
+                    let w = tables.ecmp(group.base, u32::from(slot));
+                    (w.valid && leads_there(w.nh)).then_some((slot, w.generation))
+                })
+            });
+        let partner = self.get(key).and_then(|f| self.partner(f)).map(key_of);
+        let Some(flow) = self.entry_mut(key).filter(|_| leads_there(nh) || member.is_some()) else {
+            return Inserted::Unchanged;
+        };
+        flow.src_info = outer_sip;
+        if let Some((slot, generation)) = member
+            && let Some(p) = partner.and_then(|k| self.entry_mut(&k))
+        {
+            pin(p, slot, generation);
+        }
+        Inserted::Moved
+    }
+}
+
+fn pin(flow: &mut Flow, slot: u8, generation: u8) {
+    (flow.ecmp_valid, flow.ecmp_slot, flow.ecmp_generation) = (true, slot, generation);
+}
