@@ -9,7 +9,7 @@ impl World {
     pub fn change(&mut self, rng: &mut Rng) -> Vec<super::Write> {
         self.writes.clear();
         let n = rng.below(self.services.len() as u64) as usize;
-        match rng.below(12) {
+        match rng.below(14) {
             0..=3 => self.change_group(rng, n),
             4 => {
                 self.services[n].direct = !self.services[n].direct;
@@ -22,9 +22,19 @@ impl World {
                 self.services[n].hash_fields = rng.below(32) as u8;
                 self.write_group(rng, n);
             }
+            10..=12 => self.drain_half(rng, n),
             _ => self.change_group(rng, n),
         }
         self.take_writes()
+    }
+
+    /// About half of a group's members drain, the others take new flows.
+    fn drain_half(&mut self, rng: &mut Rng, n: usize) {
+        for m in self.services[n].slots.iter_mut().flatten() {
+            m.drain = rng.one_in(2);
+            m.evict_udp = m.drain && rng.one_in(2);
+        }
+        self.write_group(rng, n);
     }
 
     /// Members come, drain, go and come back, each keeping its slot; the group is written anew.
@@ -40,6 +50,7 @@ impl World {
                 1 => {
                     if let Some(m) = &mut slots[slot] {
                         m.drain = !m.drain;
+                        m.evict_udp = m.drain && rng.one_in(2);
                     }
                 }
                 2 => {

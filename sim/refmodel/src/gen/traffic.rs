@@ -2,21 +2,26 @@
 
 use std::collections::VecDeque;
 
-use penstock_abi::limits::{FRAME_MAX_BYTES, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
+use penstock_abi::limits::{FRAME_MAX_BYTES, GATEWAY_MAC};
 
 use super::{Rng, World, malform};
 use crate::checksum::fold;
-use crate::packet::{self, ACK, FIN, Ipv4, RST, SYN, ethernet, mpls, mpls_gre, mpls_udp};
+use crate::packet::{self, ACK, FIN, Ipv4, RST, SYN, ethernet};
 use crate::parse::{self, Bytes, ETH_ARP, ETH_IPV4, ICMP, SCTP, TCP, UDP};
-use crate::tunnel;
+use crate::tunnel::{FragmentId, tunnel};
 use crate::types::{Egress, Ingress, Verdict};
 
+/// The gateway's MAC as a number.
+const GATEWAY: u64 = {
+    let [a, b, c, d, e, f] = GATEWAY_MAC;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+};
 /// Flows that are remembered.
 const SEEN_MAX: usize = 64;
 
 /// Where an inner packet enters the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
+pub(super) enum Entry {
     /// From a pod.
     Pod(u8),
     /// From the fabric under this label, from a node with this address.
@@ -25,23 +30,23 @@ enum Entry {
 
 /// The addresses and ports of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tuple {
-    proto: u8,
-    sip: u32,
-    dip: u32,
+pub(super) struct Tuple {
+    pub(super) proto: u8,
+    pub(super) sip: u32,
+    pub(super) dip: u32,
     /// ICMP: the echo identifier.
-    sport: u16,
-    dport: u16,
+    pub(super) sport: u16,
+    pub(super) dport: u16,
 }
 
 /// A packet that was forwarded: how it came, and what it became.
 #[derive(Clone, Debug)]
-struct Seen {
-    entry: Entry,
-    tuple: Tuple,
+pub(super) struct Seen {
+    pub(super) entry: Entry,
+    pub(super) tuple: Tuple,
     /// How replies to it enter.
-    back: Entry,
-    out: Vec<u8>,
+    pub(super) back: Entry,
+    pub(super) out: Vec<u8>,
     /// Difference that the card's translation makes to the layer-4 checksum (one's complement).
     checksum_delta: u16,
 }
@@ -49,28 +54,39 @@ struct Seen {
 /// A source of frames.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    rng: Rng,
-    seen: VecDeque<Seen>,
+    pub(super) rng: Rng,
+    pub(super) seen: VecDeque<Seen>,
     big_frames: bool,
+    /// First fragments of tunnel packets that were sent lately.
+    pub(super) fragments: VecDeque<FragmentId>,
 }
 
 impl Traffic {
     /// From a seed. With `big_frames` some frames are as long as the card takes, and longer.
     #[must_use]
     pub fn new(seed: u64, big_frames: bool) -> Self {
-        Self { rng: Rng::new(seed), seen: VecDeque::new(), big_frames }
+        let (seen, fragments) = (VecDeque::new(), VecDeque::new());
+        Self { rng: Rng::new(seed), seen, big_frames, fragments }
     }
 
     /// The next frame and the port by which it arrives.
     pub fn next_frame(&mut self, world: &World) -> (Ingress, Vec<u8>) {
-        match self.rng.below(40) {
+        match self.rng.below(44) {
             0 => self.noise(world),
             1 => self.cross_connect(world),
             2..=4 if !self.seen.is_empty() => self.icmp_error(world),
             5..=10 if !self.seen.is_empty() => self.reply(world),
             11..=24 if !self.seen.is_empty() => self.again(world),
+            25..=27 if !self.seen.is_empty() => self.clash(world),
+            28 if !self.seen.is_empty() => self.stranger(world),
+            29 => self.orphan(world),
             _ => self.fresh(world),
         }
+    }
+
+    /// The card was cleared: it remembers no first fragments.
+    pub fn card_cleared(&mut self) {
+        self.fragments.clear();
     }
 
     /// Several frames of the flow that was last seen, or fewer if there is none.
@@ -121,7 +137,7 @@ impl Traffic {
         }
     }
 
-    fn pick_seen(&mut self) -> Seen {
+    pub(super) fn pick_seen(&mut self) -> Seen {
         // Recent ones more often.
         let n = self.seen.len() as u64;
         let back = self.rng.below(n).min(self.rng.below(n));
@@ -144,7 +160,7 @@ impl Traffic {
     }
 
     /// A new conversation.
-    fn fresh(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+    pub(super) fn fresh(&mut self, world: &World) -> (Ingress, Vec<u8>) {
         let Some(pod) = self.rng.pick(&world.pods).cloned() else { return self.noise(world) };
         let foreign = 0xac10_0000 | self.rng.below(256) as u32;
         let remote = self.rng.pick(&world.remotes).cloned();
@@ -165,6 +181,10 @@ impl Traffic {
             0 => tuple.dport ^= 1,
             1 => tuple.dip = self.rng.pick(&world.odd_ips).copied().unwrap_or(1),
             2 | 3 => tuple.dip = self.rng.pick(&world.pods).map_or(pod.ip, |p| p.ip),
+            4 if self.rng.one_in(4) => {
+                // A pod that talks to itself from the port to which it talks.
+                (tuple.dip, tuple.dport) = (pod.ip, tuple.sport);
+            }
             _ => {}
         }
         if tuple.proto == ICMP {
@@ -190,6 +210,10 @@ impl Traffic {
             }
             Entry::Pod(pod.vif)
         };
+        if self.rng.one_in(50) {
+            tuple.sip =
+                self.rng.of([0, 0x00ff_ffff, 0x7f00_0001, 0xe000_0005, 0xffff_ffff, 0x7eff_ffff]);
+        }
         self.packet_of(world, entry, tuple, None)
     }
 
@@ -208,7 +232,7 @@ impl Traffic {
         }
         let most = embedded.len();
         let few = self.rng.between(0, 40) as usize;
-        embedded.truncate(self.rng.of([28, 28, 28, most, few]).min(most));
+        embedded.truncate(self.rng.of([28, 28, 37, 38, 40, most, most, few]).min(most));
         let kind = self.rng.of([3, 3, 3, 4, 5, 11, 12, 13]);
         let code = self.rng.below(6) as u8;
         let sip = if self.rng.one_in(5) { 0xac10_0101 } else { ip.dip };
@@ -227,7 +251,7 @@ impl Traffic {
         }
     }
 
-    fn packet_of(
+    pub(super) fn packet_of(
         &mut self,
         world: &World,
         entry: Entry,
@@ -241,6 +265,8 @@ impl Traffic {
                 let flags = self.rng.of([
                     SYN,
                     SYN,
+                    SYN,
+                    SYN,
                     SYN | ACK,
                     ACK,
                     ACK,
@@ -249,6 +275,9 @@ impl Traffic {
                     ACK | 0x08,
                     FIN | SYN | RST,
                 ]);
+                // Some clients hear nothing, and try again.
+                let flags =
+                    if t.sport.is_multiple_of(4) && !self.rng.one_in(8) { SYN } else { flags };
                 packet::tcp(t.sip, t.dip, t.sport, t.dport, flags, &data)
             }
             UDP => packet::udp(t.sip, t.dip, t.sport, t.dport, &data),
@@ -309,56 +338,27 @@ impl Traffic {
             all_ones_header(&mut inner);
         }
         malform::packet(&mut self.rng, &mut inner);
-        let vlan = self.rng.one_in(6).then(|| self.rng.bits() as u16);
+        // Mostly a priority alone.
+        let vlan = self.rng.one_in(8).then(|| {
+            let identifier = if self.rng.one_in(5) { self.rng.of([1, 0x100, 0xfff]) } else { 0 };
+            self.rng.bits() as u16 & 0xf000 | identifier
+        });
         let smac = self.rng.bits() >> 16;
-        let (ingress, dmac, payload) = match entry {
-            Entry::Pod(vif) => {
-                let dmac = if self.rng.one_in(50) { 0xffff_ffff_ffff } else { 0x5e00_0100 };
-                (Ingress::Host(vif), dmac, inner)
-            }
+        let (ingress, home, payload) = match entry {
+            Entry::Pod(vif) => (Ingress::Host(vif), GATEWAY, inner),
             Entry::Label(label, node) => {
                 (Ingress::Fabric, world.mac, self.tunnel(world, label, node, &inner))
             }
         };
+        let dmac = match self.rng.below(100) {
+            0 => 0xffff_ffff_ffff,
+            1 => home | 1 << 40,
+            2 => home ^ 1 << self.rng.below(40),
+            _ => home,
+        };
         let mut f = ethernet(dmac, smac, vlan, ETH_IPV4, &payload);
         malform::frame(&mut self.rng, &mut f, self.big_frames);
         (ingress, f)
-    }
-
-    fn tunnel(&mut self, world: &World, label: u32, node: u32, inner: &[u8]) -> Vec<u8> {
-        let ttl =
-            self.rng.of([64, 64, 64, 64, 64, 64, 255, 3, 2, 64, 64, 64, 64, 1, 0, 64, 64, 64]);
-        let mut shim = mpls(label, ttl);
-        if self.rng.one_in(60) {
-            shim[2] &= 0xfe;
-        }
-        if self.rng.one_in(8) {
-            shim[2] |= 0x0e & self.rng.bits() as u8;
-        }
-        let mut outer = if self.rng.one_in(3) {
-            let flags = match self.rng.below(24) {
-                0 => 0x1000,
-                1 => 0x0001,
-                2 => 0x4000,
-                _ => self.rng.of([0, 0x8000, 0x2000, 0xa000]),
-            };
-            mpls_gre(node, world.ip, flags, shim, inner)
-        } else {
-            let port =
-                self.rng.of([MPLS_UDP_PORT, MPLS_UDP_PORT, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD]);
-            let port = if self.rng.one_in(60) { port ^ 1 } else { port };
-            mpls_udp(node, world.ip, port, shim, inner)
-        };
-        match self.rng.below(100) {
-            0 => outer.options = vec![1; 4],
-            1 => outer.fragment = 0x2000,
-            2 => outer.fragment = 0x0001,
-            3 => outer.dip ^= 1 << self.rng.below(32),
-            4 => outer.fragment = 0xc000,
-            _ => {}
-        }
-        outer.ttl = self.rng.of([64, 1, 0, 255]);
-        outer.bytes()
     }
 
     fn cross_connect(&mut self, world: &World) -> (Ingress, Vec<u8>) {
@@ -387,7 +387,7 @@ impl Traffic {
             0 => {
                 let n = self.rng.between(28, 46) as usize;
                 let body = self.rng.bytes(n);
-                let vlan = self.rng.one_in(3).then_some(1);
+                let vlan = self.rng.one_in(3).then(|| self.rng.of([1, 0, 0x6000]));
                 (Ingress::Host(vif), ethernet(0xffff_ffff_ffff, 3, vlan, ETH_ARP, &body))
             }
             1 => {
@@ -417,7 +417,7 @@ fn all_ones_header(packet: &mut [u8]) {
 fn entry_of(world: &World, ingress: Ingress, frame: &[u8]) -> Option<(Entry, usize)> {
     match ingress {
         Ingress::Fabric => {
-            let t = tunnel::tunnel(frame, world.mac, world.ip)?;
+            let t = tunnel(frame, world.mac, world.ip)?;
             Some((Entry::Label(Bytes(frame).u32(t.label_at) >> 12, t.outer_sip), t.label_at + 4))
         }
         Ingress::Host(vif) if world.pods.iter().any(|p| p.vif == vif) => {

@@ -65,6 +65,8 @@ pub struct Member {
     pub target: Target,
     /// Keeps its flows, takes no new ones.
     pub drain: bool,
+    /// Does not even keep its UDP flows.
+    pub evict_udp: bool,
     /// Generation of the slot.
     pub generation: u8,
 }
@@ -254,7 +256,8 @@ impl World {
         let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf };
         self.put(TableId::Ilm, pod.label, &ilm);
         if !rng.one_in(10) {
-            self.host_route(rng, pod.vrf, pod.ip, pod.nh, None);
+            let own = !rng.one_in(3);
+            self.put_host_route(rng, pod.vrf, pod.ip, pod.nh, None, own);
         }
         self.pods.push(pod);
     }
@@ -333,6 +336,10 @@ impl World {
         let port = if proto == ICMP { 0 } else { rng.between(1, 65535) as u16 };
         let target_port =
             if proto == ICMP || rng.one_in(3) { port } else { rng.between(1, 65535) as u16 };
+        // Two services of one pod and port: their connections can clash.
+        let like = self.services.iter().rfind(|s| (s.proto, s.vrf) == (proto, vrf));
+        let target_port =
+            like.map(|s| s.target_port).filter(|_| rng.one_in(2)).unwrap_or(target_port);
         let service = Service {
             vip,
             port,
@@ -370,7 +377,8 @@ impl World {
         let member = |rng: &mut Rng, nodes: usize| {
             let target =
                 Target::Remote(rng.below(nodes as u64) as usize, rng.below(1 << 20) as u32);
-            Some(Member { target, drain: false, generation: rng.below(4) as u8 })
+            let generation = rng.below(4) as u8;
+            Some(Member { target, drain: false, evict_udp: false, generation })
         };
         let slots = (0..rng.between(1, 4)).map(|_| member(rng, self.remotes.len())).collect();
         let service = Service {
@@ -401,7 +409,9 @@ impl World {
             ),
             _ => rng.pick(&local).map_or(Target::Odd(0), |&i| Target::Local(i)),
         };
-        Member { target, drain: rng.one_in(8), generation: rng.below(4) as u8 }
+        let drain = rng.one_in(8);
+        let evict_udp = rng.one_in(if drain { 2 } else { 30 });
+        Member { target, drain, evict_udp, generation: rng.below(4) as u8 }
     }
 
     /// Writes a service's group at a fresh place, its mappings first and the composite last (section 10).
@@ -429,7 +439,7 @@ impl World {
                 label,
                 generation: m.generation,
                 slot,
-                evict_udp: false,
+                evict_udp: m.evict_udp,
             });
         }
         let live: Vec<EcmpSlot> = words.iter().filter(|w| w.valid && !w.drain).copied().collect();
@@ -459,7 +469,9 @@ impl World {
             _ => None,
         });
         let nh = first_local.filter(|_| s.direct).unwrap_or(s.nh);
-        self.host_route(rng, s.vrf, s.vip, nh, None);
+        let here = |m: &Member| matches!(m.target, Target::Local(_));
+        let own = s.slots.iter().flatten().all(here) || rng.one_in(20);
+        self.put_host_route(rng, s.vrf, s.vip, nh, None, own);
         self.put(TableId::Ilm, s.label, &Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
     }
 
@@ -486,21 +498,21 @@ impl World {
         };
         self.put(TableId::FipMap, u32::from(map), &entry);
         if !rng.one_in(20) {
-            let key =
-                FipKey { valid: true, vif: p.vif, proto: s.proto, ip: s.vip, port: s.port, map };
-            let hash = key_hash(fip_key(p.vif, s.proto, s.vip, s.port));
-            let same =
-                |k: &FipKey| (k.vif, k.proto, k.ip, k.port) == (p.vif, s.proto, s.vip, s.port);
-            self.put_hashed(
-                rng,
-                TableId::FipKey,
-                hash,
-                FIP_KEY_WAYS,
-                FIP_KEY_ROWS_LOG2,
-                &key,
-                same,
-            );
+            self.fip_key(rng, p.vif, s.proto, s.vip, s.port, map);
         }
+        if rng.one_in(2) {
+            // What the pod sends from there it only sends translated.
+            self.fip_key(rng, p.vif, s.proto, p.ip, s.target_port, 0);
+            self.fip_key(rng, p.vif, s.proto, p.ip, 0, 0);
+        }
+    }
+
+    fn fip_key(&mut self, rng: &mut Rng, vif: u8, proto: u8, ip: u32, port: u16, map: u16) {
+        let key = FipKey { valid: true, vif, proto, ip, port, map };
+        let hash = key_hash(fip_key(vif, proto, ip, port));
+        let same = |k: &FipKey| (k.vif, k.proto, k.ip, k.port) == (vif, proto, ip, port);
+        let (ways, rows_log2) = (FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2);
+        self.put_hashed(rng, TableId::FipKey, hash, ways, rows_log2, &key, same);
     }
 
     pub(super) fn host_route(
@@ -511,6 +523,18 @@ impl World {
         nh: u16,
         label: Option<u32>,
     ) {
+        self.put_host_route(rng, vrf, ip, nh, label, false);
+    }
+
+    fn put_host_route(
+        &mut self,
+        rng: &mut Rng,
+        vrf: u16,
+        ip: u32,
+        nh: u16,
+        label: Option<u32>,
+        own: bool,
+    ) {
         let r = HostRoute {
             valid: true,
             vrf,
@@ -518,7 +542,7 @@ impl World {
             nh,
             label: label.unwrap_or(0),
             label_valid: label.is_some(),
-            own: false,
+            own,
         };
         let same = |o: &HostRoute| (o.vrf, o.ip) == (vrf, ip);
         let hash = key_hash(host_route_key(vrf, ip));
