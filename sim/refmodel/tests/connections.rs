@@ -184,7 +184,8 @@ fn a_reply_of_another_member_moves_the_flow_to_that() {
 
 #[test]
 fn a_bare_syn_begins_anew_only_when_the_connection_is_over() {
-    let fins: [(&str, fn(&mut RefModel), bool); 6] = [
+    type Ending = (&'static str, fn(&mut RefModel), bool);
+    let endings: [Ending; 6] = [
         ("one FIN", |b| drop(to_service(b, FIN | ACK)), false),
         (
             "both FINs",
@@ -206,7 +207,7 @@ fn a_bare_syn_begins_anew_only_when_the_connection_is_over() {
         ),
         ("established", |_| {}, false),
     ];
-    for (what, end, over) in fins {
+    for (what, end, over) in endings {
         let mut b = node_b();
         to_service(&mut b, SYN);
         from_backend(&mut b, SYN | ACK);
