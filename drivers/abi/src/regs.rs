@@ -101,13 +101,13 @@ registers! {
     CPL_BASE_HI = 0x20c, Rw, clears;
     /// Records of both rings, as a power of two: 4..=16.
     RING_LOG2 = 0x210, Rw, clears;
-    /// 1 runs the ring; the transition from 0 to 1 resets both counts. A fetch error clears it.
+    /// 1 runs the ring; the transition from 0 to 1 resets both counts. A ring fault (`STATUS.ring_fault`) clears it.
     RING_ENABLE = 0x214, Rw, clears;
-    /// Doorbell: commands written so far, modulo 2^32.
+    /// Doorbell: commands written so far, modulo 2^32. More than the ring holds beyond those that the card has fetched is a ring fault: none of them is executed.
     CMD_PRODUCER = 0x218, Rw, clears;
     /// Commands completed so far, modulo 2^32.
     CMD_CONSUMER = 0x21c, Ro, clears;
-    /// Bus errors met by ring accesses (saturating).
+    /// Ring faults: bus errors met by ring accesses, and impossible values of CMD_PRODUCER (saturating).
     RING_ERRORS = 0x220, Ro, clears;
 
     /// Event ring: bus address, low word (64-byte aligned).
@@ -168,6 +168,6 @@ bitfield! {
     pub clearing, _: 0;
     /// No packet, command or insertion is in flight.
     pub idle, _: 1;
-    /// The command ring stopped on a bus error.
+    /// The command ring stopped: on a bus error, or as CMD_PRODUCER said more commands than the ring holds.
     pub ring_fault, _: 2;
 }

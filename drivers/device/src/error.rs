@@ -127,8 +127,9 @@ pub enum DeviceError {
     /// A value does not fit its field of a table entry. The caller's.
     #[error(transparent)]
     Overflow(#[from] FieldOverflow),
-    /// The card met a bus error while fetching or completing commands and stopped its ring; the next command sets it up anew.
-    #[error("the card's command ring stopped on a bus error while {what} ({errors} errors so far)")]
+    /// The card met a bus error while fetching or completing commands, or was told of more commands than its ring holds, and
+    /// stopped the ring; the next command sets it up anew.
+    #[error("the card's command ring stopped on an error while {what} ({errors} errors so far)")]
     RingFault {
         /// What was under way.
         what: String,

@@ -281,6 +281,11 @@ impl State {
         let base = |lo, hi| u64::from(self.read(lo)) | u64::from(self.read(hi)) << 32;
         let commands = base(regs::CMD_BASE_LO, regs::CMD_BASE_HI);
         let completions = base(regs::CPL_BASE_LO, regs::CPL_BASE_HI);
+        let waiting = self.read(regs::CMD_PRODUCER).wrapping_sub(self.read(regs::CMD_CONSUMER));
+        if waiting > 1 << log2 && !self.dead {
+            self.ring_fault();
+            return;
+        }
         while self.read(regs::CMD_CONSUMER) != self.read(regs::CMD_PRODUCER) && !self.dead {
             let count = self.read(regs::CMD_CONSUMER);
             let at = u64::from(count & ((1 << log2) - 1)) * RECORD_BYTES as u64;
@@ -306,11 +311,7 @@ impl State {
                 })
             });
             if stored.is_err() {
-                let errors = self.read(regs::RING_ERRORS);
-                self.regs.insert(regs::RING_ERRORS, errors.saturating_add(1));
-                self.regs.insert(regs::RING_ENABLE, 0);
-                self.regs.insert(regs::STATUS, 0b100);
-                self.raise(regs::IRQ_FAULT);
+                self.ring_fault();
                 return;
             }
             self.regs.insert(regs::CMD_CONSUMER, count.wrapping_add(1));
@@ -318,6 +319,14 @@ impl State {
                 self.raise(regs::IRQ_COMPLETION);
             }
         }
+    }
+
+    fn ring_fault(&mut self) {
+        let errors = self.read(regs::RING_ERRORS);
+        self.regs.insert(regs::RING_ERRORS, errors.saturating_add(1));
+        self.regs.insert(regs::RING_ENABLE, 0);
+        self.regs.insert(regs::STATUS, 0b100);
+        self.raise(regs::IRQ_FAULT);
     }
 
     fn raise(&self, vector: u32) {

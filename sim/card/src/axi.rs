@@ -1,7 +1,8 @@
 //! Host memory as the card's AXI4 master sees it: answers bursts of 64-byte beats out of a [`DmaMap`].
 //!
-//! One read burst and one write burst at a time. An access that faults gets SLVERR on the beats that fault. `stall` holds back
-//! handshakes to make the card wait, as a busy root complex would.
+//! One read burst and one write burst at a time. An access that faults gets SLVERR on the beats that fault. A burst that crosses a
+//! 4 KiB boundary, which AXI4 forbids and a bridge may take for anything, gets SLVERR throughout and is a violation.
+//! `stall` holds back handshakes to make the card wait, as a busy root complex would.
 
 use penstock_abi::limits::BEAT_BYTES;
 use penstock_rtl::{Inputs, Outputs};
@@ -11,10 +12,15 @@ use crate::dma::DmaMap;
 const OKAY: u8 = 0;
 const SLVERR: u8 = 2;
 
+/// No burst crosses a multiple of this (AXI4 specification, A3.4.1).
+const BOUNDARY_BYTES: u64 = 4096;
+
 #[derive(Clone, Copy, Debug)]
 struct Burst {
     address: u64,
     beats_left: u32,
+    /// Against the protocol: nothing of it is carried out.
+    refused: bool,
 }
 
 /// Slave side of the master's channels.
@@ -27,6 +33,8 @@ pub(crate) struct AxiMemory {
     pub(crate) enabled: bool,
     /// Accesses that faulted so far.
     pub(crate) faults: u64,
+    /// What the card did against the protocol, if nobody has taken it yet.
+    pub(crate) violation: Option<String>,
 }
 
 impl AxiMemory {
@@ -52,6 +60,17 @@ impl AxiMemory {
         self.step_write(inputs, outputs, dma, &mut stall);
     }
 
+    fn begin(&mut self, what: &str, address: u64, len: u8) -> Burst {
+        let beats = u32::from(len) + 1;
+        let bytes = u64::from(beats) * BEAT_BYTES as u64;
+        let refused = address % BOUNDARY_BYTES + bytes > BOUNDARY_BYTES;
+        if refused {
+            let text = format!("AXI {what} burst of {beats} beats at {address:#x} crosses 4 KiB");
+            self.violation.get_or_insert(text);
+        }
+        Burst { address, beats_left: beats, refused }
+    }
+
     fn step_read(
         &mut self,
         inputs: &mut Inputs,
@@ -60,10 +79,7 @@ impl AxiMemory {
         stall: &mut impl FnMut() -> bool,
     ) {
         if inputs.axi_arready & outputs.axi_arvalid != 0 {
-            self.read = Some(Burst {
-                address: outputs.axi_araddr,
-                beats_left: u32::from(outputs.axi_arlen) + 1,
-            });
+            self.read = Some(self.begin("read", outputs.axi_araddr, outputs.axi_arlen));
         }
         if inputs.axi_rvalid != 0 {
             if outputs.axi_rready == 0 {
@@ -74,6 +90,7 @@ impl AxiMemory {
                 (b.beats_left > 1).then(|| Burst {
                     address: b.address.wrapping_add(BEAT_BYTES as u64),
                     beats_left: b.beats_left - 1,
+                    refused: b.refused,
                 })
             });
         }
@@ -82,7 +99,7 @@ impl AxiMemory {
             && !stall()
         {
             let mut data = [0; BEAT_BYTES];
-            let good = self.enabled && dma.read(burst.address, &mut data).is_ok();
+            let good = self.enabled && !burst.refused && dma.read(burst.address, &mut data).is_ok();
             self.faults += u64::from(!good);
             for (word, four) in inputs.axi_rdata.iter_mut().zip(data.chunks_exact(4)) {
                 *word = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
@@ -108,16 +125,13 @@ impl AxiMemory {
             self.write = None;
         }
         if inputs.axi_awready & outputs.axi_awvalid != 0 {
-            self.write = Some(Burst {
-                address: outputs.axi_awaddr,
-                beats_left: u32::from(outputs.axi_awlen) + 1,
-            });
+            self.write = Some(self.begin("write", outputs.axi_awaddr, outputs.axi_awlen));
             self.write_failed = false;
         }
         if inputs.axi_wready & outputs.axi_wvalid != 0
             && let Some(burst) = &mut self.write
         {
-            let good = self.enabled && write_beat(dma, burst.address, outputs);
+            let good = self.enabled && !burst.refused && write_beat(dma, burst.address, outputs);
             self.faults += u64::from(!good);
             self.write_failed |= !good;
             burst.address = burst.address.wrapping_add(BEAT_BYTES as u64);
@@ -148,4 +162,105 @@ fn write_beat(dma: &DmaMap, address: u64, outputs: &Outputs) -> bool {
         }
     }
     good
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use penstock_device::SharedMemory;
+
+    use super::*;
+
+    /// Memory of three pages at 0x10000 and the card's side of the bus, one cycle a call.
+    struct Bus {
+        memory: AxiMemory,
+        dma: DmaMap,
+        inputs: Inputs,
+        outputs: Outputs,
+    }
+
+    impl Bus {
+        fn new() -> Self {
+            let mut dma = DmaMap::default();
+            dma.map_memory(0x1_0000, Arc::new(SharedMemory::create(3 * 4096).unwrap())).unwrap();
+            let (inputs, outputs) = (Inputs::default(), Outputs::default());
+            Self { memory: AxiMemory::new(), dma, inputs, outputs }
+        }
+
+        fn step(&mut self) {
+            self.memory.step(&mut self.inputs, &self.outputs, &self.dma, || false);
+        }
+
+        /// Responses of a read burst's beats.
+        fn read(&mut self, address: u64, beats: u8) -> Vec<u8> {
+            self.outputs.axi_araddr = address;
+            self.outputs.axi_arlen = beats - 1;
+            self.outputs.axi_arvalid = 1;
+            self.outputs.axi_rready = 1;
+            let mut answers = Vec::new();
+            for _ in 0..64 {
+                let taken = self.inputs.axi_arready != 0;
+                self.step();
+                self.outputs.axi_arvalid &= u8::from(!taken);
+                if self.inputs.axi_rvalid != 0 {
+                    answers.push(self.inputs.axi_rresp);
+                    if self.inputs.axi_rlast != 0 {
+                        self.step();
+                        return answers;
+                    }
+                }
+            }
+            panic!("no answer to a read of {beats} beats at {address:#x}");
+        }
+
+        /// Response of a write burst.
+        fn write(&mut self, address: u64, beats: u8) -> u8 {
+            self.outputs.axi_awaddr = address;
+            self.outputs.axi_awlen = beats - 1;
+            self.outputs.axi_wstrb = u64::MAX;
+            self.outputs.axi_wdata = [0x5a5a_5a5a; 16];
+            self.outputs.axi_awvalid = 1;
+            self.outputs.axi_bready = 1;
+            let mut left = beats;
+            for _ in 0..64 {
+                let (address_taken, beat_taken) = (
+                    self.inputs.axi_awready != 0,
+                    self.inputs.axi_wready & self.outputs.axi_wvalid,
+                );
+                self.step();
+                self.outputs.axi_awvalid &= u8::from(!address_taken);
+                left -= beat_taken;
+                self.outputs.axi_wvalid = u8::from(left > 0 && self.outputs.axi_awvalid == 0);
+                if self.inputs.axi_bvalid != 0 {
+                    let response = self.inputs.axi_bresp;
+                    self.step();
+                    return response;
+                }
+            }
+            panic!("no answer to a write of {beats} beats at {address:#x}");
+        }
+    }
+
+    #[test]
+    fn a_burst_up_to_a_boundary_is_carried_out() {
+        let mut bus = Bus::new();
+        assert_eq!(bus.read(0x1_0e00, 8), [OKAY; 8]);
+        assert_eq!(bus.write(0x1_0fc0, 1), OKAY);
+        assert_eq!((bus.memory.faults, bus.memory.violation), (0, None));
+    }
+
+    #[test]
+    fn a_burst_across_a_boundary_is_refused_and_told() {
+        let mut bus = Bus::new();
+        assert_eq!(bus.read(0x1_0f00, 8), [SLVERR; 8]);
+        let told = bus.memory.violation.take().unwrap();
+        assert_eq!(told, "AXI read burst of 8 beats at 0x10f00 crosses 4 KiB");
+        assert_eq!(bus.write(0x1_0fc0, 2), SLVERR);
+        assert!(bus.memory.violation.take().unwrap().starts_with("AXI write burst of 2 beats"));
+        let mut page = [0; 4096];
+        bus.dma.read(0x1_0000, &mut page).unwrap();
+        assert_eq!(page, [0; 4096], "nothing of it is written");
+        assert_eq!(bus.read(0x1_0f00, 4), [OKAY; 4], "the next one is served");
+    }
 }

@@ -260,6 +260,9 @@ impl CardSim {
         inputs.fab_tx_ready = u8::from(!stall());
         inputs.host_tx_ready = u8::from(!stall());
         self.axi.step(inputs, outputs, &self.dma, &mut stall);
+        if let Some(violation) = self.axi.violation.take() {
+            self.rtl.report(violation);
+        }
 
         if outputs.irq != 0 {
             for vector in 0..IRQ_VECTORS as usize {
@@ -322,7 +325,7 @@ impl CardSim {
         }
     }
 
-    /// Reports assertions of the RTL that failed since the last call.
+    /// Reports assertions of the RTL, and of the memory that it masters, that failed since the last call.
     ///
     /// # Errors
     /// [`CardError::Assertion`].

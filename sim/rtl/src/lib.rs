@@ -70,6 +70,9 @@ pub struct Rtl {
     sim: NonNull<ffi::Sim>,
     cycles: u64,
     taken: u64,
+    /// What the world around the card found it to break: how often, and the first.
+    reported: u64,
+    first_reported: Option<String>,
 }
 
 // SAFETY: the model keeps no thread-local state between calls, and `Rtl` is its only owner.
@@ -97,7 +100,7 @@ impl Rtl {
         };
         let sim = NonNull::new(sim)
             .ok_or_else(|| RtlError::Trace { path: options.trace.clone().unwrap_or_default() })?;
-        let rtl = Self { sim, cycles: 0, taken: 0 };
+        let rtl = Self { sim, cycles: 0, taken: 0, reported: 0, first_reported: None };
         if options.unchecked {
             // SAFETY: `sim` is a live model.
             unsafe { ffi::ps_set_assertions(rtl.sim.as_ptr(), 0) };
@@ -119,11 +122,18 @@ impl Rtl {
         self.cycles
     }
 
-    /// Assertions that failed so far.
+    /// Assertions that failed so far, those of the world around the card ([`Rtl::report`]) included.
     #[must_use]
     pub fn failures(&self) -> u64 {
         // SAFETY: `sim` is a live model.
-        unsafe { ffi::ps_failures(self.sim.as_ptr()) }
+        self.reported + unsafe { ffi::ps_failures(self.sim.as_ptr()) }
+    }
+
+    /// Counts something that the card did against the protocol of a port, as if an assertion of its own had failed: `what` says it.
+    /// For models of what the card is connected to; unlike its own assertions this is never switched off.
+    pub fn report(&mut self, what: impl Into<String>) {
+        self.reported += 1;
+        self.first_reported.get_or_insert_with(|| what.into());
     }
 
     /// Assertions that failed since the last call, if any. A failure that was taken does not make `drop` panic.
@@ -133,6 +143,9 @@ impl Rtl {
             return None;
         }
         self.taken += count;
+        if let Some(first) = self.first_reported.take() {
+            return Some(Failure { count, first });
+        }
         let mut text = [0u8; 512];
         // SAFETY: `sim` is a live model; the shim writes at most `text.len()` bytes, zero included.
         unsafe {

@@ -69,6 +69,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("tables", ring::tables),
     ("ring wraps round", ring::wraps),
     ("refusals", ring::refusals),
+    ("impossible doorbell", ring::impossible_doorbell),
     ("time out", ring::times_out),
     ("dma addresses", dma::addresses),
     ("unmapped address", dma::unmapped),

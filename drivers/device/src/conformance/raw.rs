@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) enum Ended {
     /// Its completion was written.
     Completed(Completion),
-    /// The card stopped the ring on a bus error.
+    /// The card stopped the ring.
     Fault,
     /// Neither, for two seconds.
     Nothing,
@@ -79,6 +79,28 @@ impl RawRing {
         card.write_reg(regs::RING_LOG2, LOG2)?;
         card.write_reg(regs::CMD_PRODUCER, 0)?;
         card.write_reg(regs::RING_ENABLE, 1)
+    }
+
+    /// Puts a command into every place of the ring and announces nothing.
+    pub(super) fn fill(&mut self, command: &Command) {
+        for place in 0..RECORDS as usize {
+            let at = self.commands.1 + place * RECORD_BYTES;
+            self.commands.0.memory().write(at, command.as_bytes());
+        }
+        std::sync::atomic::fence(std::sync::atomic::Ordering::Release);
+    }
+
+    /// Announces commands up to `count` and waits for the card to stop; says whether it did.
+    pub(super) fn announce(&mut self, card: &mut Card, count: u32) -> Result<bool, DeviceError> {
+        card.write_reg(regs::CMD_PRODUCER, count)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !card.status()?.ring_fault() {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            card.transport().wait_irq(IRQ_EVENT, Duration::from_millis(1))?;
+        }
+        Ok(true)
     }
 
     /// Executes one command, to its end whatever it is.

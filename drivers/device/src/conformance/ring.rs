@@ -6,6 +6,7 @@ use penstock_abi::regs;
 use penstock_abi::ring::{Command, Opcode, Status};
 use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId};
 
+use super::raw::{RECORDS, RawRing};
 use super::{Outcome, Suite, require};
 use crate::{Card, DeviceError, TableOp};
 
@@ -43,6 +44,35 @@ pub(super) fn fill(card: &mut Card) -> Result<Duration, DeviceError> {
 pub(super) fn is_filled(card: &mut Card) -> Result<bool, DeviceError> {
     let dump = card.dump(TableId::NextHop)?;
     Ok(dump.len() == ENTRIES as usize && dump.iter().all(|(i, w)| *w == entry(*i).pack()))
+}
+
+/// More commands than the ring holds would be old ones again: the card stops and executes none of them.
+pub(super) fn impossible_doorbell(suite: &mut Suite<'_>) -> Outcome {
+    let card = suite.card()?;
+    card.clear_all()?;
+    let stale = Command {
+        opcode: Opcode::Write as u8,
+        table: TableId::NextHop as u8,
+        index: 7,
+        data: entry(7).pack(),
+        ..Command::default()
+    };
+    let mut ring = RawRing::alloc(card)?;
+    for (executed, count) in [(0, RECORDS + 1), (3, 3 + RECORDS + 1), (3, 2), (0, u32::MAX)] {
+        ring.start(card)?;
+        for _ in 0..executed {
+            ring.execute(card, &Command { opcode: Opcode::Nop as u8, ..Command::default() })?;
+        }
+        ring.fill(&stale);
+        let what = format!("{count} commands announced after {executed} in a ring of {RECORDS}");
+        require(ring.announce(card, count)?, format!("{what} are no fault"))?;
+        require(card.read_reg(regs::RING_ERRORS)? > 0, format!("{what} are not counted"))?;
+        let consumed = card.read_reg(regs::CMD_CONSUMER)?;
+        require(consumed == executed, format!("{what}: {consumed} were executed"))?;
+    }
+    ring.free(card)?;
+    require(card.dump(TableId::NextHop)?.is_empty(), "an old command was executed")?;
+    Ok("a fault each time; the ring works afterwards".to_owned())
 }
 
 pub(super) fn tables(suite: &mut Suite<'_>) -> Outcome {
