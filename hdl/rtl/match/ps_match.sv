@@ -436,7 +436,7 @@ module ps_match
   end
 
   // --- Side effects.
-  logic        flow_valid, flow_done, vif_write, vif_done, init_valid, init_ready;
+  logic        flow_valid, flow_done, init_valid, init_ready;
   logic        learn_busy, stats_busy;
   flow_index_t init_index;
   flow_stats_t init_value, flow_stats_acc;
@@ -542,8 +542,6 @@ module ps_match
     .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[VifStatsBits-1:0]),
-    .vif_write_i (vif_write),
-    .vif_done_o  (vif_done),
     .flow_rdata_o(flow_stats_acc),
     .vif_rdata_o (vif_stats_acc),
     .drop_rdata_o(drop_acc),
@@ -583,9 +581,7 @@ module ps_match
     .acc_wdata_o (acc_wdata),
     .rdata_i     (rdata),
     .flow_valid_o(flow_valid),
-    .flow_done_i (flow_done),
-    .vif_write_o (vif_write),
-    .vif_done_i  (vif_done)
+    .flow_done_i (flow_done)
   );
 
   // --- Packets under way, for busy_o and the latency check.

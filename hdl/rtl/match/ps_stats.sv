@@ -4,8 +4,11 @@
 // TCP state:   tcp_o repeats every write of FlowStats.tcp, for the flow lookup's mirror.
 // Init:        init_valid_i sets the statistics of a flow to init_value_i; it waits (init_ready_o) for a cycle without a
 //              packet that counts on a flow.
-// Maintenance: reads stand the cycle after acc_i.re; drops and card counters are written at once. A write of VifStats
-//              waits for a cycle without packets: vif_write_i is held until vif_done_o.
+// Maintenance: reads stand the cycle after acc_i.re, those of VifStats two cycles after; writes are done as long after acc_i.we.
+//              Drops and card counters are written at once.
+// VifStats:    what the host reads is a base word and what was counted since the tables were cleared. A write puts the
+//              difference between its value and the counts into the base, so that it never waits for a gap between packets and
+//              no packet is lost over it. Example: 1000 counted, 7 written: base 7 - 1000 (mod 2^48); 3 packets on, 10 is read.
 // Counters wrap at their width.
 module ps_stats
   import ps_abi_pkg::*;
@@ -34,8 +37,6 @@ module ps_stats
   input  logic        clearing_i,
   input  access_t     acc_i,
   input  logic [VifStatsBits-1:0] acc_wdata_i,
-  input  logic        vif_write_i,
-  output logic        vif_done_o,
   output flow_stats_t flow_rdata_o,
   output vif_stats_t  vif_rdata_o,
   output logic [47:0] drop_rdata_o,
@@ -55,9 +56,8 @@ module ps_stats
   } tx_t;
 
   logic   flow_op, rx_op, tx_op;
-  logic   valid1_q, set1_q, vif_set1_q, trap_drop1_q, fw_tx1_q;
+  logic   valid1_q, set1_q, trap_drop1_q, fw_tx1_q;
   count_t count1_q;
-  logic   vif_set;
   logic [15:0] fw_bytes1_q;
 
   // --- Flows
@@ -121,14 +121,13 @@ module ps_stats
   rx_t         rx_old, rx_new, rx_read;
   tx_t         tx_old, tx_new, tx_read, fw_old, fw_new, fw_read;
   logic [47:0] trap_old, trap_new, trap_read;
-  vif_stats_t  set_value;
+  vif_stats_t  counted, base, base_wdata;
+  logic        vif_re, vif_read1_q, vif_write1_q, base_we;
+  logic [7:0]  vif_index1_q;
 
-  assign set_value  = acc_wdata_i;
-  // Held by the requester with index and data until done.
-  assign vif_set    = vif_write_i && !valid_i && !trap_drop_valid_i && !fw_tx_valid_i && !vif_set1_q;
-  assign vif_done_o = vif_set1_q;
-  assign rx_op      = valid_i || vif_set;
-  assign tx_op      = (valid_i && count_i.tx) || vif_set;
+  assign rx_op   = valid_i;
+  assign tx_op   = valid_i && count_i.tx;
+  assign vif_re  = acc_i.re[SelVifStats] || (acc_i.we[SelVifStats] && !clearing_i);
 
   ps_rmw_ram #(
     .Width($bits(rx_t)),
@@ -137,10 +136,10 @@ module ps_stats
     .clk_i,
     .rst_i,
     .op_valid_i (rx_op),
-    .op_index_i (vif_set ? acc_i.index[7:0] : count_i.in_vif),
+    .op_index_i (count_i.in_vif),
     .old_o      (rx_old),
     .new_i      (rx_new),
-    .re_i       (acc_i.re[SelVifStats]),
+    .re_i       (vif_re),
     .raddr_i    (acc_i.index[7:0]),
     .rdata_o    (rx_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
@@ -154,10 +153,10 @@ module ps_stats
     .clk_i,
     .rst_i,
     .op_valid_i (tx_op),
-    .op_index_i (vif_set ? acc_i.index[7:0] : count_i.tx_vif),
+    .op_index_i (count_i.tx_vif),
     .old_o      (tx_old),
     .new_i      (tx_new),
-    .re_i       (acc_i.re[SelVifStats]),
+    .re_i       (vif_re),
     .raddr_i    (acc_i.index[7:0]),
     .rdata_o    (tx_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
@@ -171,11 +170,11 @@ module ps_stats
   ) u_trap_drop (
     .clk_i,
     .rst_i,
-    .op_valid_i (trap_drop_valid_i || vif_set),
-    .op_index_i (vif_set ? acc_i.index[7:0] : trap_drop_vif_i),
+    .op_valid_i (trap_drop_valid_i),
+    .op_index_i (trap_drop_vif_i),
     .old_o      (trap_old),
     .new_i      (trap_new),
-    .re_i       (acc_i.re[SelVifStats]),
+    .re_i       (vif_re),
     .raddr_i    (acc_i.index[7:0]),
     .rdata_o    (trap_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
@@ -188,11 +187,11 @@ module ps_stats
   ) u_fw_tx (
     .clk_i,
     .rst_i,
-    .op_valid_i (fw_tx_valid_i || vif_set),
-    .op_index_i (vif_set ? acc_i.index[7:0] : fw_tx_vif_i),
+    .op_valid_i (fw_tx_valid_i),
+    .op_index_i (fw_tx_vif_i),
     .old_o      (fw_old),
     .new_i      (fw_new),
-    .re_i       (acc_i.re[SelVifStats]),
+    .re_i       (vif_re),
     .raddr_i    (acc_i.index[7:0]),
     .rdata_o    (fw_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
@@ -205,17 +204,42 @@ module ps_stats
     tx_new   = '{bytes: tx_old.bytes + 48'(count1_q.tx_bytes), packets: tx_old.packets + 48'd1};
     trap_new = trap_old + 48'd1;
     fw_new   = '{bytes: fw_old.bytes + 48'(fw_bytes1_q), packets: fw_old.packets + 48'd1};
-    if (vif_set1_q) begin
-      rx_new   = '{drops: set_value.drops, bytes: set_value.rx_bytes, packets: set_value.rx_packets};
-      tx_new   = '{bytes: set_value.tx_bytes, packets: set_value.tx_packets};
-      trap_new = '0;
-      fw_new   = '0;
-    end
   end
 
-  assign vif_rdata_o = '{drops: rx_read.drops + trap_read, tx_bytes: tx_read.bytes + fw_read.bytes,
-                         tx_packets: tx_read.packets + fw_read.packets, rx_bytes: rx_read.bytes,
-                         rx_packets: rx_read.packets};
+  assign counted    = '{drops: rx_read.drops + trap_read, tx_bytes: tx_read.bytes + fw_read.bytes,
+                        tx_packets: tx_read.packets + fw_read.packets, rx_bytes: rx_read.bytes,
+                        rx_packets: rx_read.packets};
+  assign base_wdata = clearing_i ? '0 : each_counter(acc_wdata_i, counted, 1'b1);
+  assign base_we    = vif_write1_q || (clearing_i && acc_i.we[SelVifStats]);
+
+  // Counter by counter, a + b or a - b
+  function automatic vif_stats_t each_counter(input vif_stats_t a, input vif_stats_t b, input logic minus);
+    for (int c = 0; c < VifStatsBits / CounterBits; c++) begin
+      each_counter[CounterBits*c+:CounterBits] =
+          minus ? a[CounterBits*c+:CounterBits] - b[CounterBits*c+:CounterBits] :
+                  a[CounterBits*c+:CounterBits] + b[CounterBits*c+:CounterBits];
+    end
+  endfunction
+
+  ps_ram_sdp #(
+    .Width(VifStatsBits),
+    .Depth(Vifs)
+  ) u_base (
+    .clk_i,
+    .we_i   (base_we),
+    .waddr_i(clearing_i ? acc_i.index[7:0] : vif_index1_q),
+    .wdata_i(base_wdata),
+    .re_i   (acc_i.re[SelVifStats]),
+    .raddr_i(acc_i.index[7:0]),
+    .rdata_o(base)
+  );
+
+  always_ff @(posedge clk_i) begin
+    vif_read1_q  <= acc_i.re[SelVifStats];
+    vif_write1_q <= acc_i.we[SelVifStats] && !clearing_i && !rst_i;
+    vif_index1_q <= acc_i.index[7:0];
+    if (vif_read1_q) vif_rdata_o <= each_counter(counted, base, 1'b0);
+  end
 
   // --- Drops and the card
   logic [47:0] drop_q [DropReasons];
@@ -245,12 +269,11 @@ module ps_stats
     if (fw_tx_valid_i) fw_bytes1_q <= fw_tx_bytes_i;
     valid1_q     <= valid_i && !rst_i;
     set1_q       <= init && !rst_i;
-    vif_set1_q   <= vif_set && !rst_i;
     trap_drop1_q <= trap_drop_valid_i && !rst_i;
     fw_tx1_q     <= fw_tx_valid_i && !rst_i;
   end
 
-  assign busy_o = valid1_q || set1_q || vif_set1_q || trap_drop1_q || fw_tx1_q || trap_drop_valid_i ||
+  assign busy_o = valid1_q || set1_q || trap_drop1_q || fw_tx1_q || trap_drop_valid_i ||
                   fw_tx_valid_i || valid_i;
 
   logic unused_bits;

@@ -1,7 +1,7 @@
 // Maintenance side of all tables: checks and serves the command engine, and clears everything on demand.
 //
-// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes 4 cycles; a flow, or a write of
-//             VifStats, waits for its unit. While tables are being cleared commands wait.
+// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes 4 cycles; a flow waits for its unit.
+//             While tables are being cleared commands wait.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, 65536 cycles (clearing_o).
 module ps_table_access
   import ps_abi_pkg::*;
@@ -22,9 +22,7 @@ module ps_table_access
   input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names
 
   output logic        flow_valid_o,
-  input  logic        flow_done_i,
-  output logic        vif_write_o,
-  input  logic        vif_done_i
+  input  logic        flow_done_i
 );
 
   typedef enum logic [2:0] {
@@ -33,7 +31,6 @@ module ps_table_access
     StAccess,
     StWait,
     StFlow,
-    StVifWrite,
     StCollect,
     StDone
   } state_e;
@@ -91,8 +88,6 @@ module ps_table_access
             state_q <= StDone;
           end else if (cfg_req_i.table_id == TableFlow) begin
             state_q <= StFlow;
-          end else if (cfg_req_i.table_id == TableVifStats && cfg_req_i.write) begin
-            state_q <= StVifWrite;
           end else begin
             acc_q.re <= cfg_req_i.write ? '0 : select;
             acc_q.we <= cfg_req_i.write ? select : '0;
@@ -103,7 +98,6 @@ module ps_table_access
       StAccess:   state_q <= StWait;
       StWait:     state_q <= StCollect;
       StFlow:     if (flow_done_i) state_q <= StCollect;
-      StVifWrite: if (vif_done_i) state_q <= StCollect;
       StCollect: begin
         if (!cfg_req_i.write) rdata_q <= rdata_i;
         state_q <= StDone;
@@ -124,7 +118,6 @@ module ps_table_access
   assign acc_wdata_o  = wdata_q;
   assign clearing_o   = state_q == StClear;
   assign flow_valid_o = state_q == StFlow;
-  assign vif_write_o  = state_q == StVifWrite;
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS
