@@ -1,8 +1,10 @@
 // RAM with a read port (A) and a read/write port (B) with write enables by lane (true dual port), one clock.
 //
+// Port B:     reads or writes in a cycle, never both (asserted; with both it would only write). A port of an UltraRAM can do no
+//             more: for both in one cycle synthesis builds the whole table twice.
 // Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
 // Latency:    rdata is valid the cycle after re and then holds, on both ports.
-// Collision:  a read of the address being written in the same cycle returns the old word.
+// Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
 // Style:      "block", "ultra" or "distributed", passed on to synthesis.
 module ps_ram_tdp #(
@@ -30,10 +32,22 @@ module ps_ram_tdp #(
 
   always_ff @(posedge clk_i) begin
     if (a_re_i) a_rdata_o <= mem[a_addr_i];
-    if (b_re_i) b_rdata_o <= mem[b_addr_i];
+    if (b_re_i && b_we_i == '0) b_rdata_o <= mem[b_addr_i];
     for (int unsigned i = 0; i < Lanes; i++) begin
       if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
     end
   end
+
+`ifndef SYNTHESIS
+  // Before its user's reset the enables may be anything: the check begins when the port has been idle once.
+  logic armed_q;
+
+  initial armed_q = 1'b0;
+
+  always @(posedge clk_i) begin
+    if (!b_re_i && b_we_i == '0) armed_q <= 1'b1;
+    if (armed_q) a_read_or_write : assert (!b_re_i || b_we_i == '0);
+  end
+`endif
 
 endmodule
