@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::reason::{CardCounter, DropReason, TrapReason};
-use penstock_abi::table::{FieldDesc, NextHopKind, TABLES, TableDesc, VifKind};
-use penstock_abi::{fw, hash, layout, limits, regs, ring};
+use penstock_abi::table::{FieldDesc, NextHopKind, TABLES, TableDesc, TableId, VifKind};
+use penstock_abi::{fw, hash, layout, limits, regs, ring, table};
 
 /// Generates both files below `root`, or with `check` only compares.
 ///
@@ -81,6 +81,7 @@ fn package() -> String {
     param(&mut o, "GatewayMac", 48, mac);
     param(&mut o, "LayoutVersion", 32, layout::VERSION.into());
     param(&mut o, "LayoutHash", 64, layout::hash());
+    param(&mut o, "Capabilities", 32, layout::CAPABILITIES.into());
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     o.push_str("\n  // Tables: id, and index width where the hash tables need it.\n");
@@ -92,25 +93,10 @@ fn package() -> String {
         param(&mut o, &format!("Reg{}", camel(r.name)), 16, r.offset.into());
     }
     o.push_str("\n  // Ring codes.\n");
-    for (name, code) in [
-        ("OpNop", ring::Opcode::Nop as u64),
-        ("OpWrite", ring::Opcode::Write as u64),
-        ("OpRead", ring::Opcode::Read as u64),
-        ("OpGetNext", ring::Opcode::GetNext as u64),
-        ("OpFence", ring::Opcode::Fence as u64),
-        ("StOk", ring::Status::Ok as u64),
-        ("StBadOpcode", ring::Status::BadOpcode as u64),
-        ("StBadTable", ring::Status::BadTable as u64),
-        ("StBadIndex", ring::Status::BadIndex as u64),
-        ("StNotPermitted", ring::Status::NotPermitted as u64),
-        ("StNotFound", ring::Status::NotFound as u64),
-        ("EventFirmware", ring::EventKind::Firmware as u64),
-        ("EventFlowTableFull", ring::EventKind::FlowTableFull as u64),
-        ("TrapArp", TrapReason::Arp as u64),
-        ("TrapReject", TrapReason::Reject as u64),
-    ] {
-        param(&mut o, name, 8, code);
-    }
+    macro_rules! codes { ($($prefix:literal $kind:path),+) => { $(for (value, name, _) in <$kind>::ALL {
+        param(&mut o, &format!("{}{name}", $prefix), 8, *value as u64);
+    })+ }; }
+    codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "Trap" TrapReason);
     o.push_str("\n  // Drop reasons and counters.\n  typedef enum logic [5:0] {\n");
     enumerators(&mut o, "Drop", DropReason::ALL.iter().map(|(r, n, _)| (*n, *r as u8)), 6);
     o.push_str("  } drop_reason_e;\n");
@@ -238,8 +224,8 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlowWays", limits::FLOW_WAYS.into()),
         ("FlowRowsLog2", limits::FLOW_ROWS_LOG2.into()),
         ("Flows", limits::FLOWS.into()),
-        ("DropReasons", 64),
-        ("CardCounters", 16),
+        ("DropReasons", TableId::DropStats.desc().depth.into()),
+        ("CardCounters", TableId::CardStats.desc().depth.into()),
         ("MplsUdpPort", limits::MPLS_UDP_PORT.into()),
         ("MplsUdpPortOld", limits::MPLS_UDP_PORT_OLD.into()),
         ("EntropyPortMin", limits::ENTROPY_PORT_MIN.into()),
@@ -263,11 +249,16 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
         ("FwTimeShift", fw::TIME_SHIFT.into()),
         ("FwRamBytes", fw::RAM_BYTES.into()),
-        ("TcpSynBit", 0),
-        ("TcpFinBit", 1),
-        ("TcpRstBit", 2),
-        ("TcpEstablishedBit", 3),
+        ("TcpSynBit", table::TCP_SYN.trailing_zeros().into()),
+        ("TcpFinBit", table::TCP_FIN.trailing_zeros().into()),
+        ("TcpRstBit", table::TCP_RST.trailing_zeros().into()),
+        ("TcpEstablishedBit", table::TCP_ESTABLISHED.trailing_zeros().into()),
     ]
+}
+
+/// What a thing means, with the minor version that added it.
+fn meaning(doc: &str, since: u16) -> String {
+    if since == 0 { doc.to_owned() } else { format!("{doc} (since minor {since})") }
 }
 
 fn reference() -> String {
@@ -276,7 +267,7 @@ fn reference() -> String {
     );
     let _ = writeln!(
         o,
-        "Layout version {}.{}, hash `{:016x}`.\n",
+        "Layout version {}.{}, hash `{:016x}`. The hash covers everything here and the hash functions; a host takes only a card with\nits own major version and hash. What a minor version adds is marked \"since\" and is no part of the hash; whether a card has it is told by\na bit of `CAPABILITIES`.\n",
         layout::VERSION >> 16,
         layout::VERSION & 0xffff,
         layout::hash()
@@ -287,7 +278,10 @@ fn reference() -> String {
         let _ = writeln!(
             o,
             "| {:#05x} | `{}` | {:?} | {keeps} |{} |",
-            r.offset, r.name, r.access, r.doc
+            r.offset,
+            r.name,
+            r.access,
+            meaning(r.doc, r.since)
         );
     }
     o.push_str(
@@ -302,21 +296,33 @@ fn reference() -> String {
             "\n### `{name}` ({bits} bits)\n\n{}\n\n| bits | field | meaning |\n| --- | --- | --- |",
             doc.trim()
         );
-        for FieldDesc { name, lsb, width, doc } in fields {
+        for FieldDesc { name, lsb, width, doc, since } in fields {
+            let doc = meaning(doc, *since);
             let _ = writeln!(o, "| {}..{} | `{name}` |{doc} |", lsb + width - 1, lsb);
         }
     });
     o.push_str("\n## Codes\n\n### Drop reasons\n\n| code | name | printed as | meaning |\n| --- | --- | --- | --- |\n");
     for (r, name, doc) in DropReason::ALL {
+        let doc = meaning(doc, r.since());
         let _ = writeln!(o, "| {} | `{name}` | {} |{doc} |", *r as u8, r.label());
     }
     o.push_str("\n### Card counters\n\n| code | name | printed as | meaning |\n| --- | --- | --- | --- |\n");
     for (c, name, doc) in CardCounter::ALL {
+        let doc = meaning(doc, c.since());
         let _ = writeln!(o, "| {} | `{name}` | {} |{doc} |", *c as u8, c.label());
     }
     for (title, rows) in [
-        ("vif kinds", VifKind::ALL.iter().map(|(_, n, c, d)| (*n, *c, *d)).collect::<Vec<_>>()),
-        ("Next hop kinds", NextHopKind::ALL.iter().map(|(_, n, c, d)| (*n, *c, *d)).collect()),
+        (
+            "vif kinds",
+            VifKind::ALL
+                .iter()
+                .map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "Next hop kinds",
+            NextHopKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since()))).collect(),
+        ),
     ] {
         let _ = writeln!(o, "\n### {title}\n\n| code | name | meaning |\n| --- | --- | --- |");
         for (name, code, doc) in rows {

@@ -1,11 +1,26 @@
-//! Version and hash of the layout. The host refuses a card whose major version differs from its own.
+//! Version and hash of the layout: how host and card find out whether they speak of the same thing.
+//!
+//! A **major** version freezes everything that [`items`] lists: positions, widths, codes, sizes, hash functions. The hash
+//! covers all of it, and the host refuses a card with another major version or another hash. A change of *meaning* that
+//! leaves every number as it was cannot be seen in a hash: it needs a new major version all the same.
+//!
+//! A **minor** version adds: a register, a field in unused bits, a drop reason, a table. An addition says with which minor
+//! it came (`since`), stands behind everything older, and is no part of the hash, so host and card of one major version
+//! understand each other whichever of them is newer. Whether a card has an addition is told by a bit of the register
+//! `CAPABILITIES`, which a host asks for only if it needs it. The next major version freezes the additions (`since` goes
+//! back to 0).
 
-use crate::reason::{CardCounter, DropReason};
-use crate::regs::REGISTERS;
+pub mod items;
+
 use crate::table::*;
+pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0001_0000;
+pub const VERSION: u32 = 0x0002_0000;
+
+/// Additions to the major version that the RTL generated from these definitions has, a bit each: the value of the register
+/// `CAPABILITIES`. There are none yet.
+pub const CAPABILITIES: u32 = 0;
 
 /// Calls `f` with every table-entry type's name, documentation, fields and width.
 pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [FieldDesc], u32)) {
@@ -16,39 +31,51 @@ pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [Fi
     );
 }
 
-/// 64-bit FNV-1a over names, positions and codes of everything defined here: equal on both sides or the layouts differ.
+/// The hash of the major version: equal on both sides, or the layouts differ.
 #[must_use]
 pub fn hash() -> u64 {
-    let mut h = 0xcbf2_9ce4_8422_2325_u64;
-    let mut eat = |bytes: &[u8]| {
-        for &b in bytes {
-            h = (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+    let mut hasher = Hasher::new(VERSION);
+    items::for_each(&mut |item| hasher.eat(item));
+    hasher.finish()
+}
+
+/// 64-bit FNV-1a over a major version's number and its items.
+#[derive(Clone, Debug)]
+pub struct Hasher(u64);
+
+impl Hasher {
+    /// For this version, of which only the major number counts.
+    #[must_use]
+    pub fn new(version: u32) -> Self {
+        let mut hasher = Self(0xcbf2_9ce4_8422_2325);
+        hasher.bytes(&(version >> 16).to_le_bytes());
+        hasher
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-    };
-    for_each_entry(|name, _, fields, bits| {
-        eat(name.as_bytes());
-        eat(&bits.to_le_bytes());
-        for f in fields {
-            eat(f.name.as_bytes());
-            eat(&f.lsb.to_le_bytes());
-            eat(&f.width.to_le_bytes());
+    }
+
+    /// Takes the next item, unless it is an addition to the major version.
+    pub fn eat(&mut self, item: &Item<'_>) {
+        if item.since > 0 {
+            return;
         }
-    });
-    for t in TABLES {
-        eat(t.name.as_bytes());
-        eat(&t.depth.to_le_bytes());
+        for name in [item.group, item.name] {
+            self.bytes(name.as_bytes());
+            self.bytes(&[0]);
+        }
+        self.bytes(&(item.values.len() as u64).to_le_bytes());
+        for value in item.values {
+            self.bytes(&value.to_le_bytes());
+        }
     }
-    for r in REGISTERS {
-        eat(r.name.as_bytes());
-        eat(&r.offset.to_le_bytes());
+
+    /// The hash.
+    #[must_use]
+    pub const fn finish(&self) -> u64 {
+        self.0
     }
-    for (reason, name, _) in DropReason::ALL {
-        eat(name.as_bytes());
-        eat(&[*reason as u8]);
-    }
-    for (counter, name, _) in CardCounter::ALL {
-        eat(name.as_bytes());
-        eat(&[*counter as u8]);
-    }
-    h
 }

@@ -1,7 +1,9 @@
 //! Why the card dropped a packet, and the counters that are not drops.
 
+use crate::word::codes;
+
 macro_rules! reasons {
-    ($(#[doc = $edoc:literal])+ $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $code:literal, $print:literal; )* }) => {
+    ($(#[doc = $edoc:literal])+ $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $code:literal, $print:literal $(, since $since:literal)?; )* }) => {
         $(#[doc = $edoc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -14,6 +16,11 @@ macro_rules! reasons {
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $print),* }
+            }
+            /// Minor version that added it; 0 = as old as the major version.
+            #[must_use]
+            pub const fn since(self) -> u16 {
+                match self { $(Self::$variant => 0 $(+ $since)?),* }
             }
             /// The variant with this code.
             #[must_use]
@@ -92,12 +99,12 @@ reasons! {
     }
 }
 
-/// Why a packet went to the firmware (`trap reason` in its metadata).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum TrapReason {
-    /// ARP from a pod.
-    Arp = 1,
-    /// Reject next hop.
-    Reject = 2,
+codes! {
+    /// Why a packet went to the firmware (`trap reason` in its metadata).
+    TrapReason {
+        /// ARP from a pod.
+        Arp = 1;
+        /// Reject next hop.
+        Reject = 2;
+    }
 }

@@ -1,6 +1,7 @@
 //! Registers of BAR 0: 32 bits wide, little endian, accessed whole and aligned.
 //!
-//! Offsets are append-only: a register never moves, and `layout::VERSION`'s major number changes when a meaning does.
+//! Offsets are append-only: a register never moves, and `layout::VERSION`'s major number changes when a meaning does. A
+//! register that is added to a major says since which minor it is there (`, since 1`).
 //! Reads of an address without a register return 0, writes there do nothing. A device that is gone reads as all ones.
 
 use bitfield::bitfield;
@@ -29,14 +30,16 @@ pub struct RegDesc {
     pub survives_flr: bool,
     /// What it means.
     pub doc: &'static str,
+    /// Minor version that added it; 0 = as old as the major version.
+    pub since: u16,
 }
 
 macro_rules! registers {
-    ($( $(#[doc = $doc:literal])+ $name:ident = $offset:literal, $access:ident, $flr:ident; )*) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $offset:literal, $access:ident, $flr:ident $(, since $since:literal)?; )*) => {
         $( $(#[doc = $doc])+ pub const $name: u32 = $offset; )*
         /// Every register, by offset.
         pub const REGISTERS: &[RegDesc] = &[
-            $(RegDesc { name: stringify!($name), offset: $offset, access: Access::$access, survives_flr: registers!(@ $flr), doc: concat!($($doc),+) }),*
+            $(RegDesc { name: stringify!($name), offset: $offset, access: Access::$access, survives_flr: registers!(@ $flr), doc: concat!($($doc),+), since: 0 $(+ $since)? }),*
         ];
     };
     (@ keeps) => { true };
@@ -73,6 +76,8 @@ registers! {
     CLOCK_KHZ = 0x010, Ro, keeps;
     /// Free for the host.
     SCRATCH = 0x014, Rw, clears;
+    /// Additions to the major version that the card has, a bit each, see `layout::CAPABILITIES`. A bit that is not known means nothing.
+    CAPABILITIES = 0x018, Ro, keeps;
 
     /// Control, see [`Control`].
     CONTROL = 0x100, Rw, keeps;

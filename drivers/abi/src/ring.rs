@@ -8,6 +8,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::table::Words;
+use crate::word::codes;
 
 /// Bytes of every record.
 pub const RECORD_BYTES: usize = 64;
@@ -16,68 +17,37 @@ pub const RING_LOG2_MIN: u32 = 4;
 /// Largest ring, as a power of two of records.
 pub const RING_LOG2_MAX: u32 = 16;
 
-/// What a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Opcode {
-    /// Nothing; completes.
-    Nop = 0,
-    /// Writes `data` at `index` of `table`.
-    Write = 1,
-    /// Reads the entry at `index` of `table`.
-    Read = 2,
-    /// Finds the first valid entry at or after `index`; the completion's `index` says where. NotFound past the end.
-    GetNext = 3,
-    /// Completes when every packet decided under earlier tables has left the match-action core.
-    Fence = 4,
-}
-
-impl Opcode {
-    /// The opcode with this code.
-    #[must_use]
-    pub const fn from_u8(code: u8) -> Option<Self> {
-        match code {
-            0 => Some(Self::Nop),
-            1 => Some(Self::Write),
-            2 => Some(Self::Read),
-            3 => Some(Self::GetNext),
-            4 => Some(Self::Fence),
-            _ => None,
-        }
+codes! {
+    /// What a command asks for.
+    Opcode {
+        /// Nothing; completes.
+        Nop = 0;
+        /// Writes `data` at `index` of `table`.
+        Write = 1;
+        /// Reads the entry at `index` of `table`.
+        Read = 2;
+        /// Finds the first valid entry at or after `index`; the completion's `index` says where. NotFound past the end.
+        GetNext = 3;
+        /// Completes when every packet decided under earlier tables has left the match-action core.
+        Fence = 4;
     }
 }
 
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Status {
-    /// Done.
-    Ok = 0,
-    /// Opcode not known.
-    BadOpcode = 1,
-    /// Table not known.
-    BadTable = 2,
-    /// Index beyond the table.
-    BadIndex = 3,
-    /// Table does not allow this.
-    NotPermitted = 4,
-    /// No further valid entry.
-    NotFound = 5,
-}
-
-impl Status {
-    /// The status with this code.
-    #[must_use]
-    pub const fn from_u8(code: u8) -> Option<Self> {
-        match code {
-            0 => Some(Self::Ok),
-            1 => Some(Self::BadOpcode),
-            2 => Some(Self::BadTable),
-            3 => Some(Self::BadIndex),
-            4 => Some(Self::NotPermitted),
-            5 => Some(Self::NotFound),
-            _ => None,
-        }
+codes! {
+    /// How a command ended.
+    Status {
+        /// Done.
+        Ok = 0;
+        /// Opcode not known.
+        BadOpcode = 1;
+        /// Table not known.
+        BadTable = 2;
+        /// Index beyond the table.
+        BadIndex = 3;
+        /// Table does not allow this.
+        NotPermitted = 4;
+        /// No further valid entry.
+        NotFound = 5;
     }
 }
 
@@ -130,14 +100,14 @@ pub struct Completion {
     pub data: Words,
 }
 
-/// Kind of an [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum EventKind {
-    /// The firmware's state changed: `arg0` = `FW_STATUS`, `arg1` = `FW_INFO`.
-    Firmware = 1,
-    /// A flow pair found no room: `arg0` = count so far.
-    FlowTableFull = 2,
+codes! {
+    /// Kind of an [`Event`].
+    EventKind {
+        /// The firmware's state changed: `arg0` = `FW_STATUS`, `arg1` = `FW_INFO`.
+        Firmware = 1;
+        /// A flow pair found no room: `arg0` = count so far.
+        FlowTableFull = 2;
+    }
 }
 
 /// An event, written by the card into the event ring.

@@ -382,6 +382,8 @@ pub struct TableDesc {
     pub bits: u32,
     /// Bit 0 is `valid`, so that GET_NEXT works.
     pub has_valid: bool,
+    /// Minor version that added it; 0 = as old as the major version.
+    pub since: u16,
 }
 
 const fn desc<E: TableEntry>(
@@ -390,7 +392,7 @@ const fn desc<E: TableEntry>(
     depth: u32,
     has_valid: bool,
 ) -> TableDesc {
-    TableDesc { id, name, depth, entry: E::NAME, bits: E::BITS, has_valid }
+    TableDesc { id, name, depth, entry: E::NAME, bits: E::BITS, has_valid, since: 0 }
 }
 
 /// All tables, in the order of their ids.

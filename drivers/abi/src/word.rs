@@ -18,6 +18,8 @@ pub struct FieldDesc {
     pub width: u32,
     /// What it means.
     pub doc: &'static str,
+    /// Minor version that added it; 0 = as old as the major version.
+    pub since: u16,
 }
 
 /// A value was too wide for its field.
@@ -118,7 +120,7 @@ pub trait TableEntry: Sized {
 }
 
 macro_rules! table_entry {
-    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $fdoc:literal])+ $field:ident : $ty:ty = $width:literal ),* $(,)? }) => {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $fdoc:literal])+ $field:ident : $ty:ty = $width:literal $(since $since:literal)? ),* $(,)? }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $name { $( $(#[doc = $fdoc])+ pub $field: $ty ),* }
@@ -130,7 +132,7 @@ macro_rules! table_entry {
             const FIELDS: &'static [FieldDesc] = {
                 const COUNT: usize = [$($width),*].len();
                 const FIELDS: [FieldDesc; COUNT] = {
-                    let mut fields = [$(FieldDesc { name: stringify!($field), lsb: 0, width: $width, doc: concat!($($fdoc),+) }),*];
+                    let mut fields = [$(FieldDesc { name: stringify!($field), lsb: 0, width: $width, doc: concat!($($fdoc),+), since: 0 $(+ $since)? }),*];
                     let (mut i, mut lsb) = (0, 0);
                     while i < COUNT {
                         fields[i].lsb = lsb;
@@ -166,7 +168,7 @@ macro_rules! table_entry {
 }
 
 macro_rules! coded_enum {
-    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal ),* $(,)? } else $default:ident) => {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal $(since $since:literal)? ),* $(,)? } else $default:ident) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -184,6 +186,11 @@ macro_rules! coded_enum {
             /// Every defined variant with its code and meaning.
             pub const ALL: &'static [(Self, &'static str, u8, &'static str)] =
                 &[$((Self::$variant, stringify!($variant), $code, concat!($($vdoc),+))),*];
+            /// Minor version that added it; 0 = as old as the major version.
+            #[must_use]
+            pub const fn since(self) -> u16 {
+                match self { $(Self::$variant => 0 $(+ $since)?,)* Self::Undefined => 0 }
+            }
         }
         impl FieldValue for $name {
             fn to_bits(self) -> u64 {
@@ -196,4 +203,24 @@ macro_rules! coded_enum {
     };
 }
 
-pub(crate) use {coded_enum, table_entry};
+/// Codes of the rings and queues: a byte each, of which others occur too.
+macro_rules! codes {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal $(, since $since:literal)?; )* }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum $name { $( $(#[doc = $vdoc])+ $variant = $code ),* }
+        impl $name {
+            /// Every variant with its name, and the minor version that added it (0 = as old as the major version).
+            pub const ALL: &'static [(Self, &'static str, u16)] =
+                &[$((Self::$variant, stringify!($variant), 0 $(+ $since)?)),*];
+            /// The variant with this code.
+            #[must_use]
+            pub const fn from_u8(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+pub(crate) use {coded_enum, codes, table_entry};

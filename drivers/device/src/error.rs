@@ -104,6 +104,16 @@ pub enum DeviceError {
         /// Ours.
         host: u64,
     },
+    /// The card lacks an addition that this host needs. Update the card.
+    #[error(
+        "the card has the capabilities {card:#x}, this host needs {missing:#x} besides; update the card"
+    )]
+    MissingCapability {
+        /// Those that it has.
+        card: u32,
+        /// Those that it lacks.
+        missing: u32,
+    },
     /// The card's firmware speaks another version of its interface. Update the older of the two.
     #[error("the card's firmware has interface version {}.{}, this host {}.{}", card >> 16, card & 0xffff, host >> 16, host & 0xffff)]
     FirmwareMismatch {

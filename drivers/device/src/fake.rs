@@ -67,6 +67,7 @@ impl FakeCard {
             state.regs.insert(regs::LAYOUT_VERSION, layout::VERSION);
             state.regs.insert(regs::LAYOUT_HASH_LO, layout::hash() as u32);
             state.regs.insert(regs::LAYOUT_HASH_HI, (layout::hash() >> 32) as u32);
+            state.regs.insert(regs::CAPABILITIES, layout::CAPABILITIES);
             state.regs.insert(regs::MAGIC, regs::MAGIC_VALUE);
             state.regs.insert(regs::CLOCK_KHZ, limits::CORE_CLOCK_KHZ);
             state.regs.insert(regs::RESET_CAUSE, regs::RESET_POWER_ON);

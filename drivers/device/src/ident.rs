@@ -11,6 +11,8 @@ pub struct Ident {
     pub layout_version: u32,
     /// Layout hash.
     pub layout_hash: u64,
+    /// Additions to the layout's major version that the card has, a bit each.
+    pub capabilities: u32,
     /// Nominal core clock in kHz.
     pub clock_khz: u32,
     /// Cause of the last reset: `regs::RESET_POWER_ON` or `regs::RESET_FLR`.
@@ -23,6 +25,15 @@ pub struct Ident {
     pub firmware_version: u32,
     /// Firmware status, see `penstock_abi::fw::STATUS_*`.
     pub firmware_status: u32,
+}
+
+/// Additions to the layout's major version without which this host cannot work, as bits of `regs::CAPABILITIES`: none.
+const NEEDED_CAPABILITIES: u32 = 0;
+
+/// A bit that this host does not know, or does not need, means nothing.
+fn check_capabilities(card: u32, needed: u32) -> Result<(), DeviceError> {
+    let missing = needed & !card;
+    if missing == 0 { Ok(()) } else { Err(DeviceError::MissingCapability { card, missing }) }
 }
 
 /// What PCI says of the function comes first: another device's registers are not even read.
@@ -61,6 +72,8 @@ pub(crate) fn identify(transport: &mut dyn PciTransport) -> Result<Ident, Device
     if layout_hash != layout::hash() {
         return Err(DeviceError::LayoutMismatch { card: layout_hash, host: layout::hash() });
     }
+    let capabilities = transport.read32(regs::CAPABILITIES)?;
+    check_capabilities(capabilities, NEEDED_CAPABILITIES)?;
     // 0: the firmware has not started, which keeps nobody from managing the tables.
     let firmware_version = transport.read32(regs::FW_VERSION)?;
     if firmware_version != 0 && firmware_version >> 16 != fw::VERSION >> 16 {
@@ -69,6 +82,7 @@ pub(crate) fn identify(transport: &mut dyn PciTransport) -> Result<Ident, Device
     Ok(Ident {
         layout_version,
         layout_hash,
+        capabilities,
         clock_khz: transport.read32(regs::CLOCK_KHZ)?,
         reset_cause: transport.read32(regs::RESET_CAUSE)?,
         flr_count: transport.read32(regs::FLR_COUNT)?,
@@ -76,4 +90,21 @@ pub(crate) fn identify(transport: &mut dyn PciTransport) -> Result<Ident, Device
         firmware_version,
         firmware_status: transport.read32(regs::FW_STATUS)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_capabilities_that_are_needed_must_be_there() {
+        assert!(check_capabilities(0, 0).is_ok());
+        assert!(check_capabilities(0xffff_0001, 0).is_ok());
+        assert!(check_capabilities(0xffff_0001, 1).is_ok());
+        let error = check_capabilities(0b0101, 0b0110);
+        assert!(
+            matches!(error, Err(DeviceError::MissingCapability { card: 0b0101, missing: 0b0010 })),
+            "{error:?}"
+        );
+    }
 }

@@ -58,8 +58,9 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h10000;
-  localparam logic [63:0] LayoutHash = 64'h93db568eb59b018d;
+  localparam logic [31:0] LayoutVersion = 32'h20000;
+  localparam logic [63:0] LayoutHash = 64'hbe27a5d8c8d2feb8;
+  localparam logic [31:0] Capabilities = 32'h0;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
 
@@ -85,6 +86,7 @@ package ps_abi_pkg;
   localparam logic [15:0] RegLayoutHashHi = 16'hc;
   localparam logic [15:0] RegClockKhz = 16'h10;
   localparam logic [15:0] RegScratch = 16'h14;
+  localparam logic [15:0] RegCapabilities = 16'h18;
   localparam logic [15:0] RegControl = 16'h100;
   localparam logic [15:0] RegStatus = 16'h104;
   localparam logic [15:0] RegClear = 16'h108;

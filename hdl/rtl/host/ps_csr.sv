@@ -216,6 +216,7 @@ module ps_csr
       RegLayoutHashHi:  rdata_d = LayoutHash[63:32];
       RegClockKhz:      rdata_d = 32'(CoreClockKhz);
       RegScratch:       rdata_d = scratch_q;
+      RegCapabilities:  rdata_d = Capabilities;
       RegControl:       rdata_d = {31'd0, enable_q};
       RegStatus:        rdata_d = {29'd0, ring_fault_q, idle_i, clearing_i};
       RegResetCause:    rdata_d = reset_cause_q;

@@ -153,6 +153,8 @@ pub struct CardStatus {
     pub layout_version: String,
     /// Hash of the layout, in hex.
     pub layout_hash: String,
+    /// Additions to the layout's major version that the card has, a bit each.
+    pub capabilities: u32,
     /// Nominal core clock.
     pub clock_khz: u32,
     /// `power-on` or `function-level reset`.

@@ -23,6 +23,7 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
     Ok(CardStatus {
         layout_version: version(read(regs::LAYOUT_VERSION)?),
         layout_hash: format!("{layout_hash:016x}"),
+        capabilities: read(regs::CAPABILITIES)?,
         clock_khz: read(regs::CLOCK_KHZ)?,
         reset_cause: match read(regs::RESET_CAUSE)? {
             regs::RESET_POWER_ON => "power-on".to_owned(),
@@ -60,7 +61,13 @@ fn firmware(status: u32, info: u32) -> String {
 impl fmt::Display for CardStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |label: &str, value: String| writeln!(f, "  {label:<20}{value}");
-        line("Layout:", format!("{} hash {}", self.layout_version, self.layout_hash))?;
+        line(
+            "Layout:",
+            format!(
+                "{} hash {}, capabilities {:#x}",
+                self.layout_version, self.layout_hash, self.capabilities
+            ),
+        )?;
         line("Forwarding:", if self.forwarding { "yes" } else { "no" }.to_owned())?;
         line("Epoch:", self.epoch.to_string())?;
         line(

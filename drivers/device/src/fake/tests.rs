@@ -31,6 +31,31 @@ fn ident_errors_are_distinct() {
 }
 
 #[test]
+fn a_card_with_additions_is_taken() {
+    let fake = FakeCard::new();
+    fake.set_register(regs::LAYOUT_VERSION, layout::VERSION + 1);
+    fake.set_register(regs::CAPABILITIES, layout::CAPABILITIES | 1 << 31);
+    let card = Card::attach(fake.transport()).unwrap();
+    assert_eq!(card.ident().layout_version, layout::VERSION + 1);
+    assert_eq!(card.ident().capabilities, layout::CAPABILITIES | 1 << 31);
+}
+
+#[test]
+fn a_card_with_another_seed_of_its_hashes_is_refused() {
+    use penstock_abi::layout::{Hasher, Item, items};
+    let mut hasher = Hasher::new(layout::VERSION);
+    items::for_each(&mut |item| {
+        let mask = item.group == "function" && item.name == "KEY_MASKS";
+        let seeded: Vec<u64> = item.values.iter().map(|v| v ^ u64::from(mask)).collect();
+        hasher.eat(&Item { values: &seeded, ..*item });
+    });
+    let fake = FakeCard::new();
+    fake.set_register(regs::LAYOUT_HASH_LO, hasher.finish() as u32);
+    fake.set_register(regs::LAYOUT_HASH_HI, (hasher.finish() >> 32) as u32);
+    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::LayoutMismatch { .. })));
+}
+
+#[test]
 fn batches_larger_than_the_ring_keep_their_order() {
     let (fake, mut card) = attached();
     let ops: Vec<TableOp> = (0..1000)

@@ -1,0 +1,209 @@
+//! Everything that host, card and firmware must agree on, as a list of named numbers.
+//!
+//! Left out, and by what a difference is noticed instead: what a register tells ([`crate::limits::CORE_CLOCK_KHZ`]), what
+//! PCI tells (ids, the size of BAR 0), and what the firmware's own version covers (status words, mailbox codes).
+//! `tests/layout.rs` fails when a constant of this crate is in neither list.
+
+use core::mem::{offset_of, size_of_val};
+
+use crate::reason::{CardCounter, DropReason, TrapReason};
+use crate::regs::{Access, CardStatus, Control, REGISTERS};
+use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
+use crate::table::{FlowKey, NextHopKind, TABLES, TableEntry as _, VifKind, bucket_index};
+use crate::{fw, hash, limits, regs, ring, table};
+
+/// One thing that is agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// What kind of thing it is, or what it is part of.
+    pub group: &'static str,
+    /// Its name, unique within the group.
+    pub name: &'static str,
+    /// The numbers that define it.
+    pub values: &'a [u64],
+    /// Minor version that added it; 0 = as old as the major version.
+    pub since: u16,
+}
+
+/// Takes items one by one.
+pub type Visitor<'a> = &'a mut dyn FnMut(&Item<'_>);
+
+/// Calls `f` with every item, always in the same order.
+pub fn for_each(f: Visitor<'_>) {
+    constants(f);
+    entries(f);
+    tables(f);
+    registers(f);
+    codes(f);
+    records(f);
+    firmware(f);
+    functions(f);
+}
+
+fn constants(f: Visitor<'_>) {
+    macro_rules! list {
+        ($($module:ident: $($name:ident),+;)+) => { $($(
+            f(&Item { group: stringify!($module), name: stringify!($name), values: &[$module::$name as u64], since: 0 });
+        )+)+ };
+    }
+    list! {
+        limits: VIFS, VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABELS, LABEL_FIRST, NEXT_HOPS, ECMP_WORDS,
+            ECMP_GROUP_MAX, BUCKET_SLOTS, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2, HOST_ROUTES, PREFIXES,
+            FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2, FIP_KEYS, FIP_MAPS, FLOW_WAYS, FLOW_ROWS_LOG2, FLOWS,
+            MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
+            FRAME_MAX_BYTES, DRAIN_CYCLES;
+        regs: MAGIC_VALUE, IRQ_VECTORS, IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT, CLEAR_KEY, RESET_POWER_ON,
+            RESET_FLR;
+        ring: RECORD_BYTES, RING_LOG2_MIN, RING_LOG2_MAX, FLAG_IRQ;
+        table: ENTRY_WORDS, TCP_SYN, TCP_FIN, TCP_RST, TCP_ESTABLISHED;
+        hash: FIELD_PROTO, FIELD_SIP, FIELD_SPORT, FIELD_DIP, FIELD_DPORT, FIELD_ALL;
+        fw: RAM_BASE, RAM_BYTES, MMIO_BASE, RX_BASE, TX_BASE, FRAME_BYTES, RX_QUEUE_FRAMES, TIME_SHIFT;
+    }
+    let mac = limits::GATEWAY_MAC.map(u64::from);
+    f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
+}
+
+fn entries(f: Visitor<'_>) {
+    super::for_each_entry(|entry, _, fields, _| {
+        for field in fields {
+            let values = [field.lsb.into(), field.width.into()];
+            f(&Item { group: entry, name: field.name, values: &values, since: field.since });
+        }
+    });
+}
+
+fn tables(f: Visitor<'_>) {
+    for table in TABLES {
+        let values = [table.id as u64, table.depth.into(), table.has_valid.into()];
+        f(&Item { group: "table", name: table.name, values: &values, since: table.since });
+        f(&Item { group: "entry of table", name: table.entry, values: &[], since: table.since });
+    }
+}
+
+fn registers(f: Visitor<'_>) {
+    for register in REGISTERS {
+        let access = match register.access {
+            Access::Ro => 0,
+            Access::Rw => 1,
+            Access::W1 => 2,
+        };
+        let values = [register.offset.into(), access, register.survives_flr.into()];
+        f(&Item { group: "register", name: register.name, values: &values, since: register.since });
+    }
+    let mut enable = Control(0);
+    enable.set_enable(true);
+    f(&Item { group: "CONTROL", name: "enable", values: &[enable.0.into()], since: 0 });
+    let status = |set: fn(&CardStatus) -> bool| {
+        (0..32).fold(0, |bits, bit| bits | u64::from(set(&CardStatus(1 << bit))) << bit)
+    };
+    for (name, bits) in [
+        ("clearing", status(CardStatus::clearing)),
+        ("idle", status(CardStatus::idle)),
+        ("ring_fault", status(CardStatus::ring_fault)),
+    ] {
+        f(&Item { group: "STATUS", name, values: &[bits], since: 0 });
+    }
+}
+
+fn codes(f: Visitor<'_>) {
+    let mut code = |group, name, code: u8, since| {
+        f(&Item { group, name, values: &[code.into()], since });
+    };
+    for (kind, name, value, _) in VifKind::ALL {
+        code("VifKind", name, *value, kind.since());
+    }
+    for (kind, name, value, _) in NextHopKind::ALL {
+        code("NextHopKind", name, *value, kind.since());
+    }
+    for (reason, name, _) in DropReason::ALL {
+        code("DropReason", name, *reason as u8, reason.since());
+    }
+    for (counter, name, _) in CardCounter::ALL {
+        code("CardCounter", name, *counter as u8, counter.since());
+    }
+    macro_rules! bytes { ($($kind:ident),+) => { $(for (value, name, since) in $kind::ALL {
+        code(stringify!($kind), name, *value as u8, *since);
+    })+ }; }
+    bytes!(TrapReason, Opcode, Status, EventKind);
+}
+
+fn records(f: Visitor<'_>) {
+    macro_rules! fields { ($($record:ident: $($field:ident),+;)+) => { $({
+        let record = $record::default();
+        f(&Item { group: stringify!($record), name: "record", values: &[size_of_val(&record) as u64], since: 0 });
+        $(
+            let place = [offset_of!($record, $field) as u64, size_of_val(&record.$field) as u64];
+            f(&Item { group: stringify!($record), name: stringify!($field), values: &place, since: 0 });
+        )+
+    })+ }; }
+    fields! {
+        Command: opcode, table, flags, reserved0, index, cookie, reserved1, data;
+        Completion: status, phase, reserved, index, cookie, sequence, data;
+        Event: kind, phase, reserved, arg0, arg1, sequence, time_cycles, reserved1;
+    }
+}
+
+fn firmware(f: Visitor<'_>) {
+    macro_rules! registers { ($($field:ident),+) => { $(
+        let offset = offset_of!(fw::Registers, $field) as u64;
+        f(&Item { group: "firmware register", name: stringify!($field), values: &[offset], since: 0 });
+    )+ }; }
+    registers!(
+        status,
+        info,
+        version,
+        heartbeat,
+        mbox_pending,
+        mbox_request,
+        mbox_arg,
+        mbox_reply,
+        time_lo,
+        time_hi,
+        timecmp_lo,
+        timecmp_hi,
+        rx_frames,
+        rx_meta,
+        rx_pop,
+        tx_free,
+        tx_send
+    );
+}
+
+/// The masks make the hashes; how keys are packed and results used is seen in the results for a key whose bits are all
+/// distinguishable.
+fn functions(f: Visitor<'_>) {
+    let mut function =
+        |name, values: &[u64]| f(&Item { group: "function", name, values, since: 0 });
+    let halves = |mask: u128| [mask as u64, (mask >> 64) as u64];
+    for (name, masks) in
+        [("KEY_MASKS", &hash::KEY_MASKS[..]), ("MEMBER_MASKS", &hash::MEMBER_MASKS)]
+    {
+        for mask in masks {
+            function(name, &halves(*mask));
+        }
+    }
+    let key = FlowKey {
+        nh: 0x0123,
+        proto: 0x45,
+        sip: 0x6789_abcd,
+        dip: 0xef01_2345,
+        sport: 0x6789,
+        dport: 0xabcd,
+    };
+    let hashed = hash::key_hash(hash::flow_key(&key));
+    function("flow_key", &halves(hash::flow_key(&key)));
+    function("host_route_key", &halves(hash::host_route_key(0x0123, key.sip)));
+    function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
+    function("key_hash", &[hashed]);
+    for way in 0..limits::FLOW_WAYS {
+        function("row", &[hash::row(hashed, way, limits::FLOW_ROWS_LOG2).into()]);
+    }
+    for bit in 0..=hash::FIELD_ALL.trailing_ones() {
+        let member = hash::member_hash(&key, hash::FIELD_ALL >> bit);
+        function("member_hash", &[member.into()]);
+        function("scale", &[hash::scale(member, limits::ECMP_GROUP_MAX).into()]);
+    }
+    function("entropy_port", &[hash::entropy_port(hashed).into()]);
+    function("bucket_index", &[bucket_index(1, 2, 3, limits::FLOW_ROWS_LOG2).into()]);
+    function("pack", &key.pack().map(u64::from));
+}
