@@ -224,6 +224,7 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlowWays", limits::FLOW_WAYS.into()),
         ("FlowRowsLog2", limits::FLOW_ROWS_LOG2.into()),
         ("Flows", limits::FLOWS.into()),
+        ("FlowsTranslatedMax", limits::FLOWS_TRANSLATED_MAX.into()),
         ("DropReasons", TableId::DropStats.desc().depth.into()),
         ("CardCounters", TableId::CardStats.desc().depth.into()),
         ("MplsUdpPort", limits::MPLS_UDP_PORT.into()),

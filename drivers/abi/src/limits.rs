@@ -44,6 +44,8 @@ pub const FLOW_WAYS: u32 = 4;
 pub const FLOW_ROWS_LOG2: u32 = 12;
 /// Flow entries (`ways * rows * slots`); a connection takes two.
 pub const FLOWS: u32 = (FLOW_WAYS * BUCKET_SLOTS) << FLOW_ROWS_LOG2;
+/// Flow entries in use above which a new flow that needs translation is dropped (`FlowTableFull`).
+pub const FLOWS_TRANSLATED_MAX: u32 = FLOWS / 4 * 3;
 
 /// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
 pub const MPLS_UDP_PORT: u16 = 6635;

@@ -27,6 +27,7 @@ package ps_abi_pkg;
   localparam int unsigned FlowWays = 4;
   localparam int unsigned FlowRowsLog2 = 12;
   localparam int unsigned Flows = 65536;
+  localparam int unsigned FlowsTranslatedMax = 49152;
   localparam int unsigned DropReasons = 64;
   localparam int unsigned CardCounters = 16;
   localparam int unsigned MplsUdpPort = 6635;
@@ -59,7 +60,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h20000;
-  localparam logic [63:0] LayoutHash = 64'hbe27a5d8c8d2feb8;
+  localparam logic [63:0] LayoutHash = 64'hb385dd724aae22da;
   localparam logic [31:0] Capabilities = 32'h0;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;

@@ -1,17 +1,21 @@
 //! Answers to requests: the live card read through its ring and shown by `penstock-views`, and the daemon's own state.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use penstock_abi::table::{Flow, TableEntry, TableId};
 use penstock_device::{Card, DeviceError};
 use penstock_model::{ObjectName, Snapshot};
-use penstock_views::api::{CardStatus, DeviceStatus, Op, ReconcileStatus, SourceStatus, Status};
+use penstock_views::api::{
+    CardStatus, DeviceState, DeviceStatus, Op, ReconcileState, ReconcileStatus, SourceStatus,
+    Status,
+};
 use penstock_views::{
     CardState, drops, flow, flow_filter, mpls, next_hop, registers, route, service, vif,
 };
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::device::{Device, LinkError, LinkState, chain};
 use crate::neighbour::Neighbours;
@@ -38,13 +42,15 @@ pub struct Knowledge {
 pub struct Answers {
     device: Device,
     knowledge: Knowledge,
+    /// One reader of tables at a time: whatever the daemon itself does waits behind one at most.
+    turn: Arc<Semaphore>,
 }
 
 impl Answers {
     /// Answers from this card and this knowledge.
     #[must_use]
     pub fn new(device: Device, knowledge: Knowledge) -> Self {
-        Self { device, knowledge }
+        Self { device, knowledge, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Answers one request.
@@ -60,12 +66,11 @@ impl Answers {
                     .map(|f| f.parse())
                     .transpose()
                     .map_err(|e: flow_filter::FilterError| e.to_string())?;
-                let state = self.device.run(read_flows).await.map_err(text)?;
+                let state = self.on_card(read_flows).await.map_err(text)?;
                 json(&flow::view(&state, filter.as_ref()))
             }
             Op::Flow { index } => {
-                let state =
-                    self.device.run(move |card| read_flow(card, index)).await.map_err(text)?;
+                let state = self.on_card(move |card| read_flow(card, index)).await.map_err(text)?;
                 json(
                     &flow::get(&state, index)
                         .ok_or_else(|| format!("flow {index} is not in use"))?,
@@ -91,7 +96,11 @@ impl Answers {
                 }
             }
             Op::Routes { vrf } => {
-                json(&route::view(&self.read(route::TABLES).await.map_err(text)?, vrf))
+                let routes = route::view(&self.read(route::TABLES).await.map_err(text)?, vrf);
+                if routes.routes.is_empty() {
+                    self.check_vrf(vrf)?;
+                }
+                json(&routes)
             }
             Op::Route { vrf, address, prefix_len } => {
                 let found = route::lookup(
@@ -123,8 +132,43 @@ impl Answers {
         value.map_err(|error| format!("the answer cannot be written: {error}"))
     }
 
+    /// Reads the card when it is this request's turn.
+    async fn on_card<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Card) -> Result<T, DeviceError> + Send + 'static,
+    ) -> Result<T, LinkError> {
+        // The semaphore is never closed.
+        let _turn = self.turn.acquire().await.ok();
+        self.device.run(work).await
+    }
+
+    /// Whether the node has a VRF that the card has no routes of.
+    fn check_vrf(&self, vrf: u16) -> Result<(), String> {
+        let snapshot = self.knowledge.snapshot.borrow();
+        let Some(node) = snapshot.as_ref().map(|snapshot| &snapshot.node) else {
+            return Err(format!(
+                "the card has no route in VRF {vrf}, and the sources were not read yet"
+            ));
+        };
+        if node.vrfs.iter().any(|known| known.id.0 == vrf) {
+            return Ok(());
+        }
+        let known: Vec<String> = node.vrfs.iter().map(|known| known.id.0.to_string()).collect();
+        Err(format!("there is no VRF {vrf} here; there are: {}", known.join(", ")))
+    }
+
+    /// What the sources and the compiler noted about a load balancer.
+    fn notes(&self, name: &ObjectName) -> Vec<String> {
+        let about = format!("{name}: ");
+        let text = |note: &String| {
+            let note = note.strip_prefix("Service ").unwrap_or(note);
+            note.strip_prefix(&about).map(str::to_owned)
+        };
+        self.knowledge.reconcile.borrow().notes.iter().filter_map(text).collect()
+    }
+
     async fn read(&self, tables: &'static [TableId]) -> Result<CardState, LinkError> {
-        let mut state = self.device.run(move |card| read_tables(card, tables)).await?;
+        let mut state = self.on_card(move |card| read_tables(card, tables)).await?;
         if let Some(snapshot) = &*self.knowledge.snapshot.borrow() {
             state.vif_names = snapshot
                 .node
@@ -140,6 +184,10 @@ impl Answers {
         let snapshot = self.knowledge.snapshot.borrow();
         let snapshot = snapshot.as_ref().ok_or("the sources were not read yet")?;
         let Some(lb) = snapshot.load_balancers.iter().find(|lb| lb.name == *name) else {
+            let notes = self.notes(name);
+            if !notes.is_empty() {
+                return Err(format!("service {name} is not on the card: {}", notes.join("; ")));
+            }
             let known: Vec<String> =
                 snapshot.load_balancers.iter().take(10).map(|lb| lb.name.to_string()).collect();
             return Err(format!(
@@ -153,19 +201,30 @@ impl Answers {
             let members = if members.is_empty() { "nobody".to_owned() } else { members.join(", ") };
             format!("{}/{} -> {members}", listener.port, listener.protocol)
         });
+        let members = lb.listeners.iter().flat_map(|listener| &listener.pool.members);
+        let endpoints: BTreeSet<Ipv4Addr> = members.map(|member| member.address).collect();
         Ok(service::Intent {
             name: name.to_string(),
             floating_ips: lb.floating_ips.iter().map(|fip| fip.address).collect(),
             ports: ports.collect(),
+            endpoints: endpoints.len(),
+            notes: self.notes(name),
         })
     }
 
     async fn status(&self) -> Status {
-        let card = self.device.run(read_registers).await;
+        // Registers and a few counters: not worth a turn of its own.
+        let card = self.device.run(read_status).await.ok();
+        let mut reconcile = self.knowledge.reconcile.borrow().clone();
         let (state, error) = match &*self.device.state().borrow() {
-            LinkState::Attached(_) => ("attached", None),
-            LinkState::Lost(why) => ("lost", Some(why.clone())),
+            LinkState::Attached(_) => (DeviceState::Attached, None),
+            LinkState::Lost(why) => (DeviceState::Lost, Some(why.clone())),
         };
+        // The loop may not have noticed yet what the link knows already.
+        if state == DeviceState::Lost && reconcile.state != ReconcileState::Failing {
+            reconcile.state = ReconcileState::WaitingForDevice;
+        }
+        let (card, flow_table) = card.filter(|_| state == DeviceState::Attached).unzip();
         let snapshot = self.knowledge.snapshot.borrow().clone();
         let neighbours = self.knowledge.neighbours.borrow().clone().unwrap_or_default();
         let remotes: Vec<Ipv4Addr> = snapshot
@@ -177,11 +236,12 @@ impl Answers {
             daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
             device: DeviceStatus {
                 spec: self.knowledge.spec.clone(),
-                state: state.to_owned(),
+                state,
                 error,
-                card: card.ok(),
+                card,
+                flow_table,
             },
-            reconcile: self.knowledge.reconcile.borrow().clone(),
+            reconcile,
             sources: self.knowledge.sources.borrow().clone(),
             pending_neighbours: remotes
                 .into_iter()
@@ -234,6 +294,52 @@ fn insert_stats(
     Ok(())
 }
 
-fn read_registers(card: &mut Card) -> Result<CardStatus, DeviceError> {
-    registers::card_status(|offset| card.read_reg(offset))
+fn read_status(card: &mut Card) -> Result<(CardStatus, flow::FlowFill), DeviceError> {
+    let registers = registers::card_status(|offset| card.read_reg(offset))?;
+    Ok((registers, flow::fill(&read_tables(card, flow::FILL_TABLES)?)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use penstock_device::fake::FakeCard;
+
+    use super::*;
+    use crate::keep::ServiceManager;
+
+    #[tokio::test]
+    async fn a_card_that_is_lost_is_not_in_sync() {
+        let fake = FakeCard::new();
+        let opened = fake.clone();
+        let nobody = ServiceManager::new(String::new(), Vec::new());
+        let device =
+            Device::start(Arc::new(move || Ok(opened.transport())), Arc::new(nobody)).unwrap();
+        device.attach().await.unwrap();
+        // A loop that has not noticed anything.
+        let in_sync = ReconcileStatus { state: ReconcileState::InSync, ..Default::default() };
+        let (_loop, reconcile) = watch::channel(in_sync);
+        let knowledge = Knowledge {
+            spec: "fake".to_owned(),
+            node: String::new(),
+            snapshot: watch::channel(None).1,
+            sources: watch::channel(Vec::new()).1,
+            reconcile,
+            neighbours: watch::channel(None).1,
+        };
+        let answers = Answers::new(device, knowledge);
+        let status = answers.status().await;
+        assert_eq!(
+            (status.device.state, status.reconcile.state),
+            (DeviceState::Attached, ReconcileState::InSync)
+        );
+        assert!(status.device.card.is_some() && status.device.flow_table.is_some());
+        fake.kill();
+        let status = answers.status().await;
+        assert_eq!(
+            (status.device.state, status.reconcile.state),
+            (DeviceState::Lost, ReconcileState::WaitingForDevice)
+        );
+        assert!(status.device.error.is_some() && status.device.card.is_none());
+        assert!(!status.to_string().contains("in sync"), "{status}");
+    }
 }

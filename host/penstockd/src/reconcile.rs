@@ -17,7 +17,7 @@ use penstock_compile::{CompileError, compile};
 use penstock_device::{Card, DeviceError, TableOp};
 use penstock_model::{MacAddr, Note, Snapshot};
 use penstock_plan::{Achieved, Op, Plan, PlanError, plan};
-use penstock_views::api::ReconcileStatus;
+use penstock_views::api::{ReconcileState, ReconcileStatus};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -75,7 +75,7 @@ impl Reconciler {
         let mut retry = RETRY_MIN;
         let mut told = String::new();
         loop {
-            self.set_state("waiting for the device");
+            self.set_state(ReconcileState::WaitingForDevice);
             match self.take_over().await {
                 Ok(held) => {
                     retry = RETRY_MIN;
@@ -154,7 +154,7 @@ impl Reconciler {
                     }
                 }
             } else {
-                self.set_state("waiting for sources");
+                self.set_state(ReconcileState::WaitingForSources);
             }
             loop {
                 tokio::select! {
@@ -202,7 +202,7 @@ impl Reconciler {
             info!(operations, writes = plan.writes(), ms, epoch = held.epoch, "plan committed");
         }
         self.status.send_modify(|status| {
-            "in sync".clone_into(&mut status.state);
+            status.state = ReconcileState::InSync;
             status.completed += 1;
             status.last_error = None;
             status.notes = notes.iter().map(ToString::to_string).collect();
@@ -235,13 +235,13 @@ impl Reconciler {
         Ok(())
     }
 
-    fn set_state(&self, state: &str) {
-        self.status.send_modify(|status| state.clone_into(&mut status.state));
+    fn set_state(&self, state: ReconcileState) {
+        self.status.send_modify(|status| status.state = state);
     }
 
     fn fail(&self, error: &str) {
         self.status.send_modify(|status| {
-            "failing".clone_into(&mut status.state);
+            status.state = ReconcileState::Failing;
             status.last_error = Some(error.to_owned());
         });
     }

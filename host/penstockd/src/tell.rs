@@ -30,7 +30,7 @@ pub fn notify(state: &[NotifyState<'_>]) {
 fn line(status: &ReconcileStatus) -> String {
     let text = match &status.last_error {
         Some(error) => format!("{}: {error}", status.state),
-        None => status.state.clone(),
+        None => status.state.to_string(),
     };
     // A message to the service manager is made of lines.
     text.replace('\n', " ")
@@ -38,13 +38,16 @@ fn line(status: &ReconcileStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use penstock_views::api::ReconcileState;
+
     use super::*;
 
     #[test]
     fn an_error_stands_in_the_line() {
-        let mut status = ReconcileStatus { state: "in sync".to_owned(), ..Default::default() };
+        let mut status =
+            ReconcileStatus { state: ReconcileState::InSync, ..ReconcileStatus::default() };
         assert_eq!(line(&status), "in sync");
-        status.state = "failing".to_owned();
+        status.state = ReconcileState::Failing;
         status.last_error = Some("the card is gone\n(unplugged)".to_owned());
         assert_eq!(line(&status), "failing: the card is gone (unplugged)");
     }

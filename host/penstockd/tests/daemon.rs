@@ -215,6 +215,72 @@ fn flows_come_from_the_live_card() {
 }
 
 #[test]
+fn the_fill_of_the_flow_table_is_in_the_status() {
+    use penstock_abi::reason::{CardCounter, DropReason};
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let flows = bench.status()["device"]["flow_table"].clone();
+    assert_eq!(flows["refused"], json!([]));
+    let set = |table, index: u8, count| {
+        bench.fake.set_entry(table, index.into(), &Counter { count });
+    };
+    set(TableId::CardStats, CardCounter::FlowsInUse as u8, 50_000);
+    set(TableId::DropStats, DropReason::FlowQueueFull as u8, 7);
+    let flows = bench.status()["device"]["flow_table"].clone();
+    assert_eq!(flows["in_use"], 50_000);
+    assert_eq!(flows["refused"][0]["reason"], "FlowQueueFull", "{flows:#}");
+    let drops = &bench.ask(&json!({"version": 1, "op": "drop_stats"}))["data"]["drops"];
+    let of = |reason: &str| drops.as_array().unwrap().iter().find(|d| d["reason"] == reason);
+    for reason in ["FlowTableFull", "FlowUnusable", "FlowClash", "EgressOversize", "NotForGateway"]
+    {
+        assert_eq!(of(reason).unwrap()["count"], 0, "{reason}");
+    }
+    assert_eq!(of("FlowQueueFull").unwrap()["count"], 7);
+}
+
+#[test]
+fn routes_of_a_vrf_that_is_not_there_are_an_error() {
+    let mut bench = Bench::new();
+    let node = NODE.replace("vifs:", "  - { id: 6, name: empty }\nvifs:");
+    std::fs::write(bench.dir.path().join("node.yaml"), node).unwrap();
+    bench.write("");
+    bench.start();
+    bench.wait_in_sync(1);
+    let dump = |vrf| bench.ask(&json!({"version": 1, "op": "routes", "vrf": vrf}));
+    assert_ne!(dump(2)["data"]["routes"], json!([]));
+    let other = dump(9);
+    assert!(other["error"].as_str().unwrap().contains("no VRF 9 here; there are: 2, 6"), "{other}");
+}
+
+#[test]
+fn a_service_that_nobody_answers_for_says_why() {
+    let mut bench = Bench::new();
+    let text =
+        manifests(8888).replace("10.47.255.236", "10.9.9.8").replace("10.47.255.238", "10.9.9.9");
+    let (service, slice) = text.split_once("---").unwrap();
+    let ask = |bench: &Bench| {
+        bench.ask(&json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"}))
+            ["data"]
+            .clone()
+    };
+    bench.write(service);
+    bench.start();
+    bench.wait_in_sync(1);
+    let none = ask(&bench);
+    let why = none["routes"][0]["why"].as_str().unwrap();
+    assert!(why.starts_with("the service has no endpoints"), "{none:#}");
+
+    let before = bench.status()["reconcile"]["completed"].as_u64().unwrap();
+    bench.write(&format!("{service}---{slice}"));
+    bench.wait_in_sync(before + 1);
+    let unknown = ask(&bench);
+    let why = unknown["routes"][0]["why"].as_str().unwrap();
+    assert!(why.starts_with("none of its 2 endpoints"), "{unknown:#}");
+    assert!(unknown["intent"]["notes"].to_string().contains("10.9.9.8"), "{unknown:#}");
+}
+
+#[test]
 fn a_restart_with_nothing_changed_writes_nothing() {
     let mut bench = Bench::new();
     bench.start();

@@ -7,9 +7,12 @@
 //! < {"version":1,"ok":false,"error":"next hop 87000 is not in use"}
 //! ```
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::flow::FlowFill;
 
 /// Version of this protocol. A daemon refuses other versions by name.
 pub const VERSION: u32 = 1;
@@ -138,12 +141,34 @@ pub struct Status {
 pub struct DeviceStatus {
     /// Where the card is.
     pub spec: String,
-    /// `attached` or `lost`.
-    pub state: String,
+    /// Whether there is a card.
+    pub state: DeviceState,
     /// Why it is lost.
     pub error: Option<String>,
     /// What the card says of itself; none while it is lost.
     pub card: Option<CardStatus>,
+    /// How full its flow table is; none while it is lost.
+    pub flow_table: Option<FlowFill>,
+}
+
+/// Whether the daemon has its card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// It has.
+    Attached,
+    /// It has not, or not yet.
+    #[default]
+    Lost,
+}
+
+impl fmt::Display for DeviceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attached => "attached",
+            Self::Lost => "lost",
+        })
+    }
 }
 
 /// Registers of the card.
@@ -178,8 +203,8 @@ pub struct CardStatus {
 /// The reconcile loop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileStatus {
-    /// `waiting for sources`, `waiting for the device`, `in sync`, `failing`.
-    pub state: String,
+    /// Where it stands.
+    pub state: ReconcileState,
     /// Reconciles that reached the card whole, since the daemon started.
     pub completed: u64,
     /// Those among them that had nothing to write.
@@ -192,6 +217,35 @@ pub struct ReconcileStatus {
     pub last_error: Option<String>,
     /// What was left out of the desired state, and why.
     pub notes: Vec<String>,
+}
+
+/// Where the reconcile loop stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReconcileState {
+    /// The card is there, what it is to be is not known yet.
+    #[serde(rename = "waiting for sources")]
+    WaitingForSources,
+    /// There is no card, or what it holds is not known yet.
+    #[default]
+    #[serde(rename = "waiting for the device")]
+    WaitingForDevice,
+    /// The card is as the sources want it.
+    #[serde(rename = "in sync")]
+    InSync,
+    /// The last attempt failed.
+    #[serde(rename = "failing")]
+    Failing,
+}
+
+impl fmt::Display for ReconcileState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WaitingForSources => "waiting for sources",
+            Self::WaitingForDevice => "waiting for the device",
+            Self::InSync => "in sync",
+            Self::Failing => "failing",
+        })
+    }
 }
 
 /// One source of desired state.
@@ -209,6 +263,21 @@ pub struct SourceStatus {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_travel_in_the_words_that_people_read() {
+        for state in [
+            ReconcileState::WaitingForSources,
+            ReconcileState::WaitingForDevice,
+            ReconcileState::InSync,
+            ReconcileState::Failing,
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.to_string());
+        }
+        for state in [DeviceState::Attached, DeviceState::Lost] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.to_string());
+        }
+    }
 
     #[test]
     fn requests_read_as_documented() {

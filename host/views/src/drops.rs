@@ -47,6 +47,28 @@ pub struct NamedCount {
     pub count: u64,
 }
 
+impl NamedCount {
+    /// Drops for a reason.
+    pub(crate) fn drop(state: &CardState, reason: DropReason) -> Self {
+        let known = DropReason::ALL.iter().find(|(r, ..)| *r == reason);
+        Self {
+            reason: known.map_or("", |(_, identifier, _)| *identifier).to_owned(),
+            label: reason.label().to_owned(),
+            count: state.drop_counter(reason),
+        }
+    }
+
+    /// Events that are not drops.
+    pub(crate) fn event(state: &CardState, counter: CardCounter) -> Self {
+        let known = CardCounter::ALL.iter().find(|(c, ..)| *c == counter);
+        Self {
+            reason: known.map_or("", |(_, identifier, _)| *identifier).to_owned(),
+            label: counter.label().to_owned(),
+            count: state.card_counter(counter),
+        }
+    }
+}
+
 /// All counters by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropStats {
@@ -61,35 +83,14 @@ pub struct DropStats {
 /// Counters by cause.
 #[must_use]
 pub fn view(state: &CardState) -> DropStats {
-    let identifier = |reason: DropReason| {
-        DropReason::ALL
-            .iter()
-            .find(|(r, _, _)| *r == reason)
-            .map_or("", |(_, identifier, _)| *identifier)
-            .to_owned()
-    };
     let others = DropReason::ALL
         .iter()
         .map(|(reason, _, _)| *reason)
         .filter(|reason| !ORDER.contains(reason));
-    let drops: Vec<NamedCount> = ORDER
-        .iter()
-        .copied()
-        .chain(others)
-        .map(|reason| NamedCount {
-            reason: identifier(reason),
-            label: reason.label().to_owned(),
-            count: state.drop_stats.get(&(reason as u32)).copied().unwrap_or(0),
-        })
-        .collect();
-    let counters = CardCounter::ALL
-        .iter()
-        .map(|(counter, identifier, _)| NamedCount {
-            reason: (*identifier).to_owned(),
-            label: counter.label().to_owned(),
-            count: state.card_counter(*counter),
-        })
-        .collect();
+    let drops: Vec<NamedCount> =
+        ORDER.iter().copied().chain(others).map(|reason| NamedCount::drop(state, reason)).collect();
+    let counters =
+        CardCounter::ALL.iter().map(|(counter, ..)| NamedCount::event(state, *counter)).collect();
     let total = drops.iter().map(|d| d.count).sum();
     DropStats { drops, counters, total }
 }

@@ -6,18 +6,28 @@
 use std::net::Ipv4Addr;
 
 use penstock_abi::limits;
-use penstock_abi::reason::CardCounter;
+use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
     ENTRY_WORDS, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::drops::NamedCount;
 use crate::flow_filter::FlowFilter;
 use crate::{CardState, text};
 
 /// Tables that this view reads; of `FlowStats`, the entries of valid flows.
 pub const TABLES: &[TableId] =
-    &[TableId::Flow, TableId::FlowStats, TableId::CardStats, TableId::FipMap];
+    &[TableId::Flow, TableId::FlowStats, TableId::CardStats, TableId::DropStats, TableId::FipMap];
+
+/// Tables that [`fill`] reads.
+pub const FILL_TABLES: &[TableId] = &[TableId::CardStats, TableId::DropStats];
+
+/// Why packets of new flows that need translation were dropped.
+const REFUSALS: &[DropReason] =
+    &[DropReason::FlowTableFull, DropReason::FlowQueueFull, DropReason::FlowClash];
+/// Why pairs that translate nothing were not inserted; their packets went on.
+const PASSED: &[CardCounter] = &[CardCounter::FlowTableFull, CardCounter::LearnDeferred];
 
 /// What happens to packets of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,12 +131,41 @@ pub struct FlowTable {
     pub changed: u64,
     /// Entries in use.
     pub used: u64,
-    /// Pairs that found no room.
+    /// New flows that found no room in the table: dropped if they needed translation, else forwarded without an entry.
     pub overflows: u64,
     /// The filter in `flow`'s words, if one was given.
     pub matching: Option<String>,
     /// Entries that match, by index.
     pub flows: Vec<FlowEntry>,
+}
+
+/// How full the flow table is, and what did not get into it since the card was cleared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowFill {
+    /// Entries in use; a connection takes two.
+    pub in_use: u64,
+    /// Entries it can hold.
+    pub capacity: u32,
+    /// Entries in use above which a new flow that needs translation is dropped.
+    pub translated_max: u32,
+    /// New flows that were dropped, by reason; reasons that did not occur are left out.
+    pub refused: Vec<NamedCount>,
+    /// Pairs that were not inserted while their packets went on, by reason; likewise.
+    pub not_learned: Vec<NamedCount>,
+}
+
+/// How full the flow table is, from the tables [`FILL_TABLES`].
+#[must_use]
+pub fn fill(state: &CardState) -> FlowFill {
+    let refused = REFUSALS.iter().map(|reason| NamedCount::drop(state, *reason));
+    let not_learned = PASSED.iter().map(|counter| NamedCount::event(state, *counter));
+    FlowFill {
+        in_use: state.card_counter(CardCounter::FlowsInUse),
+        capacity: limits::FLOWS,
+        translated_max: limits::FLOWS_TRANSLATED_MAX,
+        refused: refused.filter(|named| named.count > 0).collect(),
+        not_learned: not_learned.filter(|named| named.count > 0).collect(),
+    }
 }
 
 /// The entries that match; without a filter all of them.
@@ -147,7 +186,8 @@ pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
         deleted: created.saturating_sub(used),
         changed: state.card_counter(CardCounter::FlowsRepinned),
         used,
-        overflows: state.card_counter(CardCounter::FlowTableFull),
+        overflows: state.card_counter(CardCounter::FlowTableFull)
+            + state.drop_counter(DropReason::FlowTableFull),
         matching: filter.map(ToString::to_string),
         flows,
     }
@@ -230,5 +270,58 @@ fn mapping(state: &CardState, flow: &Flow) -> Mapping {
         current: entry.is_some_and(|m| m.generation == flow.map_generation),
         floating: entry.map(|m| (text::ip(m.vip), m.vip_port)),
         fixed: entry.map(|m| (text::ip(m.pod_ip), m.pod_port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters() -> CardState {
+        let mut state = CardState::default();
+        state.card_stats.insert(CardCounter::FlowsInUse as u32, 49_200);
+        state.card_stats.insert(CardCounter::FlowTableFull as u32, 3);
+        state.drop_stats.insert(DropReason::FlowTableFull as u32, 4);
+        state.drop_stats.insert(DropReason::FlowClash as u32, 5);
+        state.drop_stats.insert(DropReason::Discard as u32, 6);
+        state
+    }
+
+    #[test]
+    fn overflow_is_one_number() {
+        let table = view(&counters(), None);
+        assert_eq!(table.overflows, 7);
+        let text = table.to_string();
+        assert!(
+            text.contains("Used Overflow entries 7\n") && text.contains("(oflows 7)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_did_not_get_in_is_told_by_reason() {
+        let fill = fill(&counters());
+        assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 65_536, 49_152));
+        let reasons = |all: &[NamedCount]| -> Vec<(String, u64)> {
+            all.iter().map(|named| (named.reason.clone(), named.count)).collect()
+        };
+        assert_eq!(
+            reasons(&fill.refused),
+            [("FlowTableFull".to_owned(), 4), ("FlowClash".to_owned(), 5)]
+        );
+        assert_eq!(reasons(&fill.not_learned), [("FlowTableFull".to_owned(), 3)]);
+        let status = crate::api::Status {
+            device: crate::api::DeviceStatus { flow_table: Some(fill), ..Default::default() },
+            ..Default::default()
+        };
+        let text = status.to_string();
+        for line in [
+            "  Flow table:         49200 of 65536 entries in use; above 49152 new translated flows are dropped",
+            "  New flows refused:  4 Flow Table Full",
+            "  New flows refused:  5 Flow NAT no rflow",
+            "  Flows not learned:  3 Flow Table Full",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{text}");
+        }
     }
 }

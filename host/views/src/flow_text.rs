@@ -23,8 +23,8 @@ impl fmt::Display for FlowTable {
         writeln!(f, "Flow table(size {}, entries {})\n", self.size_bytes, self.entries)?;
         writeln!(
             f,
-            "Entries: Created {0} Added {0} Deleted {1} Changed {2}Processed {0} Used Overflow entries 0",
-            self.created, self.deleted, self.changed
+            "Entries: Created {0} Added {0} Deleted {1} Changed {2}Processed {0} Used Overflow entries {3}",
+            self.created, self.deleted, self.changed, self.overflows
         )?;
         writeln!(f, "(Created Flows/CPU: {})(oflows {})\n", self.created, self.overflows)?;
         writeln!(f, "{LEGEND}")?;

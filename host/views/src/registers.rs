@@ -40,8 +40,9 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
     })
 }
 
-/// The firmware's status word for people.
-fn firmware(status: u32, info: u32) -> String {
+/// The firmware's status word for people, with what `FW_INFO` says besides.
+#[must_use]
+pub fn firmware(status: u32, info: u32) -> String {
     match status {
         fw::STATUS_RESET => "not started".to_owned(),
         fw::STATUS_SELF_TEST => "self-test runs".to_owned(),

@@ -34,6 +34,10 @@ pub struct Intent {
     pub floating_ips: Vec<Ipv4Addr>,
     /// Ports as people write them, e.g. `8888/TCP -> 80`.
     pub ports: Vec<String>,
+    /// Endpoints over all ports, each counted once.
+    pub endpoints: usize,
+    /// What the sources and the compiler left out of it, and why.
+    pub notes: Vec<String>,
 }
 
 /// A member as it is reached from this node.
@@ -64,6 +68,8 @@ pub struct ServiceRoute {
     pub next_hop: u16,
     /// Type of the next hop.
     pub r#type: String,
+    /// Why nobody behind it can be reached; none if somebody can.
+    pub why: Option<String>,
     /// Members, holes left out.
     pub members: Vec<Path>,
     /// Slots, holes included.
@@ -118,7 +124,9 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
         let word = u32::from(fip);
         for (&row, route) in state.host_routes.iter().filter(|(_, r)| r.valid && r.ip == word) {
             let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
-            service.routes.push(service_route(state, fip, route.vrf, route.nh, row, hop.as_ref()));
+            let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
+            shown.why = why(state, route.nh, intent.endpoints);
+            service.routes.push(shown);
         }
         for (&row, key) in state.fip_keys.iter().filter(|(_, k)| k.valid && k.ip == word) {
             let Some(map) = state.fip_maps.get(&u32::from(key.map)).filter(|m| m.valid) else {
@@ -142,6 +150,27 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
     service.port_maps.sort_by_key(|m| (m.floating_ip, m.vif, m.protocol, m.nat_port));
     service.intent = intent;
     service
+}
+
+/// Why a route leads to nobody.
+fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
+    let kind = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid).map(|h| h.kind);
+    let what = match kind {
+        Some(NextHopKind::Reject) => "connections are refused",
+        Some(NextHopKind::Discard | NextHopKind::Undefined) | None => "packets are dropped",
+        Some(_) => return None,
+    };
+    Some(match (kind, endpoints) {
+        (None, _) => format!("the route's next hop is missing on the card: {what}"),
+        (_, 0) => format!("the service has no endpoints: {what}"),
+        (Some(NextHopKind::Reject), n) => {
+            format!("none of its {n} endpoints is known to this node: {what}")
+        }
+        (_, n) => format!(
+            "none of its {n} endpoints can be reached from here at the moment (the MAC address of its node is not \
+             resolved, or it is on another node while only those of this node may answer): {what}"
+        ),
+    })
 }
 
 fn service_route(
@@ -172,6 +201,7 @@ fn service_route(
         vrf,
         next_hop: nh,
         r#type: hop.map_or_else(|| "missing".to_owned(), |h| h.r#type.clone()),
+        why: None,
         members,
         slots: hop.map_or(0, |h| h.members.len() as u32),
         hw_route: row,
@@ -203,6 +233,9 @@ impl fmt::Display for Service {
         for port in &self.intent.ports {
             writeln!(f, "  port {port}")?;
         }
+        for note in &self.intent.notes {
+            writeln!(f, "  Note: {note}")?;
+        }
         for r in &self.routes {
             writeln!(f, "\nPrefix: {}/32 in VRF {}", r.floating_ip, r.vrf)?;
             if r.r#type == "Composite" {
@@ -211,6 +244,9 @@ impl fmt::Display for Service {
                 writeln!(f, "  {}", r.r#type)?;
             }
             writeln!(f, "  nh_index: {}", r.next_hop)?;
+            if let Some(why) = &r.why {
+                writeln!(f, "  Why: {why}")?;
+            }
             for m in &r.members {
                 let label = m.label.map_or_else(String::new, |l| format!(" label {l}"));
                 let drain = if m.draining { ", draining" } else { "" };
@@ -239,5 +275,50 @@ impl fmt::Display for Service {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_abi::table::{HostRoute, NextHop};
+
+    use super::*;
+
+    fn shown(kind: Option<NextHopKind>, endpoints: usize) -> Service {
+        let mut state = CardState::default();
+        let fip = Ipv4Addr::new(10, 105, 139, 153);
+        state.host_routes.insert(
+            4,
+            HostRoute { valid: true, vrf: 2, ip: fip.into(), nh: 9, ..HostRoute::default() },
+        );
+        if let Some(kind) = kind {
+            state.next_hops.insert(9, NextHop { valid: true, kind, ..NextHop::default() });
+        }
+        let intent = Intent {
+            name: "shop/web".to_owned(),
+            floating_ips: vec![fip],
+            endpoints,
+            notes: vec!["no vif is known for endpoint 10.9.9.9, passed over".to_owned()],
+            ..Intent::default()
+        };
+        view(&state, intent)
+    }
+
+    #[test]
+    fn a_route_that_leads_to_nobody_says_why() {
+        let why =
+            |kind, endpoints| shown(kind, endpoints).routes[0].why.clone().unwrap_or_default();
+        let reject = Some(NextHopKind::Reject);
+        assert_eq!(why(reject, 0), "the service has no endpoints: connections are refused");
+        assert_eq!(
+            why(reject, 2),
+            "none of its 2 endpoints is known to this node: connections are refused"
+        );
+        assert!(why(Some(NextHopKind::Discard), 2).contains("not resolved"));
+        assert!(why(None, 2).contains("missing on the card"));
+        assert_eq!(why(Some(NextHopKind::Composite), 2), "");
+        let text = shown(reject, 2).to_string();
+        assert!(text.contains("  Reject\n  nh_index: 9\n  Why: none of its 2 endpoints"), "{text}");
+        assert!(text.contains("  Note: no vif is known for endpoint 10.9.9.9"), "{text}");
     }
 }

@@ -87,6 +87,12 @@ impl CardState {
         self.card_stats.get(&(counter as u32)).copied().unwrap_or(0)
     }
 
+    /// Drops for a reason, 0 if it was not read.
+    #[must_use]
+    pub fn drop_counter(&self, reason: penstock_abi::reason::DropReason) -> u64 {
+        self.drop_stats.get(&(reason as u32)).copied().unwrap_or(0)
+    }
+
     /// Word `n` of the group at `base`; the ring memory wraps.
     #[must_use]
     pub fn ecmp_word(&self, base: u16, n: u32) -> Option<&EcmpSlot> {

@@ -18,7 +18,21 @@ impl fmt::Display for Status {
         if let Some(card) = &self.device.card {
             write!(f, "{card}")?;
         }
-        line(f, "Reconcile:", &self.reconcile.state)?;
+        if let Some(flows) = &self.device.flow_table {
+            let fill = format!(
+                "{} of {} entries in use; above {} new translated flows are dropped",
+                flows.in_use, flows.capacity, flows.translated_max
+            );
+            line(f, "  Flow table:", &fill)?;
+            for refused in &flows.refused {
+                line(f, "  New flows refused:", &format!("{} {}", refused.count, refused.label))?;
+            }
+            for passed in &flows.not_learned {
+                let text = format!("{} {}", passed.count, passed.label);
+                line(f, "  Flows not learned:", &text)?;
+            }
+        }
+        line(f, "Reconcile:", &self.reconcile.state.to_string())?;
         let done =
             format!("{} ({} without a change)", self.reconcile.completed, self.reconcile.empty);
         line(f, "  Completed:", &done)?;

@@ -354,6 +354,7 @@ fn a_service_explained() {
         name: "ns-user-1/service-web-clusterip".into(),
         floating_ips: vec![Ipv4Addr::new(10, 105, 139, 153)],
         ports: vec!["8888/TCP -> 80".into()],
+        ..service::Intent::default()
     };
     insta::assert_snapshot!("explain_svc", service::view(&cent222(), intent).to_string());
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use penstock_refmodel::packet::{self, Ipv4};
 use penstock_refmodel::tunnel::tunnel;
-use penstock_views::api::Status;
+use penstock_views::api::{ReconcileState, Status};
 use penstock_views::flow::FlowTable;
 
 use super::Site;
@@ -104,7 +104,7 @@ impl Node {
                 return Ok(None);
             }
             let status: Status = serde_json::from_str(&text).context("the status")?;
-            Ok((status.reconcile.state == "in sync").then_some(status))
+            Ok((status.reconcile.state == ReconcileState::InSync).then_some(status))
         });
         if synced.is_err() {
             self.guest.attempt("cat /run/penstock/*.log")?;
