@@ -25,6 +25,9 @@ pub enum ClientError {
     /// The daemon says why.
     #[error("{0}")]
     Refused(String),
+    /// It took the request and ended the connection.
+    #[error("the daemon ended the connection without an answer; its log may say why")]
+    NoAnswer,
     /// Something else answers there, or another version.
     #[error("the daemon's answer is not understood: {0}")]
     Protocol(String),
@@ -41,9 +44,14 @@ pub fn ask<T: DeserializeOwned>(socket: &Path, op: Op) -> Result<T, ClientError>
     let mut line = serde_json::to_string(&Request { version: VERSION, op })
         .map_err(|error| ClientError::Protocol(error.to_string()))?;
     line.push('\n');
-    stream.write_all(line.as_bytes()).map_err(lost)?;
+    // A daemon that has no place for another client says so without waiting for the request.
+    let sent = stream.write_all(line.as_bytes());
     let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).map_err(lost)?;
+    match BufReader::new(stream).read_line(&mut answer) {
+        Ok(0) => return Err(sent.err().map_or(ClientError::NoAnswer, lost)),
+        Err(error) => return Err(lost(sent.err().unwrap_or(error))),
+        Ok(_) => {}
+    }
     let response: Response<T> =
         serde_json::from_str(&answer).map_err(|error| ClientError::Protocol(error.to_string()))?;
     match (response.data, response.error) {

@@ -94,7 +94,7 @@ fn info_shows_registers_and_pci() {
     let (text, memory) = text.split_at(text.find("Memory:").unwrap());
     insta::assert_snapshot!(text, @r"
     Card:                 pci:3b:00.0
-      Layout:             X.Y hash HASH
+      Layout:             X.Y hash HASH, capabilities 0x0
       Forwarding:         no
       Epoch:              0
       Last reset:         power-on, 0 function-level resets

@@ -81,6 +81,34 @@ fn no_daemon_and_bad_usage_have_their_codes() {
 }
 
 #[test]
+fn a_daemon_that_does_not_take_the_request_is_heard_all_the_same() {
+    for (answer, why) in [
+        (
+            Some("{\"version\":1,\"ok\":false,\"error\":\"64 clients already\"}\n"),
+            "64 clients already",
+        ),
+        (None, "without an answer"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("api.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let daemon = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            match answer {
+                // Without a look at what is asked.
+                Some(answer) => stream.write_all(answer.as_bytes()).unwrap(),
+                None => _ = BufReader::new(stream).read_line(&mut String::new()).unwrap(),
+            }
+        });
+        let output = command(&socket, "dropstats").output().unwrap();
+        daemon.join().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let mut table = flow::view(&CardState::default(), None);
     let entry: flow::FlowEntry = serde_json::from_value(json!({

@@ -15,7 +15,8 @@ use crate::device::{Device, Opener};
 use crate::keep::Keeper;
 use crate::neighbour::{self, Neighbours};
 use crate::reconcile::Reconciler;
-use crate::{intent, serve, tell};
+use crate::serve::Limits;
+use crate::{intent, serve, socket, tell};
 
 /// What a daemon is told when it starts.
 pub struct Config {
@@ -45,7 +46,7 @@ impl Daemon {
     /// Another daemon serves the socket, or the socket cannot be made. A missing device or bad files are no reason not to
     /// start: they stand in the status, and are tried again.
     pub fn start(config: Config) -> Result<Self> {
-        let listener = serve::listen(&config.api)?;
+        let listener = socket::listen(&config.api)?;
         let device = Device::start(config.opener, config.keeper)
             .context("cannot start the card's thread")?;
         let (snapshot_tx, snapshot) = watch::channel(None);
@@ -71,7 +72,7 @@ impl Daemon {
         tasks.spawn(neighbour::follow(wanted, config.static_neighbours, neighbours_tx));
         tasks.spawn(reconciler.run());
         tasks.spawn(tell::tell(reconcile));
-        tasks.spawn(serve::serve(listener, Answers::new(device, knowledge)));
+        tasks.spawn(serve::serve(listener, Answers::new(device, knowledge), Limits::default()));
         Ok(Self { tasks })
     }
 

@@ -139,8 +139,12 @@ impl Device {
     ) -> Result<T, LinkError> {
         let (reply, answer) = oneshot::channel();
         let ended = || LinkError::Lost("its thread has ended; restart the daemon".to_owned());
-        // A requester that went away does not wait for its answer.
-        let job: Job = Box::new(move |slot| _ = reply.send(job(slot)));
+        // What nobody waits for any more is not begun.
+        let job: Job = Box::new(move |slot| {
+            if !reply.is_closed() {
+                let _ = reply.send(job(slot));
+            }
+        });
         self.jobs.send(job).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }

@@ -21,6 +21,7 @@ pub mod keep;
 pub mod neighbour;
 pub mod reconcile;
 pub mod serve;
+pub mod socket;
 pub mod tell;
 
 pub use daemon::{Config, Daemon};
