@@ -22,7 +22,7 @@ module penstock_core
   input  logic         rst_i,
   input  logic         flr_i,
   input  logic         clk_fw_i,
-  input  logic [31:0]  time_skip_i,
+  input  logic [63:0]  time_skip_i,
   output logic         idle_o,
   output logic         fw_active_o,
   output logic [2:0]   irq_o,

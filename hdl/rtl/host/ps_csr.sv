@@ -13,7 +13,7 @@ module ps_csr
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        flr_i,
-  input  logic [31:0] time_skip_i,
+  input  logic [63:0] time_skip_i,
 
   // AXI4-Lite slave
   input  logic [15:0] s_axil_awaddr_i,
@@ -111,7 +111,7 @@ module ps_csr
     clear_q      <= 1'b0;
     cmd_q.start  <= 1'b0;
     evt_q.start  <= 1'b0;
-    time_q       <= time_q + 64'd1 + 64'(time_skip_i);
+    time_q       <= time_q + 64'd1 + time_skip_i;
     if (rd_en && s_axil_araddr_i == RegTimeLo) time_hi_q <= time_q[63:32];
 
     if (mbox_reply_valid_i && mbox_pending_q) begin

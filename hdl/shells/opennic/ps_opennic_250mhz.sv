@@ -435,7 +435,7 @@ module ps_opennic_250mhz #(
     .rst_i           (rst),
     .flr_i           (flr_q),
     .clk_fw_i        (clk_fw),
-    .time_skip_i     (32'd0),
+    .time_skip_i     (64'd0),
     .idle_o          (idle),
     .fw_active_o     (fw_active),
     .irq_o           (irq),

@@ -441,7 +441,7 @@ module ps_opennic_322mhz #(
     .rst_i           (rst),
     .flr_i           (flr),
     .clk_fw_i        (clk_fw),
-    .time_skip_i     (32'd0),
+    .time_skip_i     (64'd0),
     .idle_o          (idle),
     .fw_active_o     (fw_active),
     .irq_o           (irq),

@@ -2,7 +2,8 @@
 //!
 //! The node file and the manifests are compiled and programmed as the daemon would do it, on an empty card. Frames go in in
 //! the order of their time stamps, at the card time that these ask for; pauses in which the card is idle are skipped, not
-//! simulated. When all frames are in, the card is drained. The same input gives the same output, seed included.
+//! simulated, and cost nothing however long they are. With firmware, the first frame waits until that runs. When all frames
+//! are in, the card is drained. The same input gives the same output, seed included.
 
 mod capture;
 mod run;
@@ -41,7 +42,7 @@ pub struct ReplayArgs {
     /// MAC address of a remote node; by default 02:00 and the four octets of its address. May be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
-    /// Image for the card's soft core; without one, what the firmware would answer is only counted as trapped.
+    /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
     pub firmware: Option<PathBuf>,
 }
@@ -76,15 +77,15 @@ pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
         };
         inputs.push((vif, file.clone()));
     }
-    let frames = capture::read_all(&inputs)?;
-    let outcome = run::run(&snapshot, &frames, args.seed, args.firmware.clone())?;
+    let captured = capture::read_all(&inputs)?;
+    let outcome = run::run(&snapshot, &captured.frames, args.seed, args.firmware.clone())?;
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
     for (name, &vif) in &ports {
         let leaving = outcome.egress.iter().filter(|frame| frame.vif == vif);
         capture::write(&args.out.join(format!("{name}.pcap")), leaving)?;
     }
-    let summary = summary::Summary::new(&ports, &frames, &outcome, args.seed);
+    let summary = summary::Summary::new(&ports, &captured, &outcome, args.seed);
     let file = args.out.join("summary.json");
     let text = serde_json::to_string_pretty(&summary)
         .context("the summary cannot be written as JSON")?

@@ -145,6 +145,113 @@ fn syns_reach_both_backends_and_the_same_ones_each_time() {
     }
 }
 
+/// Writes `client.pcap` anew: frames at these times.
+fn capture(dir: &Path, frames: &[(Duration, Vec<u8>)]) {
+    let mut writer = PcapWriter::new(File::create(dir.join("client.pcap")).unwrap()).unwrap();
+    for (time, frame) in frames {
+        writer.write_packet(&PcapPacket::new(*time, frame.len() as u32, frame)).unwrap();
+    }
+}
+
+fn summary(dir: &Path, out: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(dir.join(out).join("summary.json")).unwrap()).unwrap()
+}
+
+/// An ARP request of the client for its gateway.
+fn arp() -> Vec<u8> {
+    let mac = [0x02, 0x00, 0x0a, 0x2f, 0xff, 0xed];
+    let mut frame = [[0xff; 6], mac].concat();
+    frame.extend([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.extend(mac);
+    frame.extend([10, 47, 255, 237, 0, 0, 0, 0, 0, 0, 10, 47, 255, 254]);
+    frame.resize(60, 0);
+    frame
+}
+
+#[test]
+fn what_the_firmware_cannot_take_is_counted_once() {
+    let dir = bench();
+    capture(dir.path(), &[(Duration::from_secs(5), arp())]);
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let summary = summary(dir.path(), "a");
+    assert_eq!(summary["drops"], serde_json::json!({"TrapQueueFull": 1}));
+    assert_eq!(summary["trapped"], 0);
+}
+
+#[test]
+fn the_first_frame_waits_for_the_firmware() {
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/firmware/penstock-fw.hex");
+    if !std::fs::exists(image).unwrap() {
+        eprintln!(
+            "no firmware image at {image}: run `cargo xtask build-firmware`; nothing is tested"
+        );
+        return;
+    }
+    let dir = bench();
+    capture(dir.path(), &[(Duration::from_secs(5), arp())]);
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap", "--firmware", image]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let summary = summary(dir.path(), "a");
+    assert_eq!(summary["drops"], serde_json::json!({}));
+    assert_eq!((&summary["trapped"], &summary["firmware_tx"]), (&1.into(), &1.into()));
+    let answers = packets(&dir.path().join("a/client.pcap"));
+    assert_eq!(answers.len(), 1);
+    let (time, frame) = &answers[0];
+    assert_eq!((&frame[12..14], &frame[20..22]), (&[8, 6][..], &[0, 2][..]), "an ARP reply");
+    assert!((5..6).contains(&time.as_secs()), "{time:?}");
+}
+
+#[test]
+fn firmware_that_does_not_start_is_an_error() {
+    let dir = bench();
+    // Jumps to itself for ever.
+    std::fs::write(dir.path().join("idle.hex"), "@0\n0000006f\n").unwrap();
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap", "--firmware", "idle.hex"]);
+    let text = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && text.contains("does not start: not started"), "{text}");
+}
+
+#[test]
+fn pauses_of_years_and_clocks_set_back_cost_nothing() {
+    let dir = bench();
+    let times = [0, 0, 1_000, 4_000_000_000, 1, u64::from(u32::MAX)].map(Duration::from_secs);
+    let frames: Vec<_> =
+        times.iter().enumerate().map(|(i, time)| (*time, syn(40_000 + i as u16, 8888))).collect();
+    capture(dir.path(), &frames);
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let summary = summary(dir.path(), "a");
+    assert!(summary["cycles"].as_u64().unwrap() < 20_000, "{}", summary["cycles"]);
+    assert!(summary["notes"][0].as_str().unwrap().contains("1 time stamps go back"), "{summary:#}");
+    let mut left: Vec<u64> = ["fabric0.pcap", "web.pcap"]
+        .iter()
+        .flat_map(|port| packets(&dir.path().join("a").join(port)))
+        .map(|(time, _)| time.as_secs())
+        .collect();
+    left.sort_unstable();
+    let last = u64::from(u32::MAX);
+    assert_eq!(left, [0, 0, 1_000, 4_000_000_000, 4_000_000_000, last]);
+}
+
+#[test]
+fn frames_cut_in_the_capture_are_not_sent() {
+    let dir = bench();
+    let mut writer =
+        PcapWriter::new(File::create(dir.path().join("client.pcap")).unwrap()).unwrap();
+    let frame = syn(40_000, 8888);
+    for wire_bytes in [54, 1514] {
+        writer.write_packet(&PcapPacket::new(Duration::ZERO, wire_bytes, &frame)).unwrap();
+    }
+    drop(writer);
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap"]);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && text.contains("cut by the capture's snap length"), "{text}");
+    let summary = summary(dir.path(), "a");
+    assert_eq!((&summary["in"]["packets"], &summary["cut"]), (&1.into(), &1.into()));
+    assert_eq!(summary["drops"], serde_json::json!({}));
+}
+
 #[test]
 fn wrong_input_is_named() {
     let dir = bench();

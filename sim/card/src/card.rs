@@ -208,17 +208,17 @@ impl CardSim {
         self.rtl.cycles()
     }
 
-    /// Lets `cycles` of card time pass without simulating them.
+    /// Lets `cycles` of card time pass without simulating them: in one cycle, however long they are. A card's time ends
+    /// after 1,800 years.
     pub fn skip_time(&mut self, cycles: u64) {
-        self.time.skip += cycles;
+        self.time.skip = self.time.skip.saturating_add(cycles).min(u64::MAX / 2);
         self.quiet_cycles = 0;
     }
 
     /// One cycle.
     pub fn tick(&mut self) {
-        self.inputs.time_skip = u32::try_from(self.time.skip).unwrap_or(u32::MAX);
-        self.time.skip -= u64::from(self.inputs.time_skip);
-        self.time.shown += 1 + u64::from(self.inputs.time_skip);
+        self.inputs.time_skip = std::mem::take(&mut self.time.skip);
+        self.time.shown = self.time.shown.saturating_add(1 + self.inputs.time_skip);
         self.rtl.tick(&self.inputs, &mut self.outputs);
 
         let (inputs, outputs) = (&mut self.inputs, &self.outputs);

@@ -120,6 +120,24 @@ fn idle_card_needs_few_cycles() {
 }
 
 #[test]
+fn years_without_work_need_no_more_cycles_than_seconds() {
+    const YEARS_CYCLES: u64 = 100 * 365 * 86_400 * 322_266_000;
+    let (sim, mut card) = card(None);
+    let before = {
+        let mut sim = sim.lock().unwrap();
+        sim.drain(100_000).unwrap();
+        let before = sim.cycles();
+        sim.skip_time(YEARS_CYCLES);
+        assert!(sim.run(10_000));
+        assert!(sim.cycles() - before < 100, "{} cycles", sim.cycles() - before);
+        before
+    };
+    // The card's own clock has moved as well.
+    let shown = card.time_cycles().unwrap();
+    assert!((YEARS_CYCLES..YEARS_CYCLES + before + 10_000).contains(&shown), "{shown}");
+}
+
+#[test]
 fn channel_ports_carry_frames() {
     let (sim, mut card) = card(None);
     cross_connect(&mut card);

@@ -15,8 +15,8 @@ struct ps_in {
   ps_beat fab_rx;
   ps_beat host_rx;
   uint32_t axi_rdata[16];
+  uint64_t time_skip;
   uint32_t axil_wdata;
-  uint32_t time_skip;
   uint16_t axil_awaddr;
   uint16_t axil_araddr;
   uint8_t rst;
@@ -36,7 +36,7 @@ struct ps_in {
   uint8_t axi_rresp;
   uint8_t fab_tx_ready;
   uint8_t host_tx_ready;
-  uint8_t pad[3];
+  uint8_t pad[7];
 };
 
 struct ps_out {
@@ -70,7 +70,7 @@ struct ps_out {
 };
 
 static_assert(sizeof(ps_beat) == 80, "ps_beat differs from src/ffi.rs");
-static_assert(sizeof(ps_in) == 256, "ps_in differs from src/ffi.rs");
+static_assert(sizeof(ps_in) == 264, "ps_in differs from src/ffi.rs");
 static_assert(sizeof(ps_out) == 272, "ps_out differs from src/ffi.rs");
 
 struct ps_sim;

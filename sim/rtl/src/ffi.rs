@@ -28,8 +28,8 @@ pub struct Inputs {
     pub fab_rx: Beat,
     pub host_rx: Beat,
     pub axi_rdata: [u32; 16],
+    pub time_skip: u64,
     pub axil_wdata: u32,
-    pub time_skip: u32,
     pub axil_awaddr: u16,
     pub axil_araddr: u16,
     pub rst: u8,
@@ -50,7 +50,7 @@ pub struct Inputs {
     pub fab_tx_ready: u8,
     pub host_tx_ready: u8,
     #[doc(hidden)]
-    pub pad: [u8; 3],
+    pub pad: [u8; 7],
 }
 
 /// What the card shows in a cycle, settled before the edge that ends it. Beats keep their last payload while not valid.
@@ -88,7 +88,7 @@ pub struct Outputs {
 }
 
 const _: () = assert!(size_of::<Beat>() == 80);
-const _: () = assert!(size_of::<Inputs>() == 256);
+const _: () = assert!(size_of::<Inputs>() == 264);
 const _: () = assert!(size_of::<Outputs>() == 272);
 
 /// The model; only ever behind a pointer.

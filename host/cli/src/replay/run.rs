@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::CORE_CLOCK_KHZ;
 use penstock_abi::table::TableId;
+use penstock_abi::{fw, regs};
 use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
 use penstock_device::{Card, TableOp};
 use penstock_model::Snapshot;
 use penstock_plan::{Achieved, Op};
-use penstock_views::{CardState, flow};
+use penstock_views::{CardState, flow, registers};
 
 use super::capture::Frame;
 
@@ -23,6 +24,11 @@ const SLICE_CYCLES: u64 = 256;
 const BACKLOG_FRAMES: usize = 32;
 /// A card that works longer than this after the last frame has a defect.
 const DRAIN_CYCLES: u64 = 50_000_000;
+
+/// Firmware that does not run after this many cycles will not run: its self-test takes some 200,000.
+const BOOT_CYCLES: u64 = 2_000_000;
+/// Cycles simulated between two looks at the firmware's state.
+const BOOT_SLICE_CYCLES: u64 = 16_384;
 
 /// What a replay gave.
 pub(crate) struct Outcome {
@@ -52,6 +58,7 @@ pub(crate) fn run(
     let plan = penstock_plan::plan(&desired, &Achieved::empty())
         .context("the intent has no place on the card")?;
     let back_pressure = seed.map(|seed| BackPressure { seed, of_256: PAUSES_OF_256 });
+    let with_firmware = firmware.is_some();
     let options = CardOptions { firmware, back_pressure, ..CardOptions::default() };
     let sim =
         Arc::new(Mutex::new(CardSim::new(&options).context("the simulated card does not start")?));
@@ -68,6 +75,10 @@ pub(crate) fn run(
     card.apply(&ops).context("cannot program the simulated card")?;
     card.set_enabled(true).context("cannot enable the simulated card")?;
 
+    if with_firmware {
+        wait_for_firmware(&mut card, &sim)?;
+    }
+
     let begun = lock(&sim).cycles();
     let egress = Feed::new(&mut lock(&sim), frames).run().context("the simulated card failed")?;
     let traffic_cycles = lock(&sim).cycles() - begun;
@@ -81,7 +92,7 @@ pub(crate) fn run(
             .collect(),
         ..CardState::default()
     };
-    for table in [TableId::DropStats, TableId::CardStats].iter().chain(flow::TABLES) {
+    for table in flow::TABLES {
         if *table != TableId::FlowStats {
             state.insert_all(*table, &card.dump(*table)?);
         }
@@ -93,6 +104,26 @@ pub(crate) fn run(
     let notes = snapshot.notes.iter().chain(&desired.notes).map(ToString::to_string).collect();
     let total_cycles = lock(&sim).cycles();
     Ok(Outcome { egress, state, traffic_cycles, total_cycles, notes })
+}
+
+/// Lets the firmware come up: until then the card drops what it would hand over.
+fn wait_for_firmware(card: &mut Card, sim: &Arc<Mutex<CardSim>>) -> Result<()> {
+    let end = lock(sim).cycles() + BOOT_CYCLES;
+    loop {
+        let status = card.read_reg(regs::FW_STATUS).context("cannot read the firmware's status")?;
+        match status {
+            fw::STATUS_READY => return Ok(()),
+            fw::STATUS_RESET | fw::STATUS_SELF_TEST if lock(sim).cycles() < end => {
+                let mut sim = lock(sim);
+                sim.run(BOOT_SLICE_CYCLES);
+                sim.check().context("the simulated card failed")?;
+            }
+            _ => {
+                let info = card.read_reg(regs::FW_INFO).unwrap_or_default();
+                bail!("the firmware does not start: {}", registers::firmware(status, info));
+            }
+        }
+    }
 }
 
 fn lock(sim: &Arc<Mutex<CardSim>>) -> MutexGuard<'_, CardSim> {

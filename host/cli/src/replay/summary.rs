@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use penstock_abi::reason::CardCounter;
+use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_views::{drops, flow};
 use serde::Serialize;
 
-use super::capture::Frame;
+use super::capture::{Captured, Frame};
 use super::run::Outcome;
 
 /// Frames and their bytes.
@@ -69,8 +69,10 @@ pub(crate) struct Summary {
     pub(crate) ports: BTreeMap<String, Port>,
     /// Drops by reason; reasons that did not occur are left out.
     pub(crate) drops: BTreeMap<String, u64>,
-    /// Packets handed to the firmware.
+    /// Packets handed to the firmware; those that it could not take stand among the drops (`TrapQueueFull`).
     pub(crate) trapped: u64,
+    /// Frames of the captures that were not sent, as they are not whole there.
+    pub(crate) cut: u64,
     /// Frames sent by the firmware.
     pub(crate) firmware_tx: u64,
     /// Core cycles from the first frame to the idle card.
@@ -79,7 +81,7 @@ pub(crate) struct Summary {
     pub(crate) total_cycles: u64,
     /// Flows.
     pub(crate) flows: Flows,
-    /// What was left out of the intent.
+    /// What was left out of the intent and of the captures.
     pub(crate) notes: Vec<String>,
 }
 
@@ -88,10 +90,11 @@ impl Summary {
     #[must_use]
     pub(crate) fn new(
         ports: &BTreeMap<String, u8>,
-        frames: &[Frame],
+        captured: &Captured,
         outcome: &Outcome,
         seed: Option<u64>,
     ) -> Self {
+        let frames = &captured.frames;
         let counter = |counter| outcome.state.card_counter(counter);
         let port = |&vif: &u8| Port {
             vif,
@@ -99,6 +102,7 @@ impl Summary {
             out: Count::of(outcome.egress.iter().filter(|f| f.vif == vif)),
         };
         let drops = drops::view(&outcome.state).drops;
+        let queue_full = outcome.state.drop_counter(DropReason::TrapQueueFull);
         Self {
             version: 1,
             seed,
@@ -106,7 +110,9 @@ impl Summary {
             out: Count::of(outcome.egress.iter()),
             ports: ports.iter().map(|(name, vif)| (name.clone(), port(vif))).collect(),
             drops: drops.into_iter().filter(|d| d.count > 0).map(|d| (d.reason, d.count)).collect(),
-            trapped: counter(CardCounter::Trapped),
+            // The card counts a packet when it is decided, and once more when there is no room for it.
+            trapped: counter(CardCounter::Trapped).saturating_sub(queue_full),
+            cut: captured.cut,
             firmware_tx: counter(CardCounter::FirmwareTx),
             cycles: outcome.traffic_cycles,
             total_cycles: outcome.total_cycles,
@@ -118,7 +124,7 @@ impl Summary {
                     + counter(CardCounter::LearnDeferred),
                 entries: flow::view(&outcome.state, None).flows,
             },
-            notes: outcome.notes.clone(),
+            notes: captured.notes.iter().chain(&outcome.notes).cloned().collect(),
         }
     }
 }
@@ -134,6 +140,9 @@ impl fmt::Display for Summary {
         }
         if self.trapped > 0 {
             writeln!(f, "{:<32}{:>12}", "Handed to the firmware", self.trapped)?;
+        }
+        if self.cut > 0 {
+            writeln!(f, "{:<32}{:>12}", "Not sent, cut in the capture", self.cut)?;
         }
         writeln!(f, "{:<32}{:>12}", "Flow pairs learned", self.flows.learned)?;
         writeln!(f, "{:<32}{:>12}", "Core cycles", self.cycles)?;
