@@ -72,7 +72,7 @@ impl NamedCount {
 /// All counters by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropStats {
-    /// Drops, in vRouter's order, zeros included.
+    /// Drops, in vRouter's order, zeros included; then those for reasons that only the card knows.
     pub drops: Vec<NamedCount>,
     /// Events of the card that are not drops, zeros included.
     pub counters: Vec<NamedCount>,
@@ -87,8 +87,17 @@ pub fn view(state: &CardState) -> DropStats {
         .iter()
         .map(|(reason, _, _)| *reason)
         .filter(|reason| !ORDER.contains(reason));
-    let drops: Vec<NamedCount> =
+    let mut drops: Vec<NamedCount> =
         ORDER.iter().copied().chain(others).map(|reason| NamedCount::drop(state, reason)).collect();
+    // A card of a later minor version may have reasons that have no name here; their drops are drops all the same.
+    let known = |code: u32| u8::try_from(code).ok().and_then(DropReason::from_u8).is_some();
+    drops.extend(state.drop_stats.iter().filter(|(code, n)| !known(**code) && **n > 0).map(
+        |(code, &count)| NamedCount {
+            reason: format!("Reason{code}"),
+            label: format!("Reason {code}"),
+            count,
+        },
+    ));
     let counters =
         CardCounter::ALL.iter().map(|(counter, ..)| NamedCount::event(state, *counter)).collect();
     let total = drops.iter().map(|d| d.count).sum();
@@ -113,6 +122,16 @@ impl fmt::Display for DropStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_of_a_newer_card_are_not_lost() {
+        let mut state = CardState::default();
+        state.drop_stats.insert(60, 5);
+        state.drop_stats.insert(61, 0);
+        let view = view(&state);
+        assert_eq!((view.drops.len(), view.total), (DropReason::ALL.len() + 1, 5));
+        assert_eq!(view.to_string(), "Reason 60                     5\n");
+    }
 
     #[test]
     fn every_reason_is_listed_once() {
