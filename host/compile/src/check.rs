@@ -5,7 +5,7 @@ use std::fmt::Display;
 use penstock_abi::limits;
 use penstock_model::NodeConfig;
 
-use crate::{CompileError, Desired, RouteTarget};
+use crate::{CompileError, Desired, RouteTarget, marks};
 
 /// Whether each table can hold what it shall.
 pub(crate) fn check(desired: &Desired) -> Result<(), CompileError> {
@@ -18,13 +18,15 @@ pub(crate) fn check(desired: &Desired) -> Result<(), CompileError> {
         group_count += 1;
         ring_words += group.members.len() + group.members.iter().filter(|m| !m.draining).count();
     }
+    let keys = desired.fip.len() + marks(&desired.fip).len();
     let tables = [
         ("NextHop", desired.next_hops.len() + group_count, limits::NEXT_HOPS),
         ("Ecmp", ring_words, limits::ECMP_WORDS),
         ("HostRoute", desired.routes.len(), limits::HOST_ROUTES),
         ("Prefix", desired.prefixes.len(), limits::PREFIXES),
-        ("FipKey", desired.fip.len(), limits::FIP_KEYS),
-        ("FipMap", desired.fip.len(), limits::FIP_MAPS),
+        ("FipKey", keys, limits::FIP_KEYS),
+        // One is kept for keys that name no mapping.
+        ("FipMap", desired.fip.len(), limits::FIP_MAPS - 1),
     ];
     for (table, needed, capacity) in tables {
         let capacity = capacity as usize;

@@ -1,6 +1,6 @@
 //! What the card's tables shall mean, without hardware indices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use penstock_abi::table::VifKind;
@@ -20,8 +20,11 @@ pub struct Desired {
     pub routes: BTreeMap<(VrfId, Ipv4Addr), RouteTarget>,
     /// Routes with shorter prefixes; never to a group.
     pub prefixes: BTreeMap<(VrfId, Prefix), Hop>,
-    /// Floating-IP port mappings.
+    /// Floating-IP port mappings. The keys that [`marks`](crate::marks) makes of them belong to the state too.
     pub fip: BTreeMap<FipKey, FipTarget>,
+    /// Floating IPs that are served, and at which ports. What the card holds for members that are no longer wanted may
+    /// stay for these only.
+    pub services: BTreeMap<Ipv4Addr, BTreeSet<(Protocol, u16)>>,
     /// Remote nodes that wait for their MAC address.
     pub pending: Vec<Pending>,
     /// What was left out, and why.

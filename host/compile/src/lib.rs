@@ -19,6 +19,8 @@ mod check;
 mod desired;
 mod error;
 mod lower;
+mod marks;
+mod owner;
 mod service;
 
 pub use desired::{
@@ -26,6 +28,7 @@ pub use desired::{
     Pending, RouteTarget, VifEntry,
 };
 pub use error::CompileError;
+pub use marks::marks;
 
 use penstock_model::Snapshot;
 

@@ -1,7 +1,7 @@
 //! Load balancers: a group for each floating IP and VRF, and the translations at each backend of this node.
 //!
 //! A route is by address, so a floating IP has one group, whatever its ports: its members are the union of the backends of
-//! all its listeners, over all load balancers that share the address. Where the ports have different backends, connections
+//! all its listeners ([`owner`] says whose they are). Where the ports have different backends, connections
 //! that fall on a pod which does not serve their port are dropped there; a note says so.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,22 +9,16 @@ use std::net::Ipv4Addr;
 
 use penstock_abi::{hash, limits};
 use penstock_model::{
-    Affinity, FloatingIp, Listener, LoadBalancer, Member, MemberState, Note, Protocol, Scope,
-    Snapshot, VifId, VrfId,
+    Affinity, Listener, Member, MemberState, NodeConfig, Note, Protocol, Scope, Snapshot, VifId,
+    VrfId,
 };
 
 use crate::lower::Reach;
+use crate::owner::Front;
 use crate::{
     CompileError, Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, RouteTarget,
+    owner,
 };
-
-/// A listener in front of which a floating IP stands.
-#[derive(Clone, Copy)]
-struct Front<'a> {
-    balancer: &'a LoadBalancer,
-    listener: &'a Listener,
-    scope: Scope,
-}
 
 pub(crate) fn lower(
     snapshot: &Snapshot,
@@ -35,48 +29,35 @@ pub(crate) fn lower(
         snapshot.node.vifs.iter().map(|vif| (vif.address, vif.id)).collect();
     let known: BTreeSet<Ipv4Addr> =
         reach.hops.keys().chain(&reach.pending).map(|(_, address)| *address).collect();
-    for (address, fronts) in fronts(snapshot, &known, &mut desired.notes) {
+    for (address, mut fronts) in owner::fronts(snapshot, &known, &mut desired.notes) {
+        fronts.retain(|front| sctp_is_possible(front, &mut desired.notes));
         for front in &fronts {
             translations(address, front, &locals, desired);
         }
-        unknown_members(&fronts, &known, &mut desired.notes);
+        second_ports(&fronts, &mut desired.notes);
+        unknown_members(&snapshot.node, &fronts, &known, &mut desired.notes);
         for &vrf in &reach.vrfs {
-            let target = target(address, vrf, &fronts, reach)?;
+            let target = target(address, vrf, &fronts, reach, &snapshot.node.name)?;
             desired.routes.insert((vrf, address), target);
         }
         uneven_ports(address, &fronts, &mut desired.notes);
+        let ports = fronts.iter().map(|front| (front.listener.protocol, front.listener.port));
+        desired.services.insert(address, ports.collect());
     }
     Ok(())
 }
 
-/// All floating IPs with the listeners behind them.
-fn fronts<'a>(
-    snapshot: &'a Snapshot,
-    pods: &BTreeSet<Ipv4Addr>,
-    notes: &mut Vec<Note>,
-) -> BTreeMap<Ipv4Addr, Vec<Front<'a>>> {
-    let node = &snapshot.node;
-    let mut fronts: BTreeMap<Ipv4Addr, Vec<Front<'a>>> = BTreeMap::new();
-    for balancer in &snapshot.load_balancers {
-        for FloatingIp { address, scope, .. } in &balancer.floating_ips {
-            let taken = pods.contains(address)
-                || *address == node.fabric.address.address
-                || node.remotes.iter().any(|remote| remote.address == *address);
-            if taken {
-                let text =
-                    format!("floating IP {address} is the address of a pod or a node, passed over");
-                notes.push(Note::new(&balancer.name, text));
-                continue;
-            }
-            let listeners = balancer.listeners.iter();
-            let fronts_here = listeners.map(|listener| Front { balancer, listener, scope: *scope });
-            fronts.entry(*address).or_default().extend(fronts_here);
+/// The member that stands for each pod. A pod that a listener's pool has at several ports is served at one of them, as a
+/// mapping leads to one: at one that takes new connections if there is one, else at the lowest.
+fn one_for_each_pod(listener: &Listener) -> BTreeMap<Ipv4Addr, &Member> {
+    let mut members: BTreeMap<Ipv4Addr, &Member> = BTreeMap::new();
+    for member in &listener.pool.members {
+        let known = members.entry(member.address).or_insert(member);
+        if (member.state, member.port) < (known.state, known.port) {
+            *known = member;
         }
     }
-    for fronts in fronts.values_mut() {
-        fronts.retain(|front| sctp_is_possible(front, notes));
-    }
-    fronts
+    members
 }
 
 /// The card does not rewrite SCTP ports (their checksum covers the whole packet).
@@ -102,20 +83,28 @@ fn translations(
     desired: &mut Desired,
 ) {
     let Listener { protocol, port, .. } = *front.listener;
-    // Active members first: of two target ports of one pod, the one that takes new connections wins.
-    let mut members: Vec<&Member> = front.listener.pool.members.iter().collect();
-    members.sort_by_key(|member| (member.state, **member));
-    for member in members {
-        let Some(&vif) = locals.get(&member.address) else { continue };
-        let key = FipKey { vif, protocol, address, port };
-        let wanted = FipTarget { address: member.address, port: member.port };
-        let target = *desired.fip.entry(key).or_insert(wanted);
-        if target != wanted {
-            let text = format!(
-                "{address}:{port}/{protocol} already leads to port {} of pod {}, {} passed over",
-                target.port, member.address, member.port
-            );
-            desired.notes.push(Note::new(&front.balancer.name, text));
+    for (pod, member) in one_for_each_pod(front.listener) {
+        if let Some(&vif) = locals.get(&pod) {
+            let key = FipKey { vif, protocol, address, port };
+            desired.fip.insert(key, FipTarget { address: pod, port: member.port });
+        }
+    }
+}
+
+/// Notes pods that a listener's pool has at several ports.
+fn second_ports(fronts: &[Front<'_>], notes: &mut Vec<Note>) {
+    for front in fronts {
+        let chosen = one_for_each_pod(front.listener);
+        let listener = front.listener;
+        for member in &listener.pool.members {
+            let Member { address, port, .. } = member;
+            if let Some(kept) = chosen.get(address).filter(|kept| kept.port != *port) {
+                let text = format!(
+                    "port {}/{} leads to port {} of pod {address}, and cannot lead to {port} too: passed over",
+                    listener.port, listener.protocol, kept.port
+                );
+                notes.push(Note::new(&front.balancer.name, text));
+            }
         }
     }
 }
@@ -126,17 +115,18 @@ fn target(
     vrf: VrfId,
     fronts: &[Front<'_>],
     reach: &Reach,
+    node: &str,
 ) -> Result<RouteTarget, CompileError> {
     let mut members: BTreeMap<Ipv4Addr, GroupMember> = BTreeMap::new();
-    let mut waiting = false;
+    let mut endpoints = false;
     for front in fronts {
         let mut here: Vec<GroupMember> = Vec::new();
-        for member in &front.listener.pool.members {
-            let Some(&hop) = reach.hops.get(&(vrf, member.address)) else {
-                waiting |= reach.pending.contains(&(vrf, member.address));
-                continue;
-            };
-            if front.scope == Scope::Local && !matches!(hop.next_hop, NextHopKey::Encap(_)) {
+        for member in one_for_each_pod(front.listener).into_values() {
+            endpoints = true;
+            let Some(&hop) = reach.hops.get(&(vrf, member.address)) else { continue };
+            // An endpoint that does not say where it is, is not here.
+            let local = matches!(hop.next_hop, NextHopKey::Encap(_)) && member.node == node;
+            if front.scope == Scope::Local && !local {
                 continue;
             }
             let draining = member.state == MemberState::Draining;
@@ -151,9 +141,8 @@ fn target(
         }
     }
     if members.is_empty() {
-        // Nobody there: say so. Nobody yet, or nobody on this node: silence, so that clients try again.
-        let local = fronts.iter().any(|front| front.scope == Scope::Local);
-        let next_hop = if waiting || local { NextHopKey::Discard } else { NextHopKey::Reject };
+        // Nobody there: say so. Nobody within reach yet, or nobody on this node: silence, so that clients try again.
+        let next_hop = if endpoints { NextHopKey::Discard } else { NextHopKey::Reject };
         return Ok(RouteTarget::Hop(Hop { next_hop, label: None }));
     }
     let max = limits::ECMP_GROUP_MAX as usize;
@@ -179,16 +168,27 @@ fn target(
 }
 
 /// Notes backends that no vif and no remote label leads to.
-fn unknown_members(fronts: &[Front<'_>], known: &BTreeSet<Ipv4Addr>, notes: &mut Vec<Note>) {
+fn unknown_members(
+    node: &NodeConfig,
+    fronts: &[Front<'_>],
+    known: &BTreeSet<Ipv4Addr>,
+    notes: &mut Vec<Note>,
+) {
     for front in fronts {
-        for member in &front.listener.pool.members {
-            if !known.contains(&member.address) {
-                let text = format!(
-                    "no vif and no remote label is known for endpoint {}, passed over",
-                    member.address
-                );
-                notes.push(Note::new(&front.balancer.name, text));
+        for Member { address, .. } in &front.listener.pool.members {
+            if known.contains(address) {
+                continue;
             }
+            let text = match node.owner_of(*address) {
+                Some(name) => format!(
+                    "endpoint {address} is node {name} itself (host network), which the card does not reach: passed \
+                     over; without another endpoint clients get no answer"
+                ),
+                None => format!(
+                    "no vif and no remote label is known for endpoint {address}, passed over"
+                ),
+            };
+            notes.push(Note::new(&front.balancer.name, text));
         }
     }
 }

@@ -9,6 +9,8 @@ use penstock_model::{
     Scope, Snapshot, VifId, Vrf, VrfId,
 };
 
+mod owner;
+
 use crate::{CompileError, Desired, Group, Hop, NextHopKey, RouteTarget, compile};
 
 const VRF: VrfId = VrfId(2);
@@ -73,8 +75,12 @@ fn cent333() -> NodeConfig {
 }
 
 fn listener(name: &str, port: u16, target: u16, lasts: &[u8]) -> Listener {
-    let member =
-        |last: &u8| Member { address: pod(*last), port: target, state: MemberState::Active };
+    let member = |last: &u8| Member {
+        address: pod(*last),
+        port: target,
+        state: MemberState::Active,
+        node: String::new(),
+    };
     Listener {
         name: name.to_owned(),
         protocol: Protocol::Tcp,
@@ -92,7 +98,7 @@ fn service(listeners: Vec<Listener>) -> LoadBalancer {
             scope: Scope::Cluster,
         }],
         listeners,
-        affinity: Affinity::None,
+        ..LoadBalancer::default()
     }
 }
 
@@ -185,11 +191,76 @@ fn a_service_without_endpoints_is_rejected() {
 fn internal_traffic_policy_local_keeps_to_the_node() {
     let mut balancers = chapter();
     balancers[0].floating_ips[0].scope = Scope::Local;
-    let d = compile(&snapshot(cent222(), balancers.clone())).unwrap();
+    let on = |nodes: [&str; 2]| {
+        let mut balancers = balancers.clone();
+        let members = &mut balancers[0].listeners[0].pool.members;
+        members.iter_mut().zip(nodes).for_each(|(member, node)| member.node = node.to_owned());
+        compile(&snapshot(cent222(), balancers)).unwrap()
+    };
+    let d = on(["cent222", "cent333"]);
     assert_eq!(group(&d).members.iter().map(|m| m.pod).collect::<Vec<_>>(), [pod(236)]);
-    balancers[0].listeners[0].pool.members.remove(0);
-    let d = compile(&snapshot(cent222(), balancers)).unwrap();
+    assert_eq!(d.fip.len(), 1);
+    // Endpoints that are elsewhere, or do not say where they are: dropped. None at all: refused.
+    assert_eq!(hop(&on(["", "cent333"])), NextHopKey::Discard);
+    assert_eq!(hop(&on(["cent333", "cent333"])), NextHopKey::Discard);
+    balancers[0].listeners[0].pool.members.clear();
+    assert_eq!(hop(&compile(&snapshot(cent222(), balancers)).unwrap()), NextHopKey::Reject);
+}
+
+#[test]
+fn endpoints_that_are_out_of_reach_are_waited_for() {
+    // No label yet, as while a pod is being started.
+    let mut balancers = vec![service(vec![listener("", 8888, 80, &[99])])];
+    let d = compile(&snapshot(cent222(), balancers.clone())).unwrap();
     assert_eq!(hop(&d), NextHopKey::Discard);
+    // One port without anybody does not make the others refuse.
+    balancers[0].listeners.insert(0, listener("none", 1, 1, &[]));
+    let d = compile(&snapshot(cent222(), balancers.clone())).unwrap();
+    assert_eq!(hop(&d), NextHopKey::Discard);
+    // The API server's endpoints are nodes.
+    for (address, name) in [(CENT333, "cent333"), (CENT222, "cent222")] {
+        balancers[0].listeners[1].pool.members[0].address = address;
+        let d = compile(&snapshot(cent222(), balancers.clone())).unwrap();
+        assert_eq!(hop(&d), NextHopKey::Discard);
+        let why = format!("endpoint {address} is node {name} itself (host network)");
+        assert!(d.notes.iter().any(|note| note.text.contains(&why)), "{:?}", d.notes);
+    }
+}
+
+#[test]
+fn a_pod_at_two_ports_is_served_at_one() {
+    let mut listener = listener("", 8888, 80, &[236, 238]);
+    let second = |last: u8, state| Member {
+        port: 79,
+        state,
+        ..listener.pool.members.iter().find(|m| m.address == pod(last)).unwrap().clone()
+    };
+    let more = [second(236, MemberState::Draining), second(238, MemberState::Active)];
+    listener.pool.members.extend(more);
+    for (node, target) in [(cent222(), 80), (cent333(), 79)] {
+        let d = compile(&snapshot(node, vec![service(vec![listener.clone()])])).unwrap();
+        assert_eq!(d.fip.values().map(|t| t.port).collect::<Vec<_>>(), [target]);
+        assert_eq!(group(&d).members.iter().filter(|m| !m.draining).count(), 2);
+        // Said on every node.
+        for said in [
+            "leads to port 80 of pod 10.47.255.236, and cannot lead to 79 too",
+            "leads to port 79 of pod 10.47.255.238, and cannot lead to 80 too",
+        ] {
+            assert!(d.notes.iter().any(|note| note.text.contains(said)), "{:?}", d.notes);
+        }
+    }
+}
+
+#[test]
+fn backends_are_marked() {
+    let mut listeners =
+        vec![listener("a", 8888, 80, &[236, 238]), listener("b", 9999, 80, &[236, 238])];
+    listeners.push(Listener { protocol: Protocol::Udp, ..listener("dns", 53, 5353, &[236]) });
+    let d = compile(&snapshot(cent222(), vec![service(listeners)])).unwrap();
+    let marks = crate::marks(&d.fip);
+    let marks: Vec<_> = marks.iter().map(|k| (k.vif.0, k.protocol, k.address, k.port)).collect();
+    let tcp = |port| (8, Protocol::Tcp, pod(236), port);
+    assert_eq!(marks, [tcp(0), tcp(80), (8, Protocol::Udp, pod(236), 0)]);
 }
 
 #[test]
@@ -243,14 +314,6 @@ fn what_cannot_be_served_is_noted() {
 }
 
 #[test]
-fn services_may_share_an_external_address() {
-    let mut other = service(vec![listener("", 53, 53, &[238])]);
-    other.name.name = "dns".to_owned();
-    let d = compile(&snapshot(cent222(), vec![chapter().remove(0), other])).unwrap();
-    assert_eq!(group(&d).members.len(), 2);
-}
-
-#[test]
 fn limits_are_named() {
     let mut node = cent222();
     node.remotes[0].labels = (0..65).map(|n| (pod(n), MplsLabel(100 + u32::from(n)))).collect();
@@ -271,6 +334,14 @@ fn limits_are_named() {
     let error = compile(&snapshot(cent222(), services.collect()));
     assert!(
         matches!(error, Err(CompileError::TableFull { table: "HostRoute", needed: 33_003, .. })),
+        "{error:?}"
+    );
+
+    // 12,000 mappings of as many TCP target ports need as many marks besides.
+    let listeners = (0..12_000).map(|n| listener(&n.to_string(), 1000 + n, 1000 + n, &[236]));
+    let error = compile(&snapshot(cent222(), vec![service(listeners.collect())]));
+    assert!(
+        matches!(error, Err(CompileError::TableFull { table: "FipKey", needed: 24_001, .. })),
         "{error:?}"
     );
 

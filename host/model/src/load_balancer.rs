@@ -86,12 +86,25 @@ impl fmt::Display for Protocol {
 pub struct LoadBalancer {
     /// Its name.
     pub name: ObjectName,
+    /// When it was made, in seconds since 1970, if its source knows. Of two that want one address, the older has it.
+    pub created: Option<i64>,
     /// Addresses in front, each once.
     pub floating_ips: Vec<FloatingIp>,
     /// One for each port, with its pool.
     pub listeners: Vec<Listener>,
     /// Whether a client keeps its member from one connection to the next.
     pub affinity: Affinity,
+    /// The only clients that may use its external and ingress addresses, as its source lists them; empty = everybody.
+    pub source_ranges: Vec<String>,
+}
+
+impl LoadBalancer {
+    /// Orders load balancers by their right to an address: the oldest first, those of unknown age last, then by name. It
+    /// does not depend on what was read first, so it is the same after a restart and on every node.
+    #[must_use]
+    pub fn seniority(&self) -> (bool, Option<i64>, &ObjectName) {
+        (self.created.is_none(), self.created, &self.name)
+    }
 }
 
 /// An address in front of a load balancer.
@@ -120,10 +133,10 @@ pub enum FloatingIpKind {
 /// Which members serve a floating IP for clients on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
-    /// All. Without any, clients are told so (reject).
+    /// All.
     #[default]
     Cluster,
-    /// Those on this node (`internalTrafficPolicy: Local`). Without any, packets are dropped.
+    /// Those that say they are on this node, and are (`internalTrafficPolicy: Local`).
     Local,
 }
 
@@ -148,7 +161,7 @@ pub struct Pool {
 }
 
 /// A backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
     /// The pod's address.
     pub address: Ipv4Addr,
@@ -156,9 +169,12 @@ pub struct Member {
     pub port: u16,
     /// Whether it takes new connections.
     pub state: MemberState,
+    /// The node it says it is on, empty if it does not say.
+    pub node: String,
 }
 
-/// What a member may be given.
+/// What a member may be given. One that serves no longer is not a member: that it keeps connections is the planner's
+/// business, which knows whether it has any.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]

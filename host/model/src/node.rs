@@ -35,6 +35,15 @@ impl NodeConfig {
         self.vrfs.iter().find(|vrf| vrf.id == id)
     }
 
+    /// Name of the node, this or another, that has this address.
+    #[must_use]
+    pub fn owner_of(&self, address: Ipv4Addr) -> Option<&str> {
+        if address == self.fabric.address.address {
+            return Some(&self.name);
+        }
+        self.remote_by_address(address).map(|remote| remote.name.as_str())
+    }
+
     /// The remote node with this tunnel end point.
     #[must_use]
     pub fn remote_by_address(&self, address: Ipv4Addr) -> Option<&RemoteNode> {

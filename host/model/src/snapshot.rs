@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LoadBalancer, MacAddr, NodeConfig, ObjectName};
+use crate::{LoadBalancer, MacAddr, NodeConfig, ObjectName, Prefix};
 
 /// Everything that the tables are compiled from. Sources publish it whole; there are no deltas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Snapshot {
     /// Tunnel end point -> MAC address of the next hop towards it, resolved by the node's kernel. Whoever fills it keeps
     /// the last known address of a neighbour that is being confirmed, so that a probe does not look like a departure.
     pub neighbours: BTreeMap<Ipv4Addr, MacAddr>,
+    /// Ranges in which `externalIPs` are served, by the operator's leave; none unless given. Sources leave it empty.
+    pub external_ranges: Vec<Prefix>,
     /// What the sources left out, and why. Not an error: the rest holds.
     pub notes: Vec<Note>,
 }

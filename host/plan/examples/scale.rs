@@ -35,7 +35,9 @@ fn snapshot(services: u32) -> Result<Snapshot, Box<dyn std::error::Error>> {
             .collect(),
         prefixes: Default::default(),
     };
-    let member = |address| Member { address, port: 80, state: MemberState::Active };
+    let node = String::new();
+    let member =
+        |address| Member { address, port: 80, state: MemberState::Active, node: node.clone() };
     let service = |n: u32| {
         let far = Ipv4Addr::new(10, 47, 10 + (n % 10) as u8, (n % 100) as u8);
         let other = match n % 4 {

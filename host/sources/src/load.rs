@@ -35,7 +35,7 @@ pub fn load(paths: &Paths) -> Result<Snapshot, SourceError> {
     let (load_balancers, mut notes) = objects.load_balancers();
     let pods = objects.pods();
     notes.extend(moved_pods(&node, &pods));
-    Ok(Snapshot { node, load_balancers, pods, neighbours: BTreeMap::new(), notes })
+    Ok(Snapshot { node, load_balancers, pods, notes, ..Snapshot::default() })
 }
 
 /// Pods whose manifest names another address than the node file does: the node file is what counts.

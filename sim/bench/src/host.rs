@@ -58,6 +58,7 @@ pub(crate) fn cluster(services: u32) -> Snapshot {
                     address: pod_address((s * 7 + e * 701) % all),
                     port: 8080,
                     state: penstock_model::MemberState::Active,
+                    node: String::new(),
                 })
                 .collect();
             members.sort();

@@ -3,6 +3,7 @@
 //! [`Objects::add_text`] collects objects out of files, [`Objects::load_balancers`] applies the rules by which a service
 //! proxy reads the API. Services and EndpointSlices decide what is forwarded; Pods only give names to addresses.
 
+mod addresses;
 mod documents;
 mod objects;
 mod translate;

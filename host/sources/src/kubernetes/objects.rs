@@ -28,6 +28,11 @@ pub struct Metadata {
     /// Labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(deserialize_with = "or_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// When the API server took it (RFC 3339).
+    pub creation_timestamp: Option<String>,
 }
 
 /// `v1` `Service`.
@@ -69,6 +74,12 @@ pub struct ServiceSpec {
     pub session_affinity_config: Option<SessionAffinityConfig>,
     /// `Cluster` or `Local`.
     pub internal_traffic_policy: Option<String>,
+    /// `IPv4`, `IPv6`; empty in objects that the API server has not completed.
+    #[serde(deserialize_with = "or_default")]
+    pub ip_families: Vec<String>,
+    /// The only clients of the external addresses.
+    #[serde(deserialize_with = "or_default")]
+    pub load_balancer_source_ranges: Vec<String>,
 }
 
 /// `sessionAffinityConfig`.
@@ -156,6 +167,8 @@ pub struct Endpoint {
     /// Conditions.
     #[serde(deserialize_with = "or_default")]
     pub conditions: Conditions,
+    /// The node it is on.
+    pub node_name: Option<String>,
 }
 
 /// `conditions` of an endpoint.

@@ -159,6 +159,84 @@ fn further_addresses_are_floating_ips() {
 }
 
 #[test]
+fn an_ipv6_service_has_no_ipv4_address() {
+    let with = |spec: &str| {
+        let text = changed(CHAPTER, "  clusterIP: 10.105.139.153\n", spec);
+        let text = changed(
+            &text,
+            "---\n",
+            "status: { loadBalancer: { ingress: [ { ip: 101.101.101.252 } ] } }\n---\n",
+        );
+        let (found, notes) = balancers(&text);
+        (found.into_iter().flat_map(|b| b.floating_ips).count(), notes)
+    };
+    let (served, notes) = with("  clusterIP: \"fd00::1\"\n  ipFamilies: [IPv6]\n");
+    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    let (served, notes) = with("  clusterIPs: [\"fd00::1\"]\n");
+    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    assert_eq!(with("  clusterIPs: [\"fd00::1\", 10.105.139.153]\n").0, 2);
+    assert_eq!(with("  clusterIP: 10.105.139.153\n  ipFamilies: [IPv4]\n").0, 2);
+}
+
+#[test]
+fn age_and_place_are_read() {
+    assert_eq!(only(CHAPTER).created, None);
+    let with = |time: &str| {
+        let metadata = format!("  namespace: ns-user-1\n  creationTimestamp: {time}\nspec");
+        changed(CHAPTER, "  namespace: ns-user-1\nspec", &metadata)
+    };
+    let seconds = |time: &str| only(&with(time)).created;
+    assert_eq!(seconds("2026-11-29T11:30:00Z"), Some(1_795_951_800));
+    assert_eq!(seconds("\"2026-11-29T12:30:00+01:00\""), seconds("2026-11-29T11:30:00Z"));
+    assert_eq!(seconds("null"), None);
+    let found = faults(&with("yesterday"));
+    assert!(found.contains("metadata.creationTimestamp"), "{found}");
+    let nodes = |text: &str| {
+        let members = only(text).listeners.remove(0).pool.members;
+        members.into_iter().map(|member| member.node).collect::<Vec<_>>()
+    };
+    assert_eq!(nodes(CHAPTER), ["cent222", "cent333"]);
+    assert_eq!(nodes(&changed(CHAPTER, "    nodeName: cent222\n", "")), ["", "cent333"]);
+}
+
+#[test]
+fn source_ranges_are_read_wherever_they_stand() {
+    let spec = |ranges: &str| {
+        let ranges = format!("  loadBalancerSourceRanges: {ranges}\n  selector:");
+        only(&changed(CHAPTER, "  selector:", &ranges)).source_ranges
+    };
+    assert_eq!(spec("[ 192.0.2.0/24, \" 198.51.100.0/24\" ]"), ["192.0.2.0/24", "198.51.100.0/24"]);
+    assert_eq!(spec("[ 192.0.2.0/24, 0.0.0.0/0 ]"), [""; 0], "everybody");
+    assert_eq!(spec("[]"), [""; 0]);
+    // What cannot be understood does not let anybody in.
+    assert_eq!(spec("[ \"2001:db8::/32\", nonsense ]"), ["2001:db8::/32", "nonsense"]);
+    let annotation = "service.beta.kubernetes.io/load-balancer-source-ranges: 192.0.2.0/24,";
+    let text = format!("  namespace: ns-user-1\n  annotations: {{ {annotation} }}\nspec");
+    let text = changed(CHAPTER, "  namespace: ns-user-1\nspec", &text);
+    assert_eq!(only(&text).source_ranges, ["192.0.2.0/24"]);
+}
+
+#[test]
+fn cluster_ips_of_other_proxies_services_are_theirs() {
+    let label = "  namespace: ns-user-1\n  labels: { service.kubernetes.io/service-proxy-name: x }";
+    let theirs = changed(CHAPTER, "  namespace: ns-user-1", label);
+    let ours = "apiVersion: v1
+kind: Service
+metadata: { name: ours, namespace: evil }
+spec:
+  clusterIP: 10.105.139.154
+  externalIPs: [10.105.139.153]
+  ports: [ { port: 1 } ]
+";
+    let (found, notes) = balancers(&format!("{theirs}---\n{ours}"));
+    assert_eq!(found.len(), 1, "{notes}");
+    assert_eq!(found[0].floating_ips.len(), 1, "{notes}");
+    let said = "Service evil/ours: 10.105.139.153 is the cluster IP of Service \
+                ns-user-1/service-web-clusterip";
+    assert!(notes.contains(said), "{notes}");
+}
+
+#[test]
 fn dual_stack_services_are_served_by_ipv4() {
     let text =
         changed(CHAPTER, "  selector:", "  clusterIPs: [10.105.139.153, \"fd00::1\"]\n  selector:");

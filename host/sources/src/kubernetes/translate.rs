@@ -4,19 +4,20 @@
 //! * A slice's port belongs to the service port of the same *name* and protocol; several slices may give the same name
 //!   different numbers. An endpoint that two slices list counts once, in its better condition.
 //! * `ready` and `serving` absent mean true, `terminating` absent means false. Ready endpoints are active; those that
-//!   terminate and still serve are draining (the compiler lets them in if nobody else serves); others are not members.
-//! * `internalTrafficPolicy: Local` is a property of the cluster IP alone. External and ingress addresses, asked for from
-//!   within the cluster, always have cluster semantics; from outside they come by a label, which names the pod.
+//!   terminate and still serve are draining (the compiler lets them in if nobody else serves). Others are not members, as
+//!   if they were not listed: what connections they have stays with the planner.
 //! * NodePorts belong to kube-proxy, `targetPort` is already resolved in the slices.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, Ipv4Addr};
 
+use jiff::Timestamp;
 use penstock_model::{
-    Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Member, MemberState, Note,
-    ObjectName, Pool, Protocol, Scope,
+    Affinity, Listener, LoadBalancer, Member, MemberState, Note, ObjectName, Pool, Protocol,
 };
 
+use super::addresses::{self, Foreign};
 use super::objects::{Conditions, EndpointSlice, Metadata, Pod, Service, ServiceSpec};
 
 /// Value of the label `service.kubernetes.io/service-proxy-name` that names this proxy.
@@ -46,6 +47,9 @@ fn protocol(text: Option<&str>) -> Option<Protocol> {
 pub(super) fn check_service(service: &Service) -> Vec<String> {
     let spec = &service.spec;
     let mut faults = Vec::new();
+    if let Err(error) = created(&service.metadata) {
+        faults.push(format!("metadata.creationTimestamp is not a time: {error}"));
+    }
     let kinds =
         [None, Some("ClusterIP"), Some("NodePort"), Some("LoadBalancer"), Some("ExternalName")];
     if !kinds.contains(&spec.kind.as_deref()) {
@@ -134,6 +138,12 @@ fn affinity_seconds(spec: &ServiceSpec) -> u32 {
     client_ip.and_then(|c| c.timeout_seconds).unwrap_or(AFFINITY_SECONDS_DEFAULT)
 }
 
+/// When an object was made, in seconds since 1970: the API has no finer times.
+fn created(metadata: &Metadata) -> Result<Option<i64>, jiff::Error> {
+    let text = metadata.creation_timestamp.as_deref().filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map(Timestamp::as_second)).transpose()
+}
+
 /// Whether an object is for another proxy, or for none.
 fn passed_over(metadata: &Metadata) -> bool {
     metadata.labels.contains_key(HEADLESS)
@@ -177,13 +187,17 @@ pub(super) fn load_balancers<'a>(
         let service = ObjectName::new(&name.namespace, service);
         by_service.entry(service).or_default().push(slice);
     }
-    let balancers = services
-        .filter(|(_, service)| !passed_over(&service.metadata))
-        .filter_map(|(name, service)| {
-            let slices = by_service.get(name).map_or(&[][..], Vec::as_slice);
-            load_balancer(name, service, slices, &mut notes)
-        })
-        .collect();
+    let (others, own): (Vec<_>, Vec<_>) =
+        services.partition(|(_, service)| passed_over(&service.metadata));
+    let foreign = others.into_iter().flat_map(|(name, service)| {
+        addresses::cluster_ips(&service.spec).map(|address| (address, name.clone()))
+    });
+    let foreign: Foreign = foreign.collect();
+    let balancers = own.into_iter().filter_map(|(name, service)| {
+        let slices = by_service.get(name).map_or(&[][..], Vec::as_slice);
+        load_balancer(name, service, slices, &foreign, &mut notes)
+    });
+    let balancers = balancers.collect();
     (balancers, notes)
 }
 
@@ -191,16 +205,19 @@ fn load_balancer(
     name: &ObjectName,
     service: &Service,
     slices: &[&EndpointSlice],
+    foreign: &Foreign,
     notes: &mut Vec<Note>,
 ) -> Option<LoadBalancer> {
     let spec = &service.spec;
     if spec.kind.as_deref() == Some("ExternalName") || spec.cluster_ip.as_deref() == Some("None") {
         return None;
     }
-    let floating_ips = floating_ips(name, service, notes);
+    let floating_ips = addresses::floating_ips(name, service, foreign, notes);
     if floating_ips.is_empty() {
-        notes
-            .push(Note::new(format_args!("Service {name}"), "has no IPv4 cluster IP, passed over"));
+        notes.push(Note::new(
+            format_args!("Service {name}"),
+            "has no IPv4 address to serve, passed over",
+        ));
         return None;
     }
     let listeners = spec.ports.iter().filter_map(|port| {
@@ -213,44 +230,15 @@ fn load_balancer(
         Some("ClientIP") => Affinity::ClientIp { timeout_seconds: affinity_seconds(spec) },
         _ => Affinity::None,
     };
-    Some(LoadBalancer { name: name.clone(), floating_ips, listeners, affinity })
-}
-
-fn floating_ips(name: &ObjectName, service: &Service, notes: &mut Vec<Note>) -> Vec<FloatingIp> {
-    let spec = &service.spec;
-    let scope = match spec.internal_traffic_policy.as_deref() {
-        Some("Local") => Scope::Local,
-        _ => Scope::Cluster,
-    };
-    let cluster = spec.cluster_ip.iter().chain(&spec.cluster_ips);
-    let cluster = cluster.map(|ip| (ip.as_str(), FloatingIpKind::Cluster, scope));
-    let external = spec.external_ips.iter();
-    let external = external.map(|ip| (ip.as_str(), FloatingIpKind::External, Scope::Cluster));
-    let ingress = service.status.load_balancer.ingress.iter();
-    let ingress = ingress.filter(|i| i.ip_mode.as_deref() != Some("Proxy"));
-    let ingress = ingress.filter_map(|i| i.ip.as_deref());
-    let ingress = ingress.map(|ip| (ip, FloatingIpKind::Ingress, Scope::Cluster));
-
-    let mut found: Vec<FloatingIp> = Vec::new();
-    for (text, kind, scope) in cluster.chain(external).chain(ingress) {
-        match text.parse() {
-            Ok(IpAddr::V4(address)) => {
-                if found.iter().all(|other| other.address != address) {
-                    found.push(FloatingIp { address, kind, scope });
-                }
-            }
-            Ok(IpAddr::V6(address)) => {
-                let text = format!("IPv6 address {address} is not supported, passed over");
-                notes.push(Note::new(format_args!("Service {name}"), text));
-            }
-            Err(_) if text.is_empty() => {}
-            Err(_) => {
-                let text = format!("{text:?} is not an IP address, passed over");
-                notes.push(Note::new(format_args!("Service {name}"), text));
-            }
-        }
-    }
-    found
+    Some(LoadBalancer {
+        name: name.clone(),
+        // A service whose time is wrong is refused before it gets here.
+        created: created(&service.metadata).unwrap_or_default(),
+        floating_ips,
+        listeners,
+        affinity,
+        source_ranges: addresses::source_ranges(service),
+    })
 }
 
 fn pool(
@@ -260,7 +248,7 @@ fn pool(
     slices: &[&EndpointSlice],
     notes: &mut Vec<Note>,
 ) -> Pool {
-    let mut members: BTreeMap<(Ipv4Addr, u16), MemberState> = BTreeMap::new();
+    let mut members: BTreeMap<(Ipv4Addr, u16), Member> = BTreeMap::new();
     for slice in slices {
         let ports = slice.ports.iter().filter(|port| {
             port.name == port_name && protocol(port.protocol.as_deref()) == Some(wanted)
@@ -280,14 +268,17 @@ fn pool(
                 let (Some(address), Some(state)) = (address, state(endpoint.conditions)) else {
                     continue;
                 };
-                let known = members.entry((address, number)).or_insert(state);
-                *known = (*known).min(state);
+                let node = endpoint.node_name.clone().unwrap_or_default();
+                let member = Member { address, port: number, state, node };
+                match members.entry((address, number)) {
+                    Entry::Occupied(known) if known.get().state <= state => {}
+                    entry => _ = entry.insert_entry(member),
+                }
             }
         }
     }
     tracing::trace!(service = %name, port = port_name, members = members.len(), "pool");
-    let member = |((address, port), state)| Member { address, port, state };
-    Pool { members: members.into_iter().map(member).collect() }
+    Pool { members: members.into_values().collect() }
 }
 
 pub(super) fn pods<'a>(

@@ -1,0 +1,33 @@
+//! Keys that say what a backend only sends translated.
+//!
+//! A backend of a service answers with the service's address. If the card knows nothing of the connection (its flow is gone,
+//! the table was full, the packet is a fragment), the answer must not leave with the pod's own address. So for each vif with
+//! mappings there are keys with the pod's own address: one for each target port of TCP, and one with port 0 for each
+//! protocol. Example, for `(vif 8, TCP, 10.105.139.153, 8888) -> 10.47.255.236:80`:
+//!
+//! ```text
+//! (vif 8, TCP, 10.47.255.236, 80)
+//! (vif 8, TCP, 10.47.255.236, 0)
+//! ```
+//!
+//! They stand in the table of the mappings' keys, but name no mapping. No mapping has such a key: a floating IP is never
+//! the address of a pod.
+
+use std::collections::BTreeSet;
+
+use penstock_model::Protocol;
+
+use crate::{FipKey, FipTarget};
+
+/// The marks that go with these mappings.
+pub fn marks<'a>(fip: impl IntoIterator<Item = (&'a FipKey, &'a FipTarget)>) -> BTreeSet<FipKey> {
+    let mut marks = BTreeSet::new();
+    for (key, target) in fip {
+        let mark = |port| FipKey { address: target.address, port, ..*key };
+        marks.insert(mark(0));
+        if key.protocol == Protocol::Tcp {
+            marks.insert(mark(target.port));
+        }
+    }
+    marks
+}
