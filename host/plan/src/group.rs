@@ -6,6 +6,10 @@
 //!
 //! Worked example: members A, B, C in slots 0, 1, 2. B leaves: `A _ C`. D comes: `A D' C` with slot 1's generation one more.
 //! The flows of A and C never notice; a flow of B is placed anew.
+//!
+//! One that is no longer wanted but still within reach *departs* instead: it keeps its slot for the connections that it has,
+//! takes no new ones, and gives up its UDP flows as soon as somebody else takes them. Its slot is a hole only once it is gone,
+//! or when the group has no other place for one that comes (`docs/decisions/17-members-depart.md`).
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -24,61 +28,125 @@ pub(crate) struct OldSlot {
     pub(crate) identity: Option<Identity>,
     /// Its generation; none for a hole whose word is not known.
     pub(crate) generation: Option<u8>,
+    /// If it is not wanted any more it departs, rather than leave a hole.
+    pub(crate) stays: bool,
 }
 
-/// The words of a group: its slots, then its live members.
+/// What a group does with new flows while nobody in it takes any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    /// Drops their packets.
+    Discard,
+    /// Leads them to this next hop, which refuses them.
+    Reject(u16),
+}
+
+/// The words of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ring {
+    /// Its slots, then what takes new flows.
+    pub(crate) words: Vec<EcmpSlot>,
+    /// How many of them are slots.
+    pub(crate) slots: usize,
+    /// There are members, and all of them are on this node.
+    pub(crate) local: bool,
+}
+
+impl Ring {
+    /// How many words stand behind the slots.
+    pub(crate) fn live(&self) -> usize {
+        self.words.len() - self.slots
+    }
+}
+
+/// A slot that is being filled.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    member: Option<GroupMember>,
+    /// The member was there before and is not wanted any more.
+    departed: bool,
+    generation: Option<u8>,
+}
+
+/// The words that a group needs.
 pub(crate) fn ring(
     old: &[OldSlot],
     group: &Group,
+    otherwise: Otherwise,
     next_hop_id: impl Fn(NextHopKey) -> u16,
-) -> Vec<EcmpSlot> {
+) -> Ring {
+    let slots = slots(old, group);
+    let nobody = slots.iter().all(|slot| slot.departed || slot.member.is_none_or(|m| m.draining));
+    let word = |(slot, entry): (usize, &Slot)| {
+        let generation = entry.generation.unwrap_or(0);
+        entry.member.map_or(EcmpSlot { generation, ..EcmpSlot::default() }, |member| EcmpSlot {
+            valid: true,
+            drain: entry.departed || member.draining,
+            nh: next_hop_id(member.hop.next_hop),
+            label: member.hop.label.map_or(0, |label| label.0),
+            generation,
+            // A group has at most 64 slots.
+            slot: slot as u8,
+            // A refusal must not count as somebody else who takes them.
+            evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
+        })
+    };
+    let mut words: Vec<EcmpSlot> = slots.iter().enumerate().map(word).collect();
+    let live: Vec<EcmpSlot> =
+        words.iter().filter(|word| word.valid && !word.drain).copied().collect();
+    words.extend(live);
+    if let (true, Otherwise::Reject(nh)) = (nobody, otherwise) {
+        // No slot has generation 0, so nothing is ever pinned to it.
+        words.push(EcmpSlot { valid: true, nh, ..EcmpSlot::default() });
+    }
+    let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
+    let local = members.peek().is_some()
+        && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
+    Ring { words, slots: slots.len(), local }
+}
+
+/// Who is in which slot.
+fn slots(old: &[OldSlot], group: &Group) -> Vec<Slot> {
     let places: HashMap<Identity, usize> = old
         .iter()
         .enumerate()
         .filter_map(|(slot, old)| old.identity.map(|identity| (identity, slot)))
         .collect();
-    let mut slots: Vec<(Option<GroupMember>, Option<u8>)> =
-        old.iter().map(|slot| (None, slot.generation)).collect();
+    let departed = |old: &OldSlot| {
+        let (pod, hop) = old.identity.filter(|_| old.stays)?;
+        Some(GroupMember { pod, hop, draining: true })
+    };
+    let slot =
+        |old: &OldSlot| Slot { member: departed(old), departed: true, generation: old.generation };
+    let mut slots: Vec<Slot> = old.iter().map(slot).collect();
     let mut newcomers = Vec::new();
     for member in &group.members {
         match places.get(&(member.pod, member.hop)) {
-            Some(&slot) => slots[slot].0 = Some(*member),
+            Some(&slot) => {
+                (slots[slot].member, slots[slot].departed) = (Some(*member), false);
+            }
             None => newcomers.push(*member),
         }
     }
     for member in newcomers {
-        let hole = slots.iter().position(|(m, generation)| m.is_none() && generation.is_some());
-        let unknown = slots.iter().position(|(m, _)| m.is_none());
-        match (hole, unknown) {
-            (Some(slot), _) => {
-                slots[slot] = (Some(member), slots[slot].1.map(next_generation));
-            }
-            (None, Some(slot)) if slots.len() >= ECMP_GROUP_MAX as usize => {
-                slots[slot] = (Some(member), Some(first_generation(&member)));
-            }
-            _ => slots.push((Some(member), Some(first_generation(&member)))),
+        let hole = slots.iter().position(|s| s.member.is_none() && s.generation.is_some());
+        let unknown = slots.iter().position(|s| s.member.is_none());
+        let left = slots.iter().position(|s| s.member.is_some() && s.departed);
+        let full = slots.len() >= ECMP_GROUP_MAX as usize;
+        let (place, generation) = match (hole, unknown.filter(|_| full), left.filter(|_| full)) {
+            (Some(hole), ..) => (hole, slots[hole].generation.map(next_generation)),
+            (None, Some(unknown), _) => (unknown, Some(first_generation(&member))),
+            (None, None, Some(left)) => (left, slots[left].generation.map(next_generation)),
+            (None, None, None) => (slots.len(), Some(first_generation(&member))),
+        };
+        let slot = Slot { member: Some(member), departed: false, generation };
+        if place == slots.len() {
+            slots.push(slot);
+        } else {
+            slots[place] = slot;
         }
     }
-    let words: Vec<EcmpSlot> = slots
-        .iter()
-        .enumerate()
-        .map(|(slot, (member, generation))| {
-            let generation = generation.unwrap_or(0);
-            member.map_or(EcmpSlot { generation, ..EcmpSlot::default() }, |member| EcmpSlot {
-                valid: true,
-                drain: member.draining,
-                nh: next_hop_id(member.hop.next_hop),
-                label: member.hop.label.map_or(0, |label| label.0),
-                generation,
-                // A group has at most 64 slots.
-                slot: slot as u8,
-                evict_udp: false,
-            })
-        })
-        .collect();
-    let live = words.iter().filter(|word| word.valid && !word.drain).copied();
-    let live: Vec<EcmpSlot> = live.collect();
-    [words, live].concat()
+    slots
 }
 
 /// 1..=255 in turn; 0 is kept, so that the word of a hole is never all zeros and its generation can be read back.
@@ -109,6 +177,14 @@ mod tests {
         Group { members: members.to_vec(), hash_fields: 0x1f }
     }
 
+    fn ring(
+        old: &[OldSlot],
+        group: &Group,
+        next_hop_id: impl Fn(NextHopKey) -> u16,
+    ) -> Vec<EcmpSlot> {
+        super::ring(old, group, Otherwise::Discard, next_hop_id).words
+    }
+
     fn id(key: NextHopKey) -> u16 {
         match key {
             NextHopKey::Encap(vif) => vif.0.into(),
@@ -126,6 +202,7 @@ mod tests {
         let slot = |word: &EcmpSlot| OldSlot {
             identity: identity(word),
             generation: Some(word.generation),
+            stays: false,
         };
         words[..count].iter().map(slot).collect()
     }
@@ -156,11 +233,52 @@ mod tests {
 
     #[test]
     fn holes_of_unknown_generation_are_filled_last() {
-        let unknown = OldSlot { identity: None, generation: None };
+        let unknown = OldSlot { identity: None, generation: None, stays: false };
         let words = ring(&[unknown], &group(&[member(1)]), id);
         assert_eq!((words[0].valid, words[1].valid, words[1].slot), (false, true, 1));
         let full = ring(&[unknown; 64], &group(&[member(1)]), id);
         assert_eq!((full.len(), full[0].valid), (65, true));
+    }
+
+    #[test]
+    fn who_departs_keeps_the_slot_until_it_is_needed() {
+        let members: Vec<GroupMember> = (1..=64).map(member).collect();
+        let first = ring(&[], &group(&members), id);
+        let old = |words: &[EcmpSlot]| {
+            let mut old = slots(words, 64, &members);
+            old.iter_mut().for_each(|slot| slot.stays = true);
+            old
+        };
+        let second = ring(&old(&first), &group(&members[2..]), id);
+        assert_eq!(second.len(), 64 + 62);
+        for slot in [0, 1] {
+            let expected = EcmpSlot { drain: true, evict_udp: true, ..first[slot] };
+            assert_eq!(second[slot], expected);
+        }
+        // One that comes back is as it was.
+        assert_eq!(ring(&old(&second), &group(&members), id), first);
+        // One that comes takes the place of one that departed, and of nobody else.
+        let more = [&members[2..], &[member(65)]].concat();
+        let third = ring(&old(&second), &group(&more), id);
+        assert_eq!(third.len(), 64 + 63);
+        assert_eq!((third[0].nh, third[0].drain, third[0].evict_udp), (65, false, false));
+        assert_eq!(third[0].generation, next_generation(first[0].generation));
+        assert_eq!(third[1..64], second[1..64]);
+    }
+
+    #[test]
+    fn new_flows_are_refused_while_all_have_departed() {
+        let (a, b) = (member(1), GroupMember { draining: true, ..member(2) });
+        let first = ring(&[], &group(&[a, b]), id);
+        let mut old = slots(&first, 2, &[a, b]);
+        old.iter_mut().for_each(|slot| slot.stays = true);
+        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), id);
+        let kept = |word: EcmpSlot| EcmpSlot { drain: true, ..word };
+        let refuses = EcmpSlot { valid: true, nh: 7, ..EcmpSlot::default() };
+        assert_eq!((refused.slots, refused.live()), (2, 1));
+        assert_eq!(refused.words, [kept(first[0]), kept(first[1]), refuses]);
+        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, id);
+        assert_eq!((dropped.slots, dropped.live()), (2, 0));
     }
 
     #[test]

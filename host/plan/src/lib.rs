@@ -31,25 +31,28 @@ pub use error::PlanError;
 pub use op::{Op, Plan};
 
 use penstock_compile::Desired;
+use planner::Departed;
 
 /// The writes that make `desired` true, given what the card holds.
 ///
 /// Make before break needs room for new and old at once. Where a table has no such room, what is no longer wanted is
-/// removed first and what is new comes after it; what stays is served all the time.
+/// removed first and what is new comes after it; what stays is served all the time. Members that are no longer wanted, but
+/// still within reach, keep the connections that they have, unless there is no room.
 ///
 /// # Errors
 /// A table has no room for `desired`. The plan is then not made at all: no part of it is returned.
 pub fn plan(desired: &Desired, achieved: &Achieved) -> Result<Plan, PlanError> {
-    let full = match planner::plan(desired, achieved) {
+    let full = match planner::plan(desired, achieved, Departed::Stay) {
         Err(full @ (PlanError::TableFull { .. } | PlanError::NoPlace { .. })) => full,
         other => return other,
     };
-    let Ok(mut first) = planner::plan(&planner::common(desired, achieved), achieved) else {
+    let common = planner::common(desired, achieved);
+    let Ok(mut first) = planner::plan(&common, achieved, Departed::Go) else {
         return Err(full);
     };
     let mut between = achieved.clone();
     first.ops.iter().for_each(|op| between.apply(op));
-    let second = planner::plan(desired, &between)?;
+    let second = planner::plan(desired, &between, Departed::Stay)?;
     first.ops.push(Op::Fence);
     first.ops.extend(second.ops);
     Ok(first)

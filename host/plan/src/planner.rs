@@ -13,20 +13,26 @@ use penstock_model::{MplsLabel, VrfId};
 
 use crate::achieved::ring_index;
 use crate::buckets::Buckets;
-use crate::group::{self, Identity, OldSlot};
+use crate::group::{self, Identity, OldSlot, Otherwise};
 use crate::ring::RingSpace;
 use crate::{Achieved, Op, Plan, PlanError, words};
 
 mod common;
+mod departed;
 mod mappings;
 mod routes;
 mod sweep;
 
 pub(crate) use common::common;
+pub(crate) use departed::Departed;
 
 /// The plan from `achieved` to `desired`, new before old. Fails if there is no room for both at once.
-pub(crate) fn plan(desired: &Desired, achieved: &Achieved) -> Result<Plan, PlanError> {
-    let mut planner = Planner::new(achieved);
+pub(crate) fn plan(
+    desired: &Desired,
+    achieved: &Achieved,
+    departed: Departed,
+) -> Result<Plan, PlanError> {
+    let mut planner = Planner::new(achieved, departed);
     planner.sweep_strays();
     planner.next_hops(desired)?;
     planner.vifs(desired)?;
@@ -57,6 +63,7 @@ impl Composite {
 
 struct Planner<'a> {
     achieved: &'a Achieved,
+    departed: Departed,
     /// Steps of the rounds that are over.
     ops: Vec<Op>,
     /// Writes of what nothing points to yet.
@@ -80,12 +87,15 @@ struct Planner<'a> {
     ring: RingSpace,
     routes: Buckets<HostRoute>,
     fip: Buckets<FipKey>,
+    /// Mappings that are not wanted any more and stay, and the marks of all backends.
+    staying: BTreeMap<penstock_compile::FipKey, penstock_compile::FipTarget>,
+    marks: BTreeSet<penstock_compile::FipKey>,
     /// (VRF, next hop id, label) -> the one pod that a route of the card reaches so; none if there are several.
     pods: HashMap<(u16, u16, u32), Option<Ipv4Addr>>,
 }
 
 impl<'a> Planner<'a> {
-    fn new(achieved: &'a Achieved) -> Self {
+    fn new(achieved: &'a Achieved, departed: Departed) -> Self {
         let mut ids = HashMap::new();
         for (&id, word) in &achieved.next_hops {
             if let (true, Some(key)) = (word.valid, words::next_hop_key(word)) {
@@ -110,6 +120,7 @@ impl<'a> Planner<'a> {
         let fip = fip.map(|(&i, k)| (i, hash::fip_key(k.vif, k.proto, k.ip, k.port), *k));
         Self {
             achieved,
+            departed,
             ops: Vec::new(),
             make: Vec::new(),
             point: Vec::new(),
@@ -123,6 +134,8 @@ impl<'a> Planner<'a> {
             ring,
             routes: Buckets::new(limits::HOST_ROUTE_ROWS_LOG2, routes),
             fip: Buckets::new(limits::FIP_KEY_ROWS_LOG2, fip),
+            staying: BTreeMap::new(),
+            marks: BTreeSet::new(),
             pods,
         }
     }

@@ -1,10 +1,13 @@
 //! Host routes and the ECMP groups behind them.
 
+use std::borrow::Cow;
+
 use super::{
     BTreeSet, Composite, Desired, EcmpSlot, Group, Hop, HostRoute, Identity, Ipv4Addr, NextHop,
-    NextHopKey, NextHopKind, OldSlot, Op, PlanError, Planner, RouteTarget, TableEntry, TableId,
-    VrfId, clear, group, hash, is_composite, label_fields, limits, ring_index, words,
+    NextHopKey, NextHopKind, OldSlot, Op, Otherwise, PlanError, Planner, RouteTarget, TableEntry,
+    TableId, VrfId, clear, group, hash, is_composite, label_fields, limits, ring_index, words,
 };
+use crate::group::Ring;
 
 impl Planner<'_> {
     pub(super) fn routes(&mut self, desired: &Desired) -> Result<(), PlanError> {
@@ -15,24 +18,78 @@ impl Planner<'_> {
             let old = self.routes.get(key).map(|(_, route)| route);
             let composite = old.and_then(|route| self.composite(route.nh));
             let composite = composite.filter(|composite| claimed.insert(composite.id));
+            let old_slots = composite.map(|c| self.slots(desired, vrf, &c)).unwrap_or_default();
             let name = || format!("route to {address} of VRF {vrf}");
-            let (nh, label) = match target {
-                RouteTarget::Hop(hop) => (self.id(hop.next_hop, name)?, hop.label),
-                RouteTarget::Group(group) => (self.group(desired, vrf, group, composite)?, None),
-            };
-            self.kept.insert(nh);
-            let (label, label_valid) = label_fields(label);
             let ip = address.into();
-            let route = HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, own: false };
-            if old != Some(route) {
-                route.check()?;
-                let Some(writes) = self.routes.set(key, route) else {
-                    return Err(self.no_route(desired, vrf, address));
-                };
-                let write = |(index, route)| Op::write(TableId::HostRoute, index, &route);
-                self.point.extend(writes.into_iter().map(write));
+            let route = match self.group_of(desired, address, target, &old_slots)? {
+                None => {
+                    let RouteTarget::Hop(hop) = target else { continue };
+                    let nh = self.id(hop.next_hop, name)?;
+                    let (label, label_valid) = label_fields(hop.label);
+                    let own = matches!(hop.next_hop, NextHopKey::Encap(_));
+                    HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, own }
+                }
+                Some((group, otherwise)) => {
+                    let ring = group::ring(&old_slots, &group, otherwise, |key| {
+                        self.ids.get(&key).copied().unwrap_or(0)
+                    });
+                    // Before the first packet can come from elsewhere.
+                    if let Some(route) = old.filter(|old| old.own && !ring.local) {
+                        self.set_route(desired, HostRoute { own: false, ..route })?;
+                    }
+                    let nh = self.group(desired, &group, &ring, composite)?;
+                    let own = ring.local;
+                    HostRoute { valid: true, vrf: vrf.0, ip, nh, own, ..HostRoute::default() }
+                }
+            };
+            self.kept.insert(route.nh);
+            if self.routes.get(key).map(|(_, route)| route) != Some(route) {
+                self.set_route(desired, route)?;
             }
         }
+        Ok(())
+    }
+
+    /// The group behind a route, and what becomes of new flows without anybody in it; none if the route leads to one next
+    /// hop. A floating IP without backends has a group for as long as one is there that departed.
+    fn group_of<'d>(
+        &self,
+        desired: &'d Desired,
+        address: Ipv4Addr,
+        target: &'d RouteTarget,
+        old_slots: &[OldSlot],
+    ) -> Result<Option<(Cow<'d, Group>, Otherwise)>, PlanError> {
+        let hop = match target {
+            RouteTarget::Group(group) => {
+                for member in &group.members {
+                    self.id(member.hop.next_hop, || format!("member {} of a group", member.pod))?;
+                }
+                return Ok(Some((Cow::Borrowed(group), Otherwise::Discard)));
+            }
+            RouteTarget::Hop(hop) => hop,
+        };
+        let floating = desired.services.contains_key(&address);
+        if !floating || !old_slots.iter().any(|slot| slot.stays) {
+            return Ok(None);
+        }
+        let otherwise = match hop.next_hop {
+            NextHopKey::Reject => {
+                Otherwise::Reject(self.id(hop.next_hop, || "a refusal".to_owned())?)
+            }
+            _ => Otherwise::Discard,
+        };
+        let group = Group { members: Vec::new(), hash_fields: hash::FIELD_ALL };
+        Ok(Some((Cow::Owned(group), otherwise)))
+    }
+
+    fn set_route(&mut self, desired: &Desired, route: HostRoute) -> Result<(), PlanError> {
+        route.check()?;
+        let key = hash::host_route_key(route.vrf, route.ip);
+        let Some(writes) = self.routes.set(key, route) else {
+            return Err(self.no_route(desired, route.vrf.into(), route.ip.into()));
+        };
+        let write = |(index, route)| Op::write(TableId::HostRoute, index, &route);
+        self.point.extend(writes.into_iter().map(write));
         Ok(())
     }
 
@@ -61,28 +118,22 @@ impl Planner<'_> {
     fn group(
         &mut self,
         desired: &Desired,
-        vrf: VrfId,
         group: &Group,
+        ring: &Ring,
         old: Option<Composite>,
     ) -> Result<u16, PlanError> {
-        for member in &group.members {
-            self.id(member.hop.next_hop, || format!("member {} of a group", member.pod))?;
-        }
-        let old_slots = old.map(|composite| self.slots(vrf, &composite)).unwrap_or_default();
-        let ring = group::ring(&old_slots, group, |key| self.ids.get(&key).copied().unwrap_or(0));
-        let live = ring.iter().filter(|word| word.valid && !word.drain).count() / 2;
-        let slots = ring.len() - live;
+        let (slots, live) = (ring.slots, ring.live());
         if let Some(composite) = old
             && (composite.slots, composite.live) == (slots as u32, live as u32)
-            && (0..).zip(&ring).all(|(n, word)| self.ring_word(&composite, n) == *word)
+            && (0..).zip(&ring.words).all(|(n, word)| self.ring_word(&composite, n) == *word)
         {
             if composite.hash_fields != group.hash_fields {
                 self.point_composite(composite.id, composite.base, slots, live, group.hash_fields);
             }
             return Ok(composite.id);
         }
-        let base = self.new_ring(desired, ring.len())?;
-        for (n, word) in (0..).zip(&ring) {
+        let base = self.new_ring(desired, ring.words.len())?;
+        for (n, word) in (0..).zip(&ring.words) {
             word.check()?;
             self.make.push(Op::write(TableId::Ecmp, ring_index(base, n), word));
         }
@@ -143,16 +194,17 @@ impl Planner<'_> {
         self.achieved.ecmp.get(&index).copied().unwrap_or_default()
     }
 
-    /// The slots of a group as the card has them, and who is in them.
-    fn slots(&self, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
+    /// The slots of a group as the card has them, who is in them, and whether they stay.
+    fn slots(&self, desired: &Desired, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
         (0..composite.slots)
             .map(|n| {
                 let index = ring_index(composite.base, n);
                 let Some(word) = self.achieved.ecmp.get(&index) else {
-                    return OldSlot { identity: None, generation: None };
+                    return OldSlot { identity: None, generation: None, stays: false };
                 };
                 let identity = if word.valid { self.identity(vrf, word) } else { None };
-                OldSlot { identity, generation: Some(word.generation) }
+                let stays = identity.is_some_and(|who| self.stays(desired, vrf, who));
+                OldSlot { identity, generation: Some(word.generation), stays }
             })
             .collect()
     }

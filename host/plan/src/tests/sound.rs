@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use penstock_abi::table::NextHopKind;
 use penstock_abi::{hash, limits, table};
-use penstock_compile::{Desired, FipKey, FipTarget, Hop, NextHopSpec, RouteTarget};
+use penstock_compile::{
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
+};
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 
 use crate::achieved::ring_index;
@@ -37,14 +39,64 @@ pub(super) fn check(card: &Achieved) -> Result<(), String> {
             leaf(card, route.nh, &who)?;
         }
     }
+    let name = |key: &table::FipKey| (key.vif, key.proto, key.ip, key.port);
+    let keys: BTreeSet<_> = card.fip_keys.values().map(name).collect();
     for key in card.fip_keys.values() {
         let who = format!("FIP key {}:{} of vif {}", Ipv4Addr::from(key.ip), key.port, key.vif);
-        let map = card.fip_maps.get(&key.map.into()).ok_or_else(|| format!("{who}: no mapping"))?;
-        if !map.valid || (map.vip, map.vip_port) != (key.ip, key.port) || map.pod_ip == 0 {
-            return Err(format!("{who}: leads to {map:?}"));
+        let vif_ip = card.vifs.get(&key.vif.into()).map(|vif| vif.ip);
+        let map = card.fip_maps.get(&key.map.into()).copied().unwrap_or_default();
+        if is_mark(card, key) {
+            // Not taken for a mapping's key even if its vif has another pod by now.
+            if key.map != 0 || map.valid {
+                return Err(format!("{who}: leads to {map:?}"));
+            }
+            continue;
+        }
+        let current = vif_ip == Some(map.pod_ip);
+        if current && !marks_of(key, &map).iter().all(|mark| keys.contains(&name(mark))) {
+            return Err(format!("{who}: its backend is not marked"));
         }
     }
+    own(card)?;
     places(card)
+}
+
+/// Whether a key names no mapping of its own.
+pub(super) fn is_mark(card: &Achieved, key: &table::FipKey) -> bool {
+    let map = card.fip_maps.get(&key.map.into()).filter(|map| map.valid && map.pod_ip != 0);
+    map.is_none_or(|map| (map.vip, map.vip_port) != (key.ip, key.port))
+}
+
+/// The marks that a mapping needs.
+fn marks_of(key: &table::FipKey, map: &table::FipMap) -> Vec<table::FipKey> {
+    let mark = |port| table::FipKey { ip: map.pod_ip, port, map: 0, ..*key };
+    let tcp = (key.proto == 6).then(|| mark(map.pod_port));
+    [mark(0)].into_iter().chain(tcp).collect()
+}
+
+/// Addresses that are said to be on this node only are.
+fn own(card: &Achieved) -> Result<(), String> {
+    for route in card.host_routes.values() {
+        let nh = &card.next_hops[&route.nh.into()];
+        let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
+        if nh.kind != NextHopKind::Composite {
+            if route.own != (nh.kind == NextHopKind::Encap) {
+                return Err(format!("{who}: own is {} with a next hop {:?}", route.own, nh.kind));
+            }
+        } else if route.own && !all_here(card, nh) {
+            return Err(format!("{who} has members elsewhere, or none, and is this node's own"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a group has members, all on this node.
+fn all_here(card: &Achieved, group: &table::NextHop) -> bool {
+    let slots =
+        (0..u32::from(group.slots)).filter_map(|n| card.ecmp.get(&ring_index(group.base, n)));
+    let mut members = slots.filter(|slot| slot.valid).peekable();
+    members.peek().is_some()
+        && members.all(|slot| card.next_hops[&slot.nh.into()].kind == NextHopKind::Encap)
 }
 
 /// Ids that no packet reaches are of no interest; ranges of groups that are reached must not touch.
@@ -59,6 +111,13 @@ fn group(card: &Achieved, nh: &table::NextHop, who: &str) -> Result<(), String> 
                 return Err(format!("slot {n} of {who} says {}", slot.slot));
             }
         }
+    }
+    if nh.live == 1 && word(slots).generation == 0 {
+        let refuses = next_hop(card, word(slots).nh, who)?.kind == NextHopKind::Reject;
+        let nobody = (0..slots).all(|n| !word(n).valid || word(n).drain);
+        let kept = (0..slots).all(|n| !word(n).evict_udp);
+        let right = refuses && nobody && kept;
+        return if right { Ok(()) } else { Err(format!("{who} refuses without reason")) };
     }
     let live: BTreeSet<u8> = (slots..slots + u32::from(nh.live))
         .map(|n| {
@@ -104,13 +163,30 @@ fn places(card: &Achieved) -> Result<(), String> {
     Ok(())
 }
 
-/// What the card means. Groups have their members only: slots and generations are the planner's own.
+/// What a card means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Meaning {
+    /// What is wanted, without members that departed. Groups have their members only: slots and generations are the
+    /// planner's own. All mappings, which do not tell whether they are wanted; which ports are served is not on the card.
+    pub(super) desired: Desired,
+    /// Who departed, by VRF and floating IP.
+    pub(super) departed: BTreeSet<(VrfId, Ipv4Addr, Ipv4Addr, Hop)>,
+}
+
+/// What a card on which nobody departed means.
 pub(super) fn decode(card: &Achieved) -> Desired {
+    let meaning = meaning(card);
+    assert_eq!(meaning.departed, BTreeSet::new());
+    meaning.desired
+}
+
+pub(super) fn meaning(card: &Achieved) -> Meaning {
     let key = |id: u16| card.next_hops.get(&id.into()).and_then(words::next_hop_key);
     let key = |id: u16| key(id).unwrap_or_default();
     let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
     let address = |ip: u32| (ip != 0).then_some(Ipv4Addr::from(ip));
     let mut desired = Desired::default();
+    let mut departed = BTreeSet::new();
     for (vif, word) in &card.vifs {
         desired.vifs.insert(
             VifId(*vif as u8),
@@ -143,33 +219,50 @@ pub(super) fn decode(card: &Achieved) -> Desired {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         desired.prefixes.insert((VrfId(word.vrf), prefix), hop);
     }
-    let mut pods: BTreeMap<(u16, Hop), Ipv4Addr> = BTreeMap::new();
+    let mut pods: BTreeMap<(u16, Hop), Vec<Ipv4Addr>> = BTreeMap::new();
     for word in card.host_routes.values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
-        pods.insert((word.vrf, hop), word.ip.into());
+        pods.entry((word.vrf, hop)).or_default().push(word.ip.into());
     }
+    let pod = |vrf: u16, hop: Hop| match (hop.next_hop, pods.get(&(vrf, hop)).map(Vec::as_slice)) {
+        (NextHopKey::Encap(vif), _) => card.vifs[&vif.0.into()].ip.into(),
+        (_, Some([one])) => *one,
+        _ => Ipv4Addr::UNSPECIFIED,
+    };
     for word in card.host_routes.values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         let nh = &card.next_hops[&word.nh.into()];
         let target = if nh.kind == NextHopKind::Composite {
-            let slots =
-                (0..u32::from(nh.slots)).filter_map(|n| card.ecmp.get(&ring_index(nh.base, n)));
+            let ring = |n: u32| card.ecmp.get(&ring_index(nh.base, n)).filter(|slot| slot.valid);
+            let slots: Vec<_> = (0..u32::from(nh.slots)).filter_map(ring).collect();
+            let nobody = slots.iter().all(|slot| slot.drain);
+            let (gone, here): (Vec<_>, Vec<_>) =
+                slots.into_iter().partition(|slot| nobody || slot.evict_udp);
             let member = |slot: &table::EcmpSlot| {
                 let hop = Hop { next_hop: key(slot.nh), label: label(slot.label != 0, slot.label) };
-                let pod = pods.get(&(word.vrf, hop)).copied();
-                let pod = pod.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                penstock_compile::GroupMember { pod, hop, draining: slot.drain }
+                GroupMember { pod: pod(word.vrf, hop), hop, draining: slot.drain }
             };
-            let mut members: Vec<_> = slots.filter(|slot| slot.valid).map(member).collect();
+            let mut members: Vec<_> = here.into_iter().map(member).collect();
             members.sort();
-            RouteTarget::Group(penstock_compile::Group { members, hash_fields: nh.hash_fields })
+            departed.extend(
+                gone.into_iter().map(member).map(|member| {
+                    (VrfId(word.vrf), Ipv4Addr::from(word.ip), member.pod, member.hop)
+                }),
+            );
+            if nobody {
+                let otherwise = ring(nh.slots.into()).filter(|_| nh.live > 0);
+                let next_hop = otherwise.map_or(NextHopKey::Discard, |slot| key(slot.nh));
+                RouteTarget::Hop(Hop { next_hop, label: None })
+            } else {
+                RouteTarget::Group(Group { members, hash_fields: nh.hash_fields })
+            }
         } else {
             RouteTarget::Hop(hop)
         };
         let old = desired.routes.insert((VrfId(word.vrf), word.ip.into()), target);
         assert!(old.is_none(), "two entries for {}", Ipv4Addr::from(word.ip));
     }
-    for word in card.fip_keys.values() {
+    for word in card.fip_keys.values().filter(|word| !is_mark(card, word)) {
         let map = &card.fip_maps[&word.map.into()];
         let key = FipKey {
             vif: VifId(word.vif),
@@ -180,7 +273,7 @@ pub(super) fn decode(card: &Achieved) -> Desired {
         let target = FipTarget { address: map.pod_ip.into(), port: map.pod_port };
         assert!(desired.fip.insert(key, target).is_none(), "two entries for {key:?}");
     }
-    desired
+    Meaning { desired, departed }
 }
 
 /// Nothing is left on the card that the plan should have removed.
@@ -210,7 +303,21 @@ pub(super) fn no_leftovers(card: &Achieved) -> Result<(), String> {
     if let Some((index, _)) = card.ecmp.iter().find(|(index, _)| !rings.contains(index)) {
         return Err(format!("ring word {index} is left over"));
     }
-    let maps: BTreeSet<u32> = card.fip_keys.values().map(|k| k.map.into()).collect();
+    let keys = || card.fip_keys.values().filter(|key| !is_mark(card, key));
+    let maps: BTreeSet<u32> = keys().map(|k| k.map.into()).collect();
+    let marks = keys().flat_map(|key| marks_of(key, &card.fip_maps[&key.map.into()]));
+    let name = |key: &table::FipKey| (key.vif, key.proto, key.ip, key.port);
+    let marks: BTreeSet<_> = marks.map(|mark| name(&mark)).collect();
+    let left = card.fip_keys.values().find(|key| is_mark(card, key) && !marks.contains(&name(key)));
+    if let Some(mark) = left {
+        return Err(format!("{mark:?} is left over"));
+    }
+    for route in card.host_routes.values() {
+        let nh = &card.next_hops[&route.nh.into()];
+        if nh.kind == NextHopKind::Composite && route.own != all_here(card, nh) {
+            return Err(format!("route to {}: own is {}", Ipv4Addr::from(route.ip), route.own));
+        }
+    }
     let left = card.fip_maps.iter().find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
     left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
 }

@@ -139,14 +139,19 @@ fn a_new_target_port_is_a_new_mapping() {
     bring(&mut card, &with_ports([8888].into_iter(), 80));
     let ops = bring(&mut card, &with_ports([8888].into_iter(), 90));
     use TableId::{FipKey, FipMap as Map};
-    assert_eq!(writes(&ops), [Some(Map), Some(FipKey), None, Some(Map)]);
+    let key = Some(FipKey);
+    // The new target's mark comes before the key that needs it, the old one's goes after the mapping that needed it.
+    assert_eq!(writes(&ops), [Some(Map), key, key, None, Some(Map), key]);
+    let mark: FipKeyWord = word(&ops[1]);
+    assert_eq!((mark.ip, mark.port), (u32::from(pod(1)), 90));
     let (new, key, old): (FipMap, FipKeyWord, FipMap) =
-        (word(&ops[0]), word(&ops[1]), word(&ops[3]));
-    assert_eq!((new.pod_port, key.map), (90, 1));
+        (word(&ops[0]), word(&ops[2]), word(&ops[4]));
+    assert_eq!((new.pod_port, key.map), (90, 2));
     assert_eq!((old.valid, old.pod_ip), (true, 0));
     // Gone and back again: never under a generation that a flow may have.
     let ops = bring(&mut card, &with_ports([].into_iter(), 0));
-    assert_eq!(writes(&ops), [Some(FipKey), None, Some(Map)]);
+    let marks = [Some(FipKey); 2];
+    assert_eq!(writes(&ops), [&[Some(FipKey), None, Some(Map)], &marks[..]].concat());
 }
 
 #[test]

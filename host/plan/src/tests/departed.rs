@@ -1,0 +1,261 @@
+//! Members that are not wanted any more, and what is on this node only.
+
+use std::net::Ipv4Addr;
+
+use penstock_abi::table::{EcmpSlot, HostRoute, NextHop, TableId, VifKind};
+use penstock_compile::{
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
+    VifEntry,
+};
+use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+
+use super::sound;
+use crate::achieved::ring_index;
+use crate::{Achieved, Op, plan};
+
+const VRF: VrfId = VrfId(2);
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 169, 25, 21);
+const VIF: VifId = VifId(8);
+/// The pod behind [`VIF`]; all others are on another node.
+const LOCAL: u8 = 200;
+
+fn pod(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 47, 255, last)
+}
+
+fn hop(last: u8) -> Hop {
+    if last == LOCAL {
+        return Hop { next_hop: NextHopKey::Encap(VIF), label: None };
+    }
+    let label = Some(MplsLabel(u32::from(last) + 16));
+    Hop { next_hop: NextHopKey::TunnelUdp(NODE), label }
+}
+
+/// A node that reaches `pods`, with a service of which `members` are the backends; without any it is refused.
+fn state(pods: &[u8], members: &[u8]) -> Desired {
+    let mut d = Desired::default();
+    let spec = NextHopSpec { dmac: MacAddr([2; 6]), ..NextHopSpec::default() };
+    for key in [NextHopKey::Discard, NextHopKey::Reject] {
+        d.next_hops.insert(key, NextHopSpec::default());
+    }
+    d.next_hops.insert(NextHopKey::TunnelUdp(NODE), NextHopSpec { source: Some(NODE), ..spec });
+    for &last in pods {
+        d.routes.insert((VRF, pod(last)), RouteTarget::Hop(hop(last)));
+    }
+    if pods.contains(&LOCAL) {
+        d.next_hops.insert(NextHopKey::Encap(VIF), spec);
+        let entry = VifEntry {
+            kind: VifKind::Virtual,
+            vrf: VRF,
+            mac: spec.dmac,
+            address: Some(pod(LOCAL)),
+            rpf: true,
+            next_hop: NextHopKey::Encap(VIF),
+        };
+        d.vifs.insert(VIF, entry);
+    }
+    if members.contains(&LOCAL) {
+        let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port: 8888 };
+        d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
+    }
+    let member = |&last: &u8| GroupMember { pod: pod(last), hop: hop(last), draining: false };
+    let target = if members.is_empty() {
+        RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
+    } else {
+        let members = members.iter().map(member).collect();
+        RouteTarget::Group(Group { members, hash_fields: 0x1f })
+    };
+    d.routes.insert((VRF, VIP), target);
+    d.services.insert(VIP, [(Protocol::Tcp, 8888)].into());
+    d
+}
+
+/// Brings a card to a state. Planned again it is settled, also by a daemon that knows nothing but the card.
+fn bring(card: &mut Achieved, desired: &Desired) -> Vec<Op> {
+    let ops = plan(desired, card).unwrap().ops;
+    for op in &ops {
+        card.apply(op);
+        sound::check(card).unwrap();
+    }
+    sound::no_leftovers(card).unwrap();
+    let reread = Achieved::read::<()>(
+        |table| Ok(card.dump(table).into_iter().filter(|(_, w)| w[0] & 1 == 1).collect()),
+        |table, index| Ok(card.dump(table).into_iter().find(|(i, _)| *i == index).unwrap().1),
+    );
+    assert!(plan(desired, &reread.unwrap()).unwrap().is_empty());
+    ops
+}
+
+fn route(card: &Achieved, address: Ipv4Addr) -> HostRoute {
+    *card.host_routes.values().find(|route| route.ip == u32::from(address)).unwrap()
+}
+
+fn group(card: &Achieved) -> NextHop {
+    card.next_hops[&route(card, VIP).nh.into()]
+}
+
+/// (label or 0, draining, gives up UDP) of each slot that is in use.
+fn slots(card: &Achieved) -> Vec<(u32, bool, bool)> {
+    let nh = group(card);
+    let word = |n| card.ecmp[&ring_index(nh.base, n)];
+    let words = (0..u32::from(nh.slots)).map(word).filter(|word| word.valid);
+    words.map(|word: EcmpSlot| (word.label, word.drain, word.evict_udp)).collect()
+}
+
+#[test]
+fn who_is_not_wanted_any_more_keeps_what_it_has() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &state(&[1, 2], &[1, 2]));
+    bring(&mut card, &state(&[1, 2], &[2]));
+    assert_eq!(slots(&card), [(17, true, true), (18, false, false)]);
+    // Back as if nothing had been.
+    bring(&mut card, &state(&[1, 2], &[1, 2]));
+    assert_eq!(slots(&card), [(17, false, false), (18, false, false)]);
+    // Never there, never kept.
+    bring(&mut card, &state(&[1, 2, 3], &[2]));
+    assert_eq!(slots(&card), [(17, true, true), (18, false, false)]);
+    // The end: the pod is gone, or its address is another pod's, which the label tells.
+    let mut moved = state(&[1, 2, 3], &[2]);
+    moved.routes.insert((VRF, pod(1)), RouteTarget::Hop(hop(99)));
+    let mut other = card.clone();
+    bring(&mut other, &moved);
+    assert_eq!(slots(&other), [(18, false, false)]);
+    bring(&mut card, &state(&[2], &[2]));
+    assert_eq!(slots(&card), [(18, false, false)]);
+}
+
+#[test]
+fn without_anybody_new_connections_are_refused_and_old_ones_stay() {
+    let mut card = Achieved::empty();
+    bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
+    bring(&mut card, &state(&[1, LOCAL], &[]));
+    // UDP too: nobody else takes it.
+    assert_eq!(slots(&card), [(17, true, false), (0, true, false)]);
+    let nh = group(&card);
+    assert_eq!((nh.slots, nh.live), (2, 1));
+    let refuses = card.ecmp[&ring_index(nh.base, 2)];
+    assert_eq!(card.next_hops[&refuses.nh.into()].kind, penstock_abi::table::NextHopKind::Reject);
+    // Silence, where the compiler wants it.
+    let mut silent = state(&[1, LOCAL], &[]);
+    let nobody = RouteTarget::Hop(Hop::default());
+    silent.routes.insert((VRF, VIP), nobody);
+    bring(&mut card, &silent);
+    assert_eq!((group(&card).slots, group(&card).live), (2, 0));
+    // The service itself goes: so does all that stayed for it.
+    let mut gone = state(&[1, LOCAL], &[]);
+    gone.routes.remove(&(VRF, VIP));
+    gone.services.clear();
+    bring(&mut card, &gone);
+    assert!(card.ecmp.is_empty() && card.fip_keys.is_empty());
+}
+
+#[test]
+fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
+    let mut card = Achieved::empty();
+    let there = state(&[1, LOCAL], &[1, LOCAL]);
+    bring(&mut card, &there);
+    let (keys, maps) = (card.fip_keys.clone(), card.fip_maps.clone());
+    assert_eq!(keys.len(), 1 + 2, "a mapping and two marks");
+    bring(&mut card, &state(&[1, LOCAL], &[1]));
+    assert_eq!((&card.fip_keys, &card.fip_maps), (&keys, &maps));
+    bring(&mut card, &state(&[1, LOCAL], &[]));
+    assert_eq!((&card.fip_keys, &card.fip_maps), (&keys, &maps));
+    let ends = |desired: &Desired| {
+        let mut card = card.clone();
+        bring(&mut card, desired);
+        assert!(card.fip_keys.is_empty(), "{:?}", card.fip_keys);
+    };
+    let left = state(&[1, LOCAL], &[1]);
+    let mut other_port = left.clone();
+    other_port.services.insert(VIP, [(Protocol::Tcp, 9999)].into());
+    ends(&other_port);
+    let mut other_protocol = left.clone();
+    other_protocol.services.insert(VIP, [(Protocol::Udp, 8888)].into());
+    ends(&other_protocol);
+    // Another pod at the same vif: another address, or only another MAC address.
+    let mut other_pod = left.clone();
+    other_pod.vifs.get_mut(&VIF).unwrap().address = Some(pod(LOCAL + 1));
+    other_pod.routes.remove(&(VRF, pod(LOCAL)));
+    other_pod.routes.insert((VRF, pod(LOCAL + 1)), RouteTarget::Hop(hop(LOCAL)));
+    ends(&other_pod);
+    let mut other_mac = left;
+    other_mac.vifs.get_mut(&VIF).unwrap().mac = MacAddr([6; 6]);
+    ends(&other_mac);
+    ends(&state(&[1], &[1]));
+}
+
+#[test]
+fn who_departed_makes_room_in_a_full_group() {
+    let mut card = Achieved::empty();
+    let pods: Vec<u8> = (1..=80).collect();
+    bring(&mut card, &state(&pods, &pods[..64]));
+    bring(&mut card, &state(&pods, &pods[10..64]));
+    bring(&mut card, &state(&pods, &pods[10..70]));
+    let slots = slots(&card);
+    assert_eq!(slots.len(), 64);
+    assert_eq!(slots.iter().filter(|slot| slot.1).count(), 4);
+    bring(&mut card, &state(&pods, &pods[10..74]));
+    assert_eq!(self::slots(&card).iter().filter(|slot| slot.1).count(), 0);
+}
+
+#[test]
+fn who_departed_makes_room_in_a_full_table() {
+    let mut card = Achieved::empty();
+    // All ports are served; those of `here` by the pod of this node.
+    let ports = |here: std::ops::Range<u16>, members: &[u8]| {
+        let mut d = state(&[1, LOCAL], members);
+        d.services.insert(VIP, (0..16_000).map(|port| (Protocol::Tcp, port)).collect());
+        d.fip.clear();
+        for port in here {
+            let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port };
+            d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
+        }
+        d
+    };
+    let quick = |card: &mut Achieved, desired: &Desired| {
+        for op in plan(desired, card).unwrap().ops {
+            card.apply(&op);
+        }
+        sound::no_leftovers(card).unwrap();
+    };
+    quick(&mut card, &ports(0..14_000, &[1, LOCAL]));
+    quick(&mut card, &ports(0..0, &[1]));
+    assert_eq!(card.entries(TableId::FipMap), 14_000, "they stay while there is room");
+    // Another service's backend needs more than is left.
+    let mut more = ports(0..0, &[1]);
+    let other = Ipv4Addr::new(10, 101, 102, 27);
+    for port in 0..4000 {
+        let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: other, port };
+        more.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
+    }
+    quick(&mut card, &more);
+    assert_eq!(card.entries(TableId::FipMap), 4000);
+}
+
+#[test]
+fn an_address_is_own_while_all_its_backends_are_here() {
+    let mut card = Achieved::empty();
+    let own = |card: &Achieved| route(card, VIP).own;
+    bring(&mut card, &state(&[1, LOCAL], &[LOCAL]));
+    assert!(own(&card) && route(&card, pod(LOCAL)).own && !route(&card, pod(1)).own);
+    // One comes that is elsewhere: not own any more before its first packet, so before the group is flipped.
+    let ops = bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
+    assert!(!own(&card));
+    let at = |table: TableId| {
+        let is = |op: &Op| matches!(op, Op::Write { table: t, .. } if *t == table);
+        ops.iter().position(is).unwrap()
+    };
+    assert!(at(TableId::HostRoute) < at(TableId::NextHop), "{ops:?}");
+    // One that departed still answers.
+    bring(&mut card, &state(&[1, LOCAL], &[LOCAL]));
+    assert!(!own(&card));
+    bring(&mut card, &state(&[LOCAL], &[LOCAL]));
+    assert!(own(&card));
+    // Nobody, and nobody but one that departed.
+    bring(&mut card, &state(&[LOCAL], &[]));
+    assert!(own(&card));
+    let mut nobody = Achieved::empty();
+    bring(&mut nobody, &state(&[LOCAL], &[]));
+    assert!(!own(&nobody));
+}
