@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use penstock_model::{MacAddr, NodeConfig, Snapshot};
+use penstock_model::{MacAddr, NodeConfig, Prefix, Snapshot};
 use penstock_sources::Paths;
 
 use crate::args::Output;
@@ -42,6 +42,9 @@ pub struct ReplayArgs {
     /// MAC address of a remote node; by default 02:00 and the four octets of its address. May be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    /// Ranges in which the `externalIPs` of services are served, as the daemon's option of this name.
+    #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
+    pub allow_external_ips: Vec<Prefix>,
     /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
     pub firmware: Option<PathBuf>,
@@ -68,6 +71,7 @@ pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
     let paths = Paths { node: args.node.clone(), manifests: args.manifests.clone() };
     let mut snapshot = penstock_sources::load(&paths).context("cannot read the intent")?;
     resolve(&mut snapshot, &args.static_neighbour);
+    snapshot.external_ranges.clone_from(&args.allow_external_ips);
     let ports = ports(&snapshot.node);
     let mut inputs = Vec::new();
     for (port, file) in &args.inputs {

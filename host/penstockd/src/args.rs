@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use penstock_model::MacAddr;
+use penstock_model::{MacAddr, Prefix};
 use penstock_views::api::DEFAULT_SOCKET;
 
 /// Keeps a card's tables as Kubernetes manifests and the node file want them, and shows the card to `penstock`.
@@ -30,6 +30,10 @@ pub struct Args {
     /// MAC address of a remote node, instead of the kernel's; may be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses of pods and nodes and
+    /// cluster IPs are not, whatever the range.
+    #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
+    pub allow_external_ips: Vec<Prefix>,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub log_json: bool,

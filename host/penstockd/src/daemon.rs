@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use penstock_model::Prefix;
 use penstock_sources::Paths;
 use penstock_views::api::ReconcileStatus;
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ pub struct Config {
     pub api: PathBuf,
     /// MAC addresses that the kernel is not asked for.
     pub static_neighbours: Neighbours,
+    /// Ranges in which `externalIPs` are served.
+    pub external_ranges: Vec<Prefix>,
 }
 
 /// A running daemon. Dropping it ends its tasks and leaves the card's tables as they are.
@@ -64,8 +67,13 @@ impl Daemon {
         };
         let outlets =
             intent::Outlets { snapshot: snapshot_tx, sources: sources_tx, wanted: wanted_tx };
-        let reconciler =
-            Reconciler { device: device.clone(), snapshot, neighbours, status: status_tx };
+        let reconciler = Reconciler {
+            device: device.clone(),
+            snapshot,
+            neighbours,
+            external_ranges: config.external_ranges,
+            status: status_tx,
+        };
         info!(api = %config.api.display(), device = knowledge.spec, "penstockd starts");
         let mut tasks = JoinSet::new();
         tasks.spawn(intent::follow(config.paths, outlets));

@@ -37,6 +37,7 @@ async fn main() -> Result<()> {
         spec: args.device,
         api: args.api,
         static_neighbours: args.static_neighbour.into_iter().collect(),
+        external_ranges: args.allow_external_ips,
     })?;
     notify(&[NotifyState::Ready]);
     let result = tokio::select! {

@@ -15,7 +15,7 @@ use penstock_abi::regs;
 use penstock_abi::table::{NextHop, NextHopKind, TableEntry, TableId};
 use penstock_compile::{CompileError, compile};
 use penstock_device::{Card, DeviceError, TableOp};
-use penstock_model::{MacAddr, Note, Snapshot};
+use penstock_model::{MacAddr, Note, Prefix, Snapshot};
 use penstock_plan::{Achieved, Op, Plan, PlanError, plan};
 use penstock_views::api::{ReconcileState, ReconcileStatus};
 use tokio::sync::watch;
@@ -55,6 +55,8 @@ pub struct Reconciler {
     pub snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
     /// MAC addresses of nodes.
     pub neighbours: watch::Receiver<Option<Neighbours>>,
+    /// Ranges in which `externalIPs` are served.
+    pub external_ranges: Vec<Prefix>,
     /// How it goes.
     pub status: watch::Sender<ReconcileStatus>,
 }
@@ -185,8 +187,9 @@ impl Reconciler {
         let started = Instant::now();
         let Some(snapshot) = self.snapshot.borrow().clone() else { return Ok(held) };
         let kernel = self.neighbours.borrow().clone().unwrap_or_default();
+        let external_ranges = self.external_ranges.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let result = compile_and_plan(&snapshot, &kernel, &held);
+            let result = compile_and_plan(&snapshot, &kernel, external_ranges, &held);
             (held, result)
         });
         let (mut held, result) = work.await.map_err(|_| (None, ReconcileError::Defect))?;
@@ -285,11 +288,13 @@ fn neighbour(nh: &NextHop) -> Option<(Ipv4Addr, MacAddr)> {
 fn compile_and_plan(
     snapshot: &Snapshot,
     kernel: &Neighbours,
+    external_ranges: Vec<Prefix>,
     held: &Held,
 ) -> Result<(Plan, Vec<Note>), ReconcileError> {
     let mut snapshot = snapshot.clone();
     snapshot.neighbours = held.remembered.clone();
     snapshot.neighbours.extend(kernel);
+    snapshot.external_ranges = external_ranges;
     let desired = compile(&snapshot)?;
     let plan = plan(&desired, &held.achieved)?;
     let mut notes = snapshot.notes;

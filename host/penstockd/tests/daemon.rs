@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use penstock_abi::regs;
 use penstock_abi::ring::Status as RingStatus;
 use penstock_abi::table::*;
 use penstock_device::fake::FakeCard;
+use penstock_model::Prefix;
 use penstock_sources::Paths;
 use penstockd::keep::ServiceManager;
 use penstockd::{Config, Daemon};
@@ -63,6 +65,7 @@ struct Bench {
     fake: FakeCard,
     runtime: Runtime,
     daemon: Option<Daemon>,
+    external_ranges: Vec<Prefix>,
 }
 
 impl Bench {
@@ -70,8 +73,13 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("manifests")).unwrap();
         std::fs::write(dir.path().join("node.yaml"), NODE).unwrap();
-        let bench =
-            Self { dir, fake: FakeCard::new(), runtime: Runtime::new().unwrap(), daemon: None };
+        let bench = Self {
+            dir,
+            fake: FakeCard::new(),
+            runtime: Runtime::new().unwrap(),
+            daemon: None,
+            external_ranges: Vec::new(),
+        };
         bench.write(&manifests(8888));
         bench
     }
@@ -100,6 +108,7 @@ impl Bench {
                 "02:00:0a:a9:19:15".parse().unwrap(),
             )]
             .into(),
+            external_ranges: self.external_ranges.clone(),
         }
     }
 
@@ -148,8 +157,11 @@ impl Bench {
 
     fn fip_ports(&self) -> Vec<u16> {
         let keys = self.fake.table(TableId::FipKey);
+        let keys = keys.iter().map(|(_, words)| FipKey::unpack(words));
+        // Others only mark the backend.
+        let vip: Ipv4Addr = "10.105.139.153".parse().unwrap();
         let mut ports: Vec<u16> =
-            keys.iter().map(|(_, words)| FipKey::unpack(words).port).collect();
+            keys.filter(|key| key.ip == u32::from(vip)).map(|key| key.port).collect();
         ports.sort_unstable();
         ports
     }
@@ -297,6 +309,53 @@ fn a_restart_with_nothing_changed_writes_nothing() {
     let status = bench.wait_in_sync(1);
     assert_eq!(status["reconcile"]["empty"], status["reconcile"]["completed"]);
     assert_eq!((bench.fake.writes(), bench.fake.register(regs::EPOCH)), (writes, epoch));
+}
+
+#[test]
+fn backends_that_are_not_ready_keep_what_they_have_over_a_restart() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let unready = manifests(8888).replace("ready: true", "ready: false");
+    bench.write(&unready);
+    let members = |service: &Value| {
+        let members = service["data"]["routes"][0]["members"].as_array().cloned();
+        members.unwrap_or_default()
+    };
+    let ask = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
+    bench.wait("two members that drain", |_| {
+        let members = members(&bench.ask(&ask));
+        members.len() == 2 && members.iter().all(|member| member["draining"] == true)
+    });
+    assert_eq!(bench.fip_ports(), [8888]);
+    let writes = bench.fake.writes();
+    bench.stop();
+    bench.start();
+    bench.wait_in_sync(1);
+    assert_eq!(bench.fake.writes(), writes);
+}
+
+#[test]
+fn external_ips_are_served_by_leave_only() {
+    let mut bench = Bench::new();
+    let text = manifests(8888).replace("spec:", "spec:\n  externalIPs: [ 101.101.101.1 ]");
+    bench.write(&text);
+    bench.start();
+    let status = bench.wait_in_sync(1);
+    let notes = status["reconcile"]["notes"].to_string();
+    assert!(notes.contains("external IP 101.101.101.1 is in no range"), "{notes}");
+    let routes = |bench: &Bench| {
+        let routes = bench.fake.table(TableId::HostRoute);
+        let address: Ipv4Addr = "101.101.101.1".parse().unwrap();
+        let routes = routes.iter().map(|(_, words)| HostRoute::unpack(words));
+        routes.filter(|route| route.ip == u32::from(address)).count()
+    };
+    assert_eq!(routes(&bench), 0);
+    bench.stop();
+    bench.external_ranges = vec!["101.101.101.0/24".parse().unwrap()];
+    bench.start();
+    bench.wait_in_sync(1);
+    assert_eq!(routes(&bench), 1);
 }
 
 #[test]

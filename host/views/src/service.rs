@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{NextHopKind, TableId};
+use penstock_abi::table::{FipMap, NextHopKind, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::next_hop::{self, Hop};
@@ -129,7 +129,9 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
             service.routes.push(shown);
         }
         for (&row, key) in state.fip_keys.iter().filter(|(_, k)| k.valid && k.ip == word) {
-            let Some(map) = state.fip_maps.get(&u32::from(key.map)).filter(|m| m.valid) else {
+            // A key that only marks a backend names a mapping that is not its own.
+            let own = |m: &&FipMap| m.valid && (m.vip, m.vip_port) == (key.ip, key.port);
+            let Some(map) = state.fip_maps.get(&u32::from(key.map)).filter(own) else {
                 continue;
             };
             service.port_maps.push(PortMap {

@@ -91,19 +91,20 @@ fn cent222() -> CardState {
         },
     );
     // The group's words wrap around the end of the ring memory; slot 1 is a hole.
-    let member =
-        |nh, label, slot| EcmpSlot { valid: true, nh, label, slot, generation: 1, ..EcmpSlot::default() };
+    let member = |nh, label, slot| EcmpSlot {
+        valid: true,
+        nh,
+        label,
+        slot,
+        generation: 1,
+        ..EcmpSlot::default()
+    };
     s.ecmp.insert(65535, member(51, 43, 0));
     s.ecmp.insert(1, member(37, 0, 2));
     s.ilm.insert(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
     s.ilm.insert(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
-    let host = |addr, nh| HostRoute {
-        valid: true,
-        vrf: 4,
-        ip: ip(addr),
-        nh,
-        ..HostRoute::default()
-    };
+    let host =
+        |addr, nh| HostRoute { valid: true, vrf: 4, ip: ip(addr), nh, ..HostRoute::default() };
     s.host_routes.insert(900, host("10.105.139.153", 87));
     s.host_routes.insert(12, host("10.47.255.237", 29));
     s.host_routes
@@ -357,6 +358,19 @@ fn a_service_explained() {
         ..service::Intent::default()
     };
     insta::assert_snapshot!("explain_svc", service::view(&cent222(), intent).to_string());
+}
+
+#[test]
+fn keys_that_mark_a_backend_are_no_port_maps() {
+    let mut state = cent222();
+    let pod = ip("10.47.255.236");
+    for (row, port) in [(1, 80), (2, 0)] {
+        let mark = FipKey { valid: true, vif: 8, proto: 6, ip: pod, port, map: 5 };
+        state.fip_keys.insert(row, mark);
+    }
+    // A service that wants the pod's address, and does not get it.
+    let intent = service::Intent { floating_ips: vec![pod.into()], ..Default::default() };
+    assert_eq!(service::view(&state, intent).port_maps, []);
 }
 
 #[test]
