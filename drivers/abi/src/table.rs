@@ -120,7 +120,7 @@ table_entry! {
         valid: bool = 1,
         /// Keeps its flows but takes no new ones.
         drain: bool = 1,
-        /// Next hop of the member (Encap, Tunnel, Receive or Discard).
+        /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a compact list of nobody.
         nh: u16 = 16,
         /// Label pushed when `nh` is a Tunnel.
         label: u32 = 20,
