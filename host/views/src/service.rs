@@ -36,7 +36,8 @@ pub struct Intent {
     pub ports: Vec<String>,
     /// Endpoints over all ports, each counted once.
     pub endpoints: usize,
-    /// What the sources and the compiler left out of it, and why.
+    /// What of it is not served, and why. An address that is somebody else's shows that one's routes below.
+    #[serde(default)]
     pub notes: Vec<String>,
 }
 
