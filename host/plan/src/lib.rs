@@ -4,11 +4,11 @@
 //! index), gives hardware ids and orders the writes:
 //!
 //! 1. new objects (next hops, vifs, ring words at a fresh base, mappings), which nothing points to yet;
-//! 2. the words that point to them (mapping keys, routes, labels; for a group that changed, its next-hop word);
+//! 2. the words that point to them (marks of backends, mapping keys, routes, labels; for a group that changed, its next-hop word);
 //! 3. a fence, then the removal of pointers that are no longer wanted;
 //! 4. a fence, then the removal of what nothing points to any more.
 //!
-//! Example: a backend leaves the chapter's group of two. Its ring is written anew at a fresh base with a hole in the slot
+//! Example: a backend of the chapter's group of two is gone, pod and all. Its ring is written anew at a fresh base with a hole in the slot
 //! of the one that left, the composite's word is flipped to it, a fence, the old ring is cleared. The other backend kept its slot,
 //! so its connections stay where they are.
 //!

@@ -23,14 +23,14 @@ const FIRST_MAP: u32 = 1;
 impl Planner<'_> {
     pub(super) fn mappings(&mut self, desired: &Desired) -> Result<(), PlanError> {
         self.staying = self.staying_mappings(desired);
-        self.marks = marks(desired.fip.iter().chain(&self.staying));
-        for mark in self.marks.clone() {
-            // Names mapping 0.
-            let word = words::fip_key(&mark, 0);
-            if self.fip.get(hash_of(&mark)).map(|(_, word)| word) != Some(word) {
-                self.set_key(desired, &mark, word)?;
+        let marks = marks(desired.fip.iter().chain(&self.staying));
+        for mark in &marks {
+            let word = words::fip_key(mark, 0);
+            if self.fip.get(hash_of(mark)).map(|(_, word)| word) != Some(word) {
+                self.set_key(desired, mark, word)?;
             }
         }
+        self.marks = marks;
         let achieved = self.achieved;
         let fresh = (FIRST_MAP..limits::FIP_MAPS).filter(|i| !achieved.fip_maps.contains_key(i));
         let given_out = achieved.fip_maps.range(FIRST_MAP..);
