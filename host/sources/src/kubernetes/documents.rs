@@ -1,181 +1,171 @@
-//! From the text of a file to objects: YAML documents, their kinds, and what the API server would refuse of them.
+//! From the text of a file to its documents, one at a time: YAML between lines of `---`, and JSON objects one after
+//! another, as the API's own tools take them.
+//!
+//! A document is a piece of the file's text and the line on which it begins, so that the positions in a parser's messages
+//! can be counted from the start of the file without giving the parser the file.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use serde::de::IgnoredAny;
 
-use penstock_model::ObjectName;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_yaml_ng::Value;
+/// Bytes of the largest document: 8 MiB. What a parser needs for one is a multiple of this.
+pub const MAX_DOCUMENT_BYTES: usize = 8 << 20;
 
-use super::objects::{EndpointSlice, Metadata, Pod, Service};
-use super::{Objects, translate};
-use crate::Fault;
+/// Documents of a file.
+pub const MAX_DOCUMENTS: usize = 100_000;
+
+/// A byte order mark: two files put one after the other have one in the middle.
+const MARK: char = '\u{feff}';
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// YAML, which most JSON is as well.
+    Yaml,
+    /// JSON, which has escapes that YAML has not.
+    Json,
+}
 
 /// One document of a file.
-pub(super) struct Document {
-    /// Its text, after as many empty lines as stand before it in the file, so that a parser counts lines right.
-    text: String,
-    /// Its first line in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Document<'a> {
+    /// Its text.
+    pub(super) text: &'a str,
+    /// The line of the file on which the text begins, from 1.
+    pub(super) line: usize,
+    /// How it is written.
+    pub(super) format: Format,
+}
+
+/// The documents of a text, but for those of nothing but blanks and comments.
+pub(super) fn split(text: &str) -> Documents<'_> {
+    Documents { rest: Some(text), line: 1, objects: None }
+}
+
+/// Iterates over documents.
+pub(super) struct Documents<'a> {
+    /// What stands behind the last separator.
+    rest: Option<&'a str>,
+    /// Its line.
     line: usize,
+    /// What is left of a part made of JSON objects.
+    objects: Option<Document<'a>>,
 }
 
-/// Splits at lines that begin with `---`, as the API's own tools do.
-pub(super) fn split(text: &str) -> Vec<Document> {
-    let mut documents = vec![Document { text: String::new(), line: 1 }];
-    for (number, line) in text.lines().enumerate() {
-        let separator =
-            line.strip_prefix("---").filter(|rest| rest.trim_start() != *rest || rest.is_empty());
-        if let Some(rest) = separator {
-            let text = "\n".repeat(number) + rest;
-            documents.push(Document { text, line: number + 1 });
-        } else if let Some(document) = documents.last_mut() {
-            document.text.push_str(line);
-        }
-        if let Some(document) = documents.last_mut() {
-            document.text.push('\n');
-        }
-    }
-    documents.retain(|d| {
-        d.text.lines().any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
-    });
-    documents
-}
+impl<'a> Iterator for Documents<'a> {
+    type Item = Document<'a>;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    metadata: Option<Metadata>,
-    #[serde(default)]
-    items: Option<Vec<Value>>,
-}
-
-/// Adds what is in a document.
-pub(super) fn add(
-    objects: &mut Objects,
-    path: &Path,
-    document: &Document,
-) -> Result<(), Vec<Fault>> {
-    let at = Place { path, line: document.line };
-    let header: Header = at.parse(&document.text)?;
-    if header.api_version == "v1" && header.kind == "List" {
-        let mut faults = Vec::new();
-        for item in header.items.unwrap_or_default() {
-            let added = at
-                .value::<Header>(item.clone())
-                .and_then(|header| add_object(objects, &at, &header, Source::Item(&item)));
-            faults.extend(added.err().unwrap_or_default());
-        }
-        return if faults.is_empty() { Ok(()) } else { Err(faults) };
-    }
-    add_object(objects, &at, &header, Source::Text(&document.text))
-}
-
-/// Where the object itself is.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Text(&'a str),
-    Item(&'a Value),
-}
-
-fn add_object(
-    objects: &mut Objects,
-    at: &Place<'_>,
-    header: &Header,
-    source: Source<'_>,
-) -> Result<(), Vec<Fault>> {
-    match (header.api_version.as_str(), header.kind.as_str()) {
-        ("v1", "Service") => {
-            let service: Service = at.object(source)?;
-            let name = at.name("Service", &service.metadata)?;
-            at.refuse("Service", &name, translate::check_service(&service))?;
-            at.put(&mut objects.services, "Service", name, service)
-        }
-        ("discovery.k8s.io/v1", "EndpointSlice") => {
-            let slice: EndpointSlice = at.object(source)?;
-            let name = at.name("EndpointSlice", &slice.metadata)?;
-            at.refuse("EndpointSlice", &name, translate::check_slice(&slice))?;
-            at.put(&mut objects.slices, "EndpointSlice", name, slice)
-        }
-        ("v1", "Pod") => {
-            let pod: Pod = at.object(source)?;
-            let name = at.name("Pod", &pod.metadata)?;
-            at.put(&mut objects.pods, "Pod", name, pod)
-        }
-        ("", _) => at.fault("apiVersion is missing"),
-        (_, "") => at.fault("kind is missing"),
-        (version, kind) => {
-            let name = header.metadata.as_ref().map_or("", |m| &m.name);
-            tracing::debug!(path = %at.path.display(), version, kind, name, "kind passed over");
-            Ok(())
+    fn next(&mut self) -> Option<Document<'a>> {
+        loop {
+            let part = match self.objects.take() {
+                Some(objects) => objects,
+                None => self.part()?,
+            };
+            let Some(part) = without_blanks(part) else { continue };
+            if !part.text.starts_with('{') {
+                return Some(part);
+            }
+            // YAML knows braces too: what is no JSON from its first object on is left to the YAML parser to judge.
+            let Some(length) = json_object(part.text) else { return Some(part) };
+            let (object, rest) = part.text.split_at(length);
+            let line = part.line + newlines(object);
+            self.objects = Some(Document { text: rest, line, format: Format::Json });
+            return Some(Document { text: object, line: part.line, format: Format::Json });
         }
     }
 }
 
-struct Place<'a> {
-    path: &'a Path,
-    line: usize,
+impl<'a> Documents<'a> {
+    /// The text up to the next separator. A separator's own line belongs to what follows: `--- {a: 1}` is a document.
+    fn part(&mut self) -> Option<Document<'a>> {
+        let text = self.rest.take()?;
+        let line = self.line;
+        let mut at = 0;
+        for (number, full) in text.split_inclusive('\n').enumerate() {
+            if let Some(rest) = separated(full) {
+                self.rest = Some(&text[at + full.len() - rest.len()..]);
+                self.line = line + number;
+                return Some(Document { text: &text[..at], line, format: Format::Yaml });
+            }
+            at += full.len();
+        }
+        Some(Document { text, line, format: Format::Yaml })
+    }
 }
 
-impl Place<'_> {
-    fn fault<T>(&self, message: impl Into<String>) -> Result<T, Vec<Fault>> {
-        Err(vec![self.new_fault(self.line, message)])
-    }
+/// What stands behind `---` on a line that is a separator.
+fn separated(line: &str) -> Option<&str> {
+    let rest = line.trim_start_matches(MARK).strip_prefix("---")?;
+    (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
+}
 
-    fn new_fault(&self, line: usize, message: impl Into<String>) -> Fault {
-        Fault { path: self.path.to_owned(), line: Some(line), message: message.into() }
-    }
-
-    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, Vec<Fault>> {
-        serde_yaml_ng::from_str(text).map_err(|error| {
-            let line = error.location().map_or(self.line, |at| at.line());
-            vec![self.new_fault(line, error.to_string())]
-        })
-    }
-
-    fn value<T: DeserializeOwned>(&self, value: Value) -> Result<T, Vec<Fault>> {
-        serde_yaml_ng::from_value(value)
-            .map_err(|error| vec![self.new_fault(self.line, format!("in a List: {error}"))])
-    }
-
-    fn object<T: DeserializeOwned>(&self, source: Source<'_>) -> Result<T, Vec<Fault>> {
-        match source {
-            Source::Text(text) => self.parse(text),
-            Source::Item(value) => self.value(value.clone()),
+/// A document from its first line on that says something; none if there is none. The line keeps its indentation, which
+/// means something.
+fn without_blanks(document: Document<'_>) -> Option<Document<'_>> {
+    let Document { mut text, mut line, format } = document;
+    loop {
+        text = text.trim_start_matches(MARK);
+        let first = text.split_inclusive('\n').next()?;
+        let content = first.trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            break;
         }
+        text = &text[first.len()..];
+        line += newlines(first);
+    }
+    // Braces do not care for indentation.
+    let braces = text.trim_start();
+    let text = if braces.starts_with('{') { braces } else { text };
+    Some(Document { text, line, format })
+}
+
+/// The length of the JSON object at the start of a text.
+fn json_object(text: &str) -> Option<usize> {
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    objects.next()?.ok()?;
+    Some(objects.byte_offset())
+}
+
+fn newlines(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(usize, &str)> {
+        split(text).map(|document| (document.line, document.text)).collect()
     }
 
-    fn name(&self, kind: &str, metadata: &Metadata) -> Result<ObjectName, Vec<Fault>> {
-        if metadata.name.is_empty() {
-            return self.fault(format!("{kind} without metadata.name"));
-        }
-        Ok(translate::object_name(metadata))
+    #[test]
+    fn separators_are_lines() {
+        assert_eq!(found(""), []);
+        assert_eq!(found("a: 1\n"), [(1, "a: 1\n")]);
+        assert_eq!(found("---\n# no\n\na: 1\n---\r\nb: 1"), [(4, "a: 1\n"), (6, "b: 1")]);
+        assert_eq!(found("a: 1\n--- # why\n---\n--- b\n"), [(1, "a: 1\n"), (4, " b\n")]);
+        assert_eq!(found("a: |\n  ---\n  x\n---x: 1\n"), [(1, "a: |\n  ---\n  x\n---x: 1\n")]);
     }
 
-    fn refuse(&self, kind: &str, name: &ObjectName, found: Vec<String>) -> Result<(), Vec<Fault>> {
-        if found.is_empty() {
-            return Ok(());
-        }
-        let fault = |what| self.new_fault(self.line, format!("{kind} {name}: {what}"));
-        Err(found.into_iter().map(fault).collect())
+    #[test]
+    fn byte_order_marks_are_no_content() {
+        let text = "\u{feff}---\n\u{feff}a: 1\n\u{feff}---\nb: 1\n";
+        assert_eq!(found(text), [(2, "a: 1\n"), (4, "b: 1\n")]);
     }
 
-    fn put<T>(
-        &self,
-        map: &mut BTreeMap<ObjectName, (PathBuf, T)>,
-        kind: &str,
-        name: ObjectName,
-        object: T,
-    ) -> Result<(), Vec<Fault>> {
-        if let Some((other, _)) = map.get(&name) {
-            return self.fault(format!("{kind} {name} is also in {}", other.display()));
-        }
-        map.insert(name, (self.path.to_owned(), object));
-        Ok(())
+    #[test]
+    fn json_objects_follow_one_another() {
+        let text = "{\"a\": 1}{\"b\":\n2}\n\n{\"c\": 3} # so\n---\n  {\"d\": 4}\n--- {\"e\": 5}\n";
+        let objects = [
+            (1, "{\"a\": 1}"),
+            (1, "{\"b\":\n2}"),
+            (4, "{\"c\": 3}"),
+            (6, "{\"d\": 4}"),
+            (7, "{\"e\": 5}"),
+        ];
+        assert_eq!(found(text), objects);
+        assert!(split(text).all(|document| document.format == Format::Json));
+        let yaml: Vec<_> = split("{a: 1,\n b: 2}\n").collect();
+        assert_eq!((yaml.len(), yaml[0].format), (1, Format::Yaml));
+        // What follows is left to the parser to refuse.
+        assert_eq!(found("{}\n,{}")[1], (2, ",{}"));
     }
 }

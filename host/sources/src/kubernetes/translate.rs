@@ -23,9 +23,9 @@ use super::objects::{Conditions, EndpointSlice, Metadata, Pod, Service, ServiceS
 /// Value of the label `service.kubernetes.io/service-proxy-name` that names this proxy.
 pub const PROXY_NAME: &str = "penstock";
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const HEADLESS: &str = "service.kubernetes.io/headless";
-const SERVICE_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(super) const SERVICE_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 const AFFINITY_SECONDS_DEFAULT: u32 = 10_800;
 const AFFINITY_SECONDS_MAX: u32 = 86_400;
 
