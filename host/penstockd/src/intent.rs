@@ -1,7 +1,7 @@
-//! What the card is to do: follows the sources and publishes their last good snapshot.
+//! What the card is to do: follows the sources and publishes what is in force.
 //!
-//! A source that fails, at the start or later, changes nothing on the card: its error stands in the status until it is
-//! mended. Nothing is published before the first complete read.
+//! A file that is wrong keeps what it last gave; its error stands in the status until it is mended. Nothing is published,
+//! and the card not touched, before the sources have something to go by.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::device::chain;
 
-/// Pause before sources that could not be read at all are tried again.
+/// Pause before a watch that ended, which is a defect, is started anew.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where this task publishes.
@@ -52,7 +52,8 @@ impl Outlets {
         }
         self.sources.send_replace(vec![SourceStatus {
             name: format!("files {} and {}", paths.node.display(), paths.manifests.display()),
-            synced: snapshot.is_some(),
+            // A watch that was started anew has no snapshot at first, the card has what the last one gave.
+            synced: self.snapshot.borrow().is_some(),
             errors: error
                 .map(|e| chain(e).lines().map(str::to_owned).collect())
                 .unwrap_or_default(),
@@ -62,23 +63,10 @@ impl Outlets {
 
 /// Follows the files until the task is dropped.
 pub async fn follow(paths: Paths, outlets: Outlets) {
-    let mut told = String::new();
     loop {
-        match Watch::start(paths.clone()) {
-            Ok(watch) => {
-                follow_states(&watch, &paths, &outlets).await;
-                warn!("the watch of {} ended, starting it anew", paths.manifests.display());
-            }
-            Err(error) => {
-                let text = chain(&error);
-                if told != text {
-                    warn!("sources cannot be read: {text}");
-                    told = text;
-                }
-                let last = outlets.snapshot.borrow().clone();
-                outlets.publish(&paths, last.as_ref(), Some(&error));
-            }
-        }
+        let watch = Watch::start(paths.clone());
+        follow_states(&watch, &paths, &outlets).await;
+        warn!("the watch of {} ended, starting it anew", paths.manifests.display());
         tokio::time::sleep(RETRY).await;
     }
 }
@@ -88,10 +76,10 @@ async fn follow_states(watch: &Watch, paths: &Paths, outlets: &Outlets) {
     loop {
         let State { snapshot, error } = states.borrow_and_update().clone();
         // Errors are logged by the source itself.
-        if error.is_none() {
+        if let (Some(snapshot), None) = (&snapshot, &error) {
             info!(load_balancers = snapshot.load_balancers.len(), "sources read");
         }
-        outlets.publish(paths, Some(&snapshot), error.as_deref());
+        outlets.publish(paths, snapshot.as_ref(), error.as_deref());
         if states.changed().await.is_err() {
             return;
         }

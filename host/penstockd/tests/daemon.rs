@@ -411,6 +411,43 @@ fn bad_manifests_at_the_start_touch_no_card() {
 }
 
 #[test]
+fn files_that_are_gone_by_accident_change_nothing() {
+    let mut bench = Bench::new();
+    let error = |status: &Value| status["sources"][0]["errors"].to_string();
+    bench.start();
+    bench.wait_in_sync(1);
+    let writes = bench.fake.writes();
+    // A shell truncates a file before it writes.
+    bench.write("");
+    bench.wait("the error", |s| error(s).contains("holds no object, and held 2 before"));
+    // A mount is missing when the daemon starts.
+    bench.stop();
+    let (manifests, away) = (bench.dir.path().join("manifests"), bench.dir.path().join("away"));
+    std::fs::rename(&manifests, &away).unwrap();
+    bench.start();
+    let status = bench.wait("the error", |s| error(s).contains("mount what holds it"));
+    assert_eq!(status["sources"][0]["synced"], false);
+    bench.wait("the device", |s| s["device"]["state"] == "attached");
+    std::fs::rename(&away, &manifests).unwrap();
+    bench.write(&self::manifests(8888));
+    bench.wait_in_sync(1);
+    assert_eq!((bench.fake.writes(), bench.fip_ports()), (writes, vec![8888]));
+}
+
+#[test]
+fn a_bad_file_holds_up_no_other() {
+    let mut bench = Bench::new();
+    std::fs::write(bench.dir.path().join("manifests/bad.yaml"), "kind: [").unwrap();
+    bench.start();
+    let status = bench.wait_in_sync(1);
+    assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
+    bench.write(&manifests(9999));
+    let status = bench.wait("the new port", |_| bench.fip_ports() == [9999]);
+    assert_eq!(status["sources"][0]["synced"], true);
+    assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
+}
+
+#[test]
 fn a_dead_card_is_reported_and_taken_back() {
     let mut bench = Bench::new();
     bench.start();

@@ -4,19 +4,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What is wrong with the files; their author has to mend them, unless a variant says otherwise.
+/// What is wrong with the files; their author, or whoever keeps the machine, has to mend them.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// A file or directory cannot be read: it is missing, or its permissions are wrong.
-    #[error("{path}: cannot be read")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file does not say what it should. Every fault found is listed.
+    /// Files cannot be read, or do not say what they should. Every fault found is listed.
     #[error("{}", list(.0))]
     Faults(Vec<Fault>),
 }
@@ -30,6 +21,13 @@ pub struct Fault {
     pub line: Option<usize>,
     /// What is wrong, and with what.
     pub message: String,
+}
+
+impl Fault {
+    /// A fault of a file as a whole.
+    pub(crate) fn of(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), line: None, message: message.into() }
+    }
 }
 
 impl std::fmt::Display for Fault {

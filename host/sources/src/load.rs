@@ -1,13 +1,16 @@
 //! Reads the node file and the manifests once.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use penstock_model::{NodeConfig, Note, ObjectName, Pod, Snapshot};
+use penstock_model::{NodeConfig, Snapshot};
 
 use crate::kubernetes::Objects;
-use crate::{SourceError, node_file};
+use crate::look::{Look, Stamped};
+use crate::store::Store;
+use crate::text::{Unread, read};
+use crate::{Fault, SourceError, node_file};
 
 /// Where the intent lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,31 +26,12 @@ pub struct Paths {
 /// # Errors
 /// A file cannot be read or is wrong; all faults are listed.
 pub fn load(paths: &Paths) -> Result<Snapshot, SourceError> {
-    let node = load_node(&paths.node)?;
-    let mut objects = Objects::default();
-    let mut faults = Vec::new();
-    for path in manifest_files(&paths.manifests)? {
-        faults.append(&mut objects.add_text(&path, &read(&path)?));
+    let gathered = gather(paths, &Look::take(paths), &[]);
+    let reading = Store::new(paths).weigh(gathered, Instant::now());
+    match reading.snapshot {
+        Some(snapshot) if reading.faults.is_empty() => Ok(snapshot),
+        _ => Err(SourceError::Faults(reading.faults)),
     }
-    if !faults.is_empty() {
-        return Err(SourceError::Faults(faults));
-    }
-    let (load_balancers, mut notes) = objects.load_balancers();
-    let pods = objects.pods();
-    notes.extend(moved_pods(&node, &pods));
-    Ok(Snapshot { node, load_balancers, pods, notes, ..Snapshot::default() })
-}
-
-/// Pods whose manifest names another address than the node file does: the node file is what counts.
-fn moved_pods(node: &NodeConfig, pods: &BTreeMap<Ipv4Addr, Pod>) -> Vec<Note> {
-    let addresses: BTreeMap<&ObjectName, Ipv4Addr> =
-        pods.iter().map(|(address, pod)| (&pod.name, *address)).collect();
-    let moved = node.vifs.iter().filter_map(|vif| {
-        let address = addresses.get(&vif.pod).filter(|address| **address != vif.address)?;
-        let text = format!("has address {address}, but vif {} has {}", vif.id, vif.address);
-        Some(Note::new(format_args!("Pod {}", vif.pod), text))
-    });
-    moved.collect()
 }
 
 /// Reads a node file alone.
@@ -55,26 +39,96 @@ fn moved_pods(node: &NodeConfig, pods: &BTreeMap<Ipv4Addr, Pod>) -> Vec<Note> {
 /// # Errors
 /// It cannot be read or is wrong; all faults are listed.
 pub fn load_node(path: &Path) -> Result<NodeConfig, SourceError> {
-    node_file::parse(path, &read(path)?)
+    node(path, &crate::look::stamp(path), &mut Trouble::default()).map_err(SourceError::Faults)
 }
 
-/// The manifests of a directory, ordered by name. Hidden files (an editor's, a mounted volume's bookkeeping) are not.
-fn manifest_files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let fault = |source| SourceError::Io { path: directory.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        let manifest = path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-        if manifest && !hidden && path.is_file() {
-            files.push(path);
+/// What the files say, each for itself.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    /// The node file, or its faults.
+    pub(crate) node: Result<NodeConfig, Vec<Fault>>,
+    /// The manifests, or why their directory cannot be read.
+    pub(crate) manifests: Result<Manifests, Fault>,
+    /// What stood in the way of reading.
+    pub(crate) trouble: Trouble,
+}
+
+/// What the manifests of a directory say, each for itself.
+#[derive(Debug)]
+pub(crate) struct Manifests {
+    /// Device and inode of the directory.
+    pub(crate) identity: (u64, u64),
+    /// The objects of each file, or its faults.
+    pub(crate) files: BTreeMap<PathBuf, Result<Objects, Vec<Fault>>>,
+    /// What has a manifest's name and is no file.
+    pub(crate) others: Vec<PathBuf>,
+}
+
+/// What stood in the way of reading files, and may not the next time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trouble {
+    /// A file changed while it was read.
+    pub(crate) moved: bool,
+    /// The kernel could not read a file.
+    pub(crate) refused: bool,
+}
+
+/// Reads the files of a look. Those in `unsettled` are being written: they are not read and count as faulty, also if they
+/// are not there at the moment.
+pub(crate) fn gather(paths: &Paths, look: &Look, unsettled: &[PathBuf]) -> Gathered {
+    let mut trouble = Trouble::default();
+    let busy = |path: &Path| vec![Fault::of(path, "is being written")];
+    let node = if unsettled.contains(&paths.node) {
+        Err(busy(&paths.node))
+    } else {
+        node(&paths.node, &look.node, &mut trouble)
+    };
+    let manifests = look.directory.as_ref().map_err(|error| {
+        let message = format!(
+            "cannot be read: {error}; no service changes until it can (make the directory, or mount what holds it)"
+        );
+        Fault::of(&paths.manifests, message)
+    });
+    let manifests = manifests.map(|directory| {
+        let mut files = BTreeMap::new();
+        for (path, stamp) in &directory.files {
+            if !unsettled.contains(path) {
+                files.insert(path.clone(), manifest(path, stamp, &mut trouble));
+            }
         }
-    }
-    files.sort();
-    Ok(files)
+        let unsettled = unsettled.iter().filter(|path| **path != paths.node);
+        files.extend(unsettled.map(|path| (path.clone(), Err(busy(path)))));
+        Manifests { identity: directory.identity, files, others: directory.others.clone() }
+    });
+    Gathered { node, manifests, trouble }
 }
 
-fn read(path: &Path) -> Result<String, SourceError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| SourceError::Io { path: path.to_owned(), source })
+fn node(path: &Path, stamp: &Stamped, trouble: &mut Trouble) -> Result<NodeConfig, Vec<Fault>> {
+    let text = text(path, stamp, trouble)?;
+    node_file::parse(path, &text).map_err(|SourceError::Faults(faults)| faults)
+}
+
+fn manifest(path: &Path, stamp: &Stamped, trouble: &mut Trouble) -> Result<Objects, Vec<Fault>> {
+    let text = text(path, stamp, trouble)?;
+    let mut objects = Objects::default();
+    let faults = objects.add_text(path, &text);
+    if faults.is_empty() { Ok(objects) } else { Err(faults) }
+}
+
+fn text(path: &Path, stamp: &Stamped, trouble: &mut Trouble) -> Result<String, Vec<Fault>> {
+    let stamp = stamp.as_ref().map_err(|error| {
+        trouble.refused = true;
+        vec![Fault::of(path, format!("cannot be read: {error}"))]
+    })?;
+    read(path, stamp).map_err(|unread| match unread {
+        Unread::Moved => {
+            trouble.moved = true;
+            vec![Fault::of(path, "changed while it was read")]
+        }
+        Unread::Refused(fault) => {
+            trouble.refused = true;
+            vec![fault]
+        }
+        Unread::Wrong(fault) => vec![fault],
+    })
 }

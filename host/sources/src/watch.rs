@@ -1,35 +1,34 @@
 //! Follows the node file and the manifests.
 //!
-//! The kernel says that something changed (inotify); what changed does not matter, as everything is read again. Reads
-//! wait until the files have been quiet for [`QUIET`], but not longer than [`QUIET_MAX`]. The directories are watched
-//! rather than the files, so that a file replaced by renaming, as editors and volume mounts do, is noticed; they are
-//! watched anew before each read, so that a directory replaced is noticed too.
+//! Files are looked at every few seconds, and each time the kernel says that something changed (inotify): events only
+//! make it quicker. They do not tell of everything, of a link above the directory that leads elsewhere for example, and a
+//! kernel may have none to give. What changed does not matter, as everything is read again.
 
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use futures_util::{FutureExt as _, StreamExt as _};
+use inotify::{EventStream, Inotify, WatchMask};
 use penstock_model::Snapshot;
-use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::{Paths, SourceError, load};
+use crate::follow::{Follower, POLL};
+use crate::store::Reading;
+use crate::{Paths, SourceError};
 
-/// Files must have been left alone for this long before they are read.
-const QUIET: Duration = Duration::from_millis(30);
-/// They are read after this long even so.
-const QUIET_MAX: Duration = Duration::from_millis(500);
+/// Events that follow one another are taken together.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// What a source last found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The last good snapshot.
-    pub snapshot: Arc<Snapshot>,
-    /// Why the files as they are now were not taken; none if `snapshot` is what they say.
+    /// What is in force: of each file what it said when it was last good. None until there is something to go by; the card
+    /// is not to be touched before.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// What is wrong with the files as they are now, and what is in force instead.
     pub error: Option<Arc<SourceError>>,
 }
 
@@ -41,18 +40,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Loads once and starts to follow the files, on the current tokio runtime.
-    ///
-    /// # Errors
-    /// The first load fails, or the kernel refuses the watch.
-    pub fn start(paths: Paths) -> Result<Self, SourceError> {
-        let refused = |source| SourceError::Io { path: paths.manifests.clone(), source };
-        let events = Events::new().map_err(refused)?;
-        events.follow(&paths);
-        let snapshot = Arc::new(load(&paths)?);
-        let (sender, states) = watch::channel(State { snapshot, error: None });
+    /// Starts to follow the files, on the current tokio runtime. They are read for the first time when they have been left
+    /// alone for a moment.
+    #[must_use]
+    pub fn start(paths: Paths) -> Self {
+        let (sender, states) = watch::channel(State::default());
+        let events = Events::new(&paths);
         let task = tokio::spawn(run(paths, events, sender));
-        Ok(Self { states, task })
+        Self { states, task }
     }
 
     /// The channel: holds the current state, wakes on a new one.
@@ -68,53 +63,116 @@ impl Drop for Watch {
     }
 }
 
-/// The kernel's queue of file events. It reads like a pipe, so tokio waits for it as for one.
+async fn run(paths: Paths, mut events: Events, sender: watch::Sender<State>) {
+    let mut follower = Follower::new(paths);
+    while !sender.is_closed() {
+        events.follow();
+        let now = Instant::now().into_std();
+        let stepped = tokio::task::spawn_blocking(move || {
+            let step = follower.step(now);
+            (follower, step)
+        });
+        let Ok((back, step)) = stepped.await else { return };
+        follower = back;
+        if let Some(reading) = step.reading {
+            publish(&sender, reading);
+        }
+        tokio::select! {
+            () = events.next() => {}
+            () = sleep_until(step.next.into()) => {}
+        }
+    }
+}
+
+/// Publishes what a read gave, if it is news.
+fn publish(sender: &watch::Sender<State>, reading: Reading) {
+    let Reading { snapshot, mut faults, instead, .. } = reading;
+    faults.extend(instead);
+    let error = (!faults.is_empty()).then_some(SourceError::Faults(faults));
+    sender.send_if_modified(|state| {
+        let text = |error: Option<&SourceError>| error.map(ToString::to_string);
+        let changed = state.snapshot.as_deref() != snapshot.as_ref();
+        let other_error = text(state.error.as_deref()) != text(error.as_ref());
+        if changed {
+            state.snapshot = snapshot.map(Arc::new);
+        }
+        if other_error {
+            if let Some(error) = &error {
+                tracing::warn!(%error, "not all files can be taken as they are");
+            }
+            state.error = error.map(Arc::new);
+        }
+        changed || other_error
+    });
+}
+
+/// The kernel's queue of file events, as long as there is one. The directories are watched rather than the files, so that
+/// a file replaced by renaming, as editors and volume mounts do, is noticed.
 struct Events {
-    inotify: Inotify,
-    queue: pipe::Receiver,
+    stream: Option<EventStream<[u8; 4096]>>,
+    /// The directories in which the files lie, and the one in which the directory of manifests lies.
+    directories: [PathBuf; 3],
+    /// Whether it was said that there are no events.
+    told: bool,
 }
 
 impl Events {
-    fn new() -> std::io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let queue = inotify.as_fd().try_clone_to_owned()?;
-        Ok(Self { inotify, queue: pipe::Receiver::from_owned_fd_unchecked(queue)? })
+    fn new(paths: &Paths) -> Self {
+        let directories =
+            [parent(&paths.node), parent(&paths.manifests), &paths.manifests].map(Path::to_owned);
+        let mut events = Self { stream: None, directories, told: false };
+        match Inotify::init().and_then(|inotify| inotify.into_event_stream([0; 4096])) {
+            Ok(stream) => events.stream = Some(stream),
+            Err(error) => events.tell(&error),
+        }
+        events
     }
 
-    /// Watches the directories in which the files lie, and the one in which the directory of manifests lies. One that is
-    /// not there is passed over: `load` says so better.
-    fn follow(&self, paths: &Paths) {
-        let changed = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_MOVE
-            | AddWatchFlags::IN_DELETE
-            | AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF;
-        let directories = [parent(&paths.node), parent(&paths.manifests), &paths.manifests];
-        for directory in directories {
-            if let Err(error) = self.inotify.add_watch(directory, changed) {
-                tracing::debug!(directory = %directory.display(), %error, "not watched");
-            }
+    /// Says once that changes are noticed later than they could be.
+    fn tell(&mut self, error: &std::io::Error) {
+        if !self.told {
+            let seconds = POLL.as_secs();
+            tracing::warn!(%error, "no file events; files are looked at every {seconds} s");
+            self.told = true;
         }
     }
 
-    /// Waits for events and takes them. What they say does not matter.
-    async fn next(&self) -> std::io::Result<()> {
-        let mut events = [0; 4096];
-        let mut any = false;
-        loop {
-            match self.queue.try_read(&mut events) {
-                Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => any = true,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && any => {
-                    return Ok(());
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.queue.readable().await?;
-                }
-                Err(error) => return Err(error),
+    /// Watches the directories, anew before each look, as others may have taken their places. One that is not there is
+    /// passed over: reading says so better.
+    fn follow(&mut self) {
+        let changed = WatchMask::CREATE
+            | WatchMask::CLOSE_WRITE
+            | WatchMask::MOVE
+            | WatchMask::DELETE
+            | WatchMask::DELETE_SELF
+            | WatchMask::MOVE_SELF;
+        let Some(stream) = &self.stream else { return };
+        let mut watches = stream.watches();
+        let failed = self.directories.iter().filter_map(|path| watches.add(path, changed).err());
+        let failed: Vec<_> =
+            failed.filter(|error| error.kind() != std::io::ErrorKind::NotFound).collect();
+        if let Some(error) = failed.first() {
+            self.tell(error);
+        }
+    }
+
+    /// Waits for events and takes them; for ever if there are none.
+    async fn next(&mut self) {
+        let Some(stream) = &mut self.stream else { return std::future::pending().await };
+        let mut found = stream.next().await;
+        tokio::time::sleep(GATHER).await;
+        while let Some(Ok(_)) = found {
+            match stream.next().now_or_never() {
+                Some(next) => found = next,
+                None => return,
             }
         }
+        let error = match found {
+            Some(Err(error)) => error,
+            _ => std::io::ErrorKind::UnexpectedEof.into(),
+        };
+        self.stream = None;
+        self.tell(&error);
     }
 }
 
@@ -122,46 +180,29 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-async fn run(paths: Paths, events: Events, sender: watch::Sender<State>) {
-    while events.next().await.is_ok() {
-        settle(&events).await;
-        events.follow(&paths);
-        let read = {
-            let paths = paths.clone();
-            tokio::task::spawn_blocking(move || load(&paths)).await
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Time passes as fast as there is nothing to do.
+    #[tokio::test(start_paused = true)]
+    async fn without_events_files_are_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            node: directory.path().join("node.yaml"),
+            manifests: directory.path().join("manifests"),
         };
-        let Ok(read) = read else { return };
-        publish(&sender, read);
-        if sender.is_closed() {
-            return;
-        }
+        std::fs::create_dir(&paths.manifests).unwrap();
+        let (sender, mut states) = watch::channel(State::default());
+        let mut events = Events::new(&paths);
+        events.stream = None;
+        let task = tokio::spawn(run(paths.clone(), events, sender));
+        states.wait_for(|state| state.error.is_some()).await.unwrap();
+        assert!(states.borrow().snapshot.is_none());
+        let node =
+            "name: na\nfabric: { address: 192.0.2.1/24, mac: \"02:00:c0:00:02:01\" }\nvrfs: []\n";
+        std::fs::write(&paths.node, node).unwrap();
+        states.wait_for(|state| state.error.is_none() && state.snapshot.is_some()).await.unwrap();
+        task.abort();
     }
-    tracing::error!("the kernel no longer reports changes of files; restart to follow them again");
-}
-
-/// Waits until events cease.
-async fn settle(events: &Events) {
-    let latest = Instant::now() + QUIET_MAX;
-    while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, events.next())).await {}
-}
-
-/// Publishes what a read gave, if it is news.
-fn publish(sender: &watch::Sender<State>, read: Result<Snapshot, SourceError>) {
-    sender.send_if_modified(|state| match read {
-        Ok(snapshot) => {
-            let news = state.error.is_some() || *state.snapshot != snapshot;
-            if news {
-                *state = State { snapshot: Arc::new(snapshot), error: None };
-            }
-            news
-        }
-        Err(error) => {
-            let news = state.error.as_ref().is_none_or(|old| old.to_string() != error.to_string());
-            if news {
-                tracing::warn!(%error, "manifests refused, the last good ones stay in force");
-                state.error = Some(Arc::new(error));
-            }
-            news
-        }
-    });
 }

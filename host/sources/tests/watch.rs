@@ -65,42 +65,51 @@ fn a_pod_elsewhere_than_its_vif_is_noted() {
     assert!(notes[0].to_string().contains("has address 10.47.255.99, but vif 7 has 10.47.255.237"));
 }
 
+fn balancers(state: &State) -> usize {
+    state.snapshot.as_ref().map_or(0, |snapshot| snapshot.load_balancers.len())
+}
+
+/// Members of the chapter's service; none if it is not there.
+fn members(state: &State) -> Option<usize> {
+    let balancer = state.snapshot.as_ref()?.load_balancers.first()?;
+    Some(balancer.listeners[0].pool.members.len())
+}
+
 #[tokio::test]
 async fn changes_come_as_whole_snapshots() {
     let directory = tempfile::tempdir().unwrap();
     let paths = chapter(directory.path());
-    let watch = Watch::start(paths.clone()).unwrap();
+    let watch = Watch::start(paths.clone());
     let mut states = watch.states();
-    let members = |state: &State| {
-        let balancer = state.snapshot.load_balancers.first();
-        balancer.map_or(0, |b| b.listeners[0].pool.members.len())
-    };
-    assert_eq!(members(&states.borrow()), 2);
+    until(&mut states, |state| members(state) == Some(2)).await;
 
     edit(&service(&paths), "ready: true, serving: true", "ready: false, serving: false");
-    until(&mut states, |state| members(state) == 0).await;
+    until(&mut states, |state| members(state) == Some(0)).await;
 
     // Replaced by renaming, as editors do.
     let aside = directory.path().join("aside");
     fs::copy(service(&paths), &aside).unwrap();
     edit(&aside, "ready: false", "ready: true");
     fs::rename(&aside, service(&paths)).unwrap();
-    until(&mut states, |state| members(state) == 2).await;
+    until(&mut states, |state| members(state) == Some(2)).await;
 
     fs::remove_file(service(&paths)).unwrap();
-    until(&mut states, |state| state.snapshot.load_balancers.is_empty()).await;
+    until(&mut states, |state| members(state).is_none()).await;
 
     edit(&paths.node, "name: spare-cent222\n    pod", "name: renamed\n    pod");
-    until(&mut states, |state| state.snapshot.node.vifs[2].name == "renamed").await;
+    let renamed = |state: &State| {
+        state.snapshot.as_ref().is_some_and(|snapshot| snapshot.node.vifs[2].name == "renamed")
+    };
+    until(&mut states, renamed).await;
 }
 
 #[tokio::test]
-async fn a_bad_manifest_keeps_the_last_good_snapshot() {
+async fn a_bad_manifest_keeps_what_it_last_gave() {
     let directory = tempfile::tempdir().unwrap();
     let paths = chapter(directory.path());
-    let watch = Watch::start(paths.clone()).unwrap();
+    let watch = Watch::start(paths.clone());
     let mut states = watch.states();
-    let good = states.borrow().snapshot.clone();
+    let good = until(&mut states, |state| state.snapshot.is_some()).await.snapshot;
 
     edit(&service(&paths), "port: 8888", "port: eighty");
     let state = until(&mut states, |state| state.error.is_some()).await;
@@ -108,24 +117,47 @@ async fn a_bad_manifest_keeps_the_last_good_snapshot() {
     let error = state.error.expect("just seen").to_string();
     assert!(error.contains("service-web-clusterip.yaml:"), "{error}");
 
+    // The other files go on.
+    fs::remove_file(paths.manifests.join("pods.yaml")).unwrap();
+    let pods = |state: &State| state.snapshot.as_ref().is_some_and(|s| s.pods.is_empty());
+    let state = until(&mut states, pods).await;
+    assert_eq!((members(&state), state.error.is_some()), (Some(2), true));
+
     edit(&service(&paths), "port: eighty", "port: 8889");
     let state = until(&mut states, |state| state.error.is_none()).await;
-    assert_eq!(state.snapshot.load_balancers[0].listeners[0].port, 8889);
+    let snapshot = state.snapshot.expect("there was one");
+    assert_eq!(snapshot.load_balancers[0].listeners[0].port, 8889);
 }
 
 #[tokio::test]
 async fn a_directory_that_is_replaced_is_followed() {
     let directory = tempfile::tempdir().unwrap();
     let paths = chapter(directory.path());
-    let watch = Watch::start(paths.clone()).unwrap();
+    let watch = Watch::start(paths.clone());
     let mut states = watch.states();
+    until(&mut states, |state| balancers(state) == 1).await;
     let away = directory.path().join("away");
     fs::rename(&paths.manifests, &away).unwrap();
     let state = until(&mut states, |state| state.error.is_some()).await;
-    assert_eq!(state.snapshot.load_balancers.len(), 1, "what is gone by accident stays in force");
+    assert_eq!(balancers(&state), 1, "what is gone by accident stays in force");
 
     fs::create_dir(&paths.manifests).unwrap();
-    until(&mut states, |s| s.error.is_none() && s.snapshot.load_balancers.is_empty()).await;
+    edit(&away.join("service-web-clusterip.yaml"), "port: 8888", "port: 8889");
     copy_manifests(&away, &paths.manifests);
-    until(&mut states, |s| s.error.is_none() && s.snapshot.load_balancers.len() == 1).await;
+    let port = |state: &State| {
+        let balancer = state.snapshot.as_ref()?.load_balancers.first()?;
+        Some(balancer.listeners[0].port)
+    };
+    until(&mut states, |state| state.error.is_none() && port(state) == Some(8889)).await;
+}
+
+#[test]
+fn one_read_refuses_a_directory_with_any_fault() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = chapter(directory.path());
+    fs::write(paths.manifests.join("bad.yaml"), "kind: [").unwrap();
+    assert!(load(&paths).unwrap_err().to_string().contains("bad.yaml:1: "));
+    fs::remove_dir_all(&paths.manifests).unwrap();
+    let error = load(&paths).unwrap_err().to_string();
+    assert!(error.contains("manifests: cannot be read: No such file"), "{error}");
 }

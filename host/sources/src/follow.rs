@@ -1,0 +1,114 @@
+//! When the files are read: not before they have been left alone, not later than that.
+//!
+//! Pure but for the files themselves: time comes in, the time of the next step goes out, nothing waits here. Each step is
+//! one look at the files ([`Look`]). If it differs from the look that was last read, somebody is writing; once two looks
+//! [`QUIET`] apart are equal, the files are read. Files that never come to rest do not hold up the others: after
+//! [`PATIENCE`] the others are read, and these keep what they had.
+
+use std::time::{Duration, Instant};
+
+use crate::Paths;
+use crate::load::gather;
+use crate::look::Look;
+use crate::store::{Reading, Store};
+
+/// Files must look the same for this long before they are read.
+pub(crate) const QUIET: Duration = Duration::from_millis(100);
+/// Files that change all the time hold up the others for this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// The same before anything is in force: what is not read then is taken from the card.
+pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+/// Files are looked at this often, whether something says that they changed or not.
+pub(crate) const POLL: Duration = Duration::from_secs(2);
+
+/// Follows files step by step.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    paths: Paths,
+    store: Store,
+    /// The look whose files were read.
+    read: Option<Look>,
+    /// The last look at files that are changing, and when it was first taken.
+    last: Option<(Instant, Look)>,
+    /// Since when they are changing.
+    since: Option<Instant>,
+    /// When to read them again even if they do not change.
+    again: Option<Instant>,
+}
+
+/// What a step led to.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// What was read, if the files were.
+    pub(crate) reading: Option<Reading>,
+    /// When the next step is due at the latest.
+    pub(crate) next: Instant,
+}
+
+impl Follower {
+    /// Nothing is read yet.
+    pub(crate) fn new(paths: Paths) -> Self {
+        let store = Store::new(&paths);
+        Self { paths, store, read: None, last: None, since: None, again: None }
+    }
+
+    /// Looks at the files, and reads them if they are at rest and not the ones that were read.
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        let look = Look::take(&self.paths);
+        if self.read.as_ref() == Some(&look) {
+            self.last = None;
+            self.since = None;
+            if self.again.is_none_or(|again| now < again) {
+                return self.wait(now);
+            }
+            return self.read(look, now);
+        }
+        let since = *self.since.get_or_insert(now);
+        let patience = if self.store.started() { PATIENCE } else { FIRST_PATIENCE };
+        let Some((at, before)) = self.last.take() else {
+            self.last = Some((now, look));
+            return Step { reading: None, next: now + QUIET };
+        };
+        if before == look {
+            if now >= at + QUIET {
+                return self.read(look, now);
+            }
+            self.last = Some((at, before));
+            return Step { reading: None, next: at + QUIET };
+        }
+        let reading = (now >= since + patience).then(|| {
+            self.since = None;
+            let unsettled = look.differences(&before, &self.paths.node);
+            let gathered = gather(&self.paths, &look, &unsettled);
+            self.store.weigh(gathered, now)
+        });
+        self.last = Some((now, look));
+        Step { reading, next: now + QUIET }
+    }
+
+    fn read(&mut self, look: Look, now: Instant) -> Step {
+        let gathered = gather(&self.paths, &look, &[]);
+        let trouble = gathered.trouble;
+        if trouble.moved {
+            // Somebody writes after all.
+            self.last = Some((now, look));
+            self.since.get_or_insert(now);
+            return Step { reading: None, next: now + QUIET };
+        }
+        let reading = self.store.weigh(gathered, now);
+        let retry = trouble.refused.then_some(now + POLL);
+        self.again = [reading.again, retry].into_iter().flatten().min();
+        self.read = Some(look);
+        self.last = None;
+        self.since = None;
+        Step { reading: Some(reading), ..self.wait(now) }
+    }
+
+    fn wait(&self, now: Instant) -> Step {
+        let poll = now + POLL;
+        Step { reading: None, next: self.again.map_or(poll, |again| again.min(poll)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,437 @@
+//! Files as writers leave them behind, step by step; time is what the test says it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const NODE: &str = r#"
+name: na
+fabric: { address: 192.0.2.1/24, mac: "02:00:c0:00:02:01" }
+vrfs: [ { id: 3, name: pods } ]
+"#;
+
+fn service(name: &str, last: usize) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name}, namespace: shop }}\nspec: {{ clusterIP: 172.20.0.{last}, ports: [ {{ port: 80 }} ] }}\n"
+    )
+}
+
+/// Services `NAME0`, `NAME1` ...
+fn services(name: &str, count: usize) -> String {
+    (0..count).map(|i| service(&format!("{name}{i}"), i + 1) + "---\n").collect()
+}
+
+struct Bench {
+    dir: TempDir,
+    follower: Follower,
+    now: Instant,
+    /// What the last read led to.
+    reading: Option<Reading>,
+}
+
+impl Bench {
+    /// Node file and manifests are at rest and not read yet.
+    fn new(manifests: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("node.yaml"), NODE).unwrap();
+        fs::create_dir(dir.path().join("m")).unwrap();
+        let follower = Follower::new(Paths {
+            node: dir.path().join("node.yaml"),
+            manifests: dir.path().join("m"),
+        });
+        let bench = Self { dir, follower, now: Instant::now(), reading: None };
+        for (name, text) in manifests {
+            bench.write(name, text);
+        }
+        bench
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.dir.path().join("m")
+    }
+
+    /// Replaces a file, so that it differs from what was there however coarse the clock of the file system is.
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let aside = self.dir.path().join("aside");
+        fs::write(&aside, text).unwrap();
+        fs::rename(aside, self.directory().join(name)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.directory().join(name)).unwrap();
+    }
+
+    fn step(&mut self, later: Duration) -> Step {
+        self.now += later;
+        self.follower.step(self.now)
+    }
+
+    /// Steps as the task does without events, for so long.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let step = self.follower.step(self.now);
+            assert!(step.next > self.now, "a step that is due at once would spin");
+            if step.reading.is_some() {
+                self.reading = step.reading;
+            }
+            if step.next > end {
+                self.now = end;
+                return;
+            }
+            self.now = step.next;
+        }
+    }
+
+    /// Until changes were noticed and read.
+    fn settle(&mut self) {
+        self.pass(POLL + 2 * QUIET);
+    }
+
+    fn served(&self) -> Option<Vec<String>> {
+        let snapshot = self.reading.as_ref()?.snapshot.as_ref()?;
+        Some(snapshot.load_balancers.iter().map(|b| b.name.name.clone()).collect())
+    }
+
+    fn serves(&self, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(self.served(), Some(names), "{}", self.errors());
+    }
+
+    fn errors(&self) -> String {
+        let Some(reading) = &self.reading else { return "not read".to_owned() };
+        let faults = reading.faults.iter().chain(&reading.instead).map(ToString::to_string);
+        faults.collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[test]
+fn files_are_read_when_two_looks_are_equal() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    assert!(bench.step(Duration::ZERO).reading.is_none());
+    // Events may come at any time; the files have not been at rest for long enough.
+    assert!(bench.step(QUIET / 2).reading.is_none());
+    bench.write("a.yaml", service("b", 1));
+    assert!(bench.step(QUIET).reading.is_none(), "another file than at the first look");
+    bench.reading = bench.step(QUIET).reading;
+    bench.serves(&["b"]);
+    assert_eq!(bench.errors(), "");
+    assert!(bench.step(POLL).reading.is_none(), "what is read is not read again");
+}
+
+#[test]
+fn a_file_that_never_rests_holds_up_no_other() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("b.yaml", &service("b", 2))]);
+    bench.settle();
+    bench.serves(&["a", "b"]);
+    bench.write("b.yaml", service("b2", 2));
+    let start = bench.now;
+    bench.reading = None;
+    for i in 0.. {
+        assert!(bench.now - start <= PATIENCE + 2 * QUIET, "the others must not wait");
+        bench.write("a.yaml", service("a", 1) + &"#".repeat(i));
+        bench.reading = bench.step(QUIET).reading;
+        if bench.reading.is_some() {
+            break;
+        }
+    }
+    bench.serves(&["a", "b2"]);
+    assert!(bench.errors().contains("a.yaml: is being written"), "{}", bench.errors());
+    assert!(bench.errors().contains("a.yaml: refused; the 1 objects that it held before"));
+    bench.settle();
+    assert_eq!(bench.errors(), "");
+}
+
+#[test]
+fn an_emptied_file_keeps_what_it_had() {
+    let both = service("a", 1) + "---\n" + &service("b", 2);
+    for emptied in
+        ["", "# nothing\n", "---\n---\nnull\n", "apiVersion: v1\nkind: List\nitems: []\n"]
+    {
+        let mut bench = Bench::new(&[("ab.yaml", &both), ("c.yaml", &service("c", 3))]);
+        bench.settle();
+        bench.write("ab.yaml", emptied);
+        bench.write("c.yaml", service("c2", 3));
+        bench.settle();
+        bench.serves(&["a", "b", "c2"]);
+        assert!(bench.errors().contains("ab.yaml: holds no object, and held 2"), "{emptied:?}");
+        bench.write("ab.yaml", service("a", 1));
+        bench.settle();
+        bench.serves(&["a", "c2"]);
+        assert_eq!(bench.errors(), "");
+        bench.remove("ab.yaml");
+        bench.settle();
+        bench.serves(&["c2"]);
+    }
+}
+
+#[test]
+fn a_file_without_objects_is_noted_if_it_never_had_any() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("none.yaml", "# later\n")]);
+    bench.settle();
+    bench.serves(&["a"]);
+    assert_eq!(bench.errors(), "");
+    let notes = &bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].to_string().ends_with("none.yaml: holds no object"), "{notes:?}");
+}
+
+#[test]
+fn a_faulty_file_holds_up_no_other() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("bad.yaml", "kind: [")]);
+    bench.settle();
+    bench.serves(&["a"]);
+    assert!(bench.errors().contains("bad.yaml: refused; it was not read before"));
+    bench.write("bad.yaml", service("b", 2));
+    bench.settle();
+    bench.serves(&["a", "b"]);
+    // A fault in one document is one of the file: what is in force is of one moment.
+    bench.write("bad.yaml", service("b3", 3) + "---\nkind: ]\n");
+    bench.write("a.yaml", service("a2", 1));
+    bench.settle();
+    bench.serves(&["a2", "b"]);
+    assert!(bench.errors().contains("bad.yaml:6: "), "{}", bench.errors());
+    // The node file is a file too.
+    fs::write(bench.dir.path().join("node.yaml"), "name: [").unwrap();
+    bench.write("a.yaml", service("a3", 1));
+    bench.settle();
+    bench.serves(&["a3", "b"]);
+    assert!(bench.errors().contains("node.yaml:"), "{}", bench.errors());
+}
+
+#[test]
+fn files_that_are_too_large_are_refused_alone() {
+    let large = |bench: &Bench| {
+        let file = fs::File::create(bench.directory().join("large.yaml")).unwrap();
+        file.set_len(crate::MAX_FILE_BYTES + 1).unwrap();
+    };
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("large.yaml", &service("b", 2))]);
+    bench.settle();
+    large(&bench);
+    bench.settle();
+    bench.serves(&["a", "b"]);
+    let limit = format!("more than the {} that a file may have", crate::MAX_FILE_BYTES);
+    assert!(bench.errors().contains(&limit), "{}", bench.errors());
+}
+
+#[test]
+fn nothing_is_in_force_while_the_directory_is_missing_at_the_start() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    let away = bench.dir.path().join("away");
+    fs::rename(bench.directory(), &away).unwrap();
+    bench.settle();
+    assert_eq!(bench.served(), None);
+    assert!(bench.errors().contains("make the directory, or mount"), "{}", bench.errors());
+    fs::rename(&away, bench.directory()).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    assert_eq!(bench.errors(), "");
+}
+
+#[test]
+fn nothing_is_in_force_while_no_file_could_be_read() {
+    let mut bench = Bench::new(&[("a.yaml", "kind: ["), ("none.yaml", "")]);
+    bench.settle();
+    assert_eq!(bench.served(), None);
+    bench.write("a.yaml", service("a", 1));
+    bench.settle();
+    bench.serves(&["a"]);
+    // A directory in which there is nothing is one of no services.
+    let mut bench = Bench::new(&[]);
+    bench.settle();
+    bench.serves(&[]);
+}
+
+#[test]
+fn a_directory_that_goes_away_or_is_replaced_by_an_empty_one_changes_nothing() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    bench.settle();
+    let away = bench.dir.path().join("away");
+    fs::rename(bench.directory(), &away).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    assert!(bench.errors().contains("cannot be read"), "{}", bench.errors());
+    // The mount point below a mount that is gone.
+    fs::create_dir(bench.directory()).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    assert!(bench.errors().contains("another directory than before, and empty"));
+    bench.write("b.yaml", service("b", 2));
+    bench.settle();
+    bench.serves(&["b"]);
+    assert_eq!(bench.errors(), "");
+    bench.remove("b.yaml");
+    bench.settle();
+    bench.serves(&[]);
+}
+
+#[test]
+fn a_link_above_the_directory_may_be_swapped() {
+    let bench = Bench::new(&[]);
+    let root = bench.dir.path();
+    for (version, name) in [("1", "a"), ("2", "b")] {
+        fs::create_dir_all(root.join(version).join("k8s")).unwrap();
+        fs::write(root.join(version).join("k8s/x.yaml"), service(name, 1)).unwrap();
+    }
+    let point = |to: &str| {
+        std::os::unix::fs::symlink(to, root.join("next")).unwrap();
+        fs::rename(root.join("next"), root.join("current")).unwrap();
+    };
+    point("1");
+    let paths = Paths { node: root.join("node.yaml"), manifests: root.join("current/k8s") };
+    let mut follower = Follower::new(paths);
+    let mut served = |mut now: Instant| {
+        let mut last = None;
+        let end = now + POLL + 2 * QUIET;
+        while now < end {
+            let step = follower.step(now);
+            last = step.reading.or(last);
+            now = step.next;
+        }
+        let balancers = last.unwrap().snapshot.unwrap().load_balancers;
+        (balancers[0].name.name.clone(), end)
+    };
+    let (name, now) = served(bench.now);
+    assert_eq!(name, "a");
+    point("2");
+    assert_eq!(served(now).0, "b");
+}
+
+#[test]
+fn links_out_of_the_directory_are_followed() {
+    let mut bench = Bench::new(&[]);
+    let target = bench.dir.path().join("target");
+    fs::write(&target, service("a", 1)).unwrap();
+    std::os::unix::fs::symlink(&target, bench.directory().join("a.yaml")).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    fs::write(&target, service("longer", 1)).unwrap();
+    bench.settle();
+    bench.serves(&["longer"]);
+    // A link that leads nowhere is a file that cannot be read, and not one that was removed.
+    fs::rename(&target, bench.dir.path().join("elsewhere")).unwrap();
+    bench.settle();
+    bench.serves(&["longer"]);
+    assert!(bench.errors().contains("a.yaml: cannot be read: No such file"), "{}", bench.errors());
+    bench.remove("a.yaml");
+    bench.settle();
+    bench.serves(&[]);
+}
+
+#[test]
+fn many_objects_go_when_a_second_read_confirms_it() {
+    let all: Vec<String> = (0..8).map(|i| format!("s{i}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
+    bench.settle();
+    // A file that was cut, and is as good as any.
+    bench.write("s.yaml", services("s", 2));
+    bench.settle();
+    bench.serves(&all);
+    assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
+    bench.write("s.yaml", services("s", 8));
+    bench.settle();
+    bench.serves(&all);
+    assert_eq!(bench.errors(), "");
+    // The time counts anew.
+    bench.remove("s.yaml");
+    bench.settle();
+    bench.serves(&all);
+    bench.pass(crate::store::CONFIRM);
+    bench.serves(&[]);
+    assert_eq!(bench.errors(), "");
+}
+
+#[test]
+fn few_objects_and_a_small_share_go_at_once() {
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 5)), ("t.yaml", &services("t", 8))]);
+    bench.settle();
+    bench.remove("s.yaml");
+    bench.settle();
+    assert_eq!(bench.served().unwrap().len(), 8, "5 of 13");
+    bench.write("t.yaml", services("t", 3));
+    bench.settle();
+    assert_eq!(bench.served().unwrap().len(), 3, "5 of 8, but a handful");
+}
+
+#[test]
+fn constant_change_does_not_put_off_a_removal_for_ever() {
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
+    bench.settle();
+    bench.remove("s.yaml");
+    let start = bench.now;
+    for i in 1.. {
+        bench.write("other.yaml", service("other", i));
+        bench.settle();
+        if bench.served() == Some(vec!["other".to_owned()]) {
+            break;
+        }
+        assert!(bench.now < start + 4 * crate::store::CONFIRM, "{}", bench.errors());
+    }
+}
+
+#[test]
+fn an_object_stays_with_the_file_that_had_it() {
+    let mut bench = Bench::new(&[("b.yaml", &service("x", 1)), ("c.yaml", &service("y", 2))]);
+    bench.settle();
+    bench.serves(&["x", "y"]);
+    // By name it comes first, but it is the later one.
+    bench.write("a.yaml", service("x", 9));
+    bench.settle();
+    bench.serves(&["x", "y"]);
+    let b = bench.directory().join("b.yaml");
+    let expected = format!("a.yaml: Service shop/x is also in {}", b.display());
+    assert!(bench.errors().contains(&expected), "{}", bench.errors());
+    let address = |bench: &Bench| {
+        let snapshot = bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap();
+        snapshot.load_balancers[0].floating_ips[0].address.to_string()
+    };
+    assert_eq!(address(&bench), "172.20.0.1");
+    // Gone from the one, it is the other's.
+    bench.write("b.yaml", service("z", 3));
+    bench.settle();
+    bench.serves(&["x", "y", "z"]);
+    assert_eq!((address(&bench).as_str(), bench.errors().as_str()), ("172.20.0.9", ""));
+    // Two files may change places, and a file its name.
+    bench.write("b.yaml", service("y", 2));
+    bench.write("c.yaml", service("z", 3));
+    fs::rename(bench.directory().join("a.yaml"), bench.directory().join("d.yaml")).unwrap();
+    bench.settle();
+    bench.serves(&["x", "y", "z"]);
+    assert_eq!(bench.errors(), "");
+    // One that falls back on what it had takes back what another one wanted.
+    bench.write("b.yaml", service("w", 4) + "---\n" + &service("x", 1));
+    bench.write("c.yaml", service("y", 2));
+    bench.settle();
+    bench.serves(&["x", "y", "z"]);
+    assert_eq!(bench.errors().matches("refused").count(), 2, "{}", bench.errors());
+}
+
+#[test]
+fn what_the_kernel_refuses_is_tried_again() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    let link = bench.directory().join("b.yaml");
+    std::os::unix::fs::symlink(Path::new("b.yaml"), &link).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    assert!(bench.errors().contains("b.yaml: cannot be read"), "{}", bench.errors());
+    bench.reading = None;
+    bench.settle();
+    assert!(bench.reading.is_some(), "the same file may be readable by now");
+}
+
+#[test]
+fn what_is_no_file_is_noted() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    nix::unistd::mkfifo(&bench.directory().join("pipe.yaml"), nix::sys::stat::Mode::S_IRWXU)
+        .unwrap();
+    fs::create_dir(bench.directory().join("folder.yaml")).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    let notes = &bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].to_string().contains("pipe.yaml: is no file"), "{notes:?}");
+}
