@@ -5,19 +5,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use penstock_abi::hash::flow_key;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, VifStats, Words};
-use penstock_refmodel::flows::{Inserted, attributes, key_of};
+use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Write;
-use penstock_refmodel::{
-    Counters, Decision, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict,
-};
+use penstock_refmodel::insert::Inserted;
+use penstock_refmodel::{Counters, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict};
 
 use crate::dut::Dut;
-use crate::hazards::Hazards;
+use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
 use crate::script::{Script, Step, entry, hex};
+pub use crate::summary::Summary;
 
 /// Frames in flight at most.
 const BATCH_FRAMES: usize = 256;
+/// Requests that the insertion unit's queue holds.
+const QUEUE: usize = 64;
+/// The card compares new requests with those that it executed up to 40 cycles ago.
+const PENDING_CYCLES: u32 = 48;
 
 /// The device and the model disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,40 +39,6 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-/// What was compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Frames that went in.
-    pub frames: u64,
-    /// Frames that left, each compared byte by byte.
-    pub frames_out: u64,
-    /// Frames that the model dropped.
-    pub drops: u64,
-    /// Times the card was idle in between.
-    pub batches: u64,
-    /// Changes of tables under traffic.
-    pub windows: u64,
-    /// Those in which some frames met the old tables and others the new, by what became of them.
-    pub windows_split: u64,
-    /// Flow entries compared.
-    pub flows: u64,
-    /// Insertions that the card put off.
-    pub deferred: u64,
-}
-
-impl std::ops::AddAssign for Summary {
-    fn add_assign(&mut self, o: Self) {
-        self.frames += o.frames;
-        self.frames_out += o.frames_out;
-        self.drops += o.drops;
-        self.batches += o.batches;
-        self.windows += o.windows;
-        self.windows_split += o.windows_split;
-        self.flows += o.flows;
-        self.deferred += o.deferred;
-    }
-}
 
 /// Runs a script on a cleared card.
 ///
@@ -160,7 +130,7 @@ impl<'a> Board<'a> {
         self.device("writing tables", written)
     }
 
-    /// Deletes a pair of flow entries, as aging does.
+    /// Deletes a pair of flow entries, as aging does: by one of the two.
     fn age(&mut self, pick: u64) -> Result<(), Failure> {
         self.flush()?;
         let mut keys: Vec<FlowKey> = self.model.flows().iter().map(|(_, f)| key_of(f)).collect();
@@ -172,13 +142,13 @@ impl<'a> Board<'a> {
         let partner = self.model.flows().attributes().get(&key).and_then(|f| f.partner);
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
+        let Some((index, ..)) = flows.iter().find(|(_, f, _)| key_of(f) == key) else {
+            return self.fail(format!("flow missing on the card: {key:?}"));
+        };
+        let deleted = self.dut.write(&[(TableId::Flow, *index, Words::default())]);
+        self.device("deleting a flow", deleted)?;
+        self.model.flows_mut().delete_key(&key);
         for key in [Some(key), partner].into_iter().flatten() {
-            let Some((index, ..)) = flows.iter().find(|(_, f, _)| key_of(f) == key) else {
-                return self.fail(format!("flow missing on the card: {key:?}"));
-            };
-            let deleted = self.dut.write(&[(TableId::Flow, *index, Words::default())]);
-            self.device("deleting a flow", deleted)?;
-            self.model.flows_mut().delete_key(&key);
             self.uncertain.remove(&key);
         }
         self.model.recount_flows();
@@ -229,21 +199,34 @@ impl<'a> Board<'a> {
 
     fn frame(&mut self, ingress: Ingress, frame: &[u8], gap: u8) -> Result<(), Failure> {
         self.dut.wait(u32::from(gap));
-        let decision = self.model.decide(ingress, frame);
+        let mut decision = self.model.decide(ingress, frame);
+        let mut access = Access::of(&self.model, ingress, frame, &decision);
         if self.batch.len() >= BATCH_FRAMES
             || self.hazards.new_flows() >= self.new_flows
-            || self.hazards.conflicts(&self.model, ingress, frame, &decision)
+            || access.as_ref().is_some_and(|a| self.hazards.conflicts(&self.model, a))
         {
             self.flush()?;
+            // Where the card put requests off, its flow table was taken over.
+            decision = self.model.decide(ingress, frame);
+            access = Access::of(&self.model, ingress, frame, &decision);
         }
-        self.hazards.note(&self.model, ingress, frame, &decision);
+        let mut verdicts = vec![decision.verdict.clone()];
+        if let Some(a) = &access {
+            // Only if the queue may be full is a packet refused for that: its pair is not there, or waits, or was put off.
+            let asks = decision.learn.pair().is_some() || a.touched_by_burst(&self.hazards);
+            if self.hazards.new_flows() >= QUEUE && decision.translated && asks {
+                verdicts.push(Verdict::Dropped(DropReason::FlowQueueFull));
+            }
+            self.hazards.note(a);
+        }
         self.dut.inject(ingress, frame);
         self.count(ingress, &decision.verdict);
-        self.batch
-            .push((self.step, Expected { ingress, verdicts: vec![decision.verdict.clone()] }));
+        self.summary.met(&decision);
+        self.batch.push((self.step, Expected { ingress, verdicts }));
         let (lookup, counted) = (decision.lookup, decision.counts_on_flow);
         let learn = decision.learn;
         let outcome = self.model.commit(ingress, frame.len(), decision);
+        self.summary.executed(outcome.inserted);
         self.bound_statistics(lookup.filter(|_| counted), &learn, outcome.inserted);
         Ok(())
     }
@@ -260,13 +243,10 @@ impl<'a> Board<'a> {
         {
             *self.uncertain.entry(key).or_default() += 1;
         }
-        if let (
-            Learn::New(pair) | Learn::Repin(pair),
-            Some(Inserted::Learned | Inserted::Repinned),
-        ) = (learn, inserted)
+        if let (Some(pair), Some(Inserted::Learned | Inserted::Repinned)) = (learn.pair(), inserted)
         {
             self.uncertain.remove(&key_of(&pair.reverse));
-            if matches!(learn, Learn::New(_)) {
+            if !matches!(learn, Learn::Repin(_)) {
                 self.uncertain.remove(&key_of(&pair.forward));
             }
         }
@@ -298,27 +278,38 @@ impl<'a> Board<'a> {
         self.summary.batches += 1;
         self.summary.frames_out += out.len() as u64;
         let (steps, expected): (Vec<usize>, Vec<Expected>) = batch.into_iter().unzip();
-        if let Err((which, what)) = assign(&expected, &out) {
+        let chosen = assign(&expected, &out).map_err(|(which, what)| {
             let step = which.map_or(self.step, |i| steps[i]);
             let first = steps.first().copied().unwrap_or(0);
-            return Err(Failure { step, what: format!("{what}\n  (batch began at step {first})") });
-        }
+            Failure { step, what: format!("{what}\n  (batch began at step {first})") }
+        })?;
         self.device("draining", drained)?;
+        let mut refused = 0;
+        for (e, agree) in expected.iter().zip(&chosen).filter(|(_, agree)| agree[0] > 0) {
+            let Verdict::Dropped(reason) = e.verdicts[agree[0]] else { continue };
+            self.model.recount_as_dropped(e.ingress, &e.verdicts[0], reason);
+            refused += 1;
+        }
         let asked = self.hazards.new_flows() > 0;
         self.hazards.clear();
-        if asked { self.resync() } else { Ok(()) }
+        if asked {
+            self.dut.wait(PENDING_CYCLES);
+            self.resync(refused)?;
+        }
+        Ok(())
     }
 
-    /// If the card put off insertions, takes over its flow table; all else in that must be as expected.
-    fn resync(&mut self) -> Result<(), Failure> {
+    /// If the card put off insertions, or refused packets because it could not even do that, takes over its flow table; all else in that must be as expected.
+    fn resync(&mut self, refused: u64) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
         let deferred = self.device("reading LearnDeferred", deferred)?;
         let deferred = deferred + self.cleared_deferred;
-        let new = deferred - self.summary.deferred;
+        let new = deferred - self.summary.deferred + refused;
         if new == 0 {
             return Ok(());
         }
         self.summary.deferred = deferred;
+        self.summary.refused += refused;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
         let card = attributes(flows.iter().map(|(i, f, _)| (*i, *f)));
@@ -459,7 +450,7 @@ impl<'a> Board<'a> {
                 || (open > 0
                     && (1..=open).contains(&missed)
                     && c.bytes < m.bytes
-                    && c.tcp & !m.tcp == 0))
+                    && c.tcp == m.tcp))
             {
                 return self.fail(format!("statistics of {key:?}\n  card  {c:?}\n  model {m:?}\n  of which {open} may have come before the entry"));
             }
@@ -499,12 +490,4 @@ pub(crate) fn difference(
     card.iter()
         .find(|(k, _)| !model.contains_key(k))
         .map(|(_, c)| format!("flow only on the card: {c:?}"))
-}
-
-/// The request of a decision, if it is for a pair.
-pub(crate) fn pair_of(decision: &Decision) -> Option<&penstock_refmodel::flows::Pair> {
-    match &decision.learn {
-        Learn::New(pair) | Learn::Repin(pair) => Some(pair),
-        _ => None,
-    }
 }

@@ -1,15 +1,116 @@
-//! Which packets must not be in flight together, because the card's order of flow look-ups and insertions would show.
+//! Which packets must not be in flight together, because the card's order of flow look-ups, statistics and insertions would show.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use penstock_abi::table::FlowKey;
-use penstock_refmodel::parse::{self, Bytes};
-use penstock_refmodel::{Decision, Ingress, Learn, RefModel};
+use penstock_refmodel::flows::key_of;
+use penstock_refmodel::parse::{Bytes, is_bare_syn};
+use penstock_refmodel::tunnel::tunnel;
+use penstock_refmodel::{Decision, FLOWS_FOR_TRANSLATION, Ingress, Learn, RefModel};
 
-use crate::board::pair_of;
+/// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
+type Origin = (Ingress, u32, u32);
 
-/// Where packets of a flow come from: port, and label if from the fabric.
-type Origin = (Ingress, u32);
+/// What a packet has to do with the flow table.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Key that it looks up.
+    key: FlowKey,
+    origin: Origin,
+    icmp_error: bool,
+    bare_syn: bool,
+    /// Entries that its request may write or delete.
+    pub touches: Vec<FlowKey>,
+    /// Not even packets of the same flow may be in flight with its request.
+    pub exclusive: bool,
+    /// Entries whose TCP state counts for its verdict or its request.
+    reads: Vec<FlowKey>,
+    /// It changes the TCP state of the entry with its key.
+    changes_tcp: bool,
+    /// It has a request, if only one that changes nothing.
+    asks: bool,
+    /// Its verdict depends on how full the flow table is.
+    counts_entries: bool,
+}
+
+impl Access {
+    /// Packets of its flow are in flight that asked for its pair.
+    #[must_use]
+    pub fn touched_by_burst(&self, hazards: &Hazards) -> bool {
+        hazards.is_touched(&self.key)
+    }
+
+    /// Of one decision; `None` if the flow table is not asked.
+    #[must_use]
+    pub fn of(
+        model: &RefModel,
+        ingress: Ingress,
+        frame: &[u8],
+        decision: &Decision,
+    ) -> Option<Self> {
+        let key = decision.lookup?;
+        let flows = model.flows();
+        let with_partner = |k: &FlowKey| {
+            let entry = flows.get(k);
+            let partner = entry.and_then(|f| flows.partner(f));
+            entry.into_iter().chain(partner).map(key_of).collect::<Vec<_>>()
+        };
+        let bare_syn = decision.tcp_flags.is_some_and(is_bare_syn);
+        let mut reads = if bare_syn { with_partner(&key) } else { Vec::new() };
+        let mut touches = flows.touched_by(&decision.learn);
+        if let Learn::DeadPair { key } = &decision.learn
+            && flows.get(key).is_some_and(|f| !flows.is_dead(model.tables(), f))
+        {
+            reads.extend(with_partner(key));
+            touches.clear();
+        }
+        let alone = matches!(decision.learn, Learn::Move { .. } | Learn::DeadPair { .. });
+        let new = matches!(decision.learn, Learn::New(_));
+        Some(Self {
+            key,
+            origin: origin(model, ingress, frame),
+            icmp_error: decision.icmp_error,
+            bare_syn,
+            exclusive: alone && !touches.is_empty(),
+            touches,
+            reads,
+            asks: decision.learn != Learn::No,
+            changes_tcp: decision.counts_on_flow
+                && decision.tcp_flags.is_some_and(|flags| flows.tcp_changes(&key, flags)),
+            counts_entries: decision.rule == Some(penstock_refmodel::Rule::TableFull)
+                || (new && decision.translated),
+        })
+    }
+
+    /// Of a packet of which several decisions are possible, under tables that change. Cautious about TCP: what earlier packets leave
+    /// is open as well.
+    #[must_use]
+    pub fn of_any(
+        model: &RefModel,
+        ingress: Ingress,
+        frame: &[u8],
+        decisions: &[Decision],
+    ) -> Option<Self> {
+        let mut all = decisions.iter().filter_map(|d| Self::of(model, ingress, frame, d));
+        let mut one = all.next()?;
+        for a in all {
+            one.touches.extend(a.touches);
+            one.reads.extend(a.reads);
+            one.exclusive |= a.exclusive;
+            one.changes_tcp |= a.changes_tcp;
+            one.asks |= a.asks;
+        }
+        let is_tcp = decisions.iter().any(|d| d.tcp_flags.is_some());
+        one.changes_tcp |= is_tcp && !one.bare_syn;
+        one.touches.extend(
+            decisions
+                .iter()
+                .filter_map(|d| d.learn.pair())
+                .flat_map(|p| [key_of(&p.forward), key_of(&p.reverse)]),
+        );
+        Some(one)
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Looked {
@@ -18,32 +119,31 @@ struct Looked {
     mixed: bool,
 }
 
-/// Flow keys that packets in flight look up, and those that their insertions write or delete.
+#[derive(Clone, Copy, Debug)]
+struct Touched {
+    /// Key of the packet whose request it is.
+    owner: FlowKey,
+    /// That is a bare SYN, to which other rules apply than to the rest of its flow.
+    bare_syn: bool,
+    exclusive: bool,
+}
+
+/// What packets in flight have to do with the flow table.
 #[derive(Debug, Default)]
 pub struct Hazards {
     looked: HashMap<FlowKey, Looked>,
-    /// Key -> forward key of the insertion that touches it.
-    touched: HashMap<FlowKey, FlowKey>,
+    touched: HashMap<FlowKey, Touched>,
+    reads: HashSet<FlowKey>,
+    tcp_changes: HashSet<FlowKey>,
     requests: usize,
 }
 
-/// Keys that the insertion asked for by a decision touches.
-#[must_use]
-pub fn touches(model: &RefModel, decision: &Decision) -> Vec<FlowKey> {
-    match (&decision.learn, pair_of(decision)) {
-        (_, Some(pair)) => model.flows().touched_by(pair),
-        (Learn::ReverseRepin { key, .. }, _) => vec![*key],
-        _ => Vec::new(),
-    }
-}
-
 fn origin(model: &RefModel, ingress: Ingress, frame: &[u8]) -> Origin {
-    let label = match ingress {
-        Ingress::Fabric => parse::tunnel(frame, model.tables().vif(0).ip)
-            .map_or(0, |t| Bytes(frame).u32(t.label_at) >> 12),
-        Ingress::Host(_) => 0,
-    };
-    (ingress, label)
+    let port = model.tables().vif(0);
+    match tunnel(frame, port.mac, port.ip).filter(|_| ingress == Ingress::Fabric) {
+        Some(t) => (ingress, Bytes(frame).u32(t.label_at) >> 12, t.outer_sip),
+        None => (ingress, 0, 0),
+    }
 }
 
 impl Hazards {
@@ -53,7 +153,7 @@ impl Hazards {
         self.requests
     }
 
-    /// An insertion in flight writes or deletes this key's entry.
+    /// A request in flight writes or deletes this key's entry.
     #[must_use]
     pub fn is_touched(&self, key: &FlowKey) -> bool {
         self.touched.contains_key(key)
@@ -66,68 +166,39 @@ impl Hazards {
 
     /// Whether a packet must wait until the card is idle.
     #[must_use]
-    pub fn conflicts(
-        &self,
-        model: &RefModel,
-        ingress: Ingress,
-        frame: &[u8],
-        decision: &Decision,
-    ) -> bool {
-        self.conflicts_with(origin(model, ingress, frame), decision, &touches(model, decision))
-    }
-
-    fn conflicts_with(&self, origin: Origin, decision: &Decision, touches: &[FlowKey]) -> bool {
-        let Some(key) = decision.lookup else { return false };
-        let mixes = decision.icmp_error
-            || self.looked.get(&key).is_some_and(|l| l.mixed || l.origin != origin);
-        if self.touched.get(&key).is_some_and(|owner| *owner != key || mixes) {
-            return true;
-        }
-        touches.iter().any(|t| {
-            if *t == key {
-                mixes
-            } else {
-                self.looked.contains_key(t)
-                    || self.touched.get(t).is_some_and(|owner| *owner != key)
-            }
-        })
+    pub fn conflicts(&self, model: &RefModel, a: &Access) -> bool {
+        let mixes = a.icmp_error
+            || self.looked.get(&a.key).is_some_and(|l| l.mixed || l.origin != a.origin);
+        // A burst of one flow stays together: until its pair is there the packets take the full path, to the same end.
+        let of_burst = |t: &Touched| {
+            let alike = t.owner == a.key && t.bare_syn == a.bare_syn && !mixes;
+            alike && !t.exclusive && !a.exclusive && !a.changes_tcp
+        };
+        let disturbed = |k: &FlowKey| self.touched.get(k).is_some_and(|t| !of_burst(t));
+        let looks = disturbed(&a.key);
+        let touches = a.touches.iter().any(|t| {
+            let in_use = if *t == a.key { mixes } else { self.looked.contains_key(t) };
+            in_use || disturbed(t) || self.reads.contains(t)
+        });
+        let reads = a.reads.iter().any(|r| disturbed(r) || self.tcp_changes.contains(r));
+        let writes = a.changes_tcp && self.reads.contains(&a.key);
+        // A move may be forgotten if other requests wait.
+        let alone = a.exclusive && self.requests > 0;
+        let near_limit = model.flows().len().abs_diff(FLOWS_FOR_TRANSLATION) <= 4 * self.requests;
+        let counts = a.counts_entries && self.requests > 0 && near_limit;
+        looks || touches || reads || writes || alone || counts
     }
 
     /// A packet is in flight from now on.
-    pub fn note(&mut self, model: &RefModel, ingress: Ingress, frame: &[u8], decision: &Decision) {
-        let touches = touches(model, decision);
-        self.note_touching(model, ingress, frame, decision, &touches);
-    }
-
-    /// As [`Hazards::note`], for a packet that may touch these keys.
-    pub fn note_touching(
-        &mut self,
-        model: &RefModel,
-        ingress: Ingress,
-        frame: &[u8],
-        decision: &Decision,
-        touches: &[FlowKey],
-    ) {
-        let Some(key) = decision.lookup else { return };
-        let origin = origin(model, ingress, frame);
-        let looked = self.looked.entry(key).or_insert(Looked { origin, mixed: false });
-        looked.mixed |= decision.icmp_error || looked.origin != origin;
-        for t in touches {
-            self.touched.insert(*t, key);
+    pub fn note(&mut self, a: &Access) {
+        let looked = self.looked.entry(a.key).or_insert(Looked { origin: a.origin, mixed: false });
+        looked.mixed |= a.icmp_error || looked.origin != a.origin;
+        let touched = Touched { owner: a.key, bare_syn: a.bare_syn, exclusive: a.exclusive };
+        self.touched.extend(a.touches.iter().map(|t| (*t, touched)));
+        self.reads.extend(&a.reads);
+        if a.changes_tcp {
+            self.tcp_changes.insert(a.key);
         }
-        self.requests += usize::from(!touches.is_empty());
-    }
-
-    /// As [`Hazards::conflicts`], for a packet that may touch these keys.
-    #[must_use]
-    pub fn conflicts_touching(
-        &self,
-        model: &RefModel,
-        ingress: Ingress,
-        frame: &[u8],
-        decision: &Decision,
-        touches: &[FlowKey],
-    ) -> bool {
-        self.conflicts_with(origin(model, ingress, frame), decision, touches)
+        self.requests += usize::from(a.asks);
     }
 }

@@ -5,13 +5,15 @@
 //!   that the scoreboard itself is tested; `card::CardDut` (feature `rtl`) is the Verilated card.
 //! * [`board`]: runs a script against a device and the model side by side, and says where they part.
 //! * [`matching`]: which frame that left belongs to which frame that went in.
+//! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
+//! * [`summary`]: what was compared, and which rules were met.
 //! * [`shrink`]: the smallest part of a failing script that still fails.
 //!
 //! # When the order is not given
 //!
 //! The card inserts flows some cycles after the packet, and frames of the two ingress ports meet in any order. The
 //! specification makes nearly all of that invisible. Where it does not (a reply that overtakes the insertion of its flow, an error
-//! about a flow that is being inserted, two pairs that share a key), the board lets the card become idle first: it asks the model
+//! about a flow that is being inserted, two pairs that share a key, a SYN whose verdict depends on segments before it), the board lets the card become idle first: it asks the model
 //! which flow entries a packet looks up and which an insertion touches, and never has two frames that could disturb each other
 //! in flight. Only statistics of a flow's first burst remain open; they are bounded, not ignored.
 
@@ -23,4 +25,5 @@ pub mod hazards;
 pub mod matching;
 pub mod script;
 pub mod shrink;
+pub mod summary;
 pub mod window;

@@ -113,6 +113,7 @@ impl Script {
                 host_acts(&mut rng, &mut model, &mut steps);
                 if rng.one_in(5000) {
                     model.clear();
+                    traffic.card_cleared();
                     let all = world.dump();
                     for (table, index, words) in &all {
                         model.write(*table, *index, words);

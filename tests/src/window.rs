@@ -12,10 +12,11 @@ use penstock_abi::table::{FlowKey, TableId};
 use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::{FlowTable, attributes, key_of};
 use penstock_refmodel::r#gen::Write;
-use penstock_refmodel::{Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
+use penstock_refmodel::insert::Arrived;
+use penstock_refmodel::{Card, Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
 
-use crate::board::{Board, Failure, pair_of};
-use crate::hazards::{Hazards, touches};
+use crate::board::{Board, Failure};
+use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
 
 /// Versions of the tables at most; beyond that only the first and the last state of each table count.
@@ -67,6 +68,8 @@ fn candidates(
     let mut hazards = Hazards::default();
     let mut allowed = Allowed::default();
     let mut out = Vec::new();
+    // Frames from the fabric keep their order, so what is remembered of them is exact.
+    let mut fragments = model.card().fragments.clone();
     for (ingress, frame) in frames {
         let before = model.decide(*ingress, frame);
         let states =
@@ -74,7 +77,8 @@ fn candidates(
         let mut decisions: Vec<Decision> = Vec::new();
         for flows in std::iter::once(model.flows()).chain(&states) {
             for tables in versions {
-                let d = decide(tables, flows, model.is_enabled(), *ingress, frame);
+                let card = Card { tables, flows, fragments: &fragments, ..model.card() };
+                let d = decide(&card, *ingress, frame);
                 if !decisions.contains(&d) {
                     decisions.push(d);
                 }
@@ -82,25 +86,43 @@ fn candidates(
         }
         // The look-up key depends on the vif, which may be what changes: such frames stay out, as do those that disturb others.
         let one_key = decisions.iter().all(|d| d.lookup.is_none() || d.lookup == before.lookup);
-        let mut keys: Vec<FlowKey> = decisions.iter().flat_map(|d| touches(model, d)).collect();
-        keys.extend(
-            decisions
-                .iter()
-                .filter_map(pair_of)
-                .flat_map(|p| [key_of(&p.forward), key_of(&p.reverse)]),
-        );
-        let Some(probe) = decisions.iter().find(|d| d.lookup.is_some()).or(decisions.first())
-        else {
-            continue;
-        };
-        if !one_key || hazards.conflicts_touching(model, *ingress, frame, probe, &keys) {
+        let access = Access::of_any(model, *ingress, frame, &decisions);
+        let disturbs = |a: &Access| !one_key || a.exclusive || hazards.conflicts(model, a);
+        if access.as_ref().is_some_and(disturbs) {
             continue;
         }
-        hazards.note_touching(model, *ingress, frame, probe, &keys);
-        allowed.add(model, &states, &decisions, &keys);
+        let Some(first_fragment) = decisions.first().map(|d| d.first_fragment) else { continue };
+        if decisions.iter().any(|d| d.first_fragment != first_fragment) {
+            continue;
+        }
+        if let Some(id) = first_fragment {
+            fragments.remember(id);
+        }
+        if let Some(a) = &access {
+            overtaken(&allowed, &mut decisions);
+            hazards.note(a);
+            allowed.add(model, &states, &decisions, &a.touches);
+        }
         out.push(Candidate { ingress: *ingress, frame: frame.clone(), decisions });
     }
     (out, allowed)
+}
+
+/// Packets of one flow that ask for pairs whose replies differ: while the first pair waits, the second packet may find that it clashes.
+fn overtaken(allowed: &Allowed, decisions: &mut Vec<Decision>) {
+    let pairs = || decisions.iter().filter(|d| d.translated).filter_map(|d| d.learn.pair());
+    let waits = pairs().any(|p| allowed.touched.contains_key(&key_of(&p.forward)));
+    let clash = Verdict::Dropped(DropReason::FlowClash);
+    if waits && decisions.iter().all(|d| d.verdict != clash) {
+        let refused = Decision {
+            verdict: clash,
+            counts_on_flow: false,
+            translated: false,
+            learn: Learn::No,
+            ..decisions[0].clone()
+        };
+        decisions.push(refused);
+    }
 }
 
 /// Flow tables that packets of one key may have left, apart from all other flows.
@@ -126,13 +148,9 @@ impl Allowed {
         for base in std::iter::once(model.flows()).chain(states) {
             for d in decisions {
                 let mut flows = base.clone();
-                match &d.learn {
-                    Learn::No => continue,
-                    Learn::New(p) => drop(flows.insert(p, false, 0, None)),
-                    Learn::Repin(p) => drop(flows.insert(p, true, 0, None)),
-                    Learn::ReverseRepin { key, slot, generation } => {
-                        flows.repin_reverse(key, *slot, *generation);
-                    }
+                // In step with the tables as they were: a request that reads them stays out of windows.
+                if flows.execute(model.tables(), &d.learn, Arrived::default()).is_none() {
+                    continue;
                 }
                 let new = flows.attributes();
                 if list.len() < VARIANTS_MAX && list.iter().all(|s| s.attributes() != new) {
@@ -229,7 +247,7 @@ impl Board<'_> {
         let mut met = [false; 2];
         for (c, agree) in candidates.iter().zip(chosen) {
             let under = |t: &Tables| {
-                decide(t, self.model.flows(), self.model.is_enabled(), c.ingress, &c.frame).verdict
+                decide(&Card { tables: t, ..self.model.card() }, c.ingress, &c.frame).verdict
             };
             let (was, is) = (under(old), under(new));
             let agrees = |v: &Verdict| agree.iter().any(|&i| c.decisions[i].verdict == *v);

@@ -18,6 +18,7 @@ fn a_faithful_copy_passes() {
         sum += run(&script, &mut ModelDut::new()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }
     println!("{sum:?}");
+    assert_eq!(sum.never_met(), Vec::<String>::new());
     assert!(
         sum.frames > 40_000
             && sum.windows > 120
@@ -52,7 +53,7 @@ fn sent(d: &mut Decision) -> Option<(&Egress, &mut Vec<u8>)> {
 
 fn pair(d: &mut Decision) -> Option<&mut penstock_refmodel::flows::Pair> {
     match &mut d.learn {
-        Learn::New(p) | Learn::Repin(p) => Some(p),
+        Learn::New(p) | Learn::Replace(p) | Learn::Repin(p) => Some(p),
         _ => None,
     }
 }

@@ -117,6 +117,12 @@ impl FlowTable {
         self.stats(&key_of(flow)).map_or(0, |s| s.tcp)
     }
 
+    /// A segment with these flags changes the TCP state of the entry with this key.
+    #[must_use]
+    pub fn tcp_changes(&self, key: &FlowKey, flags: u8) -> bool {
+        self.stats(key).is_some_and(|s| tcp_state(s.tcp, Some(flags)) != s.tcp)
+    }
+
     /// The TCP connection of an entry is over (section 5).
     #[must_use]
     pub fn is_over(&self, flow: &Flow) -> bool {

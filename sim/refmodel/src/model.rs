@@ -140,6 +140,18 @@ impl RefModel {
         Card { enabled: *enabled, tables, flows, fragments }
     }
 
+    /// The frame was counted as sent, but the card dropped it for a reason that depends on time.
+    pub fn recount_as_dropped(&mut self, ingress: Ingress, sent: &Verdict, reason: DropReason) {
+        if let Verdict::Sent { egress, frame } = sent {
+            let vif = if let Egress::Host(vif) = egress { *vif } else { 0 };
+            let tx = self.counters.vifs.entry(vif).or_default();
+            tx.tx_packets -= 1;
+            tx.tx_bytes -= frame.len() as u64;
+            self.counters.vifs.entry(ingress.vif()).or_default().drops += 1;
+            *self.counters.drops.entry(reason as u8).or_default() += 1;
+        }
+    }
+
     /// What would become of a frame now, without counting or learning.
     #[must_use]
     pub fn decide(&self, ingress: Ingress, frame: &[u8]) -> Decision {

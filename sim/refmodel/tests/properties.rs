@@ -106,7 +106,9 @@ fn a_flow_that_was_just_learned_gives_the_same_packet() {
             if outcome.decision.learn.pair().is_some() {
                 let again = run.model.decide(ingress, &frame);
                 assert_eq!(again.verdict, outcome.verdict, "seed {seed}");
-                assert_eq!(again.learn, Learn::No, "seed {seed}");
+                // A member that is evicted but does not drain may be chosen again, each time anew.
+                let evicted = again.rule == Some(Rule::UdpEvicted);
+                assert!(again.learn == Learn::No || evicted, "seed {seed}");
                 compared += 1;
             }
         }

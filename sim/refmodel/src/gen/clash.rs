@@ -2,13 +2,23 @@
 
 use super::traffic::{Entry, Seen, Tuple};
 use super::{Traffic, World};
+use crate::packet::{ACK, RST};
 use crate::parse::{self, SCTP, TCP, UDP};
 use crate::types::Ingress;
 
 impl Traffic {
     /// A connection whose replies are those of one that was seen.
     pub(super) fn clash(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        if let Some(s) = self.doomed.take() {
+            let (entry, tuple) = self.other_address(world, &s).unwrap_or((s.entry, s.tuple));
+            return self.packet_of(world, entry, tuple, None);
+        }
         let s = self.pick_seen();
+        if s.tuple.proto == TCP && self.rng.one_in(2) {
+            self.flags = Some(RST | ACK);
+            self.doomed = Some(s.clone());
+            return self.packet_of(world, s.entry, s.tuple, None);
+        }
         let other = match self.rng.below(3) {
             0 => self.elsewhere(world, &s),
             _ => self.other_address(world, &s),

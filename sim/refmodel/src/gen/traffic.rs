@@ -59,6 +59,10 @@ pub struct Traffic {
     big_frames: bool,
     /// First fragments of tunnel packets that were sent lately.
     pub(super) fragments: VecDeque<FragmentId>,
+    /// A connection that was reset, and with which another is to clash.
+    pub(super) doomed: Option<Seen>,
+    /// Flags of the next TCP segment, if not random.
+    pub(super) flags: Option<u8>,
 }
 
 impl Traffic {
@@ -66,12 +70,12 @@ impl Traffic {
     #[must_use]
     pub fn new(seed: u64, big_frames: bool) -> Self {
         let (seen, fragments) = (VecDeque::new(), VecDeque::new());
-        Self { rng: Rng::new(seed), seen, big_frames, fragments }
+        Self { rng: Rng::new(seed), seen, big_frames, fragments, doomed: None, flags: None }
     }
 
     /// The next frame and the port by which it arrives.
     pub fn next_frame(&mut self, world: &World) -> (Ingress, Vec<u8>) {
-        match self.rng.below(44) {
+        match self.rng.below(48) {
             0 => self.noise(world),
             1 => self.cross_connect(world),
             2..=4 if !self.seen.is_empty() => self.icmp_error(world),
@@ -80,6 +84,7 @@ impl Traffic {
             25..=27 if !self.seen.is_empty() => self.clash(world),
             28 if !self.seen.is_empty() => self.stranger(world),
             29 => self.orphan(world),
+            30..=32 if !self.seen.is_empty() => self.return_to_service(world),
             _ => self.fresh(world),
         }
     }
@@ -148,6 +153,17 @@ impl Traffic {
         let s = self.pick_seen();
         let delta = self.rng.one_in(4).then_some(s.checksum_delta);
         self.packet_of(world, s.entry, s.tuple, delta)
+    }
+
+    /// A client of a service again: its member may be draining by now.
+    fn return_to_service(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let serves =
+            |t: &Tuple| world.services.iter().any(|v| (v.vip, v.proto) == (t.dip, t.proto));
+        let all: Vec<Seen> = self.seen.iter().filter(|s| serves(&s.tuple)).cloned().collect();
+        let Some(s) = self.rng.pick(&all).cloned() else { return self.again(world) };
+        let retries = s.tuple.proto == TCP && s.tuple.sport % 4 == 1;
+        self.flags = retries.then_some(SYN);
+        self.packet_of(world, s.entry, s.tuple, None)
     }
 
     fn reply(&mut self, world: &World) -> (Ingress, Vec<u8>) {
@@ -276,8 +292,8 @@ impl Traffic {
                     FIN | SYN | RST,
                 ]);
                 // Some clients hear nothing, and try again.
-                let flags =
-                    if t.sport.is_multiple_of(4) && !self.rng.one_in(8) { SYN } else { flags };
+                let flags = if t.sport % 4 == 1 && !self.rng.one_in(8) { SYN } else { flags };
+                let flags = self.flags.take().unwrap_or(flags);
                 packet::tcp(t.sip, t.dip, t.sport, t.dport, flags, &data)
             }
             UDP => packet::udp(t.sip, t.dip, t.sport, t.dport, &data),

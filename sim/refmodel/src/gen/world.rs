@@ -410,7 +410,7 @@ impl World {
             _ => rng.pick(&local).map_or(Target::Odd(0), |&i| Target::Local(i)),
         };
         let drain = rng.one_in(8);
-        let evict_udp = rng.one_in(if drain { 2 } else { 30 });
+        let evict_udp = rng.one_in(if drain { 2 } else { 12 });
         Member { target, drain, evict_udp, generation: rng.below(4) as u8 }
     }
 

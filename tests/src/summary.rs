@@ -1,0 +1,99 @@
+//! What a run compared, and which rules it met.
+
+use penstock_abi::reason::DropReason;
+use penstock_refmodel::insert::Inserted;
+use penstock_refmodel::{Decision, Rule, Verdict};
+
+const RULES: usize = Rule::ALL.len();
+/// More than there are reasons for drops.
+const REASONS: usize = 32;
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Frames that went in.
+    pub frames: u64,
+    /// Frames that left, each compared byte by byte.
+    pub frames_out: u64,
+    /// Frames that the model dropped.
+    pub drops: u64,
+    /// Times the card was idle in between.
+    pub batches: u64,
+    /// Changes of tables under traffic.
+    pub windows: u64,
+    /// Those in which some frames met the old tables and others the new, by what became of them.
+    pub windows_split: u64,
+    /// Flow entries compared.
+    pub flows: u64,
+    /// Insertions that the card put off.
+    pub deferred: u64,
+    /// Packets that it dropped because it could not put their insertion off.
+    pub refused: u64,
+    /// Flows that moved to another tunnel.
+    pub moved: u64,
+    /// Dead pairs that were deleted.
+    pub deleted: u64,
+    rules: [u64; RULES],
+    reasons: [u64; REASONS],
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, o: Self) {
+        self.frames += o.frames;
+        self.frames_out += o.frames_out;
+        self.drops += o.drops;
+        self.batches += o.batches;
+        self.windows += o.windows;
+        self.windows_split += o.windows_split;
+        self.flows += o.flows;
+        self.deferred += o.deferred;
+        self.refused += o.refused;
+        self.moved += o.moved;
+        self.deleted += o.deleted;
+        let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        add(&mut self.rules, &o.rules);
+        add(&mut self.reasons, &o.reasons);
+    }
+}
+
+impl Summary {
+    /// A frame was compared that this became of.
+    pub(crate) fn met(&mut self, decision: &Decision) {
+        if let Some(at) = Rule::ALL.iter().position(|r| decision.rule == Some(*r)) {
+            self.rules[at] += 1;
+        }
+        if let Verdict::Dropped(reason) = decision.verdict {
+            self.reasons[reason as usize] += 1;
+        }
+    }
+
+    /// A request was executed.
+    pub(crate) fn executed(&mut self, inserted: Option<Inserted>) {
+        self.moved += u64::from(inserted == Some(Inserted::Moved));
+        self.deleted += u64::from(inserted == Some(Inserted::Deleted));
+    }
+
+    /// How often a drop for this reason was expected.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.reasons[reason as usize]
+    }
+
+    /// Rules and reasons for drops that random packets must meet, and did not. A full flow table and full queues take frames made
+    /// for them.
+    #[must_use]
+    pub fn never_met(&self) -> Vec<String> {
+        use DropReason::{FlowQueueFull, FlowTableFull, TrapQueueFull};
+        let rules = Rule::ALL.iter().zip(self.rules);
+        let rules = rules.filter(|(r, n)| *n == 0 && **r != Rule::TableFull);
+        let reasons = DropReason::ALL.iter().map(|(reason, ..)| reason).filter(|reason| {
+            let special = matches!(reason, FlowQueueFull | FlowTableFull | TrapQueueFull);
+            self.dropped(**reason) == 0 && !special
+        });
+        let mut out: Vec<String> = rules.map(|(r, _)| format!("{r:?}")).collect();
+        out.extend(reasons.map(|r| format!("drop {r:?}")));
+        out.extend((self.moved == 0).then(|| "a move".to_owned()));
+        out.extend((self.deleted == 0).then(|| "a dead pair".to_owned()));
+        out
+    }
+}
