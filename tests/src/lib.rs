@@ -3,6 +3,7 @@
 //! * [`script`]: what is done, as data: table writes and frames with gaps, all from a seed. It can be cut down and run again.
 //! * [`dut`]: what it is done to. [`dut::ModelDut`] is the model behind the same interface, whole or spoiled on purpose, so
 //!   that the scoreboard itself is tested; `card::CardDut` (feature `rtl`) is the Verilated card.
+//!   [`late::LateDut`] is the model with all that the specification leaves to time.
 //! * [`board`]: runs a script against a device and the model side by side, and says where they part.
 //! * [`matching`]: which frame that left belongs to which frame that went in.
 //! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
@@ -22,6 +23,7 @@ pub mod board;
 pub mod card;
 pub mod dut;
 pub mod hazards;
+pub mod late;
 pub mod matching;
 pub mod script;
 pub mod shrink;

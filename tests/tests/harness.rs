@@ -1,9 +1,12 @@
 //! The scoreboard itself: the model against a faithful copy passes, against a copy with one defect it does not.
 
+mod collisions;
+
 use penstock_abi::reason::DropReason;
-use penstock_refmodel::{Decision, Egress, Ingress, Learn, Verdict};
+use penstock_refmodel::{Decision, Egress, Ingress, Learn, Rule, Verdict};
 use penstock_tests::board::{Failure, Summary, run};
 use penstock_tests::dut::ModelDut;
+use penstock_tests::late::LateDut;
 use penstock_tests::script::{Options, Script, Step};
 use penstock_tests::shrink::shrink;
 
@@ -29,6 +32,32 @@ fn a_faithful_copy_passes() {
     assert!(sum.frames / sum.batches >= 4, "{sum:?}");
 }
 
+/// Requests that are executed late, and ports that meet in any order, must not show.
+#[test]
+fn a_late_copy_passes() {
+    let mut sum = Summary::default();
+    for seed in 0..40 {
+        let options = Options { windows: seed % 2 == 0, ..OPTIONS };
+        let script = Script::random(seed, &options);
+        sum += run(&script, &mut LateDut::new(seed)).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    }
+    println!("{sum:?}");
+    assert!(sum.windows_split >= 10, "{sum:?}");
+}
+
+#[test]
+fn a_late_copy_passes_floods() {
+    let mut sum = Summary::default();
+    for seed in 100..110 {
+        let script = Script::random(seed, &Options { windows: false, flood: true, ..OPTIONS });
+        sum += run(&script, &mut LateDut::new(seed)).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        for script in [collisions::flood(1000), collisions::flood_of_service(1000)] {
+            sum += run(&script, &mut LateDut::new(seed)).unwrap_or_else(|e| panic!("{seed}: {e}"));
+        }
+    }
+    assert!(sum.deferred > 0 && sum.refused > 0, "{sum:?}");
+}
+
 #[test]
 fn scripts_follow_from_their_seed() {
     assert_eq!(Script::random(5, &OPTIONS), Script::random(5, &OPTIONS));
@@ -37,7 +66,7 @@ fn scripts_follow_from_their_seed() {
 
 /// The first failure that a defect causes, over some seeds.
 fn caught(defect: fn(Ingress, &[u8], &mut Decision)) -> Option<(Script, Failure)> {
-    (0..12).find_map(|seed| {
+    (0..40).find_map(|seed| {
         let script = Script::random(seed, &OPTIONS);
         let failure = run(&script, &mut ModelDut::spoiled(defect)).err()?;
         Some((script, failure))
@@ -120,6 +149,80 @@ const DEFECTS: &[Defect] = &[
             d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
         }
     }),
+    ("moves not done", |_, _, d| {
+        if matches!(d.learn, Learn::Move { .. }) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("dead pairs left", |_, _, d| {
+        if matches!(d.learn, Learn::DeadPair { .. }) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("a stranger's tunnel taken over at once", |_, f, d| {
+        if d.rule == Some(Rule::TunnelOfFlow) {
+            d.verdict = Verdict::Sent { egress: Egress::Host(1), frame: f.to_vec() };
+        }
+    }),
+    ("strangers counted on the flow", |_, _, d| {
+        d.counts_on_flow |= d.rule == Some(Rule::TunnelOfFlow);
+    }),
+    ("first fragments of tunnel packets forgotten", |_, _, d| d.first_fragment = None),
+    ("connections that are over not begun anew", |_, _, d| {
+        if matches!(d.learn, Learn::Replace(_)) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("a new connection inherits statistics", |_, _, d| {
+        if let Learn::Replace(p) = d.learn {
+            d.learn = Learn::Repin(p);
+        }
+    }),
+    ("a plain connection not followed to its new place", |_, _, d| {
+        if d.rule == Some(Rule::PlainPairMoved) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("bare SYNs leave a draining member for once only", |_, _, d| {
+        if d.rule == Some(Rule::SynLeavesDraining) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("evicted UDP flows not pinned anew", |_, _, d| {
+        if d.rule == Some(Rule::UdpEvicted) {
+            d.learn = Learn::No;
+        }
+    }),
+    ("own sources let through", |_, f, d| {
+        if d.rule == Some(Rule::OwnSource) {
+            d.verdict = Verdict::Sent { egress: Egress::Host(3), frame: f.to_vec() };
+        }
+    }),
+    ("tagged frames of pods taken for untagged", |_, _, d| {
+        if d.rule == Some(Rule::Tagged) {
+            d.verdict = Verdict::Dropped(DropReason::NoFipPortMap);
+        }
+    }),
+    ("an embedded TCP checksum left alone", |_, _, d| {
+        let icmp_error = d.icmp_error && d.translated;
+        if let Some((Egress::Host(_), f)) = sent(d)
+            && icmp_error
+            && f.len() >= 14 + 66
+            && f[14 + 28 + 9] == 6
+        {
+            f[14 + 64] ^= 1;
+        }
+    }),
+    ("the limit of what leaves not kept", |_, f, d| {
+        if d.verdict == Verdict::Dropped(DropReason::EgressOversize) {
+            d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
+        }
+    }),
+    ("replies without their flow let through", |_, f, d| {
+        if d.rule == Some(Rule::MarkedReply) {
+            d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
+        }
+    }),
     ("FIN not recorded", |_, _, d| {
         if let Some(flags) = &mut d.tcp_flags {
             *flags &= !1;
@@ -132,6 +235,20 @@ fn every_defect_is_caught() {
     for (name, defect) in DEFECTS {
         assert!(caught(*defect).is_some(), "not caught: {name}");
     }
+}
+
+/// The limit for new flows that translate, on both sides of it.
+#[test]
+fn a_table_that_is_nearly_full_is_compared() {
+    let script = collisions::nearly_full();
+    let summary = run(&script, &mut ModelDut::new()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
+    let generous = |_: Ingress, f: &[u8], d: &mut Decision| {
+        if d.verdict == Verdict::Dropped(DropReason::FlowTableFull) {
+            d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
+        }
+    };
+    assert!(run(&script, &mut ModelDut::spoiled(generous)).is_err());
 }
 
 #[test]

@@ -3,11 +3,12 @@
 //! Each seed is a card of its own. `PENSTOCK_SEED=N` runs that seed alone; `PENSTOCK_SCALE=K` runs K times as many seeds;
 //! `PENSTOCK_TRACE=FILE` writes waveforms (feature `trace` of the card). A seed that fails is shrunk before it is shown.
 
-use std::sync::Mutex;
 mod collisions;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use penstock_abi::reason::DropReason;
 use penstock_card::BackPressure;
 use penstock_refmodel::r#gen::Rng;
 use penstock_tests::board::{Failure, Summary, run};
@@ -92,8 +93,11 @@ fn tables_at_rest() {
 #[test]
 fn tables_that_change_between_packets() {
     let options =
-        Options { frames: 2500, change_every: 60, windows: false, big_frames: false, flood: false };
-    compare("tables that change", 2000, 20, options);
+        Options { frames: 2500, change_every: 60, windows: false, big_frames: true, flood: false };
+    let summary = compare("tables that change", 2000, 20, options);
+    // A rule that no frame met is a rule that was not compared.
+    let missing = summary.never_met();
+    assert!(summary.frames < 40_000 || missing.is_empty(), "never met: {missing:?}\n{summary:?}");
 }
 
 #[test]
@@ -114,6 +118,17 @@ fn more_new_flows_than_the_card_inserts() {
     let summary = on_card(&script).unwrap_or_else(|e| panic!("{e}")).0;
     println!("flood: {summary:?}");
     assert!(summary.deferred > 0, "the queue of insertions was never full: {summary:?}");
+    let script = collisions::flood_of_service(1000);
+    let summary = on_card(&script).unwrap_or_else(|e| panic!("{e}")).0;
+    println!("flood of a service: {summary:?}");
+    assert!(summary.refused > 0, "no packet was refused: {summary:?}");
+}
+
+/// Above three quarters a flow that translates is refused, below it is not.
+#[test]
+fn a_table_that_is_nearly_full_translates_no_more() {
+    let summary = on_card(&collisions::nearly_full()).unwrap_or_else(|e| panic!("{e}")).0;
+    assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
 }
 
 /// Keys that all fall into the same four buckets: the seventeenth finds no room, and one more when another has gone.

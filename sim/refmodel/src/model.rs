@@ -10,7 +10,7 @@ use crate::flows::FlowTable;
 use crate::insert::{Arrived, Inserted};
 use crate::tables::Tables;
 use crate::tunnel::OuterFragments;
-use crate::types::{Card, Decision, Egress, Ingress, Verdict};
+use crate::types::{Card, Decision, Egress, Ingress, Learn, Verdict};
 
 /// What the card counts, except `LearnDeferred` and `FirmwareTx`, which depend on time and on the firmware.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -174,7 +174,13 @@ impl RefModel {
             self.fragments.remember(id);
         }
         let arrived = Arrived { frame_bytes, tcp_flags: decision.tcp_flags };
-        let inserted = self.flows.execute(&self.tables, &decision.learn, arrived);
+        let inserted = self.execute(&decision.learn, arrived);
+        Outcome { verdict: decision.verdict.clone(), decision, inserted }
+    }
+
+    /// Executes a request of a packet that was counted before.
+    pub fn execute(&mut self, request: &Learn, arrived: Arrived) -> Option<Inserted> {
+        let inserted = self.flows.execute(&self.tables, request, arrived);
         match inserted {
             Some(Inserted::Learned) => self.bump(CardCounter::FlowsLearned),
             Some(Inserted::Repinned) => self.bump(CardCounter::FlowsRepinned),
@@ -182,7 +188,7 @@ impl RefModel {
             _ => {}
         }
         self.recount_flows();
-        Outcome { verdict: decision.verdict.clone(), decision, inserted }
+        inserted
     }
 
     fn bump(&mut self, counter: CardCounter) {

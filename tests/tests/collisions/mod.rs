@@ -1,14 +1,16 @@
 //! Flows that press the insertion unit: keys in the same bucket of every way, found by linear algebra (the hash is linear over
-//! GF(2)), and more new flows at once than it can keep up with.
+//! GF(2)), more new flows at once than it can keep up with, and a table that is nearly full.
+#![allow(dead_code)] // Each test takes what it needs.
 
-use penstock_abi::hash::{KEY_MASKS, flow_key, key_hash};
-use penstock_abi::limits::{FLOW_ROWS_LOG2, FLOW_WAYS};
+use penstock_abi::hash::{KEY_MASKS, fip_key, flow_key, host_route_key, key_hash, row};
+use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, FLOW_ROWS_LOG2, FLOW_WAYS, HOST_ROUTE_ROWS_LOG2};
 use penstock_abi::table::{
-    FlowKey, NextHop, NextHopKind, Prefix, TableEntry, TableId, Vif, VifKind,
+    FipKey, FipMap, FlowKey, HostRoute, NextHop, NextHopKind, Prefix, TableEntry, TableId, Vif,
+    VifKind, bucket_index,
 };
-use penstock_refmodel::Ingress;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
+use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 use penstock_tests::script::{NEW_FLOWS, Script, Step};
 
 const POD_NH: u16 = 21;
@@ -85,6 +87,54 @@ pub(crate) fn flood(count: u16) -> Script {
     steps.extend(keys.map(|k| send(&k)));
     steps.push(Step::Check);
     Script { seed: 0, tables: tables(), steps, new_flows: usize::MAX }
+}
+
+/// One packet each of `count` flows to a service, back to back, twice over.
+pub(crate) fn flood_of_service(count: u16) -> Script {
+    let mut steps: Vec<Step> = (0..count).map(|n| send(&to_service(n))).collect();
+    steps.push(Step::Check);
+    steps.extend((0..count).map(|n| send(&to_service(n))));
+    steps.push(Step::Check);
+    Script { seed: 0, tables: with_service(), steps, new_flows: usize::MAX }
+}
+
+/// So many flows that one that translates is refused; then one pair goes, and it is admitted.
+pub(crate) fn nearly_full() -> Script {
+    let flows = FLOWS_FOR_TRANSLATION as u32 / 2 + 1;
+    let keys =
+        (0..flows).map(|n| FlowKey { dip: BASE.dip + n / 1000, sport: (n % 1000) as u16, ..BASE });
+    let mut steps: Vec<Step> = keys.map(|k| send(&k)).collect();
+    steps.push(send(&to_service(1)));
+    steps.push(Step::Age(0));
+    steps.extend([send(&to_service(1)), send(&to_service(1)), Step::Check]);
+    Script { seed: 0, tables: with_service(), steps, new_flows: 4 * NEW_FLOWS }
+}
+
+const VIP: u32 = 0x0a69_0001;
+
+fn to_service(n: u16) -> FlowKey {
+    FlowKey { dip: VIP, sport: 1000 + n, dport: 53, ..BASE }
+}
+
+/// As [`tables`], and a service whose backend is a pod of this node.
+fn with_service() -> Vec<Write> {
+    let (pod_ip, pod_port) = (0x0a2f_0006, 5353);
+    let pod = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: 22, ..Vif::default() };
+    let encap = NextHop { valid: true, kind: NextHopKind::Encap, vif: 6, ..NextHop::default() };
+    let route = HostRoute { valid: true, vrf: 1, ip: VIP, nh: 22, ..HostRoute::default() };
+    let route_at = row(key_hash(host_route_key(1, VIP)), 0, HOST_ROUTE_ROWS_LOG2);
+    let map = FipMap { valid: true, generation: 1, pod_ip, pod_port, vip: VIP, vip_port: 53 };
+    let key = FipKey { valid: true, vif: 6, proto: 17, ip: VIP, port: 53, map: 77 };
+    let key_at = row(key_hash(fip_key(6, 17, VIP, 53)), 0, FIP_KEY_ROWS_LOG2);
+    let mut all = tables();
+    all.extend([
+        (TableId::Vif, 6, Vif { ip: pod_ip, ..pod }.pack()),
+        (TableId::NextHop, 22, encap.pack()),
+        (TableId::FipMap, 77, map.pack()),
+        (TableId::FipKey, bucket_index(0, key_at, 0, FIP_KEY_ROWS_LOG2), key.pack()),
+        (TableId::HostRoute, bucket_index(0, route_at, 0, HOST_ROUTE_ROWS_LOG2), route.pack()),
+    ]);
+    all
 }
 
 /// A pod that sends everything into one tunnel.

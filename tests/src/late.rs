@@ -1,0 +1,266 @@
+//! A card of patience: the reference model, but requests wait, and the ports meet in any order.
+//!
+//! What section 9.1 says about time is here: a queue of requests that is executed late, in order, and the comparison of new requests
+//! with what waits or was executed just now. The scoreboard must not mind any of it; what it cannot see here it cannot blame a
+//! card for.
+
+use std::collections::VecDeque;
+
+use anyhow::Result;
+use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId};
+use penstock_refmodel::flows::{Pair, key_of};
+use penstock_refmodel::r#gen::{Rng, Write};
+use penstock_refmodel::insert::Arrived;
+use penstock_refmodel::{Counters, Decision, Egress, Ingress, Learn, RefModel, Verdict};
+
+use crate::dut::{Dut, OutFrame, Spoil};
+
+/// Requests that wait at most.
+const QUEUE: usize = 64;
+/// For so long after its execution new requests are compared with one.
+const PENDING_CYCLES: u32 = 40;
+
+struct Request {
+    learn: Learn,
+    arrived: Arrived,
+}
+
+/// The keys of a request for a pair.
+#[derive(Clone, Copy)]
+struct Keys {
+    forward: FlowKey,
+    reverse: FlowKey,
+    translated: bool,
+}
+
+impl From<&Pair> for Keys {
+    fn from(p: &Pair) -> Self {
+        let translated = p.forward.map_valid;
+        Self { forward: key_of(&p.forward), reverse: key_of(&p.reverse), translated }
+    }
+}
+
+/// The reference model, late.
+pub struct LateDut {
+    model: RefModel,
+    rng: Rng,
+    fabric: VecDeque<(Ingress, Vec<u8>)>,
+    host: VecDeque<(Ingress, Vec<u8>)>,
+    waiting: VecDeque<Request>,
+    /// Executed lately, and how long ago.
+    recent: Vec<(Keys, u32)>,
+    out: Vec<OutFrame>,
+    deferred: u64,
+    /// One request in so many steps is executed.
+    slowness: u64,
+    spoil: Option<Spoil>,
+}
+
+impl std::fmt::Debug for LateDut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LateDut").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+    }
+}
+
+impl LateDut {
+    /// One whose order of events follows from a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let slowness = rng.of([1, 3, 10, 40]);
+        let mut model = RefModel::new();
+        model.set_enabled(true);
+        Self {
+            model,
+            rng,
+            fabric: VecDeque::new(),
+            host: VecDeque::new(),
+            waiting: VecDeque::new(),
+            recent: Vec::new(),
+            out: Vec::new(),
+            deferred: 0,
+            slowness,
+            spoil: None,
+        }
+    }
+
+    /// One with a defect.
+    #[must_use]
+    pub fn spoiled(seed: u64, spoil: impl FnMut(Ingress, &[u8], &mut Decision) + 'static) -> Self {
+        Self { spoil: Some(Box::new(spoil)), ..Self::new(seed) }
+    }
+
+    fn age(&mut self, cycles: u32) {
+        self.recent.retain_mut(|(_, age)| {
+            *age += cycles;
+            *age < PENDING_CYCLES
+        });
+    }
+
+    /// A frame of one of the ports, or a request, or nothing but time.
+    fn step(&mut self) {
+        let cycles = self.rng.between(1, 8) as u32;
+        self.age(cycles);
+        if self.rng.one_in(self.slowness) {
+            self.execute();
+        }
+        let fabric = self.rng.one_in(2);
+        let port = if fabric { &mut self.fabric } else { &mut self.host };
+        if let Some((ingress, frame)) = port.pop_front() {
+            self.frame(ingress, &frame);
+        }
+    }
+
+    fn execute(&mut self) {
+        let Some(r) = self.waiting.pop_front() else { return };
+        self.model.execute(&r.learn, r.arrived);
+        if let Some(pair) = r.learn.pair() {
+            self.recent.push((pair.into(), 0));
+        }
+    }
+
+    fn frame(&mut self, ingress: Ingress, frame: &[u8]) {
+        let mut decision = self.model.decide(ingress, frame);
+        self.admit(&mut decision);
+        if let Some(spoil) = &mut self.spoil {
+            spoil(ingress, frame, &mut decision);
+        }
+        let learn = std::mem::replace(&mut decision.learn, Learn::No);
+        if learn != Learn::No && self.waiting.len() < QUEUE {
+            let arrived = Arrived { frame_bytes: frame.len(), tcp_flags: decision.tcp_flags };
+            self.waiting.push_back(Request { learn, arrived });
+        }
+        let outcome = self.model.commit(ingress, frame.len(), decision);
+        if let Verdict::Sent { egress, frame } = outcome.verdict {
+            let vif = match egress {
+                Egress::Fabric => 0,
+                Egress::Host(vif) => vif,
+                Egress::Firmware { .. } => return,
+            };
+            self.out.push(OutFrame { vif, frame });
+        }
+    }
+
+    /// Section 9.1, as far as it depends on time.
+    fn admit(&mut self, d: &mut Decision) {
+        let Some(own) = d.learn.pair().map(Keys::from) else { return };
+        let waiting = self.waiting.iter().filter_map(|r| r.learn.pair()).map(Keys::from);
+        let others: Vec<Keys> = waiting.chain(self.recent.iter().map(|(k, _)| *k)).collect();
+        let refuse = |d: &mut Decision, reason| {
+            let verdict = Verdict::Dropped(reason);
+            let (counts_on_flow, learn) = (false, Learn::No);
+            *d = Decision { verdict, counts_on_flow, learn, ..d.clone() };
+        };
+        let same = |k: &Keys| (k.forward, k.reverse) == (own.forward, own.reverse);
+        let meets = |k: &Keys| {
+            [own.forward, own.reverse].iter().any(|o| [k.forward, k.reverse].contains(o))
+        };
+        if others.iter().any(same) {
+            d.learn = Learn::No;
+        } else if let Some(first) = others.iter().find(|k| own.forward == k.reverse) {
+            if first.translated {
+                refuse(d, DropReason::FlowUnusable);
+            } else {
+                d.learn = Learn::No;
+            }
+        } else if others.iter().any(meets) {
+            if d.translated {
+                refuse(d, DropReason::FlowClash);
+            } else {
+                d.learn = Learn::No;
+            }
+        } else if self.waiting.len() >= QUEUE {
+            if d.translated {
+                refuse(d, DropReason::FlowQueueFull);
+            } else {
+                d.learn = Learn::No;
+                self.deferred += 1;
+            }
+        }
+    }
+
+    /// Writes one table entry.
+    fn put(&mut self, (table, index, words): &Write) -> Result<()> {
+        let done = self.model.write(*table, *index, words);
+        anyhow::ensure!(done, "write to {table:?}[{index}] refused");
+        Ok(())
+    }
+}
+
+impl Dut for LateDut {
+    fn write(&mut self, writes: &[Write]) -> Result<()> {
+        for w in writes {
+            for _ in 0..self.rng.below(6) {
+                self.step();
+            }
+            self.put(w)?;
+        }
+        Ok(())
+    }
+
+    fn inject(&mut self, ingress: Ingress, frame: &[u8]) {
+        let port = if ingress == Ingress::Fabric { &mut self.fabric } else { &mut self.host };
+        port.push_back((ingress, frame.to_vec()));
+        self.step();
+    }
+
+    fn wait(&mut self, cycles: u32) {
+        self.age(cycles);
+        for _ in 0..cycles / 8 {
+            self.step();
+        }
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        while !(self.fabric.is_empty() && self.host.is_empty() && self.waiting.is_empty()) {
+            self.step();
+        }
+        Ok(())
+    }
+
+    fn take_frames(&mut self) -> Vec<OutFrame> {
+        std::mem::take(&mut self.out)
+    }
+
+    fn flows(&mut self) -> Result<Vec<(u32, Flow, FlowStats)>> {
+        let flows = self.model.flows();
+        let stats = |f: &Flow| flows.stats(&key_of(f)).unwrap_or_default();
+        Ok(flows.iter().map(|(i, f)| (i, *f, stats(f))).collect())
+    }
+
+    fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {
+        let mut counters = self.model.counters().clone();
+        counters.card.insert(CardCounter::LearnDeferred as u8, self.deferred);
+        Ok(counters)
+    }
+
+    fn tables(&mut self) -> Result<Vec<Write>> {
+        Ok(self.model.tables().dump().into_iter().filter(|w| w.0 != TableId::Flow).collect())
+    }
+
+    fn set_enabled(&mut self, enabled: bool) -> Result<()> {
+        self.model.set_enabled(enabled);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.model.clear();
+        self.recent.clear();
+        self.deferred = 0;
+        Ok(())
+    }
+
+    fn zero_counters(&mut self, _vifs: &[u8]) -> Result<()> {
+        self.model.zero_counters();
+        Ok(())
+    }
+
+    fn deferred(&mut self) -> Result<u64> {
+        Ok(self.deferred)
+    }
+}
