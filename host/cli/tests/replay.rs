@@ -189,17 +189,18 @@ fn the_first_frame_waits_for_the_firmware() {
         return;
     }
     let dir = bench();
-    capture(dir.path(), &[(Duration::from_secs(5), arp())]);
+    let times = [5, 4_000_000_000];
+    capture(dir.path(), &times.map(|seconds| (Duration::from_secs(seconds), arp())));
     let done = replay(dir.path(), "a", &["--in", "client=client.pcap", "--firmware", image]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let summary = summary(dir.path(), "a");
     assert_eq!(summary["drops"], serde_json::json!({}));
-    assert_eq!((&summary["trapped"], &summary["firmware_tx"]), (&1.into(), &1.into()));
+    assert_eq!((&summary["trapped"], &summary["firmware_tx"]), (&2.into(), &2.into()));
     let answers = packets(&dir.path().join("a/client.pcap"));
-    assert_eq!(answers.len(), 1);
-    let (time, frame) = &answers[0];
-    assert_eq!((&frame[12..14], &frame[20..22]), (&[8, 6][..], &[0, 2][..]), "an ARP reply");
-    assert!((5..6).contains(&time.as_secs()), "{time:?}");
+    assert_eq!(answers.iter().map(|(time, _)| time.as_secs()).collect::<Vec<_>>(), times);
+    for (_, frame) in &answers {
+        assert_eq!((&frame[12..14], &frame[20..22]), (&[8, 6][..], &[0, 2][..]), "an ARP reply");
+    }
 }
 
 #[test]
@@ -210,6 +211,19 @@ fn firmware_that_does_not_start_is_an_error() {
     let done = replay(dir.path(), "a", &["--in", "client=client.pcap", "--firmware", "idle.hex"]);
     let text = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(!done.status.success() && text.contains("does not start: not started"), "{text}");
+}
+
+#[test]
+fn firmware_that_never_sleeps_does_not_make_a_pause_endless() {
+    let dir = bench();
+    let times = [1, 4_000_000_000].map(Duration::from_secs);
+    capture(dir.path(), &times.map(|time| (time, syn(40_000, 8888))));
+    // lui a0, 0x80000; lui a1, 0x60000; addi a1, a1, 2; sw a1, 0(a0): FW_STATUS = ready. Then a jump to itself.
+    let image = "@20\n80000537\n600005b7\n00258593\n00b52023\n0000006f\n";
+    std::fs::write(dir.path().join("busy.hex"), image).unwrap();
+    let done = replay(dir.path(), "a", &["--in", "client=client.pcap", "--firmware", "busy.hex"]);
+    let text = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && text.contains("still busy"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::CORE_CLOCK_KHZ;
 use penstock_abi::table::TableId;
 use penstock_abi::{fw, regs};
-use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
+use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
 use penstock_device::{Card, TableOp};
 use penstock_model::Snapshot;
 use penstock_plan::{Achieved, Op};
@@ -22,8 +22,9 @@ const PAUSES_OF_256: u8 = 64;
 const SLICE_CYCLES: u64 = 256;
 /// Frames that may wait at the card's edge.
 const BACKLOG_FRAMES: usize = 32;
-/// A card that works longer than this after the last frame has a defect.
-const DRAIN_CYCLES: u64 = 50_000_000;
+/// A card that works longer than this without a frame being taken has a defect, or its firmware has: what waits at its edge
+/// and in its queues takes some 100,000.
+const BUSY_CYCLES: u64 = 2_000_000;
 
 /// Firmware that does not run after this many cycles will not run: its self-test takes some 200,000.
 const BOOT_CYCLES: u64 = 2_000_000;
@@ -152,10 +153,12 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Vec<Frame>, penstock_card::CardError> {
+    fn run(mut self) -> Result<Vec<Frame>, CardError> {
         for frame in self.frames {
             let due = self.begun + (frame.time - self.first);
+            let end = self.card.cycles() + BUSY_CYCLES;
             while self.card.time() < due {
+                self.check_busy(end)?;
                 let left = cycles(due - self.card.time());
                 if self.step(left.min(SLICE_CYCLES))? {
                     let left = cycles(due.saturating_sub(self.card.time()));
@@ -163,18 +166,24 @@ impl<'a> Feed<'a> {
                     break;
                 }
             }
+            let end = self.card.cycles() + BUSY_CYCLES;
             while self.card.waiting().0.max(self.card.waiting().1) > BACKLOG_FRAMES {
+                self.check_busy(end)?;
                 self.step(SLICE_CYCLES)?;
             }
             self.card.inject(frame.vif, frame.data.clone());
         }
-        self.card.drain(DRAIN_CYCLES)?;
+        self.card.drain(BUSY_CYCLES)?;
         self.take();
         Ok(self.egress)
     }
 
+    fn check_busy(&self, end: u64) -> Result<(), CardError> {
+        if self.card.cycles() < end { Ok(()) } else { Err(CardError::Busy { cycles: BUSY_CYCLES }) }
+    }
+
     /// Runs the card; true if it has nothing more to do.
-    fn step(&mut self, budget: u64) -> Result<bool, penstock_card::CardError> {
+    fn step(&mut self, budget: u64) -> Result<bool, CardError> {
         let idle = self.card.run(budget);
         self.card.check()?;
         self.take();
