@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use penstock_model::{NodeConfig, Note, ObjectName, Pod, Snapshot};
 
-use crate::kubernetes::{Key, Objects};
+use crate::kubernetes::{Key, MAX_FAULTS, Objects};
 use crate::load::{Gathered, Manifests};
 use crate::{Fault, Paths};
 
@@ -147,7 +147,8 @@ impl Store {
                 }
             }
         }
-        loop {
+        // A file that falls back on what it had may take that back from another one. Each turn, one does at least.
+        for _ in 0..=chosen.len() {
             let losers = self.losers(&chosen);
             if losers.is_empty() {
                 break;
@@ -167,7 +168,11 @@ impl Store {
                 }
                 None => "refused; it was not read before, so nothing of it is in force".to_owned(),
             };
-            reading.faults.extend(faults);
+            let more = faults.len().saturating_sub(MAX_FAULTS);
+            reading.faults.extend(faults.into_iter().take(MAX_FAULTS));
+            if more > 0 {
+                reading.faults.push(Fault::of(&path, format!("{more} further faults")));
+            }
             reading.instead.push(Fault::of(path, message));
         }
         chosen

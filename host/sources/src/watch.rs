@@ -20,7 +20,7 @@ use crate::store::Reading;
 use crate::{Paths, SourceError};
 
 /// Events that follow one another are taken together.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 
 /// What a source last found.
 #[derive(Clone, Debug, Default)]
@@ -132,7 +132,7 @@ impl Events {
     fn tell(&mut self, error: &std::io::Error) {
         if !self.told {
             let seconds = POLL.as_secs();
-            tracing::warn!(%error, "no file events; files are looked at every {seconds} s");
+            tracing::warn!(%error, "not all file events can be had; files are looked at every {seconds} s");
             self.told = true;
         }
     }

@@ -255,7 +255,7 @@ pub struct SourceStatus {
     pub name: String,
     /// Whether its first complete list was read.
     pub synced: bool,
-    /// What is wrong with it now; the last good state stays in force.
+    /// What is wrong with it now; of what is wrong, the last good state stays in force.
     pub errors: Vec<String>,
 }
 

@@ -50,7 +50,7 @@ impl fmt::Display for Status {
         for source in &self.sources {
             let state = match (source.synced, source.errors.is_empty()) {
                 (true, true) => "in sync",
-                (true, false) => "in error, its last good state is in force",
+                (true, false) => "in error, what is wrong stays as it was",
                 (false, _) => "not read yet",
             };
             line(f, "Source:", &format!("{} ({state})", source.name))?;

@@ -408,6 +408,12 @@ fn an_object_stays_with_the_file_that_had_it() {
     bench.settle();
     bench.serves(&["x", "y", "z"]);
     assert_eq!(bench.errors().matches("refused").count(), 2, "{}", bench.errors());
+    // A copy of a large file is not a flood of messages.
+    let many = services("s", 50);
+    let mut bench = Bench::new(&[("s.yaml", &many), ("t.yaml", &many)]);
+    bench.settle();
+    assert_eq!(bench.served().unwrap().len(), 50);
+    assert!(bench.errors().contains("t.yaml: 30 further faults"), "{}", bench.errors());
 }
 
 #[test]

@@ -27,7 +27,7 @@ use penstock_model::{LoadBalancer, Note, ObjectName};
 use crate::Fault;
 
 /// Faults of a file that are listed. It is refused as a whole, so more of them would only fill the log.
-const MAX_FAULTS: usize = 20;
+pub(crate) const MAX_FAULTS: usize = 20;
 
 /// An object and the file in which it is. Sets of objects share both.
 type Found<T> = (Arc<Path>, Arc<T>);
@@ -72,7 +72,7 @@ impl Objects {
             }
             if faults.len() >= MAX_FAULTS {
                 faults.truncate(MAX_FAULTS);
-                faults.push(fault(document.line, "faults from here on are not listed".to_owned()));
+                faults.push(fault(document.line, "further faults are not looked for".to_owned()));
                 break;
             }
         }

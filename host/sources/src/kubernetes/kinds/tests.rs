@@ -299,5 +299,5 @@ fn files_have_limits() {
     refused(&large, "9", "split it");
     let bad = "---\nkind: Service\n".repeat(3 * MAX_FAULTS);
     assert_eq!(faults(&bad).lines().count(), MAX_FAULTS + 1);
-    assert!(faults(&bad).ends_with("faults from here on are not listed"));
+    assert!(faults(&bad).ends_with("further faults are not looked for"));
 }
