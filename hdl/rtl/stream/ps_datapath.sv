@@ -13,7 +13,8 @@
 //             cycles, no back-pressure (credits in ps_entry).
 // Firmware:   fw_tx_vif_i 0 sends to the fabric, else to that vif; fw_tx_valid_o pulses for each frame taken.
 //             fw_rx_full_i: see ps_trap_gate.
-// Latency:    first beat in -> hdr_valid_o 8 cycles for a frame of one beat; verdict_valid_i -> first beat out 8 cycles.
+// Latency:    first beat in -> hdr_valid_o for a frame of one beat: 10 cycles from the fabric, 8 from the host; verdict_valid_i
+//             -> first beat out 8 cycles.
 // Rate:       one beat a cycle through each port; one frame a cycle through the parser, shared by both ports.
 // Reset:      rst_i empties everything.
 // Checks:     ps_stream_sva at each stream; frames in = frames out + dropped whenever busy_o is low.
