@@ -1,7 +1,7 @@
 //! A card: identified, with a running command ring, its tables readable and writable.
 //!
 //! Commands of one [`Card::execute`] go to the card in ring-sized batches, one doorbell a batch, and are executed in order.
-//! After a time-out, a bus error or a broken completion the ring is set up anew by the next command.
+//! After a time-out, a ring fault or a broken completion the ring is set up anew by the next command.
 
 use std::time::{Duration, Instant};
 

@@ -45,7 +45,7 @@ module ps_csr
   output ring_cfg_t   cmd_cfg_o,
   input  logic [31:0] cmd_consumer_i,
   input  logic [31:0] ring_errors_i,
-  input  logic        ring_fault_i,  // pulse: the command ring stopped on a bus error
+  input  logic        ring_fault_i,  // pulse: the command ring stopped (bus error, CMD_PRODUCER beyond the ring)
   output ring_cfg_t   evt_cfg_o,
   input  logic [31:0] evt_producer_i,
   input  logic [31:0] evt_dropped_i,

@@ -2,7 +2,8 @@
 //
 // Contract:   see crate penstock-abi, module ring. Commands are executed strictly in order. The ring runs
 //             (active) from the moment the host enables it and everything of an earlier run has left, until the host
-//             disables it, a function-level reset, or a bus error; then what is in flight is thrown away.
+//             disables it, a function-level reset, or a fault (bus error, more commands announced than the ring holds); then
+//             what is in flight is thrown away.
 // Counters:   consumer, errors, events; all restart with the ring.
 // Interrupts: irq_o[IrqCompletion], [IrqEvent], [IrqFault], one-cycle requests.
 module ps_ring

@@ -100,7 +100,7 @@ fn info_shows_registers_and_pci() {
       Last reset:         power-on, 0 function-level resets
       Card time:          N cycles at 322266 kHz
       Firmware:           ready, version X.Y, heartbeat 0
-      Command ring:       runs, 0 bus errors, 0 events dropped
+      Command ring:       runs, 0 faults, 0 events dropped
     PCI function:         0000:3b:00.0 (1e55:5053)
       Driver:             vfio-pci
       IOMMU group:        12 (/dev/vfio/12)

@@ -178,3 +178,24 @@ impl Drop for Rtl {
 fn path_string(path: &Path) -> Result<CString, RtlError> {
     Ok(CString::new(path.as_os_str().as_encoded_bytes())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_world_reports_counts_like_an_assertion() {
+        let mut rtl = Rtl::new(&Options { unchecked: true, ..Options::default() }).unwrap();
+        rtl.report("first");
+        rtl.report("second");
+        assert_eq!(rtl.failures(), 2);
+        assert_eq!(rtl.take_failure(), Some(Failure { count: 2, first: "first".to_owned() }));
+        assert_eq!(rtl.take_failure(), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "the burst")]
+    fn a_report_that_nobody_took_is_no_passing_test() {
+        Rtl::new(&Options::default()).unwrap().report("the burst");
+    }
+}

@@ -33,9 +33,9 @@ pub struct CardInfo {
 /// State of a card's rings.
 #[derive(Debug, Serialize)]
 pub struct Ring {
-    /// It stopped on a bus error.
+    /// It stopped on a fault: a bus error, or an impossible count.
     pub fault: bool,
-    /// Bus errors since the last reset.
+    /// Ring faults since the last reset.
     pub errors: u32,
     /// Events dropped since the last reset, as nobody took them.
     pub events_dropped: u32,
@@ -116,12 +116,12 @@ impl fmt::Display for CardInfo {
         };
         line(f, "Card:", &self.device)?;
         write!(f, "{}", self.card)?;
-        let state = if self.ring.fault { "stopped on a bus error" } else { "runs" };
+        let state = if self.ring.fault { "stopped on a fault" } else { "runs" };
         let Ring { errors, events_dropped, .. } = self.ring;
         line(
             f,
             "  Command ring:",
-            &format!("{state}, {errors} bus errors, {events_dropped} events dropped"),
+            &format!("{state}, {errors} faults, {events_dropped} events dropped"),
         )?;
         if let Some(pci) = &self.pci {
             line(f, "PCI function:", &format!("{} ({})", pci.address, pci.ids))?;
