@@ -134,8 +134,11 @@ void full() {
     bad(false, "a beat too many", [](Bus& t) { t.ar(0, 1), t.r(1, true), t.r(1, true); });
     bad(false, "read last too early", [](Bus& t) { t.ar(0, 2), t.r(1, true); });
     bad(false, "read last too late", [](Bus& t) { t.ar(0, 1), t.r(1, false); });
-    bad(false, "five bursts ahead", [](Bus& t) {
+    bad(false, "five reads ahead", [](Bus& t) {
         for (int n = 0; n < 5; n++) t.ar(0, 1);
+    });
+    bad(false, "five writes ahead", [](Bus& t) {
+        for (int n = 0; n < 5; n++) t.aw(0, 1);
     });
 }
 
@@ -161,6 +164,12 @@ void lite() {
     bad(true, "two answers", [](Bus& t) { t.ar(4, 1), t.r(1, true), t.r(1, true); });
     bad(true, "eight reads ahead", [](Bus& t) {
         for (int n = 0; n < 8; n++) t.ar(0, 1);
+    });
+    bad(true, "eight addresses ahead", [](Bus& t) {
+        for (int n = 0; n < 8; n++) t.aw(0, 1);
+    });
+    bad(true, "data eight writes ahead", [](Bus& t) {
+        for (int n = 0; n < 8; n++) t.w(0, true);
     });
 }
 

@@ -37,10 +37,10 @@ module ps_ring_fetch
   output logic         m_axi_rready_o
 );
 
-  localparam int unsigned BufferLog2 = $clog2(BurstMax);
-  localparam int unsigned RecordBytes = BeatBytes;
+  localparam int unsigned BufferLog2    = $clog2(BurstMax);
+  localparam int unsigned RecordBytes   = BeatBytes;
   localparam int unsigned BoundaryBytes = 4096;  // an AXI burst does not cross a multiple of it
-  localparam int unsigned PageLog2 = $clog2(BoundaryBytes / RecordBytes);
+  localparam int unsigned PageLog2      = $clog2(BoundaryBytes / RecordBytes);
 
   typedef enum logic [1:0] {
     StIdle,
@@ -61,14 +61,14 @@ module ps_ring_fetch
   logic [31:0]           position;
   logic                  error_q, empty;
 
-  assign empty    = wr_q == rd_q;
-  assign waiting  = cmd_i.count - fetched_q;
-  assign position = fetched_q & ((32'd1 << cmd_i.log2) - 32'd1);
-  assign to_end   = (32'd1 << cmd_i.log2) - position;
-  assign address  = cmd_i.base + (64'(position) << $clog2(RecordBytes));
+  assign empty       = wr_q == rd_q;
+  assign waiting     = cmd_i.count - fetched_q;
+  assign position    = fetched_q & ((32'd1 << cmd_i.log2) - 32'd1);
+  assign to_end      = (32'd1 << cmd_i.log2) - position;
+  assign address     = cmd_i.base + (64'(position) << $clog2(RecordBytes));
   // 1 to 64: from the address to the next boundary
   assign to_boundary = 32'(BoundaryBytes / RecordBytes) - 32'(address[$clog2(RecordBytes)+:PageLog2]);
-  assign too_many = waiting > (32'd1 << cmd_i.log2);
+  assign too_many    = waiting > (32'd1 << cmd_i.log2);
 
   // The lesser of a count and BurstMax
   function automatic logic [BufferLog2:0] at_most(input logic [31:0] count);
@@ -129,7 +129,7 @@ module ps_ring_fetch
   end
 
   // Offered only once the whole burst is in, as an error anywhere in it condemns all of it.
-  assign cmd_valid_o     = active_i && !empty && state_q == StIdle && !too_many;
+  assign cmd_valid_o     = active_i && !empty && state_q == StIdle;
   assign cmd_o           = buffer_q[rd_q[BufferLog2-1:0]];
   assign idle_o          = state_q == StIdle && empty;
   assign m_axi_arlen_o   = len_q;

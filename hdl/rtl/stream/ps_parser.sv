@@ -155,17 +155,18 @@ module ps_parser
   align_e                   align;
 
   always_comb begin
-    ether_type = be16(body_q[0+:16]);
-    gre_flags  = be16(body_q[8*22+:16]);
-    outer_ok   = frame1_q.src == SrcFabric && ether_type == EtherIp4 && body_q[8*2+:8] == 8'h45;
+    ether_type      = be16(body_q[0+:16]);
     outer_frag_word = be16(body_q[8*8+:16]);
+    outer_proto     = body_q[8*11+:8];
+    gre_flags       = be16(body_q[8*22+:16]);
+    udp_len         = be16(body_q[8*26+:16]);
+
+    outer_ok    = frame1_q.src == SrcFabric && ether_type == EtherIp4 && body_q[8*2+:8] == 8'h45;
     outer_first = (outer_frag_word & 16'h1fff) == '0;
-    outer_proto = body_q[8*11+:8];
-    udp_len     = be16(body_q[8*26+:16]);
-    is_udp     = outer_ok && outer_first && outer_proto == ProtoUdp &&
-                 (be16(body_q[8*24+:16]) == 16'(MplsUdpPort) || be16(body_q[8*24+:16]) == 16'(MplsUdpPortOld));
-    is_gre     = outer_ok && outer_first && outer_proto == ProtoGre && be16(body_q[8*24+:16]) == GreMpls &&
-                 gre_flags[2:0] == '0;
+    is_udp      = outer_ok && outer_first && outer_proto == ProtoUdp &&
+                  (be16(body_q[8*24+:16]) == 16'(MplsUdpPort) || be16(body_q[8*24+:16]) == 16'(MplsUdpPortOld));
+    is_gre      = outer_ok && outer_first && outer_proto == ProtoGre && be16(body_q[8*24+:16]) == GreMpls &&
+                  gre_flags[2:0] == '0;
 
     l2_d.is_arp      = ether_type == EtherArp;
     l2_d.is_ip4      = ether_type == EtherIp4;
@@ -199,13 +200,13 @@ module ps_parser
     l2_d.l3_off = has_tag_q ? untagged_off + 7'd4 : untagged_off;
     outer_off_d = has_tag_q ? 7'd18 : 7'd14;
 
-    outer_d.len      = be16(body_q[8*4+:16]);
-    outer_d.head_len = 6'(untagged_off - 7'd14);
-    outer_d.bad      = is_udp ? udp_len + 16'd20 != outer_d.len : (gre_flags & GreMustBeZero) != '0;
+    outer_d.len        = be16(body_q[8*4+:16]);
+    outer_d.head_len   = 6'(untagged_off - 7'd14);
+    outer_d.bad        = is_udp ? udp_len + 16'd20 != outer_d.len : (gre_flags & GreMustBeZero) != '0;
     outer_d.header_sum = '0;
     for (int w = 0; w < 10; w++) outer_d.header_sum += 20'(body_q[8*2+16*w+:16]);
-    outer_d.sum_en   = is_udp ? body_q[8*28+:16] != '0 : gre_flags[15];
-    outer_d.sum      = 19'(sum1_q);
+    outer_d.sum_en     = is_udp ? body_q[8*28+:16] != '0 : gre_flags[15];
+    outer_d.sum        = 19'(sum1_q);
     if (is_udp) begin
       outer_d.sum += 19'(be16(body_q[8*14+:16])) + 19'(be16(body_q[8*16+:16])) + 19'(be16(body_q[8*18+:16])) +
                      19'(be16(body_q[8*20+:16])) + 19'(ProtoUdp) + 19'(udp_len);
