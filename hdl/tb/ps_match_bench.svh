@@ -74,9 +74,9 @@
   endtask
 
   task automatic put_route(input logic [31:0] ip, input logic [15:0] nh, input logic label_valid,
-                           input logic [19:0] label, input logic way);
+                           input logic [19:0] label, input logic way, input logic own = 0);
     logic [63:0] h = key_hash({84'd0, ip, 12'd1});
-    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, own: 0};
+    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, own: own};
     put(TableHostRoute, {17'd0, way, h[way*12 +: 12], 2'd3}, 384'(r));
   endtask
 
