@@ -136,6 +136,8 @@ pub struct Hazards {
     reads: HashSet<FlowKey>,
     tcp_changes: HashSet<FlowKey>,
     requests: usize,
+    /// One of them is exclusive.
+    exclusive: bool,
 }
 
 fn origin(model: &RefModel, ingress: Ingress, frame: &[u8]) -> Origin {
@@ -182,8 +184,8 @@ impl Hazards {
         });
         let reads = a.reads.iter().any(|r| disturbed(r) || self.tcp_changes.contains(r));
         let writes = a.changes_tcp && self.reads.contains(&a.key);
-        // A move may be forgotten if other requests wait.
-        let alone = a.exclusive && self.requests > 0;
+        // A move may be forgotten if other requests wait, those of the other port that come later here among them.
+        let alone = (a.exclusive && self.requests > 0) || (a.asks && self.exclusive);
         let near_limit = model.flows().len().abs_diff(FLOWS_FOR_TRANSLATION) <= 4 * self.requests;
         let counts = a.counts_entries && self.requests > 0 && near_limit;
         looks || touches || reads || writes || alone || counts
@@ -200,5 +202,6 @@ impl Hazards {
             self.tcp_changes.insert(a.key);
         }
         self.requests += usize::from(a.asks);
+        self.exclusive |= a.exclusive;
     }
 }

@@ -127,7 +127,9 @@ impl LateDut {
             spoil(ingress, frame, &mut decision);
         }
         let learn = std::mem::replace(&mut decision.learn, Learn::No);
-        if learn != Learn::No && self.waiting.len() < QUEUE {
+        let forgotten =
+            matches!(learn, Learn::Move { .. }) && !self.waiting.is_empty() && self.rng.one_in(2);
+        if learn != Learn::No && !forgotten && self.waiting.len() < QUEUE {
             let arrived = Arrived { frame_bytes: frame.len(), tcp_flags: decision.tcp_flags };
             self.waiting.push_back(Request { learn, arrived });
         }
