@@ -167,7 +167,7 @@ impl LateDut {
                 d.learn = Learn::No;
             }
         } else if others.iter().any(meets) {
-            if d.translated {
+            if d.translated || others.iter().any(|k| k.translated && meets(k)) {
                 refuse(d, DropReason::FlowClash);
             } else {
                 d.learn = Learn::No;

@@ -8,6 +8,7 @@
 //! * [`matching`]: which frame that left belongs to which frame that went in.
 //! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
 //! * [`summary`]: what was compared, and which rules were met.
+//! * [`storm`]: frames without regard to order, judged by what must hold whatever happens.
 //! * [`shrink`]: the smallest part of a failing script that still fails.
 //!
 //! # When the order is not given
@@ -27,5 +28,6 @@ pub mod late;
 pub mod matching;
 pub mod script;
 pub mod shrink;
+pub mod storm;
 pub mod summary;
 pub mod window;

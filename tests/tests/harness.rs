@@ -9,6 +9,7 @@ use penstock_tests::dut::ModelDut;
 use penstock_tests::late::LateDut;
 use penstock_tests::script::{Options, Script, Step};
 use penstock_tests::shrink::shrink;
+use penstock_tests::storm;
 
 const OPTIONS: Options =
     Options { frames: 1500, change_every: 60, windows: true, big_frames: true, flood: false };
@@ -56,6 +57,48 @@ fn a_late_copy_passes_floods() {
         }
     }
     assert!(sum.deferred > 0 && sum.refused > 0, "{sum:?}");
+}
+
+#[test]
+fn a_storm_leaves_connections_whole() {
+    let mut replies = 0;
+    for seed in 0..20 {
+        let w = storm::run(&mut LateDut::new(seed), seed, 120)
+            .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        replies += w.replies;
+        assert!(w.clashes > 0 && w.deleted > 0, "{w:?}");
+    }
+    assert!(replies > 2000, "{replies}");
+}
+
+#[test]
+fn a_storm_shows_what_is_not_whole() {
+    let defects: [Defect; 4] = [
+        ("replies that lost their flow", |_, f, d| {
+            if d.verdict == Verdict::Dropped(DropReason::FlowUnusable) {
+                let mut frame = vec![0; 46];
+                frame.extend_from_slice(&f[14..]);
+                d.verdict = Verdict::Sent { egress: Egress::Fabric, frame };
+            }
+        }),
+        ("pairs of two connections", |_, _, d| {
+            if let Some(p) = pair(d) {
+                p.reverse.map_valid = false;
+            }
+        }),
+        ("strangers", |_, _, d| {
+            d.counts_on_flow |= d.rule == Some(Rule::TunnelOfFlow);
+        }),
+        ("drops that are sent", |_, f, d| {
+            if d.rule == Some(Rule::Clash) {
+                d.verdict = Verdict::Sent { egress: Egress::Host(9), frame: f.to_vec() };
+            }
+        }),
+    ];
+    for (name, defect) in defects {
+        let shows = |seed| storm::run(&mut LateDut::spoiled(seed, defect), seed, 120).is_err();
+        assert!((0..8).any(shows), "not seen: {name}");
+    }
 }
 
 #[test]

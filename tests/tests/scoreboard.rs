@@ -15,6 +15,7 @@ use penstock_tests::board::{Failure, Summary, run};
 use penstock_tests::card::CardDut;
 use penstock_tests::script::{Options, Script};
 use penstock_tests::shrink::shrink;
+use penstock_tests::storm;
 
 /// Runs that shrinking may take, if `PENSTOCK_SHRINK` does not say otherwise.
 const SHRINK_RUNS: u64 = 120;
@@ -129,6 +130,17 @@ fn more_new_flows_than_the_card_inserts() {
 fn a_table_that_is_nearly_full_translates_no_more() {
     let summary = on_card(&collisions::nearly_full()).unwrap_or_else(|e| panic!("{e}")).0;
     assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
+}
+
+/// Frames without regard to order: nothing is predicted, and connections stay whole.
+#[test]
+fn a_storm_leaves_connections_whole() {
+    for seed in 0..4 {
+        let mut card = CardDut::new(None).expect("card");
+        let weather =
+            storm::run(&mut card, seed, 60).unwrap_or_else(|e| panic!("seed {seed}: {e:#}"));
+        println!("storm: {weather:?}");
+    }
 }
 
 /// Keys that all fall into the same four buckets: the seventeenth finds no room, and one more when another has gone.
