@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{FlowKey, TableId};
 use penstock_refmodel::decide::decide;
-use penstock_refmodel::flows::{FlowTable, attributes, key_of};
+use penstock_refmodel::flows::{FlowTable, Pair, attributes, key_of};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::insert::Arrived;
 use penstock_refmodel::{Card, Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
@@ -110,8 +110,12 @@ fn candidates(
 
 /// Packets of one flow that ask for pairs whose replies differ: while the first pair waits, the second packet may find that it clashes.
 fn overtaken(allowed: &Allowed, decisions: &mut Vec<Decision>) {
-    let pairs = || decisions.iter().filter(|d| d.translated).filter_map(|d| d.learn.pair());
-    let waits = pairs().any(|p| allowed.touched.contains_key(&key_of(&p.forward)));
+    let waits = decisions.iter().filter_map(|d| d.learn.pair()).any(|p| {
+        let earlier = allowed.asked.get(&key_of(&p.forward)).into_iter().flatten();
+        earlier
+            .filter(|e| key_of(&e.reverse) != key_of(&p.reverse))
+            .any(|e| e.forward.map_valid || p.forward.map_valid)
+    });
     let clash = Verdict::Dropped(DropReason::FlowClash);
     if waits && decisions.iter().all(|d| d.verdict != clash) {
         let refused = Decision {
@@ -129,6 +133,8 @@ fn overtaken(allowed: &Allowed, decisions: &mut Vec<Decision>) {
 #[derive(Default)]
 struct Allowed {
     states: HashMap<FlowKey, Vec<FlowTable>>,
+    /// Pairs that packets of one key may have asked for.
+    asked: HashMap<FlowKey, Vec<Pair>>,
     touched: HashMap<FlowKey, FlowKey>,
 }
 
@@ -144,6 +150,7 @@ impl Allowed {
         for k in keys {
             self.touched.insert(*k, key);
         }
+        self.asked.entry(key).or_default().extend(decisions.iter().filter_map(|d| d.learn.pair()));
         let mut list = states.to_vec();
         for base in std::iter::once(model.flows()).chain(states) {
             for d in decisions {
