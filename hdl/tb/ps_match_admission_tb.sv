@@ -128,6 +128,11 @@ module ps_match_admission_tb
     to_pod = v.dst == DstHost && v.out_vif == 4 && !v.raw;
   endfunction
 
+  // Unchanged, to the node's own vif.
+  function automatic logic to_node(input verdict_t v);
+    to_node = v.dst == DstHost && v.raw && v.out_vif == 1;
+  endfunction
+
   function automatic logic to_client(input verdict_t v);
     to_client = v.dst == DstHost && v.out_vif == 3 && !v.raw;
   endfunction
@@ -187,11 +192,11 @@ module ps_match_admission_tb
     check(to_pod(v), "inner TTL 1");
     h.dmac = 48'h3;
     pass(h, v);
-    check(v.dst == DstHost && v.raw && v.out_vif == 1, "another node's MAC");
+    check(to_node(v), "another node's MAC");
     h.dmac = 48'h2;
     h.vlan_tagged = 1;
     pass(h, v);
-    check(v.dst == DstHost && v.raw && v.out_vif == 1, "tagged frame from the fabric");
+    check(to_node(v), "tagged frame from the fabric");
     h.vlan_tagged = 0;
     h.outer_sum_bad = 1;
     h.label = 5;
@@ -235,12 +240,12 @@ module ps_match_admission_tb
     later.outer_id    = 16'h77;
     later.frame_len   = 100;
     pass(later, v);
-    check(v.raw && v.out_vif == 1, "later fragment of the node's own");
+    check(to_node(v), "later fragment of the node's own");
     expect_drop(first, DropFragments, "first fragment");
     expect_drop(later, DropFragments, "later fragment");
     later.outer_udp = 0;
     pass(later, v);
-    check(v.raw && v.out_vif == 1, "of another protocol");
+    check(to_node(v), "of another protocol");
     later.outer_udp = 1;
     for (int i = 0; i < 7; i++) begin
       first.outer_id = 16'(i);
@@ -250,13 +255,13 @@ module ps_match_admission_tb
     first.outer_id = 16'h99;
     expect_drop(first, DropFragments, "one more");
     pass(later, v);
-    check(v.raw && v.out_vif == 1, "forgotten");
+    check(to_node(v), "forgotten");
     later.outer_id = 16'h99;
     clear_all();
     program_tables();
     services();
     pass(later, v);
-    check(v.raw && v.out_vif == 1, "forgotten with the tables");
+    check(to_node(v), "forgotten with the tables");
     // Inside: a fragment has no ports to choose a member by.
     first = to_service(6, 0, Group);
     first.frag = 1;
@@ -482,10 +487,10 @@ module ps_match_admission_tb
       pass(h, v);
     end while (v.label != 50 + 20'(slot));
     close_member(slot, 1);
+    put_member(32'(slot), slot, 1, 1);     // not to be had by hash either
     put_live(0);
     expect_to(h, 50 + 20'(slot), "no other member");
     put_live(2);
-    put_member(32'(slot), slot, 1, 1);     // not to be had by hash either
     expect_to(h, 51 - 20'(slot), "UDP evicted");
     expect_to(flags(to_service(6, 40004, Group), Ack), 50 + 20'(slot), "TCP stays");
     put_group(2);
@@ -596,6 +601,11 @@ module ps_match_admission_tb
     end
   endtask
 
+  // RFC 1624: what a changed word adds.
+  function automatic logic [15:0] changed(input logic [15:0] sum, input logic [15:0] from, input logic [15:0] to);
+    changed = add(sum, add(~from, to));
+  endfunction
+
   // An ICMP error about a translated TCP segment keeps the embedded checksum right.
   task automatic errors();
     hdr_t     h;
@@ -610,6 +620,9 @@ module ps_match_admission_tb
     check(to_client(v) && v.emb_en && v.emb_l4_csum_en && v.emb_l4_csum_word == 8 && v.emb_dip == One &&
           v.emb_dport_en && v.emb_dport == Service, "error");
     check(l4_sum(Client, One, 44000, Service, v.emb_l4_csum) == 16'hffff, "embedded TCP checksum");
+    check(v.l4_csum == ~add(add(add(changed(~h.l4_csum, h.emb_ip_csum, v.emb_ip_csum), add(~Backend[31:16], One[31:16])),
+                                changed(add(~Backend[15:0], One[15:0]), 16'd80, Service)),
+                            add(~h.emb_l4_csum, v.emb_l4_csum)), "ICMP checksum");
     h.emb_l4_csum_en = 0;
     h.emb_l4_csum    = 0;
     pass(h, v);

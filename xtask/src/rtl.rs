@@ -99,7 +99,8 @@ fn run_bench(root: &Path, bench: &Path, name: &str) -> Result<()> {
         command.args(["--cc", "--exe", "--build", "-fno-ico-change-detect", "-CFLAGS", &include]);
         command.arg(driver);
     } else {
-        command.args(["--binary", "--timing"]);
+        // Benches run for seconds; optimising their tasks, which Verilator inlines, would take minutes.
+        command.args(["--binary", "--timing", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0"]);
     }
     for source in sources(root)?.into_iter().chain(shells::sources(root)?) {
         // The soft core brings third-party sources; its bench is `cargo xtask firmware-test`.
