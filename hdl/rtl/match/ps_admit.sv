@@ -122,7 +122,7 @@ module ps_admit
       admit.drop   = pending.reply_translated;
       admit.reason = DropFlowUnusable;
     end else if (pending.other) begin
-      admit.drop = ask.translated;
+      admit.drop = ask.translated || pending.other_translated;
     end else if (stranger && !(ask.plain && present.plain)) begin
       admit.drop = 1'b1;
       admit.push = idle;

@@ -124,6 +124,7 @@ package ps_match_pkg;
     logic reply;            // the packet overtakes the pair of the reply
     logic reply_translated; // and that pair is translated
     logic other;            // keys are shared in any other way
+    logic other_translated; // with a pair that is translated
   } relation_t;
 
   // Neither a mapping nor a member: an entry that knows nothing but its addresses.

@@ -68,6 +68,7 @@ module ps_pending
     ring.reply            = |reply1_q;
     ring.reply_translated = |(reply1_q & translated1_q);
     ring.other            = |other1_q;
+    ring.other_translated = |(other1_q & translated1_q);
   end
 
   // Stage 2: whether those ahead were admitted is known now.
@@ -77,6 +78,7 @@ module ps_pending
   function automatic relation_t if_pushed(input relation_t relation, input logic pushed, input logic translated);
     if_pushed                  = pushed ? relation : '0;
     if_pushed.reply_translated = if_pushed.reply && translated;
+    if_pushed.other_translated = if_pushed.other && translated;
   endfunction
 
   assign relation_o = ring2_q | if_pushed(ahead1_2q, pushed_q[1], pushed_translated_q[1]) |
