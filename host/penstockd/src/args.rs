@@ -32,7 +32,13 @@ pub struct Args {
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
     /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses of pods and nodes and
     /// cluster IPs are not, whatever the range.
-    #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "PENSTOCK_ALLOW_EXTERNAL_IPS",
+        value_name = "CIDR",
+        num_args = 1..,
+        value_delimiter = ','
+    )]
     pub allow_external_ips: Vec<Prefix>,
     /// Writes the log as JSON lines.
     #[arg(long)]
@@ -45,4 +51,23 @@ fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
         ip.parse().map_err(|_| format!("`{ip}` is not an IPv4 address"))?,
         mac.parse().map_err(|error: penstock_model::AddrError| error.to_string())?,
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_external_ips_are_lists() {
+        let base = ["penstockd", "--node=n", "--manifests=m", "--device=pci:0000:3b:00.0"];
+        let parse = |more: &[&str]| Args::try_parse_from(base.iter().chain(more));
+        let ranges = |more: &[&str]| parse(more).unwrap().allow_external_ips;
+        assert_eq!(ranges(&[]), []);
+        let both = ["192.0.2.0/24", "198.51.100.1/32"].map(|text| text.parse().unwrap());
+        assert_eq!(ranges(&["--allow-external-ips", "192.0.2.0/24", "198.51.100.1/32"]), both);
+        assert_eq!(ranges(&["--allow-external-ips=192.0.2.0/24,198.51.100.1/32"]), both);
+        let error = parse(&["--allow-external-ips", "192.0.2.1"]).unwrap_err().to_string();
+        assert!(error.contains("`192.0.2.1` is not an IPv4 prefix"), "{error}");
+    }
 }
