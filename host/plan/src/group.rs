@@ -9,7 +9,7 @@
 //!
 //! One that is no longer wanted but still within reach *departs* instead: it keeps its slot for the connections that it has,
 //! takes no new ones, and gives up its UDP flows as soon as somebody else takes them. Its slot is a hole only once it is gone,
-//! or when the group has no other place for one that comes (`docs/decisions/17-members-depart.md`).
+//! or when the group has no other place for one that comes (`docs/decisions/18-members-depart.md`).
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
