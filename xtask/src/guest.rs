@@ -2,11 +2,14 @@
 //!
 //! Both come as Debian packages from the mirror that the machine's own packages come from, are checked by Debian's own
 //! keys, and are unpacked below `.tools/hil`; the machine's packages are not touched, and no privileges are needed. QEMU is
-//! taken from the backports of the next release, which move: any version of at least 10.1 will do. Idempotent by a stamp.
+//! taken from the backports of the next release, which move: any version of at least 10.1 will do. Idempotent by a stamp for
+//! each root, so that a change of one leaves the others alone.
 //!
 //! ```text
-//! .tools/hil/qemu    root of the unpacked packages of qemu-system-x86
-//! .tools/hil/guest   root of the unpacked packages of the guest: kernel, modules, busybox
+//! .tools/hil/qemu      root of the unpacked packages of qemu-system-x86
+//! .tools/hil/guest     root of the unpacked packages of the guest: kernel, modules, busybox
+//! .tools/hil/systemd   root of the unpacked packages of the guest's service manager and its libraries
+//! .tools/hil/*.stamp   what each of them was made from
 //! ```
 
 use std::fs;
@@ -17,7 +20,7 @@ use anyhow::{Context as _, Result};
 
 use crate::shell::{find, output, step};
 
-/// Changes when anything below does, so that an old stamp does not count.
+/// Changes when the way of unpacking does, so that an old stamp does not count.
 const RECIPE: &str = "1";
 /// Keys of Debian's archives, which the package debian-archive-keyring brings.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -33,7 +36,7 @@ struct Root {
     dependencies: bool,
 }
 
-const ROOTS: [Root; 2] = [
+const ROOTS: [Root; 3] = [
     Root {
         folder: "qemu",
         suites: &["trixie", "trixie-backports"],
@@ -46,7 +49,30 @@ const ROOTS: [Root; 2] = [
         packages: &["linux-image-cloud-amd64", "busybox-static"],
         dependencies: false,
     },
+    // Of the oldest release whose units are supported: what it refuses shows here.
+    Root {
+        folder: "systemd",
+        suites: &["bookworm"],
+        packages: &["systemd"],
+        dependencies: true,
+    },
 ];
+
+impl Root {
+    fn stamp(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.stamp", self.folder))
+    }
+
+    /// What the root is made from, in one line.
+    fn recipe(&self) -> String {
+        format!("{RECIPE}: {} of {}\n", self.packages.join(" "), self.suites.join(" "))
+    }
+
+    fn is_installed(&self, folder: &Path) -> bool {
+        folder.join(self.folder).is_dir()
+            && fs::read_to_string(self.stamp(folder)).is_ok_and(|text| text == self.recipe())
+    }
+}
 
 /// Where everything lies once it is installed.
 pub(crate) fn folder(root: &Path) -> PathBuf {
@@ -59,16 +85,16 @@ pub(crate) fn folder(root: &Path) -> PathBuf {
 /// One line that says why hardware in the loop cannot run here.
 pub(crate) fn install(root: &Path) -> Result<()> {
     let folder = folder(root);
-    let stamp = folder.join("stamp");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == RECIPE) {
+    if ROOTS.iter().all(|part| part.is_installed(&folder)) {
         return Ok(());
     }
     step("setup of hardware in the loop", || {
-        for part in ROOTS {
-            unpack(&folder, &part).map_err(|error| no_route(&error, &part))?;
+        for part in ROOTS.iter().filter(|part| !part.is_installed(&folder)) {
+            unpack(&folder, part).map_err(|error| no_route(&error, part))?;
+            fs::write(part.stamp(&folder), part.recipe()).context("cannot write the stamp")?;
         }
         println!("{}", check_qemu(&folder)?);
-        fs::write(&stamp, RECIPE).context("cannot write the stamp")
+        Ok(())
     })
 }
 
@@ -79,7 +105,7 @@ fn no_route(error: &anyhow::Error, part: &Root) -> anyhow::Error {
         println!("{text}");
     }
     anyhow::anyhow!(
-        "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci) and a Debian kernel; this machine has no route to {}: {}",
+        "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci), a Debian kernel and systemd; this machine has no route to {}: {}",
         part.packages.join(", "),
         text.lines().next().unwrap_or_default().trim()
     )
