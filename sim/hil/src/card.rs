@@ -84,6 +84,15 @@ impl Card {
 
     /// Plugs this program into the ports `names`.
     pub(crate) fn wires(&self, names: &[&'static str]) -> Result<Wires> {
+        self.wires_with(names, |_, _| Kernel::Passes)
+    }
+
+    /// As [`Card::wires`], with kernels behind the ports: each frame that comes out of one is shown to `kernel` first.
+    pub(crate) fn wires_with(
+        &self,
+        names: &[&'static str],
+        kernel: fn(&'static str, &[u8]) -> Kernel,
+    ) -> Result<Wires> {
         let (arrived, frames) = mpsc::channel();
         let mut ends = BTreeMap::new();
         for &name in names {
@@ -92,7 +101,12 @@ impl Card {
             let (mut reader, arrived) = (stream.try_clone()?, arrived.clone());
             thread::spawn(move || {
                 while let Ok(frame) = read_frame(&mut reader) {
-                    if arrived.send((name, frame)).is_err() {
+                    let goes_on = match kernel(name, &frame) {
+                        Kernel::Passes => arrived.send((name, frame)).is_ok(),
+                        Kernel::Takes => true,
+                        Kernel::Answers(answer) => write_frame(&mut reader, &answer).is_ok(),
+                    };
+                    if !goes_on {
                         return;
                     }
                 }
@@ -128,9 +142,7 @@ impl Wires {
     /// Sends a frame into the port `name`.
     pub(crate) fn send(&mut self, name: &str, frame: &[u8]) -> Result<()> {
         let end = self.ends.get_mut(name).with_context(|| format!("no wire in port {name}"))?;
-        let mut record = (frame.len() as u32).to_be_bytes().to_vec();
-        record.extend_from_slice(frame);
-        end.write_all(&record).with_context(|| format!("port {name}"))
+        write_frame(end, frame).with_context(|| format!("port {name}"))
     }
 
     /// The next frame out of any port, and which.
@@ -149,6 +161,23 @@ impl Default for Wires {
     fn default() -> Self {
         Self { ends: BTreeMap::new(), frames: mpsc::channel().1 }
     }
+}
+
+/// What a kernel behind a port does with a frame.
+#[derive(Debug)]
+pub(crate) enum Kernel {
+    /// Leaves it to the scenario.
+    Passes,
+    /// Takes it, and says nothing.
+    Takes,
+    /// Takes it and sends another.
+    Answers(Vec<u8>),
+}
+
+fn write_frame(stream: &mut UnixStream, frame: &[u8]) -> io::Result<()> {
+    let mut record = (frame.len() as u32).to_be_bytes().to_vec();
+    record.extend_from_slice(frame);
+    stream.write_all(&record)
 }
 
 fn read_frame(stream: &mut UnixStream) -> io::Result<Vec<u8>> {

@@ -3,6 +3,9 @@
 //! The guest's only program besides those under test is busybox. Its init loads modules and then executes, one after the
 //! other, the command lines that arrive on the second serial port; what they print goes back, then a line `@exit CODE`.
 //! So a scenario is a program on this side, and reads like a script of an operator's. The console goes to the log.
+//!
+//! A guest with a service manager has systemd as its process 1 instead, and the same shell as a service of it. What services
+//! print goes to its journal.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::ops::ControlFlow;
@@ -16,6 +19,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::card::tied;
 use crate::initrd::{self, Initrd};
 use crate::log::Log;
+use crate::manager;
 
 /// From start to the shell; 3 s on an idle machine.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,16 +34,31 @@ const MEMORY: &str = "512M";
 /// How the guest's kernel names the card's function.
 pub(crate) const FUNCTION: &str = "0000:01:00.0";
 
+/// What comes before anything else. The root is moved out of the kernel's own one, in which no mount namespace can change
+/// its root, as a service manager's sandboxes do.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
-mkdir -p /run/penstock; chmod 1777 /tmp
-chown penstock:penstock /run/penstock
+chmod 1777 /tmp
 for module in $(cat /modules/order); do insmod /modules/$module; done
 ip link set lo up
-exec 3<>/dev/ttyS1
+if [ -x /lib/systemd/systemd ]; then
+  mkdir -p /root.new
+  mount -t tmpfs root /root.new
+  cp -a /bin /etc /lib /lib64 /usr /shell /root.new/
+  cd /root.new; mkdir -m 1777 -p proc sys dev run tmp var/tmp
+  for folder in proc sys dev; do mount --move /$folder $folder; done
+  mount -t tmpfs -o mode=755 run run
+  exec switch_root /root.new /lib/systemd/systemd
+fi
+mkdir -p /run/penstock; chown penstock:penstock /run/penstock
+exec /bin/busybox sh /shell
+"#;
+
+/// Executes the command lines that arrive.
+const SHELL: &str = r#"exec 3<>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 export PATH=/usr/bin:/bin HOME=/ TERM=dumb
 echo "@ready" >&3
@@ -67,6 +86,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) card: Option<&'a Path>,
     /// Whether there is an IOMMU.
     pub(crate) iommu: bool,
+    /// Whether systemd runs it.
+    pub(crate) service_manager: bool,
     /// Further arguments for QEMU.
     pub(crate) extra: Vec<String>,
 }
@@ -82,6 +103,7 @@ impl<'a> Plan<'a> {
             interfaces: Vec::new(),
             card: Some(card),
             iommu: true,
+            service_manager: false,
             extra: Vec::new(),
         }
     }
@@ -289,10 +311,17 @@ fn archive(plan: &Plan<'_>, guest: &Path) -> Result<Vec<u8>> {
         archive.folder(Path::new(folder));
     }
     archive.file(Path::new("/init"), 0o755, INIT.as_bytes());
+    archive.file(Path::new("/shell"), 0o755, SHELL.as_bytes());
     archive.copy(&guest.join("bin/busybox"), Path::new("/bin/busybox"), 0o755)?;
-    let passwd = b"root:x:0:0::/:/bin/sh\npenstock:x:990:990::/:/bin/sh\n";
-    archive.file(Path::new("/etc/passwd"), 0o644, passwd);
-    archive.file(Path::new("/etc/group"), 0o644, b"root:x:0:\npenstock:x:990:\n");
+    // A service manager makes the daemon's user itself.
+    let (user, group) = if plan.service_manager {
+        ("", "")
+    } else {
+        ("penstock:x:990:990::/:/bin/sh\n", "penstock:x:990:\n")
+    };
+    let passwd = format!("root:x:0:0::/:/bin/sh\n{user}");
+    archive.file(Path::new("/etc/passwd"), 0o644, passwd.as_bytes());
+    archive.file(Path::new("/etc/group"), 0o644, format!("root:x:0:\n{group}").as_bytes());
     let kernel = only(&guest.join("lib/modules"), "")?;
     let wanted: Vec<&str> = VFIO_MODULES.iter().chain(plan.modules).copied().collect();
     let mut order = String::new();
@@ -308,6 +337,9 @@ fn archive(plan: &Plan<'_>, guest: &Path) -> Result<Vec<u8>> {
     }
     for (content, path) in &plan.files {
         archive.file(path, 0o644, content);
+    }
+    if plan.service_manager {
+        manager::add(&mut archive, &plan.tools.join("systemd"))?;
     }
     Ok(archive.finish())
 }

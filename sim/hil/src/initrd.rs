@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// An archive being built. Paths are absolute, as the guest sees them.
 #[derive(Debug, Default)]
@@ -52,6 +52,41 @@ impl Initrd {
             let library = Path::new(word);
             if library.is_absolute() && library.exists() {
                 self.copy(library, library, 0o755)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a program of an unpacked root at its own path, and the libraries of that root that it is linked with.
+    pub(crate) fn packaged(&mut self, root: &Path, program: &str) -> Result<()> {
+        let inside = |path: &str| root.join(path.trim_start_matches('/'));
+        self.copy(&inside(program), Path::new(program), 0o755)?;
+        let folders = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
+        let path = folders.map(|folder| inside(folder).display().to_string()).join(":");
+        let output = Command::new(inside("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"))
+            .args(["--library-path", &format!("{path}:{path}/systemd"), "--list"])
+            .arg(inside(program))
+            .output()
+            .context("cannot run the loader of the unpacked packages")?;
+        // "libcap.so.2 => ROOT/lib/x86_64-linux-gnu/libcap.so.2 (0x00007f..)"
+        for word in String::from_utf8_lossy(&output.stdout).split_whitespace() {
+            let library = Path::new(word);
+            if let Ok(path) = library.strip_prefix(root) {
+                self.copy(library, &Path::new("/").join(path), 0o755)?;
+            }
+        }
+        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Adds the files of a folder of an unpacked root at their own paths, those of its folders not.
+    pub(crate) fn packaged_files(&mut self, root: &Path, folder: &str) -> Result<()> {
+        let source = root.join(folder.trim_start_matches('/'));
+        let entries = fs::read_dir(&source).with_context(|| format!("no {}", source.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                self.copy(&entry.path(), &Path::new(folder).join(entry.file_name()), 0o644)?;
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ mod card;
 mod guest;
 mod initrd;
 mod log;
+mod manager;
 mod scenario;
 
 use std::path::{Path, PathBuf};

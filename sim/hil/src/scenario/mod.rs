@@ -7,6 +7,7 @@ mod peer;
 mod refusals;
 mod service;
 mod survival;
+mod unit;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the chapter's service by the shipped daemon and command",
         is_check: true,
         run: service::run,
+    },
+    Scenario {
+        name: "unit",
+        about: "the shipped units under systemd, and the neighbours that the daemon learns there",
+        is_check: true,
+        run: unit::run,
     },
     Scenario {
         name: "survival",

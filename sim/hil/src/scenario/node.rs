@@ -27,11 +27,11 @@ const SERVICE: u32 = u32::from_be_bytes([10, 105, 139, 153]);
 const SERVICE_PORT: u16 = 8888;
 const TARGET_PORT: u16 = 80;
 const THIS_NODE: u32 = u32::from_be_bytes([10, 169, 25, 20]);
-const OTHER_NODE: u32 = u32::from_be_bytes([10, 169, 25, 21]);
+pub(super) const OTHER_NODE: u32 = u32::from_be_bytes([10, 169, 25, 21]);
 const CLIENT_LABEL: u32 = 25;
 const REMOTE_BACKEND_LABEL: u32 = 43;
 const FABRIC_MAC: u64 = 0x0200_0aa9_1914;
-const OTHER_NODE_MAC: u64 = 0x0200_0aa9_1915;
+pub(super) const OTHER_NODE_MAC: u64 = 0x0200_0aa9_1915;
 
 /// The card's ports.
 const PORTS: [(&str, u8); 4] = [("fabric", 0), ("vhost", 1), ("client", 7), ("web", 8)];
@@ -70,6 +70,13 @@ impl Node {
         site: &Site<'_>,
         change: impl FnOnce(&mut Plan<'_>, &Card),
     ) -> Result<Self> {
+        let mut node = Self::boot(site, change)?;
+        node.guest.run(&format!("penstock card bind {FUNCTION} --group penstock"))?;
+        Ok(node)
+    }
+
+    /// Starts the card and boots the guest with the shipped programs, and leaves the function as the kernel finds it.
+    pub(super) fn boot(site: &Site<'_>, change: impl FnOnce(&mut Plan<'_>, &Card)) -> Result<Self> {
         let card = site.card(&PORTS)?;
         let mut plan = Plan::new(site.guest, card.socket());
         plan.programs = vec![
@@ -79,8 +86,7 @@ impl Node {
         ];
         plan.files = files();
         change(&mut plan, &card);
-        let mut guest = Guest::boot(&plan, site.folder, site.log)?;
-        guest.run(&format!("penstock card bind {FUNCTION} --group penstock"))?;
+        let guest = Guest::boot(&plan, site.folder, site.log)?;
         drop(plan);
         Ok(Self { card, guest, wires: Wires::default() })
     }
