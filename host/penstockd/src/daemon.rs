@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::answer::{Answers, Knowledge};
 use crate::device::{Device, Opener};
+use crate::health::Health;
 use crate::keep::Keeper;
 use crate::neighbour::{self, Neighbours};
 use crate::reconcile::Reconciler;
@@ -53,7 +54,7 @@ impl Daemon {
         let device = Device::start(config.opener, config.keeper)
             .context("cannot start the card's thread")?;
         let (snapshot_tx, snapshot) = watch::channel(None);
-        let (sources_tx, sources) = watch::channel(Vec::new());
+        let health = Health::default();
         let (wanted_tx, wanted) = watch::channel(None);
         let (neighbours_tx, neighbours) = watch::channel(None);
         let (status_tx, reconcile) = watch::channel(ReconcileStatus::default());
@@ -61,12 +62,19 @@ impl Daemon {
             spec: config.spec,
             node: String::new(),
             snapshot: snapshot.clone(),
-            sources,
+            sources: health.subscribe(),
             reconcile: reconcile.clone(),
             neighbours: neighbours.clone(),
         };
         let outlets =
-            intent::Outlets { snapshot: snapshot_tx, sources: sources_tx, wanted: wanted_tx };
+            intent::Outlets { snapshot: snapshot_tx, health: health.clone(), wanted: wanted_tx };
+        let followed = neighbour::Outlets { neighbours: neighbours_tx, health: health.clone() };
+        let told = tell::Told {
+            reconcile,
+            sources: health.subscribe(),
+            wanted: wanted.clone(),
+            neighbours: neighbours.clone(),
+        };
         let reconciler = Reconciler {
             device: device.clone(),
             snapshot,
@@ -77,9 +85,9 @@ impl Daemon {
         info!(api = %config.api.display(), device = knowledge.spec, "penstockd starts");
         let mut tasks = JoinSet::new();
         tasks.spawn(intent::follow(config.paths, outlets));
-        tasks.spawn(neighbour::follow(wanted, config.static_neighbours, neighbours_tx));
+        tasks.spawn(neighbour::follow(wanted, config.static_neighbours, followed));
         tasks.spawn(reconciler.run());
-        tasks.spawn(tell::tell(reconcile));
+        tasks.spawn(tell::tell(told));
         tasks.spawn(serve::serve(listener, Answers::new(device, knowledge), Limits::default()));
         Ok(Self { tasks })
     }

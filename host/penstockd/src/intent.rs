@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::device::chain;
+use crate::health::Health;
 
 /// Pause before a watch that ended, which is a defect, is started anew.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ pub struct Outlets {
     /// The last good snapshot.
     pub snapshot: watch::Sender<Option<Arc<Snapshot>>>,
     /// How the sources are.
-    pub sources: watch::Sender<Vec<SourceStatus>>,
+    pub health: Health,
     /// Node addresses whose MAC address is needed.
     pub wanted: watch::Sender<Option<BTreeSet<Ipv4Addr>>>,
 }
@@ -50,14 +51,14 @@ impl Outlets {
                 changed
             });
         }
-        self.sources.send_replace(vec![SourceStatus {
+        self.health.set(SourceStatus {
             name: format!("files {} and {}", paths.node.display(), paths.manifests.display()),
             // A watch that was started anew has no snapshot at first, the card has what the last one gave.
             synced: self.snapshot.borrow().is_some(),
             errors: error
                 .map(|e| chain(e).lines().map(str::to_owned).collect())
                 .unwrap_or_default(),
-        }]);
+        });
     }
 }
 

@@ -16,6 +16,7 @@ pub mod answer;
 pub mod args;
 pub mod daemon;
 pub mod device;
+pub mod health;
 pub mod intent;
 pub mod keep;
 pub mod neighbour;
