@@ -94,6 +94,13 @@ fn the_daemon_may_use_the_card_and_nothing_else() {
     assert_eq!(unit["DeviceAllow"], ["/dev/vfio/vfio rw", "char-vfio rw"]);
     assert_eq!((value("DevicePolicy"), value("ProtectSystem")), ("closed".into(), "strict".into()));
     assert_eq!((value("Type"), value("Restart")), ("notify".into(), "always".into()));
+    // Its socket, the kernel's neighbours, and the datagrams that make the kernel resolve them. Whether it then does,
+    // `cargo xtask hil unit` shows.
+    let families = value("RestrictAddressFamilies");
+    for family in ["AF_UNIX", "AF_NETLINK", "AF_INET"] {
+        assert!(families.split(' ').any(|allowed| allowed == family), "{family}: {families}");
+    }
+    assert!(!unit.contains_key("IPAddressDeny"), "the nodes' addresses are not known here");
     let names = penstock_device::HeldFds::names(ADDRESS);
     assert!(value("FileDescriptorStoreMax").parse::<usize>().unwrap() >= names.len());
     assert!(value("LimitMEMLOCK").ends_with('M'), "a card needs up to 64 KiB");
