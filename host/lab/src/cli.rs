@@ -1,17 +1,24 @@
 //! The subcommands of `penstock lab`, those for people and, hidden, those that a lab runs itself by.
 
+mod status;
+mod up;
+
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::client::{Lab, UpOptions};
+use crate::client::Lab;
+use crate::paths::LabPaths;
 use crate::process::Reexec;
-use crate::supervisor::{Settings, read_topology, supervise};
+use crate::supervisor::supervise;
 use crate::{enter, paths, serve};
+
+/// Time that `down` gives a lab to come up: that of its parts and of their daemons.
+const UP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Arguments of `penstock lab`.
 #[derive(Debug, Args)]
@@ -23,7 +30,7 @@ pub struct LabArgs {
 /// What to do with a lab.
 #[derive(Debug, Subcommand)]
 enum LabCommand {
-    /// Builds a testbed of namespaces, simulated cards and daemons, and leaves it running.
+    /// Builds a testbed of namespaces, simulated cards and daemons, waits until it works, and leaves it running.
     #[command(
         after_help = "Example: penstock lab up && penstock lab exec client -- ping -c1 10.47.255.238"
     )]
@@ -31,11 +38,11 @@ enum LabCommand {
         #[command(flatten)]
         parts: Parts,
     },
-    /// Ends a lab and removes all of it.
+    /// Ends a lab and removes all of it; waits for one that is coming up.
     Down {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Shows the namespaces, processes and files of a lab, or of all labs that are up.
     Status {
@@ -46,12 +53,14 @@ enum LabCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Runs a command in a pod, on a node or in the underlay.
-    #[command(after_help = "Example: penstock lab exec client -- curl http://10.105.139.153:8888")]
+    /// Runs a command in a pod, on a node or in the underlay. There `penstock` shows the card of that node.
+    #[command(
+        after_help = "Example: penstock lab exec client -- curl http://10.105.139.153:8888\n         penstock lab exec cent222 -- penstock flow -l"
+    )]
     Exec {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
         /// Pod, node or `underlay`.
         place: String,
         /// Program and arguments.
@@ -61,9 +70,9 @@ enum LabCommand {
     /// Captures packets with tcpdump; by default what passes the fabric.
     #[command(after_help = "Example: penstock lab capture -w tunnel.pcap -- udp port 6635")]
     Capture {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
         /// Pod, node or `underlay`.
         #[arg(default_value = crate::state::UNDERLAY)]
         place: String,
@@ -80,9 +89,9 @@ enum LabCommand {
     /// Starts one of the lab's own servers in a pod.
     #[command(after_help = "Example: penstock lab start webserver-846c9ccb8b-g27dj --http 90")]
     Start {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
         /// Pod that serves.
         pod: String,
         #[command(flatten)]
@@ -90,9 +99,9 @@ enum LabCommand {
     },
     /// Sends a signal to a process of the lab, such as `cent222/penstockd`.
     Kill {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
         /// Process as `lab status` names it.
         process: String,
         /// Signal.
@@ -101,9 +110,9 @@ enum LabCommand {
     },
     /// Starts a process of the lab again that has ended.
     Restart {
-        /// Name of the lab.
-        #[arg(long, default_value = "chapter")]
-        name: String,
+        /// Name of the lab; needed only if several are up.
+        #[arg(long)]
+        name: Option<String>,
         /// Process as `lab status` names it.
         process: String,
     },
@@ -141,12 +150,18 @@ enum LabCommand {
 /// Parts of a lab.
 #[derive(Debug, Args)]
 struct Parts {
-    /// Name of the lab; several may run side by side.
-    #[arg(long, default_value = "chapter")]
-    name: String,
+    /// Name of the lab, by default the topology's; several labs may run side by side.
+    #[arg(long)]
+    name: Option<String>,
     /// Topology file; by default the chapter's two nodes.
     #[arg(long)]
     topology: Option<PathBuf>,
+    /// Folder of manifests to begin with; by default the chapter's, for the chapter's topology.
+    #[arg(long)]
+    manifests: Option<PathBuf>,
+    /// Begin without manifests.
+    #[arg(long, conflicts_with = "manifests")]
+    no_manifests: bool,
     /// Program of the simulated card; by default `penstock-card` beside this one.
     #[arg(long)]
     card: Option<PathBuf>,
@@ -188,18 +203,22 @@ pub fn run(args: LabArgs, prefix: &[&str]) -> Result<ExitCode> {
         Ok(std::iter::once(own).chain(prefix.iter().map(Into::into)).collect())
     };
     match args.command {
-        LabCommand::Up { parts } => up(parts, program()?)?,
+        LabCommand::Up { parts } => up::up(parts, program()?)?,
         LabCommand::Down { name } => {
-            Lab::attach(&name, &program()?)?.down()?;
+            let name = choose(name)?;
+            Lab::attach_within(&name, &program()?, UP_PATIENCE)?.down()?;
             println!("lab `{name}` is down");
         }
-        LabCommand::Status { name, json } => return status(name.as_ref(), json, &program()?),
+        LabCommand::Status { name, json } => {
+            return status::status(name.as_ref(), json, &program()?);
+        }
         LabCommand::Exec { name, place, command } => {
-            let holder = Lab::attach(&name, &program()?)?.namespace(&place)?.holder;
-            match enter::enter(holder, &command)? {}
+            let lab = Lab::attach(&choose(name)?, &program()?)?;
+            let holder = lab.namespace(&place)?.holder;
+            match enter::enter(holder, &command, &environment(&lab, &place)?)? {}
         }
         LabCommand::Capture { name, place, interface, write, rest } => {
-            let lab = Lab::attach(&name, &program()?)?;
+            let lab = Lab::attach(&choose(name)?, &program()?)?;
             let namespace = lab.namespace(&place)?;
             let interface =
                 interface.unwrap_or_else(|| default_interface(&namespace.kind).to_owned());
@@ -209,23 +228,23 @@ pub fn run(args: LabArgs, prefix: &[&str]) -> Result<ExitCode> {
                 command.extend(["-w".into(), file.into_os_string()]);
             }
             command.extend(rest);
-            match enter::enter(namespace.holder, &command)? {}
+            match enter::enter(namespace.holder, &command, &[])? {}
         }
         LabCommand::Start { name, pod, server } => {
-            let lab = Lab::attach(&name, &program()?)?;
+            let lab = Lab::attach(&choose(name)?, &program()?)?;
             let (kind, port) = server.what();
             lab.serve(&pod, kind, port)?;
         }
         LabCommand::Kill { name, process, signal } => {
-            Lab::attach(&name, &program()?)?.kill(&process, &signal)?;
+            Lab::attach(&choose(name)?, &program()?)?.kill(&process, &signal)?;
         }
         LabCommand::Restart { name, process } => {
-            Lab::attach(&name, &program()?)?.restart(&process)?;
+            Lab::attach(&choose(name)?, &program()?)?.restart(&process)?;
         }
         LabCommand::Supervise { parts, tied } => {
             // A terminal's signals are for whoever brought the lab up.
             let _ = nix::unistd::setsid();
-            supervise(settings(parts, tied)?, &Reexec::new(prefix))?;
+            supervise(up::settings(parts, tied)?, &Reexec::new(prefix))?;
         }
         LabCommand::Pause { die_with_parent, sysctls } => {
             die_with_parent.map_or(Ok(()), enter::die_with_parent)?;
@@ -233,7 +252,7 @@ pub fn run(args: LabArgs, prefix: &[&str]) -> Result<ExitCode> {
         }
         LabCommand::Enter { die_with_parent, holder, command } => {
             die_with_parent.map_or(Ok(()), enter::die_with_parent)?;
-            match enter::enter(holder, &command)? {}
+            match enter::enter(holder, &command, &[])? {}
         }
         LabCommand::Serve { pod, server } => match server.what() {
             ("http", port) => serve::http(&pod, port)?,
@@ -260,108 +279,32 @@ fn default_interface(kind: &str) -> &'static str {
     }
 }
 
-fn up(parts: Parts, program: Vec<PathBuf>) -> Result<()> {
-    let options = UpOptions {
-        name: parts.name,
-        program,
-        topology: parts.topology,
-        card: parts.card,
-        firmware: parts.firmware,
-        card_arguments: parts.card_arguments,
-        daemon: parts.daemon,
-        no_daemon: parts.no_daemon,
-        tied: false,
-    };
-    let lab = Lab::up(&options, |line| println!("{line}"))?;
-    println!("lab `{}` is up; manifests go to {}", options.name, lab.state().manifests.display());
-    for (node, files) in &lab.state().nodes {
-        println!("  on {node}: penstock --api {} flow -l", files.api.display());
+/// The lab that is meant: the one named, or the only one that is up.
+fn choose(name: Option<String>) -> Result<String> {
+    if let Some(name) = name {
+        return Ok(name);
     }
-    Ok(())
-}
-
-fn status(name: Option<&String>, json: bool, program: &[PathBuf]) -> Result<ExitCode> {
-    let names = name.map_or_else(paths::list, |name| Ok(vec![name.clone()]))?;
-    let mut out = std::io::stdout().lock();
-    let mut shown = 0;
-    for each in names {
-        let Ok(lab) = Lab::attach(&each, program) else { continue };
-        shown += 1;
-        let processes = lab.processes()?;
-        let state = lab.state();
-        if json {
-            writeln!(out, "{}", serde_json::json!({ "lab": state, "processes": processes }))?;
-            continue;
-        }
-        writeln!(
-            out,
-            "lab `{each}` (supervisor {}), manifests {}",
-            state.supervisor,
-            state.manifests.display()
-        )?;
-        for (name, namespace) in &state.namespaces {
-            let address = namespace.address.as_deref().unwrap_or("-");
-            let node =
-                namespace.node.as_deref().map(|node| format!(" on {node}")).unwrap_or_default();
-            writeln!(out, "  {:<8} {name:<28} {address:<16}{node}", namespace.kind)?;
-        }
-        for process in processes {
-            let how = process
-                .pid
-                .map_or_else(|| process.exit.unwrap_or_default(), |pid| format!("runs as {pid}"));
-            writeln!(out, "  process  {:<28} {how:<16} {}", process.name, process.log.display())?;
+    let mut up = Vec::new();
+    for name in paths::list()? {
+        if LabPaths::new(&name)?.alive()? {
+            up.push(name);
         }
     }
-    if shown == 0 {
-        writeln!(out, "no lab is up")?;
-        return Ok(ExitCode::FAILURE);
+    match &up[..] {
+        [] => bail!("no lab is up (`penstock lab up` starts one)"),
+        [only] => Ok(only.clone()),
+        several => bail!("several labs are up: choose one by --name: {}", several.join(", ")),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn settings(parts: Parts, tied: bool) -> Result<Settings> {
-    let topology = read_topology(parts.topology.as_ref())?;
-    let daemon = if parts.no_daemon { None } else { Some(find("penstockd", parts.daemon)?) };
-    Ok(Settings {
-        name: parts.name,
-        topology,
-        card: find("penstock-card", parts.card)?,
-        card_arguments: firmware(parts.firmware)?.into_iter().chain(parts.card_arguments).collect(),
-        daemon,
-        tied,
-    })
-}
-
-/// The cards' arguments for their firmware: as given, else the image built last, else none.
-fn firmware(given: Option<PathBuf>) -> Result<Vec<String>> {
-    let built = || {
-        let own = std::env::current_exe().ok()?;
-        let image = own.parent()?.parent()?.join("firmware/penstock-fw.hex");
-        image.is_file().then_some(image)
-    };
-    let Some(image) = given.or_else(built) else { return Ok(Vec::new()) };
-    let image =
-        std::path::absolute(&image).with_context(|| format!("cannot find {}", image.display()))?;
-    Ok(vec!["--firmware".to_owned(), image.to_string_lossy().into_owned()])
-}
-
-/// A program: as given, else beside this one, else on the path.
-fn find(program: &str, given: Option<PathBuf>) -> Result<PathBuf> {
-    if let Some(given) = given {
-        return std::path::absolute(&given)
-            .with_context(|| format!("cannot find {}", given.display()));
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|own| own.parent().map(|folder| folder.join(program)));
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = beside
-        .into_iter()
-        .chain(std::env::split_paths(&on_path).map(|folder| folder.join(program)));
-    match candidates.into_iter().find(|path| Path::is_file(path)) {
-        Some(found) => Ok(found),
-        None => bail!(
-            "cannot find `{program}` beside this program or on the path (build it: cargo build -p {program})"
-        ),
-    }
+/// What a command in a place of a lab finds: this program, and by it the card of the place's node.
+fn environment(lab: &Lab, place: &str) -> Result<Vec<(&'static str, OsString)>> {
+    let own = std::env::current_exe().context("cannot find this program")?;
+    let folders = own.parent().map(Path::to_path_buf).into_iter();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(folders.chain(std::env::split_paths(&path)))
+        .context("the search path cannot be extended")?;
+    let node = lab.namespace(place)?.node.as_deref().unwrap_or(place);
+    let api = lab.state().nodes.get(node).map(|node| ("PENSTOCK_API", node.api.clone().into()));
+    Ok(api.into_iter().chain([("PATH", path)]).collect())
 }

@@ -16,6 +16,20 @@ use crate::state::{LabState, Namespace, ProcessState};
 
 /// Time a lab may take to end.
 const END_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a condition outside this process is looked at again.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What the daemons find in the lab's folder of manifests when they start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Manifests {
+    /// Nothing.
+    #[default]
+    None,
+    /// The chapter's services if the topology is the chapter's, else nothing.
+    Chapter,
+    /// Copies of the files of a folder.
+    Folder(PathBuf),
+}
 
 /// How to bring a lab up.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +40,8 @@ pub struct UpOptions {
     pub program: Vec<PathBuf>,
     /// Topology file; without one, the chapter's.
     pub topology: Option<PathBuf>,
+    /// What is in the folder of manifests.
+    pub manifests: Manifests,
     /// Simulated card; without one, `penstock-card` beside the program or on the path.
     pub card: Option<PathBuf>,
     /// Firmware image of the cards; without one, the one built last.
@@ -56,8 +72,8 @@ impl Lab {
     /// # Errors
     /// A lab of that name is up, or a part of it cannot be built; the error has the supervisor's reason.
     pub fn up(options: &UpOptions, mut progress: impl FnMut(&str)) -> Result<Self> {
-        let paths = LabPaths::new(&options.name);
-        if paths.alive().with_context(|| format!("cannot look at {}", paths.dir().display()))? {
+        let paths = LabPaths::new(&options.name)?;
+        if paths.alive()? {
             bail!(
                 "a lab called `{0}` is up already (`penstock lab down --name {0}` ends it)",
                 options.name
@@ -75,6 +91,15 @@ impl Lab {
                 command.arg(flag).arg(value);
             }
         }
+        match &options.manifests {
+            Manifests::None => {
+                command.arg("--no-manifests");
+            }
+            Manifests::Chapter => {}
+            Manifests::Folder(folder) => {
+                command.arg("--manifests").arg(folder);
+            }
+        }
         if options.no_daemon {
             command.arg("--no-daemon");
         }
@@ -85,13 +110,7 @@ impl Lab {
         }
         command
             .args(options.card_arguments.iter().map(|argument| format!("--card-arg={argument}")));
-        let log = std::env::temp_dir().join(format!(
-            "penstock-lab-{}-{}.log",
-            options.name,
-            std::process::id()
-        ));
-        let file =
-            fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let (log, file) = paths.supervisor_log()?;
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(file)
@@ -124,14 +143,29 @@ impl Lab {
     /// # Errors
     /// There is none of that name.
     pub fn attach(name: &str, program: &[PathBuf]) -> Result<Self> {
-        let paths = LabPaths::new(name);
-        if !paths.alive().with_context(|| format!("cannot look at {}", paths.dir().display()))? {
+        let paths = LabPaths::new(name)?;
+        if !paths.alive()? {
             bail!("no lab called `{name}` is up (`penstock lab up --name {name}` starts one)");
         }
         let text = fs::read_to_string(paths.state())
             .with_context(|| format!("the lab `{name}` is still coming up"))?;
         let state = serde_json::from_str(&text).context("the lab's state file is damaged")?;
         Ok(Lab { paths, program: program.to_vec(), state, supervisor: None })
+    }
+
+    /// As [`Lab::attach`], but waits up to `patience` for a lab that is coming up.
+    ///
+    /// # Errors
+    /// There is none of that name, or it is still coming up.
+    pub fn attach_within(name: &str, program: &[PathBuf], patience: Duration) -> Result<Self> {
+        let paths = LabPaths::new(name)?;
+        let deadline = Instant::now() + patience;
+        paths.wait_announced(patience)?;
+        // Its supervisor may go on alone if whoever started it was ended.
+        while paths.alive()? && !paths.state().exists() && Instant::now() < deadline {
+            sleep(POLL);
+        }
+        Self::attach(name, program)
     }
 
     /// What the lab consists of.
@@ -238,7 +272,7 @@ impl Lab {
             if Instant::now() > deadline {
                 bail!("the lab's supervisor {} does not end", self.state.supervisor);
             }
-            sleep(Duration::from_millis(10));
+            sleep(POLL);
         }
         if let Some(mut supervisor) = self.supervisor.take() {
             supervisor.wait()?;

@@ -49,18 +49,23 @@ pub fn pause(sysctls: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Joins the user and network namespaces of process `holder`, then becomes `command`.
+/// Joins the user and network namespaces of process `holder`, then becomes `command` with `environment` set besides its own.
 ///
 /// # Errors
 /// The namespaces cannot be joined or the command cannot be run; does not return otherwise.
-pub fn enter(holder: u32, command: &[OsString]) -> Result<Infallible> {
+pub fn enter(
+    holder: u32,
+    command: &[OsString],
+    environment: &[(&str, OsString)],
+) -> Result<Infallible> {
     join(holder)?;
     // The supervisor blocks signals, and a mask is inherited.
     SigSet::empty().thread_set_mask().context("cannot reset the signal mask")?;
     let Some((program, arguments)) = command.split_first() else {
         bail!("no command given");
     };
-    let error = Command::new(program).args(arguments).exec();
+    let environment = environment.iter().map(|(key, value)| (key, value));
+    let error = Command::new(program).args(arguments).envs(environment).exec();
     Err(error).with_context(|| format!("cannot run `{}`", program.display()))
 }
 

@@ -18,6 +18,7 @@ pub mod client;
 pub mod control;
 pub mod download;
 pub mod enter;
+pub mod manifests;
 mod node_file;
 pub mod paths;
 pub mod plumb;
@@ -28,4 +29,4 @@ pub mod supervisor;
 pub mod testbed;
 pub mod topology;
 
-pub use client::{Lab, UpOptions};
+pub use client::{Lab, Manifests, UpOptions};

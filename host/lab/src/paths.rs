@@ -1,25 +1,98 @@
-//! Where a lab keeps its files: one folder a lab, below `$XDG_RUNTIME_DIR` or `/tmp`.
+//! Where a lab keeps its files: one folder a lab, below `$XDG_RUNTIME_DIR/penstock-lab` or `/tmp/penstock-lab-UID`.
 //!
 //! The folder's lock is held by the lab's supervisor for as long as it lives, so that a folder whose lock is free is
 //! known to be the remains of a lab that was killed. Nothing in the folder outlives its supervisor but plain files:
 //! namespaces, interfaces and processes are reaped by the kernel.
+//!
+//! Labs delete folders, possibly as root, so three things are made sure of before: a lab's name is a plain name, which can
+//! lead nowhere else; the folder of all labs is this user's own and nobody else can write to it; and the lab's folder has the
+//! mark that is put into it when it is made. A folder without the mark is never touched.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod base;
+
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use base::{Base, open};
+
+use crate::topology::{NameError, check_name};
+
+/// The mark of a lab's folder.
+const MARK: &str = ".penstock-lab";
+/// The longest path that a socket may have, without the final NUL.
+const SOCKET_PATH_MAX: usize = 107;
+/// The longest path of a socket below the lab's folder: `/nodes/NODE/penstockd.sock`, a node's name having 11 characters.
+const SOCKET_IN_LAB_MAX: usize = "/nodes//penstockd.sock".len() + 11;
+
+/// Why a lab's folder cannot be used. Each is for the user to mend.
+#[derive(Debug, Error)]
+pub enum PathsError {
+    /// The lab's name is none.
+    #[error("a lab cannot be called so")]
+    Name(#[from] NameError),
+    /// Sockets could not be made in the folder.
+    #[error("the path {} is too long for sockets below it, by {excess} characters; choose a shorter name", dir.display())]
+    TooLong {
+        /// The lab's folder.
+        dir: PathBuf,
+        /// By how much.
+        excess: usize,
+    },
+    /// The folder of all labs was made by somebody else, or can be written to by others.
+    #[error("{} is not used for labs: {why}", base.display())]
+    Base {
+        /// The folder of all labs.
+        base: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A folder is in the lab's place.
+    #[error("{} is not the folder of a lab (it has no {MARK} in it); nothing in it is touched", .0.display())]
+    Foreign(PathBuf),
+    /// The lab has been coming up for too long.
+    #[error("the lab `{0}` is coming up, and still is after {1} s")]
+    ComingUp(String, u64),
+    /// The system refused something.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// The files of one lab.
 #[derive(Debug, Clone)]
 pub struct LabPaths {
+    base: Base,
+    name: String,
     dir: PathBuf,
 }
 
 impl LabPaths {
     /// The folder of the lab called `name`, which need not exist.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        LabPaths { dir: base().join(name) }
+    ///
+    /// # Errors
+    /// `name` is not a name, or too long.
+    pub fn new(name: &str) -> Result<Self, PathsError> {
+        Self::below(Base::own(), name)
+    }
+
+    fn below(base: Base, name: &str) -> Result<Self, PathsError> {
+        check_name(name)?;
+        let dir = base.path().join(name);
+        let length = dir.as_os_str().len() + SOCKET_IN_LAB_MAX;
+        if length > SOCKET_PATH_MAX {
+            return Err(PathsError::TooLong { dir, excess: length - SOCKET_PATH_MAX });
+        }
+        Ok(LabPaths { base, name: name.to_owned(), dir })
     }
 
     /// The lab's folder.
@@ -62,22 +135,49 @@ impl LabPaths {
         self.dir.join("lock")
     }
 
+    /// A new file for what a supervisor says while it starts, outside the folder that it takes.
+    ///
+    /// # Errors
+    /// The folder of all labs cannot be used.
+    pub fn supervisor_log(&self) -> Result<(PathBuf, File), PathsError> {
+        self.base.log(&self.name)
+    }
+
     /// Takes the lab's folder for a supervisor: creates it empty and locks it until the returned file is dropped.
     /// `None`: a live supervisor has it.
     ///
     /// # Errors
-    /// The folder cannot be created or emptied.
-    pub fn take(&self) -> io::Result<Option<File>> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(self.lock())?;
+    /// The folder cannot be created or emptied, or is not a lab's.
+    pub fn take(&self) -> Result<Option<File>, PathsError> {
+        self.base.make()?;
+        let _turn = self.base.turn()?;
+        match fs::DirBuilder::new().mode(0o700).create(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(at(&self.dir)(error));
+            }
+            _ => {}
+        }
+        if !self.is_marked()? {
+            // One that is empty was made just now, or its removal was interrupted.
+            let mut entries = fs::read_dir(&self.dir).map_err(at(&self.dir))?;
+            if entries.next().is_some() {
+                return Err(PathsError::Foreign(self.dir.clone()));
+            }
+            let mark = self.dir.join(MARK);
+            fs::write(&mark, "The folder of a lab; `penstock lab` removes it.\n")
+                .map_err(at(&mark))?;
+        }
+        let path = self.lock();
+        let lock = open(&path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
         }
-        self.clear()?;
+        self.clear().map_err(at(&self.dir))?;
         for folder in ["nodes", "log", "manifests"] {
-            fs::create_dir_all(self.dir.join(folder))?;
+            let folder = self.dir.join(folder);
+            fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
         Ok(Some(lock))
     }
@@ -85,42 +185,87 @@ impl LabPaths {
     /// Whether a supervisor has the folder. The remains of a dead one are removed on the way.
     ///
     /// # Errors
-    /// The folder cannot be read or removed.
-    pub fn alive(&self) -> io::Result<bool> {
-        let lock = match File::open(self.lock()) {
+    /// The folder cannot be read or removed, or is not a lab's.
+    pub fn alive(&self) -> Result<bool, PathsError> {
+        if !self.base.check()? {
+            return Ok(false);
+        }
+        let _turn = self.base.turn()?;
+        let path = self.lock();
+        let lock = match File::open(&path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+            Err(error) => return Err(at(&path)(error)),
         };
         match lock.try_lock() {
             Ok(()) => {
-                self.remove()?;
+                self.remove_marked()?;
                 Ok(false)
             }
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
         }
     }
 
-    /// Removes the folder with all that is in it.
+    /// Removes the folder with all that is in it; by its supervisor.
     ///
     /// # Errors
-    /// Something in it cannot be removed.
-    pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Something in it cannot be removed, or it is not a lab's.
+    pub fn remove(&self) -> Result<(), PathsError> {
+        if !self.base.check()? || !self.dir.exists() {
+            return Ok(());
         }
+        let _turn = self.base.turn()?;
+        self.remove_marked()
     }
 
-    /// Empties the folder but for the lock.
+    /// Tells others that the lab is being brought up, until the returned file is dropped. `None`: it is already.
+    ///
+    /// # Errors
+    /// The folder of all labs cannot be used.
+    pub fn announce(&self) -> Result<Option<File>, PathsError> {
+        self.base.announce(&self.name)
+    }
+
+    /// Waits until nobody is bringing the lab up any more.
+    ///
+    /// # Errors
+    /// Somebody still is after `patience`.
+    pub fn wait_announced(&self, patience: Duration) -> Result<(), PathsError> {
+        self.base.wait_announced(&self.name, patience)
+    }
+
+    fn is_marked(&self) -> Result<bool, PathsError> {
+        // Not through a link.
+        let dir = fs::symlink_metadata(&self.dir).map_err(at(&self.dir))?;
+        if !dir.is_dir() || dir.uid() != nix::unistd::geteuid().as_raw() {
+            return Err(PathsError::Foreign(self.dir.clone()));
+        }
+        Ok(fs::symlink_metadata(self.dir.join(MARK)).is_ok_and(|mark| mark.is_file()))
+    }
+
+    /// The mark goes last: whatever is left by an interruption is empty or has it.
+    fn remove_marked(&self) -> Result<(), PathsError> {
+        if !self.is_marked()? {
+            return Err(PathsError::Foreign(self.dir.clone()));
+        }
+        let removal = self
+            .clear()
+            .and_then(|()| fs::remove_file(self.lock()))
+            .and_then(|()| fs::remove_file(self.dir.join(MARK)))
+            .and_then(|()| fs::remove_dir(&self.dir));
+        removal.map_err(at(&self.dir))
+    }
+
+    /// Empties the folder but for the lock and the mark.
     fn clear(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if path == self.lock() {
+            let entry = entry?;
+            let path = entry.path();
+            if path == self.lock() || entry.file_name() == MARK {
                 continue;
             }
-            if path.is_dir() {
+            if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(path)?;
             } else {
                 fs::remove_file(path)?;
@@ -130,28 +275,165 @@ impl LabPaths {
     }
 }
 
-/// Folder of all labs of this user.
-fn base() -> PathBuf {
-    std::env::var_os("XDG_RUNTIME_DIR")
-        .filter(|dir| !dir.is_empty() && Path::new(dir).is_dir())
-        .map_or_else(
-            || PathBuf::from(format!("/tmp/penstock-lab-{}", nix::unistd::geteuid())),
-            |dir| PathBuf::from(dir).join("penstock-lab"),
-        )
+fn at(path: &Path) -> impl FnOnce(io::Error) -> PathsError {
+    let path = path.to_owned();
+    move |source| PathsError::Io { path, source }
 }
 
 /// Names of the labs of this user that have a folder, sorted.
 ///
 /// # Errors
 /// The folder of labs cannot be read.
-pub fn list() -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(base()) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+pub fn list() -> Result<Vec<String>, PathsError> {
+    list_below(&Base::own())
+}
+
+fn list_below(base: &Base) -> Result<Vec<String>, PathsError> {
+    if !base.check()? {
+        return Ok(Vec::new());
+    }
+    let base = base.path();
+    let entries = fs::read_dir(base).map_err(at(base))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| check_name(name).is_ok() && base.join(name).join(MARK).is_file())
+        .collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn base() -> tempfile::TempDir {
+        // Its mode is 0700.
+        tempfile::tempdir().unwrap()
+    }
+
+    fn lab(base: &Path, name: &str) -> LabPaths {
+        LabPaths::below(Base::at(base.to_owned()), name).unwrap()
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        for name in ["", ".", "..", "../x", "/etc", "a/b", "a b", "Ä", "-n\n", ".lock"] {
+            let error = LabPaths::new(name).unwrap_err();
+            assert!(matches!(error, PathsError::Name(_)), "`{name}`: {error}");
+        }
+        assert!(LabPaths::new("chapter-2").is_ok());
+        let long = LabPaths::below(Base::at("/run/user/1000/penstock-lab".into()), &"x".repeat(63))
+            .unwrap_err();
+        assert!(long.to_string().contains("too long"), "{long}");
+    }
+
+    #[test]
+    fn a_folder_comes_and_goes() {
+        let base = base();
+        let lab = lab(base.path(), "chapter");
+        assert!(!lab.alive().unwrap());
+        let lock = lab.take().unwrap().expect("nobody has it");
+        assert!(lab.alive().unwrap() && lab.take().unwrap().is_none());
+        assert_eq!(list_below(&Base::at(base.path().to_owned())).unwrap(), ["chapter"]);
+        fs::write(lab.node("x"), "").unwrap();
+        drop(lock);
+        assert!(!lab.alive().unwrap(), "its supervisor is dead");
+        assert!(!lab.dir().exists(), "so that its remains are removed");
+        let lock = lab.take().unwrap().expect("its name is free");
+        lab.remove().unwrap();
+        drop(lock);
+        assert!(!lab.dir().exists());
+        assert_eq!(list_below(&Base::at(base.path().to_owned())).unwrap(), [""; 0]);
+    }
+
+    /// What looks like a lab's remains, but for the mark.
+    #[test]
+    fn a_folder_without_the_mark_is_not_touched() {
+        let base = base();
+        let lab = lab(base.path(), "precious");
+        fs::create_dir_all(lab.dir().join("manifests")).unwrap();
+        for file in ["lock", "control.sock", "manifests/mine.yaml"] {
+            fs::write(lab.dir().join(file), "").unwrap();
+        }
+        assert!(matches!(lab.alive(), Err(PathsError::Foreign(_))));
+        assert!(matches!(lab.take(), Err(PathsError::Foreign(_))));
+        assert!(matches!(lab.remove(), Err(PathsError::Foreign(_))));
+        assert!(lab.dir().join("manifests/mine.yaml").exists());
+        assert_eq!(list_below(&Base::at(base.path().to_owned())).unwrap(), [""; 0]);
+        // Nor by a link to a folder that has it.
+        let real = LabPaths::below(Base::at(base.path().to_owned()), "real").unwrap();
+        drop(real.take().unwrap());
+        symlink(real.dir(), base.path().join("link")).unwrap();
+        let link = LabPaths::below(Base::at(base.path().to_owned()), "link").unwrap();
+        assert!(matches!(link.alive(), Err(PathsError::Foreign(_))));
+        assert!(real.dir().exists());
+    }
+
+    #[test]
+    fn links_in_a_folder_are_removed_and_not_followed() {
+        let (base, other) = (base(), base());
+        let file = other.path().join("file");
+        fs::write(&file, "").unwrap();
+        let lab = lab(base.path(), "chapter");
+        let _lock = lab.take().unwrap().unwrap();
+        symlink(other.path(), lab.dir().join("out")).unwrap();
+        lab.remove().unwrap();
+        assert!(file.exists() && !lab.dir().exists());
+    }
+
+    #[test]
+    fn a_base_that_others_can_write_to_or_that_is_a_link_is_refused() {
+        let base = base();
+        let own = base.path().join("labs");
+        let lab = lab(&own, "chapter");
+        drop(lab.take().unwrap());
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+        for result in [
+            lab.take().map(|_| ()),
+            lab.alive().map(|_| ()),
+            lab.remove(),
+            list_below(&Base::at(own.clone())).map(|_| ()),
+        ] {
+            let error = result.unwrap_err();
+            assert!(error.to_string().contains("others may write"), "{error}");
+        }
+        assert!(lab.dir().exists());
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        let link = base.path().join("link");
+        symlink(&own, &link).unwrap();
+        let error = LabPaths::below(Base::at(link), "chapter").unwrap().alive().unwrap_err();
+        assert!(error.to_string().contains("not a folder"), "{error}");
+    }
+
+    /// Only root can make a folder of another user's.
+    #[test]
+    fn a_base_of_another_user_is_refused() {
+        let base = base();
+        let own = base.path().join("labs");
+        fs::create_dir(&own).unwrap();
+        if std::os::unix::fs::chown(&own, Some(65_534), None).is_err() {
+            eprintln!("not root; not checked");
+            return;
+        }
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        let error = lab(&own, "chapter").take().unwrap_err();
+        assert!(error.to_string().contains("belongs to user 65534"), "{error}");
+        assert!(fs::read_dir(&own).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn whoever_waits_for_a_lab_to_come_up_waits_to_the_end() {
+        let base = base();
+        let lab = lab(base.path(), "chapter");
+        lab.wait_announced(Duration::ZERO).unwrap();
+        let announced = lab.announce().unwrap().expect("nobody else brings it up");
+        assert!(lab.announce().unwrap().is_none());
+        let error = lab.wait_announced(Duration::ZERO).unwrap_err();
+        assert!(matches!(error, PathsError::ComingUp(..)), "{error}");
+        drop(announced);
+        lab.wait_announced(Duration::ZERO).unwrap();
+    }
 }

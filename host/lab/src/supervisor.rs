@@ -41,6 +41,8 @@ pub struct Settings {
     pub name: String,
     /// What to build.
     pub topology: Topology,
+    /// Files of the folder of manifests: name and content.
+    pub manifests: Vec<(String, String)>,
     /// The simulated card's program.
     pub card: PathBuf,
     /// Further arguments of the simulated card.
@@ -56,17 +58,15 @@ pub struct Settings {
 /// # Errors
 /// The lab cannot be built; what was built of it is gone by then.
 pub fn supervise(settings: Settings, reexec: &Reexec) -> Result<()> {
-    let paths = LabPaths::new(&settings.name);
-    let Some(lock) =
-        paths.take().with_context(|| format!("cannot use {}", paths.dir().display()))?
-    else {
+    let paths = LabPaths::new(&settings.name)?;
+    let Some(lock) = paths.take()? else {
         bail!(
             "a lab called `{}` is up already (`penstock lab down --name {0}` ends it)",
             settings.name
         );
     };
     let result = run(settings, reexec, &paths);
-    paths.remove().with_context(|| format!("cannot remove {}", paths.dir().display()))?;
+    paths.remove()?;
     drop(lock);
     result
 }
@@ -104,6 +104,10 @@ struct Supervisor {
 impl Supervisor {
     fn build(&mut self) -> Result<()> {
         let topology = self.settings.topology.clone();
+        for (name, text) in &self.settings.manifests {
+            let path = self.paths.manifests().join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         let names = topology.nodes.iter().map(|node| node.name.clone());
         let pods = topology.pods().map(|(_, pod)| pod.name.clone());
         for name in std::iter::once(UNDERLAY.to_owned()).chain(names).chain(pods) {

@@ -89,6 +89,12 @@ impl Testbed {
         Ok(Testbed { lab: Lab::up(&options, progress)?, penstock })
     }
 
+    /// A lab that is up, and the program `penstock` by which to look at its cards.
+    #[must_use]
+    pub fn new(lab: Lab, penstock: PathBuf) -> Self {
+        Testbed { lab, penstock }
+    }
+
     /// The lab itself.
     #[must_use]
     pub fn lab(&self) -> &Lab {
@@ -215,6 +221,54 @@ impl Testbed {
                 }
                 Ok(Some(()))
             })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the daemons have put their whole intent onto the cards: the cards forward, each has tunnels to the other
+    /// nodes that have pods, the sources are good; and, if `firmware`, their firmware is ready.
+    ///
+    /// # Errors
+    /// Something of it does not happen in time; the error says what, and on which node.
+    pub fn wait_in_sync(&self, firmware: bool, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        for node in self.lab.state().nodes.keys() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            wait(&format!("{node} in sync"), left, || {
+                self.look_in_sync(node, firmware).map(|()| Some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn look_in_sync(&self, node: &str, firmware: bool) -> Result<()> {
+        let status = self.json(node, &["status"])?;
+        for source in status["sources"].as_array().into_iter().flatten() {
+            if source["errors"].as_array().is_some_and(|errors| !errors.is_empty()) {
+                bail!("{}: {}", source["name"], source["errors"]);
+            }
+        }
+        let card = &status["device"]["card"];
+        if card["forwarding"] != true || (firmware && card["firmware"] != "ready") {
+            bail!("card: {card}");
+        }
+        if status["reconcile"]["completed"] == 0 || !status["reconcile"]["last_error"].is_null() {
+            bail!("reconcile: {}", status["reconcile"]);
+        }
+        let hops = self.json(node, &["nh", "--list"])?;
+        let tunnels: Vec<&str> = hops["next_hops"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|hop| hop["dip"].as_str())
+            .collect();
+        let namespaces = &self.lab.state().namespaces;
+        let others = namespaces.values().filter_map(|pod| pod.node.as_deref());
+        for other in others.filter(|other| *other != node) {
+            let address = namespaces.get(other).and_then(|other| other.address.as_deref());
+            if address.is_some_and(|address| !tunnels.contains(&address)) {
+                bail!("the card has no tunnel to {other} yet");
+            }
         }
         Ok(())
     }

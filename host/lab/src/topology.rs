@@ -25,13 +25,21 @@ pub enum TopologyError {
     /// The text parses but contradicts itself or a limit of the card.
     #[error("the topology is inconsistent: {0}")]
     Inconsistent(String),
+    /// It gives something a name that is none.
+    #[error("the topology is inconsistent")]
+    Name(#[from] NameError),
 }
+
+/// A text that is not a name.
+#[derive(Debug, Error)]
+#[error("`{0}` is not a name of 1 to 63 characters a-z, 0-9 and `-`")]
+pub struct NameError(String);
 
 /// A whole testbed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Topology {
-    /// Name under which `lab status` lists it, unless `--name` says otherwise.
+    /// Name of the lab, unless `--name` says otherwise.
     pub name: String,
     /// The network that the pods share.
     pub pod_network: PodNetwork,
@@ -150,6 +158,7 @@ impl Topology {
 
     fn check(&self) -> Result<(), TopologyError> {
         let fail = |text: String| Err(TopologyError::Inconsistent(text));
+        check_name(&self.name)?;
         if self.nodes.is_empty() {
             return fail("it has no node".to_owned());
         }
@@ -162,6 +171,7 @@ impl Topology {
                 self.pod_network.mtu, self.underlay.mtu
             ));
         }
+        self.check_underlay()?;
         let mut names = BTreeSet::from(["underlay".to_owned()]);
         let mut addresses = BTreeSet::from([self.pod_network.gateway]);
         for node in &self.nodes {
@@ -203,18 +213,33 @@ impl Topology {
         }
         Ok(())
     }
+
+    /// The underlay is one bridge without a router: all nodes must be in one subnet.
+    fn check_underlay(&self) -> Result<(), TopologyError> {
+        let length = self.underlay.prefix_length;
+        let host_bits = u32::MAX.checked_shr(length.into()).unwrap_or(0);
+        let subnet = |node: &Node| u32::from(node.address) & !host_bits;
+        let Some((first, others)) = self.nodes.split_first() else { return Ok(()) };
+        match others.iter().find(|node| subnet(node) != subnet(first)) {
+            None => Ok(()),
+            Some(other) => Err(TopologyError::Inconsistent(format!(
+                "nodes `{}` ({}/{length}) and `{}` ({}/{length}) are in different subnets, and the underlay has no router: \
+                 change an address or underlay.prefixLength",
+                first.name, first.address, other.name, other.address
+            ))),
+        }
+    }
 }
 
 /// A name must be usable as a folder and as a Kubernetes name.
-fn check_name(name: &str) -> Result<(), TopologyError> {
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
     let fits = !name.is_empty()
         && name.len() <= 63
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if fits {
-        Ok(())
-    } else {
-        Err(TopologyError::Inconsistent(format!("`{name}` is not a name of a-z, 0-9 and `-`")))
-    }
+    if fits { Ok(()) } else { Err(NameError(name.to_owned())) }
 }
 
 /// Name, in the underlay, of a node's fabric interface.
@@ -248,7 +273,19 @@ mod tests {
 
     fn broken(from: &str, to: &str) -> String {
         assert!(CHAPTER.contains(from), "the test must change something");
-        Topology::parse(&CHAPTER.replacen(from, to, 1)).unwrap_err().to_string()
+        let error = Topology::parse(&CHAPTER.replacen(from, to, 1)).unwrap_err();
+        format!("{:#}", anyhow::Error::from(error))
+    }
+
+    #[test]
+    fn nodes_without_a_way_to_each_other_are_refused() {
+        let error = broken("10.169.25.21", "10.169.26.21");
+        for part in ["cent222", "cent333", "10.169.26.21/24", "different subnets"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(broken("prefixLength: 24", "prefixLength: 32").contains("different subnets"));
+        let wide = CHAPTER.replace("10.169.25.21", "10.169.26.21");
+        Topology::parse(&wide.replace("prefixLength: 24", "prefixLength: 16")).unwrap();
     }
 
     #[test]
@@ -261,6 +298,7 @@ mod tests {
         assert!(broken("name: cent333", "name: cent222").contains("cent222"));
         assert!(broken("mtu: 1400", "mtu: 1480").contains("1480"));
         assert!(broken("name: client", "name: Client").contains("Client"));
+        assert!(broken("name: chapter", "name: ../chapter").contains("../chapter"));
         assert!(broken("vrf: 2", "vfr: 2").contains("vfr"));
     }
 }
