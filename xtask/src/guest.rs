@@ -50,12 +50,7 @@ const ROOTS: [Root; 3] = [
         dependencies: false,
     },
     // Of the oldest release whose units are supported: what it refuses shows here.
-    Root {
-        folder: "systemd",
-        suites: &["bookworm"],
-        packages: &["systemd"],
-        dependencies: true,
-    },
+    Root { folder: "systemd", suites: &["bookworm"], packages: &["systemd"], dependencies: true },
 ];
 
 impl Root {
