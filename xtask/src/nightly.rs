@@ -55,10 +55,7 @@ const JOBS: &[Job] = &[
     scoreboard("scoreboard-between", "tables_that_change_between_packets"),
     scoreboard("scoreboard-under-traffic", "tables_that_change_under_traffic"),
     scoreboard("scoreboard-new-flows", "more_new_flows_than_the_card_inserts"),
-    Job {
-        name: "hazards",
-        work: Work::Test { package: "penstock-tests", test: "hazards", name: "", scale: SCALE },
-    },
+    scoreboard("storm", "a_storm_leaves_connections_whole"),
     Job {
         name: "plan-properties",
         work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
