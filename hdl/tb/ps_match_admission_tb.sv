@@ -338,8 +338,8 @@ module ps_match_admission_tb
       expect_flow(key_of(10, to_service(17, port)), 1, now, "learned");
       port++;
       burst({to_service(17, port), direct(17, port)}, verdicts, gap);
-      check(to_pod(verdicts[0]) && to_pod(verdicts[1]), "service, direct: forwarded");
-      expect_flow(key_of(10, direct(17, port)), 0, now, "but not learned");
+      check(to_pod(verdicts[0]) && verdicts[1].dst == DstDrop, "service, direct");
+      expect_flow(key_of(10, direct(17, port)), 0, now, "not learned either");
     end
     // A stranger who uses the service's address.
     pass(to_service(17, 30200), v);

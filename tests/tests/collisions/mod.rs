@@ -10,6 +10,7 @@ use penstock_abi::table::{
 };
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
+use penstock_refmodel::parse::UDP;
 use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 use penstock_tests::script::{NEW_FLOWS, Script, Step};
 
@@ -58,17 +59,24 @@ fn unpack(key: u128) -> FlowKey {
     FlowKey::unpack(&all)
 }
 
-/// `count` new flows in one bucket, then some age, then all again.
-pub(crate) fn script(count: usize) -> Script {
+/// `count` keys of a protocol that fall into the same bucket of every way.
+pub(crate) fn in_one_bucket(proto: u8, count: usize) -> Vec<FlowKey> {
     let kernel = kernel();
+    let base = FlowKey { proto, ..BASE };
     let rows = |k: &FlowKey| key_hash(flow_key(k)) & ((1 << (FLOW_WAYS * FLOW_ROWS_LOG2)) - 1);
     let keys: Vec<FlowKey> = (0..count)
         .map(|n| {
             let mix = kernel.iter().enumerate().filter(|(i, _)| n >> i & 1 == 1);
-            unpack(mix.fold(flow_key(&BASE), |k, (_, d)| k ^ d))
+            unpack(mix.fold(flow_key(&base), |k, (_, d)| k ^ d))
         })
         .collect();
-    assert!(keys.iter().all(|k| rows(k) == rows(&BASE) && k.nh == POD_NH && k.dip >> 24 == 0x0b));
+    assert!(keys.iter().all(|k| rows(k) == rows(&base) && k.nh == POD_NH && k.dip >> 24 == 0x0b));
+    keys
+}
+
+/// `count` new flows in one bucket, then some age, then all again.
+pub(crate) fn script(count: usize) -> Script {
+    let keys = in_one_bucket(UDP, count);
     let mut steps: Vec<Step> = keys.iter().map(send).collect();
     steps.push(Step::Check);
     for pick in 0..5 {
@@ -138,7 +146,7 @@ fn with_service() -> Vec<Write> {
 }
 
 /// A pod that sends everything into one tunnel.
-fn tables() -> Vec<Write> {
+pub(crate) fn tables() -> Vec<Write> {
     let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: POD_NH, ..Vif::default() };
     let tunnel =
         NextHop { valid: true, kind: NextHopKind::Tunnel, dip: 9, sip: 8, ..NextHop::default() };
