@@ -33,7 +33,9 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let op = match cli.command {
         Command::Card(args) => return card::run(args, cli.output),
-        Command::Lab(args) => return penstock_lab::cli::run(args, &["lab"]),
+        Command::Lab(args) => {
+            return penstock_lab::cli::run(args, &["lab"], cli.output == Output::Json);
+        }
         #[cfg(feature = "replay")]
         Command::Replay(args) => return replay::run(&args, cli.output),
         Command::Flow(args) => match args.get {

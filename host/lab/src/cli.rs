@@ -49,9 +49,6 @@ enum LabCommand {
         /// Name of the lab.
         #[arg(long)]
         name: Option<String>,
-        /// Prints JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Runs a command in a pod, on a node or in the underlay. There `penstock` shows the card of that node.
     #[command(
@@ -191,13 +188,13 @@ struct Server {
     udp_echo: Option<u16>,
 }
 
-/// Runs `penstock lab`. `prefix`: the arguments of this program that lead here, `["lab"]`.
+/// Runs `penstock lab`. `prefix`: the arguments of this program that lead here, `["lab"]`. `json`: what is shown is shown as JSON.
 ///
 /// Must be called from the program's main thread while it is the only one: some subcommands join namespaces.
 ///
 /// # Errors
 /// As the subcommand's.
-pub fn run(args: LabArgs, prefix: &[&str]) -> Result<ExitCode> {
+pub fn run(args: LabArgs, prefix: &[&str], json: bool) -> Result<ExitCode> {
     let program = || -> Result<Vec<PathBuf>> {
         let own = std::env::current_exe().context("cannot find this program")?;
         Ok(std::iter::once(own).chain(prefix.iter().map(Into::into)).collect())
@@ -209,7 +206,7 @@ pub fn run(args: LabArgs, prefix: &[&str]) -> Result<ExitCode> {
             Lab::attach_within(&name, &program()?, UP_PATIENCE)?.down()?;
             println!("lab `{name}` is down");
         }
-        LabCommand::Status { name, json } => {
+        LabCommand::Status { name } => {
             return status::status(name.as_ref(), json, &program()?);
         }
         LabCommand::Exec { name, place, command } => {

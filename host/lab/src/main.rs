@@ -11,10 +11,14 @@ use penstock_lab::cli::{LabArgs, run};
 struct Cli {
     #[command(flatten)]
     args: LabArgs,
+    /// Form of the output.
+    #[arg(short, long, global = true, value_parser = ["text", "json"], default_value = "text", value_name = "FORM")]
+    output: String,
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().args, &[]) {
+    let cli = Cli::parse();
+    match run(cli.args, &[], cli.output == "json") {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -182,6 +182,9 @@ fn a_lab_that_is_coming_up_is_taken_down_when_it_is_up() {
         fs::read_to_string(home.labs().join("chapter/log/cent222-card.log")).is_ok()
     });
     assert!(home.must(&["status"]).contains("`chapter` is coming up"));
+    let shown: serde_json::Value =
+        serde_json::from_str(&home.must(&["status", "-o", "json"])).unwrap();
+    assert_eq!(shown[0]["lab"]["name"], "chapter");
     let (ok, said) = home.run(&up);
     assert!(!ok && said.contains("coming up already"), "{said}");
     let mut down = home.command(&["down", "--name", "chapter"]).spawn().unwrap();

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 
 use crate::client::Lab;
 use crate::paths::{self, LabPaths};
 use crate::state::ProcessState;
 
-/// Shows the lab of that name, or all that are up.
+/// Shows the lab of that name, or all that are up; as JSON, an array of them.
 pub(super) fn status(name: Option<&String>, json: bool, program: &[PathBuf]) -> Result<ExitCode> {
     let names = name.map_or_else(paths::list, |name| Ok(vec![name.clone()]))?;
     let mut shown = 0;
+    let mut labs = Vec::new();
     for each in names {
         let paths = LabPaths::new(&each)?;
         match paths.alive() {
@@ -24,26 +26,32 @@ pub(super) fn status(name: Option<&String>, json: bool, program: &[PathBuf]) -> 
             Err(_) => continue,
         }
         if !paths.state().exists() {
-            println!("lab `{each}` is coming up");
+            if json {
+                labs.push(json!({ "lab": { "name": each }, "coming_up": true }));
+            } else {
+                println!("lab `{each}` is coming up");
+            }
             continue;
         }
         let lab = Lab::attach(&each, program)?;
-        show(&lab, &lab.processes()?, json)?;
+        let processes = lab.processes()?;
+        if json {
+            labs.push(json!({ "lab": lab.state(), "processes": processes }));
+        } else {
+            show(&lab, &processes)?;
+        }
     }
-    if shown == 0 {
+    if json {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&labs)?)?;
+    } else if shown == 0 {
         println!("no lab is up");
-        return Ok(ExitCode::FAILURE);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if shown == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn show(lab: &Lab, processes: &[ProcessState], json: bool) -> Result<()> {
+fn show(lab: &Lab, processes: &[ProcessState]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let state = lab.state();
-    if json {
-        writeln!(out, "{}", serde_json::json!({ "lab": state, "processes": processes }))?;
-        return Ok(());
-    }
     let (name, supervisor) = (&state.name, state.supervisor);
     writeln!(
         out,
