@@ -33,9 +33,9 @@ struct Job {
 }
 
 /// How many times more seeds the comparison of RTL and model takes than for every change.
-const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 20);
+const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 5);
 /// How many random histories a property test takes.
-const CASES: (&str, u32) = ("PROPTEST_CASES", 4096);
+const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
 
 const fn scoreboard(name: &'static str, test: &'static str) -> Job {
     Job {
