@@ -6,7 +6,7 @@ use penstock_abi::table::FlowKey;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::{Bytes, is_bare_syn};
 use penstock_refmodel::tunnel::tunnel;
-use penstock_refmodel::{Decision, FLOWS_FOR_TRANSLATION, Ingress, Learn, RefModel};
+use penstock_refmodel::{Decision, FLOWS_FOR_TRANSLATION, Ingress, Learn, RefModel, Tables};
 
 /// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
 type Origin = (Ingress, u32, u32);
@@ -40,10 +40,20 @@ impl Access {
         hazards.is_touched(&self.key)
     }
 
-    /// Of one decision; `None` if the flow table is not asked.
+    /// Of one decision, under tables that stay as they are; `None` if the flow table is not asked.
     #[must_use]
     pub fn of(
         model: &RefModel,
+        ingress: Ingress,
+        frame: &[u8],
+        decision: &Decision,
+    ) -> Option<Self> {
+        Self::under(model, std::slice::from_ref(model.tables()), ingress, frame, decision)
+    }
+
+    fn under(
+        model: &RefModel,
+        versions: &[Tables],
         ingress: Ingress,
         frame: &[u8],
         decision: &Decision,
@@ -58,8 +68,9 @@ impl Access {
         let bare_syn = decision.tcp_flags.is_some_and(is_bare_syn);
         let mut reads = if bare_syn { with_partner(&key) } else { Vec::new() };
         let mut touches = flows.touched_by(&decision.learn);
+        // Whether a pair is dead is asked when the request is executed: the tables may have changed since its packet read them.
         if let Learn::DeadPair { key } = &decision.learn
-            && flows.get(key).is_some_and(|f| !flows.is_dead(model.tables(), f))
+            && flows.get(key).is_some_and(|f| !versions.iter().any(|t| flows.is_dead(t, f)))
         {
             reads.extend(with_partner(key));
             touches.clear();
@@ -87,11 +98,13 @@ impl Access {
     #[must_use]
     pub fn of_any(
         model: &RefModel,
+        versions: &[Tables],
         ingress: Ingress,
         frame: &[u8],
         decisions: &[Decision],
     ) -> Option<Self> {
-        let mut all = decisions.iter().filter_map(|d| Self::of(model, ingress, frame, d));
+        let mut all =
+            decisions.iter().filter_map(|d| Self::under(model, versions, ingress, frame, d));
         let mut one = all.next()?;
         for a in all {
             one.touches.extend(a.touches);
@@ -203,5 +216,65 @@ impl Hazards {
         }
         self.requests += usize::from(a.asks);
         self.exclusive |= a.exclusive;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_abi::reason::DropReason;
+    use penstock_abi::table::{FipMap, Flow, FlowStats, TableEntry as _, TableId};
+    use penstock_refmodel::Verdict;
+
+    use super::*;
+
+    fn map(generation: u8) -> FipMap {
+        FipMap { valid: true, generation, ..FipMap::default() }
+    }
+
+    /// A pair that translates by map 9 of generation 1, and a packet that clashes with it and asks whether it is dead.
+    fn clash() -> (RefModel, Decision) {
+        let mut model = RefModel::new();
+        model.write(TableId::FipMap, 9, &map(1).pack());
+        let entry = |sip, partner, reverse| Flow {
+            valid: true,
+            sip,
+            map_valid: true,
+            map: 9,
+            map_generation: 1,
+            reverse,
+            partner_valid: true,
+            partner,
+            ..Flow::default()
+        };
+        let (forward, back) = (entry(1, 4, false), entry(2, 0, true));
+        let stats = FlowStats::default();
+        model.flows_mut().restore([(0, forward, stats), (4, back, stats)]);
+        let decision = Decision {
+            verdict: Verdict::Dropped(DropReason::FlowClash),
+            lookup: Some(FlowKey { sip: 3, ..key_of(&back) }),
+            counts_on_flow: false,
+            translated: false,
+            learn: Learn::DeadPair { key: key_of(&back) },
+            tcp_flags: None,
+            icmp_error: false,
+            first_fragment: None,
+            rule: None,
+        };
+        (model, decision)
+    }
+
+    #[test]
+    fn a_pair_that_a_change_of_tables_makes_dead_is_deleted_within_the_window() {
+        let (model, decision) = clash();
+        let mut after = model.tables().clone();
+        after.write(TableId::FipMap, 9, &map(2).pack());
+        let of = |versions: &[Tables]| {
+            let decisions = std::slice::from_ref(&decision);
+            Access::of_any(&model, versions, Ingress::Fabric, &[0; 60], decisions).unwrap()
+        };
+        let calm = of(&[model.tables().clone()]);
+        assert!(!calm.exclusive && calm.touches.is_empty() && calm.reads.len() == 2);
+        let changing = of(&[model.tables().clone(), after]);
+        assert!(changing.exclusive && changing.touches.len() == 2);
     }
 }

@@ -86,7 +86,7 @@ fn candidates(
         }
         // The look-up key depends on the vif, which may be what changes: such frames stay out, as do those that disturb others.
         let one_key = decisions.iter().all(|d| d.lookup.is_none() || d.lookup == before.lookup);
-        let access = Access::of_any(model, *ingress, frame, &decisions);
+        let access = Access::of_any(model, versions, *ingress, frame, &decisions);
         let disturbs = |a: &Access| !one_key || a.exclusive || hazards.conflicts(model, a);
         if access.as_ref().is_some_and(disturbs) {
             continue;
