@@ -118,7 +118,7 @@ module ps_decide
           if (ctx_i.hdr.frag) begin
             stage1.fate   = FateDrop;
             stage1.reason = DropFragments;
-          end else if (ctx_i.hdr.proto == ProtoTcp && !bare_syn(ctx_i.hdr)) begin
+          end else if (ctx_i.hdr.icmp_err || (ctx_i.hdr.proto == ProtoTcp && !bare_syn(ctx_i.hdr))) begin
             stage1.fate   = FateDrop;
             stage1.reason = DropFlowUnusable;
           end

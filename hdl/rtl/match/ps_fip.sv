@@ -49,9 +49,9 @@ module ps_fip
 
   assign key    = '{port: hdr_i.key_dport, ip: hdr_i.dip, proto: hdr_i.proto, vif: hop_i.nh.vif};
 
-  // Only what came from a vif can be a reply of a pod.
+  // Only what came from a vif can be a reply of a pod. By the flow key, so that an ICMP error is found by what it is about.
   assign look_source = valid_i && !hop_i.drop && hdr_i.src == SrcHost;
-  assign source_key  = '{port: hdr_i.key_sport, ip: hdr_i.sip, proto: hdr_i.proto, vif: hdr_i.vif};
+  assign source_key  = '{port: hdr_i.key_sport, ip: hdr_i.key_sip, proto: hdr_i.key_proto, vif: hdr_i.vif};
 
   assign vif_re_o   = to_vif;
   assign vif_addr_o = hop_i.nh.vif;

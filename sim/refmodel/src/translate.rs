@@ -21,13 +21,14 @@ pub(crate) struct Translation {
 /// "Replies without their flow": what a pod may only send translated, sent by a packet without a usable flow.
 pub(crate) fn reply_without_flow(tables: &Tables, source: &Source) -> Result<(), Refused> {
     let Ingress::Host(vif) = source.ingress else { return Ok(()) };
-    let ip = &source.ip;
-    if tables.fip_key(vif, ip.proto, ip.sip, source.key.sport).is_none() {
+    let key = &source.key;
+    if tables.fip_key(vif, key.proto, key.sip, key.sport).is_none() {
         return Ok(());
     }
-    match ip.l4 {
+    match source.ip.l4 {
         L4::Fragment => Err(Refused::by(Rule::MarkedFragment, DropReason::Fragments)),
-        L4::Tcp(_) if !ip.is_bare_syn() => {
+        L4::IcmpError => Err(Refused::by(Rule::MarkedError, DropReason::FlowUnusable)),
+        L4::Tcp(_) if !source.ip.is_bare_syn() => {
             Err(Refused::by(Rule::MarkedReply, DropReason::FlowUnusable))
         }
         _ => Ok(()),

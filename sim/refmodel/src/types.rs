@@ -136,6 +136,7 @@ pub enum Rule {
     // Section 7
     MarkedFragment,
     MarkedReply,
+    MarkedError,
     // Section 9.1
     OwnReply,
     Clash,
@@ -145,7 +146,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -167,6 +168,7 @@ impl Rule {
         Self::UdpEvicted,
         Self::MarkedFragment,
         Self::MarkedReply,
+        Self::MarkedError,
         Self::OwnReply,
         Self::Clash,
         Self::PlainPairMoved,

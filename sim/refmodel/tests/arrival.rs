@@ -299,3 +299,24 @@ fn a_reply_without_its_flow_does_not_leave_untranslated() {
     let reply = packet::tcp(BACKEND, CLIENT, 80, 40001, SYN | ACK, b"");
     sent(b.process(Ingress::Host(3), &frame(&reply)), Egress::Fabric);
 }
+
+#[test]
+fn an_icmp_error_without_its_flow_does_not_tell_a_backends_address() {
+    for (proto, about) in [
+        (6, packet::tcp(CLIENT, BACKEND, 40000, 80, SYN, b"")),
+        (17, packet::udp(CLIENT, BACKEND, 40000, 80, b"query")),
+    ] {
+        let mut b = node_b();
+        mark(&mut b, proto, 80);
+        let error = frame(&packet::icmp(BACKEND, CLIENT, 3, 3, 0, &about.bytes()));
+        dropped(b.process(Ingress::Host(3), &error), DropReason::FlowUnusable);
+        // Another port, which is not marked.
+        let other = packet::udp(CLIENT, BACKEND, 40000, 81, b"query");
+        let error = packet::icmp(BACKEND, CLIENT, 3, 3, 0, &other.bytes());
+        sent(b.process(Ingress::Host(3), &frame(&error)), Egress::Fabric);
+        // A flow of the pod's own address tells nothing that its end points do not know.
+        arrives(&mut b, &from_a(24, &about));
+        let error = frame(&packet::icmp(BACKEND, CLIENT, 3, 3, 0, &about.bytes()));
+        sent(b.process(Ingress::Host(3), &error), Egress::Fabric);
+    }
+}

@@ -83,7 +83,7 @@ impl Traffic {
         }
     }
 
-    /// A backend's packet from a port that it serves, to somebody who has not asked.
+    /// A backend's packet from a port that it serves, to somebody who has not asked, or its ICMP error about one that it never got.
     pub(super) fn orphan(&mut self, world: &World) -> (Ingress, Vec<u8>) {
         let all: Vec<(usize, usize)> = world.maps.keys().copied().collect();
         let Some(&(n, pod)) = self.rng.pick(&all) else { return self.fresh(world) };
@@ -99,6 +99,11 @@ impl Traffic {
             sport: if ports { service.target_port } else { 7 },
             dport: if ports { self.rng.between(1024, 1024 + 4000) as u16 } else { 0 },
         };
+        if self.rng.one_in(4) {
+            let (sip, sport, dport) = (tuple.dip, tuple.dport, tuple.sport);
+            let about = Tuple { sip, dip: tuple.sip, sport, dport, ..tuple };
+            return self.icmp_error_about(world, Entry::Pod(pod.vif), about);
+        }
         self.packet_of(world, Entry::Pod(pod.vif), tuple, None)
     }
 }

@@ -257,6 +257,26 @@ impl Traffic {
         self.dress(world, s.back, p)
     }
 
+    /// An ICMP error about a packet that never came.
+    pub(super) fn icmp_error_about(
+        &mut self,
+        world: &World,
+        entry: Entry,
+        about: Tuple,
+    ) -> (Ingress, Vec<u8>) {
+        let Tuple { proto, sip, dip, sport, dport } = about;
+        let embedded = match proto {
+            TCP => packet::tcp(sip, dip, sport, dport, ACK, b""),
+            ICMP => packet::echo(sip, dip, 8, sport, b""),
+            UDP => packet::udp(sip, dip, sport, dport, b""),
+            SCTP => packet::sctp(sip, dip, sport, dport, b""),
+            _ => Ipv4::new(sip, dip, proto, vec![0; 8]),
+        };
+        let kind = self.rng.of([3, 3, 4, 11, 12]);
+        let p = packet::icmp(dip, sip, kind, 1, 0, &embedded.bytes());
+        self.dress(world, entry, p)
+    }
+
     fn payload_bytes(&mut self) -> usize {
         match self.rng.below(100) {
             0 if self.big_frames => self.rng.between(1500, FRAME_MAX_BYTES as u64) as usize,
