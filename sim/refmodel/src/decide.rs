@@ -27,9 +27,9 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
     let decision = match look_up(card, found, &source)
         .and_then(|(flow, rule)| forward(card, found, flow, &source, rule))
     {
-        Ok(Fate::Trap(reason)) => {
+        Ok(Fate::Trap(reason, rule)) => {
             let egress = Egress::Firmware { reason: reason as u8, vif: ingress.vif() };
-            Decision::plain(Verdict::Sent { egress, frame: frame.to_vec() })
+            Decision { rule, ..Decision::plain(Verdict::Sent { egress, frame: frame.to_vec() }) }
         }
         Ok(Fate::Leaves(way)) => Decision {
             counts_on_flow: way.counts_on_flow,
@@ -79,7 +79,7 @@ fn look_up<'a>(
 }
 
 enum Fate {
-    Trap(TrapReason),
+    Trap(TrapReason, Option<Rule>),
     Leaves(Box<Way>),
 }
 
@@ -104,7 +104,7 @@ fn forward(
 ) -> Result<Fate, Refused> {
     let hop = route::next_hop(card, flow, source)?;
     if hop.nh.kind == NextHopKind::Reject {
-        return Ok(Fate::Trap(TrapReason::Reject));
+        return Ok(Fate::Trap(TrapReason::Reject, hop.member.map(|_| Rule::GroupRefuses)));
     }
     let out = route::out_vif(card, source, &hop)?;
     if flow.is_none() {

@@ -131,6 +131,7 @@ pub enum Rule {
     TunnelOfFlow,
     // Section 6
     GroupFragment,
+    GroupRefuses,
     SynLeavesDraining,
     UdpEvicted,
     // Section 7
@@ -146,7 +147,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -164,6 +165,7 @@ impl Rule {
         Self::ConnectionOver,
         Self::TunnelOfFlow,
         Self::GroupFragment,
+        Self::GroupRefuses,
         Self::SynLeavesDraining,
         Self::UdpEvicted,
         Self::MarkedFragment,

@@ -28,10 +28,11 @@ impl World {
         self.take_writes()
     }
 
-    /// About half of a group's members drain, the others take new flows.
+    /// About half of a group's members drain, or all of them; the others take new flows.
     fn drain_half(&mut self, rng: &mut Rng, n: usize) {
+        let all = rng.one_in(4);
         for m in self.services[n].slots.iter_mut().flatten() {
-            m.drain = rng.one_in(2);
+            m.drain = all || rng.one_in(2);
             m.evict_udp = m.drain && rng.one_in(2);
         }
         self.write_group(rng, n);

@@ -113,6 +113,8 @@ pub struct World {
     pub vrfs: Vec<u16>,
     /// Next hops of odd kinds, or not valid.
     pub odd_next_hops: Vec<u16>,
+    /// The next hop that refuses, one of these.
+    pub reject: u16,
     /// Destinations that lead to odd next hops, in every VRF.
     pub odd_ips: Vec<u32>,
     /// Labels that lead to odd next hops.
@@ -200,7 +202,11 @@ impl World {
     }
 
     pub(super) fn fresh_map(&mut self, rng: &mut Rng) -> u16 {
-        self.fresh(rng, MAP_IDS, 0, FIP_MAPS - 1) as u16
+        // Map 0 is what marks name: mostly not valid, and they count all the same.
+        if rng.one_in(40) && self.used.insert((MAP_IDS, 0)) {
+            return 0;
+        }
+        self.fresh(rng, MAP_IDS, 1, FIP_MAPS - 1) as u16
     }
 
     fn fresh_ip(&mut self, rng: &mut Rng, net: u32) -> u32 {
@@ -284,6 +290,9 @@ impl World {
         ] {
             let id = self.fresh_nh(rng);
             self.put(TableId::NextHop, u32::from(id), &nh);
+            if nh.kind == NextHopKind::Reject {
+                self.reject = id;
+            }
             let (ip, label) = (self.fresh_ip(rng, 0x0a0d_0000), self.fresh_label(rng));
             for vrf in self.vrfs.clone() {
                 self.host_route(rng, vrf, ip, id, None);
@@ -442,7 +451,12 @@ impl World {
                 evict_udp: m.evict_udp,
             });
         }
-        let live: Vec<EcmpSlot> = words.iter().filter(|w| w.valid && !w.drain).copied().collect();
+        let mut live: Vec<EcmpSlot> =
+            words.iter().filter(|w| w.valid && !w.drain).copied().collect();
+        if live.is_empty() && !rng.one_in(3) {
+            // All have departed: who is new is refused, by a word of no slot.
+            live.push(EcmpSlot { valid: true, nh: self.reject, ..EcmpSlot::default() });
+        }
         let base = self.ecmp_at;
         for w in words.iter().chain(&live) {
             let at = self.ecmp_at;
