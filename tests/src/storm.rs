@@ -1,49 +1,25 @@
 //! Packets without any regard to order: new connections back to back, clashing ones among them, replies as soon as a request comes out,
 //! strangers, floods, groups that change and pairs that the host deletes. No outcome is predicted; what must hold whatever happens is:
 //!
-//! * a reply reaches the client from the address to which the client's request went, or not at all;
+//! * a reply, or an ICMP error, reaches the client from the address to which the client's request went, or not at all;
 //! * a stranger changes no entry;
 //! * entries come in pairs, each the other's partner, both translated or neither;
 //! * each frame is out or counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
-use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2};
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableEntry,
-    TableId, Vif, VifKind, Words, bucket_index,
-};
+use penstock_abi::table::{Flow, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
-use penstock_refmodel::r#gen::{Rng, Write};
-use penstock_refmodel::packet::{ACK, Ipv4, RST, SYN, ethernet, frame, mpls, mpls_udp, tcp};
+use penstock_refmodel::r#gen::Rng;
+use penstock_refmodel::packet::{ACK, Ipv4, RST, SYN, ethernet, frame, icmp, mpls, mpls_udp, tcp};
 use penstock_refmodel::parse::{self, Bytes};
 use penstock_refmodel::{Counters, Ingress};
 
+use self::node::*;
 use crate::dut::{Dut, OutFrame};
 
-const NODE: u32 = 0x0aa9_0001;
-const NODE_MAC: u64 = 0x0200_0000_00aa;
-const PEER: u32 = 0x0aa9_0002;
-const STRANGER: u32 = 0x0aa9_0909;
-const POD_PORT: u16 = 8080;
-/// Backends by vif, with address, next hop and label.
-const BACKENDS: [(u8, u32, u16, u32); 2] = [(5, 0x0a2f_0005, 15, 115), (6, 0x0a2f_0006, 16, 116)];
-/// Clients: address, and vif if on this node.
-const CLIENTS: [(u32, Option<u8>); 4] =
-    [(0x0a2f_0003, Some(3)), (0x0a2f_0004, Some(4)), (0x0a30_0001, None), (0x0a30_0002, None)];
-/// What clients connect to: address, port, label. Two services of one pod, a group of both, and the pods themselves.
-const DESTINATIONS: [(u32, u16, u32); 5] = [
-    (0x0a69_0001, 80, 121),
-    (0x0a69_0002, 81, 122),
-    (0x0a69_0003, 82, 123),
-    (BACKENDS[0].1, POD_PORT, 115),
-    (BACKENDS[1].1, POD_PORT, 116),
-];
-const GROUP: usize = 2;
-const GROUP_NH: u16 = 40;
-const VRF: u16 = 1;
+mod node;
 
 /// What came about.
 #[derive(Clone, Copy, Debug, Default)]
@@ -229,11 +205,18 @@ impl Storm<'_> {
             let ip = parse::ipv4(&frame, l3).map_err(|reason| {
                 anyhow::anyhow!("left by vif {vif}, but {reason:?}: {frame:02x?}")
             })?;
-            let at = l3 + ip.header_bytes + 20;
+            // After a TCP header; of an ICMP error, that of the request that it is about.
+            let about = if ip.l4 == parse::L4::IcmpError { 8 + 20 } else { 0 };
+            let at = l3 + ip.header_bytes + about + 20;
             let b = Bytes(&frame);
             let (client, to, port) = (b.u8(at + 1), b.u8(at + 2), b.u16(at + 3));
             let (client, to) = (usize::from(client), usize::from(to));
             match (b.u8(at), vif) {
+                (b'Q', _) if about > 0 => self.judge(&ip, client, to, port)?,
+                (b'Q', 5 | 6) if self.rng.one_in(4) => {
+                    let error = icmp(ip.dip, ip.sip, 3, 3, 0, &frame[l3..]);
+                    self.replies.push((vif, error));
+                }
                 (b'Q', 5 | 6) => {
                     let flags = self.rng.of([SYN | ACK, ACK]);
                     let data = payload(b'R', client, port, to);
@@ -253,7 +236,8 @@ impl Storm<'_> {
 
     fn judge(&mut self, ip: &parse::Ip, client: usize, to: usize, port: u16) -> anyhow::Result<()> {
         self.weather.replies += 1;
-        let from = (ip.sip, ip.key.sport);
+        // What the client sees of an ICMP error: who sent it, and to whom the request went.
+        let from = (ip.key.sip, ip.key.sport);
         let address = |n: usize| (DESTINATIONS[n].0, DESTINATIONS[n].1);
         let connection = (CLIENTS[client].0, port);
         let right = if self.tainted.contains(&connection) {
@@ -261,7 +245,7 @@ impl Storm<'_> {
         } else {
             address(to) == from
         };
-        let arrived = (ip.dip, ip.key.dport) == connection;
+        let arrived = (ip.dip, ip.key.dport) == connection && ip.sip == ip.key.sip;
         anyhow::ensure!(
             right && arrived,
             "{connection:x?} spoke to {:x?}, and is answered from {from:x?}",
@@ -330,102 +314,4 @@ impl Storm<'_> {
         self.weather.unusable = c.dropped(DropReason::FlowUnusable);
         Ok(self.weather)
     }
-}
-
-/// The group's words at a fresh place, then the group.
-fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> {
-    let word = |n: usize| EcmpSlot {
-        valid: states[n],
-        nh: BACKENDS[n].2,
-        generation,
-        slot: n as u8,
-        ..EcmpSlot::default()
-    };
-    let live: Vec<usize> = (0..2).filter(|&n| states[n]).collect();
-    let words = [0, 1].into_iter().chain(live.iter().copied());
-    let mut out: Vec<Write> =
-        words.zip(base..).map(|(n, at)| (TableId::Ecmp, at, word(n).pack())).collect();
-    let nh = NextHop {
-        valid: true,
-        kind: NextHopKind::Composite,
-        base: base as u16,
-        slots: 2,
-        live: live.len() as u8,
-        hash_fields: 0x1f,
-        ..NextHop::default()
-    };
-    out.push((TableId::NextHop, u32::from(GROUP_NH), nh.pack()));
-    out
-}
-
-fn tables() -> Vec<Write> {
-    let mut out = Vec::new();
-    let vif = |kind, nh, ip| Vif { valid: true, kind, vrf: VRF, nh, ip, ..Vif::default() };
-    let fabric = Vif { mac: NODE_MAC, ..vif(VifKind::Fabric, 0, NODE) };
-    out.push((TableId::Vif, 0, fabric.pack()));
-    let mut pod = |number: u8, nh: u16, ip: u32| {
-        let entry = Vif { rpf: true, ..vif(VifKind::Virtual, nh, ip) };
-        let kind = NextHopKind::Encap;
-        let encap = NextHop { valid: true, kind, vif: number, ..NextHop::default() };
-        out.push((TableId::Vif, number.into(), entry.pack()));
-        out.push((TableId::NextHop, nh.into(), encap.pack()));
-        out.push(route(ip, nh, true));
-    };
-    for (ip, number) in CLIENTS.iter().filter_map(|c| Some((c.0, c.1?))) {
-        pod(number, 10 + u16::from(number), ip);
-    }
-    for (number, ip, nh, _) in BACKENDS {
-        pod(number, nh, ip);
-    }
-    let tunnel = NextHop {
-        valid: true,
-        kind: NextHopKind::Tunnel,
-        sip: NODE,
-        dip: PEER,
-        ..NextHop::default()
-    };
-    out.push((TableId::NextHop, 30, tunnel.pack()));
-    let far = Prefix {
-        valid: true,
-        vrf: VRF,
-        ip: 0x0a30_0000,
-        len: 16,
-        nh: 30,
-        label: 77,
-        label_valid: true,
-    };
-    out.push((TableId::Prefix, 0, far.pack()));
-    out.extend(group(92, [true, true], 0));
-    let nhs = [15, 15, GROUP_NH, 15, 16];
-    for ((ip, _, label), nh) in DESTINATIONS.into_iter().zip(nhs) {
-        out.push((TableId::Ilm, label, Ilm { valid: true, nh, key_nh: nh, vrf: VRF }.pack()));
-        if !BACKENDS.iter().any(|b| b.1 == ip) {
-            out.push(route(ip, nh, true));
-        }
-    }
-    let mapped = [(0, 0), (1, 0), (GROUP, 0), (GROUP, 1)];
-    for (map, (destination, backend)) in mapped.into_iter().enumerate() {
-        let ((vip, vip_port, _), (vif, pod_ip, ..)) =
-            (DESTINATIONS[destination], BACKENDS[backend]);
-        let entry =
-            FipMap { valid: true, generation: 1, pod_ip, pod_port: POD_PORT, vip, vip_port };
-        out.push((TableId::FipMap, map as u32, entry.pack()));
-        out.push(key(vif, vip, vip_port, map as u16));
-    }
-    for (vif, ip, ..) in BACKENDS {
-        out.push(key(vif, ip, POD_PORT, 0));
-    }
-    out
-}
-
-fn route(ip: u32, nh: u16, own: bool) -> Write {
-    let r = HostRoute { valid: true, vrf: VRF, ip, nh, own, ..HostRoute::default() };
-    let at = row(key_hash(host_route_key(VRF, ip)), 0, HOST_ROUTE_ROWS_LOG2);
-    (TableId::HostRoute, bucket_index(0, at, 0, HOST_ROUTE_ROWS_LOG2), r.pack())
-}
-
-fn key(vif: u8, ip: u32, port: u16, map: u16) -> Write {
-    let k = FipKey { valid: true, vif, proto: parse::TCP, ip, port, map };
-    let at = row(key_hash(fip_key(vif, parse::TCP, ip, port)), 0, FIP_KEY_ROWS_LOG2);
-    (TableId::FipKey, bucket_index(0, at, 0, FIP_KEY_ROWS_LOG2), k.pack())
 }

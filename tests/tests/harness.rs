@@ -73,12 +73,15 @@ fn a_storm_leaves_connections_whole() {
 
 #[test]
 fn a_storm_shows_what_is_not_whole() {
-    let defects: [Defect; 4] = [
+    let defects: [Defect; 5] = [
         ("replies that lost their flow", |_, f, d| {
             if d.verdict == Verdict::Dropped(DropReason::FlowUnusable) {
-                let mut frame = vec![0; 46];
-                frame.extend_from_slice(&f[14..]);
-                d.verdict = Verdict::Sent { egress: Egress::Fabric, frame };
+                tunnelled_as_it_is(f, d);
+            }
+        }),
+        ("ICMP errors that lost their flow", |_, f, d| {
+            if d.rule == Some(Rule::MarkedError) {
+                tunnelled_as_it_is(f, d);
             }
         }),
         ("pairs of two connections", |_, _, d| {
@@ -99,6 +102,13 @@ fn a_storm_shows_what_is_not_whole() {
         let shows = |seed| storm::run(&mut LateDut::spoiled(seed, defect), seed, 120).is_err();
         assert!((0..8).any(shows), "not seen: {name}");
     }
+}
+
+/// What a vif sent leaves for the fabric, not translated.
+fn tunnelled_as_it_is(frame: &[u8], d: &mut Decision) {
+    let mut out = vec![0; 46];
+    out.extend_from_slice(&frame[14..]);
+    d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: out };
 }
 
 #[test]
