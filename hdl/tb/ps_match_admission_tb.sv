@@ -512,6 +512,13 @@ module ps_match_admission_tb
     check(to_client(v) && v.sip == One, "with its flow");
     pass(reply(17, 41002), v);
     check(to_client(v), "a datagram");
+    h           = reply(1, 41003);
+    h.icmp_err  = 1;
+    h.key_proto = 6;
+    expect_drop(h, DropFlowUnusable, "an error about what never came");
+    h.key_sport = 81;
+    pass(h, v);
+    check(to_client(v), "an error about another port");
     h = reply(17, 0);
     h.key_sport = 0;
     h.frag = 1;
