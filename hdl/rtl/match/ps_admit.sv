@@ -31,10 +31,10 @@ module ps_admit
   input  logic         served_i,        // a request for a pair has been executed
 
   input  logic         slot_we_i,       // writes of the flow table's keys
-  input  logic         plain_we_i,
+  input  logic         mark_we_i,
   input  flow_index_t  slot_index_i,
   input  flow_slot_t   slot_wdata_i,
-  input  logic         plain_i
+  input  slot_mark_t   mark_i
 );
 
   // What of a packet waits for the decision.
@@ -81,10 +81,10 @@ module ps_admit
     .hash_i (hash1_q),
     .probe_o(probe),
     .slot_we_i,
-    .plain_we_i,
+    .mark_we_i,
     .slot_index_i,
     .slot_wdata_i,
-    .plain_i
+    .mark_i
   );
 
   ps_pending u_pending (
@@ -101,12 +101,16 @@ module ps_admit
   );
 
   // Section 9.1 in its order; what is under way comes first, as it explains what the table holds half of.
-  /* verilator lint_off UNUSEDSIGNAL */  // of the request only its kind
+  /* verilator lint_off UNUSEDSIGNAL */  // of the request only its kind and protocol
   function automatic outcome_t admit(input ask_t ask, input relation_t pending, input probe_t present,
                                      input logic crowded, input logic ready, input logic idle);
     /* verilator lint_on UNUSEDSIGNAL */
-    logic stranger;
+    logic stranger, moved, early;
     stranger = present.hit && !(ask.found && present.index == ask.partner);
+    // The two exceptions: one connection whose far end has moved, and one that a reply without its entry began.
+    moved    = ask.plain && present.mark.plain;
+    early    = ask.learn.kind == LearnNew && ask.translated && ask.learn.key.proto != ProtoTcp &&
+               present.mark.plain && present.mark.forward;
     admit    = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, dead: 1'b0, deferred: 1'b0};
     if (!ask.valid) begin
       admit.push = 1'b0;
@@ -123,7 +127,7 @@ module ps_admit
       admit.reason = DropFlowUnusable;
     end else if (pending.other) begin
       admit.drop = ask.translated || pending.other_translated;
-    end else if (stranger && !(ask.plain && present.plain)) begin
+    end else if (stranger && !moved && !early) begin
       admit.drop = 1'b1;
       admit.push = idle;
       admit.dead = 1'b1;

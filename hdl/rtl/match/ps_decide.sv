@@ -73,7 +73,7 @@ module ps_decide
 
   // Stage 1: fate by source and next hop, and the translation.
   function automatic stage1_t stage1();
-    logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, known_proto;
+    logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, turns, known_proto;
     fate_e        kind_fate;
     drop_reason_e kind_reason;
 
@@ -133,7 +133,9 @@ module ps_decide
                ctx_i.hdr.dip != fip_i.out.ip;
     // Whether a usable forward flow does not "count as not found".
     holds    = !rechosen && (fwd_map ? fits : !fresh);
-    if (flow_i.usable && (flow_i.reverse || (fwd_map && holds))) begin
+    // A pair that the far end began, before its own entry was there: it knows nothing of the service.
+    turns    = flow_i.usable && flow_i.reverse && !flow_i.map_valid && fresh;
+    if (flow_i.usable && ((flow_i.reverse && !turns) || (fwd_map && holds))) begin
       stage1.tr = '{on: flow_i.map_valid, reverse: flow_i.reverse, port: flow_i.port,
                     hairpin: flow_i.hairpin, index: '0, map: flow_i.map};
     end else if (fresh) begin
@@ -148,10 +150,10 @@ module ps_decide
                   ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
     if (!flow_i.found)                              stage1.kind = LearnNew;
     else if (!flow_i.usable)                        stage1.kind = LearnReplace;
-    else if (flow_i.reverse)                        stage1.kind = LearnReverse;
+    else if (flow_i.reverse && !turns)              stage1.kind = LearnReverse;
     else                                            stage1.kind = LearnRepin;
     stage1.learns = known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
-                    (!flow_i.usable || (flow_i.reverse ? rechosen : !holds));
+                    (!flow_i.usable || (flow_i.reverse ? rechosen || turns : !holds));
   endfunction
 
   // Stage 2: addresses of the packet that leaves, and the delivery check.

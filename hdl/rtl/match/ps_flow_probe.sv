@@ -1,8 +1,7 @@
 // Whether a key has an entry in the flow table: a copy of the key rows, with a mark a slot.
 //
 // Probe:      valid_i/key_i/hash_i (the key's key_hash) every cycle; probe_o 3 cycles later, 0 for a cycle without.
-// Table:      keys are written together with those of ps_flow_table. The mark tells plain pairs (neither entry has a mapping
-//             or a member); it is written with the key, or alone.
+// Table:      keys are written together with those of ps_flow_table. A slot's mark is written with its key, or alone.
 module ps_flow_probe
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -15,10 +14,10 @@ module ps_flow_probe
   output probe_t      probe_o,
 
   input  logic        slot_we_i,
-  input  logic        plain_we_i,
+  input  logic        mark_we_i,
   input  flow_index_t slot_index_i,
   input  flow_slot_t  slot_wdata_i,
-  input  logic        plain_i
+  input  slot_mark_t  mark_i
 );
 
   localparam int unsigned Slots = FlowWays * BucketSlots;
@@ -26,14 +25,16 @@ module ps_flow_probe
   logic                               valid1_q, valid2_q;
   flow_key_t                          key1_q;
   logic [FlowWays*FlowRowsLog2-1:0]   rows1_q, rows2_q;
-  logic [Slots-1:0]                   match2_q, plain2_q;
+  logic [Slots-1:0]                   match2_q;
+  slot_mark_t [Slots-1:0]             mark2_q;
   probe_t                             probe;
 
   for (genvar w = 0; w < FlowWays; w++) begin : gen_way
     localparam logic [$clog2(FlowWays)-1:0] Way = w;
 
     flow_slot_t [BucketSlots-1:0] row, unused_row;
-    logic [BucketSlots-1:0]       plain, unused_plain, lane;
+    slot_mark_t [BucketSlots-1:0] mark, unused_mark;
+    logic [BucketSlots-1:0]       lane;
 
     assign lane = slot_index_i.way == Way ? BucketSlots'(1) << slot_index_i.slot : '0;
 
@@ -55,32 +56,32 @@ module ps_flow_probe
     );
 
     ps_ram_tdp #(
-      .Width    (BucketSlots),
+      .Width    (BucketSlots * $bits(slot_mark_t)),
       .Depth    (1 << FlowRowsLog2),
-      .LaneWidth(1)
-    ) u_plain (
+      .LaneWidth($bits(slot_mark_t))
+    ) u_marks (
       .clk_i,
       .a_re_i   (valid_i),
       .a_addr_i (hash_i[w*FlowRowsLog2 +: FlowRowsLog2]),
-      .a_rdata_o(plain),
+      .a_rdata_o(mark),
       .b_re_i   (1'b0),
-      .b_we_i   (slot_we_i || plain_we_i ? lane : '0),
+      .b_we_i   (slot_we_i || mark_we_i ? lane : '0),
       .b_addr_i (slot_index_i.row),
-      .b_wdata_i(plain_i),
-      .b_rdata_o(unused_plain)
+      .b_wdata_i(mark_i),
+      .b_rdata_o(unused_mark)
     );
 
     always_ff @(posedge clk_i) begin
       if (valid1_q) begin
         for (int unsigned s = 0; s < BucketSlots; s++) begin
           match2_q[w*BucketSlots+s] <= row[s] == {key1_q, 1'b1};
-          plain2_q[w*BucketSlots+s] <= plain[s];
+          mark2_q[w*BucketSlots+s]  <= mark[s];
         end
       end
     end
 
     logic unused_bits;
-    assign unused_bits = ^{unused_row, unused_plain};
+    assign unused_bits = ^{unused_row, unused_mark};
   end
 
   // At most one slot matches: a key is in the table once.
@@ -89,7 +90,7 @@ module ps_flow_probe
     for (int unsigned w = 0; w < FlowWays; w++) begin
       for (int unsigned s = 0; s < BucketSlots; s++) begin
         if (match2_q[w*BucketSlots+s]) begin
-          probe = '{hit: 1'b1, plain: plain2_q[w*BucketSlots+s],
+          probe = '{hit: 1'b1, mark: mark2_q[w*BucketSlots+s],
                     index: '{way: $clog2(FlowWays)'(w), row: rows2_q[w*FlowRowsLog2 +: FlowRowsLog2],
                              slot: $clog2(BucketSlots)'(s)}};
         end

@@ -4,8 +4,8 @@
 // Host:       host_valid_i with index reads an entry, or with write deletes its pair; held until host_done_o. Served before
 //             requests that wait.
 // Table:      the second port of ps_flow_table. Data are written before the key that makes them visible. Pairs come and go
-//             together: no request changes an entry of another pair than its own, but for the plain pair that a new plain
-//             one replaces, and a dead one (ps_flow_sva).
+//             together: no request changes an entry of another pair than its own, but for a plain pair that
+//             gives way (section 9.1), and a dead one (ps_flow_sva).
 // Clearing:   clear_we_i/clear_index_i (flush_i throughout) empty one entry a cycle; waiting requests are forgotten.
 // Time:       about 13 cycles a pair; the packet pipeline never waits for it. An engine that starts a pair every second
 //             cycle fits behind the same ports, as long as it keeps the order of effects.
@@ -45,10 +45,10 @@ module ps_learn
   input  logic [FlowWays*BucketSlots-1:0]       row_used_i,
   input  flow_slot_t                            row_slot_i,
   output logic                                  slot_we_o,
-  output logic                                  plain_we_o,     // the mark alone
+  output logic                                  mark_we_o,      // the mark alone
   output flow_index_t                           slot_index_o,
   output flow_slot_t                            slot_wdata_o,
-  output logic                                  plain_o,        // mark that is written, with a slot or alone
+  output slot_mark_t                            mark_o,         // that is written, with a slot or alone
   output logic                                  data_re_o,
   output logic                                  data_we_o,
   output flow_index_t                           data_index_o,
@@ -128,7 +128,7 @@ module ps_learn
   flow_data_t  old_forward_q, old_reverse_q;   // what was at these places
   move_t       move_q;
   logic [3:0]  tcp_own_q;
-  logic        one_entry, is_new, own_pair, reset_forward, dead;
+  logic        one_entry, is_new, early, own_pair, reset_forward, dead;
   flow_index_t drop_first, drop_second, pin_index, pin_partner;
   logic        host_used, host_q;              // the engine serves the host
   logic        ends_pair;
@@ -168,6 +168,7 @@ module ps_learn
   // Kinds that look for one key, and find an entry or nothing.
   assign one_entry     = req_q.kind inside {LearnReverse, LearnMove, LearnDead};
   assign is_new        = req_q.kind == LearnNew || !forward_q.hit;
+  assign early         = req_q.data.map_valid && req_q.key.proto != ProtoTcp && !old_reverse_q.reverse;
   assign own_pair      = forward_q.hit && reverse_q.hit && old_forward_q.partner == reverse_q.index;
   assign reset_forward = !(req_q.kind == LearnRepin && forward_q.hit);
   assign host_used     = row_used_i[{host_index_i.way, host_index_i.slot}];
@@ -198,10 +199,10 @@ module ps_learn
     row_re_o     = 1'b0;
     row_addr_o   = {FlowWays{host_index_i.row}};
     slot_we_o    = clear_we_i;
-    plain_we_o   = 1'b0;
+    mark_we_o    = 1'b0;
     slot_index_o = clear_we_i ? clear_index_i : drop_first;
     slot_wdata_o = '0;
-    plain_o      = 1'b0;
+    mark_o       = '0;
     data_re_o    = 1'b0;
     data_we_o    = clear_we_i;
     data_index_o = clear_we_i ? clear_index_i : forward_q.index;
@@ -254,7 +255,7 @@ module ps_learn
         if (is_new ? forward_q.hit : reverse_q.hit && !own_pair) begin
           state_d = StIdle;
         end else if (is_new && reverse_q.hit) begin
-          state_d = is_plain(req_q.data) && is_plain(old_reverse_q) ? StTwinRead : StIdle;
+          state_d = is_plain(old_reverse_q) && (is_plain(req_q.data) || early) ? StTwinRead : StIdle;
         end else if (req_q.kind == LearnRepin && forward_q.hit && same(old_forward_q, req_q.data)) begin
           state_d = StIdle;
         end else if (!(forward_q.hit || forward_q.room) || !(reverse_q.hit || reverse_q.room)) begin
@@ -266,7 +267,7 @@ module ps_learn
           state_d          = forward_q.hit && !own_pair ? StOldDelete : StInitReverse;
         end
       end
-      // A plain pair has the reverse key of a plain new one: it goes, and the search begins again.
+      // A plain pair that gives way has the reverse key of the new one: it goes, and the search begins again.
       StTwinRead: begin
         data_re_o    = 1'b1;
         data_index_o = old_reverse_q.partner;
@@ -298,7 +299,7 @@ module ps_learn
         slot_we_o     = 1'b1;
         slot_index_o  = reverse_q.index;
         slot_wdata_o  = '{key: req_q.reverse_key, valid: 1'b1};
-        plain_o       = is_plain(req_q.data);
+        mark_o        = '{plain: is_plain(req_q.data), forward: 1'b0};
         event_d.added = !reverse_q.hit;
         data_we_o     = 1'b1;     // of the forward entry
         data_wdata_o  = forward_data(req_q, old_forward_q, reverse_q.index);
@@ -308,7 +309,7 @@ module ps_learn
         slot_we_o     = 1'b1;
         slot_index_o  = forward_q.index;
         slot_wdata_o  = '{key: req_q.key, valid: 1'b1};
-        plain_o       = is_plain(req_q.data);
+        mark_o        = '{plain: is_plain(req_q.data), forward: 1'b1};
         event_d.added = !forward_q.hit;
         state_d       = StIdle;
       end
@@ -324,7 +325,10 @@ module ps_learn
         endcase
       end
       StMoveWalk: begin
-        if (move_done_i) state_d = move_i.found ? StMoveWrite : StIdle;
+        // An established connection stays with its member, whoever else of the group sends.
+        tcp_re_o    = 1'b1;
+        tcp_index_o = old_forward_q.partner;
+        if (move_done_i) state_d = move_i.found && !(move_i.group && tcp_i[TcpEstablishedBit]) ? StMoveWrite : StIdle;
       end
       StMoveWrite: begin
         data_we_o             = 1'b1;
@@ -344,12 +348,12 @@ module ps_learn
         data_wdata_o.ecmp_valid      = 1'b1;
         data_wdata_o.ecmp_slot       = req_q.kind == LearnMove ? move_q.slot : req_q.data.ecmp_slot;
         data_wdata_o.ecmp_generation = req_q.kind == LearnMove ? move_q.generation : req_q.data.ecmp_generation;
-        plain_we_o                   = 1'b1;
+        mark_we_o                    = 1'b1;
         slot_index_o                 = pin_index;
         state_d                      = StPinMark;
       end
       StPinMark: begin
-        plain_we_o   = 1'b1;
+        mark_we_o    = 1'b1;
         slot_index_o = pin_partner;
         state_d      = StIdle;
       end

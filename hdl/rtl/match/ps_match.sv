@@ -162,7 +162,8 @@ module ps_match
   host_route_t host_route_acc;
   prefix_t     prefix_acc;
 
-  logic                                  row_re, slot_we, plain_we, plain, data_re, data_we, tcp_re;
+  slot_mark_t                            mark;
+  logic                                  row_re, slot_we, mark_we, data_re, data_we, tcp_re;
   logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr;
   flow_key_t                             row_key;
   logic [3:0]                            row_pick;
@@ -424,10 +425,10 @@ module ps_match
     .learn_o      (learn),
     .served_i     (served),
     .slot_we_i    (slot_we),
-    .plain_we_i   (plain_we),
+    .mark_we_i    (mark_we),
     .slot_index_i (slot_index),
     .slot_wdata_i (slot_wdata),
-    .plain_i      (plain)
+    .mark_i       (mark)
   );
 
   always_comb begin
@@ -476,10 +477,10 @@ module ps_match
     .row_used_i  (row_used),
     .row_slot_i  (row_slot),
     .slot_we_o   (slot_we),
-    .plain_we_o  (plain_we),
+    .mark_we_o   (mark_we),
     .slot_index_o(slot_index),
     .slot_wdata_o(slot_wdata),
-    .plain_o     (plain),
+    .mark_o      (mark),
     .data_re_o   (data_re),
     .data_we_o   (data_we),
     .data_index_o(data_index),

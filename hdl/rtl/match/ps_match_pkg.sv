@@ -111,10 +111,16 @@ package ps_match_pkg;
     flow_index_t index;
   } place_t;
 
+  // What a slot is marked with, for whoever finds its key in the way.
+  typedef struct packed {
+    logic plain;            // neither the entry nor its partner has a mapping or a member
+    logic forward;          // the entry of the direction that began the pair
+  } slot_mark_t;
+
   // Whether a key has an entry.
   typedef struct packed {
     logic        hit;
-    logic        plain;     // neither the entry nor its partner has a mapping or a member
+    slot_mark_t  mark;
     flow_index_t index;
   } probe_t;
 
