@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FABRIC};
 use penstock_abi::regs::{self, CardStatus, IRQ_VECTORS};
@@ -547,12 +547,10 @@ impl CardSim {
         self.rtl.flush_trace();
     }
 
-    /// Card time, in wall-clock units.
+    /// Card time in cycles of its nominal clock, skipped ones included.
     #[must_use]
-    pub fn time(&self) -> Duration {
-        Duration::from_nanos(
-            (u128::from(self.time.shown) * 1_000_000 / u128::from(CORE_CLOCK_KHZ)) as u64,
-        )
+    pub fn time_cycles(&self) -> u64 {
+        self.time.shown
     }
 }
 

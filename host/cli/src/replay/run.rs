@@ -135,15 +135,16 @@ fn lock(sim: &Arc<Mutex<CardSim>>) -> MutexGuard<'_, CardSim> {
 struct Feed<'a> {
     card: &'a mut CardSim,
     frames: &'a [Frame],
-    /// Card time and capture time of the first frame.
-    begun: Duration,
+    /// Card time in cycles and capture time of the first frame. Counted in cycles, as how many of them came before differs
+    /// from run to run and rounding to nanoseconds with it.
+    begun: u64,
     first: Duration,
     egress: Vec<Frame>,
 }
 
 impl<'a> Feed<'a> {
     fn new(card: &'a mut CardSim, frames: &'a [Frame]) -> Self {
-        let begun = card.time();
+        let begun = card.time_cycles();
         Self {
             card,
             frames,
@@ -155,14 +156,13 @@ impl<'a> Feed<'a> {
 
     fn run(mut self) -> Result<Vec<Frame>, CardError> {
         for frame in self.frames {
-            let due = self.begun + (frame.time - self.first);
+            let due = self.begun.saturating_add(cycles(frame.time - self.first));
             let end = self.card.cycles() + BUSY_CYCLES;
-            while self.card.time() < due {
+            while self.card.time_cycles() < due {
                 self.check_busy(end)?;
-                let left = cycles(due - self.card.time());
+                let left = due - self.card.time_cycles();
                 if self.step(left.min(SLICE_CYCLES))? {
-                    let left = cycles(due.saturating_sub(self.card.time()));
-                    self.card.skip_time(left);
+                    self.card.skip_time(due.saturating_sub(self.card.time_cycles()));
                     break;
                 }
             }
@@ -192,19 +192,21 @@ impl<'a> Feed<'a> {
 
     /// Takes what left the card, with time stamps in the captures' time.
     fn take(&mut self) {
-        let (time, cycle) = (self.card.time(), self.card.cycles());
+        let (time, cycle) = (self.card.time_cycles(), self.card.cycles());
         for egress in self.card.take_egress() {
-            let ago = Duration::from_nanos(
-                (cycle - egress.cycle) * 1_000_000 / u64::from(CORE_CLOCK_KHZ),
-            );
-            let since = time.saturating_sub(ago).saturating_sub(self.begun);
+            let since = time.saturating_sub(cycle - egress.cycle).saturating_sub(self.begun);
             self.egress.push(Frame {
-                time: self.first + since,
+                time: self.first + duration(since),
                 vif: egress.vif,
                 data: egress.frame,
             });
         }
     }
+}
+
+fn duration(cycles: u64) -> Duration {
+    let nanos = u128::from(cycles) * 1_000_000 / u128::from(CORE_CLOCK_KHZ);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 fn cycles(time: Duration) -> u64 {
