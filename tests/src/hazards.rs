@@ -75,7 +75,14 @@ impl Access {
             reads.extend(with_partner(key));
             touches.clear();
         }
-        let alone = matches!(decision.learn, Learn::Move { .. } | Learn::DeadPair { .. });
+        // A pair whose roles are exchanged takes the word of another entry for whether its connection is opening.
+        let exchanged = matches!(decision.learn, Learn::Repin(_))
+            && bare_syn
+            && flows.get(&key).is_some_and(|f| f.reverse);
+        // Whether a flow moves to another member is asked of its partner's TCP state when the request is executed; so nothing that
+        // changes that may be in flight, even if it does not move.
+        let alone =
+            exchanged || matches!(decision.learn, Learn::Move { .. } | Learn::DeadPair { .. });
         let new = matches!(decision.learn, Learn::New(_));
         Some(Self {
             key,

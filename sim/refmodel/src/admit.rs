@@ -5,8 +5,8 @@ use penstock_abi::limits::FLOWS;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::Flow;
 
-use crate::flows::{Pair, key_of};
-use crate::parse::L4;
+use crate::flows::{FlowTable, Pair, key_of};
+use crate::parse::{L4, TCP};
 use crate::types::{Card, Learn, Refused, Rule, Source};
 
 /// Flow entries in use above which no new pair that translates is taken.
@@ -28,11 +28,12 @@ pub(crate) fn admit(
     let other = card.flows.get(&reverse_key).filter(|o| partner.map(key_of) != Some(key_of(o)));
     let mut rule = None;
     if let Some(other) = other {
-        if !(card.flows.is_plain_pair(other) && is_plain(pair)) {
+        if !gives_way(card.flows, other, pair) {
             let refused = Refused::by(Rule::Clash, DropReason::FlowClash);
             return Err(Refused { learn: Learn::DeadPair { key: reverse_key }, ..refused });
         }
-        rule = Some(Rule::PlainPairMoved);
+        rule =
+            Some(if is_plain(pair) { Rule::PlainPairMoved } else { Rule::ServiceBeforePlainPair });
     }
     let full = card.flows.len() > FLOWS_FOR_TRANSLATION;
     if full && translated && matches!(asked, Learn::New(_)) {
@@ -41,8 +42,15 @@ pub(crate) fn admit(
     Ok((asked, rule))
 }
 
+/// A pair with another's reverse key makes room for it: both are plain, so both are one connection; or what began it is a reply
+/// that came before the request, or a pod's own use of a port that it serves.
+pub(crate) fn gives_way(flows: &FlowTable, in_the_way: &Flow, pair: &Pair) -> bool {
+    let of_service = pair.forward.map_valid && pair.forward.proto != TCP;
+    flows.is_plain_pair(in_the_way) && (is_plain(pair) || (of_service && !in_the_way.reverse))
+}
+
 /// Neither translated nor sent through a group.
-pub(crate) fn is_plain(pair: &Pair) -> bool {
+fn is_plain(pair: &Pair) -> bool {
     !pair.forward.map_valid && !pair.forward.ecmp_valid
 }
 

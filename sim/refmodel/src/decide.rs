@@ -112,6 +112,7 @@ fn forward(
     }
     let encap = out.filter(|_| hop.nh.kind == NextHopKind::Encap);
     let (translation, holding) = translate::translation(card.tables, flow, source, &hop, encap);
+    let begun_by_far_end = flow.is_some_and(|f| f.reverse && !holding);
     let edits = translate::edits(source, translation);
     if let Some(pod) = encap.filter(|pod| pod.ip != 0)
         && edits.dip.unwrap_or(source.ip.dip) != pod.ip
@@ -142,6 +143,9 @@ fn forward(
         counts_on_flow: flow.is_some(),
         translated: translation.is_some(),
         learn,
-        rule: rule.or(hop.member.and_then(|m| m.left)).or(admitted_by),
+        rule: rule
+            .or(begun_by_far_end.then_some(Rule::BegunByFarEnd))
+            .or(hop.member.and_then(|m| m.left))
+            .or(admitted_by),
     })))
 }

@@ -2,9 +2,9 @@
 //! modelled too.
 
 use penstock_abi::hash::flow_key;
-use penstock_abi::table::{Flow, FlowKey, FlowStats, NextHopKind};
+use penstock_abi::table::{Flow, FlowKey, FlowStats, NextHopKind, TCP_ESTABLISHED};
 
-use crate::admit::is_plain;
+use crate::admit::gives_way;
 use crate::flows::{FlowTable, Pair, key_of, tcp_state};
 use crate::tables::Tables;
 use crate::types::Learn;
@@ -113,7 +113,7 @@ impl FlowTable {
         if let Some(other) =
             self.get(&rkey).filter(|_| old_partner.map(|p| key_of(&p)) != Some(rkey))
         {
-            if old.is_some() || !(self.is_plain_pair(other) && is_plain(pair)) {
+            if old.is_some() || !gives_way(self, other, pair) {
                 return Inserted::Unchanged;
             }
             self.delete_key(&rkey);
@@ -144,14 +144,18 @@ impl FlowTable {
         let leads_there = |id: u16| {
             tables.next_hop(id).is_some_and(|n| n.kind == NextHopKind::Tunnel && n.dip == outer_sip)
         };
-        let member =
-            tables.next_hop(nh).filter(|n| n.kind == NextHopKind::Composite).and_then(|group| {
-                (0..group.slots).find_map(|slot| {
-                    let w = tables.ecmp(group.base, u32::from(slot));
-                    (w.valid && leads_there(w.nh)).then_some((slot, w.generation))
-                })
-            });
         let partner = self.get(key).and_then(|f| self.partner(f)).map(key_of);
+        // An established connection is where its member is: what comes from another is not of it.
+        let established =
+            partner.and_then(|k| self.stats(&k)).is_some_and(|s| s.tcp & TCP_ESTABLISHED != 0);
+        let group =
+            tables.next_hop(nh).filter(|n| n.kind == NextHopKind::Composite && !established);
+        let member = group.and_then(|group| {
+            (0..group.slots).find_map(|slot| {
+                let w = tables.ecmp(group.base, u32::from(slot));
+                (w.valid && leads_there(w.nh)).then_some((slot, w.generation))
+            })
+        });
         let Some(flow) = self.entry_mut(key).filter(|_| leads_there(nh) || member.is_some()) else {
             return Inserted::Unchanged;
         };

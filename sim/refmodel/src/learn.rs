@@ -25,18 +25,13 @@ pub(crate) fn learn(
     if !source.ip.makes_flows() {
         return Learn::No;
     }
-    if let Some(f) = flow {
-        if f.reverse {
-            return match hop.member.filter(|m| m.chosen) {
-                Some(m) => {
-                    Learn::ReverseRepin { key: source.key, slot: m.slot, generation: m.generation }
-                }
-                None => Learn::No,
-            };
-        }
-        if holding {
-            return Learn::No;
-        }
+    if let Some(f) = flow.filter(|_| holding) {
+        return match hop.member.filter(|m| f.reverse && m.chosen) {
+            Some(m) => {
+                Learn::ReverseRepin { key: source.key, slot: m.slot, generation: m.generation }
+            }
+            None => Learn::No,
+        };
     }
     let pair = pair(source, hop, out, translation, edits);
     match (found, flow) {

@@ -49,7 +49,10 @@ pub(crate) fn translation(
         Some(Translation { index: f.map, map, reverse: f.reverse, port, hairpin: f.hairpin })
     });
     if flow.is_some_and(|f| f.reverse) {
-        return (of_flow, true);
+        // A pair that the far end began, before its own entry was there, knows nothing of the service.
+        let found =
+            of_flow.or(encap.and_then(|pod| fresh_mapping(tables, source, hop.nh.vif, pod)));
+        return (found, of_flow.is_some() || found.is_none());
     }
     let rechosen = hop.member.is_some_and(|m| m.chosen);
     let fits = |t: &Translation| encap.is_some_and(|pod| pod.ip == 0 || pod.ip == t.map.pod_ip);

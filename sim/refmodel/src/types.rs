@@ -138,16 +138,18 @@ pub enum Rule {
     MarkedFragment,
     MarkedReply,
     MarkedError,
+    BegunByFarEnd,
     // Section 9.1
     OwnReply,
     Clash,
     PlainPairMoved,
+    ServiceBeforePlainPair,
     TableFull,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -171,9 +173,11 @@ impl Rule {
         Self::MarkedFragment,
         Self::MarkedReply,
         Self::MarkedError,
+        Self::BegunByFarEnd,
         Self::OwnReply,
         Self::Clash,
         Self::PlainPairMoved,
+        Self::ServiceBeforePlainPair,
         Self::TableFull,
     ];
 }

@@ -183,6 +183,135 @@ fn a_reply_of_another_member_moves_the_flow_to_that() {
 }
 
 #[test]
+fn an_established_connection_stays_with_its_member() {
+    let other = 0x0aa9_1999;
+    let mut a = node_a_with_group(&[Some(false), Some(false)]);
+    a.write(TableId::NextHop, 31, &tunnel_to(NODE_A, other).pack());
+    let client = |a: &mut RefModel, port, flags| {
+        let f = frame(&packet::tcp(CLIENT, VIP, port, 8888, flags, b""));
+        u32_at(&sent(a.process(Ingress::Host(3), &f), Egress::Fabric), 42) >> 12
+    };
+    // A port whose flow is pinned to slot 0; slot 1 is of another node.
+    let port = (1000..2000).find(|&p| client(&mut a, p, SYN) == 100).unwrap();
+    let word = EcmpSlot { valid: true, nh: 31, label: 101, slot: 1, ..EcmpSlot::default() };
+    for at in [401, 403] {
+        a.write(TableId::Ecmp, at, &word.pack());
+    }
+    let reply = |a: &mut RefModel, from, flags| {
+        let p = packet::tcp(VIP, CLIENT, 8888, port, flags, b"").bytes();
+        let tunnelled = wire(&packet::mpls_udp(from, NODE_A, 6635, packet::mpls(30, 9), &p));
+        a.process(Ingress::Fabric, &tunnelled)
+    };
+    let forward = key(NH_CLIENT, 6, CLIENT, VIP, port, 8888);
+    let slot = |a: &RefModel| a.flows().get(&forward).map(|f| f.ecmp_slot);
+    // While the connection opens, a member from which an answer comes is its own.
+    sent(reply(&mut a, NODE_B, SYN | ACK), Egress::Host(3));
+    let moved = reply(&mut a, other, SYN | ACK);
+    assert_eq!((moved.inserted, slot(&a)), (Some(Inserted::Moved), Some(1)));
+    dropped(moved, DropReason::InvalidSource);
+    assert_eq!(client(&mut a, port, ACK), 101);
+    let late = reply(&mut a, NODE_B, RST | ACK);
+    assert_eq!((late.inserted, slot(&a)), (Some(Inserted::Unchanged), Some(1)));
+    dropped(late, DropReason::InvalidSource);
+    sent(reply(&mut a, other, ACK), Egress::Host(3));
+    // A pod that moves as a whole takes its connections along: its route is a tunnel, not a group.
+    host_route(&mut a, VRF, VIP, NH_TUNNEL, Some(77));
+    assert_eq!(reply(&mut a, NODE_B, ACK).inserted, Some(Inserted::Moved));
+}
+
+/// A datagram of the remote client to the service, and one of the backend to the client.
+fn datagrams() -> (Vec<u8>, Vec<u8>) {
+    let there = from_a(25, &packet::udp(CLIENT, VIP, 40000, 8888, b"ask"));
+    (there, frame(&packet::udp(BACKEND, CLIENT, 80, 40000, b"told")))
+}
+
+#[test]
+fn a_datagram_of_the_backend_before_the_first_request_does_not_keep_the_client_away() {
+    let (there, back) = datagrams();
+    let mut b = node_b();
+    let source = |out: &[u8]| u32_at(out, 46 + 12);
+    assert_eq!(source(&sent(b.process(Ingress::Host(3), &back), Egress::Fabric)), BACKEND);
+    let plain = key(NH_BACKEND, 17, CLIENT, BACKEND, 40000, 80);
+    assert!(b.flows().get(&plain).is_some());
+    let outcome = b.process(Ingress::Fabric, &there);
+    assert_eq!(outcome.inserted, Some(Inserted::Learned));
+    assert_eq!(u32_at(&sent(outcome, Egress::Host(3)), 14 + 16), BACKEND);
+    assert_eq!(b.flows().len(), 2, "the plain pair is gone");
+    assert!(b.flows().get(&plain).is_none());
+    let forward = key(NH_BACKEND, 17, CLIENT, VIP, 40000, 8888);
+    let reply = key(NH_BACKEND, 17, BACKEND, CLIENT, 80, 40000);
+    assert_eq!(b.flows().attributes()[&reply].partner, Some(forward));
+    assert_eq!(b.flows().stats(&forward).map(|s| s.packets), Some(1));
+    assert_eq!(source(&sent(b.process(Ingress::Host(3), &back), Egress::Fabric)), VIP);
+}
+
+#[test]
+fn what_a_client_or_a_segment_began_is_not_replaced() {
+    let (there, _) = datagrams();
+    // The client began the plain pair: the entry in the way is its reverse one.
+    let mut b = node_b();
+    let direct_datagram = from_a(24, &packet::udp(CLIENT, BACKEND, 40000, 80, b""));
+    sent(b.process(Ingress::Fabric, &direct_datagram), Egress::Host(3));
+    dropped(b.process(Ingress::Fabric, &there), DropReason::FlowClash);
+    // The backend began it, but with TCP.
+    let mut b = node_b();
+    sent(from_backend(&mut b, SYN), Egress::Fabric);
+    dropped(to_service(&mut b, SYN), DropReason::FlowClash);
+    assert_eq!(b.flows().len(), 2);
+}
+
+/// "Replace" and "re-pin" with a plain pair in the way: the packet leaves, both pairs stay as they are.
+#[test]
+fn a_request_that_renews_its_pair_leaves_a_plain_pair_in_the_way_alone() {
+    let (there, _) = datagrams();
+    let mut b = node_b();
+    sent(b.process(Ingress::Fabric, &there), Egress::Host(3));
+    let map = FipMap {
+        valid: true,
+        generation: 4,
+        pod_ip: BACKEND,
+        pod_port: 81,
+        vip: VIP,
+        vip_port: 8888,
+    };
+    b.write(TableId::FipMap, 9, &map.pack());
+    let back = frame(&packet::udp(BACKEND, CLIENT, 81, 40000, b""));
+    sent(b.process(Ingress::Host(3), &back), Egress::Fabric);
+    let before = b.flows().attributes();
+    let outcome = b.process(Ingress::Fabric, &there);
+    assert_eq!(outcome.inserted, Some(Inserted::Unchanged));
+    assert_eq!(u16_at(&sent(outcome, Egress::Host(3)), 14 + 22), 81);
+    assert_eq!(b.flows().attributes(), before);
+}
+
+#[test]
+fn a_pair_that_the_far_end_began_becomes_the_services_with_the_first_request() {
+    let mut b = node_b();
+    // Another member's datagram, from the fabric, to a local client that has not asked yet.
+    let early = from_a(27, &packet::udp(VIP, LOCAL_CLIENT, 8888, 40000, b""));
+    sent(b.process(Ingress::Fabric, &early), Egress::Host(4));
+    let forward = key(NH_LOCAL, 17, LOCAL_CLIENT, VIP, 40000, 8888);
+    assert!(b.flows().get(&forward).is_some_and(|f| f.reverse && !f.map_valid));
+    let request = frame(&packet::udp(LOCAL_CLIENT, VIP, 40000, 8888, b""));
+    for n in [1, 2] {
+        let outcome = b.process(Ingress::Host(4), &request);
+        assert_eq!(outcome.inserted, (n == 1).then_some(Inserted::Repinned));
+        let out = sent(outcome, Egress::Host(3));
+        assert_eq!((u32_at(&out, 14 + 16), u16_at(&out, 14 + 22)), (BACKEND, 80));
+        // The first packet counted on the entry, too, and its statistics were left alone.
+        assert_eq!(b.flows().stats(&forward).map(|s| s.packets), Some(n));
+    }
+    assert_eq!(b.flows().len(), 2, "the early pair is gone");
+    let reply = key(NH_BACKEND, 17, BACKEND, LOCAL_CLIENT, 80, 40000);
+    let pairs = b.flows().attributes();
+    assert!(!pairs[&forward].flow.reverse && pairs[&reply].flow.reverse);
+    assert_eq!(pairs[&reply].partner, Some(forward));
+    assert_eq!(b.counters().card(CardCounter::FlowsRepinned), 1);
+    let back = frame(&packet::udp(BACKEND, LOCAL_CLIENT, 80, 40000, b""));
+    assert_eq!(u32_at(&sent(b.process(Ingress::Host(3), &back), Egress::Host(4)), 14 + 12), VIP);
+}
+
+#[test]
 fn a_bare_syn_begins_anew_only_when_the_connection_is_over() {
     type Ending = (&'static str, fn(&mut RefModel), bool);
     let endings: [Ending; 6] = [

@@ -1,9 +1,10 @@
 //! Packets that disturb connections: clashes, strangers, replies that lost their flow.
 
 use super::traffic::{Entry, Seen, Tuple};
+use super::world::{Member, Service, Target};
 use super::{Traffic, World};
 use crate::packet::{ACK, RST};
-use crate::parse::{self, SCTP, TCP, UDP};
+use crate::parse::{self, ICMP, SCTP, TCP, UDP};
 use crate::types::Ingress;
 
 impl Traffic {
@@ -104,6 +105,44 @@ impl Traffic {
             let about = Tuple { sip, dip: tuple.sip, sport, dport, ..tuple };
             return self.icmp_error_about(world, Entry::Pod(pod.vif), about);
         }
+        // The request comes after all, by the service.
+        let client = world.pods.iter().find(|p| p.ip == dip).map(|p| Entry::Pod(p.vif));
+        let node = || world.remotes.iter().find(|r| r.pods.contains(&dip));
+        let entry = client.or_else(|| Some(Entry::Label(service.label, node()?.ip)));
+        self.answered = entry.map(|e| (e, answered(&tuple, service)));
         self.packet_of(world, Entry::Pod(pod.vif), tuple, None)
     }
+
+    /// What pretends to be the reply of a service's member elsewhere, before its client here has asked. One here may serve it, too.
+    pub(super) fn early_reply(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let here = |m: &Member| matches!(m.target, Target::Local(_));
+        let some_here = |s: &&Service| {
+            let mut members = s.slots.iter().flatten();
+            members.clone().any(here) && !members.all(here)
+        };
+        let services: Vec<&Service> = world.services.iter().filter(some_here).collect();
+        let Some(&service) = self.rng.pick(&services) else { return self.fresh(world) };
+        let clients: Vec<_> = world.pods.iter().filter(|p| p.vrf == service.vrf).collect();
+        let (client, node) = (self.rng.pick(&clients).copied(), self.rng.pick(&world.remotes));
+        let (Some(client), Some(node)) = (client, node) else { return self.fresh(world) };
+        let ports = service.proto != ICMP;
+        let tuple = Tuple {
+            proto: service.proto,
+            sip: service.vip,
+            dip: client.ip,
+            sport: if ports { service.port } else { 7 },
+            dport: if ports { self.rng.between(1024, 1024 + 4000) as u16 } else { 0 },
+        };
+        self.answered = Some((Entry::Pod(client.vif), answered(&tuple, service)));
+        self.packet_of(world, Entry::Label(client.label, node.ip), tuple, None)
+    }
+}
+
+/// The request to a service to which this is a reply.
+fn answered(reply: &Tuple, service: &Service) -> Tuple {
+    let (sport, dport) = match reply.proto {
+        ICMP => (reply.sport, 0),
+        _ => (reply.dport, service.port),
+    };
+    Tuple { proto: reply.proto, sip: reply.dip, dip: service.vip, sport, dport }
 }

@@ -61,6 +61,8 @@ pub struct Traffic {
     pub(super) fragments: VecDeque<FragmentId>,
     /// A connection that was reset, and with which another is to clash.
     pub(super) doomed: Option<Seen>,
+    /// A request whose reply was sent before it.
+    pub(super) answered: Option<(Entry, Tuple)>,
     /// Flags of the next TCP segment, if not random.
     pub(super) flags: Option<u8>,
 }
@@ -70,11 +72,17 @@ impl Traffic {
     #[must_use]
     pub fn new(seed: u64, big_frames: bool) -> Self {
         let (seen, fragments) = (VecDeque::new(), VecDeque::new());
-        Self { rng: Rng::new(seed), seen, big_frames, fragments, doomed: None, flags: None }
+        let rng = Rng::new(seed);
+        Self { rng, seen, big_frames, fragments, doomed: None, answered: None, flags: None }
     }
 
     /// The next frame and the port by which it arrives.
     pub fn next_frame(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        if self.rng.one_in(2)
+            && let Some((entry, tuple)) = self.answered.take()
+        {
+            return self.packet_of(world, entry, tuple, None);
+        }
         match self.rng.below(48) {
             0 => self.noise(world),
             1 => self.cross_connect(world),
@@ -84,6 +92,7 @@ impl Traffic {
             25..=27 if !self.seen.is_empty() => self.clash(world),
             28 if !self.seen.is_empty() => self.stranger(world),
             29 => self.orphan(world),
+            33 => self.early_reply(world),
             30..=32 if !self.seen.is_empty() => self.return_to_service(world),
             _ => self.fresh(world),
         }
