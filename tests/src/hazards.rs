@@ -231,6 +231,9 @@ mod tests {
     use penstock_abi::reason::DropReason;
     use penstock_abi::table::{FipMap, Flow, FlowStats, TableEntry as _, TableId};
     use penstock_refmodel::Verdict;
+    use penstock_refmodel::flows::Pair;
+    use penstock_refmodel::insert::Arrived;
+    use penstock_refmodel::packet::{ACK, SYN};
 
     use super::*;
 
@@ -268,6 +271,25 @@ mod tests {
             rule: None,
         };
         (model, decision)
+    }
+
+    #[test]
+    fn a_bare_syn_that_exchanges_the_roles_of_a_pair_is_alone() {
+        let (mut model, decision) = clash();
+        let key = FlowKey { sip: 2, ..FlowKey::default() };
+        let forward = Flow { sip: 2, ..Flow::default() };
+        let pair = Pair { forward, reverse: Flow { sip: 7, reverse: true, ..forward } };
+        let of = |model: &RefModel, tcp_flags| {
+            let learn = Learn::Repin(pair);
+            let d = Decision { lookup: Some(key), learn, tcp_flags, ..decision.clone() };
+            Access::of(model, Ingress::Fabric, &[0; 60], &d).unwrap()
+        };
+        assert!(of(&model, Some(SYN)).exclusive);
+        assert!(!of(&model, Some(ACK)).exclusive && !of(&model, None).exclusive);
+        // The entry whose pair is gone is a forward one from then on.
+        model.flows_mut().delete_key(&key);
+        model.execute(&Learn::New(pair), Arrived::default());
+        assert!(!of(&model, Some(SYN)).exclusive);
     }
 
     #[test]
