@@ -1,94 +1,166 @@
 //! Packets without any regard to order: new connections back to back, clashing ones among them, replies as soon as a request comes out,
-//! strangers, floods, groups that change and pairs that the host deletes. No outcome is predicted; what must hold whatever happens is:
+//! strangers, floods, groups that change, clients that move and pairs that the host deletes. No outcome is predicted; what must hold
+//! whatever happens is:
 //!
-//! * a reply, or an ICMP error, reaches the client from the address to which the client's request went, or not at all;
+//! * a reply, or an ICMP error, reaches the client from the address to which the very request went that it answers ([`judge`]), or not at all;
+//! * a request reaches a backend of its destination, translated;
 //! * a stranger changes no entry;
 //! * entries come in pairs, each the other's partner, both translated or neither;
 //! * each frame is out or counted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Rng;
-use penstock_refmodel::packet::{ACK, Ipv4, RST, SYN, ethernet, frame, icmp, mpls, mpls_udp, tcp};
-use penstock_refmodel::parse::{self, Bytes};
-use penstock_refmodel::{Counters, Ingress};
+use penstock_refmodel::packet::{
+    ACK, Ipv4, RST, SYN, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp,
+};
+use penstock_refmodel::parse::{self, Bytes, TCP, UDP};
+use penstock_refmodel::{Counters, FLOWS_FOR_TRANSLATION, Ingress};
 
+use self::judge::{Caller, Judge};
 use self::node::*;
 use crate::dut::{Dut, OutFrame};
 
+mod judge;
 mod node;
+
+/// Callers that may call again.
+const REGULARS: usize = 16;
+/// So many packets that begin a flow fit into the queue of requests.
+const FILL_AT_ONCE: usize = 60;
 
 /// What came about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
     /// Frames that went in.
     pub frames: u64,
-    /// Replies that reached a client.
+    /// Replies that reached a client of whom no entry was taken away.
     pub replies: u64,
+    /// Replies that reached another client, and may be those of its other connections.
+    pub loose_replies: u64,
     /// Packets refused because replies could not be told apart.
     pub clashes: u64,
     /// Packets refused because the queue was full.
     pub queue_full: u64,
+    /// Packets refused because the table was full.
+    pub table_full: u64,
     /// Replies without a flow.
     pub unusable: u64,
+    /// Connections that went on by another tunnel.
+    pub moves: u64,
     /// Pairs that the host deleted.
     pub deleted: u64,
+}
+
+impl std::ops::AddAssign for Weather {
+    fn add_assign(&mut self, w: Self) {
+        self.frames += w.frames;
+        self.replies += w.replies;
+        self.loose_replies += w.loose_replies;
+        self.clashes += w.clashes;
+        self.queue_full += w.queue_full;
+        self.table_full += w.table_full;
+        self.unusable += w.unusable;
+        self.moves += w.moves;
+        self.deleted += w.deleted;
+    }
+}
+
+impl Weather {
+    /// What storms are made for and these did not meet.
+    #[must_use]
+    pub fn never_met(&self) -> Vec<&'static str> {
+        let all = [
+            ("replies", self.replies),
+            ("clashes", self.clashes),
+            ("a full queue", self.queue_full),
+            ("replies without a flow", self.unusable),
+            ("moves", self.moves),
+            ("deleted pairs", self.deleted),
+        ];
+        all.into_iter().filter(|a| a.1 == 0).map(|a| a.0).collect()
+    }
+}
+
+/// A storm's length and scene.
+#[derive(Clone, Copy, Debug)]
+pub struct Storm {
+    /// What happens follows from it.
+    pub seed: u64,
+    /// Bursts of packets.
+    pub rounds: u32,
+    /// The flow table is three quarters full from the middle on.
+    pub full_table: bool,
 }
 
 /// Runs a storm on a cleared card.
 ///
 /// # Errors
 /// What did not hold.
-pub fn run(dut: &mut dyn Dut, seed: u64, rounds: u32) -> anyhow::Result<Weather> {
+pub fn run(dut: &mut dyn Dut, storm: &Storm) -> anyhow::Result<Weather> {
     dut.write(&tables())?;
-    let mut storm = Storm {
+    let mut run = Run {
         dut,
-        rng: Rng::new(seed),
+        rng: Rng::new(storm.seed),
         weather: Weather::default(),
         injected: BTreeMap::new(),
         replies: Vec::new(),
-        used: HashMap::new(),
-        tainted: BTreeSet::new(),
+        judge: Judge::default(),
+        regulars: VecDeque::new(),
+        next_port: 2000,
+        peer: PEER,
         ring: 100,
-        deferred: 0,
+        fill: Vec::new(),
     };
-    for round in 0..rounds {
-        storm.round(round)?;
+    for round in 0..storm.rounds {
+        if storm.full_table && round == storm.rounds / 2 {
+            run.fill_table()?;
+        }
+        run.round(round)?;
     }
-    storm.dut.drain()?;
-    storm.look()?;
-    storm.strangers_change_nothing()?;
-    storm.pairs()?;
-    storm.sums()
+    run.calm()?;
+    run.strangers_change_nothing()?;
+    run.pairs()?;
+    run.sums()
 }
 
-struct Storm<'a> {
+struct Run<'a> {
     dut: &'a mut dyn Dut,
     rng: Rng,
     weather: Weather,
     injected: BTreeMap<u8, u64>,
     /// Replies that the backends have ready: vif and packet.
     replies: Vec<(u8, Ipv4)>,
-    /// Destinations that a client, or somebody in its name, used from a port.
-    used: HashMap<(u32, u16), BTreeSet<usize>>,
-    /// Clients and ports of which a pair was taken away: a late reply may look like that of the next connection.
-    tainted: BTreeSet<(u32, u16)>,
+    judge: Judge,
+    /// Callers of late, each with the destination of its first call.
+    regulars: VecDeque<(Caller, usize)>,
+    next_port: u16,
+    /// Where the far clients are.
+    peer: u32,
     /// Next free word of the ring.
     ring: u32,
-    /// Requests that were put off.
-    deferred: u64,
+    /// Where plain pairs stand that only fill the table.
+    fill: Vec<u32>,
 }
 
-/// What a payload says: kind, client and destination by number, the client's port.
-fn payload(kind: u8, client: usize, port: u16, destination: usize) -> [u8; 6] {
-    let [high, low] = port.to_be_bytes();
-    [kind, client as u8, destination as u8, high, low, 0]
+/// What a payload says: kind, number of the request.
+fn payload(kind: u8, number: u32) -> [u8; 8] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [kind, 0, 0, 0, a, b, c, d]
 }
 
-impl Storm<'_> {
+fn segment(proto: u8, from: (u32, u16), to: (u32, u16), flags: u8, data: &[u8]) -> Ipv4 {
+    if proto == UDP {
+        udp(from.0, to.0, from.1, to.1, data)
+    } else {
+        tcp(from.0, to.0, from.1, to.1, flags, data)
+    }
+}
+
+impl Run<'_> {
     fn inject(&mut self, ingress: Ingress, frame: &[u8]) {
         self.weather.frames += 1;
         *self.injected.entry(ingress.vif()).or_default() += 1;
@@ -103,75 +175,136 @@ impl Storm<'_> {
     fn round(&mut self, round: u32) -> anyhow::Result<()> {
         // A flood now and then: more connections at once than wait.
         let flood = self.rng.one_in(12);
-        for n in 0..if flood { 300 } else { self.rng.between(4, 40) } {
-            match self.rng.below(10) {
-                0..=5 => {
-                    let port =
-                        if flood { 2000 + n as u16 } else { self.rng.between(1000, 1007) as u16 };
-                    self.request(port);
-                }
-                6 => {
-                    let port = self.rng.between(1000, 1007) as u16;
-                    self.stranger(STRANGER, port, |_| true);
-                }
-                _ => self.reply(),
-            }
-        }
-        if self.rng.one_in(8) {
+        let frames = if flood { 300 } else { self.rng.between(4, 40) };
+        self.burst(frames, flood);
+        if self.rng.one_in(10) {
             self.change_group()?;
+        }
+        if self.rng.one_in(6) {
+            self.peer = if self.peer == PEER { OTHER_PEER } else { PEER };
+            self.dut.write(&[far_clients_at(self.peer)])?;
         }
         if round % 16 == 9 {
             self.delete_some()?;
         }
         self.dut.wait(self.rng.below(120) as u32);
-        self.look()
+        self.look()?;
+        if round % 6 == 5 {
+            self.quiet()?;
+        }
+        Ok(())
     }
 
-    fn request(&mut self, port: u16) {
+    /// Returns who called.
+    fn burst(&mut self, frames: u64, flood: bool) -> Vec<Caller> {
+        let mut callers = Vec::new();
+        for _ in 0..frames {
+            match self.rng.below(24) {
+                0..=11 => callers.push(self.request(flood)),
+                12 | 13 => callers.extend(self.regular().map(|(caller, _)| {
+                    self.stranger(STRANGER, caller, |_| true);
+                    caller
+                })),
+                14 if !flood => callers.push(self.speak_first()),
+                _ => self.reply(),
+            }
+        }
+        callers
+    }
+
+    /// Somebody who calls for the first time.
+    fn newcomer(&mut self, to: usize, proto: u8) -> Caller {
         let client = self.rng.below(CLIENTS.len() as u64) as usize;
-        let to = self.rng.below(DESTINATIONS.len() as u64) as usize;
-        let ((ip, vif), (dip, dport, label)) = (CLIENTS[client], DESTINATIONS[to]);
-        self.used.entry((ip, port)).or_default().insert(to);
+        let caller = (client, self.next_port, proto);
+        self.next_port += 1;
+        self.regulars.push_back((caller, to));
+        if self.regulars.len() > REGULARS {
+            self.regulars.pop_front();
+        }
+        caller
+    }
+
+    fn regular(&mut self) -> Option<(Caller, usize)> {
+        let at = self.rng.below(REGULARS as u64) as usize;
+        self.regulars.get(at).copied()
+    }
+
+    /// From a fresh port; or once more; or from a port that spoke to another destination just now.
+    fn request(&mut self, flood: bool) -> Caller {
+        let other = self.rng.below(DESTINATIONS.len() as u64) as usize;
+        let again = if flood || self.rng.one_in(2) { None } else { self.regular() };
+        let (caller, to) = match again {
+            Some((caller, first)) => (caller, if self.rng.one_in(2) { first } else { other }),
+            None => {
+                let proto = self.rng.of([TCP, TCP, UDP]);
+                (self.newcomer(other, proto), other)
+            }
+        };
+        let ((ip, vif), (dip, dport, label)) = (CLIENTS[caller.0], DESTINATIONS[to]);
+        let tunnel = if vif.is_some() { 0 } else { self.peer };
+        let data = payload(b'Q', self.judge.ask(caller, to, tunnel));
         let flags = self.rng.of([SYN, SYN, ACK, SYN | ACK]);
-        let p = tcp(ip, dip, port, dport, flags, &payload(b'Q', client, port, to));
+        let p = segment(caller.2, (ip, caller.1), (dip, dport), flags, &data);
         match vif {
             Some(vif) => self.inject(Ingress::Host(vif), &frame(&p)),
-            None => self.tunnelled(PEER, label, &p),
+            None => self.tunnelled(tunnel, label, &p),
         }
+        caller
+    }
+
+    /// A backend sends a datagram to somebody who may call it later.
+    fn speak_first(&mut self) -> Caller {
+        let backend = self.rng.below(BACKENDS.len() as u64) as usize;
+        let known = self.regular().filter(|(c, _)| c.2 == UDP && self.rng.one_in(2));
+        let caller = match known {
+            Some((caller, _)) => caller,
+            None => self.newcomer(backend, UDP),
+        };
+        let number = self.judge.speak_first(caller, backend);
+        let (vif, ip, ..) = BACKENDS[backend];
+        let to = (CLIENTS[caller.0].0, caller.1);
+        let p = segment(UDP, (ip, POD_PORT), to, 0, &payload(b'R', number));
+        self.inject(Ingress::Host(vif), &frame(&p));
+        caller
     }
 
     fn reply(&mut self) {
-        if self.replies.is_empty() {
+        let waiting = self.replies.len();
+        if waiting == 0 {
             return;
         }
-        let at = self.rng.below(self.replies.len() as u64) as usize;
+        // The latest is the one that may overtake its pair.
+        let at =
+            if self.rng.one_in(2) { waiting - 1 } else { self.rng.below(waiting as u64) as usize };
         let (vif, p) = self.replies.swap_remove(at);
         self.inject(Ingress::Host(vif), &frame(&p));
     }
 
     /// A reset for somebody's connection, by a tunnel that is nobody's, in either direction; only of tuples that are `wanted`.
-    fn stranger(&mut self, tunnel: u32, port: u16, wanted: impl Fn(&(u32, u16, u32, u16)) -> bool) {
-        let client = self.rng.below(CLIENTS.len() as u64) as usize;
+    fn stranger(
+        &mut self,
+        tunnel: u32,
+        caller: Caller,
+        wanted: impl Fn(&(u32, u16, u32, u16)) -> bool,
+    ) {
+        let (client, port, _) = caller;
+        let caller = (client, port, TCP);
         let to = self.rng.below(DESTINATIONS.len() as u64) as usize;
         let ((ip, _), (dip, dport, label)) = (CLIENTS[client], DESTINATIONS[to]);
-        let data = payload(b'X', client, port, to);
         let (_, pod, _, pod_label) = BACKENDS[to % 2];
         if self.rng.one_in(2) && wanted(&(ip, port, dip, dport)) {
-            self.used.entry((ip, port)).or_default().insert(to);
+            let data = payload(b'X', self.judge.ask(caller, to, tunnel));
             self.tunnelled(tunnel, label, &tcp(ip, dip, port, dport, RST, &data));
         } else {
             // A pod's address is this node's own.
+            let data = payload(b'X', u32::MAX);
             self.tunnelled(tunnel, pod_label, &tcp(pod, ip, POD_PORT, port, RST, &data));
         }
     }
 
     /// The group anew at a fresh place: a member goes, comes back under another generation, or drains.
     fn change_group(&mut self) -> anyhow::Result<()> {
-        for ((ip, port), to) in &self.used {
-            if to.contains(&GROUP) {
-                self.tainted.insert((*ip, *port));
-            }
-        }
+        self.judge.group_changes();
         let states = self.rng.of([[true, true], [true, false], [false, true]]);
         let generation = self.rng.below(3) as u8;
         self.dut.write(&group(self.ring, states, generation))?;
@@ -181,76 +314,115 @@ impl Storm<'_> {
 
     /// The host deletes pairs while frames are on their way.
     fn delete_some(&mut self) -> anyhow::Result<()> {
-        let flows = self.dut.flows()?;
-        for _ in 0..6 {
-            let Some((index, f, _)) = self.rng.pick(&flows) else { return Ok(()) };
-            // The client's side of it, in either direction.
-            self.tainted.extend([(f.sip, f.sport), (f.dip, f.dport)]);
-            self.weather.deleted += 1;
-            self.dut.write(&[(TableId::Flow, *index, Words::default())])?;
+        let mut indices: Vec<u32> = (0..40).filter_map(|_| self.fill.pop()).collect();
+        if indices.is_empty() {
+            self.quiet()?;
+            let flows = self.dut.flows()?;
+            // By the forward entry, whose place stays the pair's while that is rewritten.
+            let forward: Vec<&Flow> =
+                flows.iter().map(|(_, f, _)| f).filter(|f| !f.reverse).collect();
+            let chosen: BTreeSet<usize> =
+                (0..6).map(|_| self.rng.below(forward.len().max(1) as u64) as usize).collect();
+            for f in chosen.into_iter().filter_map(|at| forward.get(at)) {
+                for (ip, port) in [(f.sip, f.sport), (f.dip, f.dport)] {
+                    if let Some(client) = CLIENTS.iter().position(|c| c.0 == ip) {
+                        self.judge.loosen((client, port, f.proto));
+                    }
+                }
+                let at = flows.iter().find(|(_, g, _)| key_of(g) == key_of(f));
+                indices.extend(at.map(|(index, ..)| *index));
+            }
+            // A slot that a dead pair leaves is theirs at once, and goes with it.
+            for caller in self.burst(20, false) {
+                self.judge.loosen(caller);
+                self.judge.loosen((caller.0, caller.1, TCP));
+            }
+        }
+        self.weather.deleted += indices.len() as u64;
+        for index in indices {
+            self.dut.write(&[(TableId::Flow, index, Words::default())])?;
         }
         Ok(())
     }
 
+    /// Plain flows, until no more is translated.
+    fn fill_table(&mut self) -> anyhow::Result<()> {
+        self.quiet()?;
+        let (ip, vif) = CLIENTS[1];
+        let wanted = FLOWS_FOR_TRANSLATION / 2 + 8;
+        for n in 0..wanted {
+            let to = (0x0a30_1000 + n as u32 / 1000, 1 + (n % 1000) as u16);
+            let p = segment(UDP, (ip, 1000), to, 0, &payload(b'F', 0));
+            self.inject(Ingress::Host(vif.unwrap_or_default()), &frame(&p));
+            if n % FILL_AT_ONCE == 0 {
+                self.dut.drain()?;
+            }
+        }
+        self.quiet()?;
+        let flows = self.dut.flows()?;
+        let fill = flows.iter().filter(|(_, f, _)| f.sip == ip && f.sport == 1000);
+        self.fill = fill.map(|(index, ..)| *index).collect();
+        anyhow::ensure!(
+            self.fill.len() == wanted,
+            "{} of {wanted} fill the table",
+            self.fill.len()
+        );
+        Ok(())
+    }
+
+    /// Until nothing is on its way.
+    fn quiet(&mut self) -> anyhow::Result<()> {
+        self.dut.drain()?;
+        self.look()?;
+        let deferred = self.dut.deferred()?;
+        self.judge.quiet(deferred)
+    }
+
+    /// The backends answer what is left to answer.
+    fn calm(&mut self) -> anyhow::Result<()> {
+        while !self.replies.is_empty() {
+            self.reply();
+        }
+        self.quiet()
+    }
+
     /// Takes what left and looks at it.
     fn look(&mut self) -> anyhow::Result<()> {
-        // A connection that nothing translates goes on without its pair, and another may take its replies.
-        let deferred = self.dut.deferred()?;
-        if deferred != self.deferred {
-            self.deferred = deferred;
-            self.tainted.extend(self.used.keys());
-        }
         for OutFrame { vif, frame } in self.dut.take_frames() {
             let l3 = if vif == 0 { 46 } else { 14 };
             let ip = parse::ipv4(&frame, l3).map_err(|reason| {
                 anyhow::anyhow!("left by vif {vif}, but {reason:?}: {frame:02x?}")
             })?;
-            // After a TCP header; of an ICMP error, that of the request that it is about.
+            // Behind the header; of an ICMP error, behind that of the request that it is about.
             let about = if ip.l4 == parse::L4::IcmpError { 8 + 20 } else { 0 };
-            let at = l3 + ip.header_bytes + about + 20;
+            let header = if ip.key.proto == UDP { 8 } else { 20 };
+            let at = l3 + ip.header_bytes + about + header;
             let b = Bytes(&frame);
-            let (client, to, port) = (b.u8(at + 1), b.u8(at + 2), b.u16(at + 3));
-            let (client, to) = (usize::from(client), usize::from(to));
-            match (b.u8(at), vif) {
-                (b'Q', _) if about > 0 => self.judge(&ip, client, to, port)?,
-                (b'Q', 5 | 6) if self.rng.one_in(4) => {
-                    let error = icmp(ip.dip, ip.sip, 3, 3, 0, &frame[l3..]);
-                    self.replies.push((vif, error));
+            let (kind, number) = (b.u8(at), b.u32(at + 4));
+            let (from, to) = ((ip.key.sip, ip.key.sport), (ip.key.dip, ip.key.dport));
+            match (kind, vif) {
+                (b'Q', _) if about > 0 => {
+                    anyhow::ensure!(ip.sip == from.0 && ip.dip == to.0, "an error about {ip:?}");
+                    self.judge.answered(number, from, to)?;
                 }
                 (b'Q', 5 | 6) => {
-                    let flags = self.rng.of([SYN | ACK, ACK]);
-                    let data = payload(b'R', client, port, to);
-                    let (sip, dip) = (ip.dip, ip.sip);
-                    let p = tcp(sip, dip, ip.key.dport, ip.key.sport, flags, &data);
+                    self.judge.came_out(number, vif, from, to)?;
+                    let p = if self.rng.one_in(4) {
+                        icmp(ip.dip, ip.sip, 3, 3, 0, &frame[l3..])
+                    } else {
+                        let flags = self.rng.of([SYN | ACK, ACK]);
+                        segment(ip.proto, to, from, flags, &payload(b'R', number))
+                    };
                     self.replies.push((vif, p));
                 }
-                (b'R', _) => self.judge(&ip, client, to, port)?,
+                (b'R', _) => self.judge.answered(number, from, to)?,
+                (b'F', 0) => {}
                 // Of no known flow: it may come from any tunnel.
-                (b'X', 5 | 6) => {}
-                (b'X' | b'Q', _) => anyhow::bail!("left by vif {vif}: {ip:?}"),
+                (b'X', 5 | 6) => self.judge.came_out(number, vif, from, to)?,
+                (b'F' | b'X' | b'Q', _) => anyhow::bail!("left by vif {vif}: {ip:?}"),
                 _ => anyhow::bail!("not a frame of ours: {frame:02x?}"),
             }
         }
-        Ok(())
-    }
-
-    fn judge(&mut self, ip: &parse::Ip, client: usize, to: usize, port: u16) -> anyhow::Result<()> {
-        self.weather.replies += 1;
-        // What the client sees of an ICMP error: who sent it, and to whom the request went.
-        let from = (ip.key.sip, ip.key.sport);
-        let address = |n: usize| (DESTINATIONS[n].0, DESTINATIONS[n].1);
-        let connection = (CLIENTS[client].0, port);
-        let right = if self.tainted.contains(&connection) {
-            self.used[&connection].iter().any(|&n| address(n) == from)
-        } else {
-            address(to) == from
-        };
-        let arrived = (ip.dip, ip.key.dport) == connection && ip.sip == ip.key.sip;
-        anyhow::ensure!(
-            right && arrived,
-            "{connection:x?} spoke to {:x?}, and is answered from {from:x?}",
-            address(to)
-        );
         Ok(())
     }
 
@@ -263,10 +435,18 @@ impl Storm<'_> {
             Ok((attributes(flows.iter().map(|(i, f, _)| (*i, *f))), tcp))
         };
         let before = state(self.dut)?;
-        let known: BTreeSet<(u32, u16, u32, u16)> =
-            before.0.keys().map(|k| (k.sip, k.sport, k.dip, k.dport)).collect();
-        for n in 0..200 {
-            self.stranger(STRANGER + 1, 1000 + n % 8, |t| known.contains(t));
+        let known: BTreeSet<(u32, u16, u32, u16)> = before
+            .0
+            .keys()
+            .filter(|k| k.proto == TCP)
+            .map(|k| (k.sip, k.sport, k.dip, k.dport))
+            .collect();
+        let far = |ip: u32| CLIENTS.iter().position(|c| c.0 == ip && c.1.is_none());
+        let callers: Vec<Caller> =
+            known.iter().filter_map(|k| Some((far(k.0)?, k.1, TCP))).collect();
+        for _ in 0..200 {
+            let Some(&caller) = self.rng.pick(&callers) else { break };
+            self.stranger(STRANGER + 1, caller, |t| known.contains(t));
         }
         self.dut.drain()?;
         anyhow::ensure!(state(self.dut)? == before, "a stranger changed an entry");
@@ -312,6 +492,10 @@ impl Storm<'_> {
         self.weather.clashes = c.dropped(DropReason::FlowClash);
         self.weather.queue_full = c.dropped(DropReason::FlowQueueFull);
         self.weather.unusable = c.dropped(DropReason::FlowUnusable);
+        self.weather.table_full = c.dropped(DropReason::FlowTableFull);
+        self.weather.replies = self.judge.strict;
+        self.weather.loose_replies = self.judge.loose;
+        self.weather.moves = self.judge.moves;
         Ok(self.weather)
     }
 }

@@ -9,10 +9,12 @@ use penstock_tests::dut::ModelDut;
 use penstock_tests::late::LateDut;
 use penstock_tests::script::{Options, Script, Step};
 use penstock_tests::shrink::shrink;
-use penstock_tests::storm;
+use penstock_tests::storm::{self, Storm, Weather};
 
 const OPTIONS: Options =
     Options { frames: 1500, change_every: 60, windows: true, big_frames: true, flood: false };
+
+const STORM: Storm = Storm { seed: 0, rounds: 120, full_table: false };
 
 #[test]
 fn a_faithful_copy_passes() {
@@ -61,14 +63,24 @@ fn a_late_copy_passes_floods() {
 
 #[test]
 fn a_storm_leaves_connections_whole() {
-    let mut replies = 0;
+    let mut sum = Weather::default();
     for seed in 0..20 {
-        let w = storm::run(&mut LateDut::new(seed), seed, 120)
-            .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-        replies += w.replies;
-        assert!(w.clashes > 0 && w.deleted > 0, "{w:?}");
+        let storm = Storm { seed, ..STORM };
+        sum += storm::run(&mut LateDut::new(seed), &storm)
+            .unwrap_or_else(|e| panic!("seed {seed}: {e:#}"));
     }
-    assert!(replies > 2000, "{replies}");
+    println!("{sum:?}");
+    assert_eq!(sum.never_met(), Vec::<&str>::new(), "{sum:?}");
+    // Exceptions must stay what they are.
+    assert!(sum.replies > 5000 && sum.loose_replies * 3 < sum.replies, "{sum:?}");
+}
+
+#[test]
+fn a_storm_over_a_full_table_leaves_connections_whole() {
+    let storm = Storm { full_table: true, ..STORM };
+    let weather = storm::run(&mut LateDut::new(0), &storm).unwrap_or_else(|e| panic!("{e:#}"));
+    println!("{weather:?}");
+    assert!(weather.table_full > 100 && weather.replies > 300, "{weather:?}");
 }
 
 #[test]
@@ -99,7 +111,9 @@ fn a_storm_shows_what_is_not_whole() {
         }),
     ];
     for (name, defect) in defects {
-        let shows = |seed| storm::run(&mut LateDut::spoiled(seed, defect), seed, 120).is_err();
+        let shows = |seed| {
+            storm::run(&mut LateDut::spoiled(seed, defect), &Storm { seed, ..STORM }).is_err()
+        };
         assert!((0..8).any(shows), "not seen: {name}");
     }
 }

@@ -20,7 +20,7 @@ use penstock_tests::card::CardDut;
 use penstock_tests::dut::Dut as _;
 use penstock_tests::script::{Options, Script};
 use penstock_tests::shrink::shrink;
-use penstock_tests::storm;
+use penstock_tests::storm::{self, Storm, Weather};
 
 /// Runs that shrinking may take, if `PENSTOCK_SHRINK` does not say otherwise.
 const SHRINK_RUNS: u64 = 120;
@@ -141,15 +141,50 @@ fn a_table_that_is_nearly_full_translates_no_more() {
     assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
 }
 
+/// A storm on a fresh card; every other seed with back-pressure.
+fn storm_on_card(storm: &Storm) -> Weather {
+    let of_256 = Rng::new(storm.seed).of([32, 96, 160]);
+    let back_pressure = (storm.seed % 2 == 1).then_some(BackPressure { seed: storm.seed, of_256 });
+    let mut card = CardDut::new(back_pressure).expect("card");
+    let weather =
+        storm::run(&mut card, storm).unwrap_or_else(|e| panic!("seed {}: {e:#}", storm.seed));
+    println!("{storm:?}: {} cycles, {weather:?}", card.cycles());
+    weather
+}
+
 /// Frames without regard to order: nothing is predicted, and connections stay whole.
 #[test]
 fn a_storm_leaves_connections_whole() {
-    for seed in 0..4 * number("PENSTOCK_SCALE").unwrap_or(1) {
-        let mut card = CardDut::new(None).expect("card");
-        let weather =
-            storm::run(&mut card, seed, 60).unwrap_or_else(|e| panic!("seed {seed}: {e:#}"));
-        println!("storm: {weather:?}");
-    }
+    let seeds = 8 * number("PENSTOCK_SCALE").unwrap_or(1);
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut sum = Weather::default();
+    std::thread::scope(|scope| {
+        let worker = || {
+            let mut sum = Weather::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds {
+                    return sum;
+                }
+                sum += storm_on_card(&Storm { seed, rounds: 60, full_table: false });
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            sum += worker.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+        }
+    });
+    println!("storms: {sum:?}");
+    assert_eq!(sum.never_met(), Vec::<&str>::new(), "{sum:?}");
+    // Exceptions must stay what they are.
+    assert!(sum.loose_replies * 2 < sum.replies, "{sum:?}");
+}
+
+#[test]
+fn a_storm_over_a_full_table_leaves_connections_whole() {
+    let weather = storm_on_card(&Storm { seed: 1, rounds: 40, full_table: true });
+    assert!(weather.table_full > 0 && weather.replies > 0, "{weather:?}");
 }
 
 /// Keys that all fall into the same four buckets: the seventeenth finds no room, and one more when another has gone.

@@ -12,6 +12,8 @@ use penstock_refmodel::parse;
 pub(super) const NODE: u32 = 0x0aa9_0001;
 pub(super) const NODE_MAC: u64 = 0x0200_0000_00aa;
 pub(super) const PEER: u32 = 0x0aa9_0002;
+/// Where the far clients are after they have moved.
+pub(super) const OTHER_PEER: u32 = 0x0aa9_0003;
 pub(super) const STRANGER: u32 = 0x0aa9_0909;
 pub(super) const POD_PORT: u16 = 8080;
 /// Backends by vif, with address, next hop and label.
@@ -77,24 +79,12 @@ pub(super) fn tables() -> Vec<Write> {
     for (number, ip, nh, _) in BACKENDS {
         pod(number, nh, ip);
     }
-    let tunnel = NextHop {
-        valid: true,
-        kind: NextHopKind::Tunnel,
-        sip: NODE,
-        dip: PEER,
-        ..NextHop::default()
-    };
-    out.push((TableId::NextHop, 30, tunnel.pack()));
-    let far = Prefix {
-        valid: true,
-        vrf: VRF,
-        ip: 0x0a30_0000,
-        len: 16,
-        nh: 30,
-        label: 77,
-        label_valid: true,
-    };
-    out.push((TableId::Prefix, 0, far.pack()));
+    for (nh, dip) in [(30, PEER), (31, OTHER_PEER)] {
+        let kind = NextHopKind::Tunnel;
+        let tunnel = NextHop { valid: true, kind, sip: NODE, dip, ..NextHop::default() };
+        out.push((TableId::NextHop, nh, tunnel.pack()));
+    }
+    out.push(far_clients_at(PEER));
     out.extend(group(92, [true, true], 0));
     let nhs = [15, 15, GROUP_NH, 15, 16];
     for ((ip, _, label), nh) in DESTINATIONS.into_iter().zip(nhs) {
@@ -110,12 +100,26 @@ pub(super) fn tables() -> Vec<Write> {
         let entry =
             FipMap { valid: true, generation: 1, pod_ip, pod_port: POD_PORT, vip, vip_port };
         out.push((TableId::FipMap, map as u32, entry.pack()));
-        out.push(key(vif, vip, vip_port, map as u16));
+        out.extend(keys(vif, vip, vip_port, map as u16));
     }
     for (vif, ip, ..) in BACKENDS {
-        out.push(key(vif, ip, POD_PORT, 0));
+        out.extend(keys(vif, ip, POD_PORT, 0));
     }
     out
+}
+
+/// The route to the far clients.
+pub(super) fn far_clients_at(peer: u32) -> Write {
+    let far = Prefix {
+        valid: true,
+        vrf: VRF,
+        ip: 0x0a30_0000,
+        len: 16,
+        nh: if peer == PEER { 30 } else { 31 },
+        label: 77,
+        label_valid: true,
+    };
+    (TableId::Prefix, 0, far.pack())
 }
 
 fn route(ip: u32, nh: u16, own: bool) -> Write {
@@ -124,8 +128,11 @@ fn route(ip: u32, nh: u16, own: bool) -> Write {
     (TableId::HostRoute, bucket_index(0, at, 0, HOST_ROUTE_ROWS_LOG2), r.pack())
 }
 
-fn key(vif: u8, ip: u32, port: u16, map: u16) -> Write {
-    let k = FipKey { valid: true, vif, proto: parse::TCP, ip, port, map };
-    let at = row(key_hash(fip_key(vif, parse::TCP, ip, port)), 0, FIP_KEY_ROWS_LOG2);
-    (TableId::FipKey, bucket_index(0, at, 0, FIP_KEY_ROWS_LOG2), k.pack())
+/// For both protocols.
+fn keys(vif: u8, ip: u32, port: u16, map: u16) -> [Write; 2] {
+    [parse::TCP, parse::UDP].map(|proto| {
+        let k = FipKey { valid: true, vif, proto, ip, port, map };
+        let at = row(key_hash(fip_key(vif, proto, ip, port)), 0, FIP_KEY_ROWS_LOG2);
+        (TableId::FipKey, bucket_index(0, at, 0, FIP_KEY_ROWS_LOG2), k.pack())
+    })
 }
