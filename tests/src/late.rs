@@ -21,6 +21,19 @@ const QUEUE: usize = 64;
 /// For so long after its execution new requests are compared with one.
 const PENDING_CYCLES: u32 = 40;
 
+/// A defect in the order of things, to see whether it is noticed. What concerns one packet alone is a [`Spoil`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// A packet that is translated is forwarded though the queue is full, and leaves no entry.
+    FullQueuePasses,
+    /// Clashes with what waits pass, and the later pair takes the reply's key from the earlier.
+    LaterPairSteals,
+    /// A reply that overtakes its pair passes untranslated.
+    RepliesOvertake,
+    /// The host deletes an entry, and its partner stays.
+    HalfDeleted,
+}
+
 struct Request {
     learn: Learn,
     arrived: Arrived,
@@ -55,6 +68,7 @@ pub struct LateDut {
     /// One request in so many steps is executed.
     slowness: u64,
     spoil: Option<Spoil>,
+    flaw: Option<Flaw>,
 }
 
 impl std::fmt::Debug for LateDut {
@@ -82,6 +96,7 @@ impl LateDut {
             deferred: 0,
             slowness,
             spoil: None,
+            flaw: None,
         }
     }
 
@@ -89,6 +104,16 @@ impl LateDut {
     #[must_use]
     pub fn spoiled(seed: u64, spoil: impl FnMut(Ingress, &[u8], &mut Decision) + 'static) -> Self {
         Self { spoil: Some(Box::new(spoil)), ..Self::new(seed) }
+    }
+
+    /// One with a defect in the order of things.
+    #[must_use]
+    pub fn flawed(seed: u64, flaw: Flaw) -> Self {
+        Self { flaw: Some(flaw), ..Self::new(seed) }
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
     }
 
     fn age(&mut self, cycles: u32) {
@@ -114,6 +139,10 @@ impl LateDut {
 
     fn execute(&mut self) {
         let Some(r) = self.waiting.pop_front() else { return };
+        if let Some(pair) = r.learn.pair().filter(|_| self.has(Flaw::LaterPairSteals)) {
+            let reverse = key_of(&pair.reverse);
+            self.model.flows_mut().delete_key(&reverse);
+        }
         self.model.execute(&r.learn, r.arrived);
         if let Some(pair) = r.learn.pair() {
             self.recent.push((pair.into(), 0));
@@ -161,19 +190,19 @@ impl LateDut {
         if others.iter().any(same) {
             d.learn = Learn::No;
         } else if let Some(first) = others.iter().find(|k| own.forward == k.reverse) {
-            if first.translated {
+            if first.translated && !self.has(Flaw::RepliesOvertake) {
                 refuse(d, DropReason::FlowUnusable);
             } else {
                 d.learn = Learn::No;
             }
-        } else if others.iter().any(meets) {
+        } else if others.iter().any(meets) && !self.has(Flaw::LaterPairSteals) {
             if d.translated || others.iter().any(|k| k.translated && meets(k)) {
                 refuse(d, DropReason::FlowClash);
             } else {
                 d.learn = Learn::No;
             }
         } else if self.waiting.len() >= QUEUE {
-            if d.translated {
+            if d.translated && !self.has(Flaw::FullQueuePasses) {
                 refuse(d, DropReason::FlowQueueFull);
             } else {
                 d.learn = Learn::No;
@@ -184,6 +213,13 @@ impl LateDut {
 
     /// Writes one table entry.
     fn put(&mut self, (table, index, words): &Write) -> Result<()> {
+        if *table == TableId::Flow && self.has(Flaw::HalfDeleted) {
+            let mut left = self.flows()?;
+            left.retain(|(i, ..)| i != index);
+            self.model.flows_mut().restore(left);
+            self.model.recount_flows();
+            return Ok(());
+        }
         let done = self.model.write(*table, *index, words);
         anyhow::ensure!(done, "write to {table:?}[{index}] refused");
         Ok(())

@@ -10,80 +10,30 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, TableId, Words};
-use penstock_refmodel::flows::{attributes, key_of};
+use penstock_refmodel::flows::key_of;
 use penstock_refmodel::r#gen::Rng;
 use penstock_refmodel::packet::{
     ACK, Ipv4, RST, SYN, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp,
 };
 use penstock_refmodel::parse::{self, Bytes, TCP, UDP};
-use penstock_refmodel::{Counters, FLOWS_FOR_TRANSLATION, Ingress};
+use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 
+use self::end::pairs;
 use self::judge::{Caller, Judge};
 use self::node::*;
+pub use self::weather::Weather;
 use crate::dut::{Dut, OutFrame};
 
+mod end;
 mod judge;
 mod node;
+mod weather;
 
 /// Callers that may call again.
 const REGULARS: usize = 16;
 /// So many packets that begin a flow fit into the queue of requests.
 const FILL_AT_ONCE: usize = 60;
-
-/// What came about.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
-    /// Frames that went in.
-    pub frames: u64,
-    /// Replies that reached a client of whom no entry was taken away.
-    pub replies: u64,
-    /// Replies that reached another client, and may be those of its other connections.
-    pub loose_replies: u64,
-    /// Packets refused because replies could not be told apart.
-    pub clashes: u64,
-    /// Packets refused because the queue was full.
-    pub queue_full: u64,
-    /// Packets refused because the table was full.
-    pub table_full: u64,
-    /// Replies without a flow.
-    pub unusable: u64,
-    /// Connections that went on by another tunnel.
-    pub moves: u64,
-    /// Pairs that the host deleted.
-    pub deleted: u64,
-}
-
-impl std::ops::AddAssign for Weather {
-    fn add_assign(&mut self, w: Self) {
-        self.frames += w.frames;
-        self.replies += w.replies;
-        self.loose_replies += w.loose_replies;
-        self.clashes += w.clashes;
-        self.queue_full += w.queue_full;
-        self.table_full += w.table_full;
-        self.unusable += w.unusable;
-        self.moves += w.moves;
-        self.deleted += w.deleted;
-    }
-}
-
-impl Weather {
-    /// What storms are made for and these did not meet.
-    #[must_use]
-    pub fn never_met(&self) -> Vec<&'static str> {
-        let all = [
-            ("replies", self.replies),
-            ("clashes", self.clashes),
-            ("a full queue", self.queue_full),
-            ("replies without a flow", self.unusable),
-            ("moves", self.moves),
-            ("deleted pairs", self.deleted),
-        ];
-        all.into_iter().filter(|a| a.1 == 0).map(|a| a.0).collect()
-    }
-}
 
 /// A storm's length and scene.
 #[derive(Clone, Copy, Debug)]
@@ -122,8 +72,8 @@ pub fn run(dut: &mut dyn Dut, storm: &Storm) -> anyhow::Result<Weather> {
         run.round(round)?;
     }
     run.calm()?;
-    run.strangers_change_nothing()?;
-    run.pairs()?;
+    let flows = run.strangers_change_nothing()?;
+    pairs(&flows)?;
     run.sums()
 }
 
@@ -424,78 +374,5 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-
-    fn strangers_change_nothing(&mut self) -> anyhow::Result<()> {
-        // What waits for its 40 cycles, waits no more.
-        self.dut.wait(64);
-        let state = |dut: &mut dyn Dut| -> anyhow::Result<_> {
-            let flows = dut.flows()?;
-            let tcp: BTreeMap<u32, u8> = flows.iter().map(|(i, _, s)| (*i, s.tcp)).collect();
-            Ok((attributes(flows.iter().map(|(i, f, _)| (*i, *f))), tcp))
-        };
-        let before = state(self.dut)?;
-        let known: BTreeSet<(u32, u16, u32, u16)> = before
-            .0
-            .keys()
-            .filter(|k| k.proto == TCP)
-            .map(|k| (k.sip, k.sport, k.dip, k.dport))
-            .collect();
-        let far = |ip: u32| CLIENTS.iter().position(|c| c.0 == ip && c.1.is_none());
-        let callers: Vec<Caller> =
-            known.iter().filter_map(|k| Some((far(k.0)?, k.1, TCP))).collect();
-        for _ in 0..200 {
-            let Some(&caller) = self.rng.pick(&callers) else { break };
-            self.stranger(STRANGER + 1, caller, |t| known.contains(t));
-        }
-        self.dut.drain()?;
-        anyhow::ensure!(state(self.dut)? == before, "a stranger changed an entry");
-        self.look()
-    }
-
-    fn pairs(&mut self) -> anyhow::Result<()> {
-        let flows: BTreeMap<u32, Flow> =
-            self.dut.flows()?.into_iter().map(|(i, f, _)| (i, f)).collect();
-        for (i, f) in &flows {
-            let partner = flows.get(&u32::from(f.partner)).filter(|_| f.partner_valid);
-            let whole = partner.is_some_and(|p| {
-                u32::from(p.partner) == *i
-                    && p.partner_valid
-                    && (p.map_valid, p.map) == (f.map_valid, f.map)
-                    && p.reverse != f.reverse
-            });
-            anyhow::ensure!(whole, "half a pair: {f:?}, partner {partner:?}");
-        }
-        let keys: std::collections::HashSet<_> = flows.values().map(key_of).collect();
-        anyhow::ensure!(keys.len() == flows.len(), "two entries with one key");
-        Ok(())
-    }
-
-    fn sums(mut self) -> anyhow::Result<Weather> {
-        let vifs: Vec<u8> = (0..=6).collect();
-        let c: Counters = self.dut.counters(&vifs)?;
-        for (vif, n) in &self.injected {
-            let got = c.vif(*vif).rx_packets;
-            anyhow::ensure!(got == *n, "vif {vif}: {n} frames went in, {got} are counted");
-        }
-        let sent: u64 = vifs.iter().map(|&v| c.vif(v).tx_packets).sum();
-        let by_vif: u64 = vifs.iter().map(|&v| c.vif(v).drops).sum();
-        let by_reason: u64 = c.drops.values().sum();
-        let trapped = c.card(CardCounter::Trapped);
-        let accounted = sent + by_reason + trapped;
-        anyhow::ensure!(by_vif == by_reason, "{by_vif} drops by vif, {by_reason} by reason");
-        anyhow::ensure!(
-            accounted == self.weather.frames,
-            "{} frames went in, {sent} left, {by_reason} were dropped, {trapped} trapped",
-            self.weather.frames
-        );
-        self.weather.clashes = c.dropped(DropReason::FlowClash);
-        self.weather.queue_full = c.dropped(DropReason::FlowQueueFull);
-        self.weather.unusable = c.dropped(DropReason::FlowUnusable);
-        self.weather.table_full = c.dropped(DropReason::FlowTableFull);
-        self.weather.replies = self.judge.strict;
-        self.weather.loose_replies = self.judge.loose;
-        self.weather.moves = self.judge.moves;
-        Ok(self.weather)
     }
 }

@@ -2,11 +2,16 @@
 
 mod collisions;
 
+use std::collections::HashMap;
+
 use penstock_abi::reason::DropReason;
+use penstock_refmodel::checksum::checksum;
+use penstock_refmodel::flows::key_of;
+use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::{Decision, Egress, Ingress, Learn, Rule, Verdict};
 use penstock_tests::board::{Failure, Summary, run};
 use penstock_tests::dut::ModelDut;
-use penstock_tests::late::LateDut;
+use penstock_tests::late::{Flaw, LateDut};
 use penstock_tests::script::{Options, Script, Step};
 use penstock_tests::shrink::shrink;
 use penstock_tests::storm::{self, Storm, Weather};
@@ -85,7 +90,7 @@ fn a_storm_over_a_full_table_leaves_connections_whole() {
 
 #[test]
 fn a_storm_shows_what_is_not_whole() {
-    let defects: [Defect; 5] = [
+    let defects: [Defect; 7] = [
         ("replies that lost their flow", |_, f, d| {
             if d.verdict == Verdict::Dropped(DropReason::FlowUnusable) {
                 tunnelled_as_it_is(f, d);
@@ -94,6 +99,23 @@ fn a_storm_shows_what_is_not_whole() {
         ("ICMP errors that lost their flow", |_, f, d| {
             if d.rule == Some(Rule::MarkedError) {
                 tunnelled_as_it_is(f, d);
+            }
+        }),
+        ("ICMP errors from the pod's own address", |_, f, d| {
+            let translated = d.icmp_error && d.translated;
+            if let Some((egress, out)) = sent(d).filter(|_| translated) {
+                let ip = if *egress == Egress::Fabric { 46 } else { 14 };
+                out[ip + 12..ip + 16].copy_from_slice(&f[26..30]);
+                out[ip + 10..ip + 12].fill(0);
+                let sum = checksum(&out[ip..ip + 20]).to_be_bytes();
+                out[ip + 10..ip + 12].copy_from_slice(&sum);
+            }
+        }),
+        ("requests untranslated when the queue is full", |ingress, f, d| {
+            if d.verdict == Verdict::Dropped(DropReason::FlowQueueFull) {
+                let ip = if ingress == Ingress::Fabric { 46 } else { 14 };
+                let frame = [&[0; 14], &f[ip..]].concat();
+                d.verdict = Verdict::Sent { egress: Egress::Host(5), frame };
             }
         }),
         ("pairs of two connections", |_, _, d| {
@@ -111,11 +133,50 @@ fn a_storm_shows_what_is_not_whole() {
         }),
     ];
     for (name, defect) in defects {
-        let shows = |seed| {
-            storm::run(&mut LateDut::spoiled(seed, defect), &Storm { seed, ..STORM }).is_err()
+        let failure = |seed| {
+            let storm = Storm { seed, ..STORM };
+            storm::run(&mut LateDut::spoiled(seed, defect), &storm).err()
         };
-        assert!((0..8).any(shows), "not seen: {name}");
+        let failure = (0..8).find_map(failure).map(|e| format!("{e:#}"));
+        println!("{name}: {failure:?}");
+        assert!(failure.is_some(), "not seen: {name}");
     }
+}
+
+#[test]
+fn a_storm_shows_what_is_out_of_order() {
+    let flaws =
+        [Flaw::FullQueuePasses, Flaw::LaterPairSteals, Flaw::RepliesOvertake, Flaw::HalfDeleted];
+    for flaw in flaws {
+        let failure = |seed| {
+            let storm = Storm { seed, ..STORM };
+            storm::run(&mut LateDut::flawed(seed, flaw), &storm).err()
+        };
+        let failure = (0..8).find_map(failure).map(|e| format!("{e:#}"));
+        println!("{flaw:?}: {failure:?}");
+        assert!(failure.is_some(), "not seen: {flaw:?}");
+    }
+}
+
+/// A packet by a tunnel that is nobody's writes the pair of the flow that it names.
+#[test]
+fn a_storm_shows_a_pair_that_a_stranger_took() {
+    let shows = |seed| {
+        let mut pairs = HashMap::new();
+        let take = move |_: Ingress, f: &[u8], d: &mut Decision| {
+            if let Some(p) = pair(d) {
+                pairs.insert(key_of(&p.forward), *p);
+            }
+            let known = d.lookup.and_then(|key| pairs.get(&key));
+            if let Some(known) = known.filter(|_| d.rule == Some(Rule::TunnelOfFlow)) {
+                let mut stolen = *known;
+                stolen.forward.src_info = Bytes(f).u32(26);
+                d.learn = Learn::Replace(stolen);
+            }
+        };
+        storm::run(&mut LateDut::spoiled(seed, take), &Storm { seed, ..STORM }).is_err()
+    };
+    assert!((0..8).any(shows), "not seen");
 }
 
 /// What a vif sent leaves for the fabric, not translated.
