@@ -29,6 +29,12 @@ pub fn chapter() -> Vec<File> {
     CHAPTER.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
 }
 
+/// No service, said so: an empty folder might be an accident to a daemon that starts.
+#[must_use]
+pub fn none() -> Vec<File> {
+    vec![("none.yaml".to_owned(), "apiVersion: v1\nkind: List\nitems: []\n".to_owned())]
+}
+
 /// The files of a folder; those whose names start with a dot, and folders in it, are left out.
 ///
 /// # Errors

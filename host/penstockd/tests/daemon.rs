@@ -256,7 +256,7 @@ fn routes_of_a_vrf_that_is_not_there_are_an_error() {
     let mut bench = Bench::new();
     let node = NODE.replace("vifs:", "  - { id: 6, name: empty }\nvifs:");
     std::fs::write(bench.dir.path().join("node.yaml"), node).unwrap();
-    bench.write("");
+    bench.write("apiVersion: v1\nkind: List\nitems: []\n");
     bench.start();
     bench.wait_in_sync(1);
     let dump = |vrf| bench.ask(&json!({"version": 1, "op": "routes", "vrf": vrf}));
@@ -428,6 +428,14 @@ fn files_that_are_gone_by_accident_change_nothing() {
     let status = bench.wait("the error", |s| error(s).contains("mount what holds it"));
     assert_eq!(status["sources"][0]["synced"], false);
     bench.wait("the device", |s| s["device"]["state"] == "attached");
+    // Its mount point is not.
+    bench.stop();
+    std::fs::create_dir(&manifests).unwrap();
+    bench.start();
+    let status = bench.wait("the error", |s| error(s).contains("mount what holds them"));
+    assert_eq!(status["sources"][0]["synced"], false);
+    bench.wait("the device", |s| s["device"]["state"] == "attached");
+    std::fs::remove_dir(&manifests).unwrap();
     std::fs::rename(&away, &manifests).unwrap();
     bench.write(&self::manifests(8888));
     bench.wait_in_sync(1);

@@ -4,10 +4,12 @@
 //! are under change by programs that know nothing of this one, so an absence is not taken at its word:
 //!
 //! * A file that held objects and now holds none is faulty: a shell truncates before it writes, a full disk leaves
-//!   nothing. Who wants its objects gone removes the file.
+//!   nothing. Who wants its objects gone removes the file, or writes an empty List.
 //! * A directory that is not there, or that an empty one has taken the place of, changes nothing: a mount is missing.
-//! * If more than half of the objects would go at once, and more than a handful, they go when they are still gone
-//!   [`CONFIRM`] later.
+//! * As long as nothing was ever in force, no object at all is no state: the card may serve since before. To begin with
+//!   none is said by an empty List.
+//! * If more than half of the objects would go at once, and more than a handful, or an empty List has taken their place,
+//!   they go when they are still gone [`CONFIRM`] later.
 //! * An object that two files define stays that of the file which had it, else it is the first's by name; the other file
 //!   is faulty.
 
@@ -89,7 +91,10 @@ impl Store {
         }
         match gathered.manifests {
             Ok(manifests) => self.weigh_manifests(manifests, now, &mut reading),
-            Err(fault) => reading.faults.push(fault),
+            Err(fault) => {
+                self.gone_since = None;
+                reading.faults.push(fault);
+            }
         }
         self.started |= self.node.is_some() && self.identity.is_some();
         reading.snapshot = self.node.as_ref().filter(|_| self.started).map(|n| self.snapshot(n));
@@ -97,6 +102,8 @@ impl Store {
     }
 
     fn weigh_manifests(&mut self, read: Manifests, now: Instant, reading: &mut Reading) {
+        // Only a read after which objects are gone still counts them as gone.
+        let gone_since = self.gone_since.take();
         let replaced = self.identity.is_some_and(|identity| identity != read.identity);
         if replaced && read.files.is_empty() && !self.files.is_empty() {
             reading.faults.push(Fault::of(
@@ -108,17 +115,35 @@ impl Store {
         let identity = read.identity;
         let others = read.others.clone();
         let files = self.choose(read, reading);
-        let nothing = files.values().all(|objects| objects.seen() == 0);
-        if !self.started && nothing && !reading.instead.is_empty() {
-            // Nothing could be read. To serve nothing would take away what the card serves since before.
-            return;
+        if !self.started && files.values().all(|objects| objects.seen() == 0) {
+            // To serve nothing would take away what the card serves since before, unless just that is said.
+            let said = !files.is_empty() && files.values().all(|objects| objects.says_none());
+            if !said || !reading.instead.is_empty() {
+                self.refuse_to_begin(&files, reading);
+                return;
+            }
         }
-        if !self.removal_holds(&files, now, reading) {
+        if !self.removal_holds(&files, gone_since, now, reading) {
             return;
         }
         self.files = files;
         self.identity = Some(identity);
         self.others = others;
+    }
+
+    /// Says why a directory without any object is not taken as the first.
+    fn refuse_to_begin(&self, files: &BTreeMap<PathBuf, Arc<Objects>>, reading: &mut Reading) {
+        let silent = files.iter().filter(|(_, objects)| !objects.says_none());
+        reading.faults.extend(silent.map(|(path, _)| {
+            Fault::of(
+                path,
+                "holds no object, nor an empty List, which may be an accident: write or remove it",
+            )
+        }));
+        let message = "gives no object, and none was in force before: the card stays as it is (put manifests there, or \
+                       mount what holds them; to begin with no service on purpose, put a file with an empty List there: \
+                       {apiVersion: v1, kind: List, items: []})";
+        reading.faults.push(Fault::of(&self.directory, message));
     }
 
     /// What each file is to give: what it says, or what it gave before if that cannot be taken.
@@ -129,9 +154,9 @@ impl Store {
             let before = self.files.get(&path);
             let objects = objects.and_then(|objects| {
                 let had = before.map_or(0, |before| before.seen());
-                if objects.seen() == 0 && had > 0 {
+                if objects.seen() == 0 && !objects.says_none() && had > 0 {
                     let message = format!(
-                        "holds no object, and held {had} before; remove the file if they are to go"
+                        "holds no object, and held {had} before; remove the file, or write an empty List, if they are to go"
                     );
                     return Err(vec![Fault::of(&path, message)]);
                 }
@@ -207,21 +232,27 @@ impl Store {
     fn removal_holds(
         &mut self,
         files: &BTreeMap<PathBuf, Arc<Objects>>,
+        gone_since: Option<Instant>,
         now: Instant,
         reading: &mut Reading,
     ) -> bool {
         let here: BTreeSet<Key<'_>> = files.values().flat_map(|objects| objects.keys()).collect();
         let before = || self.files.values().flat_map(|objects| objects.keys());
         let (total, gone) = (before().count(), before().filter(|key| !here.contains(key)).count());
-        if gone <= HANDFUL || 2 * gone <= total {
-            self.gone_since = None;
+        // An empty List is also what a program writes that could not reach what it copies from.
+        let emptied = self.files.iter().any(|(path, before)| {
+            let none = files.get(path).is_some_and(|objects| objects.says_none());
+            none && before.keys().any(|key| !here.contains(&key))
+        });
+        if !emptied && (gone <= HANDFUL || 2 * gone <= total) {
             return true;
         }
-        let believed = *self.gone_since.get_or_insert(now) + CONFIRM;
+        let since = gone_since.unwrap_or(now);
+        let believed = since + CONFIRM;
         if now >= believed {
-            self.gone_since = None;
             return true;
         }
+        self.gone_since = Some(since);
         let message = format!(
             "{gone} of {total} objects are gone; they stay in force unless they are still gone {} s later",
             CONFIRM.as_secs()
@@ -235,7 +266,7 @@ impl Store {
         let mut objects = Objects::default();
         let mut empty = Vec::new();
         for (path, file) in &self.files {
-            if file.seen() == 0 {
+            if file.seen() == 0 && !file.says_none() {
                 empty.push(Note::new(path.display(), "holds no object"));
             }
             objects.extend(file);

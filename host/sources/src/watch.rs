@@ -193,6 +193,8 @@ mod tests {
             manifests: directory.path().join("manifests"),
         };
         std::fs::create_dir(&paths.manifests).unwrap();
+        let none = "apiVersion: v1\nkind: List\nitems: []\n";
+        std::fs::write(paths.manifests.join("none.yaml"), none).unwrap();
         let (sender, mut states) = watch::channel(State::default());
         let mut events = Events::new(&paths);
         events.stream = None;

@@ -69,10 +69,11 @@ pub(super) fn up(parts: Parts, program: Vec<PathBuf>) -> Result<()> {
 pub(super) fn settings(parts: Parts, tied: bool) -> Result<Settings> {
     let topology = read_topology(parts.topology.as_ref())?;
     let manifests = match (&parts.manifests, &parts.topology) {
-        (Some(folder), _) => manifests::read(folder)?,
-        (None, None) if !parts.no_manifests => manifests::chapter(),
-        _ => Vec::new(),
-    };
+        (Some(folder), _) => Some(manifests::read(folder)?).filter(|files| !files.is_empty()),
+        (None, None) if !parts.no_manifests => Some(manifests::chapter()),
+        _ => None,
+    }
+    .unwrap_or_else(manifests::none);
     let daemon = if parts.no_daemon { None } else { Some(find("penstockd", parts.daemon)?) };
     Ok(Settings {
         name: parts.name.unwrap_or_else(|| topology.name.clone()),

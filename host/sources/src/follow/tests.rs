@@ -24,6 +24,9 @@ fn services(name: &str, count: usize) -> String {
     (0..count).map(|i| service(&format!("{name}{i}"), i + 1) + "---\n").collect()
 }
 
+/// A statement that there is nothing.
+const NO_OBJECTS: &str = "apiVersion: v1\nkind: List\nitems: []\n";
+
 struct Bench {
     dir: TempDir,
     follower: Follower,
@@ -148,9 +151,7 @@ fn a_file_that_never_rests_holds_up_no_other() {
 #[test]
 fn an_emptied_file_keeps_what_it_had() {
     let both = service("a", 1) + "---\n" + &service("b", 2);
-    for emptied in
-        ["", "# nothing\n", "---\n---\nnull\n", "apiVersion: v1\nkind: List\nitems: []\n"]
-    {
+    for emptied in ["", "# nothing\n", "---\n---\nnull\n", "apiVersion: v1\nkind: List\nitems:\n"] {
         let mut bench = Bench::new(&[("ab.yaml", &both), ("c.yaml", &service("c", 3))]);
         bench.settle();
         bench.write("ab.yaml", emptied);
@@ -166,6 +167,26 @@ fn an_emptied_file_keeps_what_it_had() {
         bench.settle();
         bench.serves(&["c2"]);
     }
+}
+
+#[test]
+fn an_empty_list_in_place_of_objects_is_believed_when_a_second_read_confirms_it() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("b.yaml", &service("b", 2))]);
+    bench.settle();
+    // Few as they are: a program that could not reach what it copies from writes the same.
+    bench.write("a.yaml", NO_OBJECTS);
+    bench.settle();
+    bench.serves(&["a", "b"]);
+    assert!(bench.errors().contains("1 of 2 objects are gone"), "{}", bench.errors());
+    bench.write("a.yaml", service("a", 1));
+    bench.settle();
+    assert_eq!(bench.errors(), "");
+    bench.write("a.yaml", NO_OBJECTS);
+    bench.settle();
+    bench.serves(&["a", "b"]);
+    bench.pass(crate::store::CONFIRM);
+    bench.serves(&["b"]);
+    assert_eq!(bench.errors(), "");
 }
 
 #[test]
@@ -239,8 +260,45 @@ fn nothing_is_in_force_while_no_file_could_be_read() {
     bench.write("a.yaml", service("a", 1));
     bench.settle();
     bench.serves(&["a"]);
-    // A directory in which there is nothing is one of no services.
-    let mut bench = Bench::new(&[]);
+}
+
+#[test]
+fn nothing_is_in_force_at_the_start_while_there_is_no_object() {
+    // A mount that is missing leaves its mount point, a full disk leaves the names of files.
+    for empty in [&[][..], &[("a.yaml", "")], &[("a.yaml", "# later\n"), ("b.yaml", "---\n")]] {
+        let mut bench = Bench::new(empty);
+        bench.settle();
+        assert_eq!(bench.served(), None, "{empty:?}");
+        assert!(bench.errors().contains("m: gives no object"), "{}", bench.errors());
+        assert!(bench.errors().contains("a file with an empty List"), "{}", bench.errors());
+        for (name, _) in empty {
+            let expected = format!("{name}: holds no object");
+            assert!(bench.errors().contains(&expected), "{}", bench.errors());
+        }
+        bench.write("a.yaml", service("a", 1));
+        bench.settle();
+        bench.serves(&["a"]);
+        assert_eq!(bench.errors(), "");
+        // What was in force once may go.
+        bench.remove("a.yaml");
+        bench.settle();
+        bench.serves(&[]);
+    }
+}
+
+#[test]
+fn to_begin_with_no_objects_is_said_by_an_empty_list() {
+    let mut bench = Bench::new(&[("none.yaml", NO_OBJECTS)]);
+    bench.settle();
+    bench.serves(&[]);
+    assert_eq!(bench.errors(), "");
+    assert_eq!(bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes, []);
+    // It does not speak for a file that was emptied.
+    let mut bench = Bench::new(&[("none.yaml", NO_OBJECTS), ("a.yaml", "")]);
+    bench.settle();
+    assert_eq!(bench.served(), None);
+    assert!(bench.errors().contains("a.yaml: holds no object"), "{}", bench.errors());
+    bench.remove("a.yaml");
     bench.settle();
     bench.serves(&[]);
 }
@@ -370,6 +428,35 @@ fn constant_change_does_not_put_off_a_removal_for_ever() {
             break;
         }
         assert!(bench.now < start + 4 * crate::store::CONFIRM, "{}", bench.errors());
+    }
+}
+
+#[test]
+fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
+    let all = services("s", 8);
+    let mut bench = Bench::new(&[("s.yaml", &all)]);
+    let away = bench.dir.path().join("away");
+    for replaced in [false, true] {
+        bench.settle();
+        bench.write("s.yaml", services("s", 2));
+        bench.settle();
+        assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
+        fs::rename(bench.directory(), &away).unwrap();
+        if replaced {
+            fs::create_dir(bench.directory()).unwrap();
+        }
+        bench.pass(crate::store::CONFIRM);
+        assert_eq!(bench.served().unwrap().len(), 8);
+        if replaced {
+            fs::remove_dir(bench.directory()).unwrap();
+        }
+        fs::rename(&away, bench.directory()).unwrap();
+        bench.settle();
+        assert_eq!(bench.served().unwrap().len(), 8, "the time counts anew");
+        assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
+        bench.write("s.yaml", &all);
+        bench.settle();
+        assert_eq!(bench.errors(), "");
     }
 }
 

@@ -99,10 +99,12 @@ impl Place<'_> {
         implied: Implied<'_>,
     ) -> Result<(), Vec<Fault>> {
         let items = match items {
+            // Also what is left of a list that was cut behind its key: no statement.
             None | Some(Value::Null) => return Ok(()),
             Some(Value::Sequence(items)) => items,
             Some(_) => return self.fault("items is not a list"),
         };
+        objects.empty_list |= items.is_empty();
         let mut faults = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let mut steps = self.steps.clone();

@@ -42,6 +42,8 @@ pub struct Objects {
     passed_over: BTreeMap<(Arc<Path>, String, String), passed_over::PassedOver>,
     /// Objects of any kind that were seen.
     seen: usize,
+    /// Whether there was an empty List.
+    empty_list: bool,
 }
 
 /// Names an object among those of all kinds.
@@ -93,6 +95,7 @@ impl Objects {
         self.pods.extend(share(&other.pods));
         self.passed_over.extend(other.passed_over.iter().map(|(k, v)| (k.clone(), v.clone())));
         self.seen += other.seen;
+        self.empty_list |= other.empty_list;
     }
 
     /// What the objects are called that are used.
@@ -105,6 +108,11 @@ impl Objects {
     /// How many objects were seen, those that were passed over among them.
     pub(crate) fn seen(&self) -> usize {
         self.seen
+    }
+
+    /// Whether it was said that there is no object, by a List of none. A file that was truncated does not say that.
+    pub(crate) fn says_none(&self) -> bool {
+        self.seen == 0 && self.empty_list
     }
 
     /// The load balancers, ordered by name, and notes on what was left out.
