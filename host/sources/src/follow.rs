@@ -78,9 +78,13 @@ impl Follower {
         }
         let reading = (now >= since + patience).then(|| {
             self.since = None;
+            // Other files than those of the last look are in force now, so that one counts as unread if it comes back.
+            self.read = None;
             let unsettled = look.differences(&before, &self.paths.node);
             let gathered = gather(&self.paths, &look, &unsettled);
-            self.store.weigh(gathered, now)
+            let reading = self.store.weigh(gathered, now);
+            self.again = reading.again;
+            reading
         });
         self.last = Some((now, look));
         Step { reading, next: now + QUIET }

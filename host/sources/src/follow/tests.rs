@@ -461,6 +461,34 @@ fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
 }
 
 #[test]
+fn files_that_are_again_what_they_were_are_read_again() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
+    bench.settle();
+    bench.serves(&["a"]);
+    // Another directory takes the place of the first, and one of its files never rests.
+    let (away, other) = (bench.dir.path().join("away"), bench.dir.path().join("other"));
+    fs::rename(bench.directory(), &away).unwrap();
+    fs::create_dir(bench.directory()).unwrap();
+    bench.write("b.yaml", service("b", 2));
+    bench.reading = None;
+    for i in 0.. {
+        assert!(i < 100, "the file at rest must not wait");
+        bench.write("c.yaml", service("c", 3) + &"#".repeat(i));
+        bench.reading = bench.step(QUIET).reading;
+        if bench.reading.is_some() {
+            break;
+        }
+    }
+    bench.serves(&["b"]);
+    // The first one, which nobody touched meanwhile, comes back.
+    fs::rename(bench.directory(), other).unwrap();
+    fs::rename(away, bench.directory()).unwrap();
+    bench.settle();
+    bench.serves(&["a"]);
+    assert_eq!(bench.errors(), "");
+}
+
+#[test]
 fn an_object_stays_with_the_file_that_had_it() {
     let mut bench = Bench::new(&[("b.yaml", &service("x", 1)), ("c.yaml", &service("y", 2))]);
     bench.settle();
