@@ -2,13 +2,13 @@
 //!
 //! Pure but for the files themselves: time comes in, the time of the next step goes out, nothing waits here. Each step is
 //! one look at the files ([`Look`]). If it differs from the look that was last read, somebody is writing; once two looks
-//! [`QUIET`] apart are equal, the files are read. Files that never come to rest do not hold up the others: after
-//! [`PATIENCE`] the others are read, and these keep what they had.
+//! [`QUIET`] apart are equal, the files that changed are read. Files that never come to rest do not hold up the others:
+//! after [`PATIENCE`] the others are read, and these keep what they had, as do those that change while files are read.
 
 use std::time::{Duration, Instant};
 
 use crate::Paths;
-use crate::load::gather;
+use crate::gather::Gatherer;
 use crate::look::Look;
 use crate::store::{Reading, Store};
 
@@ -25,6 +25,7 @@ pub(crate) const POLL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Follower {
     paths: Paths,
+    gatherer: Gatherer,
     store: Store,
     /// The look whose files were read.
     read: Option<Look>,
@@ -48,13 +49,17 @@ pub(crate) struct Step {
 impl Follower {
     /// Nothing is read yet.
     pub(crate) fn new(paths: Paths) -> Self {
-        let store = Store::new(&paths);
-        Self { paths, store, read: None, last: None, since: None, again: None }
+        let (gatherer, store) = (Gatherer::new(paths.clone()), Store::new(&paths));
+        Self { paths, gatherer, store, read: None, last: None, since: None, again: None }
     }
 
     /// Looks at the files, and reads them if they are at rest and not the ones that were read.
     pub(crate) fn step(&mut self, now: Instant) -> Step {
-        let look = Look::take(&self.paths);
+        self.seen(Look::take(&self.paths), now)
+    }
+
+    /// Does what is to be done after a look.
+    fn seen(&mut self, look: Look, now: Instant) -> Step {
         if self.read.as_ref() == Some(&look) {
             self.last = None;
             self.since = None;
@@ -81,7 +86,7 @@ impl Follower {
             // Other files than those of the last look are in force now, so that one counts as unread if it comes back.
             self.read = None;
             let unsettled = look.differences(&before, &self.paths.node);
-            let gathered = gather(&self.paths, &look, &unsettled);
+            let gathered = self.gatherer.gather(&look, &unsettled);
             let reading = self.store.weigh(gathered, now);
             self.again = reading.again;
             reading
@@ -91,13 +96,17 @@ impl Follower {
     }
 
     fn read(&mut self, look: Look, now: Instant) -> Step {
-        let gathered = gather(&self.paths, &look, &[]);
+        let gathered = self.gatherer.gather(&look, &[]);
         let trouble = gathered.trouble;
         if trouble.moved {
-            // Somebody writes after all.
+            // Somebody writes after all. That holds up the others only as long as nothing is in force.
+            let since = *self.since.get_or_insert(now);
+            let begins = self.store.started() || now >= since + FIRST_PATIENCE;
+            let reading = begins.then(|| self.store.weigh(gathered, now));
+            self.again = reading.as_ref().and_then(|reading| reading.again);
+            self.read = None;
             self.last = Some((now, look));
-            self.since.get_or_insert(now);
-            return Step { reading: None, next: now + QUIET };
+            return Step { reading, next: now + QUIET };
         }
         let reading = self.store.weigh(gathered, now);
         let retry = trouble.refused.then_some(now + POLL);

@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads both once and refuses them if anything is wrong. [`Watch`] reads them again whenever a file changes and
 //! publishes the new [`Snapshot`](penstock_model::Snapshot), never a delta; a file that is wrong keeps what it last gave,
-//! and the state says why. Looking (`look`), deciding when to read (`follow`), reading (`text`, `load`) and deciding what
+//! and the state says why. Looking (`look`), deciding when to read (`follow`), reading (`text`, `gather`) and deciding what
 //! to take (`store`) are apart, so that all but the first can be tested without waiting.
 //!
 //! * [`node_file`]: the node file and its JSON Schema (`docs/node-schema.json`). Strict: unknown fields are errors.
@@ -10,6 +10,7 @@
 
 mod error;
 mod follow;
+mod gather;
 pub mod kubernetes;
 mod load;
 mod look;

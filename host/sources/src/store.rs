@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use penstock_model::{NodeConfig, Note, ObjectName, Pod, Snapshot};
 
+use crate::gather::{Gathered, Manifests};
 use crate::kubernetes::{Key, MAX_FAULTS, Objects};
-use crate::load::{Gathered, Manifests};
 use crate::{Fault, Paths};
 
 /// How long many objects must have been gone before that is believed.
@@ -160,7 +160,7 @@ impl Store {
                     );
                     return Err(vec![Fault::of(&path, message)]);
                 }
-                Ok(Arc::new(objects))
+                Ok(objects)
             });
             match objects {
                 Ok(objects) => {

@@ -3,7 +3,7 @@
 //! UTF-8 with or without a byte order mark, UTF-16 with one. Other bytes are a fault, never guessed at.
 
 use std::fs::OpenOptions;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Why a file's text could not be had.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// It is another file than was looked at, or grew while it was read: it has to be looked at again.
+    /// It is another file than was looked at, or gone, or changed while it was read: it has to be looked at again.
     Moved,
     /// The kernel refuses; the same file may be readable later.
     Refused(Fault),
@@ -40,11 +40,11 @@ pub(crate) fn read(path: &Path, stamp: &Stamp) -> Result<String, Unread> {
         return Err(Unread::Wrong(fault(None, message)));
     }
     // What was a file a moment ago may be a pipe by now, which would be waited for.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)
-        .map_err(refused)?;
+    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file = opened.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Unread::Moved,
+        _ => refused(error),
+    })?;
     let unmoved = || {
         let now = Stamp::of(&file.metadata().map_err(refused)?);
         if now == *stamp { Ok(()) } else { Err(Unread::Moved) }

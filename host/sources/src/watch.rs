@@ -2,7 +2,7 @@
 //!
 //! Files are looked at every few seconds, and each time the kernel says that something changed (inotify): events only
 //! make it quicker. They do not tell of everything, of a link above the directory that leads elsewhere for example, and a
-//! kernel may have none to give. What changed does not matter, as everything is read again.
+//! kernel may have none to give. What changed does not matter, a look tells that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -149,6 +149,39 @@ fn a_file_that_never_rests_holds_up_no_other() {
 }
 
 #[test]
+fn a_file_that_changes_while_files_are_read_holds_up_no_other() {
+    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("b.yaml", &service("b", 2))]);
+    // What was looked at is not what is there any more when it is read.
+    let overtaken = |bench: &mut Bench, text: &str| {
+        let (paths, now) = (bench.follower.paths.clone(), bench.now);
+        assert!(bench.follower.seen(Look::take(&paths), now).reading.is_none());
+        let look = Look::take(&paths);
+        bench.write("a.yaml", text);
+        bench.now += QUIET;
+        bench.reading = bench.follower.seen(look, bench.now).reading;
+    };
+    overtaken(&mut bench, &service("a1", 1));
+    assert!(bench.reading.is_none(), "a card may serve what is being written");
+    bench.settle();
+    bench.serves(&["a1", "b"]);
+    bench.write("a.yaml", service("between", 1));
+    bench.write("b.yaml", service("b2", 2));
+    overtaken(&mut bench, &service("a2", 1));
+    bench.serves(&["a1", "b2"]);
+    assert!(bench.errors().contains("a.yaml: is being written"), "{}", bench.errors());
+    bench.settle();
+    bench.serves(&["a2", "b2"]);
+    assert_eq!(bench.errors(), "");
+    // One that is not to be read does not matter before the next look.
+    bench.write("b.yaml", service("b3", 2));
+    overtaken(&mut bench, &service("a3", 1));
+    bench.serves(&["a2", "b3"]);
+    assert_eq!(bench.errors(), "");
+    bench.settle();
+    bench.serves(&["a3", "b3"]);
+}
+
+#[test]
 fn an_emptied_file_keeps_what_it_had() {
     let both = service("a", 1) + "---\n" + &service("b", 2);
     for emptied in ["", "# nothing\n", "---\n---\nnull\n", "apiVersion: v1\nkind: List\nitems:\n"] {
