@@ -1,5 +1,8 @@
 //! Files as writers leave them behind, step by step; time is what the test says it is.
 
+mod begin;
+mod gone;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -182,47 +185,6 @@ fn a_file_that_changes_while_files_are_read_holds_up_no_other() {
 }
 
 #[test]
-fn an_emptied_file_keeps_what_it_had() {
-    let both = service("a", 1) + "---\n" + &service("b", 2);
-    for emptied in ["", "# nothing\n", "---\n---\nnull\n", "apiVersion: v1\nkind: List\nitems:\n"] {
-        let mut bench = Bench::new(&[("ab.yaml", &both), ("c.yaml", &service("c", 3))]);
-        bench.settle();
-        bench.write("ab.yaml", emptied);
-        bench.write("c.yaml", service("c2", 3));
-        bench.settle();
-        bench.serves(&["a", "b", "c2"]);
-        assert!(bench.errors().contains("ab.yaml: holds no object, and held 2"), "{emptied:?}");
-        bench.write("ab.yaml", service("a", 1));
-        bench.settle();
-        bench.serves(&["a", "c2"]);
-        assert_eq!(bench.errors(), "");
-        bench.remove("ab.yaml");
-        bench.settle();
-        bench.serves(&["c2"]);
-    }
-}
-
-#[test]
-fn an_empty_list_in_place_of_objects_is_believed_when_a_second_read_confirms_it() {
-    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("b.yaml", &service("b", 2))]);
-    bench.settle();
-    // Few as they are: a program that could not reach what it copies from writes the same.
-    bench.write("a.yaml", NO_OBJECTS);
-    bench.settle();
-    bench.serves(&["a", "b"]);
-    assert!(bench.errors().contains("1 of 2 objects are gone"), "{}", bench.errors());
-    bench.write("a.yaml", service("a", 1));
-    bench.settle();
-    assert_eq!(bench.errors(), "");
-    bench.write("a.yaml", NO_OBJECTS);
-    bench.settle();
-    bench.serves(&["a", "b"]);
-    bench.pass(crate::store::CONFIRM);
-    bench.serves(&["b"]);
-    assert_eq!(bench.errors(), "");
-}
-
-#[test]
 fn a_file_without_objects_is_noted_if_it_never_had_any() {
     let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("none.yaml", "# later\n")]);
     bench.settle();
@@ -269,94 +231,6 @@ fn files_that_are_too_large_are_refused_alone() {
     bench.serves(&["a", "b"]);
     let limit = format!("more than the {} that a file may have", crate::MAX_FILE_BYTES);
     assert!(bench.errors().contains(&limit), "{}", bench.errors());
-}
-
-#[test]
-fn nothing_is_in_force_while_the_directory_is_missing_at_the_start() {
-    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
-    let away = bench.dir.path().join("away");
-    fs::rename(bench.directory(), &away).unwrap();
-    bench.settle();
-    assert_eq!(bench.served(), None);
-    assert!(bench.errors().contains("make the directory, or mount"), "{}", bench.errors());
-    fs::rename(&away, bench.directory()).unwrap();
-    bench.settle();
-    bench.serves(&["a"]);
-    assert_eq!(bench.errors(), "");
-}
-
-#[test]
-fn nothing_is_in_force_while_no_file_could_be_read() {
-    let mut bench = Bench::new(&[("a.yaml", "kind: ["), ("none.yaml", "")]);
-    bench.settle();
-    assert_eq!(bench.served(), None);
-    bench.write("a.yaml", service("a", 1));
-    bench.settle();
-    bench.serves(&["a"]);
-}
-
-#[test]
-fn nothing_is_in_force_at_the_start_while_there_is_no_object() {
-    // A mount that is missing leaves its mount point, a full disk leaves the names of files.
-    for empty in [&[][..], &[("a.yaml", "")], &[("a.yaml", "# later\n"), ("b.yaml", "---\n")]] {
-        let mut bench = Bench::new(empty);
-        bench.settle();
-        assert_eq!(bench.served(), None, "{empty:?}");
-        assert!(bench.errors().contains("m: gives no object"), "{}", bench.errors());
-        assert!(bench.errors().contains("a file with an empty List"), "{}", bench.errors());
-        for (name, _) in empty {
-            let expected = format!("{name}: holds no object");
-            assert!(bench.errors().contains(&expected), "{}", bench.errors());
-        }
-        bench.write("a.yaml", service("a", 1));
-        bench.settle();
-        bench.serves(&["a"]);
-        assert_eq!(bench.errors(), "");
-        // What was in force once may go.
-        bench.remove("a.yaml");
-        bench.settle();
-        bench.serves(&[]);
-    }
-}
-
-#[test]
-fn to_begin_with_no_objects_is_said_by_an_empty_list() {
-    let mut bench = Bench::new(&[("none.yaml", NO_OBJECTS)]);
-    bench.settle();
-    bench.serves(&[]);
-    assert_eq!(bench.errors(), "");
-    assert_eq!(bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes, []);
-    // It does not speak for a file that was emptied.
-    let mut bench = Bench::new(&[("none.yaml", NO_OBJECTS), ("a.yaml", "")]);
-    bench.settle();
-    assert_eq!(bench.served(), None);
-    assert!(bench.errors().contains("a.yaml: holds no object"), "{}", bench.errors());
-    bench.remove("a.yaml");
-    bench.settle();
-    bench.serves(&[]);
-}
-
-#[test]
-fn a_directory_that_goes_away_or_is_replaced_by_an_empty_one_changes_nothing() {
-    let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
-    bench.settle();
-    let away = bench.dir.path().join("away");
-    fs::rename(bench.directory(), &away).unwrap();
-    bench.settle();
-    bench.serves(&["a"]);
-    assert!(bench.errors().contains("cannot be read"), "{}", bench.errors());
-    // The mount point below a mount that is gone.
-    fs::create_dir(bench.directory()).unwrap();
-    bench.settle();
-    bench.serves(&["a"]);
-    assert!(bench.errors().contains("another directory than before, and empty"));
-    bench.write("b.yaml", service("b", 2));
-    bench.settle();
-    bench.serves(&["b"]);
-    assert_eq!(bench.errors(), "");
-    bench.remove("b.yaml");
-    bench.settle();
-    bench.serves(&[]);
 }
 
 #[test]
@@ -410,87 +284,6 @@ fn links_out_of_the_directory_are_followed() {
     bench.remove("a.yaml");
     bench.settle();
     bench.serves(&[]);
-}
-
-#[test]
-fn many_objects_go_when_a_second_read_confirms_it() {
-    let all: Vec<String> = (0..8).map(|i| format!("s{i}")).collect();
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
-    bench.settle();
-    // A file that was cut, and is as good as any.
-    bench.write("s.yaml", services("s", 2));
-    bench.settle();
-    bench.serves(&all);
-    assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
-    bench.write("s.yaml", services("s", 8));
-    bench.settle();
-    bench.serves(&all);
-    assert_eq!(bench.errors(), "");
-    // The time counts anew.
-    bench.remove("s.yaml");
-    bench.settle();
-    bench.serves(&all);
-    bench.pass(crate::store::CONFIRM);
-    bench.serves(&[]);
-    assert_eq!(bench.errors(), "");
-}
-
-#[test]
-fn few_objects_and_a_small_share_go_at_once() {
-    let mut bench = Bench::new(&[("s.yaml", &services("s", 5)), ("t.yaml", &services("t", 8))]);
-    bench.settle();
-    bench.remove("s.yaml");
-    bench.settle();
-    assert_eq!(bench.served().unwrap().len(), 8, "5 of 13");
-    bench.write("t.yaml", services("t", 3));
-    bench.settle();
-    assert_eq!(bench.served().unwrap().len(), 3, "5 of 8, but a handful");
-}
-
-#[test]
-fn constant_change_does_not_put_off_a_removal_for_ever() {
-    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
-    bench.settle();
-    bench.remove("s.yaml");
-    let start = bench.now;
-    for i in 1.. {
-        bench.write("other.yaml", service("other", i));
-        bench.settle();
-        if bench.served() == Some(vec!["other".to_owned()]) {
-            break;
-        }
-        assert!(bench.now < start + 4 * crate::store::CONFIRM, "{}", bench.errors());
-    }
-}
-
-#[test]
-fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
-    let all = services("s", 8);
-    let mut bench = Bench::new(&[("s.yaml", &all)]);
-    let away = bench.dir.path().join("away");
-    for replaced in [false, true] {
-        bench.settle();
-        bench.write("s.yaml", services("s", 2));
-        bench.settle();
-        assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
-        fs::rename(bench.directory(), &away).unwrap();
-        if replaced {
-            fs::create_dir(bench.directory()).unwrap();
-        }
-        bench.pass(crate::store::CONFIRM);
-        assert_eq!(bench.served().unwrap().len(), 8);
-        if replaced {
-            fs::remove_dir(bench.directory()).unwrap();
-        }
-        fs::rename(&away, bench.directory()).unwrap();
-        bench.settle();
-        assert_eq!(bench.served().unwrap().len(), 8, "the time counts anew");
-        assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
-        bench.write("s.yaml", &all);
-        bench.settle();
-        assert_eq!(bench.errors(), "");
-    }
 }
 
 #[test]
