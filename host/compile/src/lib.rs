@@ -29,6 +29,7 @@ pub use desired::{
 };
 pub use error::CompileError;
 pub use marks::marks;
+pub use owner::denies;
 
 use penstock_model::Snapshot;
 

@@ -20,6 +20,9 @@ use penstock_model::{
     Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Note, Protocol, Scope, Snapshot,
 };
 
+/// How notes end that say that something is not served.
+const PASSED_OVER: &str = "passed over";
+
 /// A listener in front of which a floating IP stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Front<'a> {
@@ -66,6 +69,18 @@ pub(crate) fn fronts<'a>(
         }
     }
     fronts
+}
+
+/// Whether a note about a load balancer says that it is not served at `address` at all.
+#[must_use]
+pub fn denies(note: &str, address: Ipv4Addr) -> bool {
+    let note = ["floating IP ", "external IP "]
+        .iter()
+        .find_map(|what| note.strip_prefix(what))
+        .unwrap_or(note);
+    let denied = note.starts_with(&format!("{address} "));
+    let withheld = note.starts_with("only ") && note.contains(&format!(" may use {address}, "));
+    (denied || withheld) && note.ends_with(PASSED_OVER)
 }
 
 /// Why an address cannot be a floating IP, whoever wants it.

@@ -203,12 +203,19 @@ impl Answers {
         });
         let members = lb.listeners.iter().flat_map(|listener| &listener.pool.members);
         let endpoints: BTreeSet<Ipv4Addr> = members.map(|member| member.address).collect();
+        let notes = self.notes(name);
+        let floating_ips: Vec<Ipv4Addr> = lb.floating_ips.iter().map(|fip| fip.address).collect();
+        let denied = floating_ips.iter().filter_map(|&address| {
+            let note = notes.iter().find(|note| penstock_compile::denies(note, address))?;
+            Some((address, note.clone()))
+        });
         Ok(service::Intent {
             name: name.to_string(),
-            floating_ips: lb.floating_ips.iter().map(|fip| fip.address).collect(),
+            denied: denied.collect(),
+            floating_ips,
             ports: ports.collect(),
             endpoints: endpoints.len(),
-            notes: self.notes(name),
+            notes,
         })
     }
 

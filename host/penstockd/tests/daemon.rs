@@ -345,8 +345,12 @@ fn external_ips_are_served_by_leave_only() {
     let notes = status["reconcile"]["notes"].to_string();
     assert!(notes.contains("external IP 101.101.101.1 is in no range"), "{notes}");
     let ask = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
-    let notes = &bench.ask(&ask)["data"]["intent"]["notes"];
-    assert!(notes[0].as_str().unwrap().starts_with("external IP 101.101.101.1"), "{notes}");
+    let intent = &bench.ask(&ask)["data"]["intent"];
+    assert!(
+        intent["notes"][0].as_str().unwrap().starts_with("external IP 101.101.101.1"),
+        "{intent}"
+    );
+    assert_eq!(intent["denied"], json!({"101.101.101.1": intent["notes"][0]}));
     let routes = |bench: &Bench| {
         let routes = bench.fake.table(TableId::HostRoute);
         let address: Ipv4Addr = "101.101.101.1".parse().unwrap();

@@ -65,7 +65,7 @@ pub struct Hop {
     pub members: Vec<Option<Member>>,
     /// First word of the group in the ring memory.
     pub hw_base: Option<u16>,
-    /// Members that take new flows.
+    /// Words among which new flows choose: one a member that takes them, or, if none does, the one that refuses them.
     pub hw_live: Option<u8>,
 }
 

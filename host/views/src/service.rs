@@ -4,10 +4,11 @@
 //! then one line a member and the `fip_list` of the local backends with their port maps, as the introspect pages of a
 //! Contrail node show them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{FipMap, NextHopKind, TableId};
+use penstock_abi::table::{FipMap, NextHop, NextHopKind, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::next_hop::{self, Hop};
@@ -36,9 +37,12 @@ pub struct Intent {
     pub ports: Vec<String>,
     /// Endpoints over all ports, each counted once.
     pub endpoints: usize,
-    /// What of it is not served, and why. An address that is somebody else's shows that one's routes below.
+    /// What of it is not served, and why.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Floating IPs at which it is not served, and why: what the card has there is somebody else's.
+    #[serde(default)]
+    pub denied: BTreeMap<Ipv4Addr, String>,
 }
 
 /// A member as it is reached from this node.
@@ -69,7 +73,7 @@ pub struct ServiceRoute {
     pub next_hop: u16,
     /// Type of the next hop.
     pub r#type: String,
-    /// Why nobody behind it can be reached; none if somebody can.
+    /// Why nobody behind it can be reached anew, or that the route is somebody else's; none if all is well.
     pub why: Option<String>,
     /// Members, holes left out.
     pub members: Vec<Path>,
@@ -126,8 +130,14 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
         for (&row, route) in state.host_routes.iter().filter(|(_, r)| r.valid && r.ip == word) {
             let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
             let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
-            shown.why = why(state, route.nh, intent.endpoints);
+            shown.why = match intent.denied.get(&fip) {
+                Some(note) => Some(format!("this is not the service's route: {note}")),
+                None => why(state, route.nh, intent.endpoints),
+            };
             service.routes.push(shown);
+        }
+        if intent.denied.contains_key(&fip) {
+            continue;
         }
         for (&row, key) in state.fip_keys.iter().filter(|(_, k)| k.valid && k.ip == word) {
             // A key that only marks a backend names a mapping that is not its own.
@@ -157,7 +167,11 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
 
 /// Why a route leads to nobody.
 fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
-    let kind = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid).map(|h| h.kind);
+    let hop = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid);
+    let kind = hop.map(|h| h.kind);
+    if let Some(group) = hop.filter(|h| h.kind == NextHopKind::Composite) {
+        return nobody_new(state, group);
+    }
     let what = match kind {
         Some(NextHopKind::Reject) => "connections are refused",
         Some(NextHopKind::Discard | NextHopKind::Undefined) | None => "packets are dropped",
@@ -174,6 +188,30 @@ fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
              resolved, or it is on another node while only those of this node may answer): {what}"
         ),
     })
+}
+
+/// What becomes of new connections to a group whose members all drain; none if somebody takes them.
+fn nobody_new(state: &CardState, group: &NextHop) -> Option<String> {
+    let words =
+        |from: u32, count: u32| (from..from + count).filter_map(|n| state.ecmp_word(group.base, n));
+    let kind = |nh: u16| state.next_hops.get(&nh.into()).filter(|h| h.valid).map(|h| h.kind);
+    // Behind the slots stand those who take new flows, or the one word that refuses them.
+    let (slots, live) = (u32::from(group.slots), u32::from(group.live));
+    let mut refused = false;
+    for word in words(slots, live) {
+        match kind(word.nh) {
+            Some(NextHopKind::Reject) => refused = true,
+            Some(NextHopKind::Discard | NextHopKind::Undefined) | None => {}
+            Some(_) => return None,
+        }
+    }
+    let what = if refused { "refused" } else { "dropped" };
+    let keep = match words(0, slots).count() {
+        0 => return Some(format!("it has no members: connections are {what}")),
+        1 => "1 member keeps its own".to_owned(),
+        n => format!("{n} members keep theirs"),
+    };
+    Some(format!("no member takes new connections: they are {what}; {keep}"))
 }
 
 fn service_route(
@@ -283,7 +321,7 @@ impl fmt::Display for Service {
 
 #[cfg(test)]
 mod tests {
-    use penstock_abi::table::{HostRoute, NextHop};
+    use penstock_abi::table::{EcmpSlot, FipKey, HostRoute};
 
     use super::*;
 
@@ -319,9 +357,73 @@ mod tests {
         );
         assert!(why(Some(NextHopKind::Discard), 2).contains("not resolved"));
         assert!(why(None, 2).contains("missing on the card"));
-        assert_eq!(why(Some(NextHopKind::Composite), 2), "");
         let text = shown(reject, 2).to_string();
         assert!(text.contains("  Reject\n  nh_index: 9\n  Why: none of its 2 endpoints"), "{text}");
         assert!(text.contains("  Note: no vif is known for endpoint 10.9.9.9"), "{text}");
+    }
+
+    #[test]
+    fn a_group_of_which_nobody_takes_new_connections_says_so() {
+        let fip = Ipv4Addr::new(10, 105, 139, 153);
+        // Two members of a node in slots 0 and 1, and behind them what new connections lead to.
+        let why = |drain: [bool; 2], live: &[u16]| {
+            let mut state = CardState::default();
+            let kinds = [
+                (0, NextHopKind::Discard),
+                (5, NextHopKind::Reject),
+                (7, NextHopKind::Encap),
+                (8, NextHopKind::Encap),
+            ];
+            for (id, kind) in kinds {
+                state.next_hops.insert(id, NextHop { valid: true, kind, ..NextHop::default() });
+            }
+            let group = NextHop {
+                valid: true,
+                kind: NextHopKind::Composite,
+                base: 100,
+                slots: 2,
+                live: live.len() as u8,
+                ..NextHop::default()
+            };
+            state.next_hops.insert(9, group);
+            let word = |nh, drain| EcmpSlot { valid: true, nh, drain, ..EcmpSlot::default() };
+            let slots = [word(7, drain[0]), word(8, drain[1])];
+            let words = slots.into_iter().chain(live.iter().map(|&nh| word(nh, false)));
+            state.ecmp.extend((100..).zip(words));
+            let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
+            state.host_routes.insert(4, route);
+            let intent = Intent { floating_ips: vec![fip], endpoints: 0, ..Intent::default() };
+            view(&state, intent).routes[0].why.clone().unwrap_or_default()
+        };
+        let refused = "no member takes new connections: they are refused; 2 members keep theirs";
+        assert_eq!(why([true, true], &[5]), refused);
+        let dropped = "no member takes new connections: they are dropped; 2 members keep theirs";
+        assert_eq!(why([true, true], &[]), dropped);
+        assert_eq!(why([false, true], &[7]), "");
+        assert_eq!(why([false, false], &[7, 8]), "");
+    }
+
+    #[test]
+    fn the_route_of_an_address_that_is_somebody_elses_is_not_explained_as_its_own() {
+        let fip = Ipv4Addr::new(10, 105, 139, 153);
+        let mut state = CardState::default();
+        let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
+        state.host_routes.insert(4, route);
+        let reject = NextHop { valid: true, kind: NextHopKind::Reject, ..NextHop::default() };
+        state.next_hops.insert(9, reject);
+        let key = FipKey { valid: true, ip: fip.into(), port: 80, map: 1, ..FipKey::default() };
+        state.fip_keys.insert(3, key);
+        let map = FipMap { valid: true, vip: fip.into(), vip_port: 80, ..FipMap::default() };
+        state.fip_maps.insert(1, map);
+        let own = Intent { floating_ips: vec![fip], endpoints: 2, ..Intent::default() };
+        let note = format!("{fip} is the cluster IP of shop/web, passed over");
+        let lost = Intent { denied: [(fip, note)].into(), ..own.clone() };
+        assert_eq!(view(&state, own).port_maps.len(), 1);
+        let shown = view(&state, lost);
+        assert_eq!(shown.port_maps, []);
+        let text = shown.to_string();
+        assert!(text.contains("Why: this is not the service's route"), "{text}");
+        assert!(text.contains("is the cluster IP of shop/web"), "{text}");
+        assert!(!text.contains("endpoints"), "{text}");
     }
 }

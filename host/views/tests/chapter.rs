@@ -101,6 +101,9 @@ fn cent222() -> CardState {
     };
     s.ecmp.insert(65535, member(51, 43, 0));
     s.ecmp.insert(1, member(37, 0, 2));
+    // Behind the slots, those that take new flows.
+    s.ecmp.insert(2, member(51, 43, 0));
+    s.ecmp.insert(3, member(37, 0, 2));
     s.ilm.insert(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
     s.ilm.insert(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
     let host =

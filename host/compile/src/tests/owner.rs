@@ -174,3 +174,35 @@ fn a_shared_affinity_is_said() {
     let RouteTarget::Group(group) = &d.routes[&(VRF, EXTERNAL)] else { panic!("no group") };
     assert_eq!(group.hash_fields, hash::FIELD_ALL);
 }
+
+#[test]
+fn notes_tell_at_which_addresses_a_load_balancer_is_not_served() {
+    let denied = |balancers: &[LoadBalancer], name: &str, address| {
+        let d = compiled(balancers);
+        let mut about = d.notes.iter().filter(|note| note.subject == name);
+        about.any(|note| crate::denies(&note.text, address))
+    };
+    let ingress = (EXTERNAL, FloatingIpKind::Ingress);
+    let web = wants(("shop", "web"), 10, ingress, (80, 236));
+    let other = wants(("evil", "x"), 20, ingress, (80, 238));
+    let both = [web.clone(), other.clone()];
+    assert!(denied(&both, "evil/x", EXTERNAL) && !denied(&both, "shop/web", EXTERNAL));
+    // A longer address that begins alike is another one.
+    assert!(!denied(&both, "evil/x", Ipv4Addr::new(101, 101, 101, 10)));
+    for kind in [FloatingIpKind::Cluster, FloatingIpKind::External] {
+        let at_a_pod = [wants(("shop", "pod"), 10, (pod(236), kind), (80, 236))];
+        assert!(denied(&at_a_pod, "shop/pod", pod(236)));
+    }
+    let unallowed = (Ipv4Addr::new(192, 0, 2, 1), FloatingIpKind::External);
+    let unallowed = [wants(("shop", "far"), 10, unallowed, (80, 236))];
+    assert!(denied(&unallowed, "shop/far", Ipv4Addr::new(192, 0, 2, 1)));
+    let only = [LoadBalancer { source_ranges: vec!["192.0.2.0/24".to_owned()], ..web.clone() }];
+    assert!(denied(&only, "shop/web", EXTERNAL));
+    // Who shares an address and lost a port of it has the others.
+    let mut sharer = other;
+    sharer.name.namespace = "shop".to_owned();
+    sharer.listeners.push(listener("tls", 443, 443, &[238]));
+    let shared = [web, sharer];
+    assert!(notes(&compiled(&shared)).contains("shop/x: port 80/TCP of"));
+    assert!(!denied(&shared, "shop/x", EXTERNAL));
+}
