@@ -325,11 +325,13 @@ mod tests {
         // A loop that has not noticed anything.
         let in_sync = ReconcileStatus { state: ReconcileState::InSync, ..Default::default() };
         let (_loop, reconcile) = watch::channel(in_sync);
+        // A source that goes on reading well.
+        let files = SourceStatus { name: "files".to_owned(), read: true, errors: Vec::new() };
         let knowledge = Knowledge {
             spec: "fake".to_owned(),
             node: String::new(),
             snapshot: watch::channel(None).1,
-            sources: watch::channel(Vec::new()).1,
+            sources: watch::channel(vec![files]).1,
             reconcile,
             neighbours: watch::channel(None).1,
         };

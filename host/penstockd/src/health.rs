@@ -42,7 +42,7 @@ mod tests {
     fn each_input_has_one_entry() {
         let health = Health::default();
         let status =
-            |name: &str, synced| SourceStatus { name: name.into(), synced, ..Default::default() };
+            |name: &str, read| SourceStatus { name: name.into(), read, ..Default::default() };
         assert!(health.set(status("neighbours", false)));
         assert!(health.set(status("files", true)));
         assert!(health.set(status("neighbours", true)));

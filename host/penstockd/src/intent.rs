@@ -54,7 +54,7 @@ impl Outlets {
         self.health.set(SourceStatus {
             name: format!("files {} and {}", paths.node.display(), paths.manifests.display()),
             // A watch that was started anew has no snapshot at first, the card has what the last one gave.
-            synced: self.snapshot.borrow().is_some(),
+            read: self.snapshot.borrow().is_some(),
             errors: error
                 .map(|e| chain(e).lines().map(str::to_owned).collect())
                 .unwrap_or_default(),

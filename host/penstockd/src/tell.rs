@@ -107,7 +107,7 @@ mod tests {
             ReconcileStatus { state: ReconcileState::InSync, ..ReconcileStatus::default() };
         let source = |name: &str, errors: &[&str]| SourceStatus {
             name: name.to_owned(),
-            synced: true,
+            read: true,
             errors: errors.iter().map(ToString::to_string).collect(),
         };
         let well = [source("files", &[]), source("neighbours", &[])];

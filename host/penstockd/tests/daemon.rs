@@ -380,7 +380,7 @@ fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
     bench.write("kind: Service\nmetadata: [ broken");
     let status = bench.wait("the error", |s| s["sources"][0]["errors"] != json!([]));
     assert!(status["sources"][0]["errors"].to_string().contains("web.yaml"), "{status:#}");
-    assert_eq!(status["sources"][0]["synced"], true);
+    assert_eq!(status["sources"][0]["read"], true);
     assert_eq!((bench.fake.writes(), bench.fip_ports()), (writes, vec![9999]));
 
     bench.write(&manifests(7777));
@@ -406,7 +406,7 @@ fn bad_manifests_at_the_start_touch_no_card() {
     bench.start();
     let status = bench
         .wait("the error", |s| s["sources"][0]["errors"].as_array().is_some_and(|e| !e.is_empty()));
-    assert_eq!(status["sources"][0]["synced"], false);
+    assert_eq!(status["sources"][0]["read"], false);
     bench.wait("the device", |s| s["device"]["state"] == "attached");
     assert_eq!(bench.fake.writes(), writes);
     bench.write(&manifests(8888));
@@ -430,7 +430,7 @@ fn files_that_are_gone_by_accident_change_nothing() {
     std::fs::rename(&manifests, &away).unwrap();
     bench.start();
     let status = bench.wait("the error", |s| error(s).contains("mount what holds it"));
-    assert_eq!(status["sources"][0]["synced"], false);
+    assert_eq!(status["sources"][0]["read"], false);
     bench.wait("the device", |s| s["device"]["state"] == "attached");
     // Its mount point is not.
     bench.stop();
@@ -455,7 +455,7 @@ fn a_bad_file_holds_up_no_other() {
     assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
     bench.write(&manifests(9999));
     let status = bench.wait("the new port", |_| bench.fip_ports() == [9999]);
-    assert_eq!(status["sources"][0]["synced"], true);
+    assert_eq!(status["sources"][0]["read"], true);
     assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
 }
 

@@ -254,7 +254,7 @@ pub struct SourceStatus {
     /// Its name.
     pub name: String,
     /// Whether its first complete list was read.
-    pub synced: bool,
+    pub read: bool,
     /// What is wrong with it now; of what is wrong, the last good state stays in force.
     pub errors: Vec<String>,
 }

@@ -48,8 +48,8 @@ impl fmt::Display for Status {
             line(f, "  Note:", note)?;
         }
         for source in &self.sources {
-            let state = match (source.synced, source.errors.is_empty()) {
-                (true, true) => "in sync",
+            let state = match (source.read, source.errors.is_empty()) {
+                (true, true) => "read",
                 (true, false) => "in error, what is wrong stays as it was",
                 (false, _) => "not read yet",
             };

@@ -75,8 +75,8 @@ impl Outlets {
     }
 
     /// Publishes how it goes; says whether that is news.
-    fn report(&self, synced: bool, errors: Vec<String>) -> bool {
-        self.health.set(SourceStatus { name: SOURCE.to_owned(), synced, errors })
+    fn report(&self, read: bool, errors: Vec<String>) -> bool {
+        self.health.set(SourceStatus { name: SOURCE.to_owned(), read, errors })
     }
 }
 

@@ -312,7 +312,7 @@ mod tests {
         kernel.resolved.insert(hop(node(0)), mac(node(0)));
         let told = |all: &[SourceStatus]| all.iter().any(|status| !status.errors.is_empty());
         let health = until(&mut kernel, 3, |known, health| known == 1 && told(health)).await;
-        assert!(health[0].synced, "{health:?}");
+        assert!(health[0].read, "{health:?}");
         let error = &health[0].errors[0];
         assert!(error.contains("10.0.0.2 and 1 more: permission denied"), "{error}");
     }
