@@ -45,6 +45,9 @@ pub struct ReplayArgs {
     /// Ranges in which the `externalIPs` of services are served, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
     pub allow_external_ips: Vec<Prefix>,
+    /// Ranges in which no `externalIPs` are served, whatever is allowed, as the daemon's option of this name.
+    #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
+    pub cluster_cidr: Vec<Prefix>,
     /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
     pub firmware: Option<PathBuf>,
@@ -72,6 +75,7 @@ pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
     let mut snapshot = penstock_sources::load(&paths).context("cannot read the intent")?;
     resolve(&mut snapshot, &args.static_neighbour);
     snapshot.external_ranges.clone_from(&args.allow_external_ips);
+    snapshot.cluster_ranges.clone_from(&args.cluster_cidr);
     let ports = ports(&snapshot.node);
     let mut inputs = Vec::new();
     for (port, file) in &args.inputs {

@@ -7,9 +7,9 @@
 //! * A cluster IP is never shared, and comes before any external or ingress address.
 //! * An external or ingress address belongs to the namespace of its oldest load balancer. Others of that namespace share it
 //!   by disjoint (protocol, port); who is older has the port that two want.
-//! * `externalIPs` count only in ranges that the operator allowed, and never where the node knows better whose they are: the
-//!   addresses of pods (the node file's vifs and labels, and what the sources know), this node's fabric subnet, the other
-//!   nodes' tunnel end points, and, as above, cluster IPs.
+//! * `externalIPs` count only in ranges that the operator allowed, and never in those that he named as the cluster's own, nor
+//!   where the node knows better whose they are: the addresses of pods (the node file's vifs and labels, and what the sources
+//!   know), this node's fabric subnet, the other nodes' tunnel end points, and, as above, cluster IPs.
 //! * What only some clients may use (`source_ranges`) is not programmed, as the card cannot check it. It is owned all the
 //!   same, so that nobody else takes its place.
 
@@ -98,6 +98,10 @@ fn not_a_floating_ip(
     }
     if kind != FloatingIpKind::External {
         return None;
+    }
+    if let Some(range) = snapshot.cluster_ranges.iter().find(|range| range.contains(address)) {
+        let text = format!("is in {range} of --cluster-cidr, passed over");
+        return Some(format!("external IP {address} {text}"));
     }
     if !snapshot.external_ranges.iter().any(|range| range.contains(address)) {
         let text = "is in no range of --allow-external-ips, passed over";

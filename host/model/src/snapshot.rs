@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub neighbours: BTreeMap<Ipv4Addr, MacAddr>,
     /// Ranges in which `externalIPs` are served, by the operator's leave; none unless given. Sources leave it empty.
     pub external_ranges: Vec<Prefix>,
+    /// Ranges of services, pods and nodes, in which no `externalIPs` are served even so. Sources leave it empty.
+    pub cluster_ranges: Vec<Prefix>,
     /// What the sources left out, and why. Not an error: the rest holds.
     pub notes: Vec<Note>,
 }

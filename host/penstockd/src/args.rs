@@ -30,8 +30,8 @@ pub struct Args {
     /// MAC address of a remote node, instead of the kernel's; may be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
-    /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses of pods and nodes and
-    /// cluster IPs are not, whatever the range.
+    /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses that are known as those of
+    /// pods, nodes and services are not, whatever the range.
     #[arg(
         long,
         env = "PENSTOCK_ALLOW_EXTERNAL_IPS",
@@ -40,9 +40,30 @@ pub struct Args {
         value_delimiter = ','
     )]
     pub allow_external_ips: Vec<Prefix>,
+    /// Ranges of the cluster's services, pods and nodes, in which no `externalIPs` are served, whatever is allowed. Without them
+    /// an address there that nobody has yet is not told from others.
+    #[arg(
+        long,
+        env = "PENSTOCK_CLUSTER_CIDR",
+        value_name = "CIDR",
+        num_args = 1..,
+        value_delimiter = ','
+    )]
+    pub cluster_cidr: Vec<Prefix>,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub log_json: bool,
+}
+
+impl Args {
+    /// What the operator should know about these arguments, if anything.
+    #[must_use]
+    pub fn caution(&self) -> Option<&'static str> {
+        (!self.allow_external_ips.is_empty() && self.cluster_cidr.is_empty()).then_some(
+            "--allow-external-ips without --cluster-cidr: in the allowed ranges, addresses that no service, pod or node has \
+             yet are given to whoever asks; name the cluster's ranges by --cluster-cidr",
+        )
+    }
 }
 
 fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
@@ -59,6 +80,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn external_ips_without_the_clusters_ranges_are_cautioned_of() {
+        let caution = |more: &[&str]| {
+            let base = ["penstockd", "--node=n", "--manifests=m", "--device=pci:0000:3b:00.0"];
+            Args::try_parse_from(base.iter().chain(more)).unwrap().caution()
+        };
+        let (allow, cluster) = ("--allow-external-ips=192.0.2.0/24", "--cluster-cidr=10.96.0.0/12");
+        assert!(caution(&[allow]).is_some_and(|text| text.contains("--cluster-cidr")));
+        for well in [&[][..], &[cluster], &[allow, cluster]] {
+            assert_eq!(caution(well), None, "{well:?}");
+        }
+    }
+
+    #[test]
     fn ranges_of_external_ips_are_lists() {
         let base = ["penstockd", "--node=n", "--manifests=m", "--device=pci:0000:3b:00.0"];
         let parse = |more: &[&str]| Args::try_parse_from(base.iter().chain(more));
@@ -67,6 +101,10 @@ mod tests {
         let both = ["192.0.2.0/24", "198.51.100.1/32"].map(|text| text.parse().unwrap());
         assert_eq!(ranges(&["--allow-external-ips", "192.0.2.0/24", "198.51.100.1/32"]), both);
         assert_eq!(ranges(&["--allow-external-ips=192.0.2.0/24,198.51.100.1/32"]), both);
+        let clusters = |more: &[&str]| parse(more).unwrap().cluster_cidr;
+        assert_eq!(clusters(&[]), []);
+        assert_eq!(clusters(&["--cluster-cidr", "192.0.2.0/24", "198.51.100.1/32"]), both);
+        assert_eq!(clusters(&["--cluster-cidr=192.0.2.0/24,198.51.100.1/32"]), both);
         let error = parse(&["--allow-external-ips", "192.0.2.1"]).unwrap_err().to_string();
         assert!(error.contains("`192.0.2.1` is not an IPv4 prefix"), "{error}");
     }

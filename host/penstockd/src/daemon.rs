@@ -36,6 +36,8 @@ pub struct Config {
     pub static_neighbours: Neighbours,
     /// Ranges in which `externalIPs` are served.
     pub external_ranges: Vec<Prefix>,
+    /// Ranges in which none are, whatever is allowed.
+    pub cluster_ranges: Vec<Prefix>,
 }
 
 /// A running daemon. Dropping it ends its tasks and leaves the card's tables as they are.
@@ -80,6 +82,7 @@ impl Daemon {
             snapshot,
             neighbours,
             external_ranges: config.external_ranges,
+            cluster_ranges: config.cluster_ranges,
             status: status_tx,
         };
         info!(api = %config.api.display(), device = knowledge.spec, "penstockd starts");

@@ -23,6 +23,9 @@ async fn main() -> Result<()> {
     } else {
         log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
     }
+    if let Some(caution) = args.caution() {
+        warn!("{caution}");
+    }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let inherited = penstock_device::inherited_fds().unwrap_or_else(|error| {
@@ -38,6 +41,7 @@ async fn main() -> Result<()> {
         api: args.api,
         static_neighbours: args.static_neighbour.into_iter().collect(),
         external_ranges: args.allow_external_ips,
+        cluster_ranges: args.cluster_cidr,
     })?;
     notify(&[NotifyState::Ready]);
     let result = tokio::select! {

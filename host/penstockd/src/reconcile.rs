@@ -57,6 +57,8 @@ pub struct Reconciler {
     pub neighbours: watch::Receiver<Option<Neighbours>>,
     /// Ranges in which `externalIPs` are served.
     pub external_ranges: Vec<Prefix>,
+    /// Ranges in which none are, whatever is allowed.
+    pub cluster_ranges: Vec<Prefix>,
     /// How it goes.
     pub status: watch::Sender<ReconcileStatus>,
 }
@@ -187,9 +189,11 @@ impl Reconciler {
         let started = Instant::now();
         let Some(snapshot) = self.snapshot.borrow().clone() else { return Ok(held) };
         let kernel = self.neighbours.borrow().clone().unwrap_or_default();
-        let external_ranges = self.external_ranges.clone();
+        let (external, cluster) = (self.external_ranges.clone(), self.cluster_ranges.clone());
         let work = tokio::task::spawn_blocking(move || {
-            let result = compile_and_plan(&snapshot, &kernel, external_ranges, &held);
+            let mut snapshot = Snapshot::clone(&snapshot);
+            (snapshot.external_ranges, snapshot.cluster_ranges) = (external, cluster);
+            let result = compile_and_plan(snapshot, &kernel, &held);
             (held, result)
         });
         let (mut held, result) = work.await.map_err(|_| (None, ReconcileError::Defect))?;
@@ -286,15 +290,12 @@ fn neighbour(nh: &NextHop) -> Option<(Ipv4Addr, MacAddr)> {
 }
 
 fn compile_and_plan(
-    snapshot: &Snapshot,
+    mut snapshot: Snapshot,
     kernel: &Neighbours,
-    external_ranges: Vec<Prefix>,
     held: &Held,
 ) -> Result<(Plan, Vec<Note>), ReconcileError> {
-    let mut snapshot = snapshot.clone();
     snapshot.neighbours = held.remembered.clone();
     snapshot.neighbours.extend(kernel);
-    snapshot.external_ranges = external_ranges;
     let desired = compile(&snapshot)?;
     let plan = plan(&desired, &held.achieved)?;
     let mut notes = snapshot.notes;

@@ -66,6 +66,7 @@ struct Bench {
     runtime: Runtime,
     daemon: Option<Daemon>,
     external_ranges: Vec<Prefix>,
+    cluster_ranges: Vec<Prefix>,
 }
 
 impl Bench {
@@ -79,6 +80,7 @@ impl Bench {
             runtime: Runtime::new().unwrap(),
             daemon: None,
             external_ranges: Vec::new(),
+            cluster_ranges: Vec::new(),
         };
         bench.write(&manifests(8888));
         bench
@@ -109,6 +111,7 @@ impl Bench {
             )]
             .into(),
             external_ranges: self.external_ranges.clone(),
+            cluster_ranges: self.cluster_ranges.clone(),
         }
     }
 
@@ -363,6 +366,12 @@ fn external_ips_are_served_by_leave_only() {
     bench.start();
     bench.wait_in_sync(1);
     assert_eq!(routes(&bench), 1);
+    bench.stop();
+    bench.cluster_ranges = vec!["101.101.101.0/28".parse().unwrap()];
+    bench.start();
+    let notes = bench.wait_in_sync(1)["reconcile"]["notes"].to_string();
+    assert!(notes.contains("101.101.101.1 is in 101.101.101.0/28 of --cluster-cidr"), "{notes}");
+    assert_eq!(routes(&bench), 0);
 }
 
 #[test]

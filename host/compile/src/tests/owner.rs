@@ -137,6 +137,31 @@ fn external_ips_need_leave_and_are_never_what_the_node_knows() {
 }
 
 #[test]
+fn external_ips_are_never_in_the_clusters_own_ranges() {
+    let range: penstock_model::Prefix = "101.101.101.0/28".parse().unwrap();
+    let at = |address: Ipv4Addr, kind| {
+        let mut s = snapshot(cent222(), vec![wants(("a", "a"), 1, (address, kind), (80, 236))]);
+        s.external_ranges = vec!["101.101.101.0/24".parse().unwrap()];
+        s.cluster_ranges = vec!["10.96.0.0/12".parse().unwrap(), range];
+        let d = compile(&s).unwrap();
+        (d.services.contains_key(&address), notes(&d))
+    };
+    // In both; in the cluster's alone, where it does not help to allow it; in the allowed alone.
+    let unused_cluster_ip = Ipv4Addr::new(10, 96, 0, 77);
+    for (address, range) in [(EXTERNAL, "101.101.101.0/28"), (unused_cluster_ip, "10.96.0.0/12")] {
+        let (served, why) = at(address, FloatingIpKind::External);
+        assert!(!served, "{address}");
+        let note =
+            format!("a/a: external IP {address} is in {range} of --cluster-cidr, passed over");
+        assert_eq!(why, note);
+    }
+    assert!(at(Ipv4Addr::new(101, 101, 101, 16), FloatingIpKind::External).0);
+    // Cluster IPs are there for that, and what hands out ingress addresses is believed.
+    assert!(at(unused_cluster_ip, FloatingIpKind::Cluster).0);
+    assert!(at(EXTERNAL, FloatingIpKind::Ingress).0);
+}
+
+#[test]
 fn what_only_some_may_use_is_not_served_and_not_given_to_others() {
     let mut web = wants(("shop", "web"), 10, (EXTERNAL, FloatingIpKind::Ingress), (80, 236));
     web.source_ranges = vec!["192.0.2.0/24".to_owned()];
