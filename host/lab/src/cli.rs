@@ -276,14 +276,14 @@ fn default_interface(kind: &str) -> &'static str {
     }
 }
 
-/// The lab that is meant: the one named, or the only one that is up.
+/// The lab that is meant: the one named, or the only one that is up or coming up.
 fn choose(name: Option<String>) -> Result<String> {
     if let Some(name) = name {
         return Ok(name);
     }
     let mut up = Vec::new();
     for name in paths::list()? {
-        if LabPaths::new(&name)?.alive()? {
+        if LabPaths::new(&name)?.alive_or_coming_up()? {
             up.push(name);
         }
     }

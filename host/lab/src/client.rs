@@ -144,7 +144,7 @@ impl Lab {
     /// There is none of that name.
     pub fn attach(name: &str, program: &[PathBuf]) -> Result<Self> {
         let paths = LabPaths::new(name)?;
-        if !paths.alive()? {
+        if !paths.alive_or_coming_up()? {
             bail!("no lab called `{name}` is up (`penstock lab up --name {name}` starts one)");
         }
         let text = fs::read_to_string(paths.state())

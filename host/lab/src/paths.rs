@@ -10,6 +10,7 @@
 
 mod base;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -235,6 +236,16 @@ impl LabPaths {
         self.base.wait_announced(&self.name, patience)
     }
 
+    /// Whether a supervisor has the folder, or somebody is bringing the lab up and none has it yet.
+    ///
+    /// # Errors
+    /// As [`LabPaths::alive`].
+    pub fn alive_or_coming_up(&self) -> Result<bool, PathsError> {
+        // In this order: who brings it up says so until it is up.
+        let coming_up = self.base.is_announced(&self.name)?;
+        Ok(self.alive()? || coming_up)
+    }
+
     fn is_marked(&self) -> Result<bool, PathsError> {
         // Not through a link.
         let dir = fs::symlink_metadata(&self.dir).map_err(at(&self.dir))?;
@@ -280,7 +291,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> PathsError {
     move |source| PathsError::Io { path, source }
 }
 
-/// Names of the labs of this user that have a folder, sorted.
+/// Names of the labs of this user that have a folder, or were announced to come up, sorted.
 ///
 /// # Errors
 /// The folder of labs cannot be read.
@@ -292,14 +303,14 @@ fn list_below(base: &Base) -> Result<Vec<String>, PathsError> {
     if !base.check()? {
         return Ok(Vec::new());
     }
+    let announced = base.announced()?;
     let base = base.path();
     let entries = fs::read_dir(base).map_err(at(base))?;
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names
-        .filter(|name| check_name(name).is_ok() && base.join(name).join(MARK).is_file())
-        .collect();
-    names.sort();
-    Ok(names)
+    let marked = names.filter(|name| base.join(name).join(MARK).is_file());
+    let names: BTreeSet<String> =
+        marked.chain(announced).filter(|name| check_name(name).is_ok()).collect();
+    Ok(names.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -430,10 +441,13 @@ mod tests {
         let lab = lab(base.path(), "chapter");
         lab.wait_announced(Duration::ZERO).unwrap();
         let announced = lab.announce().unwrap().expect("nobody else brings it up");
+        assert_eq!(list_below(&lab.base).unwrap(), ["chapter"]);
+        assert!(!lab.alive().unwrap() && lab.alive_or_coming_up().unwrap());
         assert!(lab.announce().unwrap().is_none());
         let error = lab.wait_announced(Duration::ZERO).unwrap_err();
         assert!(matches!(error, PathsError::ComingUp(..)), "{error}");
         drop(announced);
         lab.wait_announced(Duration::ZERO).unwrap();
+        assert!(!lab.alive_or_coming_up().unwrap());
     }
 }

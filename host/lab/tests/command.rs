@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -160,6 +161,34 @@ fn the_chapters_services_are_there_unless_others_are_wanted() {
     }
     home.up(&["--name", "other", "--manifests", &folder.display().to_string()]);
     assert_eq!(home.manifests("other"), ["mine.yaml"]);
+}
+
+/// Whoever brings a lab up says so first, and its supervisor takes the folder a little later. Here the test says so.
+#[test]
+fn a_lab_that_is_announced_is_one_that_is_coming_up() {
+    let home = Home::new();
+    fs::DirBuilder::new().mode(0o700).create(home.labs()).unwrap();
+    let announced = fs::File::create(home.labs().join(".chapter.up")).unwrap();
+    announced.lock().unwrap();
+    assert!(home.must(&["status"]).contains("`chapter` is coming up"));
+    let (ok, said) = home.run(&["exec", "client", "--", "true"]);
+    assert!(!ok && said.contains("`chapter` is still coming up"), "{said}");
+    let mut down = home.command(&["down"]).stdout(Stdio::piped()).spawn().unwrap();
+    let open_files = format!("/proc/{}/fd", down.id());
+    wait_for("`down` waiting", || {
+        let files = fs::read_dir(&open_files).into_iter().flatten().flatten();
+        let mut files = files.flat_map(|file| fs::read_link(file.path()));
+        let waits = files.any(|file| file.ends_with(".chapter.up"));
+        assert!(waits || down.try_wait().unwrap().is_none(), "`down` found no lab");
+        waits
+    });
+    let supervise = ["supervise", "--name", "chapter", "--no-daemon", "--card", &stand_in()];
+    let mut supervisor = home.command(&supervise).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the lab", || home.labs().join("chapter/state.json").exists());
+    drop(announced);
+    assert!(down.wait().unwrap().success());
+    assert!(supervisor.wait().unwrap().success());
+    assert!(!home.labs().join("chapter").exists() && !home.run(&["status"]).0);
 }
 
 /// The card starts when the gate opens; until then the lab is coming up.

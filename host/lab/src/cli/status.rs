@@ -18,7 +18,7 @@ pub(super) fn status(name: Option<&String>, json: bool, program: &[PathBuf]) -> 
     let mut labs = Vec::new();
     for each in names {
         let paths = LabPaths::new(&each)?;
-        match paths.alive() {
+        match paths.alive_or_coming_up() {
             Ok(true) => shown += 1,
             Ok(false) => continue,
             // Of the others one is as good as none.

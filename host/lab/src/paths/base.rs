@@ -93,6 +93,8 @@ impl Base {
     pub(super) fn announce(&self, lab: &str) -> Result<Option<File>, PathsError> {
         self.make()?;
         let path = self.coming_up(lab);
+        // Not while somebody looks whether it is announced.
+        let _turn = self.turn()?;
         let file = open(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -103,25 +105,55 @@ impl Base {
 
     /// Waits until nobody is bringing `lab` up any more.
     pub(super) fn wait_announced(&self, lab: &str, patience: Duration) -> Result<(), PathsError> {
+        let Some(file) = self.announcement(lab)? else { return Ok(()) };
+        let deadline = Instant::now() + patience;
+        while self.is_held(lab, &file)? {
+            if Instant::now() > deadline {
+                return Err(PathsError::ComingUp(lab.to_owned(), patience.as_secs()));
+            }
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody is bringing `lab` up.
+    pub(super) fn is_announced(&self, lab: &str) -> Result<bool, PathsError> {
+        self.announcement(lab)?.map_or(Ok(false), |file| self.is_held(lab, &file))
+    }
+
+    /// Names of the labs that are being brought up or once were.
+    pub(super) fn announced(&self) -> Result<Vec<String>, PathsError> {
+        let entries = fs::read_dir(&self.0).map_err(at(&self.0))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        Ok(names
+            .filter_map(|name| Some(name.strip_prefix('.')?.strip_suffix(".up")?.to_owned()))
+            .collect())
+    }
+
+    /// The file whose lock tells that `lab` is being brought up, if it ever was.
+    fn announcement(&self, lab: &str) -> Result<Option<File>, PathsError> {
         if !self.check()? {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.coming_up(lab);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(at(&path)(error)),
-        };
-        let deadline = Instant::now() + patience;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(()),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(PathsError::ComingUp(lab.to_owned(), patience.as_secs()));
-                }
-                Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    /// Whether somebody else has the lock. To find out it is taken for a moment, in a turn, so that nobody takes that for an
+    /// announcement.
+    fn is_held(&self, lab: &str, announcement: &File) -> Result<bool, PathsError> {
+        let _turn = self.turn()?;
+        match announcement.try_lock() {
+            Ok(()) => {
+                announcement.unlock().map_err(at(&self.coming_up(lab)))?;
+                Ok(false)
             }
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(at(&self.coming_up(lab))(error)),
         }
     }
 
