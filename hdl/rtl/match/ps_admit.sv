@@ -109,8 +109,7 @@ module ps_admit
     stranger = present.hit && !(ask.found && present.index == ask.partner);
     // The two exceptions: one connection whose far end has moved, and one that a reply without its entry began.
     moved    = ask.plain && present.mark.plain;
-    early    = ask.learn.kind == LearnNew && ask.translated && ask.learn.key.proto != ProtoTcp &&
-               present.mark.plain && present.mark.forward;
+    early    = ask.translated && ask.learn.key.proto != ProtoTcp && present.mark.plain && present.mark.forward;
     admit    = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, dead: 1'b0, deferred: 1'b0};
     if (!ask.valid) begin
       admit.push = 1'b0;

@@ -252,9 +252,9 @@ module ps_learn
       end
       StDataReverse: state_d = StCompare;
       StCompare: begin
-        if (is_new ? forward_q.hit : reverse_q.hit && !own_pair) begin
+        if (is_new && forward_q.hit) begin
           state_d = StIdle;
-        end else if (is_new && reverse_q.hit) begin
+        end else if (reverse_q.hit && !own_pair) begin
           state_d = is_plain(old_reverse_q) && (is_plain(req_q.data) || early) ? StTwinRead : StIdle;
         end else if (req_q.kind == LearnRepin && forward_q.hit && same(old_forward_q, req_q.data)) begin
           state_d = StIdle;

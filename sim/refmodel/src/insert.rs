@@ -51,11 +51,11 @@ impl FlowTable {
                 Some(self.insert(pair, request, arrived))
             }
             Learn::ReverseRepin { key, slot, generation } => Some(match self.entry_mut(key) {
-                Some(f) => {
+                Some(f) if f.reverse => {
                     pin(f, *slot, *generation);
                     Inserted::ReverseRepinned
                 }
-                None => Inserted::Unchanged,
+                _ => Inserted::Unchanged,
             }),
             Learn::Move { key, outer_sip, nh } => Some(self.move_to(tables, key, *outer_sip, *nh)),
             Learn::DeadPair { key } => {
@@ -113,7 +113,7 @@ impl FlowTable {
         if let Some(other) =
             self.get(&rkey).filter(|_| old_partner.map(|p| key_of(&p)) != Some(rkey))
         {
-            if old.is_some() || !gives_way(self, other, pair) {
+            if !gives_way(self, other, pair) {
                 return Inserted::Unchanged;
             }
             self.delete_key(&rkey);
