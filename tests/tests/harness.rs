@@ -77,7 +77,8 @@ fn a_storm_leaves_connections_whole() {
     println!("{sum:?}");
     assert_eq!(sum.never_met(), Vec::<&str>::new(), "{sum:?}");
     // Exceptions must stay what they are.
-    assert!(sum.replies > 5000 && sum.loose_replies * 3 < sum.replies, "{sum:?}");
+    assert!(sum.replies > 5000 && sum.loose_replies * 2 < sum.replies, "{sum:?}");
+    assert!(sum.excused * 50 < sum.replies, "{sum:?}");
 }
 
 #[test]

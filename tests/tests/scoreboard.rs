@@ -155,7 +155,7 @@ fn storm_on_card(storm: &Storm) -> Weather {
 /// Frames without regard to order: nothing is predicted, and connections stay whole.
 #[test]
 fn a_storm_leaves_connections_whole() {
-    let seeds = 8 * number("PENSTOCK_SCALE").unwrap_or(1);
+    let seeds = 16 * number("PENSTOCK_SCALE").unwrap_or(1);
     let next = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut sum = Weather::default();
@@ -178,7 +178,7 @@ fn a_storm_leaves_connections_whole() {
     println!("storms: {sum:?}");
     assert_eq!(sum.never_met(), Vec::<&str>::new(), "{sum:?}");
     // Exceptions must stay what they are.
-    assert!(sum.loose_replies * 2 < sum.replies, "{sum:?}");
+    assert!(sum.loose_replies * 2 < sum.replies && sum.excused * 50 < sum.replies, "{sum:?}");
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl Run<'_> {
         self.weather.table_full = c.dropped(DropReason::FlowTableFull);
         self.weather.replies = self.judge.strict;
         self.weather.loose_replies = self.judge.loose;
+        self.weather.excused = self.judge.excused;
         self.weather.moves = self.judge.moves;
         Ok(self.weather)
     }

@@ -57,6 +57,8 @@ pub(super) struct Judge {
     pub(super) strict: u64,
     /// Answers to the others.
     pub(super) loose: u64,
+    /// Answers that came from another address, as they may.
+    pub(super) excused: u64,
     /// Connections that went on by another tunnel.
     pub(super) moves: u64,
 }
@@ -164,6 +166,7 @@ impl Judge {
                 || caller.2 == UDP && from == (BACKENDS[b].1, POD_PORT)
         };
         ensure!(backend.is_some_and(of_backend), what());
+        self.excused += 1;
         if !calls.loose {
             ensure!(is_plain(to) || caller.2 == UDP, what());
             self.excuses.push((calls.since, what()));

@@ -7,8 +7,10 @@ pub struct Weather {
     pub frames: u64,
     /// Replies that reached a client of whom no entry was taken away.
     pub replies: u64,
-    /// Replies that reached another client, and may be those of its other connections.
+    /// Replies that reached another client, and may look like those of its other connections.
     pub loose_replies: u64,
+    /// Replies, of both kinds, that did not come from where the request went, for a reason that the specification gives.
+    pub excused: u64,
     /// Packets refused because replies could not be told apart.
     pub clashes: u64,
     /// Packets refused because the queue was full.
@@ -28,6 +30,7 @@ impl std::ops::AddAssign for Weather {
         self.frames += w.frames;
         self.replies += w.replies;
         self.loose_replies += w.loose_replies;
+        self.excused += w.excused;
         self.clashes += w.clashes;
         self.queue_full += w.queue_full;
         self.table_full += w.table_full;
