@@ -1,6 +1,6 @@
 //! The kernel: what a session asks of it, and the answers by rtnetlink. None of it needs a privilege.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use penstock_model::MacAddr;
@@ -12,7 +12,6 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::SocketAddr;
 use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection};
-use tokio::net::UdpSocket;
 
 use super::table::{Entry, Hop, Resolution};
 
@@ -70,8 +69,10 @@ pub(super) trait Kernel {
     async fn route(&mut self, node: Ipv4Addr) -> Result<Option<Hop>, KernelError>;
     /// The next event; may be abandoned without losing one.
     async fn event(&mut self) -> Result<Event, KernelError>;
-    /// Makes the kernel resolve or verify the neighbour by which it reaches `node`.
-    async fn ask(&mut self, node: Ipv4Addr) -> std::io::Result<()>;
+    /// Makes the kernel resolve or verify the neighbour by which it reaches `node`. Never waits: the kernel keeps datagrams
+    /// to nodes that it has not resolved for seconds, and takes no more than fit into the socket's buffer (some 270). What
+    /// it does not take is [`std::io::ErrorKind::WouldBlock`].
+    fn ask(&mut self, node: Ipv4Addr) -> std::io::Result<()>;
 }
 
 type Events =
@@ -152,15 +153,16 @@ impl Kernel for Netlink {
         }
     }
 
-    async fn ask(&mut self, node: Ipv4Addr) -> std::io::Result<()> {
+    fn ask(&mut self, node: Ipv4Addr) -> std::io::Result<()> {
         let socket = match &self.datagrams {
             Some(socket) => socket,
             None => {
-                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+                socket.set_nonblocking(true)?;
                 self.datagrams.insert(socket)
             }
         };
-        socket.send_to(&[], SocketAddrV4::new(node, DISCARD_PORT)).await.map(|_| ())
+        socket.send_to(&[], SocketAddrV4::new(node, DISCARD_PORT)).map(|_| ())
     }
 }
 

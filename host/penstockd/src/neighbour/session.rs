@@ -4,6 +4,7 @@
 //! [`SETTLE`]) or are read again; one for the table with each of these and with every tick. None for an event.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ impl Session {
                 });
                 refresh = now + REFRESH;
             }
-            self.ask(kernel, now).await;
+            self.ask(kernel, now);
             if rewanted {
                 // Also forgets those that are not wanted any more.
                 self.worked = true;
@@ -131,12 +132,15 @@ impl Session {
         }
     }
 
-    /// Makes the kernel ask for what is due.
-    async fn ask(&mut self, kernel: &mut impl Kernel, now: Instant) {
+    /// Makes the kernel ask for what is due. What it has no room for is due again later, like what nobody answered.
+    fn ask(&mut self, kernel: &mut impl Kernel, now: Instant) {
         for node in self.table.due(now) {
-            match kernel.ask(node).await {
+            match kernel.ask(node) {
                 Ok(()) => {
                     self.refused.remove(&node);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    debug!(%node, "the kernel takes no more datagrams at the moment");
                 }
                 Err(error) => {
                     debug!(%node, %error, "cannot make the kernel resolve a neighbour");
@@ -243,7 +247,7 @@ mod tests {
             Ok(Event::Neighbour(Entry { hop: hop(node), resolution }))
         }
 
-        async fn ask(&mut self, node: Ipv4Addr) -> io::Result<()> {
+        fn ask(&mut self, node: Ipv4Addr) -> io::Result<()> {
             if let Some(refusal) = self.refusal {
                 return Err(refusal.into());
             }
