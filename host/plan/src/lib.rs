@@ -3,7 +3,8 @@
 //! [`plan`] compares [`Desired`] (from `penstock-compile`, by name) with [`Achieved`] (what the card's tables hold, by
 //! index), gives hardware ids and orders the writes:
 //!
-//! 1. new objects (next hops, vifs, ring words at a fresh base, mappings), which nothing points to yet;
+//! 1. objects: new ones (next hops, vifs, ring words at a fresh base, mappings), which nothing points to yet, and those that
+//!    keep their index and have other contents (a vif, a tunnel's MAC address), each written in place by one word;
 //! 2. the words that point to them (marks of backends, mapping keys, routes, labels; for a group that changed, its next-hop word);
 //! 3. a fence, then the removal of pointers that are no longer wanted;
 //! 4. a fence, then the removal of what nothing points to any more.
