@@ -96,6 +96,11 @@ impl FakeCard {
         Box::new(FakeTransport { card: self.clone() })
     }
 
+    /// Clears all tables behind its owner's back, as another image in its place would.
+    pub fn clear(&self) {
+        self.lock().write(regs::CLEAR, regs::CLEAR_KEY);
+    }
+
     /// As [`FakeCard::transport`], but refused while another transport lives.
     ///
     /// # Errors
@@ -240,6 +245,7 @@ impl State {
             regs::CLEAR => {
                 if value == regs::CLEAR_KEY {
                     self.tables.clear();
+                    self.regs.insert(regs::EPOCH, 0);
                 }
                 return;
             }

@@ -1,8 +1,9 @@
 //! The loop that makes the card's tables what the sources want.
 //!
 //! Level-triggered: whatever wakes it (a snapshot, a neighbour, a card that came back), it compiles the whole intent, plans
-//! against what the card holds, and writes the difference. What the card holds is read back after every attach and after
-//! every operation that the card refused, and otherwise followed operation by operation. Equal states write nothing.
+//! against what the card holds, and writes the difference. What the card holds is read back after every attach, after
+//! every operation that the card refused, and when its epoch is not the one that was left there (somebody cleared it), and
+//! otherwise followed operation by operation. Equal states write nothing.
 //!
 //! An intent that cannot be compiled or planned leaves the card as it is; so does a card that is gone: its tables stay
 //! with it and are adopted when it is back.
@@ -123,6 +124,9 @@ impl Reconciler {
         let mut link = self.device.state();
         let mut told = String::new();
         loop {
+            if !self.is_as_left(&held).await {
+                return;
+            }
             let ready = self.snapshot.borrow_and_update().is_some()
                 & self.neighbours.borrow_and_update().is_some();
             if ready {
@@ -176,10 +180,37 @@ impl Reconciler {
                     }
                     () = lost(&mut link) => return,
                     () = sleep(HEALTH) => {
-                        // A card that is gone shows in the link's state, the answer itself does not matter.
-                        let _ = self.device.run(|card| card.status()).await;
+                        if !self.is_as_left(&held).await {
+                            return;
+                        }
                     }
                 }
+            }
+        }
+    }
+
+    /// Whether the card has the epoch that was left there. Not so if somebody cleared it, or another image took its place; then
+    /// this returns when the clearing is done.
+    async fn is_as_left(&self, held: &Held) -> bool {
+        loop {
+            let look =
+                |card: &mut Card| Ok((card.read_reg(regs::EPOCH)?, card.status()?.clearing()));
+            match self.device.run(look).await {
+                Ok((epoch, _)) if epoch == held.epoch => return true,
+                Ok((_, true)) => {
+                    self.set_state(ReconcileState::WaitingForDevice);
+                    sleep(RETRY_MIN).await;
+                }
+                Ok((epoch, false)) => {
+                    warn!(
+                        epoch,
+                        left = held.epoch,
+                        "the card was cleared or written by somebody else; reading it again"
+                    );
+                    return false;
+                }
+                // A card that is gone shows in the link's state.
+                Err(_) => return true,
             }
         }
     }

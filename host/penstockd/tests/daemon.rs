@@ -374,6 +374,30 @@ fn external_ips_are_served_by_leave_only() {
     assert_eq!(routes(&bench), 0);
 }
 
+/// Another image, or `penstock card clear`: the card answers as before and holds nothing.
+#[test]
+fn a_card_that_was_cleared_is_written_anew() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let words = |bench: &Bench| {
+        let tables = penstock_plan::CONFIG_TABLES.iter();
+        tables.map(|&table| bench.fake.table(table)).collect::<Vec<_>>()
+    };
+    let before = words(&bench);
+    bench.fake.clear();
+    assert_ne!(words(&bench), before);
+    bench.wait("the tables", |s| s["reconcile"]["state"] == "in sync" && words(&bench) == before);
+    // A change that comes before anybody looked does not hide it.
+    bench.fake.clear();
+    bench.write(&manifests(9999));
+    bench.wait("the tables and the change", |s| {
+        s["reconcile"]["state"] == "in sync"
+            && bench.fip_ports() == [9999]
+            && words(&bench).iter().map(Vec::len).eq(before.iter().map(Vec::len))
+    });
+}
+
 #[test]
 fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
     let mut bench = Bench::new();
