@@ -470,7 +470,7 @@ fn files_that_are_gone_by_accident_change_nothing() {
     std::fs::create_dir(&manifests).unwrap();
     bench.start();
     let status = bench.wait("the error", |s| error(s).contains("mount what holds them"));
-    assert_eq!(status["sources"][0]["synced"], false);
+    assert_eq!(status["sources"][0]["read"], false);
     bench.wait("the device", |s| s["device"]["state"] == "attached");
     std::fs::remove_dir(&manifests).unwrap();
     std::fs::rename(&away, &manifests).unwrap();
