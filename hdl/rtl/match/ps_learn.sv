@@ -417,7 +417,7 @@ module ps_learn
     if (state_q == StHostLook) host_rdata_o <= host_used ? {data_rdata_i, row_slot_i} : '0;
     if (state_q == StIdle) host_q <= host_valid_i;
     in_use_q  <= in_use_q + CountBits'(event_d.added) - CountBits'(event_d.removed);
-    crowded_o <= in_use_q > CountBits'(Flows / 4 * 3);
+    crowded_o <= in_use_q > CountBits'(FlowsTranslatedMax);
     served_o  <= ends_pair;
     event_o   <= event_d;
     state_q   <= state_d;

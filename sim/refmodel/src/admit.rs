@@ -1,7 +1,7 @@
 //! Admission before the verdict (section 9.1), as far as it depends on the flow table alone: neither the queue of requests nor
 //! what waits in it is modelled.
 
-use penstock_abi::limits::FLOWS;
+use penstock_abi::limits::FLOWS_TRANSLATED_MAX;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::Flow;
 
@@ -9,8 +9,8 @@ use crate::flows::{FlowTable, Pair, key_of};
 use crate::parse::{L4, TCP};
 use crate::types::{Card, Learn, Refused, Rule, Source};
 
-/// Flow entries in use above which no new pair that translates is taken.
-pub const FLOWS_FOR_TRANSLATION: usize = FLOWS as usize / 4 * 3;
+/// Flow entries in use above which no new pair that translates is taken, as a count of entries.
+pub const FLOWS_FOR_TRANSLATION: usize = FLOWS_TRANSLATED_MAX as usize;
 
 /// What a packet that leaves asks for after all; or why it must not leave.
 pub(crate) fn admit(
