@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
-use crate::{codegen, firmware, rtl, shells};
+use crate::{codegen, firmware, layers, rtl, shells};
 
-/// Checks formatting, clippy, the generated files and the RTL.
+/// Checks formatting, the crates' dependencies, clippy, the generated files and the RTL.
 ///
 /// # Errors
 /// The first check that fails.
@@ -17,6 +17,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
         run(&mut cargo(&root.join("firmware/image"), &["fmt", "--check"]))
     })?;
+    step("layers", || layers::check(root))?;
     step("generated files", || codegen::run(root, true))?;
     step("rtl lint", || rtl_lint(root))?;
     step("shells", || shells::lint(root))?;

@@ -1,18 +1,37 @@
 //! What the command line accepts.
 
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use penstock_views::api::DEFAULT_SOCKET;
+
+use crate::output::Output;
+
+/// Subcommands that are programs of their own, `penstock-NAME`, which need not be installed: name and what it does.
+pub const EXTERNAL: &[(&str, &str)] = &[
+    ("lab", "Testbeds of simulated cards on this machine"),
+    ("replay", "Sends captured packets through a fresh simulated card and captures what leaves it"),
+];
+
+fn after_help() -> String {
+    let mut text =
+        "Programs of their own, if they are installed (`penstock NAME` runs `penstock-NAME`):\n"
+            .to_owned();
+    for (name, what) in EXTERNAL {
+        text += &format!("  {name:<9}  {what}\n");
+    }
+    text + "\nExample: penstock flow -l --match 10.105.139.153:8888\n\n\
+        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers; else the one of the program."
+}
 
 /// Shows and tries out Penstock cards. The views speak the language of Contrail's vRouter tools.
 #[derive(Debug, Parser)]
 #[command(
     name = "penstock",
     version,
-    after_help = "Example: penstock flow -l --match 10.105.139.153:8888\n\n\
-        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers."
+    after_help = after_help()
 )]
 pub struct Cli {
     /// Socket of the daemon.
@@ -24,17 +43,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// As vRouter's tools print.
-    Text,
-    /// The same with lines `Hw: ...` that only this card has.
-    Wide,
-    /// JSON with stable names.
-    Json,
 }
 
 /// What to do.
@@ -71,17 +79,9 @@ pub enum Command {
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
     #[command(after_help = "Example: penstock card list")]
     Card(crate::card::CardArgs),
-    /// Testbeds of simulated cards on this machine.
-    #[command(
-        after_help = "Example: penstock lab up && penstock lab exec client -- ping -c1 10.47.255.238"
-    )]
-    Lab(penstock_lab::cli::LabArgs),
-    /// Sends captured packets through a fresh simulated card and captures what leaves it.
-    #[cfg(feature = "replay")]
-    #[command(
-        after_help = "Example: penstock replay --node cent222.yaml --manifests manifests --in client=requests.pcap --out replayed"
-    )]
-    Replay(crate::replay::ReplayArgs),
+    /// A program of its own: name and arguments.
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
 }
 
 /// Arguments of `flow`.

@@ -1,17 +1,15 @@
-//! The command `penstock`: views of a card through its daemon, testbeds, replay of captures.
+//! The command `penstock`: views of a card through its daemon, and cards as PCI functions.
 //!
 //! The command line is thin: the daemon reads the card and builds the values of `penstock-views`, this crate prints them.
-//! Only `card` and `replay` open a card themselves.
-//! It is single-threaded and synchronous, as some subcommands of `lab` join namespaces.
+//! Only `card` opens a card itself. What needs more is a program of its own, see [`external`].
 
 pub mod args;
 pub mod card;
 pub mod client;
-#[cfg(feature = "replay")]
-pub mod replay;
+pub mod external;
+pub mod output;
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -20,8 +18,9 @@ use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use args::{Cli, Command, Explained, Output};
+use args::{Cli, Command, Explained};
 use client::ClientError;
+use output::Output;
 
 /// Exit code when no daemon answers.
 pub const EXIT_NO_DAEMON: u8 = 3;
@@ -29,15 +28,11 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 /// Runs a parsed command line.
 ///
 /// # Errors
-/// What failed, for people. A closed pipe behind the output is no failure.
+/// What failed, for people.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let op = match cli.command {
         Command::Card(args) => return card::run(args, cli.output),
-        Command::Lab(args) => {
-            return penstock_lab::cli::run(args, &["lab"], cli.output == Output::Json);
-        }
-        #[cfg(feature = "replay")]
-        Command::Replay(args) => return replay::run(&args, cli.output),
+        Command::External(words) => return external::run(&words, &cli.api, cli.output),
         Command::Flow(args) => match args.get {
             Some(index) => Op::Flow { index },
             None => Op::Flows { filter: args.filter },
@@ -77,25 +72,7 @@ fn show<T: DeserializeOwned + Serialize + Display>(
     output: Output,
 ) -> Result<ExitCode> {
     let value: T = client::ask(api, op)?;
-    print(&value, output)
-}
-
-/// Prints a value in the chosen form.
-pub(crate) fn print<T: Serialize + Display>(value: &T, output: Output) -> Result<ExitCode> {
-    let text = match output {
-        Output::Text => value.to_string(),
-        Output::Wide => format!("{value:#}"),
-        Output::Json => {
-            serde_json::to_string_pretty(value).context("the value cannot be written as JSON")?
-                + "\n"
-        }
-    };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has seen enough (`| head`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS).context("cannot write to the standard output"),
-    }
+    output::print(&value, output)
 }
 
 /// The exit code for an error.

@@ -23,7 +23,7 @@ use crate::enter::become_root;
 use crate::node_file;
 use crate::paths::LabPaths;
 use crate::plumb;
-use crate::process::{Holder, Process, Reexec};
+use crate::process::{Holder, OWN_PROGRAM, Process};
 use crate::state::{LabState, Namespace, NodeState, ProcessState, UNDERLAY};
 use crate::topology::{Node, Topology};
 
@@ -57,7 +57,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// The lab cannot be built; what was built of it is gone by then.
-pub fn supervise(settings: Settings, reexec: &Reexec) -> Result<()> {
+pub fn supervise(settings: Settings) -> Result<()> {
     let paths = LabPaths::new(&settings.name)?;
     let Some(lock) = paths.take()? else {
         bail!(
@@ -65,13 +65,13 @@ pub fn supervise(settings: Settings, reexec: &Reexec) -> Result<()> {
             settings.name
         );
     };
-    let result = run(settings, reexec, &paths);
+    let result = run(settings, &paths);
     paths.remove()?;
     drop(lock);
     result
 }
 
-fn run(settings: Settings, reexec: &Reexec, paths: &LabPaths) -> Result<()> {
+fn run(settings: Settings, paths: &LabPaths) -> Result<()> {
     let signals =
         SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     signals.thread_block().context("cannot block signals")?;
@@ -79,7 +79,6 @@ fn run(settings: Settings, reexec: &Reexec, paths: &LabPaths) -> Result<()> {
     become_root()?;
     let mut supervisor = Supervisor {
         settings,
-        reexec: reexec.clone(),
         paths: paths.clone(),
         holders: BTreeMap::new(),
         processes: Vec::new(),
@@ -95,7 +94,6 @@ fn run(settings: Settings, reexec: &Reexec, paths: &LabPaths) -> Result<()> {
 
 struct Supervisor {
     settings: Settings,
-    reexec: Reexec,
     paths: LabPaths,
     holders: BTreeMap<String, Holder>,
     processes: Vec<Process>,
@@ -111,10 +109,10 @@ impl Supervisor {
         let names = topology.nodes.iter().map(|node| node.name.clone());
         let pods = topology.pods().map(|(_, pod)| pod.name.clone());
         for name in std::iter::once(UNDERLAY.to_owned()).chain(names).chain(pods) {
-            let holder = Holder::start(&self.reexec, &plumb::sysctls())?;
+            let holder = Holder::start(&plumb::sysctls())?;
             self.holders.insert(name, holder);
         }
-        plumb::ip(&self.reexec, self.holder(UNDERLAY)?, &plumb::underlay_script(&topology))?;
+        plumb::ip(self.holder(UNDERLAY)?, &plumb::underlay_script(&topology))?;
         for node in &topology.nodes {
             self.start_card(node)?;
         }
@@ -134,13 +132,14 @@ impl Supervisor {
         for (_, pod) in topology.pods() {
             for (kind, ports) in [("http", &pod.http), ("udp-echo", &pod.udp_echo)] {
                 for port in ports {
-                    let mut argv = self.own_command("serve");
-                    argv.extend([
+                    let argv = [
+                        OWN_PROGRAM.to_owned(),
+                        "serve".to_owned(),
                         format!("--{kind}"),
                         port.to_string(),
                         "--pod".to_owned(),
                         pod.name.clone(),
-                    ]);
+                    ];
                     self.start(&format!("{}/{kind}-{port}", pod.name), &pod.name, &argv)?;
                 }
             }
@@ -158,14 +157,6 @@ impl Supervisor {
         holder.map(Holder::pid).ok_or_else(|| anyhow!("the lab has no namespace `{namespace}`"))
     }
 
-    fn own_command(&self, subcommand: &str) -> Vec<String> {
-        let command = self.reexec.command();
-        let mut argv = vec![command.get_program().to_string_lossy().into_owned()];
-        argv.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
-        argv.push(subcommand.to_owned());
-        argv
-    }
-
     fn start(&mut self, name: &str, namespace: &str, argv: &[String]) -> Result<&mut Process> {
         let holder = self.holder(namespace)?;
         if let Some(old) = self.processes.iter_mut().find(|process| process.name() == name)
@@ -175,7 +166,7 @@ impl Supervisor {
         }
         self.processes.retain(|process| process.name() != name);
         let log = self.paths.log(name);
-        let process = Process::start(&self.reexec, name, (namespace, holder), argv, log)?;
+        let process = Process::start(name, (namespace, holder), argv, log)?;
         self.processes.push(process);
         self.process(name)
     }
@@ -230,10 +221,10 @@ impl Supervisor {
             .map(|pod| Ok((pod, self.holder(&pod.name)?)))
             .collect::<Result<_>>()?;
         let script = plumb::node_script(topology, node, underlay, &pods);
-        plumb::ip(&self.reexec, self.holder(&node.name)?, &script)?;
-        plumb::ip(&self.reexec, underlay, &plumb::fabric_script(topology, node))?;
+        plumb::ip(self.holder(&node.name)?, &script)?;
+        plumb::ip(underlay, &plumb::fabric_script(topology, node))?;
         for (pod, holder) in pods {
-            plumb::ip(&self.reexec, holder, &plumb::pod_script(&topology.pod_network, pod))?;
+            plumb::ip(holder, &plumb::pod_script(&topology.pod_network, pod))?;
         }
         Ok(())
     }
@@ -389,12 +380,11 @@ impl Supervisor {
     }
 
     fn restart(&mut self, name: &str) -> Result<()> {
-        let reexec = self.reexec.clone();
         let card = name.strip_suffix("/card").map(ToOwned::to_owned);
         if let Some(node) = &card {
             let _ = fs::remove_file(self.card_socket(node));
         }
-        self.process(name)?.restart(&reexec)?;
+        self.process(name)?.restart()?;
         if let Some(node) = card {
             self.wait_card(&node)?;
             let nodes = self.settings.topology.nodes.clone();

@@ -56,7 +56,7 @@ pub fn wait<T>(
 }
 
 impl Testbed {
-    /// Brings a lab up with the programs in `folder` (`penstock`, `penstockd`, `penstock-card`) and a firmware image.
+    /// Brings a lab up with the programs in `folder` (`penstock`, `penstock-lab`, `penstockd`, `penstock-card`) and a firmware image.
     ///
     /// # Errors
     /// A program is missing or the lab does not come up.
@@ -67,7 +67,7 @@ impl Testbed {
         tied: bool,
         progress: impl FnMut(&str),
     ) -> Result<Self> {
-        for program in ["penstock", "penstockd", "penstock-card"] {
+        for program in ["penstock", "penstock-lab", "penstockd", "penstock-card"] {
             if !folder.join(program).is_file() {
                 bail!(
                     "{} is not built (cargo build --workspace --bins)",
@@ -78,15 +78,14 @@ impl Testbed {
         if !firmware.is_file() {
             bail!("{} is not built (cargo xtask build-firmware)", firmware.display());
         }
-        let penstock = folder.join("penstock");
         let options = UpOptions {
             name: name.to_owned(),
-            program: vec![penstock.clone(), "lab".into()],
+            program: folder.join("penstock-lab"),
             firmware: Some(firmware.to_path_buf()),
             tied,
             ..UpOptions::default()
         };
-        Ok(Testbed { lab: Lab::up(&options, progress)?, penstock })
+        Ok(Testbed { lab: Lab::up(&options, progress)?, penstock: folder.join("penstock") })
     }
 
     /// A lab that is up, and the program `penstock` by which to look at its cards.

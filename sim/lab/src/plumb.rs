@@ -14,7 +14,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::GATEWAY_MAC;
 
-use crate::process::Reexec;
+use crate::process::enter;
 use crate::topology::{Node, Pod, PodNetwork, Topology, fabric_interface, mac_of};
 
 /// The card's fabric port, as the card makes it.
@@ -40,9 +40,8 @@ pub fn sysctls() -> Vec<String> {
 ///
 /// # Errors
 /// `ip` is missing or refuses a command; the error says which.
-pub fn ip(reexec: &Reexec, holder: u32, script: &str) -> Result<()> {
-    let mut child = reexec
-        .enter(holder)
+pub fn ip(holder: u32, script: &str) -> Result<()> {
+    let mut child = enter(holder)
         .args(["ip", "-batch", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

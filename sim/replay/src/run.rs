@@ -14,7 +14,7 @@ use penstock_model::Snapshot;
 use penstock_plan::{Achieved, Op};
 use penstock_views::{CardState, flow, registers};
 
-use super::capture::Frame;
+use crate::capture::Frame;
 
 /// Share of paused handshakes with a seed, of 256.
 const PAUSES_OF_256: u8 = 64;

@@ -3,7 +3,6 @@
 //! Every child is tied to the supervisor by the kernel (`enter --die-with-parent`), so none survives it. Children must
 //! be started by the supervisor's main thread: the tie is to the thread that starts them.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -21,42 +20,16 @@ use crate::state::ProcessState;
 /// How often a condition outside this process is looked at again.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How this program is run again with another subcommand of `lab`.
-#[derive(Debug, Clone)]
-pub struct Reexec {
-    prefix: Vec<OsString>,
-}
+/// This program, to be run again with another subcommand: the running one even if its file is replaced meanwhile.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
-impl Reexec {
-    /// `prefix`: the arguments that lead to the lab's subcommands, `["lab"]` in `penstock lab up`.
-    #[must_use]
-    pub fn new(prefix: &[&str]) -> Self {
-        Reexec { prefix: prefix.iter().map(Into::into).collect() }
-    }
-
-    /// The command line up to the subcommand. It refers to the running program even if its file is replaced meanwhile.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        let mut command = Command::new("/proc/self/exe");
-        command.args(&self.prefix);
-        command
-    }
-
-    /// A command that runs in the namespaces of `holder` and dies with this thread.
-    #[must_use]
-    pub fn enter(&self, holder: u32) -> Command {
-        let mut command = self.command();
-        let parent = std::process::id().to_string();
-        command.args([
-            "enter",
-            "--die-with-parent",
-            &parent,
-            "--holder",
-            &holder.to_string(),
-            "--",
-        ]);
-        command
-    }
+/// A command that runs in the namespaces of `holder` and dies with this thread.
+#[must_use]
+pub fn enter(holder: u32) -> Command {
+    let mut command = Command::new(OWN_PROGRAM);
+    let parent = std::process::id().to_string();
+    command.args(["enter", "--die-with-parent", &parent, "--holder", &holder.to_string(), "--"]);
+    command
 }
 
 /// A process that does nothing but hold a network namespace.
@@ -71,9 +44,9 @@ impl Holder {
     ///
     /// # Errors
     /// The namespace cannot be made.
-    pub fn start(reexec: &Reexec, sysctls: &[String]) -> Result<Self> {
+    pub fn start(sysctls: &[String]) -> Result<Self> {
         let parent = std::process::id().to_string();
-        let mut command = reexec.command();
+        let mut command = Command::new(OWN_PROGRAM);
         command.args(["pause", "--die-with-parent", &parent]).args(sysctls);
         let mut child = command
             .stdin(Stdio::piped())
@@ -123,7 +96,6 @@ impl Process {
     /// # Errors
     /// The process cannot be started.
     pub fn start(
-        reexec: &Reexec,
         name: &str,
         (namespace, holder): (&str, u32),
         argv: &[String],
@@ -138,7 +110,7 @@ impl Process {
             child: None,
             exit: None,
         };
-        process.restart(reexec)?;
+        process.restart()?;
         Ok(process)
     }
 
@@ -146,14 +118,13 @@ impl Process {
     ///
     /// # Errors
     /// It runs, or cannot be started.
-    pub fn restart(&mut self, reexec: &Reexec) -> Result<()> {
+    pub fn restart(&mut self) -> Result<()> {
         if self.running() {
             bail!("`{}` runs already", self.name);
         }
         let mut log = open_log(&self.log)?;
         writeln!(log, "--- {}", self.argv.join(" "))?;
-        let child = reexec
-            .enter(self.holder)
+        let child = enter(self.holder)
             .args(&self.argv)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

@@ -16,7 +16,7 @@ use penstock_lab::{Lab, UpOptions};
 fn options(name: &str) -> UpOptions {
     UpOptions {
         name: format!("{name}-{}", std::process::id()),
-        program: vec![env!("CARGO_BIN_EXE_penstock-lab").into()],
+        program: env!("CARGO_BIN_EXE_penstock-lab").into(),
         card: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand_in_card.sh")),
         no_daemon: true,
         tied: true,
@@ -153,7 +153,7 @@ fn a_lab_needs_no_root() {
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     let options = options("user");
     let mut files = Vec::new();
-    for file in [&options.program[0], options.card.as_ref().unwrap()] {
+    for file in [&options.program, options.card.as_ref().unwrap()] {
         let copy = folder.path().join(file.file_name().unwrap());
         fs::copy(file, &copy).unwrap();
         open(&copy);

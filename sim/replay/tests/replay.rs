@@ -1,5 +1,4 @@
-//! `penstock replay` with the chapter's client node: captures in, captures and a summary out, the same each time.
-#![cfg(feature = "replay")]
+//! `penstock-replay` with the chapter's client node: captures in, captures and a summary out, the same each time.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
@@ -99,9 +98,9 @@ fn bench() -> tempfile::TempDir {
 }
 
 fn replay(dir: &Path, out: &str, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_penstock"))
+    Command::new(env!("CARGO_BIN_EXE_penstock-replay"))
         .current_dir(dir)
-        .args(["replay", "--node", "node.yaml", "--manifests", "manifests", "--out", out])
+        .args(["--node", "node.yaml", "--manifests", "manifests", "--out", out])
         .args(more)
         .output()
         .unwrap()

@@ -1,13 +1,9 @@
-//! `penstock replay`: captures in, captures out, through a fresh simulated card in this process.
+//! Captures in, captures out, through a fresh simulated card in this process.
 //!
 //! The node file and the manifests are compiled and programmed as the daemon would do it, on an empty card. Frames go in in
 //! the order of their time stamps, at the card time that these ask for; pauses in which the card is idle are skipped, not
 //! simulated, and cost nothing however long they are. With firmware, the first frame waits until that runs. When all frames
 //! are in, the card is drained. The same input gives the same output, seed included.
-
-mod capture;
-mod run;
-mod summary;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -16,41 +12,42 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use penstock::output::{Output, print};
 use penstock_model::{MacAddr, NodeConfig, Prefix, Snapshot};
 use penstock_sources::Paths;
 
-use crate::args::Output;
+use crate::{capture, run, summary};
 
-/// Arguments of `penstock replay`.
+/// Arguments of a replay.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// Node file.
     #[arg(long, value_name = "FILE")]
-    pub node: PathBuf,
+    pub(crate) node: PathBuf,
     /// Directory of Kubernetes manifests.
     #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    pub(crate) manifests: PathBuf,
     /// Capture that arrives at a port: `fabric0`, `vhost0` or the name of a vif. May be repeated.
     #[arg(long = "in", value_name = "PORT=FILE", value_parser = port_file)]
-    pub inputs: Vec<(String, PathBuf)>,
+    pub(crate) inputs: Vec<(String, PathBuf)>,
     /// Directory for one capture a port and `summary.json`; created if it is not there.
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Pauses handshakes at the card's edges at random, repeatably.
     #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// MAC address of a remote node; by default 02:00 and the four octets of its address. May be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
-    pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    pub(crate) static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
     /// Ranges in which the `externalIPs` of services are served, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
-    pub allow_external_ips: Vec<Prefix>,
+    pub(crate) allow_external_ips: Vec<Prefix>,
     /// Ranges in which no `externalIPs` are served, whatever is allowed, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
-    pub cluster_cidr: Vec<Prefix>,
+    pub(crate) cluster_cidr: Vec<Prefix>,
     /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
-    pub firmware: Option<PathBuf>,
+    pub(crate) firmware: Option<PathBuf>,
 }
 
 fn port_file(text: &str) -> Result<(String, PathBuf), String> {
@@ -70,7 +67,7 @@ fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
 ///
 /// # Errors
 /// The files are wrong, do not fit the card, or the card has a defect.
-pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
+pub(crate) fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
     let paths = Paths { node: args.node.clone(), manifests: args.manifests.clone() };
     let mut snapshot = penstock_sources::load(&paths).context("cannot read the intent")?;
     resolve(&mut snapshot, &args.static_neighbour);
@@ -99,7 +96,7 @@ pub fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
         .context("the summary cannot be written as JSON")?
         + "\n";
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    crate::print(&summary, output)
+    print(&summary, output)
 }
 
 /// Port names and their vif numbers.

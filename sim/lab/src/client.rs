@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -36,8 +36,8 @@ pub enum Manifests {
 pub struct UpOptions {
     /// Name of the lab.
     pub name: String,
-    /// The program with the lab's subcommands and the arguments that lead to them: `penstock lab`.
-    pub program: Vec<PathBuf>,
+    /// The program with the lab's subcommands, `penstock-lab`.
+    pub program: PathBuf,
     /// Topology file; without one, the chapter's.
     pub topology: Option<PathBuf>,
     /// What is in the folder of manifests.
@@ -60,7 +60,7 @@ pub struct UpOptions {
 #[derive(Debug)]
 pub struct Lab {
     paths: LabPaths,
-    program: Vec<PathBuf>,
+    program: PathBuf,
     state: LabState,
     /// The supervisor, if the lab is tied to this process; its input holds the lab.
     supervisor: Option<Child>,
@@ -79,7 +79,7 @@ impl Lab {
                 options.name
             );
         }
-        let mut command = program_command(&options.program)?;
+        let mut command = Command::new(&options.program);
         command.args(["supervise", "--name", &options.name]);
         for (flag, value) in [
             ("--firmware", &options.firmware),
@@ -142,7 +142,7 @@ impl Lab {
     ///
     /// # Errors
     /// There is none of that name.
-    pub fn attach(name: &str, program: &[PathBuf]) -> Result<Self> {
+    pub fn attach(name: &str, program: &Path) -> Result<Self> {
         let paths = LabPaths::new(name)?;
         if !paths.alive_or_coming_up()? {
             bail!("no lab called `{name}` is up (`penstock lab up --name {name}` starts one)");
@@ -150,14 +150,14 @@ impl Lab {
         let text = fs::read_to_string(paths.state())
             .with_context(|| format!("the lab `{name}` is still coming up"))?;
         let state = serde_json::from_str(&text).context("the lab's state file is damaged")?;
-        Ok(Lab { paths, program: program.to_vec(), state, supervisor: None })
+        Ok(Lab { paths, program: program.to_path_buf(), state, supervisor: None })
     }
 
     /// As [`Lab::attach`], but waits up to `patience` for a lab that is coming up.
     ///
     /// # Errors
     /// There is none of that name, or it is still coming up.
-    pub fn attach_within(name: &str, program: &[PathBuf], patience: Duration) -> Result<Self> {
+    pub fn attach_within(name: &str, program: &Path, patience: Duration) -> Result<Self> {
         let paths = LabPaths::new(name)?;
         let deadline = Instant::now() + patience;
         paths.wait_announced(patience)?;
@@ -191,7 +191,7 @@ impl Lab {
     /// There is no such namespace.
     pub fn command(&self, namespace: &str, argv: &[&str]) -> Result<Command> {
         let holder = self.namespace(namespace)?.holder.to_string();
-        let mut command = program_command(&self.program)?;
+        let mut command = Command::new(&self.program);
         command.args(["enter", "--holder", &holder, "--"]).args(argv);
         Ok(command)
     }
@@ -211,19 +211,9 @@ impl Lab {
     /// # Errors
     /// It runs already, or there is no such pod.
     pub fn serve(&self, pod: &str, kind: &str, port: u16) -> Result<()> {
-        let command = program_command(&self.program)?;
-        let program =
-            fs::canonicalize(command.get_program()).context("cannot find this program")?;
-        let mut argv = vec![program.to_string_lossy().into_owned()];
-        argv.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
-        argv.extend([
-            "serve".to_owned(),
-            format!("--{kind}"),
-            port.to_string(),
-            "--pod".to_owned(),
-            pod.to_owned(),
-        ]);
-        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let program = fs::canonicalize(&self.program).context("cannot find the lab's program")?;
+        let (program, flag) = (program.to_string_lossy(), format!("--{kind}"));
+        let argv = [&*program, "serve", &flag, &port.to_string(), "--pod", pod];
         self.start(&format!("{pod}/{kind}-{port}"), pod, &argv)
     }
 
@@ -293,11 +283,4 @@ impl Drop for Lab {
             let _ = supervisor.wait();
         }
     }
-}
-
-fn program_command(program: &[PathBuf]) -> Result<Command> {
-    let (first, rest) = program.split_first().context("the lab's own program is not named")?;
-    let mut command = Command::new(first);
-    command.args(rest);
-    Ok(command)
 }

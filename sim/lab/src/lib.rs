@@ -1,4 +1,4 @@
-//! Testbeds of simulated cards on one machine: `penstock lab`.
+//! Testbeds of simulated cards on one machine: `penstock-lab`, which `penstock lab` runs.
 //!
 //! A lab is a set of anonymous network namespaces (pods, nodes, and an underlay with a bridge), one simulated card and
 //! one daemon a node, and small servers in the pods, all built from a [`topology`] and kept by one [`supervisor`]

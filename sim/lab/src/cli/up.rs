@@ -16,7 +16,7 @@ use crate::testbed::Testbed;
 const SYNC_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Brings the lab up and waits until it works.
-pub(super) fn up(parts: Parts, program: Vec<PathBuf>) -> Result<()> {
+pub(super) fn up(parts: Parts, program: PathBuf) -> Result<()> {
     let name = match &parts.name {
         Some(name) => name.clone(),
         None => read_topology(parts.topology.as_ref())?.name,
@@ -29,11 +29,7 @@ pub(super) fn up(parts: Parts, program: Vec<PathBuf>) -> Result<()> {
         println!("without firmware (cargo xtask build-firmware): no pod gets an answer to ARP");
     }
     // By which the cards are looked at.
-    let penstock = match (&program[..], parts.no_daemon) {
-        (_, true) => None,
-        ([own, _, ..], false) => Some(own.clone()),
-        (_, false) => Some(find("penstock", None)?),
-    };
+    let penstock = if parts.no_daemon { None } else { Some(find("penstock", None)?) };
     let options = UpOptions {
         name,
         program,

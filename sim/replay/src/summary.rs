@@ -7,8 +7,8 @@ use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_views::{drops, flow};
 use serde::Serialize;
 
-use super::capture::{Captured, Frame};
-use super::run::Outcome;
+use crate::capture::{Captured, Frame};
+use crate::run::Outcome;
 
 /// Frames and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! `penstock lab status`.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -12,7 +12,7 @@ use crate::paths::{self, LabPaths};
 use crate::state::ProcessState;
 
 /// Shows the lab of that name, or all that are up; as JSON, an array of them.
-pub(super) fn status(name: Option<&String>, json: bool, program: &[PathBuf]) -> Result<ExitCode> {
+pub(super) fn status(name: Option<&String>, json: bool, program: &Path) -> Result<ExitCode> {
     let names = name.map_or_else(paths::list, |name| Ok(vec![name.clone()]))?;
     let mut shown = 0;
     let mut labs = Vec::new();

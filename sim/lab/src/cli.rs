@@ -13,7 +13,6 @@ use clap::{Args, Subcommand};
 
 use crate::client::Lab;
 use crate::paths::LabPaths;
-use crate::process::Reexec;
 use crate::supervisor::supervise;
 use crate::{enter, paths, serve};
 
@@ -188,17 +187,14 @@ struct Server {
     udp_echo: Option<u16>,
 }
 
-/// Runs `penstock lab`. `prefix`: the arguments of this program that lead here, `["lab"]`. `json`: what is shown is shown as JSON.
+/// Runs `penstock lab`. `json`: what is shown is shown as JSON.
 ///
 /// Must be called from the program's main thread while it is the only one: some subcommands join namespaces.
 ///
 /// # Errors
 /// As the subcommand's.
-pub fn run(args: LabArgs, prefix: &[&str], json: bool) -> Result<ExitCode> {
-    let program = || -> Result<Vec<PathBuf>> {
-        let own = std::env::current_exe().context("cannot find this program")?;
-        Ok(std::iter::once(own).chain(prefix.iter().map(Into::into)).collect())
-    };
+pub fn run(args: LabArgs, json: bool) -> Result<ExitCode> {
+    let program = || std::env::current_exe().context("cannot find this program");
     match args.command {
         LabCommand::Up { parts } => up::up(parts, program()?)?,
         LabCommand::Down { name } => {
@@ -241,7 +237,7 @@ pub fn run(args: LabArgs, prefix: &[&str], json: bool) -> Result<ExitCode> {
         LabCommand::Supervise { parts, tied } => {
             // A terminal's signals are for whoever brought the lab up.
             let _ = nix::unistd::setsid();
-            supervise(up::settings(parts, tied)?, &Reexec::new(prefix))?;
+            supervise(up::settings(parts, tied)?)?;
         }
         LabCommand::Pause { die_with_parent, sysctls } => {
             die_with_parent.map_or(Ok(()), enter::die_with_parent)?;
@@ -294,7 +290,7 @@ fn choose(name: Option<String>) -> Result<String> {
     }
 }
 
-/// What a command in a place of a lab finds: this program, and by it the card of the place's node.
+/// What a command in a place of a lab finds: the programs beside this one, and by `penstock` the card of the place's node.
 fn environment(lab: &Lab, place: &str) -> Result<Vec<(&'static str, OsString)>> {
     let own = std::env::current_exe().context("cannot find this program")?;
     let folders = own.parent().map(Path::to_path_buf).into_iter();
