@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
-use crate::{codegen, firmware, layers, rtl, shells};
+use crate::tools::{soft_core, sources, verilator};
+use crate::{codegen, layers, shells};
 
 /// Checks formatting, the crates' dependencies, clippy, the generated files and the RTL.
 ///
@@ -30,10 +31,10 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 
 /// Verilator's lint, with all warnings as errors, over the whole card.
 fn rtl_lint(root: &Path) -> Result<()> {
-    let mut command = Command::new(rtl::verilator(root));
+    let mut command = Command::new(verilator(root));
     command.current_dir(root).args(["--lint-only", "-Wall", "--top-module", "penstock_core"]);
-    firmware::soft_core(root, &mut command);
-    for source in rtl::sources(root)? {
+    soft_core(root, &mut command);
+    for source in sources(root)? {
         command.arg(source);
     }
     run(&mut command).context("Verilator's lint")

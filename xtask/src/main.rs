@@ -15,6 +15,7 @@ mod setup;
 mod shell;
 mod shells;
 mod test;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
