@@ -1,23 +1,17 @@
-//! Capture files: pcap of Ethernet frames, microsecond or nanosecond time stamps, either byte order.
+//! What captures hold and what is sent of it.
 //!
 //! Frames of one capture keep the file's order: a time stamp before that of the frame before counts as that one's. Captures are
-//! merged by time. Any difference between two time stamps is a pause, be it of years. A fraction of a second that is none, a
-//! length that contradicts another, or a file that ends within a record is an error that names file and record.
+//! merged by time. Any difference between two time stamps is a pause, be it of years. A damaged record is an error that names
+//! file and record.
 //!
 //! A frame that the capture holds only in part (its snap length cut it) is another frame than the one that was on the wire: it
 //! is left out and counted, as are records without bytes.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
-use pcap_file::{DataLink, PcapError, TsResolution};
-
-/// Longest frame written whole.
-const SNAP_BYTES: u32 = 1 << 18;
+use anyhow::{Context as _, Result};
+use penstock_card::pcap::{Reader, Writer};
 
 /// A frame and where and when it passed the card's edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,46 +73,22 @@ pub(crate) fn read_all(inputs: &[(u8, PathBuf)]) -> Result<Captured> {
 }
 
 fn read(path: &Path, vif: u8, captured: &mut Captured) -> Result<()> {
-    let mut reader = match PcapReader::new(BufReader::new(File::open(path)?)) {
-        Ok(reader) => reader,
-        Err(PcapError::InvalidField(_)) => {
-            bail!("not a pcap file (convert pcapng with `editcap -F pcap`)")
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let link = reader.header().datalink;
-    if link != DataLink::ETHERNET {
-        bail!("link type {link:?} is not Ethernet");
-    }
-    let unit_ns = match reader.header().ts_resolution {
-        TsResolution::MicroSecond => 1_000,
-        TsResolution::NanoSecond => 1,
-    };
+    let mut reader = Reader::open(path)?;
     let (mut cut, mut empty, mut early) = (Odd::default(), Odd::default(), Odd::default());
     let mut last = Duration::ZERO;
-    // The crate's own checks refuse a frame that was longer than the snap length, which is no fault of the file.
     for number in 1_u64.. {
-        let Some(record) = reader.next_raw_packet() else { break };
-        let record = record.with_context(|| format!("record {number} is damaged"))?;
-        let (seconds, bytes, wire_bytes) = (record.ts_sec, record.incl_len, record.orig_len);
-        let nanos = u64::from(record.ts_frac) * unit_ns;
-        if nanos >= 1_000_000_000 {
-            bail!("record {number} is damaged: its time stamp is {seconds} s and {nanos} ns");
+        let Some(packet) = reader.next_packet()? else { break };
+        let (bytes, wire_bytes) = (packet.data.len(), packet.original_bytes);
+        if packet.time < last {
+            early.add(|| format!("record {number}, {:?} back", last - packet.time));
         }
-        if bytes > wire_bytes {
-            bail!("record {number} is damaged: it holds {bytes} bytes of {wire_bytes}");
-        }
-        let time = Duration::from_secs(seconds.into()) + Duration::from_nanos(nanos);
-        if time < last {
-            early.add(|| format!("record {number}, {:?} back", last - time));
-        }
-        last = last.max(time);
-        if bytes < wire_bytes {
+        last = last.max(packet.time);
+        if bytes < wire_bytes as usize {
             cut.add(|| format!("record {number}, {bytes} of {wire_bytes} bytes"));
         } else if bytes == 0 {
             empty.add(|| format!("record {number}"));
         } else {
-            captured.frames.push(Frame { time: last, vif, data: record.data.into_owned() });
+            captured.frames.push(Frame { time: last, vif, data: packet.data });
         }
     }
     captured.cut += cut.count;
@@ -137,30 +107,17 @@ fn read(path: &Path, vif: u8, captured: &mut Captured) -> Result<()> {
     Ok(())
 }
 
-/// Last time that the form can hold: in the year 2106.
-const TIME_MAX: Duration = Duration::new(u32::MAX as u64, 999_999_999);
-
-/// Writes a capture with nanosecond time stamps; times after [`TIME_MAX`] count as that.
+/// Writes a capture with nanosecond time stamps.
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) fn write<'a>(path: &Path, frames: impl Iterator<Item = &'a Frame>) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let file = BufWriter::new(File::create(path).with_context(context)?);
-    let header = PcapHeader {
-        snaplen: SNAP_BYTES,
-        datalink: DataLink::ETHERNET,
-        ts_resolution: TsResolution::NanoSecond,
-        ..PcapHeader::default()
-    };
-    let mut writer = PcapWriter::with_header(file, header).with_context(context)?;
-    for frame in frames {
-        let bytes = u32::try_from(frame.data.len()).with_context(context)?;
-        writer
-            .write_packet(&PcapPacket::new(frame.time.min(TIME_MAX), bytes, &frame.data))
-            .with_context(context)?;
-    }
-    writer.into_writer().flush().with_context(context)
+pub(crate) fn write<'a>(path: &Path, mut frames: impl Iterator<Item = &'a Frame>) -> Result<()> {
+    Writer::create(path)
+        .and_then(|mut writer| {
+            frames.try_for_each(|frame| writer.write(frame.time, &frame.data))?;
+            writer.flush()
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -263,14 +220,5 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         let error = format!("{:#}", read_all(&[(0, path)]).unwrap_err());
         assert!(error.contains("record 2 is damaged"), "{error}");
-    }
-
-    #[test]
-    fn times_that_the_form_cannot_hold_end_at_its_last() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("late.pcap");
-        let late = Frame { time: TIME_MAX + Duration::from_secs(1), vif: 0, data: vec![1; 60] };
-        write(&path, [late].iter()).unwrap();
-        assert_eq!(read_all(&[(0, path)]).unwrap().frames[0].time, TIME_MAX);
     }
 }
