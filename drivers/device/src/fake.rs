@@ -25,7 +25,9 @@ use penstock_abi::{fw, layout, limits, regs};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{DeviceError, DmaBuffer, FunctionInfo, IovaAllocator, PciTransport, SharedMemory};
+use crate::dma::{DmaBuffer, IovaAllocator, SharedMemory};
+use crate::error::DeviceError;
+use crate::transport::{FunctionInfo, PciTransport};
 
 use transport::FakeTransport;
 

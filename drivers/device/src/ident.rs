@@ -2,7 +2,8 @@
 
 use penstock_abi::{fw, layout, regs};
 
-use crate::{DeviceError, FunctionInfo, PciTransport};
+use crate::error::DeviceError;
+use crate::transport::{FunctionInfo, PciTransport};
 
 /// What a card says of itself, read when it is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use penstock_abi::ring::{Command, Completion, Opcode, Status};
 use penstock_abi::table::{TableEntry, TableId, Words};
 
+use crate::card::Card;
 use crate::dump::{Answer, Dump, Probe};
-use crate::{Card, DeviceError};
+use crate::error::DeviceError;
 
 /// One step of a batch of table operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

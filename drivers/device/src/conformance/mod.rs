@@ -23,7 +23,10 @@ mod ring;
 
 use std::time::{Duration, Instant};
 
-use crate::{Card, DeviceError, HeldFds, PciTransport};
+use crate::card::Card;
+use crate::error::DeviceError;
+use crate::held::HeldFds;
+use crate::transport::PciTransport;
 
 /// What a check found: a note for people, or why it failed.
 pub type Outcome = Result<String, Failed>;

@@ -8,7 +8,9 @@ use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId};
 
 use super::raw::{RECORDS, RawRing};
 use super::{Outcome, Suite, require};
-use crate::{Card, DeviceError, TableOp};
+use crate::card::Card;
+use crate::error::DeviceError;
+use crate::tables::TableOp;
 
 /// Entries that [`fill`] leaves in the next-hop table.
 pub(super) const ENTRIES: u32 = 3000;

@@ -6,7 +6,8 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Counter, EcmpSlot, Flow, Ilm, NextHop};
 
 use super::*;
-use crate::{Card, TableOp};
+use crate::card::Card;
+use crate::tables::TableOp;
 
 fn attached() -> (FakeCard, Card) {
     let fake = FakeCard::new();
