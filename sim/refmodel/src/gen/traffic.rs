@@ -6,10 +6,12 @@ use penstock_abi::limits::{FRAME_MAX_BYTES, GATEWAY_MAC};
 
 use super::{Rng, World, malform};
 use crate::checksum::fold;
-use crate::packet::{self, ACK, FIN, Ipv4, RST, SYN, ethernet};
-use crate::parse::{self, Bytes, ETH_ARP, ETH_IPV4, ICMP, SCTP, TCP, UDP};
-use crate::tunnel::{FragmentId, tunnel};
-use crate::types::{Egress, Ingress, Verdict};
+use crate::fragments::FragmentId;
+use crate::packet::{self, Ipv4, ethernet};
+use crate::parse::{self, Bytes};
+use crate::tunnel::tunnel;
+use crate::verdict::{Egress, Ingress, Verdict};
+use crate::wire::{ACK, ETH_ARP, ETH_IPV4, FIN, ICMP, RST, SCTP, SYN, TCP, UDP};
 
 /// The gateway's MAC as a number.
 const GATEWAY: u64 = {

@@ -15,8 +15,8 @@ use penstock_abi::table::{
 };
 
 use super::Rng;
-use crate::parse::{ICMP, SCTP, TCP, UDP};
 use crate::tables::bucket_slots;
+use crate::wire::{ICMP, SCTP, TCP, UDP};
 
 /// One table write.
 pub type Write = (TableId, u32, Words);
