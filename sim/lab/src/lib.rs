@@ -20,6 +20,7 @@ pub mod download;
 pub mod enter;
 pub mod manifests;
 mod node_file;
+pub mod parts;
 pub mod paths;
 pub mod plumb;
 pub mod process;

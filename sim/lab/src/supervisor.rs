@@ -4,8 +4,7 @@
 //! the control socket until it is asked to end, gets SIGTERM or SIGINT, or (when tied) its standard input ends.
 //! Everything it made is tied to it, so even `kill -9` leaves only files, which the next `lab` command removes.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,45 +12,17 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::control::{Reply, Request};
 use crate::enter::become_root;
-use crate::node_file;
+use crate::parts::{Parts, Settings, progress};
 use crate::paths::LabPaths;
-use crate::plumb;
-use crate::process::{Holder, OWN_PROGRAM, Process};
-use crate::state::{LabState, Namespace, NodeState, ProcessState, UNDERLAY};
-use crate::topology::{Node, Topology};
-
-/// Time a simulated card may take to be ready.
-const CARD_PATIENCE: Duration = Duration::from_secs(60);
-/// Time a daemon may take to open its socket.
-const DAEMON_PATIENCE: Duration = Duration::from_secs(60);
-/// Time a process has between SIGTERM and SIGKILL.
-const END_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What a supervisor is started with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Name of the lab.
-    pub name: String,
-    /// What to build.
-    pub topology: Topology,
-    /// Files of the folder of manifests: name and content.
-    pub manifests: Vec<(String, String)>,
-    /// The simulated card's program.
-    pub card: PathBuf,
-    /// Further arguments of the simulated card.
-    pub card_arguments: Vec<String>,
-    /// The daemon's program; without one the nodes have none.
-    pub daemon: Option<PathBuf>,
-    /// End when standard input ends.
-    pub tied: bool,
-}
+use crate::state::ProcessState;
+use crate::topology::Topology;
 
 /// Builds the lab of `settings` and keeps it until its end.
 ///
@@ -77,352 +48,96 @@ fn run(settings: Settings, paths: &LabPaths) -> Result<()> {
     signals.thread_block().context("cannot block signals")?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     become_root()?;
-    let mut supervisor = Supervisor {
-        settings,
-        paths: paths.clone(),
-        holders: BTreeMap::new(),
-        processes: Vec::new(),
-    };
+    let tied = settings.tied;
+    let mut parts = Parts::new(settings, paths.clone());
     let listener = UnixListener::bind(paths.control()).context("cannot open the control socket")?;
-    let result = supervisor.build().and_then(|()| {
+    let result = parts.build().and_then(|()| {
         progress("ready")?;
-        supervisor.serve(&listener, &signals)
+        serve(&mut parts, tied, &listener, &signals)
     });
-    supervisor.end();
+    parts.end();
     result
 }
 
-struct Supervisor {
-    settings: Settings,
-    paths: LabPaths,
-    holders: BTreeMap<String, Holder>,
-    processes: Vec<Process>,
-}
-
-impl Supervisor {
-    fn build(&mut self) -> Result<()> {
-        let topology = self.settings.topology.clone();
-        for (name, text) in &self.settings.manifests {
-            let path = self.paths.manifests().join(name);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        let names = topology.nodes.iter().map(|node| node.name.clone());
-        let pods = topology.pods().map(|(_, pod)| pod.name.clone());
-        for name in std::iter::once(UNDERLAY.to_owned()).chain(names).chain(pods) {
-            let holder = Holder::start(&plumb::sysctls())?;
-            self.holders.insert(name, holder);
-        }
-        plumb::ip(self.holder(UNDERLAY)?, &plumb::underlay_script(&topology))?;
-        for node in &topology.nodes {
-            self.start_card(node)?;
-        }
-        for node in &topology.nodes {
-            self.wait_card(&node.name)?;
-            self.plumb(node)?;
-            progress(&format!(
-                "node {} {}: card and {} pods",
-                node.name,
-                node.address,
-                node.pods.len()
-            ))?;
-        }
-        for node in &topology.nodes {
-            self.start_daemon(node)?;
-        }
-        for (_, pod) in topology.pods() {
-            for (kind, ports) in [("http", &pod.http), ("udp-echo", &pod.udp_echo)] {
-                for port in ports {
-                    let argv = [
-                        OWN_PROGRAM.to_owned(),
-                        "serve".to_owned(),
-                        format!("--{kind}"),
-                        port.to_string(),
-                        "--pod".to_owned(),
-                        pod.name.clone(),
-                    ];
-                    self.start(&format!("{}/{kind}-{port}", pod.name), &pod.name, &argv)?;
-                }
+/// Serves the control socket until the lab is to end.
+fn serve(parts: &mut Parts, tied: bool, listener: &UnixListener, signals: &SignalFd) -> Result<()> {
+    let stdin = io::stdin();
+    loop {
+        let (asked, signalled, released) = {
+            let mut waits = vec![
+                PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            if tied {
+                waits.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
             }
-        }
-        for node in &topology.nodes {
-            self.wait_daemon(&node.name)?;
-        }
-        let state = serde_json::to_string_pretty(&self.state()?)?;
-        fs::write(self.paths.state(), state).context("cannot write the lab's state")?;
-        Ok(())
-    }
-
-    fn holder(&self, namespace: &str) -> Result<u32> {
-        let holder = self.holders.get(namespace);
-        holder.map(Holder::pid).ok_or_else(|| anyhow!("the lab has no namespace `{namespace}`"))
-    }
-
-    fn start(&mut self, name: &str, namespace: &str, argv: &[String]) -> Result<&mut Process> {
-        let holder = self.holder(namespace)?;
-        if let Some(old) = self.processes.iter_mut().find(|process| process.name() == name)
-            && old.running()
-        {
-            bail!("`{name}` runs already");
-        }
-        self.processes.retain(|process| process.name() != name);
-        let log = self.paths.log(name);
-        let process = Process::start(name, (namespace, holder), argv, log)?;
-        self.processes.push(process);
-        self.process(name)
-    }
-
-    fn process(&mut self, name: &str) -> Result<&mut Process> {
-        let found = self.processes.iter_mut().find(|process| process.name() == name);
-        found.ok_or_else(|| anyhow!("the lab has no process `{name}`"))
-    }
-
-    fn card_socket(&self, node: &str) -> PathBuf {
-        self.paths.node(node).join("card.sock")
-    }
-
-    fn api_socket(&self, node: &str) -> PathBuf {
-        self.paths.node(node).join("penstockd.sock")
-    }
-
-    fn node_file(&self, node: &str) -> PathBuf {
-        self.paths.node(node).join("node.yaml")
-    }
-
-    fn start_card(&mut self, node: &Node) -> Result<()> {
-        fs::create_dir_all(self.paths.node(&node.name))?;
-        let mut argv =
-            vec![self.settings.card.to_string_lossy().into_owned(), "--socket".to_owned()];
-        argv.push(self.card_socket(&node.name).to_string_lossy().into_owned());
-        let fixed =
-            [format!("fabric0:0=tap:{}", plumb::FABRIC), format!("vhost0:1=tap:{}", plumb::VHOST)];
-        let pods = node
-            .pods
-            .iter()
-            .map(|pod| format!("{}:{}=tap:{}", pod.name, pod.vif, plumb::tap_name(pod)));
-        for port in fixed.into_iter().chain(pods) {
-            argv.extend(["--port".to_owned(), port]);
-        }
-        argv.extend(self.settings.card_arguments.iter().cloned());
-        self.start(&format!("{}/card", node.name), &node.name, &argv)?;
-        Ok(())
-    }
-
-    fn wait_card(&mut self, node: &str) -> Result<()> {
-        self.process(&format!("{node}/card"))?.wait_line("ready", CARD_PATIENCE)
-    }
-
-    /// Moves and configures the interfaces of a card that has just started.
-    fn plumb(&self, node: &Node) -> Result<()> {
-        let topology = &self.settings.topology;
-        let underlay = self.holder(UNDERLAY)?;
-        let pods: Vec<_> = node
-            .pods
-            .iter()
-            .map(|pod| Ok((pod, self.holder(&pod.name)?)))
-            .collect::<Result<_>>()?;
-        let script = plumb::node_script(topology, node, underlay, &pods);
-        plumb::ip(self.holder(&node.name)?, &script)?;
-        plumb::ip(underlay, &plumb::fabric_script(topology, node))?;
-        for (pod, holder) in pods {
-            plumb::ip(holder, &plumb::pod_script(&topology.pod_network, pod))?;
-        }
-        Ok(())
-    }
-
-    fn start_daemon(&mut self, node: &Node) -> Result<()> {
-        let Some(daemon) = self.settings.daemon.clone() else { return Ok(()) };
-        let file = self.node_file(&node.name);
-        fs::write(&file, node_file::render(&self.settings.topology, node)?)?;
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let argv = [
-            text(daemon),
-            "--node".to_owned(),
-            text(file),
-            "--manifests".to_owned(),
-            text(self.paths.manifests()),
-            "--device".to_owned(),
-            format!("vfio-user:{}", self.card_socket(&node.name).display()),
-            "--api".to_owned(),
-            text(self.api_socket(&node.name)),
-        ];
-        self.start(&format!("{}/penstockd", node.name), &node.name, &argv)?;
-        Ok(())
-    }
-
-    fn wait_daemon(&mut self, node: &str) -> Result<()> {
-        if self.settings.daemon.is_none() {
+            match poll(&mut waits, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => other?,
+            };
+            let fired = |n: usize| waits.get(n).and_then(PollFd::any).unwrap_or(false);
+            (fired(0), fired(1), fired(2))
+        };
+        if released {
             return Ok(());
         }
-        let socket = self.api_socket(node);
-        let process = self.process(&format!("{node}/penstockd"))?;
-        process.wait_until("its socket answers", DAEMON_PATIENCE, || {
-            UnixStream::connect(&socket).is_ok()
-        })
-    }
-
-    fn state(&self) -> Result<LabState> {
-        let topology = &self.settings.topology;
-        let mut namespaces = BTreeMap::new();
-        let mut add =
-            |name: &str, kind: &str, address: Option<String>, node: Option<String>| -> Result<()> {
-                let holder = self.holder(name)?;
-                namespaces.insert(
-                    name.to_owned(),
-                    Namespace { holder, kind: kind.to_owned(), address, node },
-                );
-                Ok(())
-            };
-        add(UNDERLAY, "underlay", None, None)?;
-        for node in &topology.nodes {
-            add(&node.name, "node", Some(node.address.to_string()), None)?;
+        if signalled && take_signals(parts, signals)? {
+            return Ok(());
         }
-        for (node, pod) in topology.pods() {
-            add(&pod.name, "pod", Some(pod.address.to_string()), Some(node.name.clone()))?;
-        }
-        let node_state = |node: &Node| NodeState {
-            card: self.card_socket(&node.name),
-            api: self.api_socket(&node.name),
-            node_file: self.node_file(&node.name),
-        };
-        Ok(LabState {
-            name: self.settings.name.clone(),
-            supervisor: std::process::id(),
-            manifests: self.paths.manifests(),
-            namespaces,
-            nodes: topology
-                .nodes
-                .iter()
-                .map(|node| (node.name.clone(), node_state(node)))
-                .collect(),
-        })
-    }
-
-    fn serve(&mut self, listener: &UnixListener, signals: &SignalFd) -> Result<()> {
-        let stdin = io::stdin();
-        loop {
-            let (asked, signalled, released) = {
-                let mut waits = vec![
-                    PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-                    PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-                ];
-                if self.settings.tied {
-                    waits.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
-                }
-                match poll(&mut waits, PollTimeout::NONE) {
-                    Err(nix::errno::Errno::EINTR) => continue,
-                    other => other?,
-                };
-                let fired = |n: usize| waits.get(n).and_then(PollFd::any).unwrap_or(false);
-                (fired(0), fired(1), fired(2))
-            };
-            if released {
+        if asked {
+            let (stream, _) = listener.accept()?;
+            if answer(parts, &stream).unwrap_or(false) {
                 return Ok(());
             }
-            if signalled && self.take_signals(signals)? {
-                return Ok(());
-            }
-            if asked {
-                let (stream, _) = listener.accept()?;
-                if self.answer(&stream).unwrap_or(false) {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Reaps children; true if the lab is to end.
-    fn take_signals(&mut self, signals: &SignalFd) -> Result<bool> {
-        while let Some(info) = signals.read_signal()? {
-            if info.ssi_signo != Signal::SIGCHLD as u32 {
-                return Ok(true);
-            }
-        }
-        for process in &mut self.processes {
-            process.running();
-        }
-        Ok(false)
-    }
-
-    /// Serves one request; true if the lab is to end.
-    fn answer(&mut self, stream: &UnixStream) -> Result<bool> {
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        let request: Result<Request> = serde_json::from_str(&line).context("not a request");
-        let down = matches!(request, Ok(Request::Down));
-        if down {
-            self.end();
-        }
-        let reply = match request.and_then(|request| self.carry_out(request)) {
-            Ok(processes) => Reply::Ok { processes },
-            Err(error) => Reply::Error { message: format!("{error:#}") },
-        };
-        let mut text = serde_json::to_string(&reply)?;
-        text.push('\n');
-        (&mut &*stream).write_all(text.as_bytes())?;
-        Ok(down)
-    }
-
-    fn carry_out(&mut self, request: Request) -> Result<Vec<ProcessState>> {
-        match request {
-            Request::Status | Request::Down => {}
-            Request::Start { name, namespace, argv } => {
-                self.start(&name, &namespace, &argv)?;
-            }
-            Request::Kill { name, signal } => {
-                let signal = Signal::from_str(&signal)
-                    .with_context(|| format!("`{signal}` is not a signal"))?;
-                self.process(&name)?.signal(signal, END_PATIENCE)?;
-            }
-            Request::Restart { name } => self.restart(&name)?,
-        }
-        Ok(self.processes.iter_mut().map(Process::state).collect())
-    }
-
-    fn restart(&mut self, name: &str) -> Result<()> {
-        let card = name.strip_suffix("/card").map(ToOwned::to_owned);
-        if let Some(node) = &card {
-            let _ = fs::remove_file(self.card_socket(node));
-        }
-        self.process(name)?.restart()?;
-        if let Some(node) = card {
-            self.wait_card(&node)?;
-            let nodes = self.settings.topology.nodes.clone();
-            if let Some(node) = nodes.iter().find(|found| found.name == node) {
-                self.plumb(node)?;
-            }
-        }
-        if let Some(node) = name.strip_suffix("/penstockd") {
-            self.wait_daemon(node)?;
-        }
-        Ok(())
-    }
-
-    /// Ends all processes: daemons and servers by SIGTERM, then the cards, then the namespaces.
-    fn end(&mut self) {
-        for process in self.processes.iter_mut().rev() {
-            if process.running() && !process.name().ends_with("/card") {
-                let _ = process.signal(Signal::SIGTERM, END_PATIENCE);
-            }
-        }
-        for process in &mut self.processes {
-            if process.running() {
-                let _ = process.signal(Signal::SIGTERM, END_PATIENCE);
-            }
-        }
-        self.processes.clear();
-        for (_, holder) in std::mem::take(&mut self.holders) {
-            holder.release();
         }
     }
 }
 
-/// Tells whoever started the supervisor how far it is.
-fn progress(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .context("the process that asked for the lab has ended")
+/// Reaps children; true if the lab is to end.
+fn take_signals(parts: &mut Parts, signals: &SignalFd) -> Result<bool> {
+    while let Some(info) = signals.read_signal()? {
+        if info.ssi_signo != Signal::SIGCHLD as u32 {
+            return Ok(true);
+        }
+    }
+    parts.reap();
+    Ok(false)
+}
+
+/// Serves one request; true if the lab is to end.
+fn answer(parts: &mut Parts, stream: &UnixStream) -> Result<bool> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    let request: Result<Request> = serde_json::from_str(&line).context("not a request");
+    let down = matches!(request, Ok(Request::Down));
+    if down {
+        parts.end();
+    }
+    let reply = match request.and_then(|request| carry_out(parts, request)) {
+        Ok(processes) => Reply::Ok { processes },
+        Err(error) => Reply::Error { message: format!("{error:#}") },
+    };
+    let mut text = serde_json::to_string(&reply)?;
+    text.push('\n');
+    (&mut &*stream).write_all(text.as_bytes())?;
+    Ok(down)
+}
+
+fn carry_out(parts: &mut Parts, request: Request) -> Result<Vec<ProcessState>> {
+    match request {
+        Request::Status | Request::Down => {}
+        Request::Start { name, namespace, argv } => {
+            parts.start(&name, &namespace, &argv)?;
+        }
+        Request::Kill { name, signal } => {
+            let signal =
+                Signal::from_str(&signal).with_context(|| format!("`{signal}` is not a signal"))?;
+            parts.signal(&name, signal)?;
+        }
+        Request::Restart { name } => parts.restart(&name)?,
+    }
+    Ok(parts.processes())
 }
 
 /// Opens a topology file, or takes the committed one.

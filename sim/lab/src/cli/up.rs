@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use super::Parts;
 use crate::client::{Lab, Manifests, UpOptions};
 use crate::manifests;
+use crate::parts::Settings;
 use crate::paths::LabPaths;
-use crate::supervisor::{Settings, read_topology};
+use crate::supervisor::read_topology;
 use crate::testbed::Testbed;
 
 /// Time for two simulated cards on a busy machine to be as their daemons want them.
