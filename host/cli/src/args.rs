@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use penstock_views::api::DEFAULT_SOCKET;
+use penstock_api::paths::DEFAULT_SOCKET;
 
 use crate::output::Output;
 

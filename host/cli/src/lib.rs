@@ -5,21 +5,22 @@
 
 pub mod args;
 pub mod card;
-pub mod client;
 pub mod external;
 pub mod output;
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use penstock_views::api::{Op, Status};
+use penstock_api::client::{self, ClientError};
+use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
+use penstock_api::types::Status;
 use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use args::{Cli, Command, Explained};
-use client::ClientError;
+use args::{Cli, Command, Explained, FlowArgs};
 use output::Output;
 
 /// Exit code when no daemon answers.
@@ -30,49 +31,69 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 /// # Errors
 /// What failed, for people.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let op = match cli.command {
-        Command::Card(args) => return card::run(args, cli.output),
-        Command::External(words) => return external::run(&words, &cli.api, cli.output),
-        Command::Flow(args) => match args.get {
-            Some(index) => Op::Flow { index },
-            None => Op::Flows { filter: args.filter },
-        },
-        Command::Nh(args) => args.get.map_or(Op::NextHops, |id| Op::NextHop { id }),
-        Command::Vif(args) => Op::Vifs { index: args.get },
-        Command::Rt(args) => match (args.dump, args.get, args.vrf) {
-            (_, Some((address, prefix_len)), Some(vrf)) => Op::Route { vrf, address, prefix_len },
-            (dump, _, _) => Op::Routes { vrf: dump.context("a VRF is needed")? },
-        },
-        Command::Mpls(args) => Op::Labels { label: args.get },
-        Command::Dropstats => Op::DropStats,
-        Command::Status => Op::Status,
+    let Cli { api, output, command } = cli;
+    let daemon = Daemon { api, output };
+    match command {
+        Command::Card(args) => card::run(args, output),
+        Command::External(words) => external::run(&words, &daemon.api, output),
+        Command::Flow(FlowArgs { get: Some(index), .. }) => {
+            daemon.show::<flow::FlowEntry>(&Resource::Flow { index })
+        }
+        Command::Flow(FlowArgs { filter, .. }) => {
+            daemon.show::<flow::FlowTable>(&Resource::Flows(FlowQuery { filter }))
+        }
+        Command::Nh(args) => {
+            let resource = args.get.map_or(Resource::NextHops, |id| Resource::NextHop { id });
+            daemon.show::<next_hop::Hops>(&resource)
+        }
+        Command::Vif(args) => {
+            let resource = args.get.map_or(Resource::Vifs, |id| Resource::Vif { id });
+            daemon.show::<vif::Interfaces>(&resource)
+        }
+        Command::Rt(args) => {
+            let resource = match (args.dump, args.get, args.vrf) {
+                (_, Some((address, prefix_len)), Some(vrf)) => {
+                    Resource::Lookup { vrf, query: LookupQuery { address, prefix_len } }
+                }
+                (dump, _, _) => Resource::Routes { vrf: dump.context("a VRF is needed")? },
+            };
+            daemon.show::<route::Routes>(&resource)
+        }
+        Command::Mpls(args) => {
+            let resource = args.get.map_or(Resource::Labels, |label| Resource::Label { label });
+            daemon.show::<mpls::LabelMap>(&resource)
+        }
+        Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
+        Command::Status => daemon.show::<Status>(&Resource::Status),
         Command::Explain(args) => {
             let Explained::Svc { name } = args.object;
             let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
-            Op::Service { namespace: namespace.to_owned(), name: name.to_owned() }
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            daemon.show::<service::Service>(&Resource::Service { namespace, name })
         }
-    };
-    let (api, output) = (&cli.api, cli.output);
-    match &op {
-        Op::Flows { .. } => show::<flow::FlowTable>(api, op, output),
-        Op::Flow { .. } => show::<flow::FlowEntry>(api, op, output),
-        Op::NextHops | Op::NextHop { .. } => show::<next_hop::Hops>(api, op, output),
-        Op::Vifs { .. } => show::<vif::Interfaces>(api, op, output),
-        Op::Routes { .. } | Op::Route { .. } => show::<route::Routes>(api, op, output),
-        Op::Labels { .. } => show::<mpls::LabelMap>(api, op, output),
-        Op::DropStats => show::<drops::DropStats>(api, op, output),
-        Op::Status => show::<Status>(api, op, output),
-        Op::Service { .. } => show::<service::Service>(api, op, output),
     }
 }
 
-fn show<T: DeserializeOwned + Serialize + Display>(
-    api: &std::path::Path,
-    op: Op,
+/// The daemon, and how its answers are printed.
+struct Daemon {
+    api: PathBuf,
     output: Output,
-) -> Result<ExitCode> {
-    let value: T = client::ask(api, op)?;
-    output::print(&value, output)
+}
+
+impl Daemon {
+    /// Prints what the resource, which is a `T`, says.
+    fn show<T: DeserializeOwned + Serialize + Display>(
+        &self,
+        resource: &Resource,
+    ) -> Result<ExitCode> {
+        match self.output {
+            Output::Json => {
+                let text = output::pretty(&client::get_json(&self.api, resource)?);
+                output::write(&text.map_err(|error| ClientError::Protocol(error.to_string()))?)
+            }
+            form => output::print(&client::get::<T>(&self.api, resource)?, form),
+        }
+    }
 }
 
 /// The exit code for an error.

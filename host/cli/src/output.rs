@@ -32,6 +32,24 @@ pub fn print<T: Serialize + Display>(value: &T, output: Output) -> Result<ExitCo
                 + "\n"
         }
     };
+    write(&text)
+}
+
+/// JSON as people read it: with all its fields, also those that are not known here, in its order.
+///
+/// # Errors
+/// It is no JSON.
+pub(crate) fn pretty(json: &[u8]) -> serde_json::Result<String> {
+    let mut text = Vec::new();
+    let mut from = serde_json::Deserializer::from_slice(json);
+    serde_transcode::transcode(&mut from, &mut serde_json::Serializer::pretty(&mut text))?;
+    from.end()?;
+    text.push(b'\n');
+    String::from_utf8(text).map_err(serde::ser::Error::custom)
+}
+
+/// Writes to the standard output.
+pub(crate) fn write(text: &str) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has seen enough (`| head`).

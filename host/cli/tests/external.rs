@@ -59,7 +59,7 @@ fn said(words: &[&str]) -> String {
 
 #[test]
 fn the_program_beside_comes_before_the_path() {
-    let socket = penstock_views::api::DEFAULT_SOCKET;
+    let socket = penstock_api::paths::DEFAULT_SOCKET;
     assert_eq!(said(&["both"]), format!("beside {socket}\n"));
     assert_eq!(said(&["elsewhere", "a", "--b"]), format!("path {socket} a --b\n"));
 }

@@ -77,7 +77,7 @@ fn the_daemons_unit_starts_it_with_the_files_that_are_here() {
     let args = Args::try_parse_from(&words).unwrap();
     assert_eq!(args.device, format!("pci:{ADDRESS}"));
     assert_eq!(args.node, Path::new("/etc/penstock/node.yaml"));
-    assert_eq!(args.api, Path::new(penstock_views::api::DEFAULT_SOCKET));
+    assert_eq!(args.api, Path::new(penstock_api::paths::DEFAULT_SOCKET));
     assert!(args.api.starts_with(Path::new("/run").join(&unit["RuntimeDirectory"][0])));
     let node = penstock_sources::load_node(&packaging().join("etc/node.yaml")).unwrap();
     assert!(!node.vifs.is_empty() && !node.remotes.is_empty());

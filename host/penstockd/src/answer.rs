@@ -1,23 +1,24 @@
-//! Answers to requests: the live card read through its ring and shown by `penstock-views`, and the daemon's own state.
+//! Answers: the live card read through its ring and shown by `penstock-views`, and the daemon's own state. How they are asked
+//! for and written is [`crate::routes`]' matter.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use penstock_abi::limits;
 use penstock_abi::table::{Flow, TableEntry, TableId};
-use penstock_device::{Card, DeviceError};
-use penstock_model::{ObjectName, Snapshot};
-use penstock_views::api::{
-    CardStatus, DeviceState, DeviceStatus, Op, ReconcileState, ReconcileStatus, SourceStatus,
-    Status,
+use penstock_api::paths::{FlowQuery, LookupQuery};
+use penstock_api::types::{
+    DeviceState, DeviceStatus, ReconcileState, ReconcileStatus, SourceStatus, Status,
 };
+use penstock_device::{Card, DeviceError};
+use penstock_model::{LoadBalancer, ObjectName, Snapshot};
 use penstock_views::{
     CardState, drops, flow, flow_filter, mpls, next_hop, registers, route, service, vif,
 };
-use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
-use crate::device::{Device, LinkError, LinkState, chain};
+use crate::device::{Device, LinkError, LinkState};
 use crate::neighbour::Neighbours;
 
 /// What the daemon knows besides the card, as its tasks publish it.
@@ -37,6 +38,27 @@ pub struct Knowledge {
     pub neighbours: watch::Receiver<Option<Neighbours>>,
 }
 
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Absent(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Misread(String),
+    /// The sources were not read yet.
+    #[error("{0}")]
+    NotReady(String),
+    /// The card does not answer, or with an error.
+    #[error(transparent)]
+    Card(#[from] LinkError),
+}
+
+fn absent(why: String) -> Refusal {
+    Refusal::Absent(why)
+}
+
 /// Answers requests; clones share the card and the knowledge.
 #[derive(Clone)]
 pub struct Answers {
@@ -53,83 +75,135 @@ impl Answers {
         Self { device, knowledge, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Answers one request.
+    /// The flows that a filter lists.
     ///
     /// # Errors
-    /// Why there is no answer, for people.
-    pub async fn answer(&self, op: Op) -> Result<Value, String> {
-        let text = |error: LinkError| chain(&error);
-        let value = match op {
-            Op::Status => json(&self.status().await),
-            Op::Flows { filter } => {
-                let filter: Option<flow_filter::FlowFilter> = filter
-                    .map(|f| f.parse())
-                    .transpose()
-                    .map_err(|e: flow_filter::FilterError| e.to_string())?;
-                let state = self.on_card(read_flows).await.map_err(text)?;
-                json(&flow::view(&state, filter.as_ref()))
+    /// [`Refusal`].
+    pub async fn flows(&self, query: FlowQuery) -> Result<flow::FlowTable, Refusal> {
+        let filter: Option<flow_filter::FlowFilter> = query
+            .filter
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: flow_filter::FilterError| Refusal::Misread(error.to_string()))?;
+        let state = self.on_card(read_flows).await?;
+        Ok(flow::view(&state, filter.as_ref()))
+    }
+
+    /// One flow.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn flow(&self, index: u32) -> Result<flow::FlowEntry, Refusal> {
+        if index >= limits::FLOWS {
+            return Err(absent(format!("flow {index} is not in use")));
+        }
+        let state = self.on_card(move |card| read_flow(card, index)).await?;
+        flow::get(&state, index).ok_or_else(|| absent(format!("flow {index} is not in use")))
+    }
+
+    /// All next hops.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn next_hops(&self) -> Result<next_hop::Hops, Refusal> {
+        Ok(next_hop::list(&self.read(next_hop::TABLES).await?))
+    }
+
+    /// One next hop and its members.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn next_hop(&self, id: u32) -> Result<next_hop::Hops, Refusal> {
+        let hops = next_hop::get(&self.read(next_hop::TABLES).await?, id);
+        if hops.next_hops.is_empty() {
+            return Err(absent(format!("next hop {id} is not in use")));
+        }
+        Ok(hops)
+    }
+
+    /// All interfaces, or one.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn vifs(&self, only: Option<u32>) -> Result<vif::Interfaces, Refusal> {
+        let vifs = vif::view(&self.read(vif::TABLES).await?, only);
+        match only {
+            Some(id) if vifs.interfaces.is_empty() => {
+                Err(absent(format!("vif0/{id} is not in use")))
             }
-            Op::Flow { index } => {
-                let state = self.on_card(move |card| read_flow(card, index)).await.map_err(text)?;
-                json(
-                    &flow::get(&state, index)
-                        .ok_or_else(|| format!("flow {index} is not in use"))?,
-                )
+            _ => Ok(vifs),
+        }
+    }
+
+    /// All routes of a VRF.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn routes(&self, vrf: u16) -> Result<route::Routes, Refusal> {
+        let routes = route::view(&self.read(route::TABLES).await?, vrf);
+        if routes.routes.is_empty() {
+            self.check_vrf(vrf)?;
+        }
+        Ok(routes)
+    }
+
+    /// The route that a destination takes.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn lookup(&self, vrf: u16, query: LookupQuery) -> Result<route::Routes, Refusal> {
+        let LookupQuery { address, prefix_len } = query;
+        if prefix_len > 32 {
+            let why = format!("{address}/{prefix_len} is no IPv4 prefix");
+            return Err(Refusal::Misread(why));
+        }
+        let found = route::lookup(&self.read(route::TABLES).await?, vrf, address, prefix_len);
+        if found.routes.is_empty() {
+            return Err(absent(format!("no route to {address}/{prefix_len} in VRF {vrf}")));
+        }
+        Ok(found)
+    }
+
+    /// All labels, or one.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn labels(&self, only: Option<u32>) -> Result<mpls::LabelMap, Refusal> {
+        let map = mpls::view(&self.read(mpls::TABLES).await?, only);
+        match only {
+            Some(label) if map.labels.is_empty() => {
+                Err(absent(format!("label {label} is not in use")))
             }
-            Op::NextHops => {
-                json(&next_hop::list(&self.read(next_hop::TABLES).await.map_err(text)?))
-            }
-            Op::NextHop { id } => {
-                let hops = next_hop::get(&self.read(next_hop::TABLES).await.map_err(text)?, id);
-                if hops.next_hops.is_empty() {
-                    return Err(format!("next hop {id} is not in use"));
-                }
-                json(&hops)
-            }
-            Op::Vifs { index } => {
-                let vifs = vif::view(&self.read(vif::TABLES).await.map_err(text)?, index);
-                match index {
-                    Some(index) if vifs.interfaces.is_empty() => {
-                        return Err(format!("vif0/{index} is not in use"));
-                    }
-                    _ => json(&vifs),
-                }
-            }
-            Op::Routes { vrf } => {
-                let routes = route::view(&self.read(route::TABLES).await.map_err(text)?, vrf);
-                if routes.routes.is_empty() {
-                    self.check_vrf(vrf)?;
-                }
-                json(&routes)
-            }
-            Op::Route { vrf, address, prefix_len } => {
-                let found = route::lookup(
-                    &self.read(route::TABLES).await.map_err(text)?,
-                    vrf,
-                    address,
-                    prefix_len,
-                );
-                if found.routes.is_empty() {
-                    return Err(format!("no route to {address}/{prefix_len} in VRF {vrf}"));
-                }
-                json(&found)
-            }
-            Op::Labels { label } => {
-                let map = mpls::view(&self.read(mpls::TABLES).await.map_err(text)?, label);
-                match label {
-                    Some(label) if map.labels.is_empty() => {
-                        return Err(format!("label {label} is not in use"));
-                    }
-                    _ => json(&map),
-                }
-            }
-            Op::DropStats => json(&drops::view(&self.read(drops::TABLES).await.map_err(text)?)),
-            Op::Service { namespace, name } => {
-                let intent = self.intent(&ObjectName::new(namespace, name))?;
-                json(&service::view(&self.read(service::TABLES).await.map_err(text)?, intent))
-            }
-        };
-        value.map_err(|error| format!("the answer cannot be written: {error}"))
+            _ => Ok(map),
+        }
+    }
+
+    /// Drops by reason.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn drops(&self) -> Result<drops::DropStats, Refusal> {
+        Ok(drops::view(&self.read(drops::TABLES).await?))
+    }
+
+    /// What is asked for, by name.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn services(&self) -> Result<service::Services, Refusal> {
+        let snapshot = self.snapshot()?;
+        let services = snapshot.load_balancers.iter().map(|lb| self.intent(lb)).collect();
+        Ok(service::Services { services })
+    }
+
+    /// A service as the card has it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn service(&self, name: &ObjectName) -> Result<service::Service, Refusal> {
+        let intent = self.intent_of(name)?;
+        Ok(service::view(&self.read(service::TABLES).await?, intent))
     }
 
     /// Reads the card when it is this request's turn.
@@ -143,18 +217,18 @@ impl Answers {
     }
 
     /// Whether the node has a VRF that the card has no routes of.
-    fn check_vrf(&self, vrf: u16) -> Result<(), String> {
+    fn check_vrf(&self, vrf: u16) -> Result<(), Refusal> {
         let snapshot = self.knowledge.snapshot.borrow();
         let Some(node) = snapshot.as_ref().map(|snapshot| &snapshot.node) else {
-            return Err(format!(
-                "the card has no route in VRF {vrf}, and the sources were not read yet"
-            ));
+            let why =
+                format!("the card has no route in VRF {vrf}, and the sources were not read yet");
+            return Err(Refusal::NotReady(why));
         };
         if node.vrfs.iter().any(|known| known.id.0 == vrf) {
             return Ok(());
         }
         let known: Vec<String> = node.vrfs.iter().map(|known| known.id.0.to_string()).collect();
-        Err(format!("there is no VRF {vrf} here; there are: {}", known.join(", ")))
+        Err(absent(format!("there is no VRF {vrf} here; there are: {}", known.join(", "))))
     }
 
     /// What the sources and the compiler noted about a load balancer.
@@ -180,21 +254,28 @@ impl Answers {
         Ok(state)
     }
 
-    fn intent(&self, name: &ObjectName) -> Result<service::Intent, String> {
-        let snapshot = self.knowledge.snapshot.borrow();
-        let snapshot = snapshot.as_ref().ok_or("the sources were not read yet")?;
-        let Some(lb) = snapshot.load_balancers.iter().find(|lb| lb.name == *name) else {
-            let notes = self.notes(name);
-            if !notes.is_empty() {
-                return Err(format!("service {name} is not on the card: {}", notes.join("; ")));
-            }
-            let known: Vec<String> =
-                snapshot.load_balancers.iter().take(10).map(|lb| lb.name.to_string()).collect();
-            return Err(format!(
-                "no service {name} is known here; there are: {}",
-                known.join(", ")
-            ));
-        };
+    fn snapshot(&self) -> Result<Arc<Snapshot>, Refusal> {
+        let snapshot = self.knowledge.snapshot.borrow().clone();
+        snapshot.ok_or_else(|| Refusal::NotReady("the sources were not read yet".to_owned()))
+    }
+
+    fn intent_of(&self, name: &ObjectName) -> Result<service::Intent, Refusal> {
+        let snapshot = self.snapshot()?;
+        let all = &snapshot.load_balancers;
+        if let Some(lb) = all.iter().find(|lb| lb.name == *name) {
+            return Ok(self.intent(lb));
+        }
+        let notes = self.notes(name);
+        if !notes.is_empty() {
+            let why = format!("service {name} is not on the card: {}", notes.join("; "));
+            return Err(absent(why));
+        }
+        let known: Vec<String> = all.iter().take(10).map(|lb| lb.name.to_string()).collect();
+        let known = known.join(", ");
+        Err(absent(format!("no service {name} is known here; there are: {known}")))
+    }
+
+    fn intent(&self, lb: &LoadBalancer) -> service::Intent {
         let ports = lb.listeners.iter().map(|listener| {
             let members: Vec<String> =
                 listener.pool.members.iter().map(|m| format!("{}:{}", m.address, m.port)).collect();
@@ -203,23 +284,24 @@ impl Answers {
         });
         let members = lb.listeners.iter().flat_map(|listener| &listener.pool.members);
         let endpoints: BTreeSet<Ipv4Addr> = members.map(|member| member.address).collect();
-        let notes = self.notes(name);
+        let notes = self.notes(&lb.name);
         let floating_ips: Vec<Ipv4Addr> = lb.floating_ips.iter().map(|fip| fip.address).collect();
         let denied = floating_ips.iter().filter_map(|&address| {
             let note = notes.iter().find(|note| penstock_compile::denies(note, address))?;
             Some((address, note.clone()))
         });
-        Ok(service::Intent {
-            name: name.to_string(),
+        service::Intent {
+            name: lb.name.to_string(),
             denied: denied.collect(),
             floating_ips,
             ports: ports.collect(),
             endpoints: endpoints.len(),
             notes,
-        })
+        }
     }
 
-    async fn status(&self) -> Status {
+    /// How the daemon and its card are.
+    pub async fn status(&self) -> Status {
         // Registers and a few counters: not worth a turn of its own.
         let card = self.device.run(read_status).await.ok();
         let mut reconcile = self.knowledge.reconcile.borrow().clone();
@@ -257,10 +339,6 @@ impl Answers {
             neighbours: neighbours.iter().map(|(ip, mac)| (*ip, mac.to_string())).collect(),
         }
     }
-}
-
-fn json(value: &impl serde::Serialize) -> serde_json::Result<Value> {
-    serde_json::to_value(value)
 }
 
 fn read_tables(card: &mut Card, tables: &[TableId]) -> Result<CardState, DeviceError> {
@@ -301,7 +379,7 @@ fn insert_stats(
     Ok(())
 }
 
-fn read_status(card: &mut Card) -> Result<(CardStatus, flow::FlowFill), DeviceError> {
+fn read_status(card: &mut Card) -> Result<(registers::CardStatus, flow::FlowFill), DeviceError> {
     let registers = registers::card_status(|offset| card.read_reg(offset))?;
     Ok((registers, flow::fill(&read_tables(card, flow::FILL_TABLES)?)))
 }

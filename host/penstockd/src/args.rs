@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use penstock_api::paths::DEFAULT_SOCKET;
 use penstock_model::{MacAddr, Prefix};
-use penstock_views::api::DEFAULT_SOCKET;
 
 /// Keeps a card's tables as Kubernetes manifests and the node file want them, and shows the card to `penstock`.
 #[derive(Debug, Parser)]

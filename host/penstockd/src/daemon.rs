@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use penstock_api::server::{self, Limits, Server};
+use penstock_api::types::ReconcileStatus;
 use penstock_model::Prefix;
 use penstock_sources::Paths;
-use penstock_views::api::ReconcileStatus;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -17,8 +18,7 @@ use crate::health::Health;
 use crate::keep::Keeper;
 use crate::neighbour::{self, Neighbours};
 use crate::reconcile::Reconciler;
-use crate::serve::Limits;
-use crate::{intent, serve, socket, tell};
+use crate::{intent, routes, tell};
 
 /// What a daemon is told when it starts.
 pub struct Config {
@@ -52,7 +52,7 @@ impl Daemon {
     /// Another daemon serves the socket, or the socket cannot be made. A missing device or bad files are no reason not to
     /// start: they stand in the status, and are tried again.
     pub fn start(config: Config) -> Result<Self> {
-        let listener = socket::listen(&config.api)?;
+        let listener = server::listen(&config.api)?;
         let device = Device::start(config.opener, config.keeper)
             .context("cannot start the card's thread")?;
         let (snapshot_tx, snapshot) = watch::channel(None);
@@ -91,7 +91,8 @@ impl Daemon {
         tasks.spawn(neighbour::follow(wanted, config.static_neighbours, followed));
         tasks.spawn(reconciler.run());
         tasks.spawn(tell::tell(told));
-        tasks.spawn(serve::serve(listener, Answers::new(device, knowledge), Limits::default()));
+        let router = routes::router(Answers::new(device, knowledge));
+        tasks.spawn(async move { Server::new(Limits::default()).serve(listener, router).await });
         Ok(Self { tasks })
     }
 

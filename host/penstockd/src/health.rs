@@ -1,7 +1,7 @@
 //! How the daemon's inputs are: one entry each, which the task that follows the input replaces. Readers see them all, sorted
 //! by name (`penstock status`, the line for the service manager).
 
-use penstock_views::api::SourceStatus;
+use penstock_api::types::SourceStatus;
 use tokio::sync::watch;
 
 /// The inputs' states; clones share them.

@@ -8,9 +8,9 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_api::types::SourceStatus;
 use penstock_model::Snapshot;
 use penstock_sources::{Paths, SourceError, State, Watch};
-use penstock_views::api::SourceStatus;
 use tokio::sync::watch;
 use tracing::{info, warn};
 

@@ -2,11 +2,11 @@
 //!
 //! Sources publish whole snapshots of intent; the reconcile loop compiles them, compares with what the card holds and
 //! writes the difference; a socket serves views of the live card. Each concern is a task, tasks share state by `watch`
-//! channels, and one thread alone touches the card:
+//! channels, and one thread alone touches the card; the socket itself is `penstock-api`'s:
 //!
 //! ```text
 //! intent (files) --snapshot--> reconcile --operations--> device (thread) --> card
-//!    \--wanted nodes--> neighbour (netlink) --MAC addresses--^      ^--reads-- answer <-- serve (socket)
+//!    \--wanted nodes--> neighbour (netlink) --MAC addresses--^      ^--reads-- answer <-- routes <-- socket
 //! ```
 //!
 //! The daemon never crashes for what comes from outside: a bad manifest, a dead card, a kernel that refuses. It says so in
@@ -21,8 +21,7 @@ pub mod intent;
 pub mod keep;
 pub mod neighbour;
 pub mod reconcile;
-pub mod serve;
-pub mod socket;
+pub mod routes;
 pub mod tell;
 
 pub use daemon::{Config, Daemon};

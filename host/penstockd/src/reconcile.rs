@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use penstock_abi::regs;
 use penstock_abi::table::{NextHop, NextHopKind, TableEntry, TableId};
+use penstock_api::types::{ReconcileState, ReconcileStatus};
 use penstock_compile::{CompileError, compile};
 use penstock_device::{Card, DeviceError, TableOp};
 use penstock_model::{MacAddr, Note, Prefix, Snapshot};
 use penstock_plan::{Achieved, Op, Plan, PlanError, plan};
-use penstock_views::api::{ReconcileState, ReconcileStatus};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use penstock_views::api::{ReconcileStatus, SourceStatus};
+use penstock_api::types::{ReconcileStatus, SourceStatus};
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tracing::debug;
@@ -87,7 +87,7 @@ fn line(status: &ReconcileStatus, sources: &[SourceStatus], pending: usize) -> S
 
 #[cfg(test)]
 mod tests {
-    use penstock_views::api::ReconcileState;
+    use penstock_api::types::ReconcileState;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //! are bad, and says so when the card dies.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+const SERVICE: &str = "/v1/services/ns-user-1/service-web-clusterip";
 const NODE: &str = r#"
 name: cent222
 fabric: { address: 10.169.25.20/24, mac: "02:00:0a:a9:19:14" }
@@ -127,16 +128,30 @@ impl Bench {
         old.shutdown_timeout(Duration::from_secs(5));
     }
 
-    fn ask(&self, request: &Value) -> Value {
+    /// Status code and body.
+    fn ask(&self, path: &str) -> (u16, Value) {
         let mut stream = UnixStream::connect(self.api()).unwrap();
-        writeln!(stream, "{request}").unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let (status, value) = self.ask(path);
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+
+    /// The code and text of a refusal.
+    fn refused(&self, path: &str) -> (u16, String) {
+        let (status, value) = self.ask(path);
+        (status, value["error"].as_str().unwrap_or_else(|| panic!("{path}: {value}")).to_owned())
     }
 
     fn status(&self) -> Value {
-        self.ask(&json!({"version": 1, "op": "status"}))["data"].clone()
+        self.get("/v1/status")
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
@@ -183,17 +198,18 @@ fn it_programs_a_card_and_shows_it() {
     assert_ne!(bench.fake.register(regs::EPOCH), 0);
     assert_eq!(bench.fip_ports(), [8888]);
 
-    let service = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
-    let service = &bench.ask(&service)["data"];
+    let service = bench.get(SERVICE);
     assert_eq!(service["routes"][0]["type"], "Composite", "{service:#}");
     assert_eq!(service["routes"][0]["members"].as_array().unwrap().len(), 2, "{service:#}");
     assert_eq!(service["port_maps"][0]["nat_port"], 8888);
 
     let nh = service["routes"][0]["next_hop"].clone();
-    let hops = &bench.ask(&json!({"version": 1, "op": "next_hop", "id": nh}))["data"]["next_hops"];
+    let hops = &bench.get(&format!("/v1/next-hops/{nh}"))["next_hops"];
     assert_eq!(hops.as_array().unwrap().len(), 3, "the composite and its two members: {hops:#}");
-    let vifs = &bench.ask(&json!({"version": 1, "op": "vifs", "index": 8}))["data"]["interfaces"];
+    let vifs = &bench.get("/v1/vifs/8")["interfaces"];
     assert_eq!(vifs[0]["name"], "web");
+    let services = &bench.get("/v1/services")["services"];
+    assert_eq!(services[0], service["intent"]);
 }
 
 #[test]
@@ -221,12 +237,17 @@ fn flows_come_from_the_live_card() {
         9,
         &FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() },
     );
-    let listed = &bench.ask(&json!({"version": 1, "op": "flows"}))["data"]["flows"];
+    let listed = &bench.get("/v1/flows")["flows"];
     assert_eq!((&listed[0]["packets"], &listed[0]["nat"]), (&json!(5), &json!(["D", "Pd"])));
-    let one = &bench.ask(&json!({"version": 1, "op": "flow", "index": 4}))["data"];
+    let none = bench.get("/v1/flows?match=10.105.139.153+%26+proto+udp");
+    assert_eq!(none["flows"], json!([]));
+    assert_eq!(none["matching"], "[10.105.139.153]:*, Protocol UDP");
+    let one = bench.get("/v1/flows/4");
     assert_eq!(one["tcp"], json!(["S", "Sr", "Er"]), "{one:#}");
-    let none = bench.ask(&json!({"version": 1, "op": "flow", "index": 5}));
-    assert!(none["ok"] == false && none["error"].as_str().unwrap().contains("flow 5"), "{none}");
+    for index in [5, u32::MAX] {
+        let not_in_use = (404, format!("flow {index} is not in use"));
+        assert_eq!(bench.refused(&format!("/v1/flows/{index}")), not_in_use);
+    }
 }
 
 #[test]
@@ -245,7 +266,7 @@ fn the_fill_of_the_flow_table_is_in_the_status() {
     let flows = bench.status()["device"]["flow_table"].clone();
     assert_eq!(flows["in_use"], 50_000);
     assert_eq!(flows["refused"][0]["reason"], "FlowQueueFull", "{flows:#}");
-    let drops = &bench.ask(&json!({"version": 1, "op": "drop_stats"}))["data"]["drops"];
+    let drops = &bench.get("/v1/drops")["drops"];
     let of = |reason: &str| drops.as_array().unwrap().iter().find(|d| d["reason"] == reason);
     for reason in ["FlowTableFull", "FlowUnusable", "FlowClash", "EgressOversize", "NotForGateway"]
     {
@@ -262,10 +283,9 @@ fn routes_of_a_vrf_that_is_not_there_are_an_error() {
     bench.write("apiVersion: v1\nkind: List\nitems: []\n");
     bench.start();
     bench.wait_in_sync(1);
-    let dump = |vrf| bench.ask(&json!({"version": 1, "op": "routes", "vrf": vrf}));
-    assert_ne!(dump(2)["data"]["routes"], json!([]));
-    let other = dump(9);
-    assert!(other["error"].as_str().unwrap().contains("no VRF 9 here; there are: 2, 6"), "{other}");
+    assert_ne!(bench.get("/v1/vrfs/2/routes")["routes"], json!([]));
+    let (status, why) = bench.refused("/v1/vrfs/9/routes");
+    assert!(status == 404 && why.contains("no VRF 9 here; there are: 2, 6"), "{status} {why}");
 }
 
 #[test]
@@ -274,22 +294,17 @@ fn a_service_that_nobody_answers_for_says_why() {
     let text =
         manifests(8888).replace("10.47.255.236", "10.9.9.8").replace("10.47.255.238", "10.9.9.9");
     let (service, slice) = text.split_once("---").unwrap();
-    let ask = |bench: &Bench| {
-        bench.ask(&json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"}))
-            ["data"]
-            .clone()
-    };
     bench.write(service);
     bench.start();
     bench.wait_in_sync(1);
-    let none = ask(&bench);
+    let none = bench.get(SERVICE);
     let why = none["routes"][0]["why"].as_str().unwrap();
     assert!(why.starts_with("the service has no endpoints"), "{none:#}");
 
     let before = bench.status()["reconcile"]["completed"].as_u64().unwrap();
     bench.write(&format!("{service}---{slice}"));
     bench.wait_in_sync(before + 1);
-    let unknown = ask(&bench);
+    let unknown = bench.get(SERVICE);
     let why = unknown["routes"][0]["why"].as_str().unwrap();
     assert!(why.starts_with("none of its 2 endpoints"), "{unknown:#}");
     assert!(unknown["intent"]["notes"].to_string().contains("10.9.9.8"), "{unknown:#}");
@@ -322,12 +337,11 @@ fn backends_that_are_not_ready_keep_what_they_have_over_a_restart() {
     let unready = manifests(8888).replace("ready: true", "ready: false");
     bench.write(&unready);
     let members = |service: &Value| {
-        let members = service["data"]["routes"][0]["members"].as_array().cloned();
+        let members = service["routes"][0]["members"].as_array().cloned();
         members.unwrap_or_default()
     };
-    let ask = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
     bench.wait("two members that drain", |_| {
-        let members = members(&bench.ask(&ask));
+        let members = members(&bench.get(SERVICE));
         members.len() == 2 && members.iter().all(|member| member["draining"] == true)
     });
     assert_eq!(bench.fip_ports(), [8888]);
@@ -347,8 +361,7 @@ fn external_ips_are_served_by_leave_only() {
     let status = bench.wait_in_sync(1);
     let notes = status["reconcile"]["notes"].to_string();
     assert!(notes.contains("external IP 101.101.101.1 is in no range"), "{notes}");
-    let ask = json!({"version": 1, "op": "service", "namespace": "ns-user-1", "name": "service-web-clusterip"});
-    let intent = &bench.ask(&ask)["data"]["intent"];
+    let intent = &bench.get(SERVICE)["intent"];
     assert!(
         intent["notes"][0].as_str().unwrap().starts_with("external IP 101.101.101.1"),
         "{intent}"
@@ -504,8 +517,8 @@ fn a_dead_card_is_reported_and_taken_back() {
     });
     assert!(status["device"]["error"].as_str().unwrap().contains("gone"), "{status:#}");
     assert_eq!(status["device"]["card"], Value::Null);
-    let refused = bench.ask(&json!({"version": 1, "op": "vifs"}));
-    assert!(refused["error"].as_str().unwrap().contains("lost"), "{refused}");
+    let (status, why) = bench.refused("/v1/vifs");
+    assert!(status == 503 && why.starts_with("the card is lost: "), "{status} {why}");
     // What changes meanwhile reaches the card when it is back.
     bench.write(&manifests(9999));
     bench.fake.revive();
@@ -561,21 +574,78 @@ fn the_socket_is_for_one_daemon_and_its_group() {
     };
     assert!(second.contains("another daemon"), "{second}");
     bench.wait_in_sync(1);
-    for (line, why) in [
-        ("{\"version\":2,\"op\":\"status\"}", "version 2"),
-        ("{\"version\":1,\"op\":\"reboot\"}", "not understood"),
-        ("hello", "not understood"),
-    ] {
-        let mut stream = UnixStream::connect(bench.api()).unwrap();
-        writeln!(stream, "{line}").unwrap();
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).unwrap();
-        assert!(answer.contains(why), "{answer}");
-    }
     bench.stop();
     // A socket that a killed daemon left behind is replaced.
     drop(std::os::unix::net::UnixListener::bind(bench.api()).unwrap());
     assert!(bench.api().exists());
     bench.start();
     bench.wait_in_sync(1);
+}
+
+#[test]
+fn what_is_not_there_and_what_makes_no_sense_are_told_apart() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    for (path, status, part) in [
+        ("/v1/next-hops/8700", 404, "next hop 8700 is not in use"),
+        ("/v1/vifs/9", 404, "vif0/9 is not in use"),
+        ("/v1/labels/77", 404, "label 77 is not in use"),
+        ("/v1/vrfs/2/routes/lookup?address=192.0.2.1", 404, "no route to 192.0.2.1/32 in VRF 2"),
+        ("/v1/services/ns-user-1/webb", 404, "no service ns-user-1/webb is known here"),
+        ("/v1/reboot", 404, "there is no resource /v1/reboot"),
+        ("/v1/flows?match=10.105.139:80", 400, "`10.105.139:80` is not understood"),
+        ("/v1/flows?mtach=10.0.0.1", 400, "mtach"),
+        ("/v1/vrfs/2/routes/lookup?address=192.0.2", 400, "address"),
+        ("/v1/vrfs/2/routes/lookup?address=192.0.2.1&prefix_len=33", 400, "192.0.2.1/33"),
+        ("/v1/vifs/web", 400, "web"),
+    ] {
+        let (got, why) = bench.refused(path);
+        assert!(got == status && why.contains(part), "{path}: {got} {why}");
+    }
+    let found = bench.get("/v1/vrfs/2/routes/lookup?address=10.105.139.153");
+    assert_eq!(found["routes"][0]["address"], "10.105.139.153");
+    assert_eq!(bench.get("/v1/labels/25")["labels"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_client_asks_for_what_the_daemon_serves() {
+    use penstock_api::client::{ClientError, get};
+    use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let query = LookupQuery { address: Ipv4Addr::new(10, 105, 139, 153), prefix_len: 32 };
+    let name = |namespace: &str, name: &str| Resource::Service {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    let filter = Some("10.105.139.153:8888 & proto tcp".to_owned());
+    for resource in [
+        Resource::Status,
+        Resource::Flows(FlowQuery::default()),
+        Resource::Flows(FlowQuery { filter }),
+        Resource::NextHops,
+        Resource::NextHop { id: 0 },
+        Resource::Vifs,
+        Resource::Vif { id: 8 },
+        Resource::Routes { vrf: 2 },
+        Resource::Lookup { vrf: 2, query },
+        Resource::Labels,
+        Resource::Label { label: 25 },
+        Resource::Drops,
+        Resource::Services,
+        name("ns-user-1", "service-web-clusterip"),
+    ] {
+        let value: Value =
+            get(&bench.api(), &resource).unwrap_or_else(|e| panic!("{resource}: {e}"));
+        assert_eq!(value.to_string(), bench.get(&resource.to_string()).to_string());
+    }
+    for (resource, part) in [
+        (Resource::Flow { index: 7 }, "flow 7 is not in use"),
+        (name("ns/user", "a b?c"), "no service ns/user/a b?c is known here"),
+    ] {
+        let error = get::<Value>(&bench.api(), &resource).unwrap_err();
+        assert!(matches!(&error, ClientError::Refused(why) if why.contains(part)), "{error}");
+    }
 }

@@ -216,7 +216,7 @@ async fn with_a_peer() {
 
     // A way that is not there is told, and ends nothing; when it is there, it is found.
     wanted_tx.send_replace(Some(BTreeSet::from([node, lost])));
-    let complains = |sources: &Vec<penstock_views::api::SourceStatus>| {
+    let complains = |sources: &Vec<penstock_api::types::SourceStatus>| {
         sources.iter().any(|source| source.errors == ["no route to 172.16.0.1"])
     };
     timeout(Duration::from_secs(20), told.wait_for(complains)).await.unwrap().unwrap();

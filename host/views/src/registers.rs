@@ -4,8 +4,36 @@ use std::fmt;
 
 use penstock_abi::fw;
 use penstock_abi::regs::{self, Control};
+use serde::{Deserialize, Serialize};
 
-use crate::api::CardStatus;
+/// Registers of the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardStatus {
+    /// `major.minor` of the layout.
+    pub layout_version: String,
+    /// Hash of the layout, in hex.
+    pub layout_hash: String,
+    /// Additions to the layout's major version that the card has, a bit each.
+    pub capabilities: u32,
+    /// Nominal core clock.
+    pub clock_khz: u32,
+    /// `power-on` or `function-level reset`.
+    pub reset_cause: String,
+    /// Function-level resets since power-on.
+    pub flr_count: u32,
+    /// Epoch of the last complete reconcile, as the card keeps it.
+    pub epoch: u32,
+    /// Whether packets are forwarded.
+    pub forwarding: bool,
+    /// Card time in core cycles.
+    pub time_cycles: u64,
+    /// State of the firmware for people: `ready`, `panic at line 12 of file hash 0x..`, ...
+    pub firmware: String,
+    /// `major.minor` of the firmware.
+    pub firmware_version: String,
+    /// Counts up while the firmware lives.
+    pub firmware_heartbeat: u32,
+}
 
 /// Reads the registers that a status shows, each by `read` at its offset.
 ///

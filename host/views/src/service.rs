@@ -45,6 +45,13 @@ pub struct Intent {
     pub denied: BTreeMap<Ipv4Addr, String>,
 }
 
+/// The services that are known, before looking at the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// Services, by name.
+    pub services: Vec<Intent>,
+}
+
 /// A member as it is reached from this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {

@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use penstock_api::types::SourceStatus;
 use penstock_model::MacAddr;
-use penstock_views::api::SourceStatus;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};

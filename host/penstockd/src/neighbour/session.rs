@@ -183,8 +183,8 @@ mod tests {
     use std::collections::VecDeque;
     use std::io;
 
+    use penstock_api::types::SourceStatus;
     use penstock_model::MacAddr;
-    use penstock_views::api::SourceStatus;
 
     use super::super::Neighbours;
     use super::super::table::{Entry, Hop, Resolution};

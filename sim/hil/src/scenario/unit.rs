@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use penstock_views::api::Status;
+use penstock_api::types::Status;
 
 use super::Site;
 use super::node::{Connection, Node, OTHER_NODE, OTHER_NODE_MAC, exchange, open};

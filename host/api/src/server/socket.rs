@@ -36,7 +36,7 @@ pub enum ListenError {
 /// A listening socket; its file is removed with it.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) listener: UnixListener,
+    pub(super) listener: UnixListener,
     path: PathBuf,
     /// Device and inode of the socket's file.
     file: (u64, u64),

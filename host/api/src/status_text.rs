@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::Status;
+use crate::types::Status;
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,5 +65,43 @@ impl fmt::Display for Status {
             line(f, "Neighbour:", &format!("{address} is not resolved yet"))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_views::drops::NamedCount;
+    use penstock_views::flow::FlowFill;
+
+    use super::*;
+    use crate::types::DeviceStatus;
+
+    #[test]
+    fn what_did_not_get_into_the_flow_table_is_told_by_reason() {
+        let count = |reason: &str, label: &str, count| NamedCount {
+            reason: reason.to_owned(),
+            label: label.to_owned(),
+            count,
+        };
+        let fill = FlowFill {
+            in_use: 49_200,
+            capacity: 65_536,
+            translated_max: 49_152,
+            refused: vec![
+                count("FlowTableFull", "Flow Table Full", 4),
+                count("FlowClash", "Flow NAT no rflow", 5),
+            ],
+            not_learned: vec![count("FlowTableFull", "Flow Table Full", 3)],
+        };
+        let device = DeviceStatus { flow_table: Some(fill), ..DeviceStatus::default() };
+        let text = Status { device, ..Status::default() }.to_string();
+        for line in [
+            "  Flow table:         49200 of 65536 entries in use; above 49152 new translated flows are dropped",
+            "  New flows refused:  4 Flow Table Full",
+            "  New flows refused:  5 Flow NAT no rflow",
+            "  Flows not learned:  3 Flow Table Full",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{text}");
+        }
     }
 }
