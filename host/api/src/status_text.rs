@@ -48,12 +48,7 @@ impl fmt::Display for Status {
             line(f, "  Note:", note)?;
         }
         for source in &self.sources {
-            let state = match (source.read, source.errors.is_empty()) {
-                (true, true) => "read",
-                (true, false) => "in error, what is wrong stays as it was",
-                (false, _) => "not read yet",
-            };
-            line(f, "Source:", &format!("{} ({state})", source.name))?;
+            line(f, "Source:", &format!("{} ({})", source.name, source.state()))?;
             for error in &source.errors {
                 line(f, "  Error:", error)?;
             }

@@ -127,6 +127,39 @@ pub struct SourceStatus {
     pub errors: Vec<String>,
 }
 
+impl SourceStatus {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> SourceState {
+        match (self.read, self.errors.is_empty()) {
+            (true, true) => SourceState::Read,
+            (true, false) => SourceState::InError,
+            (false, _) => SourceState::NotRead,
+        }
+    }
+}
+
+/// Where a source stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// Its first complete list is awaited.
+    NotRead,
+    /// All of it is in force.
+    Read,
+    /// Some of it is wrong.
+    InError,
+}
+
+impl fmt::Display for SourceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRead => "not read yet",
+            Self::Read => "read",
+            Self::InError => "in error, what is wrong stays as it was",
+        })
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

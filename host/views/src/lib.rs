@@ -9,6 +9,7 @@
 //! people and scripts know keeps working. What only this card has stands on lines of its own that begin with `Hw:`.
 
 pub mod drops;
+pub mod firmware;
 pub mod flow;
 pub mod flow_filter;
 pub mod flow_text;
@@ -20,5 +21,6 @@ pub mod service;
 pub mod state;
 pub mod text;
 pub mod vif;
+mod words;
 
 pub use state::CardState;

@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use penstock_abi::table::{FipMap, NextHop, NextHopKind, TableId};
 use serde::{Deserialize, Serialize};
 
-use crate::next_hop::{self, Hop};
+use crate::next_hop::{self, Hop, HopKind};
 use crate::{CardState, text};
 
 /// Tables that this view reads.
@@ -69,6 +69,26 @@ pub struct Path {
     pub generation: u8,
 }
 
+/// What a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteKind {
+    /// Nothing: there is no such next hop.
+    #[serde(rename = "missing")]
+    Missing,
+    /// A next hop.
+    #[serde(untagged)]
+    Hop(HopKind),
+}
+
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.pad("missing"),
+            Self::Hop(kind) => kind.fmt(f),
+        }
+    }
+}
+
 /// The route to a floating IP in one VRF.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRoute {
@@ -79,7 +99,7 @@ pub struct ServiceRoute {
     /// Next hop.
     pub next_hop: u16,
     /// Type of the next hop.
-    pub r#type: String,
+    pub r#type: RouteKind,
     /// Why nobody behind it can be reached anew, or that the route is somebody else's; none if all is well.
     pub why: Option<String>,
     /// Members, holes left out.
@@ -248,7 +268,7 @@ fn service_route(
         floating_ip: fip,
         vrf,
         next_hop: nh,
-        r#type: hop.map_or_else(|| "missing".to_owned(), |h| h.r#type.clone()),
+        r#type: hop.map_or(RouteKind::Missing, |h| RouteKind::Hop(h.r#type)),
         why: None,
         members,
         slots: hop.map_or(0, |h| h.members.len() as u32),
@@ -286,7 +306,7 @@ impl fmt::Display for Service {
         }
         for r in &self.routes {
             writeln!(f, "\nPrefix: {}/32 in VRF {}", r.floating_ip, r.vrf)?;
-            if r.r#type == "Composite" {
+            if r.r#type == RouteKind::Hop(HopKind::Composite) {
                 writeln!(f, "  ECMP Composite sub nh count: {}", r.members.len())?;
             } else {
                 writeln!(f, "  {}", r.r#type)?;
@@ -327,6 +347,7 @@ impl fmt::Display for Service {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use penstock_abi::table::{EcmpSlot, FipKey, HostRoute};
 
@@ -367,6 +388,16 @@ mod tests {
         let text = shown(reject, 2).to_string();
         assert!(text.contains("  Reject\n  nh_index: 9\n  Why: none of its 2 endpoints"), "{text}");
         assert!(text.contains("  Note: no vif is known for endpoint 10.9.9.9"), "{text}");
+    }
+
+    #[test]
+    fn a_route_says_what_it_leads_to() {
+        for (kind, word) in [(None, "missing"), (Some(NextHopKind::Reject), "Reject")] {
+            let shown = shown(kind, 0).routes[0].r#type;
+            let json = serde_json::to_value(shown).unwrap();
+            assert_eq!((json.as_str(), shown.to_string().as_str()), (Some(word), word));
+            assert_eq!(serde_json::from_value::<RouteKind>(json).unwrap(), shown);
+        }
     }
 
     #[test]

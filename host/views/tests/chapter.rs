@@ -304,7 +304,8 @@ fn tcp_letters_tell_the_directions_apart() {
         let mut s = cent333_flows();
         s.flow_stats.insert(600, FlowStats { tcp: own, ..FlowStats::default() });
         s.flow_stats.insert(500, FlowStats { tcp: partner, ..FlowStats::default() });
-        flow::get(&s, 600).unwrap().tcp.unwrap().concat()
+        let seen = flow::get(&s, 600).unwrap().tcp.unwrap();
+        seen.iter().map(ToString::to_string).collect::<String>()
     };
     assert_eq!(letters(TCP_SYN, 0), "S");
     assert_eq!(letters(0, TCP_SYN), "Sr");

@@ -12,7 +12,8 @@ use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
 use penstock_device::{Card, TableOp};
 use penstock_model::Snapshot;
 use penstock_plan::{Achieved, Op};
-use penstock_views::{CardState, flow, registers};
+use penstock_views::firmware::Firmware;
+use penstock_views::{CardState, flow};
 
 use crate::capture::Frame;
 
@@ -121,7 +122,7 @@ fn wait_for_firmware(card: &mut Card, sim: &Arc<Mutex<CardSim>>) -> Result<()> {
             }
             _ => {
                 let info = card.read_reg(regs::FW_INFO).unwrap_or_default();
-                bail!("the firmware does not start: {}", registers::firmware(status, info));
+                bail!("the firmware does not start: {}", Firmware::of(status, info));
             }
         }
     }
