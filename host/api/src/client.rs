@@ -5,12 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST};
-use hyper::{Request, Response, body::Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -53,8 +55,7 @@ impl From<hyper::Error> for ClientError {
 /// # Errors
 /// [`ClientError`].
 pub fn get<T: DeserializeOwned>(socket: &Path, resource: &Resource) -> Result<T, ClientError> {
-    let body = get_json(socket, resource)?;
-    serde_json::from_slice(&body).map_err(|error| ClientError::Protocol(error.to_string()))
+    parse(&get_json(socket, resource)?)
 }
 
 /// Asks the daemon behind `socket` and gives the body as it came.
@@ -62,6 +63,31 @@ pub fn get<T: DeserializeOwned>(socket: &Path, resource: &Resource) -> Result<T,
 /// # Errors
 /// [`ClientError`].
 pub fn get_json(socket: &Path, resource: &Resource) -> Result<Vec<u8>, ClientError> {
+    call(socket, &Method::GET, &resource.to_string(), Vec::new())
+}
+
+/// Tells whoever serves `path` behind `socket` to do what `body` says.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    let body = serde_json::to_vec(body).map_err(|error| misunderstood(&error))?;
+    parse(&call(socket, &Method::POST, path, body)?)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| misunderstood(&error))
+}
+
+fn misunderstood(error: &impl ToString) -> ClientError {
+    ClientError::Protocol(error.to_string())
+}
+
+fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
     let lost = |source| ClientError::NoDaemon { path: socket.to_owned(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(lost)?;
@@ -69,12 +95,17 @@ pub fn get_json(socket: &Path, resource: &Resource) -> Result<Vec<u8>, ClientErr
         let stream = UnixStream::connect(socket).await.map_err(lost)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let request = Request::get(resource.to_string())
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
             // A socket has no name; HTTP wants one.
             .header(HOST, "penstock")
-            .header(CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| ClientError::Protocol(error.to_string()))?;
+            .header(CONNECTION, "close");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|error| misunderstood(&error))?;
         let late = || lost(io::ErrorKind::TimedOut.into());
         let response = in_time(sender.send_request(request)).await.ok_or_else(late)??;
         let status = response.status();

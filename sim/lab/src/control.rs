@@ -1,17 +1,22 @@
-//! The supervisor's control socket: one JSON request a line, one JSON reply a line.
+//! The supervisor's control socket: HTTP as the daemon's, with one resource that takes a [`Request`] and answers with the
+//! processes of the lab after it.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Error, Result, anyhow};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing;
+use axum::{Json, Router};
+use penstock_api::client::{ClientError, post};
+use penstock_api::server::{Body, Problem};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::state::ProcessState;
 
-/// Longest time the supervisor takes over a request.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// The resource.
+const REQUESTS: &str = "/v1/requests";
 
 /// What a supervisor can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,20 +49,31 @@ pub enum Request {
     Down,
 }
 
-/// The supervisor's answer.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "result", rename_all = "kebab-case")]
-pub enum Reply {
-    /// The request was carried out.
-    Ok {
-        /// Processes of the lab after it.
-        processes: Vec<ProcessState>,
-    },
-    /// The request failed; nothing changed.
-    Error {
-        /// What was wrong.
-        message: String,
-    },
+/// A request that waits for the supervisor.
+#[derive(Debug)]
+pub struct Order {
+    /// What is to be done.
+    pub request: Request,
+    /// Takes the processes of the lab after it, or why nothing changed; closed if nobody waits any more.
+    pub reply: oneshot::Sender<Result<Vec<ProcessState>>>,
+}
+
+/// Hands requests to the supervisor, which alone touches the lab.
+pub fn router(orders: mpsc::Sender<Order>) -> Router {
+    Router::new().route(REQUESTS, routing::post(order)).with_state(orders)
+}
+
+async fn order(
+    State(orders): State<mpsc::Sender<Order>>,
+    Body(request): Body<Request>,
+) -> Result<Json<Vec<ProcessState>>, Problem> {
+    let ends = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the lab is being taken down");
+    let (reply, answer) = oneshot::channel();
+    orders.send(Order { request, reply }).await.map_err(|_| ends())?;
+    match answer.await.map_err(|_| ends())? {
+        Ok(processes) => Ok(Json(processes)),
+        Err(error) => Err(Problem::new(StatusCode::CONFLICT, format!("{error:#}"))),
+    }
 }
 
 /// Sends one request to the supervisor behind `socket` and returns the processes of the lab after it.
@@ -65,16 +81,11 @@ pub enum Reply {
 /// # Errors
 /// The supervisor cannot be reached or refuses the request.
 pub fn ask(socket: &Path, request: &Request) -> Result<Vec<ProcessState>> {
-    let mut stream = UnixStream::connect(socket)
-        .with_context(|| format!("cannot reach the lab's supervisor at {}", socket.display()))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    let mut line = serde_json::to_string(request)?;
-    line.push('\n');
-    stream.write_all(line.as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).context("the lab's supervisor did not answer")?;
-    match serde_json::from_str(&answer).context("the lab's supervisor gave no proper answer")? {
-        Reply::Ok { processes } => Ok(processes),
-        Reply::Error { message } => bail!("{message}"),
-    }
+    post(socket, REQUESTS, request).map_err(|error| match error {
+        ClientError::NoDaemon { path, source } => Error::new(source)
+            .context(format!("cannot reach the lab's supervisor at {}", path.display())),
+        ClientError::Refused(why) => anyhow!("{why}"),
+        ClientError::NoAnswer => anyhow!("the lab's supervisor did not answer"),
+        ClientError::Protocol(why) => anyhow!("the lab's supervisor gave no proper answer: {why}"),
+    })
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 /// Lets the kernel kill this process when `parent` ends.
 ///
@@ -59,8 +59,6 @@ pub fn enter(
     environment: &[(&str, OsString)],
 ) -> Result<Infallible> {
     join(holder)?;
-    // The supervisor blocks signals, and a mask is inherited.
-    SigSet::empty().thread_set_mask().context("cannot reset the signal mask")?;
     let Some((program, arguments)) = command.split_first() else {
         bail!("no command given");
     };

@@ -5,24 +5,28 @@
 //! Everything it made is tied to it, so even `kill -9` leaves only files, which the next `lab` command removes.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
+use penstock_api::server::{Limits, Listener, Server, listen};
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
 
-use crate::control::{Reply, Request};
+use crate::control::{self, Order, Request};
 use crate::enter::become_root;
 use crate::parts::{Parts, Settings, progress};
 use crate::paths::LabPaths;
 use crate::state::ProcessState;
 use crate::topology::Topology;
+
+/// Time that whoever asked for the end may take to read that it is done.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Builds the lab of `settings` and keeps it until its end.
 ///
@@ -43,85 +47,101 @@ pub fn supervise(settings: Settings) -> Result<()> {
 }
 
 fn run(settings: Settings, paths: &LabPaths) -> Result<()> {
-    let signals =
-        SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    signals.thread_block().context("cannot block signals")?;
-    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     become_root()?;
+    // On this thread alone: it is the one that the lab's processes are tied to.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot wait for requests")?;
+    let (mut signals, listener) = {
+        let _runtime = runtime.enter();
+        (Signals::new()?, listen(&paths.control())?)
+    };
     let tied = settings.tied;
     let mut parts = Parts::new(settings, paths.clone());
-    let listener = UnixListener::bind(paths.control()).context("cannot open the control socket")?;
     let result = parts.build().and_then(|()| {
         progress("ready")?;
-        serve(&mut parts, tied, &listener, &signals)
+        runtime.block_on(serve(&mut parts, tied, listener, &mut signals))
     });
     parts.end();
     result
 }
 
-/// Serves the control socket until the lab is to end.
-fn serve(parts: &mut Parts, tied: bool, listener: &UnixListener, signals: &SignalFd) -> Result<()> {
-    let stdin = io::stdin();
+/// Signals as they come; those that came during the building included.
+struct Signals {
+    child: unix::Signal,
+    ends: [unix::Signal; 3],
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| unix::signal(kind).context("cannot wait for signals");
+        let ends =
+            [of(SignalKind::terminate())?, of(SignalKind::interrupt())?, of(SignalKind::hangup())?];
+        Ok(Self { child: of(SignalKind::child())?, ends })
+    }
+
+    /// Waits for one that ends the lab.
+    async fn end(ends: &mut [unix::Signal; 3]) {
+        let [terminate, interrupt, hangup] = ends;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Waits until whoever holds the lab lets go of the standard input.
+async fn released(tied: bool) -> Result<()> {
+    if !tied {
+        return std::future::pending().await;
+    }
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    let stdin = pipe::Receiver::from_owned_fd(stdin)
+        .context("a lab is tied by a pipe, which the standard input is not")?;
+    Ok(stdin.readable().await?)
+}
+
+/// Serves the control socket until the lab is to end. Carrying a request out blocks; others wait.
+async fn serve(
+    parts: &mut Parts,
+    tied: bool,
+    listener: Listener,
+    Signals { child, ends }: &mut Signals,
+) -> Result<()> {
+    let (orders, mut ordered) = mpsc::channel(1);
+    let server = Server::new(Limits::default());
+    let serving = server.serve(listener, control::router(orders));
+    let released = released(tied);
+    tokio::pin!(serving, released);
     loop {
-        let (asked, signalled, released) = {
-            let mut waits = vec![
-                PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            ];
-            if tied {
-                waits.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
-            }
-            match poll(&mut waits, PollTimeout::NONE) {
-                Err(nix::errno::Errno::EINTR) => continue,
-                other => other?,
-            };
-            let fired = |n: usize| waits.get(n).and_then(PollFd::any).unwrap_or(false);
-            (fired(0), fired(1), fired(2))
-        };
-        if released {
-            return Ok(());
-        }
-        if signalled && take_signals(parts, signals)? {
-            return Ok(());
-        }
-        if asked {
-            let (stream, _) = listener.accept()?;
-            if answer(parts, &stream).unwrap_or(false) {
-                return Ok(());
+        tokio::select! {
+            () = &mut serving => bail!("the control socket is not served any more"),
+            end = &mut released => return end,
+            () = Signals::end(ends) => return Ok(()),
+            _ = child.recv() => parts.reap(),
+            Some(Order { request, reply }) = ordered.recv() => {
+                // What nobody waits for any more is not begun.
+                if reply.is_closed() {
+                    continue;
+                }
+                let down = matches!(request, Request::Down);
+                if down {
+                    parts.end();
+                }
+                // Whoever asked may have gone meanwhile.
+                let _ = reply.send(carry_out(parts, request));
+                if down {
+                    tokio::select! {
+                        () = &mut serving => {}
+                        _ = tokio::time::timeout(FAREWELL, server.idle()) => {}
+                    }
+                    return Ok(());
+                }
             }
         }
     }
-}
-
-/// Reaps children; true if the lab is to end.
-fn take_signals(parts: &mut Parts, signals: &SignalFd) -> Result<bool> {
-    while let Some(info) = signals.read_signal()? {
-        if info.ssi_signo != Signal::SIGCHLD as u32 {
-            return Ok(true);
-        }
-    }
-    parts.reap();
-    Ok(false)
-}
-
-/// Serves one request; true if the lab is to end.
-fn answer(parts: &mut Parts, stream: &UnixStream) -> Result<bool> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    let request: Result<Request> = serde_json::from_str(&line).context("not a request");
-    let down = matches!(request, Ok(Request::Down));
-    if down {
-        parts.end();
-    }
-    let reply = match request.and_then(|request| carry_out(parts, request)) {
-        Ok(processes) => Reply::Ok { processes },
-        Err(error) => Reply::Error { message: format!("{error:#}") },
-    };
-    let mut text = serde_json::to_string(&reply)?;
-    text.push('\n');
-    (&mut &*stream).write_all(text.as_bytes())?;
-    Ok(down)
 }
 
 fn carry_out(parts: &mut Parts, request: Request) -> Result<Vec<ProcessState>> {

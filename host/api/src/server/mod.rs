@@ -10,6 +10,6 @@ mod serve;
 mod socket;
 
 pub use peer::Peer;
-pub use problem::{Path, Problem, Query};
+pub use problem::{Body, Path, Problem, Query};
 pub use serve::{Limits, Server};
 pub use socket::{ListenError, Listener, listen};

@@ -1,8 +1,7 @@
 //! Refusals: one shape, [`Refused`], whoever finds the fault.
 
-use axum::Json;
-use axum::extract::FromRequestParts;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -26,7 +25,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(Refused { error: self.error })).into_response()
+        (self.status, axum::Json(Refused { error: self.error })).into_response()
     }
 }
 
@@ -42,6 +41,12 @@ impl From<QueryRejection> for Problem {
     }
 }
 
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
 /// As axum's, but refuses with a [`Problem`].
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
@@ -51,3 +56,8 @@ pub struct Path<T>(pub T);
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
+
+/// The body of a request. As axum's, but refuses with a [`Problem`].
+#[derive(Clone, Copy, Debug, FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
+pub struct Body<T>(pub T);

@@ -82,6 +82,13 @@ impl Server {
         self.limits.clients - self.places.available_permits()
     }
 
+    /// Waits until no client is being served.
+    pub async fn idle(&self) {
+        let all = u32::try_from(self.limits.clients).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _places = self.places.acquire_many(all).await.ok();
+    }
+
     /// Serves requests until the task is dropped.
     pub async fn serve(&self, listener: Listener, router: Router) {
         let router = router.fallback(unknown_resource).method_not_allowed_fallback(unknown_method);

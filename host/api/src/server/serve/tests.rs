@@ -11,8 +11,9 @@ use axum::routing::{get, post};
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::client::ClientError;
 use crate::server::socket::listen;
-use crate::server::{Path, Query};
+use crate::server::{Body, Path, Query};
 
 const LONG: Duration = Duration::from_secs(20);
 /// More than the kernel keeps for a reader that does not read.
@@ -66,6 +67,7 @@ impl Bench {
             .route("/count/{n}", get(async |Path(n): Path<u8>| n.to_string()))
             .route("/query", get(async |Query(n): Query<HashMap<String, u8>>| n["n"].to_string()))
             .route("/who", get(async |Extension(peer): Extension<Peer>| peer.to_string()))
+            .route("/sum", post(async |Body(n): Body<Vec<u32>>| n.iter().sum::<u32>().to_string()))
             .route("/change", post(async |body: String| body.len().to_string()));
         let listener = {
             let _guard = runtime.enter();
@@ -257,6 +259,10 @@ fn refusals_have_one_shape() {
     }
     assert_eq!(bench.ask("GET", "/count/7", "").1, "7");
     assert_eq!(bench.ask("GET", "/query?n=7", "").1, "7");
+    let sum = |body: &[i32]| crate::client::post::<u32>(&bench.socket(), "/sum", &body);
+    assert_eq!(sum(&[7, 8]).unwrap(), 15);
+    let error = sum(&[-1]).unwrap_err();
+    assert!(matches!(&error, ClientError::Refused(why) if why.contains("-1")), "{error}");
 }
 
 #[test]
