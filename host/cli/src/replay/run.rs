@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::CORE_CLOCK_KHZ;
-use penstock_abi::table::TableId;
+use penstock_abi::table::{Flow, TableId};
 use penstock_abi::{fw, regs};
 use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
 use penstock_device::Card;
@@ -87,12 +87,12 @@ pub(crate) fn run(
     };
     for table in flow::TABLES {
         if *table != TableId::FlowStats {
-            state.insert_all(*table, &card.dump(*table)?);
+            state.tables.load_all(*table, &card.dump(*table)?);
         }
     }
-    let indices: Vec<u32> = state.flows.keys().copied().collect();
+    let indices: Vec<u32> = state.tables.of::<Flow>().indices().collect();
     for (&index, words) in indices.iter().zip(&card.read_many(TableId::FlowStats, &indices)?) {
-        state.insert(TableId::FlowStats, index, words);
+        state.tables.load(TableId::FlowStats, index, words);
     }
     let notes = snapshot.notes.iter().chain(&desired.notes).map(ToString::to_string).collect();
     let total_cycles = lock(&sim).cycles();
