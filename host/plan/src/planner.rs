@@ -48,7 +48,7 @@ pub(crate) fn plan(
 #[derive(Clone, Copy, Debug)]
 struct Composite {
     id: u16,
-    base: u16,
+    base: u32,
     slots: u32,
     live: u32,
     hash_fields: u8,
@@ -105,7 +105,7 @@ impl<'a> Planner<'a> {
         ids.insert(NextHopKey::Discard, 0);
         let composites = achieved.of::<NextHop>().values().filter(|nh| is_composite(nh));
         let ring = RingSpace::new(
-            composites.map(|nh| (nh.base.into(), u32::from(nh.slots) + u32::from(nh.live))),
+            composites.map(|nh| (nh.base, u32::from(nh.slots) + u32::from(nh.live))),
         );
         let mut pods = HashMap::new();
         for route in achieved.of::<HostRoute>().values().filter(|route| route.valid) {
@@ -158,8 +158,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Index of word `n` of the group at `base`.
-    fn ring_index(&self, base: u16, n: u32) -> u32 {
-        self.achieved.shape().ring_index(base.into(), n)
+    fn ring_index(&self, base: u32, n: u32) -> u32 {
+        self.achieved.shape().ring_index(base, n)
     }
 
     fn next_hops(&mut self, desired: &Desired) -> Result<(), PlanError> {

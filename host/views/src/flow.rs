@@ -58,7 +58,7 @@ pub struct Mapping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// Slot in the group.
-    pub index: u8,
+    pub index: u16,
     /// Generation of the slot when pinned.
     pub generation: u8,
 }

@@ -64,9 +64,9 @@ pub struct Hop {
     /// Slots in order; a hole is null.
     pub members: Vec<Option<Member>>,
     /// First word of the group in the ring memory.
-    pub hw_base: Option<u16>,
+    pub hw_base: Option<u32>,
     /// Words among which new flows choose: one a member that takes them, or, if none does, the one that refuses them.
-    pub hw_live: Option<u8>,
+    pub hw_live: Option<u16>,
 }
 
 /// Next hops of a card.

@@ -82,7 +82,7 @@ pub struct ServiceRoute {
     /// Row of the route in the card's table `HostRoute`.
     pub hw_route: u32,
     /// First word of the group in the card's table `Ecmp`.
-    pub hw_base: Option<u16>,
+    pub hw_base: Option<u32>,
 }
 
 /// One port mapping of a local backend.
@@ -386,7 +386,7 @@ mod tests {
                 kind: NextHopKind::Composite,
                 base: 100,
                 slots: 2,
-                live: live.len() as u8,
+                live: live.len() as u16,
                 ..NextHop::default()
             };
             state.tables.put(9, group);

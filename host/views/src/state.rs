@@ -43,7 +43,7 @@ impl CardState {
 
     /// Word `n` of the group at `base`, if it is a member; the ring memory wraps.
     #[must_use]
-    pub fn ecmp_word(&self, base: u16, n: u32) -> Option<&EcmpSlot> {
-        self.tables.ring_word(base.into(), n).filter(|w| w.valid)
+    pub fn ecmp_word(&self, base: u32, n: u32) -> Option<&EcmpSlot> {
+        self.tables.ring_word(base, n).filter(|w| w.valid)
     }
 }

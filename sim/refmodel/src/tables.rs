@@ -58,8 +58,8 @@ impl Tables {
 
     /// `Ecmp[base + offset]`; a hole if never written. Addresses wrap at the end of the memory.
     #[must_use]
-    pub fn ecmp(&self, base: u16, offset: u32) -> EcmpSlot {
-        self.store.ring_word(base.into(), offset).copied().unwrap_or_default()
+    pub fn ecmp(&self, base: u32, offset: u32) -> EcmpSlot {
+        self.store.ring_word(base, offset).copied().unwrap_or_default()
     }
 
     /// `FipMap[map]` if valid.

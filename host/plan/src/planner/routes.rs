@@ -152,20 +152,20 @@ impl Planner<'_> {
         }
     }
 
-    fn point_composite(&mut self, id: u16, base: u16, slots: usize, live: usize, fields: u8) {
+    fn point_composite(&mut self, id: u16, base: u32, slots: usize, live: usize, fields: u8) {
         let word = composite_word(base, slots, live, fields);
         self.point.push(Op::write(id.into(), word));
     }
 
     /// Room for a ring. If there is none, the round so far is ended, which frees the rings that it replaced.
-    fn new_ring(&mut self, desired: &Desired, len: usize) -> Result<u16, PlanError> {
+    fn new_ring(&mut self, desired: &Desired, len: usize) -> Result<u32, PlanError> {
         // A ring has at most 128 words.
         let words = len as u32;
         if let Some(base) = self.ring.allocate(words) {
-            return Ok(base as u16);
+            return Ok(base);
         }
         self.end_round();
-        self.ring.allocate(words).map(|base| base as u16).ok_or_else(|| {
+        self.ring.allocate(words).ok_or_else(|| {
             let groups = desired.routes.values().filter_map(|target| match target {
                 RouteTarget::Group(group) => Some(group),
                 RouteTarget::Hop(_) => None,
@@ -186,7 +186,7 @@ impl Planner<'_> {
                 self.unmake.push(Op::clear::<EcmpSlot>(index));
             }
         }
-        self.freed.push((composite.base.into(), composite.words()));
+        self.freed.push((composite.base, composite.words()));
     }
 
     fn ring_word(&self, composite: &Composite, n: u32) -> EcmpSlot {
@@ -227,14 +227,14 @@ impl Planner<'_> {
     }
 }
 
-fn composite_word(base: u16, slots: usize, live: usize, hash_fields: u8) -> NextHop {
+fn composite_word(base: u32, slots: usize, live: usize, hash_fields: u8) -> NextHop {
     NextHop {
         valid: true,
         kind: NextHopKind::Composite,
         base,
         // At most 64 each.
-        slots: slots as u8,
-        live: live as u8,
+        slots: slots as u16,
+        live: live as u16,
         hash_fields,
         ..NextHop::default()
     }

@@ -173,7 +173,9 @@ impl World {
 
     pub(super) fn put<E: Stored>(&mut self, index: u32, entry: E) {
         let words = entry.pack();
-        self.entries.put(index, if words[0] & 1 == 0 { E::default() } else { entry });
+        // What is not valid counts as nothing.
+        let kept = if words[0] & 1 == 0 { E::default() } else { E::unpack(&words) };
+        self.entries.put(index, kept);
         self.writes.push((E::TABLE, index, words));
     }
 
@@ -435,7 +437,7 @@ impl World {
                 Target::Remote(node, label) => (self.remotes[node].nh, label),
                 Target::Odd(nh) => (nh, 0),
             };
-            let slot = slot as u8;
+            let slot = slot as u16;
             words.push(EcmpSlot {
                 valid: true,
                 drain: m.drain,
@@ -461,9 +463,9 @@ impl World {
         let nh = NextHop {
             valid: true,
             kind: NextHopKind::Composite,
-            base: base as u16,
-            slots: s.slots.len() as u8,
-            live: live.len() as u8,
+            base,
+            slots: s.slots.len() as u16,
+            live: live.len() as u16,
             hash_fields: s.hash_fields,
             ..NextHop::default()
         };
