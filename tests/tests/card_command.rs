@@ -68,7 +68,7 @@ fn a_card_without_an_owner_is_shown_and_cleared_and_one_with_an_owner_is_not() {
     let spec = simulated.spec();
     let mut card = simulated.attach();
     let label = Ilm { valid: true, vrf: 2, ..Ilm::default() };
-    card.write(TableId::Ilm, 25, &label).unwrap();
+    card.write(25, label).unwrap();
 
     for (verb, instead) in [("info", "`penstock status`"), ("clear", "systemctl stop penstockd")] {
         let output = penstock(verb, &spec);

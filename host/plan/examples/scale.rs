@@ -12,7 +12,8 @@ use penstock_model::{
     MplsLabel, NodeConfig, ObjectName, PodVif, Pool, RemoteNode, Scope, Snapshot, VifId, Vrf,
     VrfId,
 };
-use penstock_plan::{Achieved, plan};
+use penstock_plan::plan;
+use penstock_tables::Tables;
 
 fn snapshot(services: u32) -> Result<Snapshot, Box<dyn std::error::Error>> {
     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -76,8 +77,8 @@ fn snapshot(services: u32) -> Result<Snapshot, Box<dyn std::error::Error>> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let services = std::env::args().nth(1).map_or(Ok(10_000), |text| text.parse())?;
     let mut intent = snapshot(services)?;
-    let mut card = Achieved::empty();
-    let timed = |what: &str, card: &mut Achieved, intent: &Snapshot| {
+    let mut card = Tables::default();
+    let timed = |what: &str, card: &mut Tables, intent: &Snapshot| {
         let start = Instant::now();
         let desired = compile(intent)?;
         let compiled = start.elapsed();

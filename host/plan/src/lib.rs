@@ -1,7 +1,7 @@
 //! Brings a card from what it holds to what it shall hold, without a moment at which it holds nonsense.
 //!
-//! [`plan`] compares [`Desired`] (from `penstock-compile`, by name) with [`Achieved`] (what the card's tables hold, by
-//! index), gives hardware ids and orders the writes:
+//! [`plan`] compares [`Desired`] (from `penstock-compile`, by name) with [`Tables`] (what the card holds, by index),
+//! gives hardware ids and orders the writes:
 //!
 //! 1. objects: new ones (next hops, vifs, ring words at a fresh base, mappings), which nothing points to yet, and those that
 //!    keep their index and have other contents (a vif, a tunnel's MAC address), each written in place by one word;
@@ -15,10 +15,9 @@
 //!
 //! Equal states give an empty plan. Flow tables are never touched. Pure: no I/O, no clock.
 //!
-//! The caller reads the card once ([`Achieved::read`]) and from then on applies every operation to its copy as the card
-//! confirms it ([`Achieved::apply`]), so that a plan that broke off half-way is simply planned again.
+//! The caller reads the card once ([`Tables::read`]) and from then on applies every operation to its copy as the card
+//! confirms it ([`Tables::apply`]), so that a plan that broke off half-way is simply planned again.
 
-mod achieved;
 mod buckets;
 mod error;
 mod group;
@@ -27,11 +26,12 @@ mod planner;
 mod ring;
 mod words;
 
-pub use achieved::{Achieved, CONFIG_TABLES};
 pub use error::PlanError;
-pub use op::{Op, Plan};
+pub use op::Plan;
+pub use words::usage;
 
 use penstock_compile::Desired;
+use penstock_tables::{Op, Tables};
 use planner::Departed;
 
 /// The writes that make `desired` true, given what the card holds.
@@ -42,7 +42,7 @@ use planner::Departed;
 ///
 /// # Errors
 /// A table has no room for `desired`. The plan is then not made at all: no part of it is returned.
-pub fn plan(desired: &Desired, achieved: &Achieved) -> Result<Plan, PlanError> {
+pub fn plan(desired: &Desired, achieved: &Tables) -> Result<Plan, PlanError> {
     let full = match planner::plan(desired, achieved, Departed::Stay) {
         Err(full @ (PlanError::TableFull { .. } | PlanError::NoPlace { .. })) => full,
         other => return other,

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableEntry, TableId,
-    Vif,
+    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableEntry, Vif,
 };
 use penstock_abi::{hash, limits};
 use penstock_compile::{Desired, Group, Hop, NextHopKey, RouteTarget};
 use penstock_model::{MplsLabel, VrfId};
+use penstock_tables::{Op, Tables};
 
-use crate::achieved::ring_index;
 use crate::buckets::Buckets;
 use crate::group::{self, Identity, OldSlot, Otherwise};
 use crate::ring::RingSpace;
-use crate::{Achieved, Op, Plan, PlanError, words};
+use crate::{Plan, PlanError, words};
 
 mod common;
 mod departed;
@@ -29,7 +28,7 @@ pub(crate) use departed::Departed;
 /// The plan from `achieved` to `desired`, new before old. Fails if there is no room for both at once.
 pub(crate) fn plan(
     desired: &Desired,
-    achieved: &Achieved,
+    achieved: &Tables,
     departed: Departed,
 ) -> Result<Plan, PlanError> {
     let mut planner = Planner::new(achieved, departed);
@@ -49,7 +48,7 @@ pub(crate) fn plan(
 #[derive(Clone, Copy, Debug)]
 struct Composite {
     id: u16,
-    base: u16,
+    base: u32,
     slots: u32,
     live: u32,
     hash_fields: u8,
@@ -62,7 +61,7 @@ impl Composite {
 }
 
 struct Planner<'a> {
-    achieved: &'a Achieved,
+    achieved: &'a Tables,
     departed: Departed,
     /// Steps of the rounds that are over.
     ops: Vec<Op>,
@@ -95,29 +94,29 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(achieved: &'a Achieved, departed: Departed) -> Self {
+    fn new(achieved: &'a Tables, departed: Departed) -> Self {
         let mut ids = HashMap::new();
-        for (&id, word) in &achieved.next_hops {
+        for (id, word) in achieved.of::<NextHop>().iter() {
             if let (true, Some(key)) = (word.valid, words::next_hop_key(word)) {
                 // Ids of the table fit 16 bits.
                 ids.entry(key).or_insert(id as u16);
             }
         }
         ids.insert(NextHopKey::Discard, 0);
-        let composites = achieved.next_hops.values().filter(|nh| is_composite(nh));
+        let composites = achieved.of::<NextHop>().values().filter(|nh| is_composite(nh));
         let ring = RingSpace::new(
-            composites.map(|nh| (nh.base.into(), u32::from(nh.slots) + u32::from(nh.live))),
+            composites.map(|nh| (nh.base, u32::from(nh.slots) + u32::from(nh.live))),
         );
         let mut pods = HashMap::new();
-        for route in achieved.host_routes.values().filter(|route| route.valid) {
+        for route in achieved.of::<HostRoute>().values().filter(|route| route.valid) {
             pods.entry((route.vrf, route.nh, route_label(route)))
                 .and_modify(|pod| *pod = None)
                 .or_insert(Some(route.ip.into()));
         }
-        let routes = achieved.host_routes.iter().filter(|(_, r)| r.valid);
-        let routes = routes.map(|(&i, r)| (i, hash::host_route_key(r.vrf, r.ip), *r));
-        let fip = achieved.fip_keys.iter().filter(|(_, k)| k.valid);
-        let fip = fip.map(|(&i, k)| (i, hash::fip_key(k.vif, k.proto, k.ip, k.port), *k));
+        let routes = achieved.of::<HostRoute>().iter().filter(|(_, r)| r.valid);
+        let routes = routes.map(|(i, r)| (i, hash::host_route_key(r.vrf, r.ip), *r));
+        let fip = achieved.of::<FipKey>().iter().filter(|(_, k)| k.valid);
+        let fip = fip.map(|(i, k)| (i, hash::fip_key(k.vif, k.proto, k.ip, k.port), *k));
         Self {
             achieved,
             departed,
@@ -128,7 +127,7 @@ impl<'a> Planner<'a> {
             unmake: Vec::new(),
             freed: Vec::new(),
             ids,
-            taken: achieved.next_hops.keys().map(|&id| id as u16).collect(),
+            taken: achieved.of::<NextHop>().indices().map(|id| id as u16).collect(),
             next_id: 1,
             kept: HashSet::from([0]),
             ring,
@@ -158,6 +157,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Index of word `n` of the group at `base`.
+    fn ring_index(&self, base: u32, n: u32) -> u32 {
+        self.achieved.shape().ring_index(base, n)
+    }
+
     fn next_hops(&mut self, desired: &Desired) -> Result<(), PlanError> {
         for (&key, spec) in &desired.next_hops {
             let word = words::next_hop(key, spec);
@@ -168,8 +172,8 @@ impl<'a> Planner<'a> {
             };
             self.ids.insert(key, id);
             self.kept.insert(id);
-            if self.achieved.next_hops.get(&id.into()) != Some(&word) {
-                self.make.push(Op::write(TableId::NextHop, id.into(), &word));
+            if self.achieved.get::<NextHop>(id.into()) != Some(&word) {
+                self.make.push(Op::write(id.into(), word));
             }
         }
         Ok(())
@@ -203,8 +207,8 @@ impl<'a> Planner<'a> {
             let word = words::vif(entry, self.id(entry.next_hop, || format!("vif {vif}"))?);
             word.check()?;
             let index = u32::from(vif.0);
-            if self.achieved.vifs.get(&index) != Some(&word) {
-                self.make.push(Op::write(TableId::Vif, index, &word));
+            if self.achieved.get::<Vif>(index) != Some(&word) {
+                self.make.push(Op::write(index, word));
             }
         }
         Ok(())
@@ -214,8 +218,8 @@ impl<'a> Planner<'a> {
         for (&label, entry) in &desired.labels {
             let word = words::label(entry, self.id(entry.next_hop, || format!("label {label}"))?);
             word.check()?;
-            if self.achieved.ilm.get(&label.0) != Some(&word) {
-                self.point.push(Op::write(TableId::Ilm, label.0, &word));
+            if self.achieved.get::<Ilm>(label.0) != Some(&word) {
+                self.point.push(Op::write(label.0, word));
             }
         }
         Ok(())
@@ -223,11 +227,11 @@ impl<'a> Planner<'a> {
 
     fn prefixes(&mut self, desired: &Desired) -> Result<(), PlanError> {
         let mut places: HashMap<(u16, u32, u8), u32> = HashMap::new();
-        for (&index, word) in self.achieved.prefixes.iter().filter(|(_, word)| word.valid) {
+        for (index, word) in self.achieved.of::<Prefix>().iter().filter(|(_, word)| word.valid) {
             places.entry((word.vrf, word.ip, word.len)).or_insert(index);
         }
         let mut free =
-            (0..limits::PREFIXES).filter(|index| !self.achieved.prefixes.contains_key(index));
+            (0..limits::PREFIXES).filter(|&index| !self.achieved.of::<Prefix>().contains(index));
         for (&(vrf, prefix), hop) in &desired.prefixes {
             let nh = self.id(hop.next_hop, || format!("prefix {prefix} of VRF {vrf}"))?;
             let (label, label_valid) = label_fields(hop.label);
@@ -242,8 +246,8 @@ impl<'a> Planner<'a> {
                     capacity: limits::PREFIXES as usize,
                 });
             };
-            if self.achieved.prefixes.get(&index) != Some(&word) {
-                self.point.push(Op::write(TableId::Prefix, index, &word));
+            if self.achieved.get::<Prefix>(index) != Some(&word) {
+                self.point.push(Op::write(index, word));
             }
         }
         Ok(())
@@ -261,8 +265,4 @@ fn label_fields(label: Option<MplsLabel>) -> (u32, bool) {
 /// The label of a route, 0 for none: no valid label is 0.
 fn route_label(route: &HostRoute) -> u32 {
     if route.label_valid { route.label } else { 0 }
-}
-
-fn clear<E: TableEntry + Default>(table: TableId, index: u32) -> Op {
-    Op::write(table, index, &E::default())
 }

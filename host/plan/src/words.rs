@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{self, NextHopKind};
+use penstock_abi::table::{self, NextHopKind, TableId};
 use penstock_compile::{FipKey, FipTarget, LabelEntry, NextHopKey, NextHopSpec, VifEntry};
 use penstock_model::VifId;
+use penstock_tables::{Tables, Usage};
 
 /// What identifies a next hop of the card; none for groups and for kinds that are not compiled.
 pub(crate) fn next_hop_key(word: &table::NextHop) -> Option<NextHopKey> {
@@ -85,6 +86,19 @@ pub(crate) fn tombstone(generation: u8) -> table::FipMap {
     table::FipMap { valid: true, generation, ..table::FipMap::default() }
 }
 
+/// Whether a mapping was removed: its entry only keeps the generation for the next one at its index.
 pub(crate) fn is_tombstone(map: &table::FipMap) -> bool {
     *map == tombstone(map.generation)
+}
+
+/// How full a table is. What stands in place of a mapping that was removed does not count: the next one may have its place.
+#[must_use]
+pub fn usage(tables: &Tables, table: TableId) -> Usage {
+    let usage = tables.usage(table);
+    if table != TableId::FipMap {
+        return usage;
+    }
+    let removed = tables.of::<table::FipMap>().values().filter(|map| is_tombstone(map)).count();
+    // No more than are there.
+    Usage { used: usage.used - removed as u32, ..usage }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::limits::GATEWAY_MAC;
-use penstock_abi::table::{NextHopKind, TableId, VifKind};
+use penstock_abi::table::{NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
 use serde::{Deserialize, Serialize};
 
 use crate::words::{concat, words};
@@ -106,21 +106,22 @@ pub struct Interfaces {
 #[must_use]
 pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
     let interfaces = state
-        .vifs
+        .tables
+        .of::<Vif>()
         .iter()
-        .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == **index))
-        .map(|(&index, vif)| {
+        .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == *index))
+        .map(|(index, vif)| {
             use InterfaceFlag::{CrossConnect, Layer3, Policy, VhostPhysical};
             let (r#type, flags, has_vrf, far_end): (_, &[_], _, _) = match vif.kind {
-                VifKind::Fabric | VifKind::Undefined => {
+                VifKind::Fabric | VifKind::Undefined(_) => {
                     (InterfaceKind::Physical, &[CrossConnect, Layer3, VhostPhysical], true, false)
                 }
                 VifKind::Vhost => (InterfaceKind::Host, &[CrossConnect, Layer3], true, false),
                 VifKind::Packet => (InterfaceKind::Agent, &[Layer3], false, false),
                 VifKind::Virtual => (InterfaceKind::Virtual, &[Policy, Layer3], true, true),
             };
-            let stats = state.vif_stats.get(&index).copied().unwrap_or_default();
-            let users = state.next_hops.values().filter(|nh| {
+            let stats = state.tables.of::<VifStats>().at(index);
+            let users = state.tables.of::<NextHop>().values().filter(|nh| {
                 nh.valid
                     && matches!(nh.kind, NextHopKind::Encap | NextHopKind::Receive)
                     && u32::from(nh.vif) == index

@@ -73,7 +73,7 @@ pub enum Learn {
         /// Key of the entry.
         key: FlowKey,
         /// Slot of the member.
-        slot: u8,
+        slot: u16,
         /// Generation of the slot.
         generation: u8,
     },

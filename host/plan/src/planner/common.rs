@@ -3,33 +3,43 @@
 use std::collections::{HashMap, HashSet};
 
 use penstock_abi::hash;
+use penstock_abi::table::{FipKey, FipMap, HostRoute, Ilm, NextHop, Prefix};
 use penstock_compile::{Desired, Group, Hop, NextHopKey, RouteTarget};
+use penstock_tables::Tables;
 
-use crate::{Achieved, words};
+use crate::words;
 
 /// The part of `desired` for which `achieved` needs nothing new: a step between them that only removes. A floating IP that would
 /// lose all its members discards meanwhile.
-pub(crate) fn common(desired: &Desired, achieved: &Achieved) -> Desired {
-    let hops: HashSet<NextHopKey> =
-        achieved.next_hops.values().filter(|w| w.valid).filter_map(words::next_hop_key).collect();
+pub(crate) fn common(desired: &Desired, achieved: &Tables) -> Desired {
+    let hops: HashSet<NextHopKey> = achieved
+        .of::<NextHop>()
+        .values()
+        .filter(|w| w.valid)
+        .filter_map(words::next_hop_key)
+        .collect();
     let routes: HashSet<u128> = achieved
-        .host_routes
+        .of::<HostRoute>()
         .values()
         .filter(|route| route.valid)
         .map(|route| hash::host_route_key(route.vrf, route.ip))
         .collect();
     let targets: HashMap<u128, (u32, u16)> = achieved
-        .fip_keys
+        .of::<FipKey>()
         .values()
         .filter(|key| key.valid)
         .filter_map(|key| {
-            let map = achieved.fip_maps.get(&key.map.into())?;
+            let map = achieved.get::<FipMap>(key.map.into())?;
             let key = hash::fip_key(key.vif, key.proto, key.ip, key.port);
             Some((key, (map.pod_ip, map.pod_port)))
         })
         .collect();
-    let prefixes: HashSet<(u16, u32, u8)> =
-        achieved.prefixes.values().filter(|w| w.valid).map(|w| (w.vrf, w.ip, w.len)).collect();
+    let prefixes: HashSet<(u16, u32, u8)> = achieved
+        .of::<Prefix>()
+        .values()
+        .filter(|w| w.valid)
+        .map(|w| (w.vrf, w.ip, w.len))
+        .collect();
 
     let mut common = desired.clone();
     let always = [NextHopKey::Discard, NextHopKey::Reject];
@@ -39,7 +49,7 @@ pub(crate) fn common(desired: &Desired, achieved: &Achieved) -> Desired {
     common.vifs.retain(|_, vif| known(&vif.next_hop));
     common
         .labels
-        .retain(|label, entry| achieved.ilm.contains_key(&label.0) && known(&entry.next_hop));
+        .retain(|label, entry| achieved.of::<Ilm>().contains(label.0) && known(&entry.next_hop));
     common.prefixes.retain(|(vrf, prefix), hop| {
         prefixes.contains(&(vrf.0, prefix.network().address.into(), prefix.len))
             && known(&hop.next_hop)

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use penstock_compile::FipTarget;
 use penstock_model::{Protocol, VifId};
 
-use super::{Desired, FipKey, FipMap, Identity, NextHopKey, Planner, RouteTarget, VrfId, words};
+use super::{
+    Desired, FipKey, FipMap, Identity, NextHopKey, Planner, RouteTarget, Vif, VrfId, words,
+};
 
 /// What becomes of members that are not wanted any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Planner<'_> {
     /// Whether a vif goes on belonging to the pod that it belongs to on the card.
     fn same_pod(&self, desired: &Desired, vif: VifId) -> bool {
         let new = desired.vifs.get(&vif);
-        let old = self.achieved.vifs.get(&vif.0.into()).filter(|old| old.valid);
+        let old = self.achieved.get::<Vif>(vif.0.into()).filter(|old| old.valid);
         new.zip(old).is_some_and(|(new, old)| {
             let address = new.address.map_or(0, u32::from);
             (address, new.mac.to_bits(), new.vrf.0) == (old.ip, old.mac, old.vrf)
@@ -50,7 +52,7 @@ impl Planner<'_> {
     /// The mapping that a key of the card leads to; none for a mark.
     pub(super) fn mapping(&self, key: &FipKey) -> Option<(u32, FipMap)> {
         let index = u32::from(key.map);
-        let map = self.achieved.fip_maps.get(&index)?;
+        let map = self.achieved.get::<FipMap>(index)?;
         let own = (map.vip, map.vip_port) == (key.ip, key.port) && !words::is_tombstone(map);
         own.then_some((index, *map))
     }
@@ -60,7 +62,7 @@ impl Planner<'_> {
         if self.departed == Departed::Go {
             return BTreeMap::new();
         }
-        let keys = self.achieved.fip_keys.values().filter(|key| key.valid);
+        let keys = self.achieved.of::<FipKey>().values().filter(|key| key.valid);
         let staying = keys.filter_map(|word| {
             let key = Key {
                 vif: word.vif.into(),

@@ -12,8 +12,7 @@ use penstock_compile::marks;
 
 use super::departed::Key;
 use super::{
-    Desired, FipKey, FipMap, HashSet, Op, PlanError, Planner, TableEntry, TableId, clear, hash,
-    limits, words,
+    Desired, FipKey, FipMap, HashSet, Op, PlanError, Planner, TableEntry, hash, limits, words,
 };
 use crate::group::next_generation;
 
@@ -32,10 +31,10 @@ impl Planner<'_> {
         }
         self.marks = marks;
         let achieved = self.achieved;
-        let fresh = (FIRST_MAP..limits::FIP_MAPS).filter(|i| !achieved.fip_maps.contains_key(i));
-        let given_out = achieved.fip_maps.range(FIRST_MAP..);
+        let fresh = (FIRST_MAP..limits::FIP_MAPS).filter(|&i| !achieved.of::<FipMap>().contains(i));
+        let given_out = achieved.of::<FipMap>().range(FIRST_MAP..);
         let reused = given_out.filter(|(_, map)| words::is_tombstone(map));
-        let mut free = fresh.chain(reused.map(|(&index, _)| index));
+        let mut free = fresh.chain(reused.map(|(index, _)| index));
         for (name, target) in &desired.fip {
             let old = self.fip.get(hash_of(name)).and_then(|(_, word)| self.mapping(&word));
             if old.is_some_and(|(_, map)| map == words::fip_map(name, target, map.generation)) {
@@ -47,10 +46,10 @@ impl Planner<'_> {
                 return Err(PlanError::TableFull { table: "FipMap", needed, capacity });
             };
             // A tombstone's generation is one that no flow has.
-            let generation = achieved.fip_maps.get(&index).map_or(1, |map| map.generation);
+            let generation = achieved.get::<FipMap>(index).map_or(1, |map| map.generation);
             let map = words::fip_map(name, target, generation);
             map.check()?;
-            self.make.push(Op::write(TableId::FipMap, index, &map));
+            self.make.push(Op::write(index, map));
             // An index fits the field: there are no more mappings than it counts.
             self.set_key(desired, name, words::fip_key(name, index as u16))?;
             if let Some((index, map)) = old {
@@ -75,7 +74,7 @@ impl Planner<'_> {
                 PlanError::NoPlace { table, key, used, capacity }
             });
         };
-        let write = |(index, word)| Op::write(TableId::FipKey, index, &word);
+        let write = |(index, word)| Op::write(index, word);
         self.point.extend(writes.into_iter().map(write));
         Ok(())
     }
@@ -84,7 +83,7 @@ impl Planner<'_> {
     fn bury(&mut self, index: u32, map: &FipMap) {
         if !words::is_tombstone(map) {
             let tombstone = words::tombstone(next_generation(map.generation));
-            self.unmake.push(Op::write(TableId::FipMap, index, &tombstone));
+            self.unmake.push(Op::write(index, tombstone));
         }
     }
 
@@ -105,19 +104,19 @@ impl Planner<'_> {
             let word = self.fip.get(key).map(|(_, word)| word);
             let mapping = word.and_then(|word| self.mapping(&word));
             let phase = if mapping.is_some() { &mut self.unpoint } else { &mut unmarked };
-            phase.push(clear::<FipKey>(TableId::FipKey, index));
+            phase.push(Op::clear::<FipKey>(index));
             self.fip.remove(key);
         }
         // Those that a wanted key led to before were kept, or buried when the key was pointed elsewhere.
-        let words = achieved.fip_keys.values().filter(|word| word.valid);
+        let words = achieved.of::<FipKey>().values().filter(|word| word.valid);
         let led_to: HashSet<u32> = words
             .filter(|k| wanted.contains(&hash::fip_key(k.vif, k.proto, k.ip, k.port)))
             .filter_map(|word| self.mapping(word))
             .map(|(index, _)| index)
             .collect();
-        for (index, map) in &achieved.fip_maps {
-            if !led_to.contains(index) {
-                self.bury(*index, map);
+        for (index, map) in achieved.of::<FipMap>().iter() {
+            if !led_to.contains(&index) {
+                self.bury(index, map);
             }
         }
         self.unmake.append(&mut unmarked);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     BTreeSet, Composite, Desired, EcmpSlot, Group, Hop, HostRoute, Identity, Ipv4Addr, NextHop,
     NextHopKey, NextHopKind, OldSlot, Op, Otherwise, PlanError, Planner, RouteTarget, TableEntry,
-    TableId, VrfId, clear, group, hash, is_composite, label_fields, limits, ring_index, words,
+    Vif, VrfId, group, hash, is_composite, label_fields, limits, words,
 };
 use crate::group::Ring;
 
@@ -88,7 +88,7 @@ impl Planner<'_> {
         let Some(writes) = self.routes.set(key, route) else {
             return Err(self.no_route(desired, route.vrf.into(), route.ip.into()));
         };
-        let write = |(index, route)| Op::write(TableId::HostRoute, index, &route);
+        let write = |(index, route)| Op::write(index, route);
         self.point.extend(writes.into_iter().map(write));
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn composite(&self, id: u16) -> Option<Composite> {
-        let word = self.achieved.next_hops.get(&id.into()).filter(|word| is_composite(word))?;
+        let word = self.achieved.get::<NextHop>(id.into()).filter(|word| is_composite(word))?;
         Some(Composite {
             id,
             base: word.base,
@@ -135,7 +135,7 @@ impl Planner<'_> {
         let base = self.new_ring(desired, ring.words.len())?;
         for (n, word) in (0..).zip(&ring.words) {
             word.check()?;
-            self.make.push(Op::write(TableId::Ecmp, ring_index(base, n), word));
+            self.make.push(Op::write(self.ring_index(base, n), *word));
         }
         match old {
             Some(composite) => {
@@ -146,26 +146,26 @@ impl Planner<'_> {
             None => {
                 let id = self.new_id(desired)?;
                 let word = composite_word(base, slots, live, group.hash_fields);
-                self.make.push(Op::write(TableId::NextHop, id.into(), &word));
+                self.make.push(Op::write(id.into(), word));
                 Ok(id)
             }
         }
     }
 
-    fn point_composite(&mut self, id: u16, base: u16, slots: usize, live: usize, fields: u8) {
+    fn point_composite(&mut self, id: u16, base: u32, slots: usize, live: usize, fields: u8) {
         let word = composite_word(base, slots, live, fields);
-        self.point.push(Op::write(TableId::NextHop, id.into(), &word));
+        self.point.push(Op::write(id.into(), word));
     }
 
     /// Room for a ring. If there is none, the round so far is ended, which frees the rings that it replaced.
-    fn new_ring(&mut self, desired: &Desired, len: usize) -> Result<u16, PlanError> {
+    fn new_ring(&mut self, desired: &Desired, len: usize) -> Result<u32, PlanError> {
         // A ring has at most 128 words.
         let words = len as u32;
         if let Some(base) = self.ring.allocate(words) {
-            return Ok(base as u16);
+            return Ok(base);
         }
         self.end_round();
-        self.ring.allocate(words).map(|base| base as u16).ok_or_else(|| {
+        self.ring.allocate(words).ok_or_else(|| {
             let groups = desired.routes.values().filter_map(|target| match target {
                 RouteTarget::Group(group) => Some(group),
                 RouteTarget::Hop(_) => None,
@@ -181,25 +181,25 @@ impl Planner<'_> {
     /// Has a ring cleared and given back, once nothing points to it.
     pub(super) fn free_ring(&mut self, composite: &Composite) {
         for n in 0..composite.words() {
-            let index = ring_index(composite.base, n);
-            if self.achieved.ecmp.contains_key(&index) {
-                self.unmake.push(clear::<EcmpSlot>(TableId::Ecmp, index));
+            let index = self.ring_index(composite.base, n);
+            if self.achieved.of::<EcmpSlot>().contains(index) {
+                self.unmake.push(Op::clear::<EcmpSlot>(index));
             }
         }
-        self.freed.push((composite.base.into(), composite.words()));
+        self.freed.push((composite.base, composite.words()));
     }
 
     fn ring_word(&self, composite: &Composite, n: u32) -> EcmpSlot {
-        let index = ring_index(composite.base, n);
-        self.achieved.ecmp.get(&index).copied().unwrap_or_default()
+        let index = self.ring_index(composite.base, n);
+        self.achieved.get::<EcmpSlot>(index).copied().unwrap_or_default()
     }
 
     /// The slots of a group as the card has them, who is in them, and whether they stay.
     fn slots(&self, desired: &Desired, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
         (0..composite.slots)
             .map(|n| {
-                let index = ring_index(composite.base, n);
-                let Some(word) = self.achieved.ecmp.get(&index) else {
+                let index = self.ring_index(composite.base, n);
+                let Some(word) = self.achieved.get::<EcmpSlot>(index) else {
                     return OldSlot { identity: None, generation: None, stays: false };
                 };
                 let identity = if word.valid { self.identity(vrf, word) } else { None };
@@ -211,12 +211,12 @@ impl Planner<'_> {
 
     /// Who a ring word stands for: the pod that its next hop and label reach.
     fn identity(&self, vrf: VrfId, word: &EcmpSlot) -> Option<Identity> {
-        let next_hop = words::next_hop_key(self.achieved.next_hops.get(&word.nh.into())?)?;
+        let next_hop = words::next_hop_key(self.achieved.get::<NextHop>(word.nh.into())?)?;
         let label = (word.label != 0).then_some(word.label.into());
         let hop = Hop { next_hop, label };
         match next_hop {
             NextHopKey::Encap(vif) => {
-                let vif = self.achieved.vifs.get(&vif.0.into())?;
+                let vif = self.achieved.get::<Vif>(vif.0.into())?;
                 Some((vif.ip.into(), hop))
             }
             _ => {
@@ -227,14 +227,14 @@ impl Planner<'_> {
     }
 }
 
-fn composite_word(base: u16, slots: usize, live: usize, hash_fields: u8) -> NextHop {
+fn composite_word(base: u32, slots: usize, live: usize, hash_fields: u8) -> NextHop {
     NextHop {
         valid: true,
         kind: NextHopKind::Composite,
         base,
         // At most 64 each.
-        slots: slots as u8,
-        live: live as u8,
+        slots: slots as u16,
+        live: live as u16,
         hash_fields,
         ..NextHop::default()
     }

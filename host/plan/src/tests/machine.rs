@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{TableId, VifKind};
+use penstock_abi::table::{self, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
     RouteTarget, VifEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_tables::{Entry, Op, Tables};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::sound::{self, Meaning};
-use crate::achieved::ring_index;
-use crate::{Achieved, Op, plan};
+use crate::plan;
 
 const VRFS: [VrfId; 2] = [VrfId(2), VrfId(3)];
 
@@ -197,11 +197,11 @@ fn expected(wanted: &Desired, before: &Meaning) -> Meaning {
 
 /// Who each (group, slot, generation) of the card ever stood for: a pin must never lead to two different members.
 #[derive(Default)]
-struct Pins(HashMap<(u16, u8, u8, u32), (Ipv4Addr, Hop)>);
+struct Pins(HashMap<(u16, u16, u8, u32), (Ipv4Addr, Hop)>);
 
 impl Pins {
     /// `plans` tells lives of a group apart: a group that was removed is another one when it comes back.
-    fn check(&mut self, card: &Achieved, births: &HashMap<u16, u32>) -> Result<(), String> {
+    fn check(&mut self, card: &Tables, births: &HashMap<u16, u32>) -> Result<(), String> {
         let Meaning { desired, departed } = sound::meaning(card);
         for (&(vrf, address), target) in &desired.routes {
             let members = match target {
@@ -212,19 +212,20 @@ impl Pins {
             let gone = departed.iter().filter(|gone| (gone.0, gone.1) == (vrf, address));
             let members: Vec<_> = members.chain(gone.map(|gone| (gone.2, gone.3))).collect();
             let route = card
-                .host_routes
+                .of::<table::HostRoute>()
                 .values()
                 .find(|r| r.vrf == vrf.0 && r.ip == u32::from(address))
                 .expect("decoded from it");
-            let nh = &card.next_hops[&route.nh.into()];
+            let nh = &card.of::<table::NextHop>().at(route.nh.into());
             for n in 0..u32::from(nh.slots) {
-                let Some(word) = card.ecmp.get(&ring_index(nh.base, n)).filter(|w| w.valid) else {
+                let Some(word) = card.ring_word(nh.base, n).filter(|w| w.valid) else {
                     continue;
                 };
                 let member = members.iter().find(|(_, hop)| {
                     hop.label.map_or(0, |l| l.0) == word.label
-                        && crate::words::next_hop_key(&card.next_hops[&word.nh.into()])
-                            == Some(hop.next_hop)
+                        && crate::words::next_hop_key(
+                            &card.of::<table::NextHop>().at(word.nh.into()),
+                        ) == Some(hop.next_hop)
                 });
                 let member = *member.expect("decoded from it");
                 let birth = births.get(&route.nh).copied().unwrap_or(0);
@@ -240,7 +241,7 @@ impl Pins {
 }
 
 fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     let mut pins = Pins::default();
     let mut births: HashMap<u16, u32> = HashMap::new();
     let mut generations: HashMap<u32, HashMap<u8, (u32, u16)>> = HashMap::new();
@@ -252,13 +253,12 @@ fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
             if interrupted.is_some_and(|at| at == n) {
                 break;
             }
-            let composite = |card: &Achieved, id: u32| {
-                card.next_hops
-                    .get(&id)
+            let composite = |card: &Tables, id: u32| {
+                card.get::<table::NextHop>(id)
                     .is_some_and(|w| w.kind == penstock_abi::table::NextHopKind::Composite)
             };
             let before = match op {
-                Op::Write { table: TableId::NextHop, index, .. } => {
+                Op::Write { index, entry: Entry::NextHop(_) } => {
                     Some((*index, composite(&card, *index)))
                 }
                 _ => None,
@@ -273,8 +273,9 @@ fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
                 return Err(TestCaseError::fail(text));
             }
             // A mapping that a key led to under a generation means the same for ever.
-            for key in card.fip_keys.values().filter(|key| !sound::is_mark(&card, key)) {
-                let map = card.fip_maps[&key.map.into()];
+            for key in card.of::<table::FipKey>().values().filter(|key| !sound::is_mark(&card, key))
+            {
+                let map = card.of::<table::FipMap>().at(key.map.into());
                 let meaning = (map.pod_ip, map.pod_port);
                 let seen = generations.entry(key.map.into()).or_default();
                 let known = *seen.entry(map.generation).or_insert(meaning);
@@ -298,11 +299,10 @@ fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
         let again = plan(&wanted, &card).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert!(again.is_empty(), "not settled: {:?}", again.ops);
         // A daemon that starts anew reads valid entries and the holes of groups, and has nothing to do either.
-        let reread = Achieved::read::<()>(
-            |table| Ok(card.dump(table).into_iter().filter(|(_, w)| w[0] & 1 == 1).collect()),
+        let reread = Tables::read::<()>(
+            |table| Ok(card.words(table).filter(|(_, w)| w[0] & 1 == 1).collect()),
             |table, index| {
-                let words = card.dump(table).into_iter().find(|(i, _)| *i == index);
-                Ok(words.map_or([0; penstock_abi::table::ENTRY_WORDS], |(_, w)| w))
+                Ok(card.entry(table, index).map_or([0; table::ENTRY_WORDS], |e| e.pack()))
             },
         );
         prop_assert_eq!(reread.as_ref(), Ok(&card));

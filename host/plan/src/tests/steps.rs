@@ -4,16 +4,17 @@ use std::net::Ipv4Addr;
 
 use penstock_abi::limits;
 use penstock_abi::table::{
-    EcmpSlot, FipKey as FipKeyWord, FipMap, NextHop, TableEntry, TableId, VifKind,
+    EcmpSlot, FipKey as FipKeyWord, FipMap, HostRoute, NextHop, TableId, VifKind,
 };
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
     VifEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_tables::{Op, Stored, Tables};
 
 use super::sound;
-use crate::{Achieved, Op, PlanError, plan};
+use crate::{PlanError, plan};
 
 const VRF: VrfId = VrfId(2);
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
@@ -67,7 +68,7 @@ fn with_ports(ports: impl Iterator<Item = u16>, target: u16) -> Desired {
     d
 }
 
-fn bring(card: &mut Achieved, desired: &Desired) -> Vec<Op> {
+fn bring(card: &mut Tables, desired: &Desired) -> Vec<Op> {
     let plan = plan(desired, card).unwrap();
     for op in &plan.ops {
         card.apply(op);
@@ -81,22 +82,22 @@ fn bring(card: &mut Achieved, desired: &Desired) -> Vec<Op> {
 fn writes(ops: &[Op]) -> Vec<Option<TableId>> {
     ops.iter()
         .map(|op| match op {
-            Op::Write { table, .. } => Some(*table),
+            Op::Write { entry, .. } => Some(entry.table()),
             Op::Fence => None,
         })
         .collect()
 }
 
-fn word<E: TableEntry>(op: &Op) -> E {
+fn word<E: Stored>(op: &Op) -> E {
     match op {
-        Op::Write { words, .. } => E::unpack(words),
+        Op::Write { entry, .. } => entry.get().unwrap(),
         Op::Fence => panic!("a fence has no word"),
     }
 }
 
 #[test]
 fn a_member_that_leaves_is_one_flip() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &with_members(&[1, 2, 3]));
     let ops = bring(&mut card, &with_members(&[1, 3]));
     use TableId::{Ecmp, HostRoute, NextHop as Nh};
@@ -118,14 +119,14 @@ fn a_member_that_leaves_is_one_flip() {
 
 #[test]
 fn nothing_to_do_is_nothing_done() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &with_members(&[1, 2]));
     assert!(bring(&mut card, &with_members(&[1, 2])).is_empty());
 }
 
 #[test]
 fn a_new_mac_is_one_write() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &with_members(&[1, 2]));
     let mut moved = with_members(&[1, 2]);
     let tunnel = NextHopKey::TunnelUdp(NODE);
@@ -135,7 +136,7 @@ fn a_new_mac_is_one_write() {
 
 #[test]
 fn a_new_target_port_is_a_new_mapping() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &with_ports([8888].into_iter(), 80));
     let ops = bring(&mut card, &with_ports([8888].into_iter(), 90));
     use TableId::{FipKey, FipMap as Map};
@@ -156,17 +157,17 @@ fn a_new_target_port_is_a_new_mapping() {
 
 #[test]
 fn reused_mappings_have_new_generations() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     for (round, target) in [80, 90, 80].into_iter().enumerate() {
         bring_fast(&mut card, &with_ports(1..=16_000, target));
-        let map = card.fip_maps[&5];
+        let map = card.of::<FipMap>().at(5);
         assert_eq!((map.pod_port, usize::from(map.generation)), (target, round + 1));
     }
 }
 
 #[test]
 fn a_swap_that_does_not_fit_twice_is_done_in_two_steps() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring_fast(&mut card, &with_ports(1..=12_000, 80));
     bring_fast(&mut card, &with_ports(20_000..=32_000, 80));
 }
@@ -181,12 +182,12 @@ fn a_full_table_is_named_and_nothing_is_planned() {
     let needed = d.routes.len();
     let capacity = limits::HOST_ROUTES as usize;
     let full = PlanError::TableFull { table: "HostRoute", needed, capacity };
-    assert_eq!(plan(&d, &Achieved::empty()), Err(full));
+    assert_eq!(plan(&d, &Tables::default()), Err(full));
 }
 
 #[test]
 fn rings_are_replaced_even_when_all_do_not_fit_twice() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     let many = |members: &[u8]| {
         let mut d = with_members(members);
         let group = d.routes[&(VRF, VIP)].clone();
@@ -201,7 +202,7 @@ fn rings_are_replaced_even_when_all_do_not_fit_twice() {
 }
 
 /// As `bring`, looking at the card at fences only: it is large.
-fn bring_fast(card: &mut Achieved, desired: &Desired) {
+fn bring_fast(card: &mut Tables, desired: &Desired) {
     for op in plan(desired, card).unwrap().ops {
         if op == Op::Fence {
             sound::check(card).unwrap();
@@ -215,14 +216,16 @@ fn bring_fast(card: &mut Achieved, desired: &Desired) {
 /// Not a state that a plan leaves, but one that a card may be found in.
 #[test]
 fn routes_that_share_a_group_are_given_one_each() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     let mut d = with_members(&[1, 2]);
     let other = Ipv4Addr::new(10, 101, 102, 27);
     let group = d.routes[&(VRF, VIP)].clone();
     d.routes.insert((VRF, other), group);
     bring(&mut card, &d);
-    let first = card.host_routes.values().find(|r| r.ip == u32::from(VIP)).unwrap().nh;
-    card.host_routes.values_mut().find(|r| r.ip == u32::from(other)).unwrap().nh = first;
+    let first = card.find::<HostRoute>((VRF.0, VIP.into())).unwrap().1.nh;
+    let (index, route) = card.find::<HostRoute>((VRF.0, other.into())).unwrap();
+    let shared = HostRoute { nh: first, ..*route };
+    card.put(index, shared);
     assert!(sound::check(&card).is_err());
     plan(&d, &card).unwrap().ops.iter().for_each(|op| card.apply(op));
     sound::check(&card).unwrap();

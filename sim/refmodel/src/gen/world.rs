@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::limits::{ECMP_WORDS, GATEWAY_MAC};
 use penstock_abi::table::{Ilm, NextHop, NextHopKind, TableId, Vif, VifKind, Words};
+use penstock_tables::Tables;
 
 use super::Rng;
 
@@ -112,7 +113,8 @@ pub struct World {
     pub odd_ips: Vec<u32>,
     /// Labels that lead to odd next hops.
     pub odd_labels: Vec<u32>,
-    entries: BTreeMap<(u8, u32), (TableId, Words)>,
+    /// Valid ones only.
+    entries: Tables,
     used: BTreeSet<(u8, u32)>,
     pub(super) maps: BTreeMap<(usize, usize), u16>,
     pub(super) ecmp_at: u32,
@@ -148,10 +150,10 @@ impl World {
         let vif = |kind, valid, ip| Vif { valid, kind, ip, ..Vif::default() };
         let kind = if rng.one_in(10) { VifKind::Virtual } else { VifKind::Fabric };
         let fabric = Vif { mac: self.mac, ..vif(kind, !rng.one_in(25), self.ip) };
-        self.put(TableId::Vif, 0, &fabric);
-        self.put(TableId::Vif, 1, &vif(VifKind::Vhost, !rng.one_in(12), self.ip));
-        self.put(TableId::Vif, 2, &vif(VifKind::Packet, true, 0));
-        self.put(TableId::Vif, 255, &vif(VifKind::Fabric, true, self.ip));
+        self.put(0, fabric);
+        self.put(1, vif(VifKind::Vhost, !rng.one_in(12), self.ip));
+        self.put(2, vif(VifKind::Packet, true, 0));
+        self.put(255, vif(VifKind::Fabric, true, self.ip));
     }
 
     pub(super) fn any_vrf(&self, rng: &mut Rng) -> u16 {
@@ -176,7 +178,7 @@ impl World {
             ip: if rng.one_in(6) { 0 } else { pod.ip },
             rpf: rng.one_in(2),
         };
-        self.put(TableId::Vif, u32::from(vif), &entry);
+        self.put(u32::from(vif), entry);
         let kind = if rng.one_in(12) { NextHopKind::Receive } else { NextHopKind::Encap };
         let gateway =
             u64::from_be_bytes([0, 0, 0, 0, 0x5e, 0, 1, 0]) | u64::from(GATEWAY_MAC[0]) << 40;
@@ -188,9 +190,9 @@ impl World {
             smac: gateway,
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(pod.nh), &nh);
+        self.put(u32::from(pod.nh), nh);
         let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf };
-        self.put(TableId::Ilm, pod.label, &ilm);
+        self.put(pod.label, ilm);
         if !rng.one_in(10) {
             let own = !rng.one_in(3);
             self.put_host_route(rng, pod.vrf, pod.ip, pod.nh, None, own);
@@ -219,7 +221,7 @@ impl World {
             tunnel,
         ] {
             let id = self.fresh_nh(rng);
-            self.put(TableId::NextHop, u32::from(id), &nh);
+            self.put(u32::from(id), nh);
             if nh.kind == NextHopKind::Reject {
                 self.reject = id;
             }
@@ -228,7 +230,7 @@ impl World {
                 self.host_route(rng, vrf, ip, id, None);
             }
             let ilm = Ilm { valid: true, nh: id, key_nh: id, vrf: self.any_vrf(rng) };
-            self.put(TableId::Ilm, label, &ilm);
+            self.put(label, ilm);
             self.odd_next_hops.push(id);
             self.odd_ips.push(ip);
             self.odd_labels.push(label);
@@ -248,7 +250,7 @@ impl World {
             gre: rng.one_in(3),
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(nh), &entry);
+        self.put(u32::from(nh), entry);
         let mut pods = Vec::new();
         for _ in 0..rng.between(1, 4) {
             let (pod, label) = (self.fresh_ip(rng, 0x0a30_0000), rng.below(1 << 20) as u32);

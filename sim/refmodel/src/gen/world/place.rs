@@ -1,20 +1,19 @@
 //! Where the entries of a node stand in the tables, and the writes that put them there.
 
-use penstock_abi::hash::{fip_key, host_route_key, key_hash};
-use penstock_abi::limits::{
-    FIP_KEY_ROWS_LOG2, FIP_KEY_WAYS, HOST_ROUTE_ROWS_LOG2, HOST_ROUTE_WAYS,
-};
-use penstock_abi::table::{FipKey, HostRoute, Prefix, TableEntry, TableId, Words};
+use penstock_abi::limits::PREFIXES;
+use penstock_abi::table::{FipKey, HostRoute, Prefix};
+use penstock_tables::{CONFIG_TABLES, Keyed, Stored};
 
 use super::{World, Write};
 use crate::r#gen::Rng;
-use crate::tables::bucket_slots;
 
 impl World {
     /// Everything that is configured, as writes into a cleared card.
     #[must_use]
     pub fn dump(&self) -> Vec<Write> {
-        self.entries.iter().map(|(&(_, i), &(t, w))| (t, i, w)).collect()
+        let of =
+            |&table| self.entries.words(table).map(move |(index, words)| (table, index, words));
+        CONFIG_TABLES.iter().flat_map(of).collect()
     }
 
     /// The writes made since this was last asked, in order.
@@ -22,20 +21,17 @@ impl World {
         std::mem::take(&mut self.writes)
     }
 
-    /// The words that stand at an index, zeros if none.
-    #[must_use]
-    pub fn words(&self, table: TableId, index: u32) -> Words {
-        self.entries.get(&(table as u8, index)).map(|e| e.1).unwrap_or_default()
+    /// What stands at an index, all zeros if nothing valid does.
+    pub(in crate::r#gen) fn at<E: Stored>(&self, index: u32) -> E {
+        self.entries.of::<E>().at(index)
     }
 
-    pub(in crate::r#gen) fn put<E: TableEntry>(&mut self, table: TableId, index: u32, entry: &E) {
+    pub(in crate::r#gen) fn put<E: Stored>(&mut self, index: u32, entry: E) {
         let words = entry.pack();
-        if words[0] & 1 == 0 {
-            self.entries.remove(&(table as u8, index));
-        } else {
-            self.entries.insert((table as u8, index), (table, words));
-        }
-        self.writes.push((table, index, words));
+        // What is not valid counts as nothing.
+        let kept = if words[0] & 1 == 0 { E::default() } else { E::unpack(&words) };
+        self.entries.put(index, kept);
+        self.writes.push((E::TABLE, index, words));
     }
 
     pub(super) fn fip_key(
@@ -48,10 +44,7 @@ impl World {
         map: u16,
     ) {
         let key = FipKey { valid: true, vif, proto, ip, port, map };
-        let hash = key_hash(fip_key(vif, proto, ip, port));
-        let same = |k: &FipKey| (k.vif, k.proto, k.ip, k.port) == (vif, proto, ip, port);
-        let (ways, rows_log2) = (FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2);
-        self.put_hashed(rng, TableId::FipKey, hash, ways, rows_log2, &key, same);
+        self.put_keyed(rng, key);
     }
 
     pub(in crate::r#gen) fn host_route(
@@ -83,40 +76,17 @@ impl World {
             label_valid: label.is_some(),
             own,
         };
-        let same = |o: &HostRoute| (o.vrf, o.ip) == (vrf, ip);
-        let hash = key_hash(host_route_key(vrf, ip));
-        self.put_hashed(
-            rng,
-            TableId::HostRoute,
-            hash,
-            HOST_ROUTE_WAYS,
-            HOST_ROUTE_ROWS_LOG2,
-            &r,
-            same,
-        );
+        self.put_keyed(rng, r);
     }
 
     /// Puts an entry where its key stands already, else in a random free slot of its buckets.
-    #[allow(clippy::too_many_arguments)]
-    fn put_hashed<E: TableEntry>(
-        &mut self,
-        rng: &mut Rng,
-        table: TableId,
-        hash: u64,
-        ways: u32,
-        rows_log2: u32,
-        entry: &E,
-        same: impl Fn(&E) -> bool,
-    ) {
-        let slots: Vec<u32> = bucket_slots(hash, ways, rows_log2).collect();
-        let holds = |w: &Self, i: u32| w.words(table, i)[0] & 1 != 0;
-        let present = slots
-            .iter()
-            .copied()
-            .find(|&i| holds(self, i) && same(&E::unpack(&self.words(table, i))));
-        let free: Vec<u32> = slots.iter().copied().filter(|&i| !holds(self, i)).collect();
+    fn put_keyed<E: Keyed>(&mut self, rng: &mut Rng, entry: E) {
+        let places: Vec<u32> = E::places(entry.key(), self.entries.shape()).collect();
+        let present = self.entries.find::<E>(entry.key()).map(|(index, _)| index);
+        let there = self.entries.of::<E>();
+        let free: Vec<u32> = places.into_iter().filter(|&i| !there.contains(i)).collect();
         if let Some(i) = present.or_else(|| rng.pick(&free).copied()) {
-            self.put(table, i, entry);
+            self.put(i, entry);
         }
     }
 
@@ -130,12 +100,12 @@ impl World {
         label: u32,
     ) {
         let ip = ip & !(u32::MAX >> len);
-        let free: Vec<u32> =
-            (0..64).filter(|&i| self.words(TableId::Prefix, i)[0] & 1 == 0).collect();
+        let there = self.entries.of::<Prefix>();
+        let free: Vec<u32> = (0..PREFIXES).filter(|&i| !there.contains(i)).collect();
         if let Some(&i) = rng.pick(&free) {
             let entry =
                 Prefix { valid: true, vrf, ip, len, nh, label, label_valid: !rng.one_in(8) };
-            self.put(TableId::Prefix, i, &entry);
+            self.put(i, entry);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use penstock_abi::hash::{FIELD_ALL, FIELD_DIP, FIELD_PROTO, FIELD_SIP, FIELD_SPORT};
 use penstock_abi::limits::ECMP_WORDS;
-use penstock_abi::table::{EcmpSlot, FipMap, Ilm, NextHop, NextHopKind, TableId};
+use penstock_abi::table::{EcmpSlot, FipMap, Ilm, NextHop, NextHopKind};
 
 use super::{Member, Service, Target, World};
 use crate::r#gen::Rng;
@@ -114,7 +114,7 @@ impl World {
                 Target::Remote(node, label) => (self.remotes[node].nh, label),
                 Target::Odd(nh) => (nh, 0),
             };
-            let slot = slot as u8;
+            let slot = slot as u16;
             words.push(EcmpSlot {
                 valid: true,
                 drain: m.drain,
@@ -134,19 +134,19 @@ impl World {
         let base = self.ecmp_at;
         for w in words.iter().chain(&live) {
             let at = self.ecmp_at;
-            self.put(TableId::Ecmp, at, w);
+            self.put(at, *w);
             self.ecmp_at = (self.ecmp_at + 1) % ECMP_WORDS;
         }
         let nh = NextHop {
             valid: true,
             kind: NextHopKind::Composite,
-            base: base as u16,
-            slots: s.slots.len() as u8,
-            live: live.len() as u8,
+            base,
+            slots: s.slots.len() as u16,
+            live: live.len() as u16,
             hash_fields: s.hash_fields,
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(s.nh), &nh);
+        self.put(u32::from(s.nh), nh);
     }
 
     /// Route and label of a service.
@@ -160,7 +160,7 @@ impl World {
         let here = |m: &Member| matches!(m.target, Target::Local(_));
         let own = s.slots.iter().flatten().all(here) || rng.one_in(20);
         self.put_host_route(rng, s.vrf, s.vip, nh, None, own);
-        self.put(TableId::Ilm, s.label, &Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
+        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
     }
 
     fn ensure_mapping(&mut self, rng: &mut Rng, n: usize, pod: usize) {
@@ -190,7 +190,7 @@ impl World {
             vip: s.vip,
             vip_port: s.port,
         };
-        self.put(TableId::FipMap, u32::from(map), &entry);
+        self.put(u32::from(map), entry);
         if !rng.one_in(20) {
             self.fip_key(rng, p.vif, s.proto, s.vip, s.port, map);
         }
