@@ -9,7 +9,9 @@ use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::insert::Inserted;
 use penstock_refmodel::{Counters, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict};
+use penstock_tables::CONFIG_TABLES;
 
+use crate::digests::tables_of;
 use crate::dut::Dut;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
@@ -127,7 +129,9 @@ impl<'a> Board<'a> {
             self.model.write(*table, *index, words);
         }
         let written = self.dut.write(writes);
-        self.device("writing tables", written)
+        self.device("writing tables", written)?;
+        let said = self.digests(tables_of(writes))?;
+        self.check_digests(&said)
     }
 
     /// Deletes a pair of flow entries, as aging does: by one of the two.
@@ -366,6 +370,8 @@ impl<'a> Board<'a> {
                 hex(&o.frame)
             ));
         }
+        let said = self.digests(CONFIG_TABLES.iter().copied())?;
+        self.check_digests(&said)?;
         self.check_counters()?;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
