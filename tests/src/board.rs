@@ -13,6 +13,7 @@ use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::insert::Inserted;
 use penstock_refmodel::{Egress, Ingress, Learn, RefModel, Verdict};
 
+use crate::digests::tables_of;
 use crate::dut::Dut;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
@@ -132,7 +133,9 @@ impl<'a> Board<'a> {
             self.model.write(*table, *index, words);
         }
         let written = self.dut.write(writes);
-        self.device("writing tables", written)
+        self.device("writing tables", written)?;
+        let said = self.digests(tables_of(writes))?;
+        self.check_digests(&said)
     }
 
     /// Deletes a pair of flow entries, as aging does: by one of the two.

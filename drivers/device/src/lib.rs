@@ -21,6 +21,7 @@
 mod card;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod digest;
 mod dma;
 mod dump;
 mod error;

@@ -122,16 +122,18 @@ fn op(op: &Op) -> Result<Command, FieldOverflow> {
     }
 }
 
-fn command(opcode: Opcode, table: TableId, index: u32, data: Words) -> Command {
+pub(crate) fn command(opcode: Opcode, table: TableId, index: u32, data: Words) -> Command {
     Command { opcode: opcode as u8, table: table as u8, index, data, ..Command::default() }
 }
 
-fn expect_ok(command: &Command, completion: &Completion) -> Result<(), DeviceError> {
+/// The refusal of a command, if it was refused.
+pub(crate) fn expect_ok(command: &Command, completion: &Completion) -> Result<(), DeviceError> {
     let what = match Opcode::from_u8(command.opcode) {
         Some(Opcode::Write) => "to write",
         Some(Opcode::Read) => "to read",
         Some(Opcode::GetNext) => "to search",
         Some(Opcode::Fence) => "a fence",
+        Some(Opcode::Digest) => "a digest",
         Some(Opcode::Nop) | None => "a command",
     };
     let status = Status::from_u8(completion.status).ok_or_else(|| {

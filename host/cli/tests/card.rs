@@ -84,17 +84,19 @@ fn info_shows_registers_and_pci() {
     let facts = info::PciFacts::of(&machine.sysfs(), "pci:3b:00.0");
     let shown = info::info(card, "pci:3b:00.0", facts).unwrap();
     assert_eq!(shown.card.layout_hash, format!("{:016x}", penstock_abi::layout::hash()));
+    assert_eq!(shown.card.capabilities, penstock_abi::layout::CAPABILITIES);
     let text = shown
         .to_string()
         .replace(&shown.card.layout_hash, "HASH")
         .replace(&format!("{} hash", shown.card.layout_version), "X.Y hash")
         .replace(&format!("version {}", shown.card.firmware_version), "version X.Y")
+        .replace(&format!("capabilities {:#x}", shown.card.capabilities), "capabilities BITS")
         .replace(&format!("{} cycles", shown.card.time_cycles), "N cycles")
         .replace(&dir.path().join("dev").display().to_string(), "/dev");
     let (text, memory) = text.split_at(text.find("Memory:").unwrap());
     insta::assert_snapshot!(text, @r"
     Card:                 pci:3b:00.0
-      Layout:             X.Y hash HASH, capabilities 0x0
+      Layout:             X.Y hash HASH, capabilities BITS
       Forwarding:         no
       Epoch:              0
       Last reset:         power-on, 0 function-level resets

@@ -4,6 +4,7 @@ use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowStats, VifStats};
 use penstock_refmodel::Counters;
 use penstock_refmodel::flows::{attributes, key_of};
+use penstock_tables::CONFIG_TABLES;
 
 use super::difference::{flow_difference, table_difference};
 use super::{Board, Failure};
@@ -26,6 +27,8 @@ impl Board<'_> {
                 hex(&o.frame)
             ));
         }
+        let said = self.digests(CONFIG_TABLES.iter().copied())?;
+        self.check_digests(&said)?;
         self.check_counters()?;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;

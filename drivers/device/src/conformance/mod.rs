@@ -15,6 +15,7 @@
 //! ```
 
 mod access;
+mod digest;
 mod dma;
 mod irq;
 mod lifecycle;
@@ -71,6 +72,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("registers by mapping", access::by_mapping),
     ("tables", ring::tables),
     ("ring wraps round", ring::wraps),
+    ("digests", digest::digests),
     ("refusals", ring::refusals),
     ("impossible doorbell", ring::impossible_doorbell),
     ("time out", ring::times_out),
