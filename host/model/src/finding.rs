@@ -1,0 +1,166 @@
+//! What is not as an object asks, and why: values, not errors, as the rest of the intent holds all the same.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use crate::ObjectId;
+
+/// Findings by the object that they are about. Lists are not empty, in a stable order, and without repetitions.
+pub type Findings = OrdMap<ObjectId, Arc<[Finding]>>;
+
+/// Something that is not as its object asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Finding {
+    /// What becomes of the object.
+    pub effect: Effect,
+    /// Why.
+    #[serde(flatten)]
+    pub reason: Reason,
+}
+
+/// What becomes of an object about which something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// It is not served. What the card has of it stays where that is still true.
+    Refused,
+    /// This version of it is not taken, the one before stays in force.
+    Kept,
+    /// A part of it is not served.
+    Partial,
+    /// It is served; this is worth knowing.
+    Note,
+}
+
+/// Why an object is not served as it asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Reason {
+    /// It does not say what it should; its author has to mend it.
+    Invalid {
+        /// File and line, or another place, if it is known.
+        place: String,
+        /// What is wrong.
+        text: String,
+    },
+    /// Another source, or another place of the same one, gives this object too, and comes first.
+    Defined {
+        /// Which.
+        by: String,
+    },
+    /// Something that only one can have belongs to another object.
+    Taken {
+        /// What it is: `address`, `label`, `vif`.
+        what: String,
+        /// Its value.
+        value: String,
+        /// Who has it.
+        holder: ObjectId,
+    },
+    /// A number is not one that the card knows.
+    OutOfRange {
+        /// What the number is.
+        what: String,
+        /// The number.
+        value: u32,
+        /// Lowest one that is.
+        first: u32,
+        /// Highest one that is.
+        last: u32,
+    },
+    /// A table of the card has no room for it; older objects have theirs.
+    TableFull {
+        /// Table, by its name in the reference.
+        table: String,
+        /// Entries there are.
+        capacity: u32,
+    },
+    /// A hash table has room, but none to which this key can be moved.
+    NoPlace {
+        /// Table, by its name in the reference.
+        table: String,
+        /// The key.
+        key: String,
+    },
+    /// A floating IP has more backends than a group can have: a part of them serves.
+    GroupTooLarge {
+        /// The floating IP.
+        address: IpAddr,
+        /// Backends that serve.
+        served: u32,
+        /// Backends that there are.
+        of: u32,
+    },
+    /// Nobody with this name serves load balancers here.
+    NoProvider {
+        /// The name.
+        provider: String,
+    },
+    /// Anything else, for people.
+    Text {
+        /// What was done about it and why.
+        text: String,
+    },
+}
+
+impl Finding {
+    /// It is not served.
+    #[must_use]
+    pub fn refused(reason: Reason) -> Self {
+        Self { effect: Effect::Refused, reason }
+    }
+
+    /// A part of it is not served.
+    #[must_use]
+    pub fn partial(reason: Reason) -> Self {
+        Self { effect: Effect::Partial, reason }
+    }
+
+    /// Worth knowing.
+    #[must_use]
+    pub fn note(text: impl Into<String>) -> Self {
+        Self { effect: Effect::Note, reason: Reason::Text { text: text.into() } }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.effect {
+            Effect::Refused => write!(f, "refused: {}", self.reason),
+            Effect::Kept => write!(f, "{}; what it was before stays in force", self.reason),
+            Effect::Partial | Effect::Note => self.reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { place, text } if place.is_empty() => f.write_str(text),
+            Self::Invalid { place, text } => write!(f, "{place}: {text}"),
+            Self::Defined { by } => write!(f, "is also in {by}"),
+            Self::Taken { what, value, holder } => write!(f, "{what} {value} is that of {holder}"),
+            Self::OutOfRange { what, value, first, last } => {
+                write!(f, "{what} {value} is not in {first}..={last}")
+            }
+            Self::TableFull { table, capacity } => {
+                write!(f, "table {table} is full, it holds {capacity} entries")
+            }
+            Self::NoPlace { table, key } => {
+                write!(f, "table {table} has no place for {key}, and moving others makes none")
+            }
+            Self::GroupTooLarge { address, served, of } => {
+                write!(
+                    f,
+                    "floating IP {address} has {of} backends, {served} of them serve: a group has no more"
+                )
+            }
+            Self::NoProvider { provider } => write!(f, "there is no provider {provider} here"),
+            Self::Text { text } => f.write_str(text),
+        }
+    }
+}
