@@ -1,7 +1,10 @@
 //! The API's rules, one by one.
 
 use super::*;
-use penstock_model::{Affinity, FloatingIpKind, MemberState, Protocol, Scope};
+use penstock_model::{
+    Affinity, FloatingIpKind, LoadBalancer, MemberState, NetworkName, Object, Protocol,
+    ProviderName, Scope,
+};
 
 const CHAPTER: &str =
     include_str!("../../../../tests/manifests/chapter/manifests/service-web-clusterip.yaml");
@@ -9,16 +12,37 @@ const TWO_PORTS: &str = include_str!(
     "../../../../tests/manifests/chapter-two-ports/manifests/service-web-clusterip-mp.yaml"
 );
 
-fn objects(text: &str) -> Objects {
-    let mut objects = Objects::default();
-    let faults = objects.add_text(Path::new("m.yaml"), text);
-    assert_eq!(faults, []);
-    objects
+/// What a text says, and what that comes to.
+pub(super) struct Told {
+    pub(super) said: Said,
+    pub(super) balancers: Vec<LoadBalancer>,
+    pub(super) pods: Vec<penstock_model::Pod>,
+    /// On objects that are right.
+    pub(super) findings: Vec<String>,
+}
+
+pub(super) fn told(text: &str) -> Told {
+    let said = Said::read(Path::new("m.yaml"), text);
+    let mut all = Balancers::default();
+    all.update(said.items.iter().map(|(key, item)| (key.clone(), Some(item.clone()))));
+    let (mut balancers, mut pods) = (Vec::new(), Vec::new());
+    for object in all.objects().values() {
+        match object {
+            Object::LoadBalancer(balancer) => balancers.push((**balancer).clone()),
+            Object::Pod(pod) => pods.push((**pod).clone()),
+            _ => panic!("{object:?}"),
+        }
+    }
+    let lists = all.findings().iter();
+    let findings =
+        lists.flat_map(|(id, list)| list.iter().map(move |finding| format!("{id}: {finding}")));
+    Told { said, balancers, pods, findings: findings.collect() }
 }
 
 fn balancers(text: &str) -> (Vec<LoadBalancer>, String) {
-    let (balancers, notes) = objects(text).load_balancers();
-    (balancers, notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    let told = told(text);
+    assert_eq!(faults_of(&told.said), [""; 0]);
+    (told.balancers, told.findings.join("\n"))
 }
 
 fn only(text: &str) -> LoadBalancer {
@@ -27,10 +51,20 @@ fn only(text: &str) -> LoadBalancer {
     balancers.remove(0)
 }
 
+/// Everything that is wrong with a text, the place first.
+pub(super) fn faults_of(said: &Said) -> Vec<String> {
+    let objects = said.refused.iter().chain(&said.partial);
+    let objects = objects.flat_map(|(key, reasons)| {
+        reasons.iter().map(move |reason| (reason.to_string(), format!(" ({})", key.id())))
+    });
+    let untold = said.untold.iter().map(|reason| (reason.to_string(), String::new()));
+    objects.chain(untold).map(|(reason, of)| reason + &of).collect()
+}
+
 fn faults(text: &str) -> String {
-    let faults = Objects::default().add_text(Path::new("m.yaml"), text);
+    let faults = faults_of(&told(text).said);
     assert!(!faults.is_empty(), "must be refused");
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults.join("\n")
 }
 
 fn changed(text: &str, from: &str, to: &str) -> String {
@@ -171,10 +205,10 @@ fn an_ipv6_service_has_no_ipv4_address() {
         (found.into_iter().flat_map(|b| b.floating_ips).count(), notes)
     };
     let (served, notes) = with("  clusterIP: \"fd00::1\"\n  ipFamilies: [IPv6]\n");
-    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    assert!(served == 1 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
     let (served, notes) = with("  clusterIPs: [\"fd00::1\"]\n");
-    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
-    assert_eq!(with("  clusterIPs: [\"fd00::1\", 10.105.139.153]\n").0, 2);
+    assert!(served == 1 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    assert_eq!(with("  clusterIPs: [\"fd00::1\", 10.105.139.153]\n").0, 3);
     assert_eq!(with("  clusterIP: 10.105.139.153\n  ipFamilies: [IPv4]\n").0, 2);
 }
 
@@ -237,15 +271,24 @@ spec:
 }
 
 #[test]
-fn dual_stack_services_are_served_by_ipv4() {
+fn dual_stack_services_have_addresses_of_both_families() {
     let text =
         changed(CHAPTER, "  selector:", "  clusterIPs: [10.105.139.153, \"fd00::1\"]\n  selector:");
     let (found, notes) = balancers(&text);
-    assert_eq!(found[0].floating_ips.len(), 1);
-    assert!(notes.contains("fd00::1 is not supported"), "{notes}");
-    let (found, notes) = balancers(&changed(CHAPTER, "addressType: IPv4", "addressType: IPv6"));
+    assert_eq!((found[0].floating_ips.len(), notes.as_str()), (2, ""));
+    let slice = CHAPTER.split("---\n").nth(1).unwrap();
+    let slice = slice
+        .replace("service-web-clusterip-7x2lq", "v6")
+        .replace("addressType: IPv4", "addressType: IPv6")
+        .replace("10.47.255.23", "fd00::23");
+    let balancer = only(&format!("{text}---\n{slice}"));
+    let addresses = balancer.listeners[0].pool.members.iter().map(|m| m.address.to_string());
+    let expected = ["10.47.255.236", "10.47.255.238", "fd00::236", "fd00::238"];
+    assert_eq!(addresses.collect::<Vec<_>>(), expected);
+    let named = changed(CHAPTER, "addressType: IPv4", "addressType: FQDN");
+    let (found, notes) = balancers(&named);
     assert_eq!(found[0].listeners[0].pool.members, []);
-    assert!(notes.contains("addressType IPv6"), "{notes}");
+    assert!(notes.contains("addressType FQDN"), "{notes}");
 }
 
 #[test]
@@ -292,21 +335,107 @@ fn faults_have_the_line_in_the_file() {
             .contains("is not an IP address")
     );
     assert!(faults("a: [").contains("m.yaml:"));
-    let mut twice = objects(CHAPTER);
-    let found = twice.add_text(Path::new("n.yaml"), CHAPTER);
-    assert!(
-        found[0].to_string().contains("Service ns-user-1/service-web-clusterip is also in m.yaml"),
-        "{found:?}"
-    );
+    let twice = told(&format!("{CHAPTER}---\n{CHAPTER}")).said;
+    let again: Vec<_> =
+        twice.again.iter().map(|(key, first)| format!("{} {first}", key.id())).collect();
+    assert_eq!(again.len(), 2);
+    assert_eq!(again[0], "Service ns-user-1/service-web-clusterip m.yaml:2");
 }
 
 #[test]
 fn pods_have_names() {
-    let pods =
-        objects(include_str!("../../../../tests/manifests/chapter/manifests/pods.yaml")).pods();
-    let client = &pods[&"10.47.255.237".parse().unwrap()];
+    let pods = told(include_str!("../../../../tests/manifests/chapter/manifests/pods.yaml")).pods;
+    let client = pods.iter().find(|pod| pod.address.to_string() == "10.47.255.237").unwrap();
     assert_eq!(
         (client.name.to_string().as_str(), client.node.as_str()),
         ("ns-user-1/client", "cent222")
     );
+}
+
+#[test]
+fn networks_and_providers_are_annotations() {
+    let balancer = only(CHAPTER);
+    assert_eq!(balancer.provider, ProviderName::native());
+    assert_eq!(balancer.floating_ips[0].network, NetworkName::services());
+    let metadata = "  namespace: ns-user-1
+  annotations: { penstock.dev/network: blue, penstock.dev/provider: haproxy, other: kept }
+spec";
+    let balancer = only(&changed(CHAPTER, "  namespace: ns-user-1\nspec", metadata));
+    assert_eq!(balancer.provider, ProviderName::from("haproxy"));
+    assert_eq!(balancer.floating_ips[0].network, NetworkName::from("blue"));
+}
+
+#[test]
+fn a_part_that_is_wrong_harms_only_itself() {
+    let parts = |text: &str| {
+        let told = told(text);
+        assert!(told.said.refused.is_empty() && told.said.untold.is_empty());
+        let ports: Vec<_> = told.balancers[0].listeners.iter().map(|l| l.port).collect();
+        let members =
+            told.balancers[0].listeners.iter().map(|l| l.pool.members.len()).sum::<usize>();
+        (ports, members, faults_of(&told.said).join("\n"))
+    };
+    for (from, to, why) in [
+        ("port: 9999", "port: ninety", "spec.ports[1].port: invalid type"),
+        ("port: 9999", "port: 0", "spec.ports[1].port 0 is not in"),
+        ("port: 9999", "port: 99999", "spec.ports[1].port: invalid value"),
+        ("name: port2\n      port: 9999", "port: 9999", "spec.ports[1].name is needed"),
+        ("port: 9999", "port: 8888", "spec.ports[1] 8888/TCP is spec.ports[0] again"),
+    ] {
+        let (ports, _, found) = parts(&changed(TWO_PORTS, from, to));
+        assert_eq!(ports, [8888], "{found}");
+        assert!(found.contains(why) && found.contains("service-web-clusterip-mp"), "{found}");
+    }
+    for (from, to, why) in [
+        (
+            "[10.47.255.236]",
+            "[10.47.255.436]",
+            "endpoints[0].addresses[0] \"10.47.255.436\" is not an IPv4 address",
+        ),
+        ("[10.47.255.236]", "[\"fd00::1\"]", "is not an IPv4 address"),
+        ("[10.47.255.236]", "[]", "endpoints[0].addresses is empty"),
+        ("[10.47.255.236]", "7", "endpoints[0].addresses: invalid type"),
+        ("{ ready: true,", "{ ready: perhaps,", "endpoints[0].conditions.ready: invalid type"),
+    ] {
+        let (_, members, found) = parts(&changed(CHAPTER, from, to));
+        assert_eq!(members, 1, "{found}");
+        assert!(found.contains(why), "{found}");
+    }
+    let external =
+        changed(CHAPTER, "  selector:", "  externalIPs: [192.0.2.7, nowhere]\n  selector:");
+    let (_, members, found) = parts(&external);
+    assert!(members == 2 && found.contains("spec.externalIPs[1] \"nowhere\""), "{found}");
+    // Nothing would be left.
+    for text in [
+        changed(CHAPTER, "port: 8888", "port: 0"),
+        changed(CHAPTER, "port: 80\n    protocol: TCP", "port: 80\n    protocol: QUIC"),
+        CHAPTER.replace("[10.47.255.23", "[10.47.255.43"),
+    ] {
+        assert_eq!(told(&text).said.refused.len(), 1, "{}", faults(&text));
+    }
+}
+
+/// One slice among many services.
+#[test]
+fn a_change_touches_its_own_service_only() {
+    let many: String = (0..20)
+        .map(|i| CHAPTER.replace("service-web-clusterip", &format!("s{i}")) + "---\n")
+        .collect();
+    let said = Said::read(Path::new("m.yaml"), &many);
+    let mut all = Balancers::default();
+    all.update(said.items.iter().map(|(key, item)| (key.clone(), Some(item.clone()))));
+    let before = all.objects().clone();
+    let changed = CHAPTER.replace("service-web-clusterip", "s7").replacen(
+        "10.47.255.236",
+        "10.47.255.239",
+        1,
+    );
+    let said = Said::read(Path::new("m.yaml"), &changed);
+    all.update(said.items.iter().map(|(key, item)| (key.clone(), Some(item.clone()))));
+    let same = |id: &ObjectId| match (&before[id], &all.objects()[id]) {
+        (Object::LoadBalancer(a), Object::LoadBalancer(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    };
+    let others: Vec<_> = before.keys().filter(|id| !same(id)).map(ToString::to_string).collect();
+    assert_eq!(others, ["Service ns-user-1/s7"]);
 }
