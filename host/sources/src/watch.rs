@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use inotify::{EventStream, Inotify, WatchMask};
-use penstock_model::{Effect, Fragment};
+use penstock_model::{Effect, Findings, Fragment};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -20,6 +20,9 @@ use crate::look::Place;
 
 /// Events that follow one another are taken together.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// New findings that are logged one by one.
+const LOGGED: usize = 20;
 
 /// A running watch of a source's files. Dropping it ends the watch and closes the channel.
 #[derive(Debug)]
@@ -80,16 +83,26 @@ fn publish(sender: &watch::Sender<Fragment>, fragment: Fragment) {
     sender.send_if_modified(|before| {
         let news = *before != fragment;
         if news {
-            for id in changed_keys(&before.findings, &fragment.findings) {
-                let findings = fragment.findings.get(&id).map_or(&[][..], |list| &list[..]);
-                for finding in findings.iter().filter(|finding| finding.effect != Effect::Note) {
-                    tracing::warn!(source = %fragment.source, "{id}: {finding}");
-                }
-            }
+            log(&before.findings, &fragment);
             *before = fragment;
         }
         news
     });
+}
+
+/// Logs what was not found before; a part of it, if it is much.
+fn log(before: &Findings, fragment: &Fragment) {
+    let changed = changed_keys(before, &fragment.findings);
+    let found = changed.iter().filter_map(|id| Some((id, fragment.findings.get(id)?)));
+    let found = found.flat_map(|(id, list)| list.iter().map(move |finding| (id, finding)));
+    let wrong: Vec<_> = found.filter(|(_, finding)| finding.effect != Effect::Note).collect();
+    let source = &fragment.source;
+    for (id, finding) in wrong.iter().take(LOGGED) {
+        tracing::warn!(%source, "{id}: {finding}");
+    }
+    if let Some(more) = wrong.len().checked_sub(LOGGED + 1) {
+        tracing::warn!(%source, "and {} further findings: see the status", more + 1);
+    }
 }
 
 /// The kernel's queue of file events, as long as there is one. The directories are watched rather than the files, so that

@@ -21,6 +21,7 @@ mod routes;
 mod vifs;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeBounds;
 use std::sync::Arc;
@@ -333,8 +334,8 @@ fn faults(id: &ObjectId, object: &Object) -> Vec<Reason> {
     wrong
 }
 
-fn taken(what: &str, value: impl ToString, holder: ObjectId) -> Finding {
-    Finding::refused(Reason::Taken { what: what.to_owned(), value: value.to_string(), holder })
+fn taken(what: &str, value: impl fmt::Display, holder: ObjectId) -> Finding {
+    Finding::refused(Reason::Taken { what: what.to_owned(), value: format!("{value}"), holder })
 }
 
 /// Makes the findings of an object these.

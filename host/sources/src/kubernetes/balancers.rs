@@ -55,7 +55,7 @@ impl Balancers {
                         Some(Item::Slice(slice)) => Some(slice),
                         _ => None,
                     };
-                    self.put_slice(name, slice, &mut dirty);
+                    self.put_slice(&name, slice, &mut dirty);
                 }
                 (Kind::Pod, Some(Item::Pod(pod))) => self.put_pod(&name, Some(&pod)),
                 (Kind::Pod, _) => self.put_pod(&name, None),
@@ -112,16 +112,16 @@ impl Balancers {
 
     fn put_slice(
         &mut self,
-        name: ObjectName,
+        name: &ObjectName,
         slice: Option<Arc<EndpointSlice>>,
         dirty: &mut BTreeSet<ObjectName>,
     ) {
         let mut findings = Vec::new();
-        if let Some(before) = self.slices.remove(&name)
-            && let Ok(service) = translate::service_of(&name, &before)
+        if let Some(before) = self.slices.remove(name)
+            && let Ok(service) = translate::service_of(name, &before)
         {
             if let Some(slices) = self.by_service.get_mut(&service) {
-                slices.remove(&name);
+                slices.remove(name);
                 if slices.is_empty() {
                     self.by_service.remove(&service);
                 }
@@ -129,7 +129,7 @@ impl Balancers {
             dirty.insert(service);
         }
         if let Some(slice) = slice {
-            match translate::service_of(&name, &slice) {
+            match translate::service_of(name, &slice) {
                 Ok(service) => {
                     self.by_service.entry(service.clone()).or_default().insert(name.clone());
                     dirty.insert(service);
@@ -138,7 +138,7 @@ impl Balancers {
             }
             self.slices.insert(name.clone(), slice);
         }
-        set(&mut self.findings, slice_id(&name), findings);
+        set(&mut self.findings, slice_id(name), findings);
     }
 
     /// Translates a service and its slices anew.

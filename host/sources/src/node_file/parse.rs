@@ -168,7 +168,7 @@ impl Reader<'_> {
         for (text, label) in entries(&file.labels) {
             let steps = [steps, &[key("labels"), key(text)]].concat();
             let Ok(address) = text.parse::<IpAddr>() else {
-                self.untold_route(name, &steps, format!("{text:?} is not an IP address"));
+                self.untold_route(name, &steps, &format!("{text:?} is not an IP address"));
                 continue;
             };
             let id = ObjectId::Route { announcer: name.to_owned(), prefix: address.into() };
@@ -183,7 +183,7 @@ impl Reader<'_> {
         for (text, label) in entries(&file.prefixes) {
             let steps = [steps, &[key("prefixes"), key(text)]].concat();
             let Ok(prefix) = text.parse::<IpNet>() else {
-                self.untold_route(name, &steps, format!("{text:?} is not a prefix"));
+                self.untold_route(name, &steps, &format!("{text:?} is not a prefix"));
                 continue;
             };
             let id = ObjectId::Route { announcer: name.to_owned(), prefix };
@@ -221,7 +221,7 @@ impl Reader<'_> {
         self.said.refused.entry(id).or_default().push(reason);
     }
 
-    fn untold_route(&mut self, announcer: &str, steps: &[Step], why: String) {
+    fn untold_route(&mut self, announcer: &str, steps: &[Step], why: &str) {
         let problem = self.problem(steps, format!("{}: {why}", tree::path_text(steps)));
         let reason = self.reason(problem);
         self.said.untold_routes.entry(announcer.to_owned()).or_default().push(reason);
