@@ -158,3 +158,6 @@ impl Balancers {
         put(&mut self.objects, id, balancer.map(|b| Object::LoadBalancer(Arc::new(b))));
     }
 }
+
+#[cfg(test)]
+mod tests;
