@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use penstock_model::{Intent, ObjectId, Policy, VifId};
+use penstock_model::{Fragment, Intent, ObjectId, Policy, VifId};
 use penstock_sources::{Paths, SourceStatus, Sources, load, load_node};
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
@@ -203,9 +203,24 @@ fn one_read_refuses_a_directory_with_any_fault() {
 fn a_node_file_alone_is_read_strictly() {
     let directory = tempfile::tempdir().unwrap();
     let paths = chapter(directory.path());
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/etc/node.yaml");
+    assert!(load_node(&example).unwrap().complete);
     let intent = load_node(&paths.node).unwrap();
     assert_eq!((intent.complete, intent.vifs.len(), intent.rib.len()), (true, 3, 2));
     edit(&paths.node, "label: 28", "label: 25");
     let error = load_node(&paths.node).unwrap_err().to_string();
     assert!(error.contains("label 25 is that of vif client"), "{error}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_source_is_told() {
+    let (sender, fragments) = tokio::sync::watch::channel(Fragment::empty("x"));
+    let sources = Sources::start(vec![fragments], Policy::default());
+    let (mut intents, status) = (sources.intents(), sources.status());
+    sender.send_modify(|fragment| fragment.complete = true);
+    until(&mut intents, |intent| intent.complete).await;
+    assert!(status.borrow()[0].complete);
+    drop(sender);
+    let ended = async { while intents.changed().await.is_ok() {} };
+    timeout(DEADLINE, ended).await.expect("nobody may go by what was published for ever");
 }

@@ -42,8 +42,6 @@ pub struct Admission {
     objects: OrdMap<ObjectId, Object>,
     /// Those of them with which for themselves nothing is wrong.
     sound: OrdMap<ObjectId, Object>,
-    /// The others.
-    unsound: BTreeSet<ObjectId>,
     /// Who wants which number.
     vrfs: Claims<VrfId, String>,
     /// Who wants which tunnel end point.
@@ -109,7 +107,7 @@ impl Admission {
 
     /// Tells sound objects from others; what changed among the sound ones, and all that changed.
     fn sift(&mut self, objects: &OrdMap<ObjectId, Object>) -> (Vec<Change>, Vec<ObjectId>) {
-        let mut changed = Vec::new();
+        let (mut changes, mut changed) = (Vec::new(), Vec::new());
         for item in self.objects.diff(objects) {
             let (id, object) = match item {
                 DiffItem::Add(id, object) | DiffItem::Update { new: (id, object), .. } => {
@@ -119,33 +117,18 @@ impl Admission {
             };
             changed.push(id.clone());
             let wrong = object.map(|object| faults(id, object)).unwrap_or_default();
-            if wrong.is_empty() {
-                self.unsound.remove(id);
-            } else {
-                self.unsound.insert(id.clone());
+            let new = object.filter(|_| wrong.is_empty()).cloned();
+            let old = match &new {
+                Some(new) => self.sound.insert(id.clone(), new.clone()),
+                None => self.sound.remove(id),
+            };
+            if old != new {
+                changes.push(Change { id: id.clone(), old, new });
             }
-            set_findings(
-                &mut self.intent.findings,
-                id,
-                wrong.into_iter().map(Finding::refused).collect(),
-            );
+            let wrong = wrong.into_iter().map(Finding::refused).collect();
+            set_findings(&mut self.intent.findings, id, wrong);
         }
         self.objects = objects.clone();
-        let mut sound = objects.clone();
-        for id in &self.unsound {
-            sound.remove(id);
-        }
-        let changes = self.sound.diff(&sound).map(|item| match item {
-            DiffItem::Add(id, new) => Change { id: id.clone(), old: None, new: Some(new.clone()) },
-            DiffItem::Update { old: (_, old), new: (id, new) } => {
-                Change { id: id.clone(), old: Some(old.clone()), new: Some(new.clone()) }
-            }
-            DiffItem::Remove(id, old) => {
-                Change { id: id.clone(), old: Some(old.clone()), new: None }
-            }
-        });
-        let changes = changes.collect();
-        self.sound = sound;
         (changes, changed)
     }
 

@@ -145,6 +145,8 @@ fn what_two_vifs_want_has_the_lower_number() {
         text(vif("b", 6, "192.0.2.1", 106)),
         "vif b: refused: address 192.0.2.1 is that of the node"
     );
+    let intent = with([vif("0", 6, "10.0.0.6", 105)]);
+    assert_eq!(said(&intent), ["vif 0: refused: label 105 is that of vif a"]);
     // What a refused one wants is free.
     let intent = with([vif("b", 6, "10.0.0.5", 106), vif("c", 7, "10.0.0.7", 106)]);
     assert_eq!(intent.vifs.keys().copied().collect::<Vec<_>>(), [VifId(5), VifId(7)]);

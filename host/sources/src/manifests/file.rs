@@ -102,6 +102,7 @@ impl File {
     /// Lets objects stay in force that the file does not hold any more.
     pub(super) fn hold(&mut self, gone: Items) {
         let items = self.items.iter().map(|(key, item)| (key.clone(), item.clone()));
+        self.seen += gone.len();
         self.items = Arc::new(gone.into_iter().chain(items).collect());
         self.held = true;
     }

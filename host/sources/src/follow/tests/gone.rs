@@ -151,3 +151,17 @@ fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
         assert_eq!(bench.errors(), "");
     }
 }
+
+#[test]
+fn a_file_that_is_removed_and_left_empty_keeps_what_it_had() {
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
+    bench.settle();
+    bench.remove("s.yaml");
+    bench.settle();
+    assert!(bench.errors().contains("8 of 8 objects are gone"), "{}", bench.errors());
+    bench.write("s.yaml", "");
+    bench.settle();
+    bench.pass(2 * crate::manifests::CONFIRM);
+    assert_eq!(bench.served().unwrap().len(), 8, "{}", bench.errors());
+    assert!(bench.errors().contains("holds no object, and held 8"), "{}", bench.errors());
+}
