@@ -19,19 +19,19 @@ use std::net::IpAddr;
 use penstock_abi::table::EcmpSlot;
 use penstock_compile::{Group, GroupMember, Hop, NextHopKey};
 
-/// Which pods a hop of the card leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is known of the pods to which a hop of the card leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pods {
-    /// Nothing on the card tells.
+    /// Nothing.
     Unknown,
-    /// This one.
-    One(IpAddr),
-    /// These: addresses that share a hop, none of which is being moved to another.
-    Several(Vec<IpAddr>),
+    /// All that it leads to on the card it goes on leading to.
+    Same,
+    /// It leads to this one on the card, and shall not any more.
+    Moved(IpAddr),
 }
 
 /// Who is in a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Who {
     pub(crate) hop: Hop,
     pub(crate) pods: Pods,
@@ -40,16 +40,15 @@ pub(crate) struct Who {
 impl Who {
     /// Whether this is a wanted member. Both have the same hop.
     fn is(&self, pod: Option<IpAddr>) -> bool {
-        match (&self.pods, pod) {
-            (Pods::Unknown, _) | (_, None) => true,
-            (Pods::One(known), Some(pod)) => *known == pod,
-            (Pods::Several(known), Some(pod)) => known.contains(&pod),
+        match self.pods {
+            Pods::Unknown | Pods::Same => true,
+            Pods::Moved(known) => pod.is_none_or(|pod| pod == known),
         }
     }
 }
 
 /// A slot as the card has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OldSlot {
     /// Who is in it; none for a hole, or a member that cannot be told from its word.
     pub(crate) who: Option<Who>,
@@ -248,8 +247,7 @@ mod tests {
     fn slots(words: &[EcmpSlot], count: usize, all: &[GroupMember]) -> Vec<OldSlot> {
         let who = |word: &EcmpSlot| {
             let found = all.iter().find(|m| id(m.hop.next_hop) == word.nh);
-            let pods = |m: &GroupMember| m.pod.map_or(Pods::Unknown, Pods::One);
-            found.filter(|_| word.valid).map(|m| Who { hop: m.hop, pods: pods(m) })
+            found.filter(|_| word.valid).map(|m| Who { hop: m.hop, pods: Pods::Same })
         };
         let slot = |word: &EcmpSlot| OldSlot {
             who: who(word),
@@ -345,11 +343,11 @@ mod tests {
         };
         let again = |pods, member| ring(&slot(pods), &group(&[member]), id)[0].generation;
         let same = first[0].generation;
-        for pods in [Pods::Unknown, Pods::One(pod(1)), Pods::Several(vec![pod(1), pod(2)])] {
-            assert_eq!(again(pods.clone(), member(1)), same);
+        for pods in [Pods::Unknown, Pods::Same, Pods::Moved(pod(1))] {
+            assert_eq!(again(pods, member(1)), same);
             assert_eq!(again(pods, nameless), same);
         }
-        let given_away = ring(&slot(Pods::One(pod(1))), &group(&[other]), id);
+        let given_away = ring(&slot(Pods::Moved(pod(1))), &group(&[other]), id);
         assert_eq!((given_away.len(), given_away[0].generation), (2, next_generation(same)));
     }
 

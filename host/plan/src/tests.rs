@@ -2,6 +2,7 @@
 //! what was desired.
 
 mod departed;
+mod history;
 mod machine;
 mod sound;
 mod steps;
@@ -10,6 +11,8 @@ use std::net::IpAddr;
 
 use penstock_compile::Desired;
 use penstock_tables::{Op, Tables};
+
+use proptest::prelude::ProptestConfig;
 
 use crate::plan;
 
@@ -35,4 +38,13 @@ fn ops(desired: &Desired, card: &Tables) -> Vec<Op> {
     let planned = plan(desired, card);
     assert_eq!(planned.refused, []);
     planned.plan.ops().copied().collect()
+}
+
+/// How many random histories a property test takes, unless PROPTEST_CASES says otherwise.
+fn cases(usual: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => config,
+        None => ProptestConfig { cases: usual, ..config },
+    }
 }

@@ -32,7 +32,7 @@ impl Pass<'_> {
                 // Nobody is in two slots.
                 let who = who.filter(|who| !seen.contains(&who.hop));
                 seen.extend(who.as_ref().map(|who| who.hop));
-                let stays = who.as_ref().is_some_and(|who| self.stays(vrf, who));
+                let stays = who.as_ref().is_some_and(|who| self.stays(who));
                 OldSlot { who, generation: Some(word.generation), stays }
             })
             .collect()
@@ -47,18 +47,16 @@ impl Pass<'_> {
         let pods = match next_hop {
             NextHopKey::Encap(vif) => {
                 let vif = tables.get::<Vif>(vif.0.into())?;
-                if vif.ip == 0 { Pods::Unknown } else { Pods::One(words::address(vif.ip)) }
+                if vif.ip == 0 { Vec::new() } else { vec![words::address(vif.ip)] }
             }
-            _ => {
-                let pods = self.reached(word.nh, word.label, vrf);
-                match pods.as_slice() {
-                    [] => Pods::Unknown,
-                    [one] => Pods::One(*one),
-                    // One of them is being moved elsewhere, and nobody can tell whether it was this member.
-                    _ if !pods.iter().all(|pod| self.leads(vrf, *pod, hop)) => return None,
-                    _ => Pods::Several(pods),
-                }
-            }
+            _ => self.reached(word.nh, word.label, vrf),
+        };
+        let pods = match pods.as_slice() {
+            [] => Pods::Unknown,
+            pods if pods.iter().all(|pod| self.leads(vrf, *pod, hop)) => Pods::Same,
+            [one] => Pods::Moved(*one),
+            // One of them is being moved elsewhere, and nobody can tell whether it was this member.
+            _ => return None,
         };
         Some(Who { hop, pods })
     }
@@ -76,18 +74,17 @@ impl Pass<'_> {
     }
 
     /// Whether a member goes on being reached as it was.
-    pub(super) fn stays(&self, vrf: VrfId, who: &Who) -> bool {
-        let same_pod = match who.hop.next_hop {
-            NextHopKey::Encap(vif) => self.stands(vif),
-            key => self.usable(key).is_ok(),
+    pub(super) fn stays(&self, who: &Who) -> bool {
+        who.pods == Pods::Same && self.reachable(who.hop.next_hop)
+    }
+
+    /// Whether a next hop still leads where it did.
+    pub(super) fn reachable(&self, next_hop: NextHopKey) -> bool {
+        let same_pod = match next_hop {
+            NextHopKey::Encap(vif) => self.same_pod(vif),
+            _ => true,
         };
-        same_pod
-            && match &who.pods {
-                Pods::Unknown => false,
-                Pods::One(pod) => self.leads(vrf, *pod, who.hop),
-                // All of them lead there, or it would not be known who it is.
-                Pods::Several(_) => true,
-            }
+        same_pod && self.usable(next_hop).is_ok()
     }
 
     /// Whether a mapping that is not wanted any more stays for the connections of its backend.

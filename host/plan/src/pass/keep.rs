@@ -36,16 +36,12 @@ impl Pass<'_> {
     /// Whether somebody is to be taken out of a slot.
     fn is_gone(&self, slot: &OldSlot, wanted: Option<&Group>) -> bool {
         let Some(who) = &slot.who else { return true };
-        let usable = match who.hop.next_hop {
-            NextHopKey::Encap(vif) => self.stands(vif),
-            next_hop => self.usable(next_hop).is_ok(),
-        };
         let known = match wanted {
             Some(group) => group::wanted(slot, group).is_some(),
             // Nothing says that it leads elsewhere.
             None => who.pods == Pods::Unknown,
         };
-        !slot.stays && !(usable && known)
+        !slot.stays && !(known && self.reachable(who.hop.next_hop))
     }
 
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: Option<&Group>) {
@@ -104,5 +100,10 @@ impl Pass<'_> {
         }
         let after = slot_ways(card, key, composite);
         routes.renew_slots(before, after);
+        if let Some((place, route)) = routes.get(card, key)
+            && route.own != local
+        {
+            routes.set(card, place, HostRoute { own: local, ..route });
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use penstock_abi::table::{Ilm, TableId};
 use penstock_compile::NextHopKey;
-use penstock_model::{MplsLabel, Reason, VifId};
+use penstock_model::{MplsLabel, Reason};
 
 use super::Pass;
 use crate::card::Step;
@@ -174,10 +174,5 @@ impl Pass<'_> {
         let Planner { card, prefixes, .. } = &mut *self.planner;
         prefixes.set(card, key, index, word);
         Ok(())
-    }
-
-    /// Whether a vif number is of a pod that stays where it is, to which packets can be sent.
-    pub(super) fn stands(&self, vif: VifId) -> bool {
-        self.same_pod(vif) && self.usable(NextHopKey::Encap(vif)).is_ok()
     }
 }

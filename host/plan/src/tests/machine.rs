@@ -15,7 +15,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::sound::{self, Meaning};
-use super::{bits, reread};
+use super::{bits, cases, reread};
 use crate::{Planner, plan};
 
 const VRFS: [VrfId; 2] = [VrfId(2), VrfId(3)];
@@ -326,7 +326,7 @@ fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn plans_are_sound_at_every_step(worlds in vec((world(), Just(None)), 1..8)) {
