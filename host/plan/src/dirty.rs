@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use imbl::ordmap::DiffItem;
 use penstock_abi::table::{Ilm, Vif};
-use penstock_compile::{Desired, FipKey, NextHopKey, RouteTarget};
+use penstock_compile::{Desired, FipKey, NextHopKey};
 use penstock_model::{MplsLabel, OrdMap, VifId};
 
 use crate::planner::Planner;
@@ -70,7 +70,6 @@ impl Dirty {
         };
         for address in differing(&old.services, &new.services) {
             dirty.routes.extend(planner.routes.at(address));
-            dirty.fip.extend(planner.mappings.staying_at(address));
         }
         for address in differing(&old.refused, &new.refused) {
             dirty.routes.extend(planner.routes.at(address));
@@ -103,18 +102,13 @@ impl Dirty {
 
     /// Adds what depends on the keys that are there.
     pub(crate) fn close(&mut self, planner: &Planner, desired: &Desired) {
-        // Who reaches pods by a route, or takes it for a wanted member's.
+        // Groups whose members are reached as by a route, which may not be so any more.
         let mut more = Self::default();
         for &(vrf, address) in &self.routes {
             if let Some((nh, label)) = planner.routes.way(&planner.card, (vrf, address)) {
                 more.routes.extend(planner.routes.groups_by(nh, label, vrf));
             }
-            if let Some(RouteTarget::Hop(hop)) = desired.routes.get(&(vrf, address))
-                && let Some(nh) = planner.next_hops.id(hop.next_hop)
-            {
-                let label = hop.label.map_or(0, |label| label.0);
-                more.routes.extend(planner.routes.groups_by(nh, label, vrf));
-            }
+            // A mapping stays while nobody wants its pod, and its port is served.
             more.fip.extend(planner.mappings.staying_at(address));
         }
         for &vif in &self.vifs {

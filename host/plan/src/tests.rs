@@ -4,6 +4,7 @@
 mod departed;
 mod history;
 mod machine;
+mod shortage;
 mod sound;
 mod steps;
 

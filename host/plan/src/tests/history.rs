@@ -33,8 +33,10 @@ struct World {
     remotes: BTreeMap<u8, (u8, u8)>,
     /// Node -> MAC.
     nodes: BTreeMap<u8, u8>,
-    /// Floating IP -> backends (pods, and whether they drain) and target port.
-    services: BTreeMap<u8, (BTreeMap<u8, bool>, u8)>,
+    /// Floating IP -> backends and target port.
+    services: BTreeMap<u8, (BTreeMap<u8, Backend>, u8)>,
+    /// Floating IPs at which nothing is served, though there is a route.
+    unserved: BTreeSet<u8>,
     /// Floating IPs that are refused.
     refused: BTreeSet<u8>,
     /// Defects: nodes whose next hop is forgotten, vifs that are, routes to what this card cannot say.
@@ -42,6 +44,13 @@ struct World {
     lost_vifs: BTreeSet<u8>,
     foreign: BTreeSet<u8>,
     prefixes: BTreeMap<u8, u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Backend {
+    draining: bool,
+    /// It is one for another port.
+    unmapped: bool,
 }
 
 /// A change: what, and three numbers.
@@ -64,7 +73,8 @@ impl World {
             5 => drop(self.nodes.insert(a % NODES, b % 3)),
             6 if a % 4 == 0 => drop(self.nodes.remove(&(b % NODES))),
             7 => drop(self.services.remove(&(a % VIPS))),
-            8 if a % 4 == 0 => toggle(&mut self.refused, b % VIPS),
+            8 if a % 2 == 0 => toggle(&mut self.refused, b % VIPS),
+            8 if a % 4 == 1 => toggle(&mut self.unserved, b % VIPS),
             9 if a % 8 == 0 => toggle(&mut self.lost_nodes, b % NODES),
             9 if a % 8 == 1 => toggle(&mut self.lost_vifs, 3 + b % PODS),
             9 if a % 8 == 2 => toggle(&mut self.foreign, b % 4),
@@ -78,7 +88,7 @@ impl World {
             12 => self.services.entry(a % VIPS).or_default().1 = b % 3,
             _ => {
                 let (members, _) = self.services.entry(a % VIPS).or_default();
-                members.insert(pod(b), c % 4 == 0);
+                members.insert(pod(b), Backend { draining: c % 4 == 0, unmapped: c % 3 == 0 });
             }
         }
     }
@@ -157,25 +167,31 @@ impl World {
         &self,
         d: &mut Desired,
         vip: u8,
-        backends: &BTreeMap<u8, bool>,
+        backends: &BTreeMap<u8, Backend>,
         port: u8,
         hops: &BTreeMap<u8, Hop>,
         here: &BTreeMap<u8, VifId>,
     ) {
         let protocol = if vip % 2 == 0 { Protocol::Tcp } else { Protocol::Udp };
-        let member = |(pod, &draining): (&u8, &bool)| {
+        let member = |(pod, backend): (&u8, &Backend)| {
+            let draining = backend.draining;
             let known = pod % 4 != 0;
             Some(GroupMember { hop: *hops.get(pod)?, pod: known.then_some(pod_ip(*pod)), draining })
         };
         let mut members: Vec<GroupMember> = backends.iter().filter_map(member).collect();
         members.sort();
         members.dedup_by_key(|member| member.hop);
-        d.services.insert(vip_ip(vip), Arc::new([(protocol, 8000 + u16::from(port / 2))].into()));
-        for pod in backends.keys() {
-            if let Some(&vif) = here.get(pod) {
+        if !self.unserved.contains(&vip) {
+            let ports = [(protocol, 8000 + u16::from(port / 2))];
+            d.services.insert(vip_ip(vip), Arc::new(ports.into()));
+        }
+        for (pod, backend) in backends {
+            if let Some(&vif) = here.get(pod)
+                && !backend.unmapped
+            {
                 let port = 8000 + u16::from(port / 2);
                 let key = FipKey { vif, protocol, address: vip_ip(vip), port };
-                d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + port % 2 });
+                d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + u16::from(port % 2) });
             }
         }
         for vrf in VRFS {
