@@ -113,7 +113,7 @@ pub(crate) fn ring(
             label: member.hop.label.map_or(0, |label| label.0),
             generation,
             // A group has at most 64 slots.
-            slot: slot as u8,
+            slot: slot as u16,
             // A refusal must not count as somebody else who takes them.
             evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
         })

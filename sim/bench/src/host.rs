@@ -11,7 +11,8 @@ use penstock_model::{
     MplsLabel, NodeConfig, ObjectName, PodVif, Pool, Prefix, Protocol, RemoteNode, Scope, Snapshot,
     VifId, Vrf, VrfId,
 };
-use penstock_plan::{Achieved, plan};
+use penstock_plan::plan;
+use penstock_tables::Tables;
 
 use crate::report::Report;
 
@@ -117,7 +118,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         let started = Instant::now();
         let desired = compile(&snapshot)?;
         report.add(format!("host.compile.{services}_services"), milliseconds(started), "ms");
-        let mut achieved = Achieved::empty();
+        let mut achieved = Tables::default();
         let started = Instant::now();
         let first = plan(&desired, &achieved)?;
         report.add(format!("host.plan.{services}_services"), milliseconds(started), "ms");
