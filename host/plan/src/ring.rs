@@ -1,22 +1,16 @@
 //! Free ranges of the ring memory that all ECMP groups share.
 //!
 //! The smallest range that is large enough is given out, the lowest of these. What a group gives back is free when the round is
-//! over. A next hop names the first word of its group in 16 bits, which is any word of the card's memory; in a larger one, as
-//! planned with on paper, groups begin at every second word, every fourth, and so on.
+//! over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_tables::Shape;
 
-/// Bases that a next hop's word can name.
-const BASES: u32 = 1 << 16;
-
 /// Free ranges.
 #[derive(Debug)]
 pub(crate) struct RingSpace {
     words: u32,
-    /// A group begins at a multiple of this.
-    granule: u32,
     /// First word -> words.
     free: BTreeMap<u32, u32>,
     /// The same, by (words, first word).
@@ -29,17 +23,11 @@ impl RingSpace {
     /// All but the ranges in use, given as (first word, words); a range may wrap, and ranges may overlap.
     pub(crate) fn new(shape: Shape, used: impl Iterator<Item = (u32, u32)>) -> Self {
         let words = shape.ecmp_words;
-        let granule = words.div_ceil(BASES).max(1);
-        let mut space = Self {
-            words,
-            granule,
-            free: BTreeMap::new(),
-            sizes: BTreeSet::new(),
-            leaving: Vec::new(),
-        };
+        let mut space =
+            Self { words, free: BTreeMap::new(), sizes: BTreeSet::new(), leaving: Vec::new() };
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         for (base, len) in used {
-            let end = base + space.whole(len);
+            let end = base + len;
             ranges.push((base, end.min(words)));
             if end > words {
                 ranges.push((0, end - words));
@@ -59,27 +47,11 @@ impl RingSpace {
         space
     }
 
-    /// The first word of a group whose next hop says `base`.
-    pub(crate) fn first_word(&self, base: u16) -> u32 {
-        u32::from(base) * self.granule
-    }
-
-    /// What a next hop says of a group at `first`, a word that was given out.
-    pub(crate) fn base(&self, first: u32) -> u16 {
-        (first / self.granule) as u16
-    }
-
-    /// Words that a group of `len` takes up.
-    fn whole(&self, len: u32) -> u32 {
-        len.next_multiple_of(self.granule)
-    }
-
     /// Takes a range; its first word.
     pub(crate) fn allocate(&mut self, len: u32) -> Option<u32> {
         if len == 0 {
             return Some(0);
         }
-        let len = self.whole(len);
         let &(room, base) = self.sizes.range((len, 0)..).next()?;
         self.remove(base);
         if room > len {
@@ -90,12 +62,11 @@ impl RingSpace {
 
     /// Gives a range back that the card uses until the round is over; it may wrap.
     pub(crate) fn release(&mut self, base: u32, len: u32) {
-        self.leaving.push((base, self.whole(len)));
+        self.leaving.push((base, len));
     }
 
     /// Gives back all of a group's range of `len` words but the first `rest`.
     pub(crate) fn release_tail(&mut self, base: u32, len: u32, rest: u32) {
-        let (len, rest) = (self.whole(len), self.whole(rest));
         self.leaving.push(((base + rest) % self.words.max(1), len - rest));
     }
 
@@ -170,19 +141,5 @@ mod tests {
         space.release_tail(0, 10, 4);
         space.end_round();
         assert_eq!(space.free.keys().copied().collect::<Vec<_>>(), [4]);
-    }
-
-    #[test]
-    fn larger_memories_have_fewer_places_to_begin_at() {
-        let shape = Shape { ecmp_words: 1 << 18, ..Shape::default() };
-        let mut space = RingSpace::new(shape, [(0, 3)].into_iter());
-        let first = space.allocate(5);
-        assert_eq!(first, Some(4));
-        assert_eq!(space.base(4), 1);
-        assert_eq!(space.first_word(1), 4);
-        assert_eq!(space.allocate(1), Some(12));
-        space.release(4, 5);
-        space.end_round();
-        assert_eq!(space.allocate(8), Some(4));
     }
 }

@@ -91,9 +91,7 @@ impl Routes {
         );
         routes.extend(tables.of::<HostRoute>().iter().filter(|(_, r)| !r.valid).map(|(i, _)| i));
         let composites = || tables.of::<NextHop>().iter().filter(|(_, nh)| words::is_composite(nh));
-        let empty = RingSpace::new(shape, std::iter::empty());
-        let range =
-            |nh: &NextHop| (empty.first_word(nh.base), u32::from(nh.slots) + u32::from(nh.live));
+        let range = |nh: &NextHop| (nh.base, u32::from(nh.slots) + u32::from(nh.live));
         let in_rings: BTreeSet<u32> = composites()
             .map(|(_, nh)| range(nh))
             .flat_map(|(first, len)| (0..len).map(move |n| shape.ring_index(first, n)))
@@ -247,12 +245,7 @@ impl Routes {
     /// A group by its id.
     pub(crate) fn composite_at(&self, card: &Card, id: u16) -> Option<Composite> {
         let word: NextHop = card.get(id.into()).filter(words::is_composite)?;
-        Some(Composite {
-            id,
-            first: self.ring.first_word(word.base),
-            slots: word.slots.into(),
-            live: word.live.into(),
-        })
+        Some(Composite { id, first: word.base, slots: word.slots.into(), live: word.live.into() })
     }
 
     /// Writes the words of a ring to a range that was given out.
@@ -263,14 +256,14 @@ impl Routes {
     }
 
     /// The next-hop word of a group.
-    pub(crate) fn composite_word(&self, first: u32, ring: &Ring, hash_fields: u8) -> NextHop {
+    pub(crate) fn composite_word(first: u32, ring: &Ring, hash_fields: u8) -> NextHop {
         NextHop {
             valid: true,
             kind: penstock_abi::table::NextHopKind::Composite,
-            base: self.ring.base(first),
-            // At most 64 each.
-            slots: ring.slots as u8,
-            live: ring.live() as u8,
+            base: first,
+            // No more than a group can have.
+            slots: ring.slots as u16,
+            live: ring.live() as u16,
             hash_fields,
             ..NextHop::default()
         }

@@ -8,7 +8,7 @@ use super::Pass;
 use crate::card::Step;
 use crate::group::{self, Otherwise};
 use crate::planner::Planner;
-use crate::routes::{Composite, RouteKey};
+use crate::routes::{Composite, RouteKey, Routes};
 use crate::words;
 
 impl Pass<'_> {
@@ -39,14 +39,15 @@ impl Pass<'_> {
             self.planner.next_hops.id(next_hop).unwrap_or(0)
         });
         for word in &ring.words {
-            words::fits(*word)?;
+            // Groups of a larger card have more slots than the field counts.
+            words::fits(EcmpSlot { slot: 0, ..*word })?;
         }
         let mut route = HostRoute { own: ring.local, ..words::route(key, 0, None, false)? };
         if let Some(old) = old
             && (old.slots, old.live) == (ring.slots as u32, ring.live() as u32)
             && (0..).zip(&ring.words).all(|(n, word)| self.ring_word(&old, n) == *word)
         {
-            let word = self.planner.routes.composite_word(old.first, &ring, group.hash_fields);
+            let word = Routes::composite_word(old.first, &ring, group.hash_fields);
             self.planner.card.write(Step::Point, old.id.into(), word);
             route.nh = old.id;
             let place = self.route_place(key)?;
@@ -59,7 +60,7 @@ impl Pass<'_> {
         route.nh = id;
         let Planner { card, routes, .. } = &mut *self.planner;
         routes.write_ring(card, first, &ring);
-        let word = routes.composite_word(first, &ring, group.hash_fields);
+        let word = Routes::composite_word(first, &ring, group.hash_fields);
         match old {
             Some(old) => {
                 // Before the first packet can come from elsewhere.

@@ -1,6 +1,6 @@
 //! Floating-IP port mappings that are wanted, and the marks that they need.
 
-use penstock_abi::table::TableId;
+use penstock_abi::table::{self, TableId};
 use penstock_compile::{FipKey, FipTarget, marks};
 use penstock_model::Reason;
 
@@ -70,8 +70,6 @@ impl Pass<'_> {
 
     /// Makes a mapping, and points its key to it.
     fn map(&mut self, name: &FipKey, target: &FipTarget) -> Result<(), Reason> {
-        words::fip_key(name, 0)?;
-        words::fip_map(name, target, 1)?;
         if self.planner.mappings.is_mark(name) {
             return Err(words::text(
                 "its address is that of a backend, which answers there itself",
@@ -84,21 +82,20 @@ impl Pass<'_> {
     }
 
     fn point_to_new(&mut self, name: &FipKey, target: &FipTarget) -> Result<(), Reason> {
+        let key = words::fip_key(name, 0)?;
         for mark in marks([(name, target)]) {
             self.mark(&mark)?;
         }
         let (index, generation) = self
             .with_room(TableId::FipMap, |planner| planner.mappings.take_map(&planner.card))
             .ok_or_else(|| self.no_room(TableId::FipMap, String::new))?;
-        // Indices of the card fit; those of a larger one are checked.
-        let words = || {
-            let key = words::fip_key(name, u16::try_from(index).unwrap_or(u16::MAX))?;
-            Ok((key, words::fip_map(name, target, generation)?))
-        };
-        let placed = words().and_then(|words| Ok((words, self.key_place(name)?)));
+        let map = words::fip_map(name, target, generation);
+        let placed = map.and_then(|map| Ok((map, self.key_place(name)?)));
         match placed {
-            Ok(((key, map), place)) => {
+            Ok((map, place)) => {
                 let Planner { card, mappings, .. } = &mut *self.planner;
+                // There are no more mappings than the field counts.
+                let key = table::FipKey { map: index as u16, ..key };
                 mappings.set(card, name, place, key, map);
                 Ok(())
             }

@@ -96,7 +96,7 @@ fn group(card: &Tables) -> NextHop {
 /// (label or 0, draining, gives up UDP) of each slot that is in use.
 fn slots(card: &Tables) -> Vec<(u32, bool, bool)> {
     let nh = group(card);
-    let word = |n| card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base.into(), n));
+    let word = |n| card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base, n));
     let words = (0..u32::from(nh.slots)).map(word).filter(|word| word.valid);
     words.map(|word: EcmpSlot| (word.label, word.drain, word.evict_udp)).collect()
 }
@@ -132,7 +132,7 @@ fn without_anybody_new_connections_are_refused_and_old_ones_stay() {
     assert_eq!(slots(&card), [(0, true, false), (17, true, false)]);
     let nh = group(&card);
     assert_eq!((nh.slots, nh.live), (2, 1));
-    let refuses = card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base.into(), 2));
+    let refuses = card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base, 2));
     assert_eq!(
         card.of::<NextHop>().at(refuses.nh.into()).kind,
         penstock_abi::table::NextHopKind::Reject

@@ -212,7 +212,7 @@ fn expected(wanted: &Desired, before: &Meaning) -> Meaning {
 
 /// Who each (group, slot, generation) of the card ever stood for: a pin must never lead to two different members.
 #[derive(Default)]
-struct Pins(HashMap<(u16, u8, u8, u32), (IpAddr, Hop)>);
+struct Pins(HashMap<(u16, u16, u8, u32), (IpAddr, Hop)>);
 
 impl Pins {
     /// `plans` tells lives of a group apart: a group that was removed is another one when it comes back.
@@ -233,7 +233,7 @@ impl Pins {
                 .expect("decoded from it");
             let nh = &card.of::<table::NextHop>().at(route.nh.into());
             for n in 0..u32::from(nh.slots) {
-                let Some(word) = card.ring_word(nh.base.into(), n).filter(|w| w.valid) else {
+                let Some(word) = card.ring_word(nh.base, n).filter(|w| w.valid) else {
                     continue;
                 };
                 let member = members.iter().find(|(_, hop)| {

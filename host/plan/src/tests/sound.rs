@@ -93,7 +93,7 @@ fn own(card: &Tables) -> Result<(), String> {
 
 /// Whether a group has members, all on this node.
 fn all_here(card: &Tables, group: &table::NextHop) -> bool {
-    let slots = (0..u32::from(group.slots)).filter_map(|n| card.ring_word(group.base.into(), n));
+    let slots = (0..u32::from(group.slots)).filter_map(|n| card.ring_word(group.base, n));
     let mut members = slots.filter(|slot| slot.valid).peekable();
     members.peek().is_some()
         && members
@@ -102,7 +102,7 @@ fn all_here(card: &Tables, group: &table::NextHop) -> bool {
 
 /// Ids that no packet reaches are of no interest; ranges of groups that are reached must not touch.
 fn group(card: &Tables, nh: &table::NextHop, who: &str) -> Result<(), String> {
-    let word = |n: u32| card.ring_word(nh.base.into(), n).copied().unwrap_or_default();
+    let word = |n: u32| card.ring_word(nh.base, n).copied().unwrap_or_default();
     let slots = u32::from(nh.slots);
     for n in 0..slots {
         let slot = word(n);
@@ -132,11 +132,11 @@ fn group(card: &Tables, nh: &table::NextHop, who: &str) -> Result<(), String> {
 
 /// Everybody in a group who takes new flows gets some.
 fn all_live(card: &Tables, nh: &table::NextHop) -> bool {
-    let word = |n: u32| card.ring_word(nh.base.into(), n).copied().unwrap_or_default();
+    let word = |n: u32| card.ring_word(nh.base, n).copied().unwrap_or_default();
     let slots = u32::from(nh.slots);
     let takes = |word: &table::EcmpSlot| word.valid && !word.drain && word.generation != 0;
     let words = |from: u32, to: u32| (from..to).map(word).filter(takes).map(|word| word.slot);
-    let live: BTreeSet<u8> = words(slots, slots + u32::from(nh.live)).collect();
+    let live: BTreeSet<u16> = words(slots, slots + u32::from(nh.live)).collect();
     live == words(0, slots).collect()
 }
 
@@ -241,7 +241,7 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         let nh = &card.of::<table::NextHop>().at(word.nh.into());
         let target = if nh.kind == NextHopKind::Composite {
-            let ring = |n: u32| card.ring_word(nh.base.into(), n).filter(|slot| slot.valid);
+            let ring = |n: u32| card.ring_word(nh.base, n).filter(|slot| slot.valid);
             let slots: Vec<_> = (0..u32::from(nh.slots)).filter_map(ring).collect();
             let nobody = slots.iter().all(|slot| slot.drain);
             let (gone, here): (Vec<_>, Vec<_>) =
@@ -305,7 +305,7 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         .filter(|nh| nh.kind == NextHopKind::Composite)
         .flat_map(|nh| {
             (0..u32::from(nh.slots) + u32::from(nh.live))
-                .map(|n| card.shape().ring_index(nh.base.into(), n))
+                .map(|n| card.shape().ring_index(nh.base, n))
         })
         .collect();
     if let Some((index, _)) =
