@@ -27,6 +27,9 @@ pub struct Desired {
     /// Floating IPs that are served, and at which ports. What the card holds for members that are no longer wanted may
     /// stay for these only.
     pub services: OrdMap<IpAddr, Arc<BTreeSet<(Protocol, u16)>>>,
+    /// Floating IPs that are refused; nothing else here names them. What the card holds for them stays as long as it is true:
+    /// no member comes, and none goes whose hop still leads to it.
+    pub refused: OrdMap<IpAddr, ()>,
 }
 
 /// A vif.
