@@ -2,13 +2,14 @@
 //!
 //! Everything that two of them must agree on lives here: limits ([`limits`]), table words ([`table`], [`word`]),
 //! registers ([`regs`]), the firmware's memory map ([`fw`]), 64-byte ring records ([`ring`]), drop reasons
-//! ([`reason`]) and the hash functions that place keys ([`hash`]). `cargo xtask gen` turns the same definitions
+//! ([`reason`]), the hash functions that place keys ([`hash`]) and the sum by which tables are compared ([`digest`]). `cargo xtask gen` turns the same definitions
 //! into `hdl/rtl/gen/ps_abi_pkg.sv` and `docs/abi.md`; CI fails when they differ from what is committed.
 //!
 //! The crate is `no_std`, allocates nothing and depends on nothing heavy. It holds no behaviour: what the words
 //! mean to a packet is written in `docs/datapath.md`.
 #![no_std]
 
+pub mod digest;
 pub mod fw;
 pub mod hash;
 pub mod layout;

@@ -412,6 +412,14 @@ pub const TABLES: &[TableDesc] = &[
     desc::<Counter>(TableId::CardStats, "CardStats", 16, false),
 ];
 
+impl TableDesc {
+    /// 32-bit words that an entry has bits in; those behind are always 0.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.bits.div_ceil(32) as usize
+    }
+}
+
 impl TableId {
     /// The table with this number.
     #[must_use]
@@ -451,6 +459,29 @@ mod tests {
         assert_eq!(set, 48);
         assert_eq!(NextHop::unpack(&words).smac, (1 << 48) - 1);
         assert_eq!(NextHop::unpack(&words).dmac, 0);
+    }
+
+    #[test]
+    fn a_code_without_a_name_is_kept() {
+        for code in 0..8 {
+            let mut words = [0; ENTRY_WORDS];
+            put_bits(&mut words, 1, 3, code);
+            assert_eq!(NextHop::unpack(&words).pack(), words, "code {code}");
+        }
+        let wide = NextHop { kind: NextHopKind::Undefined(8), ..NextHop::default() };
+        assert_eq!(wide.check().map_err(|error| error.field), Err("kind"));
+    }
+
+    #[test]
+    fn the_default_is_a_clear_entry() {
+        let zeros = [0; ENTRY_WORDS];
+        assert_eq!(
+            (Vif::default(), NextHop::unpack(&zeros)),
+            (Vif::unpack(&zeros), NextHop::default())
+        );
+        assert!(Vif::default().is_clear());
+        assert!(!Vif { rpf: true, ..Vif::default() }.is_clear());
+        assert!(!Vif { kind: VifKind::Vhost, ..Vif::default() }.is_clear());
     }
 
     #[test]

@@ -117,12 +117,14 @@ pub trait TableEntry: Sized {
     /// # Errors
     /// The first field that overflows; the caller offered it.
     fn check(&self) -> Result<(), FieldOverflow>;
+    /// Whether it is all zeros: what a table holds where nothing was written, and what a write of clears.
+    fn is_clear(&self) -> bool;
 }
 
 macro_rules! table_entry {
     ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $fdoc:literal])+ $field:ident : $ty:ty = $width:literal $(since $since:literal)? ),* $(,)? }) => {
         $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name { $( $(#[doc = $fdoc])+ pub $field: $ty ),* }
 
         impl TableEntry for $name {
@@ -163,6 +165,9 @@ macro_rules! table_entry {
                 } )*
                 Ok(())
             }
+            fn is_clear(&self) -> bool {
+                true $( && self.$field.to_bits() == 0 )*
+            }
         }
     };
 }
@@ -170,17 +175,12 @@ macro_rules! table_entry {
 macro_rules! coded_enum {
     ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal $(since $since:literal)? ),* $(,)? } else $default:ident) => {
         $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        #[repr(u8)]
-        // `Undefined` is a value that occurs (a word read back from a newer card), not a way to forbid matching.
-        #[allow(clippy::manual_non_exhaustive)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
-            $( $(#[doc = $vdoc])+ $variant = $code ),*
+            $( $(#[doc = $vdoc])+ $variant ),*
             ,
-            /// A code this layout does not define; the card treats it as the first variant.
-            #[default]
-            #[doc(hidden)]
-            Undefined = 255,
+            /// A code this layout does not define, as it was read; the card treats it as the first variant.
+            Undefined(u8),
         }
         impl $name {
             /// Every defined variant with its code and meaning.
@@ -189,15 +189,24 @@ macro_rules! coded_enum {
             /// Minor version that added it; 0 = as old as the major version.
             #[must_use]
             pub const fn since(self) -> u16 {
-                match self { $(Self::$variant => 0 $(+ $since)?,)* Self::Undefined => 0 }
+                match self { $(Self::$variant => 0 $(+ $since)?,)* Self::Undefined(_) => 0 }
+            }
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                Self::$default
             }
         }
         impl FieldValue for $name {
             fn to_bits(self) -> u64 {
-                if let Self::Undefined = self { Self::$default as u64 } else { self as u64 }
+                match self { $(Self::$variant => $code,)* Self::Undefined(code) => u64::from(code) }
             }
             fn from_bits(bits: u64) -> Self {
-                match bits { $($code => Self::$variant,)* _ => Self::Undefined }
+                match bits {
+                    $($code => Self::$variant,)*
+                    // Fields of codes are narrower than a byte.
+                    other => Self::Undefined(other as u8),
+                }
             }
         }
     };

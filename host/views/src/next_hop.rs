@@ -109,7 +109,7 @@ pub fn get(state: &CardState, id: u32) -> Hops {
 
 fn hop(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> Hop {
     let (r#type, flags): (_, &[&str]) = match nh.kind {
-        NextHopKind::Discard | NextHopKind::Undefined => ("Drop", &["Valid"]),
+        NextHopKind::Discard | NextHopKind::Undefined(_) => ("Drop", &["Valid"]),
         NextHopKind::Receive => ("Receive", &["Valid", "Policy"]),
         NextHopKind::Encap => ("Encap", &["Valid", "Policy"]),
         NextHopKind::Tunnel if nh.gre => ("Tunnel", &["Valid", "MPLSoGRE"]),

@@ -174,7 +174,7 @@ fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
     }
     let what = match kind {
         Some(NextHopKind::Reject) => "connections are refused",
-        Some(NextHopKind::Discard | NextHopKind::Undefined) | None => "packets are dropped",
+        Some(NextHopKind::Discard | NextHopKind::Undefined(_)) | None => "packets are dropped",
         Some(_) => return None,
     };
     Some(match (kind, endpoints) {
@@ -201,7 +201,7 @@ fn nobody_new(state: &CardState, group: &NextHop) -> Option<String> {
     for word in words(slots, live) {
         match kind(word.nh) {
             Some(NextHopKind::Reject) => refused = true,
-            Some(NextHopKind::Discard | NextHopKind::Undefined) | None => {}
+            Some(NextHopKind::Discard | NextHopKind::Undefined(_)) | None => {}
             Some(_) => return None,
         }
     }

@@ -82,7 +82,7 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
         .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == **index))
         .map(|(&index, vif)| {
             let (r#type, flags, has_vrf, far_end): (_, &[&str], _, _) = match vif.kind {
-                VifKind::Fabric | VifKind::Undefined => {
+                VifKind::Fabric | VifKind::Undefined(_) => {
                     ("Physical", &["X", "L3", "Vp"], true, false)
                 }
                 VifKind::Vhost => ("Host", &["X", "L3"], true, false),
