@@ -44,7 +44,6 @@ pub use desired::{
     RouteTarget, VifEntry,
 };
 pub use marks::{marks, of as marks_of};
-pub use penstock_tables::Shape;
 pub use provider::{Front, Provider, Providers, Reach, Served, Translation, Vip};
 
 use penstock_model::{Intent, Neighbours};
@@ -52,7 +51,8 @@ use penstock_model::{Intent, Neighbours};
 /// Compiles an intent from nothing, for the card as it is, served by the card itself.
 #[must_use]
 pub fn compile(intent: &Intent, neighbours: &Neighbours) -> Compiled {
-    Compiler::new(Providers::default(), Shape::default()).compile(intent, neighbours)
+    Compiler::new(Providers::default(), penstock_tables::Shape::default())
+        .compile(intent, neighbours)
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ impl Need {
         Self { next_hops, host_routes, ..Self::default() }
     }
 
-    fn of(served: &Served) -> Self {
+    /// What a floating IP needs, but for marks.
+    pub(crate) fn of(served: &Served) -> Self {
         let mut need = Self {
             host_routes: served.routes.len(),
             mappings: served.translations.len(),
@@ -84,15 +85,15 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn enter(&mut self, address: IpAddr, served: &Served) {
-        self.sum = self.sum.plus(Need::of(served));
+    pub(crate) fn enter(&mut self, address: IpAddr, need: Need, served: &Served) {
+        self.sum = self.sum.plus(need);
         for mark in marks_of(address, served) {
             *self.marks.entry(mark).or_default() += 1;
         }
     }
 
-    pub(crate) fn leave(&mut self, address: IpAddr, served: &Served) {
-        self.sum = self.sum.each(Need::of(served), |sum, gone| sum - gone);
+    pub(crate) fn leave(&mut self, address: IpAddr, need: Need, served: &Served) {
+        self.sum = self.sum.each(need, |sum, gone| sum - gone);
         for mark in marks_of(address, served) {
             if let Some(count) = self.marks.get_mut(&mark) {
                 *count -= 1;
@@ -111,15 +112,15 @@ impl Ledger {
 
 /// Those for which there is no room, with the table that is full; `wanted` are all, by seniority.
 pub(crate) fn refused<'a>(
-    wanted: impl Iterator<Item = (IpAddr, &'a Served)>,
+    wanted: impl Iterator<Item = (IpAddr, Need, &'a Served)>,
     node: Need,
     shape: &Shape,
 ) -> BTreeMap<IpAddr, TableId> {
     let mut refused = BTreeMap::new();
     let mut taken = node;
     let mut marked: BTreeSet<FipKey> = BTreeSet::new();
-    for (address, served) in wanted {
-        let with = taken.plus(Need::of(served));
+    for (address, need, served) in wanted {
+        let with = taken.plus(need);
         let new: BTreeSet<FipKey> =
             marks_of(address, served).filter(|mark| !marked.contains(mark)).collect();
         match with.shortage(marked.len() + new.len(), shape) {

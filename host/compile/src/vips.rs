@@ -3,6 +3,7 @@
 //! Two indices say which ones a change concerns: who claims an address, and of which addresses a provider asked while it made
 //! a floating IP. All others keep what they have.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use penstock_abi::table::TableId;
 use penstock_model::{
     Advertisement, Finding, Intent, IpNet, LoadBalancer, ObjectId, ObjectName, OrdMap, Pod, Reason,
 };
+
+use penstock_tables::Shape;
 
 use crate::book::Teller;
 use crate::maps::{changes, put};
@@ -34,7 +37,11 @@ pub(crate) struct Vips {
     made: BTreeMap<IpAddr, Made>,
     /// (Address, floating IP for which a provider asked about it).
     asked: BTreeSet<(IpAddr, IpAddr)>,
+    /// Those of them that are served, the oldest owner's first.
+    order: BTreeSet<Senior>,
     ledger: Ledger,
+    /// What the node itself needs.
+    node: Need,
     /// Those for which a table has no room.
     refused: BTreeMap<IpAddr, TableId>,
 }
@@ -47,6 +54,7 @@ struct Made {
     sharers: Vec<Arc<LoadBalancer>>,
     /// Nothing if it may not be served, or nobody can.
     served: Option<Served>,
+    need: Need,
     /// Nobody can serve it, so the card shall keep what it has.
     kept: bool,
     /// Addresses of which the provider asked.
@@ -73,14 +81,14 @@ impl Vips {
         }
         let next_hops = cx.out.desired.next_hops.len();
         let node = Need::of_node(next_hops, places.host_routes(cx.shape));
-        let refused = if self.ledger.fits(node, cx.shape) {
-            BTreeMap::new()
-        } else {
-            room::refused(self.by_seniority().into_iter(), node, cx.shape)
-        };
-        let mut changed = again;
-        let made_anew = changed.len();
+        if again.is_empty() && node == self.node {
+            return 0;
+        }
+        self.node = node;
+        let refused = self.share_room(cx.shape);
         let was_refused = std::mem::replace(&mut self.refused, refused);
+        let made_anew = again.len();
+        let mut changed = again;
         let differs = |address: &&IpAddr| was_refused.get(address) != self.refused.get(address);
         changed.extend(was_refused.keys().chain(self.refused.keys()).filter(differs));
         for address in changed {
@@ -153,6 +161,7 @@ impl Vips {
             owner: grant.owner.clone(),
             sharers: grant.sharers.iter().copied().cloned().collect(),
             served: None,
+            need: Need::default(),
             kept: false,
             asked: Box::default(),
         };
@@ -175,6 +184,7 @@ impl Vips {
         };
         let mut served = provider.serve(&vip, &reach);
         findings.append(&mut served.findings);
+        made.need = Need::of(&served);
         made.served = Some(served);
         made.asked = reach.asked();
         (Some(made), findings)
@@ -194,11 +204,19 @@ impl Vips {
             }
             self.asked.extend(are.iter().map(|&about| (about, address)));
         }
-        if let Some(served) = had.and_then(|old| old.served.as_ref()) {
-            self.ledger.leave(address, served);
+        let served = |made: Option<&Made>| -> Option<Senior> {
+            made.filter(|made| made.served.is_some())
+                .map(|made| Senior { owner: made.owner.clone(), address })
+        };
+        if let Some(senior) = served(had) {
+            self.order.remove(&senior);
         }
-        if let Some(served) = has.and_then(|made| made.served.as_ref()) {
-            self.ledger.enter(address, served);
+        self.order.extend(served(has));
+        if let Some((need, served)) = had.and_then(Made::needs) {
+            self.ledger.leave(address, need, served);
+        }
+        if let Some((need, served)) = has.and_then(Made::needs) {
+            self.ledger.enter(address, need, served);
         }
         if let Some(made) = made {
             self.made.insert(address, made);
@@ -206,14 +224,52 @@ impl Vips {
         old
     }
 
-    fn by_seniority(&self) -> Vec<(IpAddr, &Served)> {
-        let mut all: Vec<(&IpAddr, &Made)> = self.made.iter().collect();
-        all.sort_by_key(|(address, made)| (made.owner.seniority(), *address));
-        all.into_iter()
-            .filter_map(|(address, made)| Some((*address, made.served.as_ref()?)))
-            .collect()
+    /// Those for which there is no room, with the table that is full.
+    fn share_room(&self, shape: &Shape) -> BTreeMap<IpAddr, TableId> {
+        if self.ledger.fits(self.node, shape) {
+            return BTreeMap::new();
+        }
+        let wanted = self.order.iter().filter_map(|senior| {
+            let (need, served) = self.made.get(&senior.address)?.needs()?;
+            Some((senior.address, need, served))
+        });
+        room::refused(wanted, self.node, shape)
     }
 }
+
+impl Made {
+    fn needs(&self) -> Option<(Need, &Served)> {
+        Some((self.need, self.served.as_ref()?))
+    }
+}
+
+/// A floating IP by its owner's seniority.
+#[derive(Debug)]
+struct Senior {
+    owner: Arc<LoadBalancer>,
+    address: IpAddr,
+}
+
+impl Ord for Senior {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let this = (self.owner.seniority(), self.address);
+        this.cmp(&(other.owner.seniority(), other.address))
+    }
+}
+
+impl PartialOrd for Senior {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Senior {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Senior {}
 
 /// That all who have a part of a floating IP are not served there.
 fn refusals(made: &Made, reason: &Reason) -> Vec<(ObjectName, Finding)> {

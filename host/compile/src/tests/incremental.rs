@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::{Compiler, Provider, Providers, Reach, Served, Shape, Vip, marks};
+use crate::{Compiler, Provider, Providers, Reach, Served, Vip, marks};
+use penstock_tables::Shape;
 
 /// One change of what a node is to do, from a world that is so small that things meet. `None` takes the thing away.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! Who is where: vifs, paths, tunnels, and what is refused of them by itself.
 
 use super::*;
-use crate::{Compiler, Providers, Shape};
+use crate::{Compiler, Providers};
+use penstock_tables::Shape;
 
 #[test]
 fn nodes_without_a_mac_address_are_pending() {

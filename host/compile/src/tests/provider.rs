@@ -1,8 +1,9 @@
 //! Other providers beside the card itself.
 
 use super::*;
-use crate::{Compiler, Provider, Providers, Reach, Served, Shape, Vip};
+use crate::{Compiler, Provider, Providers, Reach, Served, Vip};
 use penstock_model::ProviderName;
+use penstock_tables::Shape;
 
 /// Leads floating IPs to a pod on this node in which a proxy runs.
 struct Proxy {

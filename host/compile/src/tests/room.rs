@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Compiler, Providers, Shape};
+use crate::{Compiler, Providers};
+use penstock_tables::Shape;
 
 fn compiled(world: &World, shape: Shape) -> Compiled {
     Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours)
@@ -65,7 +66,7 @@ fn those_that_drain_give_way_in_a_group_that_is_too_large() {
     assert_eq!((group(&d).members.len(), draining), (64, 14));
 }
 
-/// A service of age `n` at an address of its own, with one port for each of `targets` at a pod on this node.
+/// A service of age `n`, the older the lower, at an address of its own, with one port for each of `targets` at a pod on this node.
 fn aged(n: u8, targets: impl IntoIterator<Item = u16>) -> LoadBalancer {
     let port = |target: u16| listener(&target.to_string(), target, target, &[236]);
     LoadBalancer {
@@ -78,11 +79,13 @@ fn aged(n: u8, targets: impl IntoIterator<Item = u16>) -> LoadBalancer {
 }
 
 fn address(n: u8) -> IpAddr {
-    Ipv4Addr::new(10, 105, 0, n).into()
+    Ipv4Addr::new(10, 105, 0, 100 - n).into()
 }
 
+/// Addresses that are served, the oldest first.
 fn served(compiled: &Compiled) -> Vec<IpAddr> {
-    compiled.desired.services.keys().copied().collect()
+    let youngest_first: Vec<IpAddr> = compiled.desired.services.keys().copied().collect();
+    youngest_first.into_iter().rev().collect()
 }
 
 #[test]
