@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::ObjectId;
+use crate::{ObjectId, ObjectName};
 
 /// Findings by the object that they are about. Lists are not empty, in a stable order, and without repetitions.
 pub type Findings = OrdMap<ObjectId, Arc<[Finding]>>;
@@ -95,6 +96,13 @@ pub enum Reason {
         /// Backends that there are.
         of: u32,
     },
+    /// A floating IP of a load balancer is not served for it.
+    Denied {
+        /// The floating IP.
+        address: IpAddr,
+        /// Why.
+        why: Denial,
+    },
     /// Nobody with this name serves load balancers here.
     NoProvider {
         /// The name.
@@ -105,6 +113,56 @@ pub enum Reason {
         /// What was done about it and why.
         text: String,
     },
+}
+
+/// Why a floating IP is not served for a load balancer that asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Denial {
+    /// It belongs to another load balancer.
+    BelongsTo(ObjectName),
+    /// It is the cluster IP of another load balancer.
+    ClusterIpOf(ObjectName),
+    /// It belongs to another load balancer of the namespace, which has it served by somebody else, or in another network.
+    SharedOtherwise(ObjectName),
+    /// It is the address of a pod or a node.
+    InUse,
+    /// An external IP in no range that the operator allowed.
+    NotAllowed,
+    /// An external IP in a range that the operator named as the cluster's own.
+    InClusterRange(IpNet),
+    /// An external IP that is a pod's, or in the fabric's subnet.
+    InFabric(IpNet),
+    /// Only these may use it, which the card cannot enforce.
+    SourceRanges(Vec<String>),
+    /// It is of a family that the card does not know.
+    Family,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelongsTo(owner) => write!(f, "belongs to {owner}"),
+            Self::ClusterIpOf(owner) => write!(f, "is the cluster IP of {owner}"),
+            Self::SharedOtherwise(owner) => {
+                write!(f, "belongs to {owner}, which asks for another provider or network")
+            }
+            Self::InUse => f.write_str("is the address of a pod or a node"),
+            Self::NotAllowed => {
+                f.write_str("is an external IP in no range of --allow-external-ips")
+            }
+            Self::InClusterRange(range) => {
+                write!(f, "is an external IP in {range} of --cluster-cidr")
+            }
+            Self::InFabric(range) => {
+                write!(f, "is an external IP that is a pod's, or in the fabric's {range}")
+            }
+            Self::SourceRanges(ranges) => {
+                write!(f, "is for {} only, which the card does not enforce yet", ranges.join(", "))
+            }
+            Self::Family => f.write_str("is an IPv6 address, which this card does not know"),
+        }
+    }
 }
 
 impl Finding {
@@ -159,6 +217,7 @@ impl fmt::Display for Reason {
                     "floating IP {address} has {of} backends, {served} of them serve: a group has no more"
                 )
             }
+            Self::Denied { address, why } => write!(f, "{address} {why}: not served"),
             Self::NoProvider { provider } => write!(f, "there is no provider {provider} here"),
             Self::Text { text } => f.write_str(text),
         }

@@ -25,7 +25,7 @@ mod object;
 mod rib;
 
 pub use addr::{AddrError, MacAddr};
-pub use finding::{Effect, Finding, Findings, Reason};
+pub use finding::{Denial, Effect, Finding, Findings, Reason};
 pub use ids::{Epoch, MemberId, MplsLabel, NextHopId, VifId, VrfId};
 pub use imbl::OrdMap;
 pub use intent::{Intent, Neighbours, Pod, Policy};
