@@ -67,6 +67,16 @@ pub(crate) enum Otherwise {
     Reject(u16),
 }
 
+/// How much room a group takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Who departed stays.
+    Full,
+    /// Who departed goes, and so do holes at the end of the slots. A flow of a slot that is given back is placed anew; the
+    /// generation of that slot is forgotten, which is why this is for want of room only.
+    Slim,
+}
+
 /// The words of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ring {
@@ -76,6 +86,8 @@ pub(crate) struct Ring {
     pub(crate) slots: usize,
     /// There are members, and all of them are on this node.
     pub(crate) local: bool,
+    /// It would be smaller if it were slim.
+    pub(crate) spare: bool,
 }
 
 impl Ring {
@@ -99,10 +111,15 @@ pub(crate) fn ring(
     old: &[OldSlot],
     group: &Group,
     otherwise: Otherwise,
-    most: usize,
+    (most, size): (usize, Size),
     next_hop_id: impl Fn(NextHopKey) -> u16,
 ) -> Ring {
-    let slots = slots(old, group, most);
+    let mut slots = slots(old, group, most, size);
+    let spare = slots.last().is_some_and(|slot| slot.member.is_none())
+        || slots.iter().any(|slot| slot.member.is_some() && slot.departed);
+    while size == Size::Slim && slots.last().is_some_and(|slot| slot.member.is_none()) {
+        slots.pop();
+    }
     let nobody = slots.iter().all(|slot| slot.departed || slot.member.is_none_or(|m| m.draining));
     let word = |(slot, entry): (usize, &Slot)| {
         let generation = entry.generation.unwrap_or(0);
@@ -129,7 +146,7 @@ pub(crate) fn ring(
     let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
     let local = members.peek().is_some()
         && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
-    Ring { words, slots: slots.len(), local }
+    Ring { words, slots: slots.len(), local, spare: spare && size == Size::Full }
 }
 
 /// Which wanted member is in a slot, by its place in the group's list.
@@ -141,7 +158,7 @@ pub(crate) fn wanted(old: &OldSlot, group: &Group) -> Option<usize> {
 }
 
 /// Who is in which slot.
-fn slots(old: &[OldSlot], group: &Group, most: usize) -> Vec<Slot> {
+fn slots(old: &[OldSlot], group: &Group, most: usize, size: Size) -> Vec<Slot> {
     let mut here = vec![false; group.members.len()];
     let mut slots: Vec<Slot> = Vec::with_capacity(old.len());
     for old in old {
@@ -152,7 +169,7 @@ fn slots(old: &[OldSlot], group: &Group, most: usize) -> Vec<Slot> {
                 Slot { member: Some(group.members[at]), departed: false, generation }
             }
             None => {
-                let who = old.who.as_ref().filter(|_| old.stays);
+                let who = old.who.as_ref().filter(|_| old.stays && size == Size::Full);
                 let departed = |who: &Who| GroupMember { hop: who.hop, pod: None, draining: true };
                 Slot { member: who.map(departed), departed: true, generation }
             }
@@ -232,7 +249,7 @@ mod tests {
         group: &Group,
         next_hop_id: impl Fn(NextHopKey) -> u16,
     ) -> Vec<EcmpSlot> {
-        super::ring(old, group, Otherwise::Discard, 64, next_hop_id).words
+        super::ring(old, group, Otherwise::Discard, (64, Size::Full), next_hop_id).words
     }
 
     fn id(key: NextHopKey) -> u16 {
@@ -322,13 +339,31 @@ mod tests {
         let first = ring(&[], &group(&[a, b]), id);
         let mut old = slots(&first, 2, &[a, b]);
         old.iter_mut().for_each(|slot| slot.stays = true);
-        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), 64, id);
+        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), (64, Size::Full), id);
         let kept = |word: EcmpSlot| EcmpSlot { drain: true, ..word };
         let refuses = EcmpSlot { valid: true, nh: 7, ..EcmpSlot::default() };
         assert_eq!((refused.slots, refused.live()), (2, 1));
         assert_eq!(refused.words, [kept(first[0]), kept(first[1]), refuses]);
-        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, 64, id);
+        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, (64, Size::Full), id);
         assert_eq!((dropped.slots, dropped.live()), (2, 0));
+    }
+
+    #[test]
+    fn a_slim_group_has_nobody_who_departed_and_no_holes_at_its_end() {
+        let members = [member(1), member(2), member(3), member(4)];
+        let mut old = slots(&ring(&[], &group(&members), id), 4, &members);
+        old.iter_mut().for_each(|slot| slot.stays = true);
+        let ring = |size, wanted: &[GroupMember]| {
+            super::ring(&old, &group(wanted), Otherwise::Discard, (64, size), id)
+        };
+        let wanted = [member(2), member(5)];
+        let full = ring(Size::Full, &wanted);
+        assert_eq!((full.slots, full.live(), full.spare), (5, 2, true));
+        let slim = ring(Size::Slim, &wanted);
+        assert_eq!((slim.slots, slim.live(), slim.spare), (2, 2, false));
+        assert_eq!((slim.words[0].nh, slim.words[1]), (5, full.words[1]));
+        assert_eq!(slim.words[0].generation, next_generation(full.words[0].generation));
+        assert!(!ring(Size::Full, &members).spare);
     }
 
     /// A hop is the same member as long as nobody knows better; a label that was given away is another one.

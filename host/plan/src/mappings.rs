@@ -23,6 +23,8 @@ use crate::words;
 
 /// The lowest index that is given to a mapping: a mark names index 0.
 const FIRST_MAP: u32 = 1;
+/// Indices that a key can name, however large a card is.
+const MAPS: u32 = 1 << 16;
 
 /// The index.
 #[derive(Debug)]
@@ -89,7 +91,11 @@ impl Mappings {
             marks: BTreeMap::new(),
             needless: BTreeSet::new(),
             missing: BTreeSet::new(),
-            fresh: NumberSpace::new(FIRST_MAP, shape.fip_maps, maps().map(|(index, _)| index)),
+            fresh: NumberSpace::new(
+                FIRST_MAP,
+                shape.fip_maps.min(MAPS),
+                maps().map(|(index, _)| index),
+            ),
             tombstones: maps()
                 .filter(|(index, map)| *index >= FIRST_MAP && words::is_tombstone(map))
                 .map(|(index, _)| index)

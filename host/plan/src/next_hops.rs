@@ -14,6 +14,9 @@ use crate::card::{Card, Step};
 use crate::space::NumberSpace;
 use crate::words;
 
+/// Numbers that an id can be.
+const IDS: u32 = 1 << 16;
+
 /// The index.
 #[derive(Debug)]
 pub(crate) struct NextHops {
@@ -42,7 +45,8 @@ impl NextHops {
         }
         dying.remove(&0);
         let words = card.tables().of::<NextHop>().indices();
-        let space = NumberSpace::new(1, card.shape().next_hops, words);
+        // An id has 16 bits, however large a card is.
+        let space = NumberSpace::new(1, card.shape().next_hops.min(IDS), words);
         Self { ids, space, dying, dying_vifs: BTreeSet::new() }
     }
 
@@ -71,7 +75,7 @@ impl NextHops {
 
     /// Takes an id that nothing uses.
     pub(crate) fn take(&mut self) -> Option<u16> {
-        // Fits: `Shape::next_hops` counts ids of 16 bits.
+        // Below `IDS`.
         self.space.take().map(|id| id as u16)
     }
 

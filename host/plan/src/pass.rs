@@ -10,6 +10,7 @@
 //! departed, and hold what is missing for nobody else, go; then this one key is refused. What the card has for it stays as far as
 //! it is true (`keep`).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use imbl::OrdSet;
@@ -22,7 +23,7 @@ use crate::card::Step;
 use crate::dirty::Dirty;
 use crate::planner::{Planner, Strays};
 use crate::refusal::What;
-use crate::routes::Way;
+use crate::routes::{RouteKey, Way};
 use crate::{Planned, Refusal, words};
 
 mod departed;
@@ -40,6 +41,8 @@ pub(crate) struct Pass<'a> {
     before: Before,
     /// Who departed makes room.
     departed_go: bool,
+    /// Groups that were brought up to date before it was their turn.
+    done: BTreeSet<RouteKey>,
     refused: Vec<Refusal>,
     /// What the next plan has to look at again.
     retry: Dirty,
@@ -60,6 +63,7 @@ impl<'a> Pass<'a> {
             desired,
             before,
             departed_go: true,
+            done: BTreeSet::new(),
             refused: Vec::new(),
             retry: Dirty::default(),
         }

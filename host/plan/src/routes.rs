@@ -51,6 +51,8 @@ pub(crate) struct Routes {
     owners: BTreeMap<u16, RouteKey>,
     /// Groups that are there only for those who departed.
     pub(crate) idle: BTreeSet<RouteKey>,
+    /// Groups that would be smaller without those who departed.
+    pub(crate) spare: BTreeSet<RouteKey>,
     pub(crate) ring: RingSpace,
 }
 
@@ -105,6 +107,7 @@ impl Routes {
             slots: BTreeSet::new(),
             owners: BTreeMap::new(),
             idle: BTreeSet::new(),
+            spare: BTreeSet::new(),
             ring: RingSpace::new(shape, composites().map(|(_, nh)| range(nh))),
         };
         let strays: BTreeSet<u32> = routes.iter().copied().collect();

@@ -6,6 +6,7 @@
 //! is gone, or its address has another vif, node or label), when the floating IP or its port is not served any more, or when
 //! a table has no room for what is wanted: then what is there for departed members only goes, in that table.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use penstock_abi::table::{EcmpSlot, NextHop, TableId, Vif};
@@ -113,9 +114,16 @@ impl Pass<'_> {
     pub(super) fn let_departed_go(&mut self, table: TableId) -> bool {
         match table {
             TableId::Ecmp | TableId::NextHop => {
-                let idle: Vec<RouteKey> = self.planner.routes.idle.iter().copied().collect();
+                let routes = &mut self.planner.routes;
+                let idle: Vec<RouteKey> = routes.idle.iter().copied().collect();
+                let spare = if table == TableId::Ecmp {
+                    std::mem::take(&mut routes.spare)
+                } else {
+                    BTreeSet::new()
+                };
                 idle.iter().for_each(|key| self.dissolve(*key));
-                !idle.is_empty()
+                spare.iter().for_each(|key| self.slim(*key));
+                !idle.is_empty() || !spare.is_empty()
             }
             TableId::FipKey | TableId::FipMap => {
                 let Planner { card, mappings, .. } = &mut *self.planner;

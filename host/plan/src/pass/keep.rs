@@ -17,6 +17,7 @@ impl Pass<'_> {
     /// Keeps what the card has of a route, but those of its members that are gone. Members of `wanted` are not.
     pub(super) fn keep(&mut self, key: RouteKey, wanted: Option<&Group>) {
         self.planner.routes.idle.remove(&key);
+        self.planner.routes.spare.remove(&key);
         let card = &self.planner.card;
         if let Some(composite) = self.planner.routes.composite(card, key) {
             return self.keep_group(key, &composite, wanted);

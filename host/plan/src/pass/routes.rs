@@ -6,7 +6,7 @@ use penstock_model::Reason;
 
 use super::Pass;
 use crate::dirty::Dirty;
-use crate::group::Otherwise;
+use crate::group::{self, Otherwise};
 use crate::planner::Planner;
 use crate::refusal::What;
 use crate::routes::RouteKey;
@@ -19,19 +19,22 @@ impl Pass<'_> {
             if self.planner.routes.get(&self.planner.card, key).is_none() {
                 continue;
             }
-            let idle = match self.desired.routes.get(&key) {
-                _ if self.is_refused(key.1) => false,
+            let (idle, spare) = match self.desired.routes.get(&key) {
+                _ if self.is_refused(key.1) => (false, false),
                 None => {
                     self.remove_route(key);
-                    false
+                    (false, false)
                 }
-                Some(RouteTarget::Group(_)) => false,
-                Some(RouteTarget::Hop(_)) => self.somebody_stays(key),
+                Some(RouteTarget::Group(group)) => (false, self.could_be_slim(key, group)),
+                Some(RouteTarget::Hop(_)) => (self.somebody_stays(key), false),
             };
-            if idle {
-                self.planner.routes.idle.insert(key);
-            } else {
-                self.planner.routes.idle.remove(&key);
+            let routes = &mut self.planner.routes;
+            for (groups, is) in [(&mut routes.idle, idle), (&mut routes.spare, spare)] {
+                if is {
+                    groups.insert(key);
+                } else {
+                    groups.remove(&key);
+                }
             }
         }
     }
@@ -44,6 +47,17 @@ impl Pass<'_> {
                 .is_some_and(|group| self.old_slots(key.0, &group).iter().any(|slot| slot.stays))
     }
 
+    /// Whether a group would be smaller without those who departed.
+    fn could_be_slim(&self, key: RouteKey, group: &Group) -> bool {
+        let Some(composite) = self.planner.routes.composite(&self.planner.card, key) else {
+            return false;
+        };
+        let slots = self.old_slots(key.0, &composite);
+        let slimmer = slots.last().is_some_and(|slot| slot.who.is_none())
+            || slots.iter().any(|slot| slot.stays && group::wanted(slot, group).is_none());
+        slimmer && !group.members.is_empty()
+    }
+
     /// Removes a route, and its group.
     pub(super) fn remove_route(&mut self, key: RouteKey) {
         self.abandon_group(key);
@@ -52,6 +66,7 @@ impl Pass<'_> {
             routes.remove(card, index);
         }
         routes.idle.remove(&key);
+        routes.spare.remove(&key);
     }
 
     /// Gives up the group of a route that is about to lead elsewhere, or nowhere.
@@ -88,6 +103,9 @@ impl Pass<'_> {
             }
         }
         for key in groups {
+            if self.done.contains(&key) {
+                continue;
+            }
             let done = match desired.routes.get(&key) {
                 Some(RouteTarget::Group(group)) => self.group_of(key, group),
                 Some(RouteTarget::Hop(hop)) => self.idle_group(key, *hop),
