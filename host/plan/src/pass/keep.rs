@@ -42,7 +42,8 @@ impl Pass<'_> {
             // Nothing says that it leads elsewhere.
             None => who.pods == Pods::Unknown,
         };
-        !slot.stays && !(known && self.reachable(who.hop.next_hop))
+        let is_there = slot.stays || known && self.reachable(who.hop.next_hop);
+        !is_there
     }
 
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: Option<&Group>) {
@@ -100,7 +101,7 @@ impl Pass<'_> {
             card.write(Step::Point, index(n), hole);
         }
         let after = slot_ways(card, key, composite);
-        routes.renew_slots(before, after);
+        routes.renew_slots(&before, after);
         if let Some((place, route)) = routes.get(card, key)
             && route.own != local
         {
