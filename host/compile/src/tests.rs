@@ -10,13 +10,15 @@ use penstock_model::{
     ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId, Vrf, VrfId,
 };
 
+use penstock_tables::Shape;
+
 mod incremental;
 mod owner;
 mod places;
 mod provider;
 mod room;
 
-use crate::{Compiled, Desired, Group, Hop, NextHopKey, RouteTarget, compile};
+use crate::{Compiled, Compiler, Desired, Group, Hop, NextHopKey, Providers, RouteTarget, compile};
 
 const VRF: VrfId = VrfId(2);
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
@@ -208,6 +210,18 @@ fn service(listeners: Vec<Listener>) -> LoadBalancer {
 
 fn chapter() -> LoadBalancer {
     service(vec![listener("", 8888, 80, &[236, 238])])
+}
+
+/// What a compiler gives for the last of some worlds; a new one must give the same.
+fn after(worlds: &[&World], shape: Shape) -> Compiled {
+    let mut compiler = Compiler::new(Providers::default(), shape);
+    let mut last = Compiled::default();
+    for world in worlds {
+        last = compiler.compile(&world.intent, &world.neighbours);
+        let anew = Compiler::new(Providers::default(), shape);
+        assert_eq!(last, { anew }.compile(&world.intent, &world.neighbours));
+    }
+    last
 }
 
 /// Pods of a group's members.

@@ -1,9 +1,8 @@
 //! Other providers beside the card itself.
 
 use super::*;
-use crate::{Compiler, Provider, Providers, Reach, Served, Vip};
+use crate::{Provider, Reach, Served, Vip};
 use penstock_model::ProviderName;
-use penstock_tables::Shape;
 
 /// Leads floating IPs to a pod on this node in which a proxy runs.
 struct Proxy {

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Compiler, Providers};
-use penstock_tables::Shape;
 
 fn compiled(world: &World, shape: Shape) -> Compiled {
     Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours)
