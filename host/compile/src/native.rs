@@ -231,7 +231,7 @@ fn unknown_members(fronts: &[Backends<'_>], reach: &Reach<'_>, findings: &mut Fi
         let Some(first) = addresses.first() else { continue };
         let others = match addresses.len() {
             1 => String::new(),
-            n => format!(" and {} others", n - 1),
+            n => format!(" (and {} more)", n - 1),
         };
         let text = match first {
             IpAddr::V4(_) => {

@@ -420,7 +420,7 @@ fn what_cannot_be_served_is_told() {
     web.listeners.push(listener("odd", 9999, 90, &[236, 98, 99]));
     let text = findings(&cent222().with([web]).compile());
     assert!(text.contains("SCTP port 132"), "{text}");
-    assert!(text.contains("endpoint 10.47.255.98 and 1 others"), "{text}");
+    assert!(text.contains("endpoint 10.47.255.98 (and 1 more)"), "{text}");
     assert!(text.contains("port 9999 of 10.105.139.153 has other backends"), "{text}");
 }
 
