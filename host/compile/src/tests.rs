@@ -9,7 +9,6 @@ use penstock_model::{
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectId,
     ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId, Vrf, VrfId,
 };
-
 use penstock_tables::Shape;
 
 mod incremental;
@@ -17,200 +16,11 @@ mod owner;
 mod places;
 mod provider;
 mod room;
+mod world;
+
+use world::*;
 
 use crate::{Compiled, Compiler, Desired, Group, Hop, NextHopKey, Providers, RouteTarget, compile};
-
-const VRF: VrfId = VrfId(2);
-const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
-const CENT222: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 20));
-const CENT333: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
-
-fn pod(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 47, 255, last).into()
-}
-
-fn mac(address: IpAddr) -> MacAddr {
-    let IpAddr::V4(address) = address else { return MacAddr([2, 6, 6, 6, 6, 6]) };
-    let [a, b, c, d] = address.octets();
-    MacAddr([2, 0, a, b, c, d])
-}
-
-fn vif(id: u8, name: &str, last: u8, label: u32) -> PodVif {
-    PodVif {
-        id: VifId(id),
-        name: name.to_owned(),
-        pod: ObjectName::new("ns-user-1", name),
-        address: pod(last),
-        mac: mac(pod(last)),
-        vrf: VRF,
-        label: MplsLabel(label),
-    }
-}
-
-fn route(announcer: &str, next_hop: IpAddr, prefix: &str, label: u32) -> Route {
-    Route {
-        prefix: prefix.parse().unwrap(),
-        vrfs: Vec::new(),
-        path: Path {
-            next_hop,
-            label: MplsLabel(label),
-            encapsulation: Encapsulation::MplsOverUdp,
-            preference: Path::PREFERENCE,
-            announcer: announcer.into(),
-        },
-    }
-}
-
-fn pod_route(announcer: &str, next_hop: IpAddr, last: u8, label: u32) -> Route {
-    route(announcer, next_hop, &format!("{}/32", pod(last)), label)
-}
-
-fn vrf(id: u16, name: &str) -> Vrf {
-    Vrf {
-        id: VrfId(id),
-        name: name.to_owned(),
-        imports: Vec::new(),
-        networks: vec![NetworkName::services()],
-    }
-}
-
-/// A node with what it knows of the others.
-#[derive(Clone)]
-struct World {
-    intent: Intent,
-    routes: Vec<Route>,
-    neighbours: Neighbours,
-}
-
-impl World {
-    fn new(name: &str, address: IpAddr, vifs: Vec<PodVif>) -> Self {
-        let fabric = Fabric { address: IpNet::new(address, 24).unwrap(), mac: mac(address) };
-        let mut world = Self {
-            intent: Intent {
-                complete: true,
-                node: Some(Arc::new(Node { name: name.to_owned(), fabric })),
-                ..Intent::default()
-            },
-            routes: Vec::new(),
-            neighbours: [CENT222, CENT333]
-                .map(|address| (address, mac(address)))
-                .into_iter()
-                .collect(),
-        };
-        world.vrf(vrf(VRF.0, "k8s-default-pod-network"));
-        vifs.into_iter().for_each(|vif| world.vif(vif));
-        world
-    }
-
-    fn vrf(&mut self, vrf: Vrf) {
-        self.intent.vrfs.insert(vrf.id, Arc::new(vrf));
-        self.settle_rib();
-    }
-
-    fn vif(&mut self, vif: PodVif) {
-        self.intent.vifs.insert(vif.id, Arc::new(vif));
-    }
-
-    fn peer(&mut self, name: &str, address: IpAddr) {
-        let peer = Peer { name: name.to_owned(), address };
-        self.intent.peers.insert(name.to_owned(), Arc::new(peer));
-    }
-
-    fn route(&mut self, route: Route) {
-        self.routes.push(route);
-        self.settle_rib();
-    }
-
-    /// The RIB that the routes make.
-    fn settle_rib(&mut self) {
-        let mut rib: std::collections::BTreeMap<_, Vec<Path>> = Default::default();
-        for route in &self.routes {
-            for &vrf in self.intent.vrfs.keys() {
-                if route.vrfs.is_empty() || route.vrfs.contains(&vrf) {
-                    rib.entry((vrf, route.prefix)).or_default().push(route.path.clone());
-                }
-            }
-        }
-        let best_first = |mut paths: Vec<Path>| -> Arc<[Path]> {
-            paths.sort_by_key(|path| (std::cmp::Reverse(path.preference), path.announcer.clone()));
-            paths.into()
-        };
-        self.intent.rib =
-            rib.into_iter().map(|(key, paths)| (key, best_first(paths))).collect::<Rib>();
-    }
-
-    fn balancer(&mut self, balancer: LoadBalancer) {
-        self.intent.balancers.insert(balancer.name.clone(), Arc::new(balancer));
-    }
-
-    fn with(mut self, balancers: impl IntoIterator<Item = LoadBalancer>) -> Self {
-        self.intent.balancers.clear();
-        balancers.into_iter().for_each(|balancer| self.balancer(balancer));
-        self
-    }
-
-    fn policy(&mut self, external: &[&str], cluster: &[&str]) {
-        let parse = |list: &[&str]| list.iter().map(|range| range.parse().unwrap()).collect();
-        self.intent.policy =
-            Arc::new(Policy { external_ranges: parse(external), cluster_ranges: parse(cluster) });
-    }
-
-    fn compile(&self) -> Compiled {
-        compile(&self.intent, &self.neighbours)
-    }
-
-    fn desired(&self) -> Desired {
-        self.compile().desired
-    }
-}
-
-fn cent222() -> World {
-    let vifs = vec![vif(7, "client", 237, 25), vif(8, "webserver-xkjpw", 236, 28)];
-    let mut world = World::new("cent222", CENT222, vifs);
-    world.peer("cent333", CENT333);
-    world.route(pod_route("cent333", CENT333, 238, 43));
-    world
-}
-
-fn cent333() -> World {
-    let mut world = World::new("cent333", CENT333, vec![vif(3, "webserver-g27dj", 238, 43)]);
-    world.peer("cent222", CENT222);
-    world.route(pod_route("cent222", CENT222, 237, 25));
-    world.route(pod_route("cent222", CENT222, 236, 28));
-    world
-}
-
-fn listener(name: &str, port: u16, target: u16, lasts: &[u8]) -> Listener {
-    let member = |last: &u8| Member {
-        address: pod(*last),
-        port: target,
-        state: MemberState::Active,
-        node: String::new(),
-    };
-    Listener {
-        name: name.to_owned(),
-        protocol: Protocol::Tcp,
-        port,
-        pool: Pool { members: lasts.iter().map(member).collect() },
-    }
-}
-
-fn floating_ip(address: IpAddr, kind: FloatingIpKind) -> FloatingIp {
-    FloatingIp { address, network: NetworkName::services(), kind, scope: Scope::Cluster }
-}
-
-fn service(listeners: Vec<Listener>) -> LoadBalancer {
-    LoadBalancer {
-        name: ObjectName::new("ns-user-1", "service-web-clusterip"),
-        floating_ips: vec![floating_ip(VIP, FloatingIpKind::Cluster)],
-        listeners,
-        ..LoadBalancer::default()
-    }
-}
-
-fn chapter() -> LoadBalancer {
-    service(vec![listener("", 8888, 80, &[236, 238])])
-}
 
 /// What a compiler gives for the last of some worlds; a new one must give the same.
 fn after(worlds: &[&World], shape: Shape) -> Compiled {
@@ -218,8 +28,8 @@ fn after(worlds: &[&World], shape: Shape) -> Compiled {
     let mut last = Compiled::default();
     for world in worlds {
         last = compiler.compile(&world.intent, &world.neighbours);
-        let anew = Compiler::new(Providers::default(), shape);
-        assert_eq!(last, { anew }.compile(&world.intent, &world.neighbours));
+        let mut anew = Compiler::new(Providers::default(), shape);
+        assert_eq!(last, anew.compile(&world.intent, &world.neighbours));
     }
     last
 }
