@@ -7,26 +7,15 @@ use anyhow::{Context, Result};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
 use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
-use penstock_device::{Card, TableOp};
+use penstock_device::Card;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Ingress};
+use penstock_tables::{CONFIG_TABLES, Entry, Op};
 
 use crate::dut::{Dut, OutFrame};
 
 /// No batch takes longer than this.
 const DRAIN_CYCLES: u64 = 2_000_000;
-
-/// Tables that the host writes.
-const TABLES: [TableId; 8] = [
-    TableId::Vif,
-    TableId::Ilm,
-    TableId::NextHop,
-    TableId::Ecmp,
-    TableId::HostRoute,
-    TableId::Prefix,
-    TableId::FipKey,
-    TableId::FipMap,
-];
 
 /// The card and its driver.
 pub struct CardDut {
@@ -75,10 +64,8 @@ impl CardDut {
 
 impl Dut for CardDut {
     fn write(&mut self, writes: &[Write]) -> Result<()> {
-        let ops: Vec<TableOp> = writes
-            .iter()
-            .map(|&(table, index, words)| TableOp::Write { table, index, words })
-            .collect();
+        let op = |&(table, index, words): &Write| Op::write(index, Entry::unpack(table, &words));
+        let ops: Vec<Op> = writes.iter().map(op).collect();
         Ok(self.host.apply(&ops)?)
     }
 
@@ -130,7 +117,7 @@ impl Dut for CardDut {
 
     fn tables(&mut self) -> Result<Vec<Write>> {
         let mut out = Vec::new();
-        for id in TABLES {
+        for &id in CONFIG_TABLES {
             out.extend(self.host.dump(id)?.into_iter().map(|(index, words)| (id, index, words)));
         }
         Ok(out)

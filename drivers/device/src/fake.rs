@@ -9,7 +9,7 @@
 //! use penstock_device::{Card, fake::FakeCard};
 //! let fake = FakeCard::new();
 //! let mut card = Card::attach(fake.transport()).unwrap();
-//! card.write(TableId::Ilm, 25, &Ilm { valid: true, nh: 7, ..Ilm::default() }).unwrap();
+//! card.write(25, Ilm { valid: true, nh: 7, ..Ilm::default() }).unwrap();
 //! assert_eq!(fake.table(TableId::Ilm).len(), 1);
 //! assert_eq!(fake.writes(), 1);
 //! ```
@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, RECORD_BYTES, Status};
-use penstock_abi::table::{TABLES, TableEntry, TableId, Words};
+use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
+use penstock_tables::{Entry, Tables};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -43,8 +44,8 @@ struct State {
     function: FunctionInfo,
     command: u16,
     regs: BTreeMap<u32, u32>,
-    tables: BTreeMap<TableId, BTreeMap<u32, Words>>,
-    log: Vec<(TableId, u32, Words)>,
+    tables: Tables,
+    writes: u64,
     buffers: Vec<DmaBuffer>,
     iova: IovaAllocator,
     irqs: Vec<EventFd>,
@@ -112,38 +113,28 @@ impl FakeCard {
         Ok(self.transport())
     }
 
-    /// Valid entries of a table (all written ones, if it has no valid bit), by index.
+    /// Valid entries of a table (all but zeros, if it has no valid bit), by index.
     #[must_use]
     pub fn table(&self, table: TableId) -> Vec<(u32, Words)> {
-        let state = self.lock();
-        let entries = state.tables.get(&table).into_iter().flatten();
-        entries
-            .filter(|(_, w)| !table.desc().has_valid || w[0] & 1 == 1)
-            .map(|(&i, &w)| (i, w))
-            .collect()
+        let valid = |words: &Words| !table.desc().has_valid || words[0] & 1 == 1;
+        self.lock().tables.words(table).filter(|(_, words)| valid(words)).collect()
     }
 
-    /// One entry; zeros if it was never written.
+    /// All that it holds.
     #[must_use]
-    pub fn entry<E: TableEntry>(&self, table: TableId, index: u32) -> E {
-        E::unpack(&self.lock().entry(table, index))
+    pub fn tables(&self) -> Tables {
+        self.lock().tables.clone()
     }
 
     /// Puts an entry behind the driver's back, into any table: flows and counters come about so. Not counted as a write.
-    pub fn set_entry<E: TableEntry>(&self, table: TableId, index: u32, entry: &E) {
-        self.lock().tables.entry(table).or_default().insert(index, entry.pack());
+    pub fn set_entry(&self, index: u32, entry: impl Into<Entry>) {
+        self.lock().tables.set(index, entry.into());
     }
 
     /// Writes that the card has executed since it was made.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.lock().log.len() as u64
-    }
-
-    /// All executed writes in order: table, index, entry.
-    #[must_use]
-    pub fn write_log(&self) -> Vec<(TableId, u32, Words)> {
-        self.lock().log.clone()
+        self.lock().writes
     }
 
     /// Fences executed since the card was made.
@@ -190,7 +181,7 @@ impl FakeCard {
     /// The card disappears once it has executed `writes` more writes: a crash in the middle of a batch.
     pub fn kill_after(&self, writes: u64) {
         let mut state = self.lock();
-        state.die_after = Some(state.log.len() as u64 + writes);
+        state.die_after = Some(state.writes + writes);
     }
 
     /// The card accepts commands but never completes them.
@@ -228,10 +219,6 @@ impl State {
         }
     }
 
-    fn entry(&self, table: TableId, index: u32) -> Words {
-        self.tables.get(&table).and_then(|t| t.get(&index)).copied().unwrap_or_default()
-    }
-
     fn read(&self, offset: u32) -> u32 {
         if self.dead { u32::MAX } else { self.regs.get(&offset).copied().unwrap_or(0) }
     }
@@ -244,7 +231,7 @@ impl State {
         match offset {
             regs::CLEAR => {
                 if value == regs::CLEAR_KEY {
-                    self.tables.clear();
+                    self.tables = Tables::default();
                     self.regs.insert(regs::EPOCH, 0);
                 }
                 return;
@@ -367,11 +354,15 @@ impl State {
             Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
             Opcode::GetNext if !desc.has_valid => (Status::NotPermitted, index, none),
             Opcode::GetNext => {
-                let entries = self.tables.get(&desc.id);
-                let next = entries.and_then(|t| t.range(index..).find(|(_, w)| w[0] & 1 == 1));
-                next.map_or((Status::NotFound, index, none), |(&i, &w)| (Status::Ok, i, w))
+                let entries = self.tables.entries(desc.id, index..);
+                let mut words = entries.map(|(index, entry)| (index, entry.pack()));
+                let next = words.find(|(_, words)| words[0] & 1 == 1);
+                next.map_or((Status::NotFound, index, none), |(i, w)| (Status::Ok, i, w))
             }
-            _ => (Status::Ok, index, self.entry(desc.id, index)),
+            _ => {
+                let entry = self.tables.entry(desc.id, index);
+                (Status::Ok, index, entry.map_or(none, |entry| entry.pack()))
+            }
         }
     }
 
@@ -385,15 +376,9 @@ impl State {
         {
             return status;
         }
-        let mut data = *data;
-        let bits = table.desc().bits as usize;
-        for (i, word) in data.iter_mut().enumerate() {
-            let kept = bits.saturating_sub(i * 32).min(32);
-            *word &= if kept == 32 { u32::MAX } else { (1 << kept) - 1 };
-        }
-        self.tables.entry(table).or_default().insert(index, data);
-        self.log.push((table, index, data));
-        if self.die_after.is_some_and(|limit| self.log.len() as u64 >= limit) {
+        self.tables.load(table, index, data);
+        self.writes += 1;
+        if self.die_after.is_some_and(|limit| self.writes >= limit) {
             self.dead = true;
         }
         Status::Ok

@@ -2,7 +2,7 @@
 //!
 //! A [`PciTransport`] reaches one PCI function: [`VfioUser`] over a socket (the simulated card), [`KernelVfio`] through
 //! `/dev/vfio` (a guest's or a real card). [`Card`] identifies the function, runs its command ring and reads and writes
-//! tables; it knows words and indices, never what they mean to a packet. Registers are used for set-up, status and the
+//! tables; it knows entries and indices, never what they mean to a packet. Registers are used for set-up, status and the
 //! doorbell only; table access goes through the ring in batches.
 //!
 //! `conformance` (a feature) is the suite of checks that every transport must pass.
@@ -40,7 +40,6 @@ pub use error::DeviceError;
 pub use held::inherited_fds;
 pub use ident::Ident;
 pub use kernel::KernelVfio;
-pub use tables::TableOp;
 pub use transport::{FunctionInfo, HeldFds, PciTransport, Region, open};
 pub use vfio_user::client::VfioUser;
 pub use vmm_sys_util::eventfd::EventFd;

@@ -1,69 +1,27 @@
 //! Tables of a card: writes, reads, dumps and fences, as batches of commands.
 
 use penstock_abi::ring::{Command, Completion, Opcode, Status};
-use penstock_abi::table::{TableEntry, TableId, Words};
+use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
+use penstock_tables::{Entry, Op};
 
 use crate::dump::{Answer, Dump, Probe};
 use crate::{Card, DeviceError};
-
-/// One step of a batch of table operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableOp {
-    /// Writes an entry.
-    Write {
-        /// Table.
-        table: TableId,
-        /// Index.
-        index: u32,
-        /// Entry.
-        words: Words,
-    },
-    /// Waits until every packet decided under earlier tables has left the match-action core.
-    Fence,
-}
 
 impl Card {
     /// Writes an entry.
     ///
     /// # Errors
-    /// [`DeviceError::Overflow`] before anything is sent, [`DeviceError::BadStatus`], or as [`Card::execute`].
-    pub fn write<E: TableEntry>(
-        &mut self,
-        table: TableId,
-        index: u32,
-        entry: &E,
-    ) -> Result<(), DeviceError> {
-        entry.check()?;
-        self.write_words(table, index, &entry.pack())
-    }
-
-    /// Writes a packed entry.
-    ///
-    /// # Errors
-    /// As [`Card::write`].
-    pub fn write_words(
-        &mut self,
-        table: TableId,
-        index: u32,
-        words: &Words,
-    ) -> Result<(), DeviceError> {
-        self.apply(&[TableOp::Write { table, index, words: *words }])
+    /// As [`Card::apply`].
+    pub fn write(&mut self, index: u32, entry: impl Into<Entry>) -> Result<(), DeviceError> {
+        self.apply(&[Op::write(index, entry)])
     }
 
     /// Executes a batch in order. Every operation is attempted, also those behind one that the card refused.
     ///
     /// # Errors
-    /// The first [`DeviceError::BadStatus`], or as [`Card::execute`].
-    pub fn apply(&mut self, ops: &[TableOp]) -> Result<(), DeviceError> {
-        let commands: Vec<Command> = ops
-            .iter()
-            .map(|op| match *op {
-                TableOp::Write { table, index, words } => {
-                    command(Opcode::Write, table, index, words)
-                }
-                TableOp::Fence => Command { opcode: Opcode::Fence as u8, ..Command::default() },
-            })
-            .collect();
+    /// [`DeviceError::Overflow`] before anything is sent, the first [`DeviceError::BadStatus`], or as [`Card::execute`].
+    pub fn apply(&mut self, ops: &[Op]) -> Result<(), DeviceError> {
+        let commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
         let done = self.execute(&commands)?;
         done.iter()
             .zip(&commands)
@@ -149,7 +107,17 @@ impl Card {
     /// # Errors
     /// As [`Card::execute`].
     pub fn fence(&mut self) -> Result<(), DeviceError> {
-        self.apply(&[TableOp::Fence])
+        self.apply(&[Op::Fence])
+    }
+}
+
+fn op(op: &Op) -> Result<Command, FieldOverflow> {
+    match op {
+        Op::Write { index, entry } => {
+            entry.check()?;
+            Ok(command(Opcode::Write, entry.table(), *index, entry.pack()))
+        }
+        Op::Fence => Ok(Command { opcode: Opcode::Fence as u8, ..Command::default() }),
     }
 }
 

@@ -41,7 +41,7 @@ impl Tables {
         let next_hops = self.of::<NextHop>().values();
         next_hops
             .filter(|nh| nh.valid && nh.kind == NextHopKind::Composite)
-            .flat_map(|nh| (0..nh.slots.into()).map(|n| self.shape().ring_index(nh.base.into(), n)))
+            .flat_map(|nh| (0..nh.slots.into()).map(|n| self.shape().ring_index(nh.base, n)))
             .filter(|&index| self.entry(TableId::Ecmp, index).is_none())
             .collect()
     }

@@ -220,9 +220,9 @@ proptest! {
     ) {
         let mut card = Tables::default();
         for (id, (base, slots, valid)) in groups {
-            let base = base.wrapping_sub(4);
+            let base = base.wrapping_sub(4).into();
             let kind = NextHopKind::Composite;
-            card.put(id, NextHop { valid, kind, base, slots, ..NextHop::default() });
+            card.put(id, NextHop { valid, kind, base, slots: slots.into(), ..NextHop::default() });
         }
         for (index, valid, generation) in ring {
             let word = penstock_abi::table::EcmpSlot { valid, generation, ..Default::default() };
@@ -235,7 +235,7 @@ proptest! {
         let read = Tables::read(|table| Ok::<_, ()>(valid(table)), |table, index| Ok(at(table, index)));
         let mut expected = card.clone();
         let group = |nh: &&NextHop| nh.valid && nh.kind == NextHopKind::Composite;
-        let of = |nh: &NextHop| (0..u32::from(nh.slots)).map(|n| card.shape().ring_index(nh.base.into(), n)).collect::<Vec<_>>();
+        let of = |nh: &NextHop| (0..u32::from(nh.slots)).map(|n| card.shape().ring_index(nh.base, n)).collect::<Vec<_>>();
         let slots: Vec<u32> = card.of::<NextHop>().values().filter(group).flat_map(of).collect();
         for &table in CONFIG_TABLES {
             for (index, entry) in card.entries(table, ..) {

@@ -3,7 +3,7 @@
 
 use penstock::card::{bind, clear, info, list};
 use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
-use penstock_abi::table::{FipMap, NextHop, TableId};
+use penstock_abi::table::{FipMap, NextHop};
 use penstock_device::Card;
 use penstock_device::fake::FakeCard;
 use penstock_pci::fake::{CARD, FakeMachine};
@@ -116,9 +116,9 @@ fn clear_empties_the_card_and_says_what_was_there() {
     let mut card = Card::attach(fake.transport()).unwrap();
     for index in 1..4 {
         let hop = NextHop { valid: true, ..NextHop::default() };
-        card.write(TableId::NextHop, index, &hop).unwrap();
+        card.write(index, hop).unwrap();
     }
-    card.write(TableId::FipMap, 9, &FipMap { valid: true, ..FipMap::default() }).unwrap();
+    card.write(9, FipMap { valid: true, ..FipMap::default() }).unwrap();
     card.set_enabled(true).unwrap();
     let cleared = clear::clear(card, "fake").unwrap();
     assert!(cleared.forwarding);
@@ -201,7 +201,7 @@ mod simulated {
         let spec = simulated.spec();
         let mut card = simulated.attach();
         let label = Ilm { valid: true, vrf: 2, ..Ilm::default() };
-        card.write(TableId::Ilm, 25, &label).unwrap();
+        card.write(25, label).unwrap();
 
         for (verb, instead) in
             [("info", "`penstock status`"), ("clear", "systemctl stop penstockd")]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use penstock_abi::table::{Flow, TableEntry, TableId};
+use penstock_abi::table::{Flow, TableId};
 use penstock_device::{Card, DeviceError};
 use penstock_model::{ObjectName, Snapshot};
 use penstock_views::api::{
@@ -266,7 +266,7 @@ fn json(value: &impl serde::Serialize) -> serde_json::Result<Value> {
 fn read_tables(card: &mut Card, tables: &[TableId]) -> Result<CardState, DeviceError> {
     let mut state = CardState::default();
     for &table in tables {
-        state.insert_all(table, &card.dump(table)?);
+        state.tables.load_all(table, &card.dump(table)?);
     }
     Ok(state)
 }
@@ -275,7 +275,7 @@ fn read_flows(card: &mut Card) -> Result<CardState, DeviceError> {
     let others: Vec<TableId> =
         flow::TABLES.iter().copied().filter(|table| *table != TableId::FlowStats).collect();
     let mut state = read_tables(card, &others)?;
-    let indices: Vec<u32> = state.flows.keys().copied().collect();
+    let indices: Vec<u32> = state.tables.of::<Flow>().indices().collect();
     insert_stats(card, &mut state, &indices)?;
     Ok(state)
 }
@@ -283,7 +283,7 @@ fn read_flows(card: &mut Card) -> Result<CardState, DeviceError> {
 fn read_flow(card: &mut Card, index: u32) -> Result<CardState, DeviceError> {
     let mut state = read_tables(card, &[TableId::FipMap])?;
     let flow: Flow = card.read(TableId::Flow, index)?;
-    state.insert(TableId::Flow, index, &flow.pack());
+    state.tables.put(index, flow);
     let partner = flow.partner_valid.then_some(u32::from(flow.partner));
     let indices: Vec<u32> = partner.into_iter().chain([index]).collect();
     insert_stats(card, &mut state, &indices)?;
@@ -296,7 +296,7 @@ fn insert_stats(
     indices: &[u32],
 ) -> Result<(), DeviceError> {
     for (&index, words) in indices.iter().zip(&card.read_many(TableId::FlowStats, indices)?) {
-        state.insert(TableId::FlowStats, index, words);
+        state.tables.load(TableId::FlowStats, index, words);
     }
     Ok(())
 }

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use penstock_abi::regs;
 use penstock_abi::table::{NextHop, NextHopKind, TableEntry, TableId};
 use penstock_compile::{CompileError, compile};
-use penstock_device::{Card, DeviceError, TableOp};
+use penstock_device::{Card, DeviceError};
 use penstock_model::{MacAddr, Note, Prefix, Snapshot};
-use penstock_plan::{Achieved, Op, Plan, PlanError, plan};
+use penstock_plan::{Plan, PlanError, plan};
+use penstock_tables::{CONFIG_TABLES, Tables};
 use penstock_views::api::{ReconcileState, ReconcileStatus};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -66,7 +67,7 @@ pub struct Reconciler {
 
 /// The card as it was when last read, and what was done to it since.
 struct Held {
-    achieved: Achieved,
+    tables: Tables,
     /// Neighbours that the card's own tunnels name; good until the kernel knows better.
     remembered: Neighbours,
     epoch: u32,
@@ -113,8 +114,8 @@ impl Reconciler {
             );
         }
         let held = self.device.run(read_back).await?;
-        let entries: usize =
-            penstock_plan::CONFIG_TABLES.iter().map(|&table| held.achieved.entries(table)).sum();
+        let used = |&table| penstock_plan::usage(&held.tables, table).used;
+        let entries: u32 = CONFIG_TABLES.iter().map(used).sum();
         info!(entries, forwarding = held.forwarding, "tables read back");
         Ok(held)
     }
@@ -256,9 +257,9 @@ impl Reconciler {
 
     async fn execute(&self, plan: &Plan, held: &mut Held) -> Result<(), LinkError> {
         for batch in plan.ops.chunks(BATCH_OPERATIONS) {
-            let ops: Vec<TableOp> = batch.iter().map(table_op).collect();
+            let ops = batch.to_vec();
             self.device.run(move |card| card.apply(&ops)).await?;
-            batch.iter().for_each(|op| held.achieved.apply(op));
+            batch.iter().for_each(|op| held.tables.apply(op));
         }
         if !plan.is_empty() || held.epoch == 0 {
             let epoch = held.epoch.checked_add(1).unwrap_or(1);
@@ -293,7 +294,7 @@ async fn lost(link: &mut watch::Receiver<LinkState>) {
 fn read_back(card: &mut Card) -> Result<Held, DeviceError> {
     let card = std::cell::RefCell::new(card);
     let mut remembered = Neighbours::new();
-    let achieved = Achieved::read(
+    let tables = Tables::read(
         |table| {
             let entries = card.borrow_mut().dump(table)?;
             if table == TableId::NextHop {
@@ -307,7 +308,7 @@ fn read_back(card: &mut Card) -> Result<Held, DeviceError> {
     )?;
     let mut card = card.borrow_mut();
     Ok(Held {
-        achieved,
+        tables,
         remembered,
         epoch: card.read_reg(regs::EPOCH)?,
         forwarding: card.is_enabled()?,
@@ -328,17 +329,10 @@ fn compile_and_plan(
     snapshot.neighbours = held.remembered.clone();
     snapshot.neighbours.extend(kernel);
     let desired = compile(&snapshot)?;
-    let plan = plan(&desired, &held.achieved)?;
+    let plan = plan(&desired, &held.tables)?;
     let mut notes = snapshot.notes;
     notes.extend(desired.notes);
     notes.sort();
     notes.dedup();
     Ok((plan, notes))
-}
-
-fn table_op(op: &Op) -> TableOp {
-    match *op {
-        Op::Write { table, index, words } => TableOp::Write { table, index, words },
-        Op::Fence => TableOp::Fence,
-    }
 }

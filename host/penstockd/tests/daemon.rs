@@ -16,6 +16,7 @@ use penstock_abi::table::*;
 use penstock_device::fake::FakeCard;
 use penstock_model::Prefix;
 use penstock_sources::Paths;
+use penstock_tables::{CONFIG_TABLES, Entry};
 use penstockd::keep::ServiceManager;
 use penstockd::{Config, Daemon};
 use serde_json::{Value, json};
@@ -210,17 +211,9 @@ fn flows_come_from_the_live_card() {
         partner: 9,
         ..Flow::default()
     };
-    bench.fake.set_entry(TableId::Flow, 4, &flow);
-    bench.fake.set_entry(
-        TableId::FlowStats,
-        4,
-        &FlowStats { packets: 5, bytes: 500, tcp: TCP_SYN, last_hit: 0 },
-    );
-    bench.fake.set_entry(
-        TableId::FlowStats,
-        9,
-        &FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() },
-    );
+    bench.fake.set_entry(4, flow);
+    bench.fake.set_entry(4, FlowStats { packets: 5, bytes: 500, tcp: TCP_SYN, last_hit: 0 });
+    bench.fake.set_entry(9, FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() });
     let listed = &bench.ask(&json!({"version": 1, "op": "flows"}))["data"]["flows"];
     assert_eq!((&listed[0]["packets"], &listed[0]["nat"]), (&json!(5), &json!(["D", "Pd"])));
     let one = &bench.ask(&json!({"version": 1, "op": "flow", "index": 4}))["data"];
@@ -237,11 +230,10 @@ fn the_fill_of_the_flow_table_is_in_the_status() {
     bench.wait_in_sync(1);
     let flows = bench.status()["device"]["flow_table"].clone();
     assert_eq!(flows["refused"], json!([]));
-    let set = |table, index: u8, count| {
-        bench.fake.set_entry(table, index.into(), &Counter { count });
-    };
-    set(TableId::CardStats, CardCounter::FlowsInUse as u8, 50_000);
-    set(TableId::DropStats, DropReason::FlowQueueFull as u8, 7);
+    let in_use = Entry::CardStats(Counter { count: 50_000 });
+    bench.fake.set_entry(CardCounter::FlowsInUse as u32, in_use);
+    let refused = Entry::DropStats(Counter { count: 7 });
+    bench.fake.set_entry(DropReason::FlowQueueFull as u32, refused);
     let flows = bench.status()["device"]["flow_table"].clone();
     assert_eq!(flows["in_use"], 50_000);
     assert_eq!(flows["refused"][0]["reason"], "FlowQueueFull", "{flows:#}");
@@ -381,7 +373,7 @@ fn a_card_that_was_cleared_is_written_anew() {
     bench.start();
     bench.wait_in_sync(1);
     let words = |bench: &Bench| {
-        let tables = penstock_plan::CONFIG_TABLES.iter();
+        let tables = CONFIG_TABLES.iter();
         tables.map(|&table| bench.fake.table(table)).collect::<Vec<_>>()
     };
     let before = words(&bench);

@@ -91,13 +91,12 @@ pub fn view(state: &CardState) -> DropStats {
         ORDER.iter().copied().chain(others).map(|reason| NamedCount::drop(state, reason)).collect();
     // A card of a later minor version may have reasons that have no name here; their drops are drops all the same.
     let known = |code: u32| u8::try_from(code).ok().and_then(DropReason::from_u8).is_some();
-    drops.extend(state.drop_stats.iter().filter(|(code, n)| !known(**code) && **n > 0).map(
-        |(code, &count)| NamedCount {
-            reason: format!("Reason{code}"),
-            label: format!("Reason {code}"),
-            count,
-        },
-    ));
+    let unknown = state.tables.drop_stats().iter().filter(|(code, _)| !known(*code));
+    drops.extend(unknown.map(|(code, counter)| NamedCount {
+        reason: format!("Reason{code}"),
+        label: format!("Reason {code}"),
+        count: counter.count,
+    }));
     let counters =
         CardCounter::ALL.iter().map(|(counter, ..)| NamedCount::event(state, *counter)).collect();
     let total = drops.iter().map(|d| d.count).sum();
@@ -121,13 +120,16 @@ impl fmt::Display for DropStats {
 
 #[cfg(test)]
 mod tests {
+    use penstock_abi::table::Counter;
+    use penstock_tables::Entry;
+
     use super::*;
 
     #[test]
     fn reasons_of_a_newer_card_are_not_lost() {
         let mut state = CardState::default();
-        state.drop_stats.insert(60, 5);
-        state.drop_stats.insert(61, 0);
+        state.tables.set(60, Entry::DropStats(Counter { count: 5 }));
+        state.tables.set(61, Entry::DropStats(Counter { count: 0 }));
         let view = view(&state);
         assert_eq!((view.drops.len(), view.total), (DropReason::ALL.len() + 1, 5));
         assert_eq!(view.to_string(), "Reason 60                     5\n");

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use penstock_abi::limits;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
-    ENTRY_WORDS, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
+    ENTRY_WORDS, FipMap, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ pub struct Mapping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// Slot in the group.
-    pub index: u8,
+    pub index: u16,
     /// Generation of the slot when pinned.
     pub generation: u8,
 }
@@ -174,10 +174,11 @@ pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
     let created = 2 * state.card_counter(CardCounter::FlowsLearned);
     let used = state.card_counter(CardCounter::FlowsInUse);
     let flows = state
-        .flows
+        .tables
+        .of::<Flow>()
         .iter()
         .filter(|(_, flow)| flow.valid && filter.is_none_or(|filter| filter.matches(flow)))
-        .map(|(&index, flow)| entry(state, index, flow))
+        .map(|(index, flow)| entry(state, index, flow))
         .collect();
     FlowTable {
         size_bytes: u64::from(limits::FLOWS) * (ENTRY_WORDS as u64) * 4,
@@ -196,13 +197,14 @@ pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
 /// One entry, if it is in use.
 #[must_use]
 pub fn get(state: &CardState, index: u32) -> Option<FlowEntry> {
-    state.flows.get(&index).filter(|flow| flow.valid).map(|flow| entry(state, index, flow))
+    state.tables.get::<Flow>(index).filter(|flow| flow.valid).map(|flow| entry(state, index, flow))
 }
 
 fn entry(state: &CardState, index: u32, flow: &Flow) -> FlowEntry {
-    let stats = state.flow_stats.get(&index).copied().unwrap_or_default();
+    let stats = state.tables.of::<FlowStats>().at(index);
     let partner = flow.partner_valid.then_some(u32::from(flow.partner));
-    let partner_stats = partner.and_then(|p| state.flow_stats.get(&p)).copied().unwrap_or_default();
+    let partner_stats =
+        partner.and_then(|p| state.tables.get::<FlowStats>(p)).copied().unwrap_or_default();
     let nat: Vec<String> =
         [(flow.snat, "S"), (flow.spat, "Ps"), (flow.dnat, "D"), (flow.dpat, "Pd")]
             .iter()
@@ -263,7 +265,7 @@ fn source_info(word: u32) -> Ipv4Addr {
 }
 
 fn mapping(state: &CardState, flow: &Flow) -> Mapping {
-    let entry = state.fip_maps.get(&u32::from(flow.map)).filter(|m| m.valid);
+    let entry = state.tables.get::<FipMap>(flow.map.into()).filter(|m| m.valid);
     Mapping {
         map: flow.map,
         generation: flow.map_generation,
@@ -275,15 +277,20 @@ fn mapping(state: &CardState, flow: &Flow) -> Mapping {
 
 #[cfg(test)]
 mod tests {
+    use penstock_abi::table::Counter;
+    use penstock_tables::Entry;
+
     use super::*;
 
     fn counters() -> CardState {
         let mut state = CardState::default();
-        state.card_stats.insert(CardCounter::FlowsInUse as u32, 49_200);
-        state.card_stats.insert(CardCounter::FlowTableFull as u32, 3);
-        state.drop_stats.insert(DropReason::FlowTableFull as u32, 4);
-        state.drop_stats.insert(DropReason::FlowClash as u32, 5);
-        state.drop_stats.insert(DropReason::Discard as u32, 6);
+        state
+            .tables
+            .set(CardCounter::FlowsInUse as u32, Entry::CardStats(Counter { count: 49_200 }));
+        state.tables.set(CardCounter::FlowTableFull as u32, Entry::CardStats(Counter { count: 3 }));
+        state.tables.set(DropReason::FlowTableFull as u32, Entry::DropStats(Counter { count: 4 }));
+        state.tables.set(DropReason::FlowClash as u32, Entry::DropStats(Counter { count: 5 }));
+        state.tables.set(DropReason::Discard as u32, Entry::DropStats(Counter { count: 6 }));
         state
     }
 

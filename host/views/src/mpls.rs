@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use penstock_abi::table::TableId;
+use penstock_abi::table::{Ilm, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::CardState;
@@ -34,10 +34,11 @@ pub struct LabelMap {
 #[must_use]
 pub fn view(state: &CardState, only: Option<u32>) -> LabelMap {
     let labels = state
-        .ilm
+        .tables
+        .of::<Ilm>()
         .iter()
-        .filter(|(label, entry)| entry.valid && only.is_none_or(|only| only == **label))
-        .map(|(&label, e)| Label { label, next_hop: e.nh, key_next_hop: e.key_nh, vrf: e.vrf })
+        .filter(|(label, entry)| entry.valid && only.is_none_or(|only| only == *label))
+        .map(|(label, e)| Label { label, next_hop: e.nh, key_next_hop: e.key_nh, vrf: e.vrf })
         .collect();
     LabelMap { labels }
 }

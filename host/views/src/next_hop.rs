@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::hash;
-use penstock_abi::table::{NextHop, NextHopKind, TableId};
+use penstock_abi::table::{HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif};
 use serde::{Deserialize, Serialize};
 
 use crate::{CardState, text};
@@ -64,9 +64,9 @@ pub struct Hop {
     /// Slots in order; a hole is null.
     pub members: Vec<Option<Member>>,
     /// First word of the group in the ring memory.
-    pub hw_base: Option<u16>,
+    pub hw_base: Option<u32>,
     /// Words among which new flows choose: one a member that takes them, or, if none does, the one that refuses them.
-    pub hw_live: Option<u8>,
+    pub hw_live: Option<u16>,
 }
 
 /// Next hops of a card.
@@ -81,10 +81,11 @@ pub struct Hops {
 pub fn list(state: &CardState) -> Hops {
     let uses = Uses::of(state);
     let next_hops = state
-        .next_hops
+        .tables
+        .of::<NextHop>()
         .iter()
         .filter(|(_, nh)| nh.valid)
-        .map(|(&id, nh)| hop(state, &uses, id, nh))
+        .map(|(id, nh)| hop(state, &uses, id, nh))
         .collect();
     Hops { next_hops }
 }
@@ -94,7 +95,7 @@ pub fn list(state: &CardState) -> Hops {
 pub fn get(state: &CardState, id: u32) -> Hops {
     let uses = Uses::of(state);
     let find = |id: u32| {
-        state.next_hops.get(&id).filter(|nh| nh.valid).map(|nh| hop(state, &uses, id, nh))
+        state.tables.get::<NextHop>(id).filter(|nh| nh.valid).map(|nh| hop(state, &uses, id, nh))
     };
     let Some(first) = find(id) else { return Hops::default() };
     let mut next_hops: Vec<Hop> = Vec::new();
@@ -140,8 +141,10 @@ fn hop(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> Hop {
 fn members(state: &CardState, uses: &Uses, nh: &NextHop) -> Vec<Option<Member>> {
     let member = |n| {
         let word = state.ecmp_word(nh.base, n)?;
-        let tunnel =
-            state.next_hops.get(&u32::from(word.nh)).is_some_and(|m| m.kind == NextHopKind::Tunnel);
+        let tunnel = state
+            .tables
+            .get::<NextHop>(word.nh.into())
+            .is_some_and(|m| m.kind == NextHopKind::Tunnel);
         let label =
             if tunnel { Some(word.label) } else { uses.label.get(&u32::from(word.nh)).copied() };
         Some(Member { next_hop: word.nh, label, draining: word.drain, generation: word.generation })
@@ -163,7 +166,7 @@ fn hash_fields(bits: u8) -> Vec<String> {
 fn vrf_of(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> u16 {
     match nh.kind {
         NextHopKind::Receive | NextHopKind::Encap => {
-            state.vifs.get(&u32::from(nh.vif)).map_or(0, |vif| vif.vrf)
+            state.tables.get::<Vif>(nh.vif.into()).map_or(0, |vif| vif.vrf)
         }
         NextHopKind::Composite | NextHopKind::Reject => uses.vrf.get(&id).copied().unwrap_or(0),
         _ => 0,
@@ -181,21 +184,26 @@ struct Uses {
 impl Uses {
     fn of(state: &CardState) -> Self {
         let mut uses = Self::default();
-        let hosts = state.host_routes.values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
-        let prefixes = state.prefixes.values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
+        let hosts =
+            state.tables.of::<HostRoute>().values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
+        let prefixes =
+            state.tables.of::<Prefix>().values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
         for (nh, vrf) in hosts.chain(prefixes) {
             *uses.count.entry(nh.into()).or_default() += 1;
             uses.vrf.entry(nh.into()).and_modify(|first| *first = vrf.min(*first)).or_insert(vrf);
         }
-        for (&label, entry) in state.ilm.iter().filter(|(_, e)| e.valid) {
+        for (label, entry) in state.tables.of::<Ilm>().iter().filter(|(_, e)| e.valid) {
             *uses.count.entry(entry.nh.into()).or_default() += 1;
             uses.label.entry(entry.nh.into()).or_insert(label);
         }
-        for vif in state.vifs.values().filter(|v| v.valid && v.nh != 0) {
+        for vif in state.tables.of::<Vif>().values().filter(|v| v.valid && v.nh != 0) {
             *uses.count.entry(vif.nh.into()).or_default() += 1;
         }
-        for nh in
-            state.next_hops.values().filter(|nh| nh.valid && nh.kind == NextHopKind::Composite)
+        for nh in state
+            .tables
+            .of::<NextHop>()
+            .values()
+            .filter(|nh| nh.valid && nh.kind == NextHopKind::Composite)
         {
             for word in (0..u32::from(nh.slots)).filter_map(|n| state.ecmp_word(nh.base, n)) {
                 *uses.count.entry(word.nh.into()).or_default() += 1;

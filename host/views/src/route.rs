@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{NextHopKind, TableId};
+use penstock_abi::table::{HostRoute, NextHop, NextHopKind, Prefix, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::{CardState, text};
@@ -52,8 +52,8 @@ pub struct Routes {
 pub fn view(state: &CardState, vrf: u16) -> Routes {
     let members = |nh: u16| {
         let entry = state
-            .next_hops
-            .get(&u32::from(nh))
+            .tables
+            .get::<NextHop>(nh.into())
             .filter(|e| e.valid && e.kind == NextHopKind::Composite)?;
         Some(
             (0..u32::from(entry.slots))
@@ -61,30 +61,28 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
                 .count() as u32,
         )
     };
-    let hosts =
-        state.host_routes.iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(|(&hw_index, r)| {
-            Route {
-                address: text::ip(r.ip),
-                prefix_len: 32,
-                label: r.label_valid.then_some(r.label),
-                next_hop: r.nh,
-                ecmp_members: members(r.nh),
-                hw_table: "HostRoute".to_owned(),
-                hw_index,
-            }
-        });
-    let prefixes =
-        state.prefixes.iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(|(&hw_index, r)| {
-            Route {
-                address: text::ip(r.ip),
-                prefix_len: r.len,
-                label: r.label_valid.then_some(r.label),
-                next_hop: r.nh,
-                ecmp_members: members(r.nh),
-                hw_table: "Prefix".to_owned(),
-                hw_index,
-            }
-        });
+    let hosts = state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(
+        |(hw_index, r)| Route {
+            address: text::ip(r.ip),
+            prefix_len: 32,
+            label: r.label_valid.then_some(r.label),
+            next_hop: r.nh,
+            ecmp_members: members(r.nh),
+            hw_table: "HostRoute".to_owned(),
+            hw_index,
+        },
+    );
+    let prefixes = state.tables.of::<Prefix>().iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(
+        |(hw_index, r)| Route {
+            address: text::ip(r.ip),
+            prefix_len: r.len,
+            label: r.label_valid.then_some(r.label),
+            next_hop: r.nh,
+            ecmp_members: members(r.nh),
+            hw_table: "Prefix".to_owned(),
+            hw_index,
+        },
+    );
     let mut routes: Vec<Route> = hosts.chain(prefixes).collect();
     routes.sort_by_key(|r| (r.address, std::cmp::Reverse(r.prefix_len), r.hw_index));
     Routes { vrf, matched: None, routes }

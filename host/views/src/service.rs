@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{FipMap, NextHop, NextHopKind, TableId};
+use penstock_abi::table::{FipKey, FipMap, HostRoute, NextHop, NextHopKind, TableId, Vif};
 use serde::{Deserialize, Serialize};
 
 use crate::next_hop::{self, Hop};
@@ -82,7 +82,7 @@ pub struct ServiceRoute {
     /// Row of the route in the card's table `HostRoute`.
     pub hw_route: u32,
     /// First word of the group in the card's table `Ecmp`.
-    pub hw_base: Option<u16>,
+    pub hw_base: Option<u32>,
 }
 
 /// One port mapping of a local backend.
@@ -127,7 +127,9 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
     let mut service = Service::default();
     for &fip in &intent.floating_ips {
         let word = u32::from(fip);
-        for (&row, route) in state.host_routes.iter().filter(|(_, r)| r.valid && r.ip == word) {
+        for (row, route) in
+            state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.ip == word)
+        {
             let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
             let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
             shown.why = match intent.denied.get(&fip) {
@@ -139,10 +141,12 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
         if intent.denied.contains_key(&fip) {
             continue;
         }
-        for (&row, key) in state.fip_keys.iter().filter(|(_, k)| k.valid && k.ip == word) {
+        for (row, key) in
+            state.tables.of::<FipKey>().iter().filter(|(_, k)| k.valid && k.ip == word)
+        {
             // A key that only marks a backend names a mapping that is not its own.
             let own = |m: &&FipMap| m.valid && (m.vip, m.vip_port) == (key.ip, key.port);
-            let Some(map) = state.fip_maps.get(&u32::from(key.map)).filter(own) else {
+            let Some(map) = state.tables.get::<FipMap>(key.map.into()).filter(own) else {
                 continue;
             };
             service.port_maps.push(PortMap {
@@ -167,7 +171,7 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
 
 /// Why a route leads to nobody.
 fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
-    let hop = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid);
+    let hop = state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid);
     let kind = hop.map(|h| h.kind);
     if let Some(group) = hop.filter(|h| h.kind == NextHopKind::Composite) {
         return nobody_new(state, group);
@@ -194,7 +198,7 @@ fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
 fn nobody_new(state: &CardState, group: &NextHop) -> Option<String> {
     let words =
         |from: u32, count: u32| (from..from + count).filter_map(|n| state.ecmp_word(group.base, n));
-    let kind = |nh: u16| state.next_hops.get(&nh.into()).filter(|h| h.valid).map(|h| h.kind);
+    let kind = |nh: u16| state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid).map(|h| h.kind);
     // Behind the slots stand those who take new flows, or the one word that refuses them.
     let (slots, live) = (u32::from(group.slots), u32::from(group.live));
     let mut refused = false;
@@ -251,7 +255,7 @@ fn service_route(
 }
 
 fn destination(state: &CardState, nh: u16) -> String {
-    let Some(hop) = state.next_hops.get(&u32::from(nh)).filter(|h| h.valid) else {
+    let Some(hop) = state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid) else {
         return "missing next hop".to_owned();
     };
     match hop.kind {
@@ -260,7 +264,7 @@ fn destination(state: &CardState, nh: u16) -> String {
             format!("{kind} tunnel {} -> {}", text::ip(hop.sip), text::ip(hop.dip))
         }
         NextHopKind::Encap | NextHopKind::Receive => {
-            let address = state.vifs.get(&u32::from(hop.vif)).map_or(0, |v| v.ip);
+            let address = state.tables.get::<Vif>(hop.vif.into()).map_or(0, |v| v.ip);
             format!("vif0/{} ({}) {}", hop.vif, state.vif_name(hop.vif.into()), text::ip(address))
         }
         _ => "discard".to_owned(),
@@ -321,19 +325,19 @@ impl fmt::Display for Service {
 
 #[cfg(test)]
 mod tests {
-    use penstock_abi::table::{EcmpSlot, FipKey, HostRoute};
+    use penstock_abi::table::EcmpSlot;
 
     use super::*;
 
     fn shown(kind: Option<NextHopKind>, endpoints: usize) -> Service {
         let mut state = CardState::default();
         let fip = Ipv4Addr::new(10, 105, 139, 153);
-        state.host_routes.insert(
+        state.tables.put(
             4,
             HostRoute { valid: true, vrf: 2, ip: fip.into(), nh: 9, ..HostRoute::default() },
         );
         if let Some(kind) = kind {
-            state.next_hops.insert(9, NextHop { valid: true, kind, ..NextHop::default() });
+            state.tables.put(9, NextHop { valid: true, kind, ..NextHop::default() });
         }
         let intent = Intent {
             name: "shop/web".to_owned(),
@@ -375,23 +379,23 @@ mod tests {
                 (8, NextHopKind::Encap),
             ];
             for (id, kind) in kinds {
-                state.next_hops.insert(id, NextHop { valid: true, kind, ..NextHop::default() });
+                state.tables.put(id, NextHop { valid: true, kind, ..NextHop::default() });
             }
             let group = NextHop {
                 valid: true,
                 kind: NextHopKind::Composite,
                 base: 100,
                 slots: 2,
-                live: live.len() as u8,
+                live: live.len() as u16,
                 ..NextHop::default()
             };
-            state.next_hops.insert(9, group);
+            state.tables.put(9, group);
             let word = |nh, drain| EcmpSlot { valid: true, nh, drain, ..EcmpSlot::default() };
             let slots = [word(7, drain[0]), word(8, drain[1])];
             let words = slots.into_iter().chain(live.iter().map(|&nh| word(nh, false)));
-            state.ecmp.extend((100..).zip(words));
+            (100..).zip(words).for_each(|(index, word)| state.tables.put(index, word));
             let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
-            state.host_routes.insert(4, route);
+            state.tables.put(4, route);
             let intent = Intent { floating_ips: vec![fip], endpoints: 0, ..Intent::default() };
             view(&state, intent).routes[0].why.clone().unwrap_or_default()
         };
@@ -408,13 +412,13 @@ mod tests {
         let fip = Ipv4Addr::new(10, 105, 139, 153);
         let mut state = CardState::default();
         let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
-        state.host_routes.insert(4, route);
+        state.tables.put(4, route);
         let reject = NextHop { valid: true, kind: NextHopKind::Reject, ..NextHop::default() };
-        state.next_hops.insert(9, reject);
+        state.tables.put(9, reject);
         let key = FipKey { valid: true, ip: fip.into(), port: 80, map: 1, ..FipKey::default() };
-        state.fip_keys.insert(3, key);
+        state.tables.put(3, key);
         let map = FipMap { valid: true, vip: fip.into(), vip_port: 80, ..FipMap::default() };
-        state.fip_maps.insert(1, map);
+        state.tables.put(1, map);
         let own = Intent { floating_ips: vec![fip], endpoints: 2, ..Intent::default() };
         let note = format!("{fip} is the cluster IP of shop/web, passed over");
         let lost = Intent { denied: [(fip, note)].into(), ..own.clone() };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::limits::GATEWAY_MAC;
-use penstock_abi::table::{NextHopKind, TableId, VifKind};
+use penstock_abi::table::{NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
 use serde::{Deserialize, Serialize};
 
 use crate::{CardState, text};
@@ -77,10 +77,11 @@ pub struct Interfaces {
 #[must_use]
 pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
     let interfaces = state
-        .vifs
+        .tables
+        .of::<Vif>()
         .iter()
-        .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == **index))
-        .map(|(&index, vif)| {
+        .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == *index))
+        .map(|(index, vif)| {
             let (r#type, flags, has_vrf, far_end): (_, &[&str], _, _) = match vif.kind {
                 VifKind::Fabric | VifKind::Undefined(_) => {
                     ("Physical", &["X", "L3", "Vp"], true, false)
@@ -89,8 +90,8 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 VifKind::Packet => ("Agent", &["L3"], false, false),
                 VifKind::Virtual => ("Virtual", &["P", "L3"], true, true),
             };
-            let stats = state.vif_stats.get(&index).copied().unwrap_or_default();
-            let users = state.next_hops.values().filter(|nh| {
+            let stats = state.tables.of::<VifStats>().at(index);
+            let users = state.tables.of::<NextHop>().values().filter(|nh| {
                 nh.valid
                     && matches!(nh.kind, NextHopKind::Encap | NextHopKind::Receive)
                     && u32::from(nh.vif) == index

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use penstock_abi::hash::FIELD_ALL;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
+use penstock_tables::Entry;
 use penstock_views::{CardState, drops, flow, mpls, next_hop, route, service, vif};
 
 const GATEWAY: u64 = 0x0000_5e00_0100;
@@ -20,7 +21,7 @@ fn cent222() -> CardState {
     let pod_mac = |last: u64| 0x0200_0a2f_ff00 | last;
     s.vif_names.insert(7, "tapeth0-304431".into());
     s.vif_names.insert(8, "tapeth0-baa392".into());
-    s.vifs.insert(
+    s.tables.put(
         0,
         Vif {
             valid: true,
@@ -30,7 +31,7 @@ fn cent222() -> CardState {
             ..Vif::default()
         },
     );
-    s.vifs.insert(
+    s.tables.put(
         1,
         Vif {
             valid: true,
@@ -49,9 +50,9 @@ fn cent222() -> CardState {
         ip: ip(addr),
         rpf: true,
     };
-    s.vifs.insert(7, pod(29, 0xed, "10.47.255.237"));
-    s.vifs.insert(8, pod(37, 0xec, "10.47.255.236"));
-    s.vif_stats.insert(
+    s.tables.put(7, pod(29, 0xed, "10.47.255.237"));
+    s.tables.put(8, pod(37, 0xec, "10.47.255.236"));
+    s.tables.put(
         8,
         VifStats { rx_packets: 186, rx_bytes: 7823, tx_packets: 2193, tx_bytes: 93164, drops: 2 },
     );
@@ -63,10 +64,10 @@ fn cent222() -> CardState {
         smac: GATEWAY,
         ..NextHop::default()
     };
-    s.next_hops.insert(0, NextHop { valid: true, ..NextHop::default() });
-    s.next_hops.insert(29, encap(7, 0xed));
-    s.next_hops.insert(37, encap(8, 0xec));
-    s.next_hops.insert(
+    s.tables.put(0, NextHop { valid: true, ..NextHop::default() });
+    s.tables.put(29, encap(7, 0xed));
+    s.tables.put(37, encap(8, 0xec));
+    s.tables.put(
         51,
         NextHop {
             valid: true,
@@ -78,7 +79,7 @@ fn cent222() -> CardState {
             ..NextHop::default()
         },
     );
-    s.next_hops.insert(
+    s.tables.put(
         87,
         NextHop {
             valid: true,
@@ -99,21 +100,20 @@ fn cent222() -> CardState {
         generation: 1,
         ..EcmpSlot::default()
     };
-    s.ecmp.insert(65535, member(51, 43, 0));
-    s.ecmp.insert(1, member(37, 0, 2));
+    s.tables.put(65535, member(51, 43, 0));
+    s.tables.put(1, member(37, 0, 2));
     // Behind the slots, those that take new flows.
-    s.ecmp.insert(2, member(51, 43, 0));
-    s.ecmp.insert(3, member(37, 0, 2));
-    s.ilm.insert(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
-    s.ilm.insert(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
+    s.tables.put(2, member(51, 43, 0));
+    s.tables.put(3, member(37, 0, 2));
+    s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
+    s.tables.put(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
     let host =
         |addr, nh| HostRoute { valid: true, vrf: 4, ip: ip(addr), nh, ..HostRoute::default() };
-    s.host_routes.insert(900, host("10.105.139.153", 87));
-    s.host_routes.insert(12, host("10.47.255.237", 29));
-    s.host_routes
-        .insert(13, HostRoute { label: 43, label_valid: true, ..host("10.47.255.238", 51) });
-    s.host_routes.insert(14, HostRoute { vrf: 5, ..host("10.1.1.1", 29) });
-    s.prefixes.insert(
+    s.tables.put(900, host("10.105.139.153", 87));
+    s.tables.put(12, host("10.47.255.237", 29));
+    s.tables.put(13, HostRoute { label: 43, label_valid: true, ..host("10.47.255.238", 51) });
+    s.tables.put(14, HostRoute { vrf: 5, ..host("10.1.1.1", 29) });
+    s.tables.put(
         3,
         Prefix {
             valid: true,
@@ -125,11 +125,11 @@ fn cent222() -> CardState {
             label_valid: false,
         },
     );
-    s.fip_keys.insert(
+    s.tables.put(
         77,
         FipKey { valid: true, vif: 8, proto: 6, ip: ip("10.105.139.153"), port: 8888, map: 5 },
     );
-    s.fip_maps.insert(
+    s.tables.put(
         5,
         FipMap {
             valid: true,
@@ -180,17 +180,17 @@ fn cent222() -> CardState {
         rpf_nh: 87,
         ..Flow::default()
     };
-    s.flows.insert(1234, forward);
-    s.flows.insert(39888, reply);
+    s.tables.put(1234, forward);
+    s.tables.put(39888, reply);
     let stats =
         |packets, bytes| FlowStats { packets, bytes, tcp: TCP_SYN | TCP_ESTABLISHED, last_hit: 9 };
-    s.flow_stats.insert(1234, stats(7, 500));
-    s.flow_stats.insert(39888, stats(36_000, 54_000_000));
-    s.card_stats.insert(CardCounter::FlowsLearned as u32, 3);
-    s.card_stats.insert(CardCounter::FlowsInUse as u32, 2);
-    s.drop_stats.insert(DropReason::NoFipPortMap as u32, 4);
-    s.drop_stats.insert(DropReason::InvalidLabel as u32, 1);
-    s.drop_stats.insert(DropReason::TrapQueueFull as u32, 9);
+    s.tables.put(1234, stats(7, 500));
+    s.tables.put(39888, stats(36_000, 54_000_000));
+    s.tables.set(CardCounter::FlowsLearned as u32, Entry::CardStats(Counter { count: 3 }));
+    s.tables.set(CardCounter::FlowsInUse as u32, Entry::CardStats(Counter { count: 2 }));
+    s.tables.set(DropReason::NoFipPortMap as u32, Entry::DropStats(Counter { count: 4 }));
+    s.tables.set(DropReason::InvalidLabel as u32, Entry::DropStats(Counter { count: 1 }));
+    s.tables.set(DropReason::TrapQueueFull as u32, Entry::DropStats(Counter { count: 9 }));
     s
 }
 
@@ -235,16 +235,14 @@ fn cent333_flows() -> CardState {
         rpf_nh: 41,
         ..forward
     };
-    s.flows.insert(600, forward);
-    s.flows.insert(500, reply);
-    s.flow_stats.insert(
+    s.tables.put(600, forward);
+    s.tables.put(500, reply);
+    s.tables.put(
         600,
         FlowStats { packets: 1, bytes: 66, tcp: TCP_SYN | TCP_ESTABLISHED | TCP_FIN, last_hit: 0 },
     );
-    s.flow_stats.insert(
-        500,
-        FlowStats { packets: 1, bytes: 66, tcp: TCP_SYN | TCP_ESTABLISHED, last_hit: 0 },
-    );
+    s.tables
+        .put(500, FlowStats { packets: 1, bytes: 66, tcp: TCP_SYN | TCP_ESTABLISHED, last_hit: 0 });
     s
 }
 
@@ -272,7 +270,7 @@ fn flow_get() {
 fn a_long_line_breaks_where_flow_breaks_it() {
     // From a vRouter: exactly 70 columns before `Stats`, which then begins the next line.
     let mut s = CardState::default();
-    s.flows.insert(
+    s.tables.put(
         292_028 % 65536,
         Flow {
             valid: true,
@@ -290,9 +288,8 @@ fn a_long_line_breaks_where_flow_breaks_it() {
         },
     );
     let both = TCP_SYN | TCP_ESTABLISHED;
-    s.flow_stats
-        .insert(292_028 % 65536, FlowStats { packets: 429, bytes: 33993, tcp: both, last_hit: 0 });
-    s.flow_stats.insert(1, FlowStats { tcp: both, ..FlowStats::default() });
+    s.tables.put(292_028 % 65536, FlowStats { packets: 429, bytes: 33993, tcp: both, last_hit: 0 });
+    s.tables.put(1, FlowStats { tcp: both, ..FlowStats::default() });
     let text = flow::view(&s, None).to_string();
     let wanted = "(Gen: 1, K(nh):5, Action:N(SD), Flags:, TCP:SSrEEr, QOS:-1, S(nh):10, \n Stats:429/33993,  SPort 60311, TTL 0, Sinfo 0.0.0.0)\n";
     assert!(text.contains(wanted), "{text}");
@@ -302,8 +299,8 @@ fn a_long_line_breaks_where_flow_breaks_it() {
 fn tcp_letters_tell_the_directions_apart() {
     let letters = |own, partner| {
         let mut s = cent333_flows();
-        s.flow_stats.insert(600, FlowStats { tcp: own, ..FlowStats::default() });
-        s.flow_stats.insert(500, FlowStats { tcp: partner, ..FlowStats::default() });
+        s.tables.put(600, FlowStats { tcp: own, ..FlowStats::default() });
+        s.tables.put(500, FlowStats { tcp: partner, ..FlowStats::default() });
         flow::get(&s, 600).unwrap().tcp.unwrap().concat()
     };
     assert_eq!(letters(TCP_SYN, 0), "S");
@@ -369,7 +366,7 @@ fn keys_that_mark_a_backend_are_no_port_maps() {
     let pod = ip("10.47.255.236");
     for (row, port) in [(1, 80), (2, 0)] {
         let mark = FipKey { valid: true, vif: 8, proto: 6, ip: pod, port, map: 5 };
-        state.fip_keys.insert(row, mark);
+        state.tables.put(row, mark);
     }
     // A service that wants the pod's address, and does not get it.
     let intent = service::Intent { floating_ips: vec![pod.into()], ..Default::default() };

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use penstock_abi::table::{NextHop, TableEntry, TableId};
+use penstock_abi::table::NextHop;
 use penstock_card::{CardOptions, CardSim, InProcess};
 use penstock_compile::compile;
-use penstock_device::{Card, TableOp};
-use penstock_plan::{Achieved, Op, plan};
+use penstock_device::Card;
+use penstock_plan::plan;
 use penstock_refmodel::packet;
+use penstock_tables::{Op, Tables};
 
 use crate::host::cluster;
 use crate::report::Report;
@@ -91,16 +92,8 @@ impl Bench {
         let member = &mut snapshot.load_balancers[1].listeners[0].pool.members;
         member.truncate(1);
         member[0].address = NEIGHBOUR.into();
-        let steps = plan(&compile(&snapshot)?, &Achieved::empty())?;
-        let ops: Vec<TableOp> = steps
-            .ops
-            .iter()
-            .map(|op| match *op {
-                Op::Write { table, index, words } => TableOp::Write { table, index, words },
-                Op::Fence => TableOp::Fence,
-            })
-            .collect();
-        card.apply(&ops)?;
+        let steps = plan(&compile(&snapshot)?, &Tables::default())?;
+        card.apply(&steps.ops)?;
         card.set_enabled(true)?;
         Ok(Self { sim, card })
     }
@@ -174,13 +167,8 @@ impl Bench {
 
     fn table_operations(&mut self, report: &mut Report) -> Result<()> {
         for batch in [1, 32, 2048] {
-            let ops: Vec<TableOp> = (0..batch)
-                .map(|i| TableOp::Write {
-                    table: TableId::NextHop,
-                    index: 20_000 + i,
-                    words: NextHop { valid: true, dip: i, ..NextHop::default() }.pack(),
-                })
-                .collect();
+            let entry = |i| NextHop { valid: true, dip: i, ..NextHop::default() };
+            let ops: Vec<Op> = (0..batch).map(|i| Op::write(20_000 + i, entry(i))).collect();
             let rounds = 4096 / batch;
             let before = self.sim().cycles();
             for _ in 0..rounds {

@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use penstock_abi::regs;
-use penstock_abi::table::{NextHop, TableEntry, TableId};
-use penstock_device::{Card, TableOp, open};
+use penstock_abi::table::NextHop;
+use penstock_device::{Card, open};
+use penstock_tables::Op;
 
 use crate::report::Report;
 
@@ -25,13 +26,8 @@ const ACCESSES: u32 = 501;
 /// Measures a card, whatever it is reached through; `name` becomes part of the figures' names.
 pub(crate) fn measure(report: &mut Report, name: &str, card: &mut Card) -> Result<()> {
     for batch in BATCHES {
-        let ops: Vec<TableOp> = (0..batch)
-            .map(|i| TableOp::Write {
-                table: TableId::NextHop,
-                index: 20_000 + i,
-                words: NextHop { valid: true, dip: i, ..NextHop::default() }.pack(),
-            })
-            .collect();
+        let entry = |i| NextHop { valid: true, dip: i, ..NextHop::default() };
+        let ops: Vec<Op> = (0..batch).map(|i| Op::write(20_000 + i, entry(i))).collect();
         let rounds = (OPERATIONS / batch).min(512);
         let started = Instant::now();
         for _ in 0..rounds {

@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use penstock_abi::table::{NextHop, TableEntry};
-use penstock_abi::table::{TableId, Vif, VifKind};
+use penstock_abi::table::{NextHop, TableId, Vif, VifKind};
 use penstock_card::{CardOptions, CardSim, InProcess};
-use penstock_device::{Card, TableOp};
+use penstock_device::Card;
+use penstock_tables::Op;
 
 fn main() {
     for unchecked in [false, true] {
@@ -21,8 +21,8 @@ fn main() {
         let sim = Arc::new(Mutex::new(sim));
         let mut card = Card::attach(InProcess::boxed(&sim)).unwrap();
         let vif = |kind| Vif { valid: true, kind, ..Vif::default() };
-        card.write(TableId::Vif, 0, &vif(VifKind::Fabric)).unwrap();
-        card.write(TableId::Vif, 1, &vif(VifKind::Vhost)).unwrap();
+        card.write(0, vif(VifKind::Fabric)).unwrap();
+        card.write(1, vif(VifKind::Vhost)).unwrap();
         card.set_enabled(true).unwrap();
         for len in [60, 1514] {
             let mut sim = sim.lock().unwrap();
@@ -45,13 +45,8 @@ fn main() {
                 (2 * frames * len) as f64 / seconds / 1e6
             );
         }
-        let ops: Vec<TableOp> = (0..10_000)
-            .map(|i| TableOp::Write {
-                table: TableId::NextHop,
-                index: i,
-                words: NextHop { valid: true, dip: i, ..NextHop::default() }.pack(),
-            })
-            .collect();
+        let entry = |i| NextHop { valid: true, dip: i, ..NextHop::default() };
+        let ops: Vec<Op> = (0..10_000).map(|i| Op::write(i, entry(i))).collect();
         let (started, before) = (Instant::now(), sim.lock().unwrap().cycles());
         card.apply(&ops).unwrap();
         let cycles = sim.lock().unwrap().cycles() - before;

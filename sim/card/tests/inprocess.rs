@@ -8,7 +8,8 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Counter, NextHop, TableEntry, TableId, Vif, VifKind, VifStats};
 use penstock_card::port::channel_port;
 use penstock_card::{BackPressure, CardOptions, CardSim, Egress, InProcess};
-use penstock_device::{Card, TableOp};
+use penstock_device::Card;
+use penstock_tables::Op;
 
 fn card(back_pressure: Option<BackPressure>) -> (Arc<Mutex<CardSim>>, Card) {
     let sim = CardSim::new(&CardOptions { back_pressure, ..CardOptions::default() }).unwrap();
@@ -20,8 +21,8 @@ fn card(back_pressure: Option<BackPressure>) -> (Arc<Mutex<CardSim>>, Card) {
 /// Fabric and vhost0 cross-connected: the least that moves a frame.
 fn cross_connect(card: &mut Card) {
     let vif = |kind| Vif { valid: true, kind, ..Vif::default() };
-    card.write(TableId::Vif, VIF_FABRIC.into(), &vif(VifKind::Fabric)).unwrap();
-    card.write(TableId::Vif, VIF_VHOST.into(), &vif(VifKind::Vhost)).unwrap();
+    card.write(VIF_FABRIC.into(), vif(VifKind::Fabric)).unwrap();
+    card.write(VIF_VHOST.into(), vif(VifKind::Vhost)).unwrap();
     card.set_enabled(true).unwrap();
 }
 
@@ -91,9 +92,7 @@ fn disabled_card_counts_every_drop() {
 fn ring_works_under_back_pressure() {
     let (_sim, mut card) = card(Some(BackPressure { seed: 7, of_256: 128 }));
     let entry = |i: u32| NextHop { valid: true, dip: i, ..NextHop::default() };
-    let ops: Vec<TableOp> = (0..700)
-        .map(|i| TableOp::Write { table: TableId::NextHop, index: i, words: entry(i).pack() })
-        .collect();
+    let ops: Vec<Op> = (0..700).map(|i| Op::write(i, entry(i))).collect();
     card.apply(&ops).unwrap();
     let dump = card.dump(TableId::NextHop).unwrap();
     assert_eq!(dump.len(), 700);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use common::CardProcess;
 use penstock_abi::table::{EcmpSlot, Ilm, NextHop, NextHopKind, TableEntry, TableId};
 use penstock_abi::{layout, regs};
-use penstock_device::{Card, DeviceError, PciTransport, TableOp, VfioUser, open};
+use penstock_device::{Card, DeviceError, PciTransport, VfioUser, open};
+use penstock_tables::Op;
 
 fn attach(card: &CardProcess) -> Card {
     Card::attach(open(&card.spec()).unwrap()).unwrap()
@@ -51,9 +52,7 @@ fn identifies_itself() {
 fn ten_thousand_entries_read_back() {
     let process = CardProcess::start(&[]);
     let mut card = attach(&process);
-    let ops: Vec<TableOp> = (0..10_000)
-        .map(|i| TableOp::Write { table: TableId::NextHop, index: i, words: next_hop(i).pack() })
-        .collect();
+    let ops: Vec<Op> = (0..10_000).map(|i| Op::write(i, next_hop(i))).collect();
     // 39 laps of the ring.
     card.apply(&ops).unwrap();
     let dump = card.dump(TableId::NextHop).unwrap();
@@ -75,16 +74,12 @@ fn sparse_entries_are_found_at_the_ends_of_a_table() {
     let mut card = attach(&process);
     let indices = [0, 1, 777, 65_534, 65_535];
     for index in indices {
-        card.write(
-            TableId::Ecmp,
-            index,
-            &EcmpSlot { valid: true, nh: index as u16, ..EcmpSlot::default() },
-        )
-        .unwrap();
+        let word = EcmpSlot { valid: true, nh: index as u16, ..EcmpSlot::default() };
+        card.write(index, word).unwrap();
     }
     let found: Vec<u32> = card.dump(TableId::Ecmp).unwrap().into_iter().map(|(i, _)| i).collect();
     assert_eq!(found, indices);
-    let err = card.write(TableId::Ilm, 8192, &Ilm::default()).unwrap_err();
+    let err = card.write(8192, Ilm::default()).unwrap_err();
     assert!(
         matches!(err, DeviceError::BadStatus { table: TableId::Ilm, index: 8192, .. }),
         "{err}"
@@ -99,7 +94,7 @@ fn sparse_entries_are_found_at_the_ends_of_a_table() {
 fn unmapped_ring_is_reported_and_recovered() {
     let process = CardProcess::start(&[]);
     let mut card = attach(&process);
-    card.write(TableId::Ilm, 16, &Ilm { valid: true, nh: 3, ..Ilm::default() }).unwrap();
+    card.write(16, Ilm { valid: true, nh: 3, ..Ilm::default() }).unwrap();
     // The command ring now lies where no memory is mapped.
     card.write_reg(regs::CMD_BASE_HI, 0x3f).unwrap();
     let started = Instant::now();
@@ -167,7 +162,7 @@ fn second_owner_is_refused() {
 fn tables_survive_reset_and_a_new_owner() {
     let process = CardProcess::start(&[]);
     let mut card = attach(&process);
-    card.write(TableId::Ilm, 25, &Ilm { valid: true, nh: 7, ..Ilm::default() }).unwrap();
+    card.write(25, Ilm { valid: true, nh: 7, ..Ilm::default() }).unwrap();
     card.set_enabled(true).unwrap();
     card.write_reg(regs::EPOCH, 42).unwrap();
     card.reset().unwrap();

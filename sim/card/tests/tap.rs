@@ -69,8 +69,8 @@ fn two_kernels_ping_each_other_through_the_card() {
 
     let mut card = Card::attach(open(&process.spec()).unwrap()).unwrap();
     let vif = |kind| Vif { valid: true, kind, ..Vif::default() };
-    card.write(TableId::Vif, 0, &vif(VifKind::Fabric)).unwrap();
-    card.write(TableId::Vif, 1, &vif(VifKind::Vhost)).unwrap();
+    card.write(0, vif(VifKind::Fabric)).unwrap();
+    card.write(1, vif(VifKind::Vhost)).unwrap();
 
     let ping = |count: &str, bytes: &str| {
         let words =

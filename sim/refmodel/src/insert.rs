@@ -169,6 +169,6 @@ impl FlowTable {
     }
 }
 
-fn pin(flow: &mut Flow, slot: u8, generation: u8) {
+fn pin(flow: &mut Flow, slot: u16, generation: u8) {
     (flow.ecmp_valid, flow.ecmp_slot, flow.ecmp_generation) = (true, slot, generation);
 }

@@ -75,7 +75,7 @@ pub enum Learn {
         /// Key of the entry.
         key: FlowKey,
         /// Slot of the member.
-        slot: u8,
+        slot: u16,
         /// Generation of the slot.
         generation: u8,
     },
@@ -275,7 +275,7 @@ pub(crate) struct Source {
 pub(crate) struct Member {
     pub(crate) nh: u16,
     pub(crate) label: u32,
-    pub(crate) slot: u8,
+    pub(crate) slot: u16,
     pub(crate) generation: u8,
     /// By step 2 or 3, so the packet is (re)pinned.
     pub(crate) chosen: bool,

@@ -324,7 +324,7 @@ fn an_evicted_member_loses_its_udp_flows_if_another_takes_them() {
             evict_udp: true,
             nh: NH_TUNNEL,
             label: first,
-            slot: slot as u8,
+            slot: slot as u16,
             generation: 0,
         };
         a.write(TableId::Ecmp, 600 + slot, &w.pack());

@@ -40,7 +40,7 @@ pub(super) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> 
         valid: states[n],
         nh: BACKENDS[n].2,
         generation,
-        slot: n as u8,
+        slot: n as u16,
         ..EcmpSlot::default()
     };
     let live: Vec<usize> = (0..2).filter(|&n| states[n]).collect();
@@ -50,9 +50,9 @@ pub(super) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> 
     let nh = NextHop {
         valid: true,
         kind: NextHopKind::Composite,
-        base: base as u16,
+        base,
         slots: 2,
-        live: live.len() as u8,
+        live: live.len() as u16,
         hash_fields: 0x1f,
         ..NextHop::default()
     };

@@ -89,7 +89,7 @@ pub(super) fn two_owners(suite: &mut Suite<'_>) -> Outcome {
     )?;
     // The first one did not notice.
     let card = suite.card()?;
-    card.write(TableId::NextHop, 9, &entry(9))?;
+    card.write(9, entry(9))?;
     card.fence()?;
     Ok(err.map(|err| err.to_string()).unwrap_or_default())
 }

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use penstock_abi::regs;
 use penstock_abi::ring::{Command, Opcode, Status};
-use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId};
+use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId, Vif};
+use penstock_tables::Op;
 
 use super::raw::{RECORDS, RawRing};
 use super::{Outcome, Suite, require};
-use crate::{Card, DeviceError, TableOp};
+use crate::{Card, DeviceError};
 
 /// Entries that [`fill`] leaves in the next-hop table.
 pub(super) const ENTRIES: u32 = 3000;
@@ -32,9 +33,7 @@ pub(super) fn entry(i: u32) -> NextHop {
 /// Clears the card and writes [`ENTRIES`] next hops.
 pub(super) fn fill(card: &mut Card) -> Result<Duration, DeviceError> {
     card.clear_all()?;
-    let ops: Vec<TableOp> = (0..ENTRIES)
-        .map(|i| TableOp::Write { table: TableId::NextHop, index: i, words: entry(i).pack() })
-        .collect();
+    let ops: Vec<Op> = (0..ENTRIES).map(|i| Op::write(i, entry(i))).collect();
     let started = Instant::now();
     card.apply(&ops)?;
     Ok(started.elapsed())
@@ -81,7 +80,7 @@ pub(super) fn tables(suite: &mut Suite<'_>) -> Outcome {
     require(is_filled(card)?, "what was written is not what is read back")?;
     let sparse = [3, 4096, 65_535];
     for i in sparse {
-        card.write(TableId::Ecmp, i, &EcmpSlot { valid: true, ..EcmpSlot::default() })?;
+        card.write(i, EcmpSlot { valid: true, ..EcmpSlot::default() })?;
     }
     let found: Vec<u32> = card.dump(TableId::Ecmp)?.into_iter().map(|(i, _)| i).collect();
     require(found == sparse, format!("sparse entries {found:?} are not those written"))?;
@@ -139,7 +138,7 @@ fn command(count: u32) -> Command {
 
 pub(super) fn refusals(suite: &mut Suite<'_>) -> Outcome {
     let card = suite.card()?;
-    let err = card.write(TableId::Vif, 256, &NextHop::default()).err();
+    let err = card.write(256, Vif::default()).err();
     let refused = matches!(err, Some(DeviceError::BadStatus { status: Status::BadIndex, .. }));
     require(refused, format!("a write beyond the table gave {err:?}"))?;
     let unknown = Command { opcode: 99, cookie: 77, ..Command::default() };

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use penstock_abi::reason::DropReason;
-use penstock_abi::table::{Counter, EcmpSlot, Flow, Ilm, NextHop};
+use penstock_abi::table::{Counter, ENTRY_WORDS, EcmpSlot, Flow, Ilm, NextHop, TableEntry, Vif};
 
 use super::*;
-use crate::{Card, TableOp};
+use crate::Card;
+use penstock_tables::{CONFIG_TABLES, Op};
 
 fn attached() -> (FakeCard, Card) {
     let fake = FakeCard::new();
@@ -58,13 +59,8 @@ fn a_card_with_another_seed_of_its_hashes_is_refused() {
 #[test]
 fn batches_larger_than_the_ring_keep_their_order() {
     let (fake, mut card) = attached();
-    let ops: Vec<TableOp> = (0..1000)
-        .map(|i| TableOp::Write {
-            table: TableId::Ecmp,
-            index: i % 700,
-            words: EcmpSlot { valid: true, nh: i as u16, ..EcmpSlot::default() }.pack(),
-        })
-        .collect();
+    let word = |i| EcmpSlot { valid: true, nh: i as u16, ..EcmpSlot::default() };
+    let ops: Vec<Op> = (0..1000).map(|i| Op::write(i % 700, word(i))).collect();
     card.apply(&ops).unwrap();
     assert_eq!(fake.writes(), 1000);
     let dump = card.dump(TableId::Ecmp).unwrap();
@@ -81,7 +77,7 @@ fn dump_finds_dense_and_sparse_entries() {
     let mut indices: Vec<u32> = (0..90).chain([200, 201, 5000, 8190, 8191]).collect();
     indices.retain(|i| i % 17 != 3);
     for &i in &indices {
-        fake.set_entry(TableId::Ilm, i, &Ilm { valid: true, nh: i as u16, ..Ilm::default() });
+        fake.set_entry(i, Ilm { valid: true, nh: i as u16, ..Ilm::default() });
     }
     let dump = card.dump(TableId::Ilm).unwrap();
     assert_eq!(dump.iter().map(|(i, _)| *i).collect::<Vec<_>>(), indices);
@@ -92,7 +88,7 @@ fn dump_finds_dense_and_sparse_entries() {
 #[test]
 fn counters_are_read_whole() {
     let (fake, mut card) = attached();
-    fake.set_entry(TableId::DropStats, DropReason::Discard as u32, &Counter { count: 7 });
+    fake.set_entry(DropReason::Discard as u32, Entry::DropStats(Counter { count: 7 }));
     let dump = card.dump(TableId::DropStats).unwrap();
     assert_eq!(dump.len(), 64);
     assert_eq!(Counter::unpack(&dump[DropReason::Discard as usize].1).count, 7);
@@ -102,7 +98,7 @@ fn counters_are_read_whole() {
 fn refusals_name_table_and_index() {
     let (fake, mut card) = attached();
     let flow = Flow { valid: true, ..Flow::default() };
-    let err = card.write(TableId::Flow, 3, &flow).unwrap_err();
+    let err = card.write(3, flow).unwrap_err();
     assert!(
         matches!(
             err,
@@ -115,22 +111,51 @@ fn refusals_name_table_and_index() {
         ),
         "{err}"
     );
-    fake.set_entry(TableId::Flow, 3, &flow);
-    card.write(TableId::Flow, 3, &Flow::default()).unwrap();
+    fake.set_entry(3, flow);
+    card.write(3, Flow::default()).unwrap();
     assert!(fake.table(TableId::Flow).is_empty());
-    let err = card.write(TableId::Vif, 256, &Ilm::default()).unwrap_err();
+    let err = card.write(256, Vif::default()).unwrap_err();
     assert!(matches!(err, DeviceError::BadStatus { status: Status::BadIndex, .. }), "{err}");
-    let err =
-        card.write(TableId::NextHop, 1, &NextHop { slots: 200, ..NextHop::default() }).unwrap_err();
-    assert!(matches!(err, DeviceError::Overflow(_)), "{err}");
     assert_eq!(fake.writes(), 1);
+}
+
+#[test]
+fn a_value_that_does_not_fit_keeps_its_whole_batch_from_the_card() {
+    let (fake, mut card) = attached();
+    let fits = Op::write(25, Ilm { valid: true, ..Ilm::default() });
+    let wide = Op::write(1, NextHop { slots: 200, ..NextHop::default() });
+    let err = card.apply(&[fits, wide]).unwrap_err();
+    assert!(matches!(err, DeviceError::Overflow(_)), "{err}");
+    assert_eq!(fake.writes(), 0);
+}
+
+#[test]
+fn words_are_read_back_as_far_as_the_table_has_bits() {
+    let (fake, mut card) = attached();
+    for table in CONFIG_TABLES.iter().copied() {
+        // Codes that the layout does not name are kept as well.
+        let command = Command {
+            opcode: Opcode::Write as u8,
+            table: table as u8,
+            index: 9,
+            data: [u32::MAX; ENTRY_WORDS],
+            ..Command::default()
+        };
+        card.execute(&[command]).unwrap();
+        let words = card.read_many(table, &[9]).unwrap()[0];
+        let bits = table.desc().bits;
+        assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), bits, "{table:?}");
+        assert_eq!(words[..bits as usize / 32], vec![u32::MAX; bits as usize / 32], "{table:?}");
+        assert_eq!(card.dump(table).unwrap(), [(9, words)]);
+        assert_eq!(fake.table(table), [(9, words)]);
+    }
 }
 
 #[test]
 fn dead_card_is_reported() {
     let (fake, mut card) = attached();
     fake.kill_after(3);
-    let op = TableOp::Write { table: TableId::Ilm, index: 1, words: Words::default() };
+    let op = Op::clear::<Ilm>(1);
     let err = card.apply(&[op; 10]).unwrap_err();
     assert!(err.is_gone(), "{err}");
     assert_eq!(fake.writes(), 3);
@@ -235,7 +260,7 @@ fn only_a_bus_master_reaches_memory() {
 #[test]
 fn reset_keeps_tables() {
     let (fake, mut card) = attached();
-    card.write(TableId::Ilm, 20, &Ilm { valid: true, ..Ilm::default() }).unwrap();
+    card.write(20, Ilm { valid: true, ..Ilm::default() }).unwrap();
     card.reset().unwrap();
     assert_eq!((card.ident().flr_count, card.ident().reset_cause), (1, regs::RESET_FLR));
     assert_eq!(card.dump(TableId::Ilm).unwrap().len(), 1);

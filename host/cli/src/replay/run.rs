@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::CORE_CLOCK_KHZ;
-use penstock_abi::table::TableId;
+use penstock_abi::table::{Flow, TableId};
 use penstock_abi::{fw, regs};
 use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
-use penstock_device::{Card, TableOp};
+use penstock_device::Card;
 use penstock_model::Snapshot;
-use penstock_plan::{Achieved, Op};
+use penstock_tables::Tables;
 use penstock_views::{CardState, flow, registers};
 
 use super::capture::Frame;
@@ -56,7 +56,7 @@ pub(crate) fn run(
     firmware: Option<PathBuf>,
 ) -> Result<Outcome> {
     let desired = penstock_compile::compile(snapshot).context("the intent cannot be compiled")?;
-    let plan = penstock_plan::plan(&desired, &Achieved::empty())
+    let plan = penstock_plan::plan(&desired, &Tables::default())
         .context("the intent has no place on the card")?;
     let back_pressure = seed.map(|seed| BackPressure { seed, of_256: PAUSES_OF_256 });
     let with_firmware = firmware.is_some();
@@ -65,15 +65,7 @@ pub(crate) fn run(
         Arc::new(Mutex::new(CardSim::new(&options).context("the simulated card does not start")?));
     let mut card =
         Card::attach(InProcess::boxed(&sim)).context("cannot attach to the simulated card")?;
-    let ops: Vec<TableOp> = plan
-        .ops
-        .iter()
-        .map(|op| match *op {
-            Op::Write { table, index, words } => TableOp::Write { table, index, words },
-            Op::Fence => TableOp::Fence,
-        })
-        .collect();
-    card.apply(&ops).context("cannot program the simulated card")?;
+    card.apply(&plan.ops).context("cannot program the simulated card")?;
     card.set_enabled(true).context("cannot enable the simulated card")?;
 
     if with_firmware {
@@ -95,12 +87,12 @@ pub(crate) fn run(
     };
     for table in flow::TABLES {
         if *table != TableId::FlowStats {
-            state.insert_all(*table, &card.dump(*table)?);
+            state.tables.load_all(*table, &card.dump(*table)?);
         }
     }
-    let indices: Vec<u32> = state.flows.keys().copied().collect();
+    let indices: Vec<u32> = state.tables.of::<Flow>().indices().collect();
     for (&index, words) in indices.iter().zip(&card.read_many(TableId::FlowStats, &indices)?) {
-        state.insert(TableId::FlowStats, index, words);
+        state.tables.load(TableId::FlowStats, index, words);
     }
     let notes = snapshot.notes.iter().chain(&desired.notes).map(ToString::to_string).collect();
     let total_cycles = lock(&sim).cycles();

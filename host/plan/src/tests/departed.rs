@@ -1,27 +1,28 @@
 //! Members that are not wanted any more, and what is on this node only.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
-use penstock_abi::table::{EcmpSlot, HostRoute, NextHop, TableId, VifKind};
+use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, TableId, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
     VifEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_tables::{Op, Tables};
 
-use super::sound;
-use crate::achieved::ring_index;
-use crate::{Achieved, Op, plan};
+use super::{bits, ops, reread, sound};
+use crate::usage;
 
 const VRF: VrfId = VrfId(2);
-const VIP: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
-const NODE: Ipv4Addr = Ipv4Addr::new(10, 169, 25, 21);
+const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
+const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
 const VIF: VifId = VifId(8);
 /// The pod behind [`VIF`]; all others are on another node.
 const LOCAL: u8 = 200;
 
-fn pod(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 47, 255, last)
+fn pod(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 47, 255, last).into()
 }
 
 fn hop(last: u8) -> Hop {
@@ -59,53 +60,50 @@ fn state(pods: &[u8], members: &[u8]) -> Desired {
         let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port: 8888 };
         d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
     }
-    let member = |&last: &u8| GroupMember { pod: pod(last), hop: hop(last), draining: false };
+    let member = |&last: &u8| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
     let target = if members.is_empty() {
         RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
     } else {
-        let members = members.iter().map(member).collect();
-        RouteTarget::Group(Group { members, hash_fields: 0x1f })
+        let mut members: Vec<_> = members.iter().map(member).collect();
+        members.sort();
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
     };
     d.routes.insert((VRF, VIP), target);
-    d.services.insert(VIP, [(Protocol::Tcp, 8888)].into());
+    d.services.insert(VIP, Arc::new([(Protocol::Tcp, 8888)].into()));
     d
 }
 
 /// Brings a card to a state. Planned again it is settled, also by a daemon that knows nothing but the card.
-fn bring(card: &mut Achieved, desired: &Desired) -> Vec<Op> {
-    let ops = plan(desired, card).unwrap().ops;
+fn bring(card: &mut Tables, desired: &Desired) -> Vec<Op> {
+    let ops = ops(desired, card);
     for op in &ops {
         card.apply(op);
         sound::check(card).unwrap();
     }
     sound::no_leftovers(card).unwrap();
-    let reread = Achieved::read::<()>(
-        |table| Ok(card.dump(table).into_iter().filter(|(_, w)| w[0] & 1 == 1).collect()),
-        |table, index| Ok(card.dump(table).into_iter().find(|(i, _)| *i == index).unwrap().1),
-    );
-    assert!(plan(desired, &reread.unwrap()).unwrap().is_empty());
+    assert!(super::ops(desired, &reread(card)).is_empty());
     ops
 }
 
-fn route(card: &Achieved, address: Ipv4Addr) -> HostRoute {
-    *card.host_routes.values().find(|route| route.ip == u32::from(address)).unwrap()
+fn route(card: &Tables, address: IpAddr) -> HostRoute {
+    *card.of::<HostRoute>().values().find(|route| route.ip == bits(address)).unwrap()
 }
 
-fn group(card: &Achieved) -> NextHop {
-    card.next_hops[&route(card, VIP).nh.into()]
+fn group(card: &Tables) -> NextHop {
+    card.of::<NextHop>().at(route(card, VIP).nh.into())
 }
 
 /// (label or 0, draining, gives up UDP) of each slot that is in use.
-fn slots(card: &Achieved) -> Vec<(u32, bool, bool)> {
+fn slots(card: &Tables) -> Vec<(u32, bool, bool)> {
     let nh = group(card);
-    let word = |n| card.ecmp[&ring_index(nh.base, n)];
+    let word = |n| card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base, n));
     let words = (0..u32::from(nh.slots)).map(word).filter(|word| word.valid);
     words.map(|word: EcmpSlot| (word.label, word.drain, word.evict_udp)).collect()
 }
 
 #[test]
 fn who_is_not_wanted_any_more_keeps_what_it_has() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &state(&[1, 2], &[1, 2]));
     bring(&mut card, &state(&[1, 2], &[2]));
     assert_eq!(slots(&card), [(17, true, true), (18, false, false)]);
@@ -127,15 +125,18 @@ fn who_is_not_wanted_any_more_keeps_what_it_has() {
 
 #[test]
 fn without_anybody_new_connections_are_refused_and_old_ones_stay() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
     bring(&mut card, &state(&[1, LOCAL], &[]));
     // UDP too: nobody else takes it.
-    assert_eq!(slots(&card), [(17, true, false), (0, true, false)]);
+    assert_eq!(slots(&card), [(0, true, false), (17, true, false)]);
     let nh = group(&card);
     assert_eq!((nh.slots, nh.live), (2, 1));
-    let refuses = card.ecmp[&ring_index(nh.base, 2)];
-    assert_eq!(card.next_hops[&refuses.nh.into()].kind, penstock_abi::table::NextHopKind::Reject);
+    let refuses = card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base, 2));
+    assert_eq!(
+        card.of::<NextHop>().at(refuses.nh.into()).kind,
+        penstock_abi::table::NextHopKind::Reject
+    );
     // Silence, where the compiler wants it.
     let mut silent = state(&[1, LOCAL], &[]);
     let nobody = RouteTarget::Hop(Hop::default());
@@ -147,31 +148,31 @@ fn without_anybody_new_connections_are_refused_and_old_ones_stay() {
     gone.routes.remove(&(VRF, VIP));
     gone.services.clear();
     bring(&mut card, &gone);
-    assert!(card.ecmp.is_empty() && card.fip_keys.is_empty());
+    assert!(card.of::<EcmpSlot>().is_empty() && card.of::<table::FipKey>().is_empty());
 }
 
 #[test]
 fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     let there = state(&[1, LOCAL], &[1, LOCAL]);
     bring(&mut card, &there);
-    let (keys, maps) = (card.fip_keys.clone(), card.fip_maps.clone());
+    let (keys, maps) = (card.of::<table::FipKey>().clone(), card.of::<table::FipMap>().clone());
     assert_eq!(keys.len(), 1 + 2, "a mapping and two marks");
     bring(&mut card, &state(&[1, LOCAL], &[1]));
-    assert_eq!((&card.fip_keys, &card.fip_maps), (&keys, &maps));
+    assert_eq!((card.of::<table::FipKey>(), card.of::<table::FipMap>()), (&keys, &maps));
     bring(&mut card, &state(&[1, LOCAL], &[]));
-    assert_eq!((&card.fip_keys, &card.fip_maps), (&keys, &maps));
+    assert_eq!((card.of::<table::FipKey>(), card.of::<table::FipMap>()), (&keys, &maps));
     let ends = |desired: &Desired| {
         let mut card = card.clone();
         bring(&mut card, desired);
-        assert!(card.fip_keys.is_empty(), "{:?}", card.fip_keys);
+        assert!(card.of::<table::FipKey>().is_empty(), "{:?}", card.of::<table::FipKey>());
     };
     let left = state(&[1, LOCAL], &[1]);
     let mut other_port = left.clone();
-    other_port.services.insert(VIP, [(Protocol::Tcp, 9999)].into());
+    other_port.services.insert(VIP, Arc::new([(Protocol::Tcp, 9999)].into()));
     ends(&other_port);
     let mut other_protocol = left.clone();
-    other_protocol.services.insert(VIP, [(Protocol::Udp, 8888)].into());
+    other_protocol.services.insert(VIP, Arc::new([(Protocol::Udp, 8888)].into()));
     ends(&other_protocol);
     // Another pod at the same vif: another address, or only another MAC address.
     let mut other_pod = left.clone();
@@ -187,7 +188,7 @@ fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
 
 #[test]
 fn who_departed_makes_room_in_a_full_group() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     let pods: Vec<u8> = (1..=80).collect();
     bring(&mut card, &state(&pods, &pods[..64]));
     bring(&mut card, &state(&pods, &pods[10..64]));
@@ -201,11 +202,12 @@ fn who_departed_makes_room_in_a_full_group() {
 
 #[test]
 fn who_departed_makes_room_in_a_full_table() {
-    let mut card = Achieved::empty();
+    let mut card = Tables::default();
     // All ports are served; those of `here` by the pod of this node.
     let ports = |here: std::ops::Range<u16>, members: &[u8]| {
         let mut d = state(&[1, LOCAL], members);
-        d.services.insert(VIP, (0..16_000).map(|port| (Protocol::Tcp, port)).collect());
+        let all = (0..16_000).map(|port| (Protocol::Tcp, port)).collect();
+        d.services.insert(VIP, Arc::new(all));
         d.fip.clear();
         for port in here {
             let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port };
@@ -213,37 +215,37 @@ fn who_departed_makes_room_in_a_full_table() {
         }
         d
     };
-    let quick = |card: &mut Achieved, desired: &Desired| {
-        for op in plan(desired, card).unwrap().ops {
+    let quick = |card: &mut Tables, desired: &Desired| {
+        for op in ops(desired, card) {
             card.apply(&op);
         }
         sound::no_leftovers(card).unwrap();
     };
     quick(&mut card, &ports(0..14_000, &[1, LOCAL]));
     quick(&mut card, &ports(0..0, &[1]));
-    assert_eq!(card.entries(TableId::FipMap), 14_000, "they stay while there is room");
+    assert_eq!(usage(&card, TableId::FipMap).used, 14_000, "they stay while there is room");
     // Another service's backend needs more than is left.
     let mut more = ports(0..0, &[1]);
-    let other = Ipv4Addr::new(10, 101, 102, 27);
+    let other = IpAddr::V4(Ipv4Addr::new(10, 101, 102, 27));
     for port in 0..4000 {
         let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: other, port };
         more.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
     }
     quick(&mut card, &more);
-    assert_eq!(card.entries(TableId::FipMap), 4000);
+    assert_eq!(usage(&card, TableId::FipMap).used, 4000);
 }
 
 #[test]
 fn an_address_is_own_while_all_its_backends_are_here() {
-    let mut card = Achieved::empty();
-    let own = |card: &Achieved| route(card, VIP).own;
+    let mut card = Tables::default();
+    let own = |card: &Tables| route(card, VIP).own;
     bring(&mut card, &state(&[1, LOCAL], &[LOCAL]));
     assert!(own(&card) && route(&card, pod(LOCAL)).own && !route(&card, pod(1)).own);
     // One comes that is elsewhere: not own any more before its first packet, so before the group is flipped.
     let ops = bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
     assert!(!own(&card));
     let at = |table: TableId| {
-        let is = |op: &Op| matches!(op, Op::Write { table: t, .. } if *t == table);
+        let is = |op: &Op| matches!(op, Op::Write { entry, .. } if entry.table() == table);
         ops.iter().position(is).unwrap()
     };
     assert!(at(TableId::HostRoute) < at(TableId::NextHop), "{ops:?}");
@@ -255,7 +257,7 @@ fn an_address_is_own_while_all_its_backends_are_here() {
     // Nobody, and nobody but one that departed.
     bring(&mut card, &state(&[LOCAL], &[]));
     assert!(own(&card));
-    let mut nobody = Achieved::empty();
+    let mut nobody = Tables::default();
     bring(&mut nobody, &state(&[LOCAL], &[]));
     assert!(!own(&nobody));
 }

@@ -1,32 +1,33 @@
 //! What must hold of a card at any moment, and what a card means.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
+use penstock_abi::table;
 use penstock_abi::table::NextHopKind;
-use penstock_abi::{hash, limits, table};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
 };
-use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_model::{IpNet, MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_tables::{Keyed, Tables};
 
-use crate::achieved::ring_index;
-use crate::{Achieved, words};
+use crate::words;
 
 /// Every pointer that a packet can follow leads to a valid entry. Says what does not.
-pub(super) fn check(card: &Achieved) -> Result<(), String> {
-    for (index, vif) in &card.vifs {
+pub(super) fn check(card: &Tables) -> Result<(), String> {
+    for (index, vif) in card.of::<table::Vif>().iter() {
         leaf(card, vif.nh, &format!("vif {index}"))?;
     }
-    for (label, entry) in &card.ilm {
+    for (label, entry) in card.of::<table::Ilm>().iter() {
         leaf(card, entry.nh, &format!("label {label}"))?;
         leaf(card, entry.key_nh, &format!("label {label}"))?;
     }
-    for (index, prefix) in &card.prefixes {
+    for (index, prefix) in card.of::<table::Prefix>().iter() {
         leaf(card, prefix.nh, &format!("prefix {index}"))?;
     }
     let mut owners: BTreeMap<u16, (u16, u32)> = BTreeMap::new();
-    for route in card.host_routes.values() {
+    for route in card.of::<table::HostRoute>().values() {
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         let nh = next_hop(card, route.nh, &who)?;
         if nh.kind == NextHopKind::Composite {
@@ -40,11 +41,11 @@ pub(super) fn check(card: &Achieved) -> Result<(), String> {
         }
     }
     let name = |key: &table::FipKey| (key.vif, key.proto, key.ip, key.port);
-    let keys: BTreeSet<_> = card.fip_keys.values().map(name).collect();
-    for key in card.fip_keys.values() {
+    let keys: BTreeSet<_> = card.of::<table::FipKey>().values().map(name).collect();
+    for key in card.of::<table::FipKey>().values() {
         let who = format!("FIP key {}:{} of vif {}", Ipv4Addr::from(key.ip), key.port, key.vif);
-        let vif_ip = card.vifs.get(&key.vif.into()).map(|vif| vif.ip);
-        let map = card.fip_maps.get(&key.map.into()).copied().unwrap_or_default();
+        let vif_ip = card.get::<table::Vif>(key.vif.into()).map(|vif| vif.ip);
+        let map = card.of::<table::FipMap>().at(key.map.into());
         if is_mark(card, key) {
             // Not taken for a mapping's key even if its vif has another pod by now.
             if key.map != 0 || map.valid {
@@ -62,8 +63,8 @@ pub(super) fn check(card: &Achieved) -> Result<(), String> {
 }
 
 /// Whether a key names no mapping of its own.
-pub(super) fn is_mark(card: &Achieved, key: &table::FipKey) -> bool {
-    let map = card.fip_maps.get(&key.map.into()).filter(|map| map.valid && map.pod_ip != 0);
+pub(super) fn is_mark(card: &Tables, key: &table::FipKey) -> bool {
+    let map = card.get::<table::FipMap>(key.map.into()).filter(|map| map.valid && map.pod_ip != 0);
     map.is_none_or(|map| (map.vip, map.vip_port) != (key.ip, key.port))
 }
 
@@ -75,9 +76,9 @@ fn marks_of(key: &table::FipKey, map: &table::FipMap) -> Vec<table::FipKey> {
 }
 
 /// Addresses that are said to be on this node only are.
-fn own(card: &Achieved) -> Result<(), String> {
-    for route in card.host_routes.values() {
-        let nh = &card.next_hops[&route.nh.into()];
+fn own(card: &Tables) -> Result<(), String> {
+    for route in card.of::<table::HostRoute>().values() {
+        let nh = &card.of::<table::NextHop>().at(route.nh.into());
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         if nh.kind != NextHopKind::Composite {
             if route.own != (nh.kind == NextHopKind::Encap) {
@@ -91,17 +92,17 @@ fn own(card: &Achieved) -> Result<(), String> {
 }
 
 /// Whether a group has members, all on this node.
-fn all_here(card: &Achieved, group: &table::NextHop) -> bool {
-    let slots =
-        (0..u32::from(group.slots)).filter_map(|n| card.ecmp.get(&ring_index(group.base, n)));
+fn all_here(card: &Tables, group: &table::NextHop) -> bool {
+    let slots = (0..u32::from(group.slots)).filter_map(|n| card.ring_word(group.base, n));
     let mut members = slots.filter(|slot| slot.valid).peekable();
     members.peek().is_some()
-        && members.all(|slot| card.next_hops[&slot.nh.into()].kind == NextHopKind::Encap)
+        && members
+            .all(|slot| card.of::<table::NextHop>().at(slot.nh.into()).kind == NextHopKind::Encap)
 }
 
 /// Ids that no packet reaches are of no interest; ranges of groups that are reached must not touch.
-fn group(card: &Achieved, nh: &table::NextHop, who: &str) -> Result<(), String> {
-    let word = |n: u32| card.ecmp.get(&ring_index(nh.base, n)).copied().unwrap_or_default();
+fn group(card: &Tables, nh: &table::NextHop, who: &str) -> Result<(), String> {
+    let word = |n: u32| card.ring_word(nh.base, n).copied().unwrap_or_default();
     let slots = u32::from(nh.slots);
     for n in 0..slots {
         let slot = word(n);
@@ -119,48 +120,55 @@ fn group(card: &Achieved, nh: &table::NextHop, who: &str) -> Result<(), String> 
         let right = refuses && nobody && kept;
         return if right { Ok(()) } else { Err(format!("{who} refuses without reason")) };
     }
-    let live: BTreeSet<u8> = (slots..slots + u32::from(nh.live))
-        .map(|n| {
-            let live = word(n);
-            let same = live.valid && !live.drain && live == word(live.slot.into());
-            if same { Ok(live.slot) } else { Err(format!("live word {n} of {who} is {live:?}")) }
-        })
-        .collect::<Result<_, _>>()?;
-    let expected = (0..slots).filter(|n| word(*n).valid && !word(*n).drain).count();
-    if live.len() == expected { Ok(()) } else { Err(format!("live list of {who} has {live:?}")) }
+    // All who take new flows are in the list once a plan is done (`no_leftovers`).
+    for n in slots..slots + u32::from(nh.live) {
+        let live = word(n);
+        if !live.valid || live.drain || live != word(live.slot.into()) {
+            return Err(format!("live word {n} of {who} is {live:?}"));
+        }
+    }
+    Ok(())
 }
 
-fn next_hop<'a>(card: &'a Achieved, id: u16, who: &str) -> Result<&'a table::NextHop, String> {
-    let nh = card.next_hops.get(&id.into()).filter(|nh| nh.valid);
+/// Everybody in a group who takes new flows gets some.
+fn all_live(card: &Tables, nh: &table::NextHop) -> bool {
+    let word = |n: u32| card.ring_word(nh.base, n).copied().unwrap_or_default();
+    let slots = u32::from(nh.slots);
+    let takes = |word: &table::EcmpSlot| word.valid && !word.drain && word.generation != 0;
+    let words = |from: u32, to: u32| (from..to).map(word).filter(takes).map(|word| word.slot);
+    let live: BTreeSet<u16> = words(slots, slots + u32::from(nh.live)).collect();
+    live == words(0, slots).collect()
+}
+
+fn next_hop<'a>(card: &'a Tables, id: u16, who: &str) -> Result<&'a table::NextHop, String> {
+    let nh = card.get::<table::NextHop>(id.into()).filter(|nh| nh.valid);
     let nh = nh.ok_or_else(|| format!("{who}: next hop {id} is not valid"))?;
-    if nh.kind == NextHopKind::Encap && !card.vifs.get(&nh.vif.into()).is_some_and(|v| v.valid) {
+    if nh.kind == NextHopKind::Encap
+        && !card.get::<table::Vif>(nh.vif.into()).is_some_and(|v| v.valid)
+    {
         return Err(format!("{who}: next hop {id} leads to vif {}, which is not valid", nh.vif));
     }
     Ok(nh)
 }
 
-fn leaf(card: &Achieved, id: u16, who: &str) -> Result<(), String> {
+fn leaf(card: &Tables, id: u16, who: &str) -> Result<(), String> {
     match next_hop(card, id, who)?.kind {
         NextHopKind::Composite => Err(format!("{who}: next hop {id} is a group")),
         _ => Ok(()),
     }
 }
 
-/// Every key of a hash table stands in a row of its own.
-fn places(card: &Achieved) -> Result<(), String> {
-    let routes = card.host_routes.iter().map(|(i, r)| (*i, hash::host_route_key(r.vrf, r.ip)));
-    let keys = card.fip_keys.iter();
-    let keys = keys.map(|(i, k)| (*i, hash::fip_key(k.vif, k.proto, k.ip, k.port)));
-    let routes = routes.map(|(i, key)| (i, key, limits::HOST_ROUTE_ROWS_LOG2));
-    let keys = keys.map(|(i, key)| (i, key, limits::FIP_KEY_ROWS_LOG2));
-    for (index, key, rows_log2) in routes.chain(keys) {
-        let way = index >> (rows_log2 + 2);
-        let row = (index >> 2) & ((1 << rows_log2) - 1);
-        if hash::row(hash::key_hash(key), way, rows_log2) != row {
-            return Err(format!("key {key:x} at {index} is not in its row"));
+/// Every key of a hash table stands where the card looks for it.
+fn places(card: &Tables) -> Result<(), String> {
+    fn placed<E: Keyed>(card: &Tables) -> Result<(), String> {
+        let sees = |index, entry: &E| E::places(entry.key(), card.shape()).any(|at| at == index);
+        match card.of::<E>().iter().find(|(index, entry)| !sees(*index, entry)) {
+            Some((index, entry)) => Err(format!("{:?} at {index} is not in its row", entry.key())),
+            None => Ok(()),
         }
     }
-    Ok(())
+    placed::<table::HostRoute>(card)?;
+    placed::<table::FipKey>(card)
 }
 
 /// What a card means.
@@ -170,26 +178,26 @@ pub(super) struct Meaning {
     /// planner's own. All mappings, which do not tell whether they are wanted; which ports are served is not on the card.
     pub(super) desired: Desired,
     /// Who departed, by VRF and floating IP.
-    pub(super) departed: BTreeSet<(VrfId, Ipv4Addr, Ipv4Addr, Hop)>,
+    pub(super) departed: BTreeSet<(VrfId, IpAddr, IpAddr, Hop)>,
 }
 
 /// What a card on which nobody departed means.
-pub(super) fn decode(card: &Achieved) -> Desired {
+pub(super) fn decode(card: &Tables) -> Desired {
     let meaning = meaning(card);
     assert_eq!(meaning.departed, BTreeSet::new());
     meaning.desired
 }
 
-pub(super) fn meaning(card: &Achieved) -> Meaning {
-    let key = |id: u16| card.next_hops.get(&id.into()).and_then(words::next_hop_key);
+pub(super) fn meaning(card: &Tables) -> Meaning {
+    let key = |id: u16| card.get::<table::NextHop>(id.into()).and_then(words::next_hop_key);
     let key = |id: u16| key(id).unwrap_or_default();
     let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
-    let address = |ip: u32| (ip != 0).then_some(Ipv4Addr::from(ip));
+    let address = |ip: u32| (ip != 0).then_some(words::address(ip));
     let mut desired = Desired::default();
     let mut departed = BTreeSet::new();
-    for (vif, word) in &card.vifs {
+    for (vif, word) in card.of::<table::Vif>().iter() {
         desired.vifs.insert(
-            VifId(*vif as u8),
+            VifId(vif as u8),
             penstock_compile::VifEntry {
                 kind: word.kind,
                 vrf: VrfId(word.vrf),
@@ -200,7 +208,7 @@ pub(super) fn meaning(card: &Achieved) -> Meaning {
             },
         );
     }
-    for word in card.next_hops.values() {
+    for word in card.of::<table::NextHop>().values() {
         if let Some(key) = words::next_hop_key(word) {
             let spec = NextHopSpec {
                 dmac: MacAddr::from_bits(word.dmac),
@@ -210,114 +218,126 @@ pub(super) fn meaning(card: &Achieved) -> Meaning {
             assert!(desired.next_hops.insert(key, spec).is_none(), "{key:?} has two ids");
         }
     }
-    for (index, word) in &card.ilm {
+    for (index, word) in card.of::<table::Ilm>().iter() {
         let entry = penstock_compile::LabelEntry { next_hop: key(word.nh), vrf: VrfId(word.vrf) };
-        desired.labels.insert(MplsLabel(*index), entry);
+        desired.labels.insert(MplsLabel(index), entry);
     }
-    for word in card.prefixes.values() {
-        let prefix = penstock_model::Prefix { address: word.ip.into(), len: word.len };
+    for word in card.of::<table::Prefix>().values() {
+        let prefix = IpNet::new(words::address(word.ip), word.len).expect("0..=31");
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         desired.prefixes.insert((VrfId(word.vrf), prefix), hop);
     }
-    let mut pods: BTreeMap<(u16, Hop), Vec<Ipv4Addr>> = BTreeMap::new();
-    for word in card.host_routes.values() {
+    let mut pods: BTreeMap<(u16, Hop), Vec<IpAddr>> = BTreeMap::new();
+    for word in card.of::<table::HostRoute>().values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
-        pods.entry((word.vrf, hop)).or_default().push(word.ip.into());
+        pods.entry((word.vrf, hop)).or_default().push(words::address(word.ip));
     }
     let pod = |vrf: u16, hop: Hop| match (hop.next_hop, pods.get(&(vrf, hop)).map(Vec::as_slice)) {
-        (NextHopKey::Encap(vif), _) => card.vifs[&vif.0.into()].ip.into(),
+        (NextHopKey::Encap(vif), _) => words::address(card.of::<table::Vif>().at(vif.0.into()).ip),
         (_, Some([one])) => *one,
-        _ => Ipv4Addr::UNSPECIFIED,
+        _ => Ipv4Addr::UNSPECIFIED.into(),
     };
-    for word in card.host_routes.values() {
+    for word in card.of::<table::HostRoute>().values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
-        let nh = &card.next_hops[&word.nh.into()];
+        let nh = &card.of::<table::NextHop>().at(word.nh.into());
         let target = if nh.kind == NextHopKind::Composite {
-            let ring = |n: u32| card.ecmp.get(&ring_index(nh.base, n)).filter(|slot| slot.valid);
+            let ring = |n: u32| card.ring_word(nh.base, n).filter(|slot| slot.valid);
             let slots: Vec<_> = (0..u32::from(nh.slots)).filter_map(ring).collect();
             let nobody = slots.iter().all(|slot| slot.drain);
             let (gone, here): (Vec<_>, Vec<_>) =
                 slots.into_iter().partition(|slot| nobody || slot.evict_udp);
             let member = |slot: &table::EcmpSlot| {
                 let hop = Hop { next_hop: key(slot.nh), label: label(slot.label != 0, slot.label) };
-                GroupMember { pod: pod(word.vrf, hop), hop, draining: slot.drain }
+                GroupMember { hop, pod: Some(pod(word.vrf, hop)), draining: slot.drain }
             };
             let mut members: Vec<_> = here.into_iter().map(member).collect();
             members.sort();
-            departed.extend(
-                gone.into_iter().map(member).map(|member| {
-                    (VrfId(word.vrf), Ipv4Addr::from(word.ip), member.pod, member.hop)
-                }),
-            );
+            departed.extend(gone.into_iter().map(member).filter_map(|member| {
+                Some((VrfId(word.vrf), words::address(word.ip), member.pod?, member.hop))
+            }));
             if nobody {
                 let otherwise = ring(nh.slots.into()).filter(|_| nh.live > 0);
                 let next_hop = otherwise.map_or(NextHopKey::Discard, |slot| key(slot.nh));
                 RouteTarget::Hop(Hop { next_hop, label: None })
             } else {
-                RouteTarget::Group(Group { members, hash_fields: nh.hash_fields })
+                RouteTarget::Group(Arc::new(Group { members, hash_fields: nh.hash_fields }))
             }
         } else {
             RouteTarget::Hop(hop)
         };
-        let old = desired.routes.insert((VrfId(word.vrf), word.ip.into()), target);
+        let old = desired.routes.insert((VrfId(word.vrf), words::address(word.ip)), target);
         assert!(old.is_none(), "two entries for {}", Ipv4Addr::from(word.ip));
     }
-    for word in card.fip_keys.values().filter(|word| !is_mark(card, word)) {
-        let map = &card.fip_maps[&word.map.into()];
+    for word in card.of::<table::FipKey>().values().filter(|word| !is_mark(card, word)) {
+        let map = &card.of::<table::FipMap>().at(word.map.into());
         let key = FipKey {
             vif: VifId(word.vif),
             protocol: Protocol::from_number(word.proto).expect("a protocol that is compiled"),
-            address: word.ip.into(),
+            address: words::address(word.ip),
             port: word.port,
         };
-        let target = FipTarget { address: map.pod_ip.into(), port: map.pod_port };
+        let target = FipTarget { address: words::address(map.pod_ip), port: map.pod_port };
         assert!(desired.fip.insert(key, target).is_none(), "two entries for {key:?}");
     }
     Meaning { desired, departed }
 }
 
 /// Nothing is left on the card that the plan should have removed.
-pub(super) fn no_leftovers(card: &Achieved) -> Result<(), String> {
+pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
     let reached: BTreeSet<u32> = card
-        .host_routes
+        .of::<table::HostRoute>()
         .values()
         .map(|r| u32::from(r.nh))
         .chain(
-            card.next_hops
+            card.of::<table::NextHop>()
                 .iter()
                 .filter(|(_, w)| w.kind != NextHopKind::Composite)
-                .map(|(i, _)| *i),
+                .map(|(i, _)| i),
         )
         .collect();
-    if let Some((id, _)) = card.next_hops.iter().find(|(id, _)| !reached.contains(id)) {
+    if let Some((id, _)) = card.of::<table::NextHop>().iter().find(|(id, _)| !reached.contains(id))
+    {
         return Err(format!("group {id} is left over"));
     }
     let rings: BTreeSet<u32> = card
-        .next_hops
+        .of::<table::NextHop>()
         .values()
         .filter(|nh| nh.kind == NextHopKind::Composite)
         .flat_map(|nh| {
-            (0..u32::from(nh.slots) + u32::from(nh.live)).map(|n| ring_index(nh.base, n))
+            (0..u32::from(nh.slots) + u32::from(nh.live))
+                .map(|n| card.shape().ring_index(nh.base, n))
         })
         .collect();
-    if let Some((index, _)) = card.ecmp.iter().find(|(index, _)| !rings.contains(index)) {
+    if let Some((index, _)) =
+        card.of::<table::EcmpSlot>().iter().find(|(index, _)| !rings.contains(index))
+    {
         return Err(format!("ring word {index} is left over"));
     }
-    let keys = || card.fip_keys.values().filter(|key| !is_mark(card, key));
+    let keys = || card.of::<table::FipKey>().values().filter(|key| !is_mark(card, key));
     let maps: BTreeSet<u32> = keys().map(|k| k.map.into()).collect();
-    let marks = keys().flat_map(|key| marks_of(key, &card.fip_maps[&key.map.into()]));
+    let marks =
+        keys().flat_map(|key| marks_of(key, &card.of::<table::FipMap>().at(key.map.into())));
     let name = |key: &table::FipKey| (key.vif, key.proto, key.ip, key.port);
     let marks: BTreeSet<_> = marks.map(|mark| name(&mark)).collect();
-    let left = card.fip_keys.values().find(|key| is_mark(card, key) && !marks.contains(&name(key)));
+    let left = card
+        .of::<table::FipKey>()
+        .values()
+        .find(|key| is_mark(card, key) && !marks.contains(&name(key)));
     if let Some(mark) = left {
         return Err(format!("{mark:?} is left over"));
     }
-    for route in card.host_routes.values() {
-        let nh = &card.next_hops[&route.nh.into()];
+    for route in card.of::<table::HostRoute>().values() {
+        let nh = &card.of::<table::NextHop>().at(route.nh.into());
+        if nh.kind == NextHopKind::Composite && !all_live(card, nh) {
+            return Err(format!("not all members of {} get flows", Ipv4Addr::from(route.ip)));
+        }
         if nh.kind == NextHopKind::Composite && route.own != all_here(card, nh) {
             return Err(format!("route to {}: own is {}", Ipv4Addr::from(route.ip), route.own));
         }
     }
-    let left = card.fip_maps.iter().find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
+    let left = card
+        .of::<table::FipMap>()
+        .iter()
+        .find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
     left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
 }

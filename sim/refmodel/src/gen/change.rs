@@ -1,6 +1,6 @@
 //! How a random node changes: what a host would do to its tables, in the order of section 10.
 
-use penstock_abi::table::{FipMap, TableEntry, TableId, Vif};
+use penstock_abi::table::{FipMap, Vif};
 
 use super::{Rng, World};
 
@@ -78,9 +78,9 @@ impl World {
     fn replace_mapping(&mut self, rng: &mut Rng) {
         let all: Vec<((usize, usize), u16)> = self.maps.iter().map(|(&k, &m)| (k, m)).collect();
         let Some(&((n, pod), map)) = rng.pick(&all) else { return };
-        let old = FipMap::unpack(&self.words(TableId::FipMap, u32::from(map)));
+        let old = self.at::<FipMap>(map.into());
         if rng.one_in(3) {
-            self.put(TableId::FipMap, u32::from(map), &FipMap::default());
+            self.put(map.into(), FipMap::default());
             return;
         }
         if rng.one_in(2) {
@@ -93,7 +93,7 @@ impl World {
     fn flip_vif(&mut self, rng: &mut Rng) {
         let Some(pod) = rng.pick(&self.pods).cloned() else { return };
         let index = u32::from(pod.vif);
-        let mut vif = Vif::unpack(&self.words(TableId::Vif, index));
+        let mut vif: Vif = self.at(index);
         if vif.valid && rng.one_in(2) {
             vif.rpf = !vif.rpf;
         } else {
@@ -107,7 +107,7 @@ impl World {
                 ..Vif::default()
             };
         }
-        self.put(TableId::Vif, index, &vif);
+        self.put(index, vif);
     }
 
     /// The service's address is suddenly elsewhere: another pod, another node, or back with the group.

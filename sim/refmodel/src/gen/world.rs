@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use penstock_abi::hash::{
-    FIELD_ALL, FIELD_DIP, FIELD_PROTO, FIELD_SIP, FIELD_SPORT, fip_key, host_route_key, key_hash,
-};
+use penstock_abi::hash::{FIELD_ALL, FIELD_DIP, FIELD_PROTO, FIELD_SIP, FIELD_SPORT};
 use penstock_abi::limits::{
-    ECMP_WORDS, FIP_KEY_ROWS_LOG2, FIP_KEY_WAYS, FIP_MAPS, GATEWAY_MAC, HOST_ROUTE_ROWS_LOG2,
-    HOST_ROUTE_WAYS, LABEL_FIRST, LABELS, NEXT_HOPS,
+    ECMP_WORDS, FIP_MAPS, GATEWAY_MAC, LABEL_FIRST, LABELS, NEXT_HOPS, PREFIXES,
 };
 use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableEntry, TableId,
-    Vif, VifKind, Words,
+    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif, VifKind,
+    Words,
 };
+use penstock_tables::{CONFIG_TABLES, Keyed, Stored, Tables};
 
 use super::Rng;
 use crate::parse::{ICMP, SCTP, TCP, UDP};
-use crate::tables::bucket_slots;
 
 /// One table write.
 pub type Write = (TableId, u32, Words);
@@ -119,7 +116,8 @@ pub struct World {
     pub odd_ips: Vec<u32>,
     /// Labels that lead to odd next hops.
     pub odd_labels: Vec<u32>,
-    entries: BTreeMap<(u8, u32), (TableId, Words)>,
+    /// Valid ones only.
+    entries: Tables,
     used: BTreeSet<(u8, u32)>,
     pub(super) maps: BTreeMap<(usize, usize), u16>,
     pub(super) ecmp_at: u32,
@@ -158,7 +156,9 @@ impl World {
     /// Everything that is configured, as writes into a cleared card.
     #[must_use]
     pub fn dump(&self) -> Vec<Write> {
-        self.entries.iter().map(|(&(_, i), &(t, w))| (t, i, w)).collect()
+        let of =
+            |&table| self.entries.words(table).map(move |(index, words)| (table, index, words));
+        CONFIG_TABLES.iter().flat_map(of).collect()
     }
 
     /// The writes made since this was last asked, in order.
@@ -166,20 +166,17 @@ impl World {
         std::mem::take(&mut self.writes)
     }
 
-    /// The words that stand at an index, zeros if none.
-    #[must_use]
-    pub fn words(&self, table: TableId, index: u32) -> Words {
-        self.entries.get(&(table as u8, index)).map(|e| e.1).unwrap_or_default()
+    /// What stands at an index, all zeros if nothing valid does.
+    pub(super) fn at<E: Stored>(&self, index: u32) -> E {
+        self.entries.of::<E>().at(index)
     }
 
-    pub(super) fn put<E: TableEntry>(&mut self, table: TableId, index: u32, entry: &E) {
+    pub(super) fn put<E: Stored>(&mut self, index: u32, entry: E) {
         let words = entry.pack();
-        if words[0] & 1 == 0 {
-            self.entries.remove(&(table as u8, index));
-        } else {
-            self.entries.insert((table as u8, index), (table, words));
-        }
-        self.writes.push((table, index, words));
+        // What is not valid counts as nothing.
+        let kept = if words[0] & 1 == 0 { E::default() } else { E::unpack(&words) };
+        self.entries.put(index, kept);
+        self.writes.push((E::TABLE, index, words));
     }
 
     fn fresh(&mut self, rng: &mut Rng, space: u8, low: u32, high: u32) -> u32 {
@@ -218,10 +215,10 @@ impl World {
         let vif = |kind, valid, ip| Vif { valid, kind, ip, ..Vif::default() };
         let kind = if rng.one_in(10) { VifKind::Virtual } else { VifKind::Fabric };
         let fabric = Vif { mac: self.mac, ..vif(kind, !rng.one_in(25), self.ip) };
-        self.put(TableId::Vif, 0, &fabric);
-        self.put(TableId::Vif, 1, &vif(VifKind::Vhost, !rng.one_in(12), self.ip));
-        self.put(TableId::Vif, 2, &vif(VifKind::Packet, true, 0));
-        self.put(TableId::Vif, 255, &vif(VifKind::Fabric, true, self.ip));
+        self.put(0, fabric);
+        self.put(1, vif(VifKind::Vhost, !rng.one_in(12), self.ip));
+        self.put(2, vif(VifKind::Packet, true, 0));
+        self.put(255, vif(VifKind::Fabric, true, self.ip));
     }
 
     pub(super) fn any_vrf(&self, rng: &mut Rng) -> u16 {
@@ -246,7 +243,7 @@ impl World {
             ip: if rng.one_in(6) { 0 } else { pod.ip },
             rpf: rng.one_in(2),
         };
-        self.put(TableId::Vif, u32::from(vif), &entry);
+        self.put(u32::from(vif), entry);
         let kind = if rng.one_in(12) { NextHopKind::Receive } else { NextHopKind::Encap };
         let gateway =
             u64::from_be_bytes([0, 0, 0, 0, 0x5e, 0, 1, 0]) | u64::from(GATEWAY_MAC[0]) << 40;
@@ -258,9 +255,9 @@ impl World {
             smac: gateway,
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(pod.nh), &nh);
+        self.put(u32::from(pod.nh), nh);
         let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf };
-        self.put(TableId::Ilm, pod.label, &ilm);
+        self.put(pod.label, ilm);
         if !rng.one_in(10) {
             let own = !rng.one_in(3);
             self.put_host_route(rng, pod.vrf, pod.ip, pod.nh, None, own);
@@ -289,7 +286,7 @@ impl World {
             tunnel,
         ] {
             let id = self.fresh_nh(rng);
-            self.put(TableId::NextHop, u32::from(id), &nh);
+            self.put(u32::from(id), nh);
             if nh.kind == NextHopKind::Reject {
                 self.reject = id;
             }
@@ -298,7 +295,7 @@ impl World {
                 self.host_route(rng, vrf, ip, id, None);
             }
             let ilm = Ilm { valid: true, nh: id, key_nh: id, vrf: self.any_vrf(rng) };
-            self.put(TableId::Ilm, label, &ilm);
+            self.put(label, ilm);
             self.odd_next_hops.push(id);
             self.odd_ips.push(ip);
             self.odd_labels.push(label);
@@ -318,7 +315,7 @@ impl World {
             gre: rng.one_in(3),
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(nh), &entry);
+        self.put(u32::from(nh), entry);
         let mut pods = Vec::new();
         for _ in 0..rng.between(1, 4) {
             let (pod, label) = (self.fresh_ip(rng, 0x0a30_0000), rng.below(1 << 20) as u32);
@@ -440,7 +437,7 @@ impl World {
                 Target::Remote(node, label) => (self.remotes[node].nh, label),
                 Target::Odd(nh) => (nh, 0),
             };
-            let slot = slot as u8;
+            let slot = slot as u16;
             words.push(EcmpSlot {
                 valid: true,
                 drain: m.drain,
@@ -460,19 +457,19 @@ impl World {
         let base = self.ecmp_at;
         for w in words.iter().chain(&live) {
             let at = self.ecmp_at;
-            self.put(TableId::Ecmp, at, w);
+            self.put(at, *w);
             self.ecmp_at = (self.ecmp_at + 1) % ECMP_WORDS;
         }
         let nh = NextHop {
             valid: true,
             kind: NextHopKind::Composite,
-            base: base as u16,
-            slots: s.slots.len() as u8,
-            live: live.len() as u8,
+            base,
+            slots: s.slots.len() as u16,
+            live: live.len() as u16,
             hash_fields: s.hash_fields,
             ..NextHop::default()
         };
-        self.put(TableId::NextHop, u32::from(s.nh), &nh);
+        self.put(u32::from(s.nh), nh);
     }
 
     /// Route and label of a service.
@@ -486,7 +483,7 @@ impl World {
         let here = |m: &Member| matches!(m.target, Target::Local(_));
         let own = s.slots.iter().flatten().all(here) || rng.one_in(20);
         self.put_host_route(rng, s.vrf, s.vip, nh, None, own);
-        self.put(TableId::Ilm, s.label, &Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
+        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
     }
 
     fn ensure_mapping(&mut self, rng: &mut Rng, n: usize, pod: usize) {
@@ -510,7 +507,7 @@ impl World {
             vip: s.vip,
             vip_port: s.port,
         };
-        self.put(TableId::FipMap, u32::from(map), &entry);
+        self.put(u32::from(map), entry);
         if !rng.one_in(20) {
             self.fip_key(rng, p.vif, s.proto, s.vip, s.port, map);
         }
@@ -523,10 +520,7 @@ impl World {
 
     fn fip_key(&mut self, rng: &mut Rng, vif: u8, proto: u8, ip: u32, port: u16, map: u16) {
         let key = FipKey { valid: true, vif, proto, ip, port, map };
-        let hash = key_hash(fip_key(vif, proto, ip, port));
-        let same = |k: &FipKey| (k.vif, k.proto, k.ip, k.port) == (vif, proto, ip, port);
-        let (ways, rows_log2) = (FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2);
-        self.put_hashed(rng, TableId::FipKey, hash, ways, rows_log2, &key, same);
+        self.put_keyed(rng, key);
     }
 
     pub(super) fn host_route(
@@ -558,51 +552,28 @@ impl World {
             label_valid: label.is_some(),
             own,
         };
-        let same = |o: &HostRoute| (o.vrf, o.ip) == (vrf, ip);
-        let hash = key_hash(host_route_key(vrf, ip));
-        self.put_hashed(
-            rng,
-            TableId::HostRoute,
-            hash,
-            HOST_ROUTE_WAYS,
-            HOST_ROUTE_ROWS_LOG2,
-            &r,
-            same,
-        );
+        self.put_keyed(rng, r);
     }
 
     /// Puts an entry where its key stands already, else in a random free slot of its buckets.
-    #[allow(clippy::too_many_arguments)]
-    fn put_hashed<E: TableEntry>(
-        &mut self,
-        rng: &mut Rng,
-        table: TableId,
-        hash: u64,
-        ways: u32,
-        rows_log2: u32,
-        entry: &E,
-        same: impl Fn(&E) -> bool,
-    ) {
-        let slots: Vec<u32> = bucket_slots(hash, ways, rows_log2).collect();
-        let holds = |w: &Self, i: u32| w.words(table, i)[0] & 1 != 0;
-        let present = slots
-            .iter()
-            .copied()
-            .find(|&i| holds(self, i) && same(&E::unpack(&self.words(table, i))));
-        let free: Vec<u32> = slots.iter().copied().filter(|&i| !holds(self, i)).collect();
+    fn put_keyed<E: Keyed>(&mut self, rng: &mut Rng, entry: E) {
+        let places: Vec<u32> = E::places(entry.key(), self.entries.shape()).collect();
+        let present = self.entries.find::<E>(entry.key()).map(|(index, _)| index);
+        let there = self.entries.of::<E>();
+        let free: Vec<u32> = places.into_iter().filter(|&i| !there.contains(i)).collect();
         if let Some(i) = present.or_else(|| rng.pick(&free).copied()) {
-            self.put(table, i, entry);
+            self.put(i, entry);
         }
     }
 
     fn prefix(&mut self, rng: &mut Rng, vrf: u16, ip: u32, len: u8, nh: u16, label: u32) {
         let ip = ip & !(u32::MAX >> len);
-        let free: Vec<u32> =
-            (0..64).filter(|&i| self.words(TableId::Prefix, i)[0] & 1 == 0).collect();
+        let there = self.entries.of::<Prefix>();
+        let free: Vec<u32> = (0..PREFIXES).filter(|&i| !there.contains(i)).collect();
         if let Some(&i) = rng.pick(&free) {
             let entry =
                 Prefix { valid: true, vrf, ip, len, nh, label, label_valid: !rng.one_in(8) };
-            self.put(TableId::Prefix, i, &entry);
+            self.put(i, entry);
         }
     }
 }

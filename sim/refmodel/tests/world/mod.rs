@@ -124,7 +124,7 @@ fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
 }
 
 /// Group at `base`: per slot None = hole, Some(drain), and the generation. Slot n pushes label 100 + n.
-pub fn write_group(m: &mut RefModel, base: u16, slots: &[(Option<bool>, u8)]) {
+pub fn write_group(m: &mut RefModel, base: u32, slots: &[(Option<bool>, u8)]) {
     let mut live = Vec::new();
     for (i, (state, generation)) in slots.iter().enumerate() {
         let w = EcmpSlot {
@@ -133,23 +133,23 @@ pub fn write_group(m: &mut RefModel, base: u16, slots: &[(Option<bool>, u8)]) {
             nh: NH_TUNNEL,
             label: 100 + i as u32,
             generation: *generation,
-            slot: i as u8,
+            slot: i as u16,
             evict_udp: false,
         };
-        m.write(TableId::Ecmp, u32::from(base) + i as u32, &w.pack());
+        m.write(TableId::Ecmp, base + i as u32, &w.pack());
         if *state == Some(false) {
             live.push(w);
         }
     }
     for (i, w) in live.iter().enumerate() {
-        m.write(TableId::Ecmp, u32::from(base) + (slots.len() + i) as u32, &w.pack());
+        m.write(TableId::Ecmp, base + (slots.len() + i) as u32, &w.pack());
     }
     let group = NextHop {
         valid: true,
         kind: NextHopKind::Composite,
         base,
-        slots: slots.len() as u8,
-        live: live.len() as u8,
+        slots: slots.len() as u16,
+        live: live.len() as u16,
         hash_fields: 0x1f,
         ..NextHop::default()
     };
