@@ -271,6 +271,38 @@ fn floating_ips_are_reached_in_their_network_only() {
 }
 
 #[test]
+fn a_floating_ip_has_the_members_of_its_family() {
+    let alone = |lasts: &[u8]| {
+        service(vec![listener("a", 8888, 80, lasts), listener("b", 9999, 90, lasts)])
+    };
+    let dual = |lasts: &[u8]| {
+        let mut dual = alone(lasts);
+        let v6 = |text: &str| text.parse::<IpAddr>().unwrap();
+        dual.floating_ips.push(floating_ip(v6("fd00::a"), FloatingIpKind::Cluster));
+        for (n, listener) in dual.listeners.iter_mut().enumerate() {
+            // Of the other family the two ports do not have the same backends.
+            let more = ["fd00::1", "fd00::2"].into_iter().skip(n).map(|text| Member {
+                address: v6(text),
+                port: 80,
+                state: MemberState::Active,
+                node: String::new(),
+            });
+            listener.pool.members.extend(more);
+        }
+        dual
+    };
+    let compiled = cent222().with([dual(&[236, 238])]).compile();
+    assert_eq!(compiled.desired, cent222().with([alone(&[236, 238])]).desired());
+    assert_eq!(
+        findings(&compiled),
+        "Service ns-user-1/service-web-clusterip: fd00::a is an IPv6 address, which this card does not know: not served"
+    );
+    // Nobody of its family is nobody.
+    let d = cent222().with([dual(&[])]).desired();
+    assert_eq!(hop(&d), NextHopKey::Reject);
+}
+
+#[test]
 fn what_other_nodes_should_know_is_advertised() {
     let mut web = chapter();
     let vip = |world: World| {
