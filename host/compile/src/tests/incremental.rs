@@ -321,6 +321,10 @@ fn sound(compiled: &Compiled, shape: &Shape) {
         assert!(d.services[&key.address].contains(&(key.protocol, key.port)));
         assert_eq!(d.vifs[&key.vif].address, Some(target.address));
     }
+    for (address, wanted) in &d.refused {
+        assert!(compiled.owners.contains_key(address));
+        assert!(wanted.iter().all(|pod| pod.is_ipv4() == address.is_ipv4()));
+    }
     for address in d.services.keys() {
         assert!(!d.refused.contains_key(address));
         assert!(compiled.owners.contains_key(address));
