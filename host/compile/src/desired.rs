@@ -27,9 +27,9 @@ pub struct Desired {
     /// Floating IPs that are served, and at which ports. What the card holds for members that are no longer wanted may
     /// stay for these only.
     pub services: OrdMap<IpAddr, Arc<BTreeSet<(Protocol, u16)>>>,
-    /// Floating IPs that are refused; nothing else here names them. What the card holds for them stays as long as it is true:
-    /// no member comes, and none goes whose hop still leads to it.
-    pub refused: OrdMap<IpAddr, ()>,
+    /// Floating IPs that are refused, and the pods that their owners want behind them; nothing else here names them. What the
+    /// card holds for them stays as long as it is true and leads to one of these pods; nothing is added.
+    pub refused: OrdMap<IpAddr, Arc<BTreeSet<IpAddr>>>,
 }
 
 /// A vif.

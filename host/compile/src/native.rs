@@ -32,7 +32,7 @@ impl Provider for Native {
             .fronts
             .iter()
             .filter(|front| sctp_is_possible(front, &mut served.findings))
-            .map(|front| Backends { front, members: one_for_each_pod(front.listener) })
+            .map(|front| Backends { front, members: one_for_each_pod(front) })
             .collect();
         for front in &fronts {
             let Listener { protocol, port, .. } = *front.listener;
@@ -69,8 +69,8 @@ fn partial(front: &Front<'_>, text: String) -> (ObjectName, Finding) {
 
 /// The member that stands for each pod, by address. A pod that a listener's pool has at several ports is served at one of
 /// them, as a mapping leads to one: at one that takes new connections if there is one, else at the lowest.
-fn one_for_each_pod(listener: &Listener) -> Vec<&Member> {
-    let mut members: Vec<&Member> = listener.pool.members.iter().collect();
+fn one_for_each_pod<'a>(front: &Front<'a>) -> Vec<&'a Member> {
+    let mut members: Vec<&Member> = front.members().collect();
     // Pools are ordered, so there is not much to sort.
     members.sort_by_key(|member| (member.address, member.state, member.port));
     members.dedup_by_key(|member| member.address);
@@ -81,7 +81,7 @@ fn one_for_each_pod(listener: &Listener) -> Vec<&Member> {
 fn sctp_is_possible(front: &Front<'_>, findings: &mut Findings) -> bool {
     let listener = front.listener;
     let moved = listener.protocol == Protocol::Sctp
-        && listener.pool.members.iter().any(|member| member.port != listener.port);
+        && front.members().any(|member| member.port != listener.port);
     if moved {
         let text = format!(
             "SCTP port {} has another target port, which is not supported: passed over",
@@ -106,10 +106,10 @@ fn translations(front: &Backends<'_>, reach: &Reach<'_>) -> Vec<Translation> {
 /// Tells of pods that a listener's pool has at several ports.
 fn second_ports(front: &Backends<'_>, findings: &mut Findings) {
     let listener = front.listener;
-    if front.members.len() == listener.pool.members.len() {
+    if front.members.len() == front.front.members().count() {
         return;
     }
-    for &Member { address, port, .. } in &listener.pool.members {
+    for &Member { address, port, .. } in front.front.members() {
         let kept = front.members.binary_search_by_key(&address, |member| member.address);
         let Some(kept) = kept.ok().map(|n| front.members[n]).filter(|kept| kept.port != port)
         else {
@@ -190,9 +190,8 @@ fn members(vrf: VrfId, fronts: &[Backends<'_>], reach: &Reach<'_>) -> Vec<GroupM
         let first = members.len();
         for member in &front.members {
             let Some(hop) = reach.hop(vrf, member.address) else { continue };
-            // An endpoint that does not say where it is, is not here.
-            let local = matches!(hop.next_hop, NextHopKey::Encap(_)) && member.node == reach.node();
-            if front.scope == Scope::Local && !local {
+            let here = matches!(hop.next_hop, NextHopKey::Encap(_));
+            if !front.is_for(member, reach.node()) || (front.scope == Scope::Local && !here) {
                 continue;
             }
             let draining = member.state == MemberState::Draining;
@@ -231,16 +230,10 @@ fn unknown_members(fronts: &[Backends<'_>], reach: &Reach<'_>, findings: &mut Fi
         let Some(first) = addresses.first() else { continue };
         let others = match addresses.len() {
             1 => String::new(),
-            n => format!(" and {} others", n - 1),
+            n => format!(" (and {} more)", n - 1),
         };
-        let text = match first {
-            IpAddr::V4(_) => {
-                format!("no vif and no route is known for endpoint {first}{others}, passed over")
-            }
-            IpAddr::V6(_) => format!(
-                "endpoint {first}{others} is IPv6, which this card does not know: passed over"
-            ),
-        };
+        let text =
+            format!("no vif and no route is known for endpoint {first}{others}, passed over");
         findings.push((name.clone(), Finding::partial(Reason::Text { text })));
     }
 }

@@ -167,7 +167,7 @@ fn fronts<'a>(
             findings.push((balancer.name.clone(), Finding::partial(reason)));
         } else {
             ports.insert(port, balancer);
-            fronts.push(Front { balancer, listener, scope: claim.ip.scope });
+            fronts.push(Front { balancer, listener, address, scope: claim.ip.scope });
         }
     }
     fronts

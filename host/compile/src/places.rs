@@ -7,22 +7,25 @@
 //! It keeps its last inputs, and looks only at what differs from them: at the routes of a vif that changed, at the keys of
 //! the RIB that changed, at those that use a tunnel that came or went.
 
+mod inputs;
+mod share;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_abi::limits;
-use penstock_abi::table::{TableId, VifKind};
+use penstock_abi::table::TableId;
 use penstock_model::{
-    Advertisement, Effect, Encapsulation, Finding, Intent, IpNet, MacAddr, Neighbours, ObjectId,
-    OrdMap, Path, Peer, PodVif, Reason, Rib, VifId, VrfId,
+    Effect, Encapsulation, Finding, Intent, IpNet, Neighbours, ObjectId, OrdMap, Path, Peer,
+    PodVif, Reason, Rib, VifId, VrfId,
 };
 use penstock_tables::Shape;
 
 use crate::book::{Book, Teller};
 use crate::maps::{changes, put};
 use crate::site::Site;
-use crate::{Compiled, Hop, LabelEntry, NextHopKey, NextHopSpec, RouteTarget, VifEntry, room};
+use crate::{Compiled, Hop, NextHopKey, NextHopSpec, room};
 
 /// A prefix in a VRF.
 pub(crate) type Key = (VrfId, IpNet);
@@ -114,81 +117,6 @@ impl Places {
         }
         self.share_room(cx, before);
         dirty.addresses
-    }
-
-    fn take_vifs(&mut self, intent: &Intent, cx: &mut Context<'_>, dirty: &mut Dirty) {
-        let (gone, came) = changes(&mut self.vifs, &intent.vifs);
-        for (id, vif) in gone {
-            cx.book.say(&Teller::Vif(id), Vec::new());
-            if vif_fault(&vif, cx).is_none() {
-                self.vif_count -= 1;
-                self.change(vif.address, |place| place.vif = None);
-                set_vif(&vif, false, cx, dirty);
-            }
-        }
-        for (id, vif) in came {
-            if let Some(reason) = vif_fault(&vif, cx) {
-                let about = ObjectId::Vif(vif.name.clone());
-                cx.book.say(&Teller::Vif(id), vec![(about, Finding::refused(reason))]);
-            } else {
-                self.vif_count += 1;
-                self.change(vif.address, |place| place.vif = Some(vif.clone()));
-                set_vif(&vif, true, cx, dirty);
-            }
-        }
-    }
-
-    fn take_rib(&mut self, intent: &Intent, site: &Site, dirty: &mut Dirty) {
-        let (gone, came) = changes(&mut self.rib, &intent.rib);
-        for (key, paths) in gone {
-            dirty.keys.insert(key);
-            for tunnel in paths.iter().filter_map(|path| tunnel(key.1, path, site).ok()) {
-                if let Some(keys) = self.tunnels.get_mut(&tunnel) {
-                    keys.remove(&key);
-                }
-                dirty.tunnels.insert(tunnel);
-            }
-        }
-        for (key, paths) in came {
-            dirty.keys.insert(key);
-            if !site.has_vrf(key.0) {
-                continue;
-            }
-            for tunnel in paths.iter().filter_map(|path| tunnel(key.1, path, site).ok()) {
-                self.tunnels.entry(tunnel).or_default().insert(key);
-                dirty.tunnels.insert(tunnel);
-            }
-        }
-    }
-
-    fn take_peers(&mut self, intent: &Intent, cx: &mut Context<'_>, dirty: &mut Dirty) {
-        let (gone, came) = changes(&mut self.peers, &intent.peers);
-        for (name, peer) in gone {
-            self.change(peer.address, |place| {
-                place.peers.remove(&name);
-            });
-            dirty.addresses.insert(peer.address);
-            dirty.end_points.insert(peer.address);
-            cx.book.say(&Teller::Peer(name), Vec::new());
-        }
-        for (name, peer) in came {
-            let finding = if peer.address.is_ipv6() {
-                Some(Finding::refused(ipv6("tunnel end point", peer.address)))
-            } else if peer.address == cx.site.address() {
-                Some(Finding::note("has this node's own tunnel end point, passed over"))
-            } else {
-                None
-            };
-            if let Some(finding) = finding {
-                let about = ObjectId::Peer(name.clone());
-                cx.book.say(&Teller::Peer(name.clone()), vec![(about, finding)]);
-            }
-            dirty.addresses.insert(peer.address);
-            dirty.end_points.insert(peer.address);
-            self.change(peer.address, |place| {
-                place.peers.insert(name);
-            });
-        }
     }
 
     /// Changes what is at an address; a place where nothing is any more goes.
@@ -317,77 +245,6 @@ impl Places {
         before
     }
 
-    /// Writes the ways that were chosen into the tables. If a table has no room for all, local pods have it, then the routes of
-    /// the announcer whose name comes first. `before` says for each which way it was.
-    fn share_room(&mut self, cx: &mut Context<'_>, mut before: BTreeMap<Key, Option<Hop>>) {
-        let mut refused = BTreeSet::new();
-        let host_room = cx.shape.capacity(TableId::HostRoute) as usize;
-        if self.host_count > host_room {
-            let hosts = self.at.iter().flat_map(|(&address, place)| {
-                let there = place.ways.iter().filter_map(|(vrf, hop)| Some((*vrf, (*hop)?)));
-                there.map(move |(vrf, hop)| ((vrf, IpNet::from(address)), hop))
-            });
-            refused.extend(self.beyond(host_room, hosts));
-        }
-        let prefix_room = cx.shape.prefixes as usize;
-        if self.prefixes.len() > prefix_room {
-            let prefixes = self.prefixes.iter().map(|(key, hop)| (*key, *hop));
-            refused.extend(self.beyond(prefix_room, prefixes));
-        }
-        for &key in refused.symmetric_difference(&self.refused) {
-            before.entry(key).or_insert_with(|| self.hop_to(key));
-        }
-        self.refused = refused;
-        for (key, before) in before {
-            let (vrf, prefix) = key;
-            let hop = self.hop_to(key);
-            let full = self.refused.contains(&key);
-            let placed = hop.filter(|_| !full);
-            let table = if is_host(prefix) {
-                // Where no pod was and none is, a floating IP may be.
-                if before.or(hop).is_some() {
-                    let target = placed.map(RouteTarget::Hop);
-                    put(&mut cx.out.desired.routes, (vrf, prefix.addr()), target);
-                }
-                TableId::HostRoute
-            } else {
-                put(&mut cx.out.desired.prefixes, key, placed);
-                TableId::Prefix
-            };
-            let holder = hop.filter(|_| full).and_then(|hop| self.holder(key, hop));
-            let finding = Finding::refused(room::full(table, cx.shape));
-            let findings = holder.map(|holder| (holder, finding)).into_iter().collect();
-            cx.book.say(&Teller::RouteRoom(vrf, prefix), findings);
-        }
-    }
-
-    /// Those of `wanted` for which there is no room.
-    fn beyond(&self, room: usize, wanted: impl Iterator<Item = (Key, Hop)>) -> Vec<Key> {
-        let announcer = |(key, hop): &(Key, Hop)| self.path(*key, *hop).map(|path| &path.announcer);
-        let mut ranked: Vec<_> =
-            wanted.map(|wanted| (announcer(&wanted), wanted.0.1, wanted.0.0)).collect();
-        ranked.sort();
-        ranked.into_iter().skip(room).map(|(_, prefix, vrf)| (vrf, prefix)).collect()
-    }
-
-    /// The path by which a hop was chosen; none if it is a local pod's.
-    fn path(&self, key: Key, hop: Hop) -> Option<&Path> {
-        let is_it = |path: &&Path| {
-            let tunnel = (path.next_hop, path.encapsulation);
-            hop == Hop { next_hop: next_hop(tunnel), label: Some(path.label) }
-        };
-        self.rib.get(&key)?.iter().find(is_it)
-    }
-
-    /// The object that a route comes from.
-    fn holder(&self, key: Key, hop: Hop) -> Option<ObjectId> {
-        let vif = |id| self.vifs.get(&id).map(|vif| ObjectId::Vif(vif.name.clone()));
-        match hop.next_hop {
-            NextHopKey::Encap(id) => vif(id),
-            _ => self.path(key, hop).map(|path| route_id(path, key.1)),
-        }
-    }
-
     fn hop_to(&self, key: Key) -> Option<Hop> {
         if is_host(key.1) {
             self.hop(key.0, key.1.addr())
@@ -433,47 +290,6 @@ impl Places {
     pub(crate) fn host_routes(&self, shape: &Shape) -> usize {
         self.host_count.min(shape.capacity(TableId::HostRoute) as usize)
     }
-}
-
-/// Why a vif cannot be, whatever the others are.
-fn vif_fault(vif: &PodVif, cx: &Context<'_>) -> Option<Reason> {
-    if vif.address.is_ipv6() {
-        return Some(ipv6("address", vif.address));
-    }
-    let first = limits::VIF_FIRST_POD.into();
-    out_of_range("vif", vif.id.0.into(), first, cx.shape.vifs - 1)
-        .or_else(|| out_of_range("label", vif.label.0, limits::LABEL_FIRST, cx.shape.labels - 1))
-        .or_else(|| {
-            (!cx.site.has_vrf(vif.vrf)).then(|| Reason::Invalid {
-                place: String::new(),
-                text: format!("VRF {} is none of this node's", vif.vrf),
-            })
-        })
-}
-
-/// The entries that a vif has, or has no longer.
-fn set_vif(vif: &PodVif, there: bool, cx: &mut Context<'_>, dirty: &mut Dirty) {
-    let prefix = IpNet::from(vif.address);
-    let hop = to_vif(vif.id);
-    let spec = NextHopSpec { dmac: vif.mac, smac: MacAddr::GATEWAY, source: None };
-    let entry = VifEntry {
-        kind: VifKind::Virtual,
-        vrf: vif.vrf,
-        mac: vif.mac,
-        address: Some(vif.address),
-        rpf: true,
-        next_hop: hop.next_hop,
-    };
-    let label = LabelEntry { next_hop: hop.next_hop, vrf: vif.vrf };
-    let advertisement =
-        Advertisement { vrf: vif.vrf, prefix, label: vif.label, next_hop: cx.site.address() };
-    let desired = &mut cx.out.desired;
-    put(&mut desired.next_hops, hop.next_hop, there.then_some(spec));
-    put(&mut desired.vifs, vif.id, there.then_some(entry));
-    put(&mut desired.labels, vif.label, there.then_some(label));
-    put(&mut cx.out.advertisements, advertisement, there.then_some(()));
-    dirty.addresses.insert(vif.address);
-    dirty.keys.extend(cx.site.importers(vif.vrf).iter().map(|&vrf| (vrf, prefix)));
 }
 
 /// The tunnel of a path, or why it is none.

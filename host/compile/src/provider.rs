@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_model::{
-    Finding, Listener, LoadBalancer, MplsLabel, NetworkName, ObjectName, PodVif, Protocol,
+    Finding, Listener, LoadBalancer, Member, MplsLabel, NetworkName, ObjectName, PodVif, Protocol,
     ProviderName, Scope, VifId, VrfId,
 };
 
@@ -72,10 +72,27 @@ pub struct Vip<'a> {
 pub struct Front<'a> {
     /// Whose it is.
     pub balancer: &'a LoadBalancer,
-    /// The listener.
+    /// The listener. Those of its pool who serve the floating IP are [`members`](Self::members).
     pub listener: &'a Listener,
+    /// The floating IP.
+    pub address: IpAddr,
     /// Which members serve it on this node.
     pub scope: Scope,
+}
+
+impl<'a> Front<'a> {
+    /// The members that can serve the floating IP, ordered by address and port: those of its address family, as nothing
+    /// translates between the two. A dual-stack load balancer has members for its addresses of the other family, too.
+    pub fn members(&self) -> impl Iterator<Item = &'a Member> + use<'a> {
+        let is_ipv4 = self.address.is_ipv4();
+        self.listener.pool.members.iter().filter(move |member| member.address.is_ipv4() == is_ipv4)
+    }
+
+    /// Whether a member may serve it on a node, by what it says of itself.
+    pub(crate) fn is_for(&self, member: &Member, node: &str) -> bool {
+        // An endpoint that does not say where it is, is not here.
+        self.scope == Scope::Cluster || member.node == node
+    }
 }
 
 /// What the tables shall hold for a floating IP.

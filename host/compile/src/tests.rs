@@ -9,205 +9,29 @@ use penstock_model::{
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectId,
     ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId, Vrf, VrfId,
 };
+use penstock_tables::Shape;
 
 mod incremental;
 mod owner;
 mod places;
 mod provider;
 mod room;
+mod world;
 
-use crate::{Compiled, Desired, Group, Hop, NextHopKey, RouteTarget, compile};
+use world::*;
 
-const VRF: VrfId = VrfId(2);
-const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
-const CENT222: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 20));
-const CENT333: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
+use crate::{Compiled, Compiler, Desired, Group, Hop, NextHopKey, Providers, RouteTarget, compile};
 
-fn pod(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 47, 255, last).into()
-}
-
-fn mac(address: IpAddr) -> MacAddr {
-    let IpAddr::V4(address) = address else { return MacAddr([2, 6, 6, 6, 6, 6]) };
-    let [a, b, c, d] = address.octets();
-    MacAddr([2, 0, a, b, c, d])
-}
-
-fn vif(id: u8, name: &str, last: u8, label: u32) -> PodVif {
-    PodVif {
-        id: VifId(id),
-        name: name.to_owned(),
-        pod: ObjectName::new("ns-user-1", name),
-        address: pod(last),
-        mac: mac(pod(last)),
-        vrf: VRF,
-        label: MplsLabel(label),
+/// What a compiler gives for the last of some worlds; a new one must give the same.
+fn after(worlds: &[&World], shape: Shape) -> Compiled {
+    let mut compiler = Compiler::new(Providers::default(), shape);
+    let mut last = Compiled::default();
+    for world in worlds {
+        last = compiler.compile(&world.intent, &world.neighbours);
+        let mut anew = Compiler::new(Providers::default(), shape);
+        assert_eq!(last, anew.compile(&world.intent, &world.neighbours));
     }
-}
-
-fn route(announcer: &str, next_hop: IpAddr, prefix: &str, label: u32) -> Route {
-    Route {
-        prefix: prefix.parse().unwrap(),
-        vrfs: Vec::new(),
-        path: Path {
-            next_hop,
-            label: MplsLabel(label),
-            encapsulation: Encapsulation::MplsOverUdp,
-            preference: Path::PREFERENCE,
-            announcer: announcer.into(),
-        },
-    }
-}
-
-fn pod_route(announcer: &str, next_hop: IpAddr, last: u8, label: u32) -> Route {
-    route(announcer, next_hop, &format!("{}/32", pod(last)), label)
-}
-
-fn vrf(id: u16, name: &str) -> Vrf {
-    Vrf {
-        id: VrfId(id),
-        name: name.to_owned(),
-        imports: Vec::new(),
-        networks: vec![NetworkName::services()],
-    }
-}
-
-/// A node with what it knows of the others.
-#[derive(Clone)]
-struct World {
-    intent: Intent,
-    routes: Vec<Route>,
-    neighbours: Neighbours,
-}
-
-impl World {
-    fn new(name: &str, address: IpAddr, vifs: Vec<PodVif>) -> Self {
-        let fabric = Fabric { address: IpNet::new(address, 24).unwrap(), mac: mac(address) };
-        let mut world = Self {
-            intent: Intent {
-                complete: true,
-                node: Some(Arc::new(Node { name: name.to_owned(), fabric })),
-                ..Intent::default()
-            },
-            routes: Vec::new(),
-            neighbours: [CENT222, CENT333]
-                .map(|address| (address, mac(address)))
-                .into_iter()
-                .collect(),
-        };
-        world.vrf(vrf(VRF.0, "k8s-default-pod-network"));
-        vifs.into_iter().for_each(|vif| world.vif(vif));
-        world
-    }
-
-    fn vrf(&mut self, vrf: Vrf) {
-        self.intent.vrfs.insert(vrf.id, Arc::new(vrf));
-        self.settle_rib();
-    }
-
-    fn vif(&mut self, vif: PodVif) {
-        self.intent.vifs.insert(vif.id, Arc::new(vif));
-    }
-
-    fn peer(&mut self, name: &str, address: IpAddr) {
-        let peer = Peer { name: name.to_owned(), address };
-        self.intent.peers.insert(name.to_owned(), Arc::new(peer));
-    }
-
-    fn route(&mut self, route: Route) {
-        self.routes.push(route);
-        self.settle_rib();
-    }
-
-    /// The RIB that the routes make.
-    fn settle_rib(&mut self) {
-        let mut rib: std::collections::BTreeMap<_, Vec<Path>> = Default::default();
-        for route in &self.routes {
-            for &vrf in self.intent.vrfs.keys() {
-                if route.vrfs.is_empty() || route.vrfs.contains(&vrf) {
-                    rib.entry((vrf, route.prefix)).or_default().push(route.path.clone());
-                }
-            }
-        }
-        let best_first = |mut paths: Vec<Path>| -> Arc<[Path]> {
-            paths.sort_by_key(|path| (std::cmp::Reverse(path.preference), path.announcer.clone()));
-            paths.into()
-        };
-        self.intent.rib =
-            rib.into_iter().map(|(key, paths)| (key, best_first(paths))).collect::<Rib>();
-    }
-
-    fn balancer(&mut self, balancer: LoadBalancer) {
-        self.intent.balancers.insert(balancer.name.clone(), Arc::new(balancer));
-    }
-
-    fn with(mut self, balancers: impl IntoIterator<Item = LoadBalancer>) -> Self {
-        self.intent.balancers.clear();
-        balancers.into_iter().for_each(|balancer| self.balancer(balancer));
-        self
-    }
-
-    fn policy(&mut self, external: &[&str], cluster: &[&str]) {
-        let parse = |list: &[&str]| list.iter().map(|range| range.parse().unwrap()).collect();
-        self.intent.policy =
-            Arc::new(Policy { external_ranges: parse(external), cluster_ranges: parse(cluster) });
-    }
-
-    fn compile(&self) -> Compiled {
-        compile(&self.intent, &self.neighbours)
-    }
-
-    fn desired(&self) -> Desired {
-        self.compile().desired
-    }
-}
-
-fn cent222() -> World {
-    let vifs = vec![vif(7, "client", 237, 25), vif(8, "webserver-xkjpw", 236, 28)];
-    let mut world = World::new("cent222", CENT222, vifs);
-    world.peer("cent333", CENT333);
-    world.route(pod_route("cent333", CENT333, 238, 43));
-    world
-}
-
-fn cent333() -> World {
-    let mut world = World::new("cent333", CENT333, vec![vif(3, "webserver-g27dj", 238, 43)]);
-    world.peer("cent222", CENT222);
-    world.route(pod_route("cent222", CENT222, 237, 25));
-    world.route(pod_route("cent222", CENT222, 236, 28));
-    world
-}
-
-fn listener(name: &str, port: u16, target: u16, lasts: &[u8]) -> Listener {
-    let member = |last: &u8| Member {
-        address: pod(*last),
-        port: target,
-        state: MemberState::Active,
-        node: String::new(),
-    };
-    Listener {
-        name: name.to_owned(),
-        protocol: Protocol::Tcp,
-        port,
-        pool: Pool { members: lasts.iter().map(member).collect() },
-    }
-}
-
-fn floating_ip(address: IpAddr, kind: FloatingIpKind) -> FloatingIp {
-    FloatingIp { address, network: NetworkName::services(), kind, scope: Scope::Cluster }
-}
-
-fn service(listeners: Vec<Listener>) -> LoadBalancer {
-    LoadBalancer {
-        name: ObjectName::new("ns-user-1", "service-web-clusterip"),
-        floating_ips: vec![floating_ip(VIP, FloatingIpKind::Cluster)],
-        listeners,
-        ..LoadBalancer::default()
-    }
-}
-
-fn chapter() -> LoadBalancer {
-    service(vec![listener("", 8888, 80, &[236, 238])])
+    last
 }
 
 /// Pods of a group's members.
@@ -406,7 +230,7 @@ fn what_cannot_be_served_is_told() {
     web.listeners.push(listener("odd", 9999, 90, &[236, 98, 99]));
     let text = findings(&cent222().with([web]).compile());
     assert!(text.contains("SCTP port 132"), "{text}");
-    assert!(text.contains("endpoint 10.47.255.98 and 1 others"), "{text}");
+    assert!(text.contains("endpoint 10.47.255.98 (and 1 more)"), "{text}");
     assert!(text.contains("port 9999 of 10.105.139.153 has other backends"), "{text}");
 }
 
@@ -444,6 +268,38 @@ fn floating_ips_are_reached_in_their_network_only() {
     assert!(compiled.desired.routes.keys().all(|(_, address)| *address != VIP));
     let text = findings(&compiled);
     assert!(text.contains("no VRF of this node reaches network nowhere"), "{text}");
+}
+
+#[test]
+fn a_floating_ip_has_the_members_of_its_family() {
+    let alone = |lasts: &[u8]| {
+        service(vec![listener("a", 8888, 80, lasts), listener("b", 9999, 90, lasts)])
+    };
+    let dual = |lasts: &[u8]| {
+        let mut dual = alone(lasts);
+        let v6 = |text: &str| text.parse::<IpAddr>().unwrap();
+        dual.floating_ips.push(floating_ip(v6("fd00::a"), FloatingIpKind::Cluster));
+        for (n, listener) in dual.listeners.iter_mut().enumerate() {
+            // Of the other family the two ports do not have the same backends.
+            let more = ["fd00::1", "fd00::2"].into_iter().skip(n).map(|text| Member {
+                address: v6(text),
+                port: 80,
+                state: MemberState::Active,
+                node: String::new(),
+            });
+            listener.pool.members.extend(more);
+        }
+        dual
+    };
+    let compiled = cent222().with([dual(&[236, 238])]).compile();
+    assert_eq!(compiled.desired, cent222().with([alone(&[236, 238])]).desired());
+    assert_eq!(
+        findings(&compiled),
+        "Service ns-user-1/service-web-clusterip: fd00::a is an IPv6 address, which this card does not know: not served"
+    );
+    // Nobody of its family is nobody.
+    let d = cent222().with([dual(&[])]).desired();
+    assert_eq!(hop(&d), NextHopKey::Reject);
 }
 
 #[test]

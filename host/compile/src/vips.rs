@@ -15,12 +15,14 @@ use penstock_model::{
 
 use penstock_tables::Shape;
 
+use crate::RouteTarget;
 use crate::book::Teller;
 use crate::maps::{changes, put};
 use crate::owner::{self, Known, not_served};
 use crate::places::{Context, Places};
 use crate::provider::{Providers, Reach, Served, Vip};
 use crate::room::{self, Ledger, Need};
+use crate::site::Site;
 
 /// The lowest address and the highest.
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -101,8 +103,10 @@ impl Vips {
             let old = served(old).filter(|_| !was_refused.contains_key(&address));
             let full = self.refused.get(&address).copied();
             let new = served(made).filter(|_| full.is_none());
+            let kept = full.is_some() || made.is_some_and(|made| made.kept);
+            let wanted = kept.then(|| self.wanted(address, places, cx.site));
             write(address, old, new, places, cx);
-            write_state(address, made, full, cx);
+            write_state(address, made, full, wanted, cx);
         }
         made_anew
     }
@@ -224,6 +228,32 @@ impl Vips {
         old
     }
 
+    /// The pods that those who have a part of a floating IP want behind it, and those that its provider has chosen. So what the
+    /// card has of pods of somebody who had the address before is none of theirs.
+    fn wanted(&self, address: IpAddr, places: &Places, site: &Site) -> BTreeSet<IpAddr> {
+        let known = Known { site, places, pods: &self.pods };
+        let claims = self.claims.get(&address).map_or(&[][..], Vec::as_slice);
+        let grant = owner::grant(address, claims, known, &mut Vec::new());
+        let mut wanted = BTreeSet::new();
+        for front in grant.iter().flat_map(|grant| &grant.fronts) {
+            let members = front.members().filter(|member| front.is_for(member, &site.node.name));
+            wanted.extend(members.map(|member| member.address));
+        }
+        let Some(made) = self.made.get(&address) else { return wanted };
+        for (vrf, target) in made.served.iter().flat_map(|served| &served.routes) {
+            match target {
+                RouteTarget::Group(group) => {
+                    wanted.extend(group.members.iter().filter_map(|member| member.pod));
+                }
+                RouteTarget::Hop(hop) => {
+                    let is_there = |pod: &&IpAddr| places.hop(*vrf, **pod) == Some(*hop);
+                    wanted.extend(made.asked.iter().filter(is_there));
+                }
+            }
+        }
+        wanted
+    }
+
     /// Those for which there is no room, with the table that is full.
     fn share_room(&self, shape: &Shape) -> BTreeMap<IpAddr, TableId> {
         if self.ledger.fits(self.node, shape) {
@@ -325,12 +355,17 @@ fn write(
     put(&mut desired.services, address, is_new.then(|| Arc::new(new.ports)));
 }
 
-/// Says whose a floating IP is, and whether it is refused.
-fn write_state(address: IpAddr, made: Option<&Made>, full: Option<TableId>, cx: &mut Context<'_>) {
+/// Says whose a floating IP is, and whether it is refused: `wanted` then are the pods of which the card keeps what it has.
+fn write_state(
+    address: IpAddr,
+    made: Option<&Made>,
+    full: Option<TableId>,
+    wanted: Option<BTreeSet<IpAddr>>,
+    cx: &mut Context<'_>,
+) {
     let owner = made.map(|made| ObjectId::LoadBalancer(made.owner.name.clone()));
     put(&mut cx.out.owners, address, owner);
-    let kept = full.is_some() || made.is_some_and(|made| made.kept);
-    put(&mut cx.out.desired.refused, address, kept.then_some(()));
+    put(&mut cx.out.desired.refused, address, wanted.map(Arc::new));
     let refusals = match (made, full) {
         (Some(made), Some(table)) => refusals(made, &room::full(table, cx.shape)),
         _ => Vec::new(),

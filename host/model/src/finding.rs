@@ -178,10 +178,30 @@ impl Finding {
         Self { effect: Effect::Partial, reason }
     }
 
+    /// This version of it is not taken.
+    #[must_use]
+    pub fn kept(reason: Reason) -> Self {
+        Self { effect: Effect::Kept, reason }
+    }
+
+    /// Another source, or another place of the same one, gives the object too, and its version is the one that counts.
+    #[must_use]
+    pub fn defined(by: impl Into<String>) -> Self {
+        Self { effect: Effect::Note, reason: Reason::Defined { by: by.into() } }
+    }
+
     /// Worth knowing.
     #[must_use]
     pub fn note(text: impl Into<String>) -> Self {
         Self { effect: Effect::Note, reason: Reason::Text { text: text.into() } }
+    }
+}
+
+impl Reason {
+    /// Its author has to mend it.
+    #[must_use]
+    pub fn invalid(place: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Invalid { place: place.into(), text: text.into() }
     }
 }
 

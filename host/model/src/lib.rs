@@ -1,7 +1,8 @@
 //! What a node is asked to do, in the words of Contrail and Kubernetes.
 //!
-//! Sources give [`Fragment`]s: their objects by what identifies them. A merger makes one [`Intent`] of them: the node, its
-//! VRFs and vifs, the RIB of what others announce, and the [`LoadBalancer`]s with their floating IPs. `penstock-compile` turns
+//! Sources give [`Fragment`]s: their objects by what identifies them. A merger decides whose version of each counts, and
+//! [`Admission`] makes one [`Intent`] of those that may stand beside one another: the node, its VRFs and vifs, the RIB of
+//! what others announce, and the [`LoadBalancer`]s with their floating IPs. `penstock-compile` turns
 //! that into tables. The vocabulary is Contrail's, so that Kubernetes manifests and Contrail's REST objects can feed the same
 //! compiler:
 //!
@@ -12,9 +13,10 @@
 //! | service port | [`Listener`] with its [`Pool`] |
 //! | endpoint | [`Member`] |
 //!
-//! The crate holds values and no behaviour: no I/O, no clock, nothing that waits.
+//! The crate holds values and the rules about them ([`check`], [`Admission`]): no I/O, no clock, nothing that waits.
 
 mod addr;
+mod admission;
 mod finding;
 mod ids;
 mod intent;
@@ -23,8 +25,10 @@ mod name;
 mod node;
 mod object;
 mod rib;
+mod validate;
 
 pub use addr::{AddrError, MacAddr};
+pub use admission::Admission;
 pub use finding::{Denial, Effect, Finding, Findings, Reason};
 pub use ids::{Epoch, MemberId, MplsLabel, NextHopId, VifId, VrfId};
 pub use imbl::OrdMap;
@@ -36,5 +40,6 @@ pub use load_balancer::{
 };
 pub use name::{NetworkName, ObjectName, ProviderName, SourceName};
 pub use node::{Encapsulation, Fabric, Node, Peer, PodVif, Vrf};
-pub use object::{Fragment, Object, ObjectId};
+pub use object::{Fragment, Object, ObjectId, ObjectKind};
 pub use rib::{Advertisement, Path, Rib, Route};
+pub use validate::{check, is_host_address};

@@ -56,6 +56,51 @@ impl fmt::Display for ObjectId {
     }
 }
 
+/// What kind of object an [`ObjectId`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    /// The node itself.
+    Node,
+    /// A VRF.
+    Vrf,
+    /// A pod's interface.
+    Vif,
+    /// Another node or a gateway.
+    Peer,
+    /// A prefix that somebody announces.
+    Route,
+    /// A load balancer.
+    LoadBalancer,
+    /// A pod.
+    Pod,
+    /// Anything else.
+    Other,
+}
+
+impl ObjectId {
+    /// Something that is no object of its own.
+    #[must_use]
+    pub fn other(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self::Other { kind: kind.into(), name: name.into() }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Node => ObjectKind::Node,
+            Self::Vrf(_) => ObjectKind::Vrf,
+            Self::Vif(_) => ObjectKind::Vif,
+            Self::Peer(_) => ObjectKind::Peer,
+            Self::Route { .. } => ObjectKind::Route,
+            Self::LoadBalancer(_) => ObjectKind::LoadBalancer,
+            Self::Pod(_) => ObjectKind::Pod,
+            Self::Other { .. } => ObjectKind::Other,
+        }
+    }
+}
+
 /// An object of a source. Sources share them: an object that did not change is the same allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
@@ -73,6 +118,22 @@ pub enum Object {
     LoadBalancer(Arc<LoadBalancer>),
     /// Of [`ObjectId::Pod`].
     Pod(Arc<Pod>),
+}
+
+impl Object {
+    /// What identifies it.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        match self {
+            Self::Node(_) => ObjectId::Node,
+            Self::Vrf(vrf) => ObjectId::Vrf(vrf.name.clone()),
+            Self::Vif(vif) => ObjectId::Vif(vif.name.clone()),
+            Self::Peer(peer) => ObjectId::Peer(peer.name.clone()),
+            Self::Route(route) => route.id(),
+            Self::LoadBalancer(balancer) => ObjectId::LoadBalancer(balancer.name.clone()),
+            Self::Pod(pod) => ObjectId::Pod(pod.name.clone()),
+        }
+    }
 }
 
 /// All that one source has to say at one moment: never a delta.

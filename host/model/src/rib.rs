@@ -4,6 +4,7 @@
 //! `cent333`; in the RIB it is a [`Path`] of (VRF 2, 10.47.255.238/32). If another node announces the same prefix, there are
 //! two paths, of which the better one is used.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use imbl::OrdMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Encapsulation, MplsLabel, VrfId};
+use crate::{Encapsulation, MplsLabel, ObjectId, VrfId};
 
 /// A prefix that somebody announces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,20 @@ pub struct Route {
     pub vrfs: Vec<VrfId>,
     /// The way there.
     pub path: Path,
+}
+
+impl Route {
+    /// What identifies it.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        ObjectId::Route { announcer: self.path.announcer.to_string(), prefix: self.prefix }
+    }
+
+    /// Whether it leads to one address only.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.prefix.prefix_len() == self.prefix.max_prefix_len()
+    }
 }
 
 /// A way to a prefix.
@@ -42,6 +57,12 @@ pub struct Path {
 impl Path {
     /// Preference of a path about which nothing is said.
     pub const PREFERENCE: u32 = 100;
+
+    /// Orders paths to one prefix, the best first.
+    #[must_use]
+    pub fn rank(&self) -> (Reverse<u32>, &str) {
+        (Reverse(self.preference), &self.announcer)
+    }
 }
 
 /// Paths to each prefix of each VRF, the best first: highest preference, then lowest announcer by name. Never an empty list.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use imbl::ordmap::DiffItem;
 use penstock_abi::table::{Ilm, Vif};
-use penstock_compile::{Desired, FipKey, NextHopKey};
+use penstock_compile::{Desired, FipKey, NextHopKey, RouteTarget};
 use penstock_model::{MplsLabel, OrdMap, VifId};
 
 use crate::planner::Planner;
@@ -75,7 +75,28 @@ impl Dirty {
             dirty.routes.extend(planner.routes.at(address));
             dirty.fip.extend(planner.mappings.at(address));
         }
+        dirty.add_refused(planner, old, new);
         dirty
+    }
+
+    /// Adds routes that are refused and lead where a changed route led or leads: who is wanted there is told by what is desired
+    /// for the pods, which may have no place on the card.
+    fn add_refused(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
+        if new.refused.is_empty() {
+            return;
+        }
+        let mut refused = BTreeSet::new();
+        for &key in &self.routes {
+            for desired in [old, new] {
+                let Some(RouteTarget::Hop(hop)) = desired.routes.get(&key) else { continue };
+                let Some(id) = planner.next_hops.id(hop.next_hop) else { continue };
+                let label = hop.label.map_or(0, |label| label.0);
+                let groups = planner.routes.groups_by(id, label, key.0);
+                let led = groups.chain(planner.routes.routes_by(id, label, key.0));
+                refused.extend(led.filter(|(_, address)| new.refused.contains_key(address)));
+            }
+        }
+        self.routes.extend(refused);
     }
 
     /// Adds a key.

@@ -92,7 +92,7 @@ impl<'a> Pass<'a> {
         self.refused.push(Refusal { what, reason });
     }
 
-    /// Whether a floating IP is refused by the compiler: nothing is added to it.
+    /// Whether a floating IP is refused by the compiler: nothing is added to it, and it leads to nobody but those who are wanted.
     fn is_refused(&self, address: IpAddr) -> bool {
         self.desired.refused.contains_key(&address)
     }

@@ -222,12 +222,21 @@ impl Routes {
         label: u32,
         vrf: VrfId,
     ) -> impl Iterator<Item = RouteKey> {
-        let lowest = (nh, label, vrf, LOWEST);
-        let here = self
-            .slots
-            .range(lowest..)
-            .take_while(move |way| (way.0, way.1, way.2) == (nh, label, vrf));
-        here.map(|way| (way.2, way.3))
+        let here = self.slots.range((nh, label, vrf, LOWEST)..);
+        here.take_while(move |way| (way.0, way.1, way.2) == (nh, label, vrf))
+            .map(|way| (way.2, way.3))
+    }
+
+    /// Routes of a VRF to one next hop that go this way.
+    pub(crate) fn routes_by(
+        &self,
+        nh: u16,
+        label: u32,
+        vrf: VrfId,
+    ) -> impl Iterator<Item = RouteKey> {
+        let here = self.ways.range((nh, label, vrf, LOWEST)..);
+        here.take_while(move |way| (way.0, way.1, way.2) == (nh, label, vrf))
+            .map(|way| (way.2, way.3))
     }
 
     /// Everything that leads to a next hop: routes, and groups with such a member.

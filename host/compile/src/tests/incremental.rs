@@ -10,8 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::{Compiler, Provider, Providers, Reach, Served, Vip, marks};
-use penstock_tables::Shape;
+use crate::{Provider, Reach, Served, Vip, marks};
 
 /// One change of what a node is to do, from a world that is so small that things meet. `None` takes the thing away.
 #[derive(Clone, Debug)]
@@ -129,7 +128,9 @@ fn change() -> impl Strategy<Value = Change> {
     let wrap = select(vec![Encapsulation::MplsOverUdp, Encapsulation::MplsOverGre]);
     let route = (end_point(), label, wrap, 100..102_u32, vrfs);
     let name = (select(vec!["x", "y"]), select(vec!["p", "q", "r"]));
-    let range = || select(vec![&[][..], &["10.0.0.0/8"], &["10.105.0.0/31"], &["0.0.0.0/0"]]);
+    let range = |ranges: [&'static [&'static str]; 4]| select(ranges.to_vec());
+    let allowed = range([&[], &["10.105.0.0/31"], &["10.0.0.0/8"], &["0.0.0.0/0"]]);
+    let own = range([&[], &[], &["10.105.0.0/31"], &["10.0.0.0/8"]]);
     prop_oneof![
         1 => option::weighted(0.7, node).prop_map(Change::Node),
         2 => (vrf_id, option::weighted(0.9, vrf)).prop_map(|(id, vrf)| Change::Vrf(id, vrf)),
@@ -139,8 +140,8 @@ fn change() -> impl Strategy<Value = Change> {
             .prop_map(|(which, route)| Change::Route(which, route)),
         12 => (name, option::weighted(0.8, balancer())).prop_map(|(n, lb)| Change::Balancer(n, lb)),
         6 => (end_point(), option::weighted(0.8, 0..2_u8)).prop_map(|(a, m)| Change::Neighbour(a, m)),
-        1 => (vip(), any::<bool>()).prop_map(|(address, there)| Change::Pod(address, there)),
-        1 => (range(), range()).prop_map(|(external, cluster)| Change::Policy(external, cluster)),
+        4 => (vip(), any::<bool>()).prop_map(|(address, there)| Change::Pod(address, there)),
+        1 => (allowed, own).prop_map(|(external, cluster)| Change::Policy(external, cluster)),
         1 => (select(vec!["p", "q"]), option::of(select(vec!["odd", "even"])))
             .prop_map(|(name, text)| Change::Finding(name, text)),
     ]
@@ -156,6 +157,7 @@ impl Small {
     fn new() -> Self {
         let mut world = World::new("me", v4("10.169.25.20"), Vec::new());
         world.neighbours.clear();
+        world.policy(&["0.0.0.0/0"], &[]);
         Self { world, routes: BTreeMap::new() }
     }
 
@@ -318,6 +320,10 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     for (key, target) in &d.fip {
         assert!(d.services[&key.address].contains(&(key.protocol, key.port)));
         assert_eq!(d.vifs[&key.vif].address, Some(target.address));
+    }
+    for (address, wanted) in &d.refused {
+        assert!(compiled.owners.contains_key(address));
+        assert!(wanted.iter().all(|pod| pod.is_ipv4() == address.is_ipv4()));
     }
     for address in d.services.keys() {
         assert!(!d.refused.contains_key(address));

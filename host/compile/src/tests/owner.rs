@@ -165,6 +165,21 @@ fn external_ips_need_leave_and_are_never_what_the_node_knows() {
 }
 
 #[test]
+fn a_pod_that_comes_takes_an_external_ip_away() {
+    let mut world = cent222();
+    world.balancer(wants(("a", "a"), 1, (EXTERNAL, FloatingIpKind::External), (80, 236)));
+    world.policy(&["101.101.101.0/24"], &[]);
+    let mut with_pod = world.clone();
+    let name = ObjectName::new("a", "pod");
+    let pod = penstock_model::Pod { name, address: EXTERNAL, node: String::new() };
+    with_pod.intent.pods.insert(EXTERNAL, Arc::new(pod));
+    let known = after(&[&world, &with_pod], Shape::default());
+    assert!(known.desired.services.is_empty());
+    let gone = after(&[&world, &with_pod, &world], Shape::default());
+    assert!(gone.desired.services.contains_key(&EXTERNAL));
+}
+
+#[test]
 fn addresses_of_pods_and_nodes_are_not_services() {
     let mut web = chapter();
     web.floating_ips[0].address = pod(237);

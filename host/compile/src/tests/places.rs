@@ -1,8 +1,6 @@
 //! Who is where: vifs, paths, tunnels, and what is refused of them by itself.
 
 use super::*;
-use crate::{Compiler, Providers};
-use penstock_tables::Shape;
 
 #[test]
 fn nodes_without_a_mac_address_are_pending() {
@@ -67,7 +65,6 @@ fn what_the_card_cannot_have_harms_nobody_else() {
     world.route(route("cent333", CENT333, "10.98.0.0/16", 3));
     world.route(route("cent222", CENT222, "10.97.0.0/16", 50));
     world.peer("six", "fd00::3".parse().unwrap());
-    world.peer("me", CENT222);
     let mut six = service(vec![listener("", 80, 80, &[236])]);
     six.name = ObjectName::new("ns", "six");
     six.floating_ips[0].address = "fd00::4".parse().unwrap();
@@ -124,18 +121,6 @@ fn without_a_node_nothing_is_served() {
     assert_eq!(compiler.compile(&world.intent, &world.neighbours), Compiled::default());
     world.intent.node = node;
     assert_eq!(compiler.compile(&world.intent, &world.neighbours), before);
-}
-
-/// What a compiler gives for the last of some worlds; a new one must give the same.
-fn after(worlds: &[&World], shape: Shape) -> Compiled {
-    let mut compiler = Compiler::new(Providers::default(), shape);
-    let mut last = Compiled::default();
-    for world in worlds {
-        last = compiler.compile(&world.intent, &world.neighbours);
-        let anew = Compiler::new(Providers::default(), shape);
-        assert_eq!(last, { anew }.compile(&world.intent, &world.neighbours));
-    }
-    last
 }
 
 #[test]

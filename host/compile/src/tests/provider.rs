@@ -1,9 +1,8 @@
 //! Other providers beside the card itself.
 
 use super::*;
-use crate::{Compiler, Provider, Providers, Reach, Served, Vip};
+use crate::{Provider, Reach, Served, Vip};
 use penstock_model::ProviderName;
-use penstock_tables::Shape;
 
 /// Leads floating IPs to a pod on this node in which a proxy runs.
 struct Proxy {
@@ -52,14 +51,37 @@ fn another_provider_serves_who_asks_for_it() {
     assert_eq!(at(&world), (NextHopKey::Discard, 0));
 }
 
+/// Nobody is served, but where a provider leads to stays where it is.
+#[test]
+fn who_a_provider_has_chosen_is_wanted() {
+    let providers = Providers::default().with(Arc::new(Proxy { pod: pod(240) }));
+    let shape = Shape { host_route_rows_log2: 0, ..Shape::default() };
+    let mut compiler = Compiler::new(providers, shape);
+    let mut world = cent222().with([proxied()]);
+    world.vif(vif(10, "proxy", 240, 40));
+    (1..=3).for_each(|last| world.route(pod_route("cent333", CENT333, last, 100)));
+    let mut wanted = |world: &World| -> Option<Vec<IpAddr>> {
+        let refused = compiler.compile(&world.intent, &world.neighbours).desired.refused;
+        refused.get(&VIP).map(|wanted| wanted.iter().copied().collect())
+    };
+    assert_eq!(wanted(&world), None);
+    world.route(pod_route("cent333", CENT333, 4, 100));
+    assert_eq!(wanted(&world), Some(vec![pod(236), pod(238), pod(240)]));
+    world.intent.vifs.remove(&VifId(10));
+    world.route(pod_route("cent333", CENT333, 5, 100));
+    assert_eq!(wanted(&world), Some(vec![pod(236), pod(238)]));
+}
+
 #[test]
 fn who_asks_for_nobody_is_refused_and_keeps_what_the_card_has() {
-    let mut other = chapter();
+    let mut other = service(vec![listener("", 8888, 80, &[237])]);
     other.name = ObjectName::new("other", "web");
     let compiled = cent222().with([proxied(), other]).compile();
     let d = &compiled.desired;
     assert!(!d.routes.contains_key(&(VRF, VIP)) && d.fip.is_empty());
-    assert!(d.refused.contains_key(&VIP) && !d.services.contains_key(&VIP));
+    assert!(!d.services.contains_key(&VIP));
+    let wanted: Vec<IpAddr> = d.refused[&VIP].iter().copied().collect();
+    assert_eq!(wanted, [pod(236), pod(238)], "and nobody of the other one's");
     assert_eq!(
         findings(&compiled),
         "Service ns-user-1/service-web-clusterip: refused: there is no provider proxy here\n\

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Compiler, Providers};
-use penstock_tables::Shape;
 
 fn compiled(world: &World, shape: Shape) -> Compiled {
     Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours)
@@ -112,6 +110,41 @@ fn the_oldest_have_the_room_of_each_table() {
         assert!(compiled.owners.contains_key(&address(3)));
         assert!(compiled.advertisements.keys().all(|a| a.prefix.addr() != address(3)));
     }
+}
+
+/// The address of the youngest passes to somebody else for whom there is no room either.
+#[test]
+fn who_is_wanted_at_a_refused_address_is_told() {
+    let shape = Shape { ecmp_words: 5, ..Shape::default() };
+    let wanted = |youngest: LoadBalancer, more: Option<LoadBalancer>| -> Vec<IpAddr> {
+        let world =
+            cent222().with([aged(1, [80]), aged(2, [81]), youngest].into_iter().chain(more));
+        let compiled = compiled(&world, shape);
+        compiled.desired.refused[&address(3)].iter().copied().collect()
+    };
+    let mut youngest = aged(3, [82]);
+    assert_eq!(wanted(youngest.clone(), None), [pod(236)]);
+    // Whether they are within reach, or not.
+    youngest.listeners = vec![listener("a", 1, 1, &[237, 99]), listener("b", 2, 2, &[238])];
+    assert_eq!(wanted(youngest.clone(), None), [pod(99), pod(237), pod(238)]);
+    // Those of others have nothing to do with it, but those who share it have: but for a port that is taken.
+    let mut other = aged(4, [83]);
+    other.name.namespace = "other".into();
+    other.floating_ips[0].address = address(3);
+    assert_eq!(wanted(youngest.clone(), Some(other.clone())), [pod(99), pod(237), pod(238)]);
+    other.name.namespace = "ns".into();
+    other.listeners.push(listener("c", 2, 2, &[240]));
+    youngest.floating_ips[0].kind = FloatingIpKind::Ingress;
+    other.floating_ips[0].kind = FloatingIpKind::Ingress;
+    let shared = [pod(99), pod(236), pod(237), pod(238)];
+    assert_eq!(wanted(youngest.clone(), Some(other)), shared);
+    // Only those who are here, by their own word.
+    youngest.floating_ips[0].scope = Scope::Local;
+    for (member, node) in youngest.listeners[0].pool.members.iter_mut().zip(["cent222", "cent333"])
+    {
+        member.node = node.to_owned();
+    }
+    assert_eq!(wanted(youngest, None), [pod(237)]);
 }
 
 #[test]

@@ -1,10 +1,16 @@
 //! What becomes of a route that is refused: the card keeps what it has of it, as far as that is true.
 //!
-//! A member that is gone is taken out in place, word by word, as there may be no room for another ring: first the words by
+//! If the compiler refused it, that is as far as it leads to pods that its owner wants; so nobody goes on getting the traffic of an
+//! address that has passed to somebody else, and no backend that was taken away goes on serving.
+//!
+//! A member that is gone, or not wanted, is taken out in place, word by word, as there may be no room for another ring: first the words by
 //! which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
 
+use std::collections::BTreeSet;
+
 use penstock_abi::table::{EcmpSlot, HostRoute, NextHop};
-use penstock_compile::{Group, NextHopKey};
+use penstock_compile::{Group, Hop, NextHopKey, RouteTarget};
+use penstock_model::MplsLabel;
 
 use super::Pass;
 use crate::card::Step;
@@ -13,9 +19,30 @@ use crate::planner::Planner;
 use crate::routes::{Composite, RouteKey, slot_ways};
 use crate::words;
 
+/// Who may stay behind a route that is refused.
+#[derive(Debug)]
+pub(super) enum Wanted<'a> {
+    /// Everybody who is not gone.
+    Anybody,
+    /// Members of this group, and who departed from it.
+    Group(&'a Group),
+    /// Who is reached by one of these.
+    Only(BTreeSet<Hop>),
+}
+
 impl Pass<'_> {
-    /// Keeps what the card has of a route, but those of its members that are gone. Members of `wanted` are not.
-    pub(super) fn keep(&mut self, key: RouteKey, wanted: Option<&Group>) {
+    /// What the compiler says of a floating IP that it refuses, by the hops of those who are wanted in the VRF of the route.
+    pub(super) fn wanted_at(&self, key: RouteKey) -> Option<Wanted<'static>> {
+        let pods = self.desired.refused.get(&key.1)?;
+        let hops = pods.iter().filter_map(|pod| match self.desired.routes.get(&(key.0, *pod))? {
+            RouteTarget::Hop(hop) => Some(*hop),
+            RouteTarget::Group(_) => None,
+        });
+        Some(Wanted::Only(hops.collect()))
+    }
+
+    /// Keeps what the card has of a route, but those of its members that are gone.
+    pub(super) fn keep(&mut self, key: RouteKey, wanted: &Wanted<'_>) {
         self.planner.routes.idle.remove(&key);
         self.planner.routes.spare.remove(&key);
         let card = &self.planner.card;
@@ -25,9 +52,14 @@ impl Pass<'_> {
         let Some((_, route)) = self.planner.routes.get(card, key) else { return };
         let word: NextHop = card.at(route.nh.into());
         let next_hop = words::next_hop_key(&word).filter(|_| word.valid);
+        let label = route.label_valid.then_some(MplsLabel(route.label));
         let is_true = next_hop.is_some_and(|next_hop| {
             let refuses = matches!(next_hop, NextHopKey::Discard | NextHopKey::Reject);
-            self.usable(next_hop).is_ok() && (refuses || self.is_refused(key.1))
+            let leads = match wanted {
+                Wanted::Only(hops) => hops.contains(&Hop { next_hop, label }),
+                Wanted::Anybody | Wanted::Group(_) => false,
+            };
+            self.usable(next_hop).is_ok() && (refuses || (leads && self.reachable(next_hop)))
         });
         if !is_true {
             self.remove_route(key);
@@ -35,18 +67,22 @@ impl Pass<'_> {
     }
 
     /// Whether somebody is to be taken out of a slot.
-    fn is_gone(&self, slot: &OldSlot, wanted: Option<&Group>) -> bool {
+    fn is_gone(&self, slot: &OldSlot, wanted: &Wanted<'_>) -> bool {
         let Some(who) = &slot.who else { return true };
-        let known = match wanted {
-            Some(group) => group::wanted(slot, group).is_some(),
+        let (stays, known) = match wanted {
             // Nothing says that it leads elsewhere.
-            None => who.pods == Pods::Unknown,
+            Wanted::Anybody => (slot.stays, who.pods == Pods::Unknown),
+            Wanted::Group(group) => (slot.stays, group::wanted(slot, group).is_some()),
+            // It leads to one who is wanted, and did before.
+            Wanted::Only(hops) => {
+                let moved = matches!(who.pods, Pods::Moved(_));
+                (false, !moved && hops.contains(&who.hop))
+            }
         };
-        let is_there = slot.stays || known && self.reachable(who.hop.next_hop);
-        !is_there
+        !(stays || known && self.reachable(who.hop.next_hop))
     }
 
-    fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: Option<&Group>) {
+    fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
         let slots = self.old_slots(key.0, composite);
         let words: Vec<EcmpSlot> =
             (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();

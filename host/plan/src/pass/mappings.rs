@@ -21,8 +21,8 @@ impl Pass<'_> {
             };
             let target = target(&map);
             let entry = (name.address, *name);
-            let (kept, stays) = if self.is_refused(name.address) {
-                (self.mapping_is_true(name, &target), false)
+            let (kept, stays) = if let Some(pods) = self.desired.refused.get(&name.address) {
+                (pods.contains(&target.address) && self.mapping_is_true(name, &target), false)
             } else if self.desired.fip.contains_key(name) {
                 (true, false)
             } else {

@@ -5,6 +5,7 @@ use penstock_compile::{Group, Hop, NextHopKey, RouteTarget};
 use penstock_model::Reason;
 
 use super::Pass;
+use super::keep::Wanted;
 use crate::dirty::Dirty;
 use crate::group::{self, Otherwise};
 use crate::planner::Planner;
@@ -83,18 +84,19 @@ impl Pass<'_> {
         let mut groups = Vec::new();
         let desired = self.desired;
         for &key in &dirty.routes {
-            match desired.routes.get(&key) {
-                _ if self.is_refused(key.1) => {
-                    self.keep(key, None);
-                    if desired.routes.contains_key(&key) {
-                        self.retry.add(What::Route(key.0, key.1));
-                    }
+            if let Some(wanted) = self.wanted_at(key) {
+                self.keep(key, &wanted);
+                if desired.routes.contains_key(&key) {
+                    self.retry.add(What::Route(key.0, key.1));
                 }
+                continue;
+            }
+            match desired.routes.get(&key) {
                 Some(RouteTarget::Hop(hop)) => {
                     if self.planner.routes.idle.contains(&key) {
                         groups.push(key);
                     } else if let Err(reason) = self.route(key, *hop) {
-                        self.keep(key, None);
+                        self.keep(key, &Wanted::Anybody);
                         self.refuse(What::Route(key.0, key.1), reason);
                     }
                 }
@@ -112,11 +114,11 @@ impl Pass<'_> {
                 None => Ok(()),
             };
             if let Err(reason) = done {
-                let group = match desired.routes.get(&key) {
-                    Some(RouteTarget::Group(group)) => Some(group.as_ref()),
-                    _ => None,
+                let wanted = match desired.routes.get(&key) {
+                    Some(RouteTarget::Group(group)) => Wanted::Group(group),
+                    _ => Wanted::Anybody,
                 };
-                self.keep(key, group);
+                self.keep(key, &wanted);
                 self.refuse(What::Route(key.0, key.1), reason);
             }
         }

@@ -37,8 +37,8 @@ struct World {
     services: BTreeMap<u8, (BTreeMap<u8, Backend>, u8)>,
     /// Floating IPs at which nothing is served, though there is a route.
     unserved: BTreeSet<u8>,
-    /// Floating IPs that are refused.
-    refused: BTreeSet<u8>,
+    /// Floating IPs that are refused, and the one whose backends are wanted at each: its own, or those of another owner.
+    refused: BTreeMap<u8, u8>,
     /// Defects: nodes whose next hop is forgotten, vifs that are, routes to what this card cannot say.
     lost_nodes: BTreeSet<u8>,
     lost_vifs: BTreeSet<u8>,
@@ -73,7 +73,11 @@ impl World {
             5 => drop(self.nodes.insert(a % NODES, b % 3)),
             6 if a % 4 == 0 => drop(self.nodes.remove(&(b % NODES))),
             7 => drop(self.services.remove(&(a % VIPS))),
-            8 if a % 2 == 0 => toggle(&mut self.refused, b % VIPS),
+            8 if a % 2 == 0 => {
+                if self.refused.remove(&(b % VIPS)).is_none() {
+                    self.refused.insert(b % VIPS, if c % 2 == 0 { b } else { c } % VIPS);
+                }
+            }
             8 if a % 4 == 1 => toggle(&mut self.unserved, b % VIPS),
             9 if a % 8 == 0 => toggle(&mut self.lost_nodes, b % NODES),
             9 if a % 8 == 1 => toggle(&mut self.lost_vifs, 3 + b % PODS),
@@ -150,12 +154,14 @@ impl World {
                 LabelEntry { next_hop: NextHopKey::Reject, vrf: VRFS[0] },
             );
         }
-        for &vip in &self.refused {
-            d.refused.insert(vip_ip(vip), ());
+        for (&vip, whose) in &self.refused {
+            let backends = self.services.get(whose).into_iter().flat_map(|of| of.0.keys());
+            let pods: BTreeSet<IpAddr> = backends.map(|pod| pod_ip(*pod)).collect();
+            d.refused.insert(vip_ip(vip), Arc::new(pods));
         }
         for (&vip, (backends, port)) in &self.services {
             // The compiler says nothing more of what it refuses; it should not matter if it does.
-            if self.refused.contains(&vip) && vip % 2 == 0 {
+            if self.refused.contains_key(&vip) && vip % 2 == 0 {
                 continue;
             }
             self.service(&mut d, vip, backends, *port, &hops, &here);
@@ -279,6 +285,7 @@ fn run(tightness: u8, edits: &[Edit]) -> Result<(), TestCaseError> {
         }
         prop_assert_eq!(planner.tables(), &card);
         sound::no_leftovers(&card).map_err(TestCaseError::fail)?;
+        sound::only_wanted(&card, &desired).map_err(TestCaseError::fail)?;
         if planned.refused.is_empty() {
             let again = planner.audit(&desired);
             prop_assert!(again.plan.is_empty(), "not settled: {:?}", again.plan);

@@ -1,6 +1,7 @@
 //! What has no room, or cannot be said to this card, is refused by name; the rest is served, and what the card has of it stays
 //! only as far as it is true.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -216,6 +217,11 @@ fn who_was_taken_out_in_place_gets_a_ring_when_there_is_room() {
     assert_eq!(bench.words(vip(1))[1].generation, before[1].generation + 1);
 }
 
+/// These pods.
+fn all(lasts: impl IntoIterator<Item = u8>) -> Arc<BTreeSet<IpAddr>> {
+    Arc::new(lasts.into_iter().map(pod).collect())
+}
+
 #[test]
 fn what_the_compiler_refuses_keeps_what_is_true() {
     let mut bench = Bench::new(Shape::default());
@@ -225,7 +231,7 @@ fn what_the_compiler_refuses_keeps_what_is_true() {
     bench.bring(&served);
     let refuse = |pods: &[u8]| {
         let mut d = reaches(pods);
-        d.refused.insert(vip(1), ());
+        d.refused.insert(vip(1), all([1, 2, 3, LOCAL]));
         d
     };
     let (words, maps) = (bench.words(vip(1)), bench.card.of::<table::FipMap>().clone());
@@ -255,10 +261,78 @@ fn what_the_compiler_refuses_keeps_what_is_true() {
     assert_eq!(bench.labels(vip(1)).1, [18, 17]);
     // Refused from the start, it has nothing to keep.
     let mut none = refuse(&[1]);
-    none.refused.insert(vip(9), ());
+    none.refused.insert(vip(9), all([1]));
     serve(&mut none, vip(9), &[1]);
     bench.bring(&none);
     assert_eq!(bench.route(vip(9)), None);
+}
+
+/// The address passes to a younger owner for whom there is no room; then that one's backends change.
+#[test]
+fn what_the_compiler_refuses_serves_nobody_who_is_not_wanted() {
+    let mut bench = Bench::new(Shape::default());
+    let mut served = reaches(&[1, 2, 3, LOCAL]);
+    serve(&mut served, vip(1), &[1, 2, 3, LOCAL]);
+    map(&mut served, vip(1), 80);
+    bench.bring(&served);
+    assert_eq!(bench.labels(vip(1)), (vec![0, 17, 18, 19], vec![0, 17, 18, 19]));
+    let mut refuse = |lasts: &[u8]| {
+        let mut d = reaches(&[1, 2, 3, 4, LOCAL]);
+        d.refused.insert(vip(1), all(lasts.iter().copied()));
+        assert_eq!(bench.bring(&d), []);
+        sound::only_wanted(&bench.card, &d).unwrap();
+        (bench.labels(vip(1)), bench.card.of::<table::FipKey>().len())
+    };
+    // One of the new owner's is not there yet, and does not come; the local one's mapping and its marks go with it.
+    assert_eq!(refuse(&[1, 2, 4, LOCAL]), ((vec![0, 17, 18, 0], vec![0, 17, 18, 0]), 3));
+    assert_eq!(refuse(&[2, 4]), ((vec![0, 0, 18, 0], vec![18, 18, 18, 18]), 0));
+    assert_eq!(refuse(&[1, 2]), ((vec![0, 0, 18, 0], vec![18, 18, 18, 18]), 0));
+    assert_eq!(refuse(&[]), ((vec![0, 0, 0, 0], vec![]), 0));
+    let group = bench.group(vip(1)).unwrap();
+    assert_eq!(group.live, 0, "new flows are dropped");
+}
+
+/// A floating IP that leads to one pod, as a proxy's does.
+#[test]
+fn one_hop_of_what_the_compiler_refuses_stays_while_it_is_wanted() {
+    let mut bench = Bench::new(Shape::default());
+    let mut served = reaches(&[1, 2]);
+    served.routes.insert((VRF, vip(1)), RouteTarget::Hop(hop(1)));
+    bench.bring(&served);
+    let mut refuse = |pods: &[u8], wanted: &[u8]| {
+        let mut d = reaches(pods);
+        d.refused.insert(vip(1), all(wanted.iter().copied()));
+        bench.bring(&d);
+        bench.route(vip(1)).map(|route| route.label)
+    };
+    assert_eq!(refuse(&[1, 2], &[1, 2]), Some(17));
+    assert_eq!(refuse(&[1, 2], &[2]), None);
+}
+
+/// The card has no place for the route of a pod, so only what is desired says whom a member's hop leads to.
+#[test]
+fn what_is_refused_is_looked_at_when_a_pod_without_a_place_moves() {
+    // Eight places.
+    let mut bench = Bench::new(Shape { host_route_rows_log2: 0, ..Shape::default() });
+    let others: Vec<u8> = (1..=7).collect();
+    let mut d = reaches(&others);
+    serve(&mut d, vip(1), &[1]);
+    bench.bring(&d);
+    d.routes.insert((VRF, pod(8)), RouteTarget::Hop(hop(8)));
+    serve(&mut d, vip(1), &[1, 8]);
+    let refused = bench.bring(&d);
+    assert_eq!(
+        refused.iter().map(|(what, _)| *what).collect::<Vec<_>>(),
+        [What::Route(VRF, pod(8))]
+    );
+    d.routes.remove(&(VRF, vip(1)));
+    d.services.clear();
+    d.refused.insert(vip(1), all([1, 8]));
+    bench.bring(&d);
+    assert_eq!(bench.labels(vip(1)).0, [17, 24]);
+    d.routes.insert((VRF, pod(8)), RouteTarget::Hop(hop(9)));
+    bench.bring(&d);
+    assert_eq!(bench.labels(vip(1)).0, [17, 0]);
 }
 
 #[test]

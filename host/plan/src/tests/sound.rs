@@ -12,6 +12,7 @@ use penstock_compile::{
 use penstock_model::{IpNet, MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Keyed, Tables};
 
+use super::bits;
 use crate::words;
 
 /// Every pointer that a packet can follow leads to a valid entry. Says what does not.
@@ -340,4 +341,53 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         .iter()
         .find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
     left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
+}
+
+/// A floating IP that is refused leads to nobody but those who are wanted there.
+pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String> {
+    let is_wanted = |vrf: VrfId, vip: IpAddr, word: &table::NextHop, label: Option<MplsLabel>| {
+        let hop = Hop { next_hop: words::next_hop_key(word).unwrap_or_default(), label };
+        let mut reached = desired.refused[&vip]
+            .iter()
+            .filter(|pod| desired.routes.get(&(vrf, **pod)) == Some(&RouteTarget::Hop(hop)));
+        match hop.next_hop {
+            NextHopKey::Discard | NextHopKey::Reject => true,
+            NextHopKey::Encap(vif) => {
+                let vif = card.of::<table::Vif>().at(vif.0.into());
+                reached.any(|pod| bits(*pod) == vif.ip)
+            }
+            NextHopKey::TunnelUdp(_) | NextHopKey::TunnelGre(_) => reached.next().is_some(),
+        }
+    };
+    let next_hop = |id: u16| card.of::<table::NextHop>().at(id.into());
+    for route in card.of::<table::HostRoute>().values() {
+        let (vrf, vip) = (VrfId(route.vrf), words::address(route.ip));
+        if !desired.refused.contains_key(&vip) {
+            continue;
+        }
+        let nh = next_hop(route.nh);
+        let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
+        let mut led_to = Vec::new();
+        if nh.kind == NextHopKind::Composite {
+            let words = (0..u32::from(nh.slots) + u32::from(nh.live))
+                .filter_map(|n| card.ring_word(nh.base, n))
+                .filter(|word| word.valid);
+            led_to.extend(words.map(|word| (word.nh, label(word.label != 0, word.label))));
+        } else {
+            led_to.push((route.nh, label(route.label_valid, route.label)));
+        }
+        for (id, label) in led_to {
+            if !is_wanted(vrf, vip, &next_hop(id), label) {
+                return Err(format!("{vip} of VRF {vrf} leads to next hop {id}, label {label:?}"));
+            }
+        }
+    }
+    for key in card.of::<table::FipKey>().values().filter(|key| !is_mark(card, key)) {
+        let vip = words::address(key.ip);
+        let pod = words::address(card.of::<table::FipMap>().at(key.map.into()).pod_ip);
+        if desired.refused.get(&vip).is_some_and(|pods| !pods.contains(&pod)) {
+            return Err(format!("{vip}:{} is translated to {pod}", key.port));
+        }
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ const MARK: char = '\u{feff}';
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// YAML, which most JSON is as well.
     Yaml,
     /// JSON, which has escapes that YAML has not.
@@ -26,22 +26,22 @@ pub(super) enum Format {
 
 /// One document of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// Its text.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
     /// The line of the file on which the text begins, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// How it is written.
-    pub(super) format: Format,
+    pub(crate) format: Format,
 }
 
 /// The documents of a text, but for those of nothing but blanks and comments.
-pub(super) fn split(text: &str) -> Documents<'_> {
+pub(crate) fn split(text: &str) -> Documents<'_> {
     Documents { rest: Some(text), line: 1, objects: None }
 }
 
 /// Iterates over documents.
-pub(super) struct Documents<'a> {
+pub(crate) struct Documents<'a> {
     /// What stands behind the last separator.
     rest: Option<&'a str>,
     /// Its line.

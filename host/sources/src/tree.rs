@@ -15,7 +15,7 @@ use serde::de::{
 use serde_path_to_error::{Path, Segment};
 use serde_yaml_ng::{Mapping, Value};
 
-use super::documents::{Document, Format};
+use crate::documents::{Document, Format};
 
 /// What anchors may add to a document, in bytes of keys and values: 1 MiB, more than an API server stores of an object.
 const MAX_EXPANSION_BYTES: usize = 1 << 20;
@@ -24,15 +24,15 @@ const MERGE: &str = "<<";
 
 /// What is wrong with a document.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Line of the file.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// What is wrong.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// The tree of a document, its merge keys resolved.
-pub(super) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
+pub(crate) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
     // A value takes a byte of text at least, and another one that tells it from the next.
     let budget = Cell::new(2 * document.text.len() + MAX_EXPANSION_BYTES);
     let merges = Cell::new(false);
@@ -45,7 +45,7 @@ pub(super) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
 }
 
 /// Reads a piece of a document's tree as one of the API's types; `steps` lead to the piece.
-pub(super) fn typed<T: DeserializeOwned>(
+pub(crate) fn typed<T: DeserializeOwned>(
     document: &Document<'_>,
     steps: &[Step],
     value: &Value,
@@ -64,7 +64,7 @@ pub(super) fn typed<T: DeserializeOwned>(
 
 /// One step from a value to one in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Into a mapping.
     Key(String),
     /// Into a sequence.
@@ -72,7 +72,7 @@ pub(super) enum Step {
 }
 
 /// Steps as people write them: `items[2].spec`.
-pub(super) fn path_text(steps: &[Step]) -> String {
+pub(crate) fn path_text(steps: &[Step]) -> String {
     let mut text = String::new();
     for step in steps {
         match step {
@@ -93,7 +93,7 @@ fn path_steps(path: &Path) -> impl Iterator<Item = Step> {
 }
 
 /// The line of the file on which the value stands to which the steps lead; that of the document if it came by an anchor.
-pub(super) fn line_of(document: &Document<'_>, steps: &[Step]) -> usize {
+pub(crate) fn line_of(document: &Document<'_>, steps: &[Step]) -> usize {
     let found = Cell::new(false);
     match deserialize(document, Finder { steps, found: &found }) {
         Err(problem) if found.get() => problem.line,
