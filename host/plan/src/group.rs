@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn holes_of_unknown_generation_are_filled_last() {
         let unknown = OldSlot { who: None, generation: None, stays: false };
-        let words = ring(&[unknown.clone()], &group(&[member(1)]), id);
+        let words = ring(&[unknown], &group(&[member(1)]), id);
         assert_eq!((words[0].valid, words[1].valid, words[1].slot), (false, true, 1));
         let full = ring(&vec![unknown; 64], &group(&[member(1)]), id);
         assert_eq!((full.len(), full[0].valid), (65, true));

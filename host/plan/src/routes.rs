@@ -287,7 +287,7 @@ impl Routes {
         card.write(Step::Point, old.id.into(), word);
         self.clear_ring(card, old);
         if let Some(new) = self.composite_at(card, old.id) {
-            self.renew_slots(before, slot_ways(card, key, &new));
+            self.renew_slots(&before, slot_ways(card, key, &new));
         }
     }
 
@@ -317,7 +317,7 @@ impl Routes {
     }
 
     /// Brings the index of slots up to date.
-    pub(crate) fn renew_slots(&mut self, before: Vec<Way>, after: Vec<Way>) {
+    pub(crate) fn renew_slots(&mut self, before: &[Way], after: Vec<Way>) {
         for way in before.iter().filter(|way| after.binary_search(way).is_err()) {
             self.slots.remove(way);
         }

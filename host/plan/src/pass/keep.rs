@@ -137,7 +137,7 @@ impl Pass<'_> {
             card.write(Step::Point, index(n), hole);
         }
         let after = slot_ways(card, key, composite);
-        routes.renew_slots(before, after);
+        routes.renew_slots(&before, after);
         if let Some((place, route)) = routes.get(card, key)
             && route.own != local
         {

@@ -110,16 +110,17 @@ impl Pass<'_> {
 
     /// Removes what is not wanted.
     pub(super) fn unwanted(&mut self, dirty: &Dirty) {
+        // The shortest first, then the longer ones, then routes: a packet never falls through to what is about to go.
+        for &key in by_length(dirty).iter().rev() {
+            if self.desired.prefixes.get(&key).is_none() {
+                let Planner { card, prefixes, .. } = &mut *self.planner;
+                prefixes.remove(card, key);
+            }
+        }
         self.unwanted_routes(dirty);
         for &label in &dirty.labels {
             if self.label_word(label).is_none_or(|word| word.is_err()) {
                 self.planner.card.clear::<Ilm>(Step::Unpoint, label.0);
-            }
-        }
-        for &key in &dirty.prefixes {
-            if self.desired.prefixes.get(&key).is_none() {
-                let Planner { card, prefixes, .. } = &mut *self.planner;
-                prefixes.remove(card, key);
             }
         }
         self.unwanted_mappings(dirty);
@@ -152,7 +153,8 @@ impl Pass<'_> {
     }
 
     pub(super) fn prefixes(&mut self, dirty: &Dirty) {
-        for &key in &dirty.prefixes {
+        // The longest first, behind routes: a packet never meets what is not meant for it.
+        for key in by_length(dirty) {
             if let Err(reason) = self.prefix(key) {
                 // Shorter ones would match in its place; so they do without it.
                 let Planner { card, prefixes, .. } = &mut *self.planner;
@@ -175,4 +177,11 @@ impl Pass<'_> {
         prefixes.set(card, key, index, word);
         Ok(())
     }
+}
+
+/// Prefixes, the longest first.
+fn by_length(dirty: &Dirty) -> Vec<PrefixKey> {
+    let mut keys: Vec<PrefixKey> = dirty.prefixes.iter().copied().collect();
+    keys.sort_by_key(|(_, prefix)| std::cmp::Reverse(prefix.prefix_len()));
+    keys
 }

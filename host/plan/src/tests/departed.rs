@@ -12,7 +12,7 @@ use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Op, Tables};
 
 use super::{bits, ops, reread, sound};
-use crate::usage;
+use crate::{Planner, usage};
 
 const VRF: VrfId = VrfId(2);
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
@@ -260,4 +260,19 @@ fn an_address_is_own_while_all_its_backends_are_here() {
     let mut nobody = Tables::default();
     bring(&mut nobody, &state(&[LOCAL], &[]));
     assert!(!own(&nobody));
+}
+
+/// Only which ports are served has changed, and that is enough to look at what stays for them.
+#[test]
+fn who_departed_goes_when_the_address_is_not_served_any_more() {
+    let mut planner = Planner::new(Tables::default());
+    planner.plan(&state(&[1, LOCAL], &[1, LOCAL]));
+    let mut left = state(&[1, LOCAL], &[]);
+    planner.plan(&left);
+    assert!(!planner.tables().of::<EcmpSlot>().is_empty());
+    assert_eq!(planner.tables().of::<table::FipKey>().len(), 3);
+    left.services.clear();
+    planner.plan(&left);
+    assert!(planner.tables().of::<EcmpSlot>().is_empty());
+    assert!(planner.tables().of::<table::FipKey>().is_empty());
 }

@@ -178,7 +178,7 @@ impl World {
         hops: &BTreeMap<u8, Hop>,
         here: &BTreeMap<u8, VifId>,
     ) {
-        let protocol = if vip % 2 == 0 { Protocol::Tcp } else { Protocol::Udp };
+        let protocol = if vip.is_multiple_of(2) { Protocol::Tcp } else { Protocol::Udp };
         let member = |(pod, backend): (&u8, &Backend)| {
             let draining = backend.draining;
             let known = pod % 4 != 0;
@@ -199,13 +199,13 @@ impl World {
                 let key = FipKey { vif, protocol, address: vip_ip(vip), port };
                 d.fip.insert(
                     key,
-                    FipTarget { address: pod_ip(*pod), port: 80 + u16::from(port % 2) },
+                    FipTarget { address: pod_ip(*pod), port: 80 + port % 2 },
                 );
             }
         }
         for vrf in VRFS {
             let target = if members.is_empty() {
-                let silent = vip % 3 == 0;
+                let silent = vip.is_multiple_of(3);
                 let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
                 RouteTarget::Hop(Hop { next_hop, label: None })
             } else {
