@@ -3,6 +3,9 @@
 //! In: closures over a [`Card`]. Out: their results. An error that leaves the card's state unknown (it is gone, did not
 //! answer, met a bus error, broke the protocol) makes the thread drop the card: from then on every request fails with
 //! [`LinkError::Lost`] until [`Device::attach`] succeeds again, after which everything must be read back.
+//!
+//! Jobs are done in the order in which they were asked for, each whole: who has much to ask asks in pieces of at most
+//! [`JOB_COMMANDS`] commands, so that nobody waits long. A job that panics ends the thread, which [`Device::ended`] tells.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -11,21 +14,14 @@ use std::thread;
 use penstock_device::{Card, DeviceError, Ident, PciTransport};
 use tokio::sync::{oneshot, watch};
 
+use crate::error::{LinkError, chain};
 use crate::keep::{Keeper, tell_failure};
+
+/// Most commands that one job should put to the card.
+pub const JOB_COMMANDS: usize = 256;
 
 /// Makes a transport; called on the card's thread for each attempt to attach.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn PciTransport>, DeviceError> + Send + Sync>;
-
-/// Why a request to the card did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// There is no card at the moment; the reason stands in the status.
-    #[error("the card is lost: {0}")]
-    Lost(String),
-    /// The card answered with an error.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-}
 
 /// Whether there is a card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +42,8 @@ pub struct Device {
     publish: Arc<watch::Sender<LinkState>>,
     opener: Opener,
     keeper: Arc<dyn Keeper>,
+    /// Its sender lives on the thread.
+    alive: watch::Receiver<()>,
 }
 
 impl Device {
@@ -56,13 +54,21 @@ impl Device {
     pub fn start(opener: Opener, keeper: Arc<dyn Keeper>) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (publish, state) = watch::channel(LinkState::Lost("not attached yet".to_owned()));
+        let (living, alive) = watch::channel(());
         thread::Builder::new().name("card".to_owned()).spawn(move || {
+            let _living = living;
             let mut card = None;
             while let Ok(job) = queue.recv() {
                 job(&mut card);
             }
         })?;
-        Ok(Self { jobs, state, publish: Arc::new(publish), opener, keeper })
+        Ok(Self { jobs, state, publish: Arc::new(publish), opener, keeper, alive })
+    }
+
+    /// Waits until the card's thread has ended, which it does only if a job panicked.
+    pub async fn ended(&self) {
+        // Nothing is ever sent: this is the end of the sender.
+        while self.alive.clone().changed().await.is_ok() {}
     }
 
     /// Whether there is a card; changes can be awaited.
@@ -133,6 +139,22 @@ impl Device {
         .await
     }
 
+    /// Drops the card, if there is one, because of `why`: it is lost from now on.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub async fn give_up(&self, why: String) -> Result<(), LinkError> {
+        let (publish, keeper) = (Arc::clone(&self.publish), Arc::clone(&self.keeper));
+        self.submit(move |slot| {
+            if slot.take().is_some() {
+                tell_failure(keeper.forget());
+            }
+            publish.send_replace(LinkState::Lost(why));
+            Ok(())
+        })
+        .await
+    }
+
     async fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Option<Card>) -> Result<T, LinkError> + Send + 'static,
@@ -153,18 +175,6 @@ impl Device {
 /// Whether the card's state is unknown after `error`. A refused command is an answer; anything else is not.
 fn leaves_unknown(error: &DeviceError) -> bool {
     !matches!(error, DeviceError::BadStatus { .. } | DeviceError::Overflow(_))
-}
-
-/// An error with its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -197,6 +207,20 @@ mod tests {
         fake.revive();
         device.attach().await.unwrap();
         device.run(|c| c.time_cycles()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_the_end_of_the_thread_and_is_told() {
+        let fake = FakeCard::new();
+        let device = device(&fake);
+        device.attach().await.unwrap();
+        let told = tokio::spawn({
+            let device = device.clone();
+            async move { device.ended().await }
+        });
+        let died = device.run(|_| -> Result<(), DeviceError> { panic!("on purpose") }).await;
+        assert!(matches!(&died, Err(LinkError::Lost(why)) if why.contains("thread")), "{died:?}");
+        tokio::time::timeout(std::time::Duration::from_secs(20), told).await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -9,16 +9,14 @@
 //! its failures are told and otherwise ignored.
 
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use penstock_device::{DeviceError, HeldFds, KernelVfio};
+use penstock_device::HeldFds;
 use sd_notify::NotifyState;
-use tracing::{info, warn};
-
-use crate::device::{Opener, chain};
+use tracing::warn;
 
 /// How long the service manager may take to close what it was told to forget.
 const FORGET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,46 +94,6 @@ fn barrier() -> io::Result<()> {
         0 => Err(io::Error::other(format!("no answer in {} s", FORGET_TIMEOUT.as_secs()))),
         _ => Ok(()),
     }
-}
-
-/// How to reach the device `spec`, and who keeps it; `inherited` is what the service manager handed this process.
-///
-/// The first attempt to open a function of the kernel's VFIO adopts it if its descriptors were kept, and opens it anew if
-/// that fails.
-#[must_use]
-pub fn opener(spec: String, mut inherited: Vec<(String, OwnedFd)>) -> (Opener, Arc<dyn Keeper>) {
-    let bdf = spec.strip_prefix("pci:").unwrap_or_default().to_owned();
-    let names = inherited.iter().map(|(name, _)| name.clone()).collect();
-    let keeper: Arc<dyn Keeper> = Arc::new(ServiceManager::new(bdf.clone(), names));
-    let held = HeldFds::pick(&bdf, &mut inherited);
-    let others: Vec<_> = inherited.into_iter().map(|(name, _)| name).collect();
-    if !others.is_empty() {
-        warn!(?others, "the service manager kept descriptors that are not of {spec}; closed");
-        if held.is_none() {
-            tell_failure(keeper.forget());
-        }
-    }
-    let (held, shared) = (Mutex::new(held), Arc::clone(&keeper));
-    let opener: Opener = Arc::new(move || {
-        let held = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(held) = held {
-            match KernelVfio::adopt(&bdf, held) {
-                Ok(function) => {
-                    info!("{spec} adopted as the last daemon left it, without a reset");
-                    return Ok(Box::new(function));
-                }
-                Err(error) => give_up_adopting(&spec, &error, shared.as_ref()),
-            }
-        }
-        penstock_device::open(&spec)
-    });
-    (opener, keeper)
-}
-
-fn give_up_adopting(spec: &str, error: &DeviceError, keeper: &dyn Keeper) {
-    let why = chain(error);
-    warn!("{spec} cannot be adopted as the last daemon left it, opening it anew: {why}");
-    tell_failure(keeper.forget());
 }
 
 /// Logs what a keeper did not do.
