@@ -197,10 +197,7 @@ impl World {
             {
                 let port = 8000 + u16::from(port / 2);
                 let key = FipKey { vif, protocol, address: vip_ip(vip), port };
-                d.fip.insert(
-                    key,
-                    FipTarget { address: pod_ip(*pod), port: 80 + port % 2 },
-                );
+                d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + port % 2 });
             }
         }
         for vrf in VRFS {
