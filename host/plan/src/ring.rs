@@ -15,6 +15,7 @@ pub(crate) struct RingSpace {
     free: BTreeMap<u32, u32>,
     /// The same, by (words, first word).
     sizes: BTreeSet<(u32, u32)>,
+    free_words: u32,
     /// Ranges that are free when the round is over.
     leaving: Vec<(u32, u32)>,
 }
@@ -23,8 +24,13 @@ impl RingSpace {
     /// All but the ranges in use, given as (first word, words); a range may wrap, and ranges may overlap.
     pub(crate) fn new(shape: Shape, used: impl Iterator<Item = (u32, u32)>) -> Self {
         let words = shape.ecmp_words;
-        let mut space =
-            Self { words, free: BTreeMap::new(), sizes: BTreeSet::new(), leaving: Vec::new() };
+        let mut space = Self {
+            words,
+            free: BTreeMap::new(),
+            sizes: BTreeSet::new(),
+            free_words: 0,
+            leaving: Vec::new(),
+        };
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         for (base, len) in used {
             let end = base + len;
@@ -45,6 +51,26 @@ impl RingSpace {
             space.insert(next, words - next);
         }
         space
+    }
+
+    /// Whether a range of this size is free.
+    pub(crate) fn has(&self, len: u32) -> bool {
+        self.sizes.range((len, 0)..).next().is_some()
+    }
+
+    /// How many words are free.
+    pub(crate) fn free_words(&self) -> u32 {
+        self.free_words
+    }
+
+    /// Takes a range from the lowest place that it fits in, if that is below `limit`; its first word.
+    pub(crate) fn allocate_below(&mut self, len: u32, limit: u32) -> Option<u32> {
+        let (&base, &room) = self.free.range(..limit).find(|(_, room)| **room >= len)?;
+        self.remove(base);
+        if room > len {
+            self.insert(base + len, room - len);
+        }
+        Some(base)
     }
 
     /// Takes a range; its first word.
@@ -100,12 +126,14 @@ impl RingSpace {
     }
 
     fn insert(&mut self, base: u32, len: u32) {
+        self.free_words += len;
         self.free.insert(base, len);
         self.sizes.insert((len, base));
     }
 
     fn remove(&mut self, base: u32) -> Option<u32> {
         let len = self.free.remove(&base)?;
+        self.free_words -= len;
         self.sizes.remove(&(len, base));
         Some(len)
     }
@@ -132,6 +160,16 @@ mod tests {
         assert_eq!(space.sizes, BTreeSet::from([(words, 0)]));
         assert_eq!(space.allocate(words), Some(0));
         assert_eq!(space.allocate(1), None);
+    }
+
+    #[test]
+    fn the_lowest_place_that_is_low_enough() {
+        let mut space = RingSpace::new(Shape::default(), [(4, 4), (10, 10)].into_iter());
+        assert_eq!(space.free_words(), space.words - 14);
+        assert_eq!(space.allocate_below(3, 8), Some(0));
+        assert_eq!(space.allocate_below(2, 10), Some(8));
+        assert_eq!(space.allocate_below(2, 10), None);
+        assert_eq!(space.free_words(), space.words - 19);
     }
 
     #[test]

@@ -267,6 +267,32 @@ impl Routes {
         }
     }
 
+    /// All groups, in order of their rings.
+    pub(crate) fn by_place(&self, card: &Card) -> Vec<(RouteKey, Composite)> {
+        let groups = self.owners.iter();
+        let mut groups: Vec<(RouteKey, Composite)> =
+            groups.filter_map(|(&id, &key)| Some((key, self.composite_at(card, id)?))).collect();
+        groups.sort_unstable_by_key(|(_, group)| (group.first, group.id));
+        groups
+    }
+
+    /// Moves the ring of a group as it is.
+    pub(crate) fn move_ring(
+        &mut self,
+        card: &mut Card,
+        key: RouteKey,
+        old: &Composite,
+        first: u32,
+    ) {
+        let shape = card.shape();
+        for n in 0..old.words() {
+            let word: EcmpSlot = card.at(shape.ring_index(old.first, n));
+            card.write(Step::Make, shape.ring_index(first, n), word);
+        }
+        let word: NextHop = card.at(old.id.into());
+        self.flip(card, key, old, NextHop { base: first, ..word });
+    }
+
     /// The next-hop word of a group.
     pub(crate) fn composite_word(first: u32, ring: &Ring, hash_fields: u8) -> NextHop {
         NextHop {

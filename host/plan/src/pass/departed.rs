@@ -23,10 +23,14 @@ impl Pass<'_> {
     /// The slots of a group as the card had them, who was in them, and whether they stay.
     pub(super) fn old_slots(&self, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
         let tables = &self.before.tables;
+        // Where its ring was then.
+        let then =
+            tables.get::<NextHop>(composite.id.into()).filter(|word| words::is_composite(word));
+        let Some(then) = then else { return Vec::new() };
         let mut seen: Vec<Hop> = Vec::new();
-        (0..composite.slots)
+        (0..u32::from(then.slots))
             .map(|n| {
-                let Some(word) = tables.ring_word(composite.first, n) else {
+                let Some(word) = tables.ring_word(then.base, n) else {
                     return OldSlot { who: None, generation: None, stays: false };
                 };
                 let who = if word.valid { self.who(vrf, word) } else { None };

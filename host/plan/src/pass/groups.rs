@@ -58,6 +58,8 @@ impl Pass<'_> {
             Ok((id, first, size))
         });
         let (id, first, size) = made.inspect_err(|_| self.give_place_back(key, place))?;
+        // Its ring may have been moved to make room.
+        let old = self.planner.routes.composite(&self.planner.card, key);
         let ring = if size == Size::Full { full } else { slim };
         self.write_group(key, old, (id, first), place, (&ring, group.hash_fields));
         self.note_spare(key, group, &ring);
@@ -111,14 +113,36 @@ impl Pass<'_> {
         if let Some(first) = allocate(self, slim) {
             return Some((first, Size::Slim));
         }
-        if !self.let_departed_go(TableId::Ecmp) {
-            return None;
+        if self.let_departed_go(TableId::Ecmp) {
+            self.end_round();
         }
-        self.end_round();
+        if let Some(first) = allocate(self, full) {
+            return Some((first, Size::Full));
+        }
+        self.compact(full.words.len() as u32);
         if let Some(first) = allocate(self, full) {
             return Some((first, Size::Full));
         }
         allocate(self, slim).map(|first| (first, Size::Slim))
+    }
+
+    /// Moves rings down until a range of this size is free, if there is as much in pieces.
+    fn compact(&mut self, len: u32) {
+        while self.planner.routes.ring.free_words() >= len && !self.planner.routes.ring.has(len) {
+            let Planner { card, routes, .. } = &mut *self.planner;
+            let mut moved = false;
+            for (key, group) in routes.by_place(card) {
+                let lower = routes.ring.allocate_below(group.words(), group.first);
+                if let Some(first) = lower.filter(|_| group.words() > 0) {
+                    routes.move_ring(card, key, &group, first);
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+            self.end_round();
+        }
     }
 
     /// Takes those who departed out of a group, for want of room elsewhere.

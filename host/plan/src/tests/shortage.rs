@@ -411,6 +411,26 @@ fn groups_of_departed_members_make_room() {
     assert!(bench.group(vip(2)).is_some() && bench.group(vip(3)).is_some());
 }
 
+/// Slots of members that departed, and what is left between rings, are room too.
+#[test]
+fn departed_members_of_groups_that_serve_make_room() {
+    let mut bench = Bench::new(Shape { ecmp_words: 20, ..Shape::default() });
+    let state = |first: &[u8], second: &[u8], third: &[u8]| {
+        let mut d = reaches(&[1, 2, 3, 4, 5]);
+        serve(&mut d, vip(1), first);
+        serve(&mut d, vip(2), second);
+        serve(&mut d, vip(3), third);
+        d
+    };
+    assert_eq!(bench.bring(&state(&[1, 2, 3, 4], &[1], &[])), []);
+    assert_eq!(bench.bring(&state(&[1], &[1], &[])), []);
+    assert_eq!(bench.labels(vip(1)), (vec![17, 18, 19, 20], vec![17]));
+    // Sixteen words are left then, but in three pieces: the rings are moved together.
+    assert_eq!(bench.bring(&state(&[1], &[1], &[1, 2, 3, 4, 5])), []);
+    assert_eq!(bench.labels(vip(1)), (vec![17], vec![17]));
+    assert_eq!(bench.labels(vip(3)).1, [17, 18, 19, 20, 21]);
+}
+
 #[test]
 fn a_mapping_without_room_is_refused_alone() {
     let mut bench = Bench::new(Shape { fip_maps: 4, ..Shape::default() });
