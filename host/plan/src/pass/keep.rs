@@ -3,8 +3,9 @@
 //! If the compiler refused it, that is as far as it leads to pods that its owner wants; so nobody goes on getting the traffic of an
 //! address that has passed to somebody else, and no backend that was taken away goes on serving.
 //!
-//! A member that is gone, or not wanted there, is taken out in place, word by word, as there may be no room for another ring: first the words by
-//! which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
+//! A member that is gone, or not wanted there, is taken out in place, word by word, as there may be no room for another ring: first
+//! the words by which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
+//! One that only takes no new flows any more departs or drains in the same way: its slot stays, for those that it has.
 
 use std::collections::BTreeSet;
 
