@@ -20,6 +20,7 @@
 mod agent;
 mod audit;
 mod backoff;
+mod beat;
 pub mod device;
 pub mod engine;
 mod error;
