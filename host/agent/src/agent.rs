@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use penstock_model::{Intent, Neighbours};
 use penstock_tables::Tables;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::{Audit, AuditError, Audits, Request};
@@ -43,6 +43,13 @@ pub struct Config {
     pub audit_every: Duration,
 }
 
+/// All flows of a card. As long as this lives, who else asks for them waits.
+pub struct Flows {
+    /// The tables of flows and of their statistics, and no others.
+    pub tables: Tables,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
 /// One card, kept. Dropping it ends its tasks and leaves the card's tables as they are.
 pub struct Agent {
     handle: Handle,
@@ -61,7 +68,8 @@ pub struct Handle {
     poke: Arc<Notify>,
     beats: watch::Receiver<u64>,
     audits: mpsc::Sender<Request>,
-    /// One reader of flows at a time: whatever else the card is asked for waits behind one piece of a dump at most.
+    /// One reader of flows at a time, until it has done with them: whatever else the card is asked for waits behind one piece of a
+    /// dump at most, and the host has the memory of one table of flows.
     turn: Arc<Semaphore>,
 }
 
@@ -213,10 +221,10 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Device::run`].
-    pub async fn flows(&self) -> Result<Tables, LinkError> {
+    pub async fn flows(&self) -> Result<Flows, LinkError> {
         // The semaphore is never closed.
-        let _turn = self.turn.acquire().await.ok();
-        read::flows(&self.device).await
+        let turn = Arc::clone(&self.turn).acquire_owned().await.ok();
+        Ok(Flows { tables: read::flows(&self.device).await?, _turn: turn })
     }
 
     /// One flow, if it is there, with its statistics and those of its partner.

@@ -32,7 +32,7 @@ mod read;
 mod reconcile;
 mod status;
 
-pub use agent::{Agent, Config, Handle};
+pub use agent::{Agent, Config, Flows, Handle};
 pub use audit::{Audit, AuditError, TableAudit};
 pub use device::{Device, LinkState, Opener};
 pub use error::{Defect, LinkError, chain};
