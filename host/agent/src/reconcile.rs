@@ -150,6 +150,10 @@ impl Reconciler {
             match self.settle(&mut held, &mut audit_due).await {
                 Ok(()) => {}
                 Err(Failure::Refused(text)) => {
+                    if self.audits.running() {
+                        // It broke off, and must not begin anew as soon as the rest is done.
+                        audit_due = Instant::now() + self.audit_every;
+                    }
                     self.failed(&text).await;
                     continue;
                 }

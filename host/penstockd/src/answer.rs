@@ -108,7 +108,7 @@ impl Answers {
 }
 
 impl Card {
-    /// The flows that a filter lists, a [`flow::FlowTable`] as JSON. There may be a million: whoever asks waits for those who asked
+    /// The flows that a filter lists, a [`flow::FlowTable`] as JSON. There may be a whole table of them: whoever asks waits for those who asked
     /// before to have theirs written, and a thread of its own does that.
     ///
     /// # Errors

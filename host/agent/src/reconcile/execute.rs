@@ -16,8 +16,22 @@ use crate::error::{LinkError, chain};
 use crate::read;
 
 impl Reconciler {
-    /// Does what `pass` says, which was made of `inputs`.
+    /// Does what `pass` says, which was made of `inputs`. Whatever comes of it, the last reading may not show the card as it is now.
     pub(super) async fn execute(
+        &self,
+        pass: &Pass,
+        inputs: &Inputs,
+        held: &mut Held,
+    ) -> Result<(), Failure> {
+        let before = held.left;
+        let result = self.step_by_step(pass, inputs, held).await;
+        if held.left != before || pass.phases.iter().any(|phase| !phase.is_empty()) {
+            self.status.send_modify(|status| status.changed = Some(Instant::now()));
+        }
+        result
+    }
+
+    async fn step_by_step(
         &self,
         pass: &Pass,
         inputs: &Inputs,
@@ -34,7 +48,6 @@ impl Reconciler {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.changed();
             self.publish(held);
             self.beat.beat();
         }
@@ -42,20 +55,13 @@ impl Reconciler {
             let epoch = held.left.epoch.checked_add(1).unwrap_or(1);
             self.device.run(move |card| card.write_reg(regs::EPOCH, epoch)).await?;
             held.left.epoch = epoch;
-            self.changed();
         }
         if !held.left.forwarding {
             self.device.run(|card| card.set_enabled(true)).await?;
             held.left.forwarding = true;
-            self.changed();
             info!("data path enabled");
         }
         Ok(())
-    }
-
-    /// The card is not what the last reading shows.
-    fn changed(&self) {
-        self.status.send_modify(|status| status.changed = Some(Instant::now()));
     }
 
     /// What was refused, and whose it is.
@@ -104,7 +110,6 @@ impl Reconciler {
             read::load(&self.device, &mut held.tables, table, &indices, &self.beat).await?;
         }
         held.adopt = true;
-        self.changed();
         self.publish(held);
         Ok(())
     }
