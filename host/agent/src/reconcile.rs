@@ -10,13 +10,14 @@
 //! card that is gone keeps its tables; they are adopted when it is back.
 
 mod execute;
+mod hold;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use penstock_model::{Intent, Neighbours};
-use penstock_tables::{CONFIG_TABLES, Tables};
+use penstock_tables::Tables;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -27,15 +28,11 @@ use crate::beat::Beat;
 use crate::device::{Device, LinkState};
 use crate::engine::{Engine, Inputs, Pass, Scope};
 use crate::error::{Defect, LinkError, chain};
-use crate::look::{Look, Verdict};
-use crate::read;
+use crate::look::Look;
 use crate::status::{self, LastChange, State, Status};
 
 /// Pause between two looks at a card of which nothing else is wanted.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How long tables may take to be cleared.
-const CLEARING_MAX: Duration = Duration::from_secs(30);
 
 /// Why the loop has to begin anew.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +42,7 @@ enum Failure {
     /// The card refused an operation. What it holds is known all the same.
     #[error("{0}")]
     Refused(String),
-    #[error("the card has been clearing its tables for {} s and does not come to an end", CLEARING_MAX.as_secs())]
+    #[error("the card has been clearing its tables for {} s and does not come to an end", hold::CLEARING_MAX.as_secs())]
     Clearing,
     #[error("the card was cleared or written by somebody else; reading it again")]
     Changed,
@@ -233,65 +230,6 @@ impl Reconciler {
             changed = self.neighbours.changed() => changed.map(|()| Wake::Inputs).map_err(|_| Defect::Task),
             () = std::future::ready(()), if auditing => Ok(Wake::Audit(None)),
             () = sleep(LOOK) => Ok(Wake::Look),
-        }
-    }
-
-    /// Attaches, if need be, and reads back what the card holds.
-    async fn take_over(&mut self) -> Result<Held, Failure> {
-        let attached = matches!(&*self.device.state().borrow(), LinkState::Attached(_));
-        if !attached {
-            self.tables.send_replace(None);
-            self.beat.beat();
-            let ident = self.device.attach().await?;
-            self.beat.beat();
-            info!(
-                epoch = ident.epoch,
-                layout = format!("{:#010x}", ident.layout_version),
-                "card attached"
-            );
-        }
-        let left = self.device.run(Look::take).await?;
-        if left.clearing {
-            return Err(Failure::Changed);
-        }
-        let tables = read::configuration(&self.device, &self.beat).await?;
-        // A clear in between shows in the next look.
-        let entries: usize = CONFIG_TABLES.iter().map(|&table| tables.len(table)).sum();
-        info!(entries, forwarding = left.forwarding, "tables read back");
-        let remembered = read::neighbours(&tables);
-        let held = Held { adopt: true, remembered, left, tables, inputs: None };
-        self.publish(&held);
-        Ok(held)
-    }
-
-    /// Makes sure that the card is as it was left; waits until a clearing is over.
-    async fn check(&self, held: &Held) -> Result<(), Failure> {
-        let mut clearing_since = None;
-        loop {
-            let now = self.device.run(Look::take).await?;
-            match held.left.judge(&now) {
-                Verdict::AsLeft => {
-                    if clearing_since.is_some() {
-                        self.publish(held);
-                    }
-                    return Ok(());
-                }
-                Verdict::Clearing => {
-                    let now = tokio::time::Instant::now();
-                    if now - *clearing_since.get_or_insert(now) >= CLEARING_MAX {
-                        return Err(Failure::Clearing);
-                    }
-                    self.tables.send_replace(None);
-                    self.set_state(State::WaitingForDevice);
-                    self.beat.beat();
-                    sleep(Backoff::MIN).await;
-                }
-                Verdict::Changed => return Err(Failure::Changed),
-                Verdict::Reset => {
-                    self.device.give_up(Failure::Reset.to_string()).await?;
-                    return Err(Failure::Reset);
-                }
-            }
         }
     }
 

@@ -18,9 +18,11 @@ fn state(bench: &Bench) -> State {
     bench.agent.handle().status().borrow().state
 }
 
-/// Something to be done on the card's thread, at one of the next doorbells.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Something to be done on the card's thread, at the doorbell after this many others.
 #[derive(Clone, Default)]
-struct Hook(Arc<Mutex<Option<(usize, Box<dyn FnOnce() + Send>)>>>);
+struct Hook(Arc<Mutex<Option<(usize, Work)>>>);
 
 impl Hook {
     /// At the doorbell after this many others.
