@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use penstock_model::{Intent, Neighbours};
 use penstock_tables::Tables;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::audit::{Audit, AuditError, Request};
+use crate::audit::{Audit, AuditError, Audits, Request};
+use crate::backoff::Backoff;
+use crate::beat::Beat;
 use crate::device::{Device, LinkState, Opener};
 use crate::engine::Engine;
 use crate::error::{Defect, LinkError};
@@ -22,7 +24,7 @@ use crate::status::Status;
 /// How long whoever asks for what counts waits for a reading that is younger than the last change.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Audits that may wait at a time; those that come together are one.
+/// Requests for audits that may wait at a time; those that come together, or while one is under way, are answered by one.
 const AUDITS_WAITING: usize = 16;
 
 /// What an agent is told when it starts.
@@ -39,6 +41,13 @@ pub struct Config {
     pub engine: Box<dyn Engine>,
     /// Pause between two audits that nobody asks for.
     pub audit_every: Duration,
+}
+
+/// All flows of a card. As long as this lives, who else asks for them waits.
+pub struct Flows {
+    /// The tables of flows and of their statistics, and no others.
+    pub tables: Tables,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// One card, kept. Dropping it ends its tasks and leaves the card's tables as they are.
@@ -59,7 +68,8 @@ pub struct Handle {
     poke: Arc<Notify>,
     beats: watch::Receiver<u64>,
     audits: mpsc::Sender<Request>,
-    /// One reader of flows at a time: whatever else the card is asked for waits behind one piece of a dump at most.
+    /// One reader of flows at a time, until it has done with them: whatever else the card is asked for waits behind one piece of a
+    /// dump at most, and the host has the memory of one table of flows.
     turn: Arc<Semaphore>,
 }
 
@@ -77,19 +87,23 @@ impl Agent {
         let (status_tx, status) = watch::channel(Status::default());
         let (tables_tx, tables) = watch::channel(None);
         let (readings_tx, readings) = watch::channel(None);
-        let (beats_tx, beats) = watch::channel(0);
+        let beat = Beat::new();
+        let beats = beat.subscribe();
         let poke = Arc::new(Notify::new());
         let (audits, requests) = mpsc::channel(AUDITS_WAITING);
         let reconciler = Reconciler {
             device: device.clone(),
             intent,
             neighbours,
-            audits: requests,
+            requests,
+            audits: Audits::default(),
             audit_every: config.audit_every,
             engine: Some(config.engine),
             status: status_tx,
             tables: tables_tx,
-            beats: beats_tx,
+            beat,
+            backoff: Backoff::new(),
+            told: String::new(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(reconciler.run());
@@ -163,7 +177,7 @@ impl Handle {
         self.status.clone()
     }
 
-    /// Counts rounds that came to an end; at least one in some seconds unless something hangs.
+    /// Counts rounds, and pieces of long ones, that came to an end; at least one in some seconds unless something hangs.
     #[must_use]
     pub fn beats(&self) -> watch::Receiver<u64> {
         self.beats.clone()
@@ -207,10 +221,10 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Device::run`].
-    pub async fn flows(&self) -> Result<Tables, LinkError> {
+    pub async fn flows(&self) -> Result<Flows, LinkError> {
         // The semaphore is never closed.
-        let _turn = self.turn.acquire().await.ok();
-        read::flows(&self.device).await
+        let turn = Arc::clone(&self.turn).acquire_owned().await.ok();
+        Ok(Flows { tables: read::flows(&self.device).await?, _turn: turn })
     }
 
     /// One flow, if it is there, with its statistics and those of its partner.
@@ -229,10 +243,6 @@ impl Handle {
     pub async fn audit(&self) -> Result<Arc<Audit>, AuditError> {
         let (reply, answer) = oneshot::channel();
         self.audits.send(reply).await.map_err(|_| AuditError::Ended)?;
-        // What an audit that broke off was for is not known here, but in the status.
-        answer.await.unwrap_or_else(|_| {
-            let why = self.status.borrow().last_error.clone();
-            Err(why.map_or(AuditError::Ended, AuditError::Unavailable))
-        })
+        answer.await.unwrap_or(Err(AuditError::Ended))
     }
 }

@@ -6,12 +6,14 @@
 //! plan that follows mends it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use penstock_abi::table::TableId;
 use penstock_tables::{CONFIG_TABLES, Difference, Tables};
 use tokio::sync::oneshot;
 
+use crate::beat::Beat;
 use crate::device::Device;
 use crate::error::LinkError;
 use crate::read;
@@ -28,16 +30,20 @@ pub struct Audit {
     pub took: Duration,
     /// Table by table.
     pub tables: Vec<TableAudit>,
-    /// Operations of the plan that followed, in which everything was looked at: those that mend what differed. If nothing did, those
-    /// that the plans since the last audit forgot, which is a defect.
-    pub operations: usize,
+    /// Operations that mended what differed.
+    pub repairs: usize,
+    /// Operations of the pass behind that, in which everything was looked at and not only what had changed: those that earlier
+    /// passes have left out, which is a defect. They were done.
+    pub left_out: usize,
+    /// There was something to go by; otherwise nothing was mended, as nobody has said yet what the card is to hold.
+    pub mended: bool,
 }
 
 impl Audit {
     /// Whether all was as it should be.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.operations == 0 && self.tables.iter().all(|table| table.differing == 0)
+        self.left_out == 0 && self.tables.iter().all(|table| table.differing == 0)
     }
 }
 
@@ -68,41 +74,110 @@ pub enum AuditError {
 }
 
 /// Who waits for an audit.
-pub(crate) type Request = oneshot::Sender<Result<std::sync::Arc<Audit>, AuditError>>;
+pub(crate) type Request = oneshot::Sender<Result<Arc<Audit>, AuditError>>;
+
+/// The audit under way, if there is one, and who waits for another.
+#[derive(Default)]
+pub(crate) struct Audits {
+    run: Option<Run>,
+    /// Those who came when it was under way: they want to know what the card holds now, so theirs is the one behind it.
+    waiting: Vec<Request>,
+}
 
 /// An audit under way: a table at a time, so that changes come in between.
-pub(crate) struct Run {
+struct Run {
     at: SystemTime,
     started: Instant,
     left: Vec<TableId>,
     tables: Vec<TableAudit>,
-    pub(crate) requests: Vec<Request>,
+    repairs: usize,
+    requests: Vec<Request>,
 }
 
 impl Run {
-    pub(crate) fn new() -> Self {
+    fn new(requests: Vec<Request>) -> Self {
         Self {
             at: SystemTime::now(),
             started: Instant::now(),
             left: CONFIG_TABLES.iter().rev().copied().collect(),
             tables: Vec::new(),
-            requests: Vec::new(),
+            repairs: 0,
+            requests,
         }
+    }
+}
+
+impl Audits {
+    /// Begins an audit if none is under way; somebody who asks for it hears of one that begins from now on.
+    pub(crate) fn ask(&mut self, request: Option<Request>) {
+        match &mut self.run {
+            Some(run) if run.tables.is_empty() => run.requests.extend(request),
+            Some(_) => self.waiting.extend(request),
+            None => self.run = Some(Run::new(request.into_iter().collect())),
+        }
+    }
+
+    /// Whether one is under way.
+    pub(crate) fn running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Whether one is under way and has looked at all tables.
+    pub(crate) fn is_through(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.left.is_empty())
     }
 
     /// The next table, if there is one left.
     pub(crate) fn next(&mut self) -> Option<TableId> {
-        self.left.pop()
+        self.run.as_mut()?.left.pop()
     }
 
+    /// A table was looked at.
     pub(crate) fn add(&mut self, table: TableAudit) {
-        self.tables.push(table);
+        if let Some(run) = &mut self.run {
+            run.tables.push(table);
+        }
     }
 
-    /// All tables were looked at, and the plan that followed had this many operations.
-    pub(crate) fn finish(self, operations: usize) -> (Audit, Vec<Request>) {
-        let took = self.started.elapsed();
-        (Audit { at: self.at, took, tables: self.tables, operations }, self.requests)
+    /// What was found to differ so far was mended.
+    pub(crate) fn repaired(&mut self, operations: usize) {
+        if let Some(run) = &mut self.run {
+            run.repairs += operations;
+        }
+    }
+
+    /// Ends the audit: tells its result, first `publish` and then who asked for it, and begins the next if somebody waits.
+    /// `left_out` as in [`Audit`]; none if nothing could be mended.
+    pub(crate) fn end(&mut self, left_out: Option<usize>, publish: impl FnOnce(Arc<Audit>)) {
+        let Some(run) = self.run.take() else { return };
+        let audit = Arc::new(Audit {
+            at: run.at,
+            took: run.started.elapsed(),
+            tables: run.tables,
+            repairs: run.repairs,
+            left_out: left_out.unwrap_or(0),
+            mended: left_out.is_some(),
+        });
+        publish(Arc::clone(&audit));
+        answer(run.requests, &Ok(audit));
+        if !self.waiting.is_empty() {
+            self.run = Some(Run::new(std::mem::take(&mut self.waiting)));
+        }
+    }
+
+    /// The card cannot be audited: whoever waits is told why.
+    pub(crate) fn fail(&mut self, why: &str) {
+        let under_way = self.run.take().map(|run| run.requests);
+        let waiting = std::mem::take(&mut self.waiting);
+        let requests = under_way.into_iter().flatten().chain(waiting).collect();
+        answer(requests, &Err(AuditError::Unavailable(why.to_owned())));
+    }
+}
+
+fn answer(requests: Vec<Request>, answer: &Result<Arc<Audit>, AuditError>) {
+    for request in requests {
+        // Who has gone needs no answer.
+        let _ = request.send(answer.clone());
     }
 }
 
@@ -111,6 +186,7 @@ pub(crate) async fn table(
     device: &Device,
     table: TableId,
     ours: &Tables,
+    beat: &Beat,
 ) -> Result<(TableAudit, Option<Tables>), LinkError> {
     let entries = ours.len(table);
     let audit = |read_back, differences: &[Difference]| TableAudit {
@@ -123,14 +199,14 @@ pub(crate) async fn table(
     if read::digest(device, table).await? == Some(ours.digest(table)) {
         return Ok((audit(false, &[]), None));
     }
-    let dumped = read::dump(device, table).await?;
+    let dumped = read::dump(device, table, beat).await?;
     let valid: BTreeSet<u32> = dumped.iter().map(|(index, _)| *index).collect();
     // What a dump does not show is not valid, but need not be all zeros (holes of groups, generations).
     let others: Vec<u32> =
         ours.entries(table, ..).map(|(index, _)| index).filter(|i| !valid.contains(i)).collect();
     let mut theirs = ours.clone();
     theirs.load_all(table, &dumped);
-    read::load(device, &mut theirs, table, &others).await?;
+    read::load(device, &mut theirs, table, &others, beat).await?;
     let differences = ours.difference(&theirs);
     let found = audit(true, &differences);
     Ok((found, (!differences.is_empty()).then_some(theirs)))

@@ -20,6 +20,7 @@
 mod agent;
 mod audit;
 mod backoff;
+mod beat;
 pub mod device;
 pub mod engine;
 mod error;
@@ -31,7 +32,7 @@ mod read;
 mod reconcile;
 mod status;
 
-pub use agent::{Agent, Config, Handle};
+pub use agent::{Agent, Config, Flows, Handle};
 pub use audit::{Audit, AuditError, TableAudit};
 pub use device::{Device, LinkState, Opener};
 pub use error::{Defect, LinkError, chain};

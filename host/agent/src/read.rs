@@ -7,11 +7,16 @@ use penstock_device::TableDump;
 use penstock_model::{MacAddr, Neighbours};
 use penstock_tables::{CONFIG_TABLES, Tables};
 
+use crate::beat::Beat;
 use crate::device::{Device, JOB_COMMANDS};
 use crate::error::LinkError;
 
 /// Valid entries of a table; of one without valid bits, all.
-pub(crate) async fn dump(device: &Device, table: TableId) -> Result<Vec<(u32, Words)>, LinkError> {
+pub(crate) async fn dump(
+    device: &Device,
+    table: TableId,
+    beat: &Beat,
+) -> Result<Vec<(u32, Words)>, LinkError> {
     let mut dump = TableDump::new(table);
     loop {
         let (now, done) = device
@@ -20,6 +25,7 @@ pub(crate) async fn dump(device: &Device, table: TableId) -> Result<Vec<(u32, Wo
                 Ok((dump, done))
             })
             .await?;
+        beat.beat();
         if done {
             return Ok(now.finish());
         }
@@ -33,10 +39,12 @@ pub(crate) async fn load(
     tables: &mut Tables,
     table: TableId,
     indices: &[u32],
+    beat: &Beat,
 ) -> Result<(), LinkError> {
     for indices in indices.chunks(JOB_COMMANDS) {
         let some = indices.to_vec();
         let words = device.run(move |card| card.read_many(table, &some)).await?;
+        beat.beat();
         for (&index, words) in indices.iter().zip(&words) {
             tables.load(table, index, words);
         }
@@ -45,22 +53,24 @@ pub(crate) async fn load(
 }
 
 /// Reads the configuration back.
-pub(crate) async fn configuration(device: &Device) -> Result<Tables, LinkError> {
+pub(crate) async fn configuration(device: &Device, beat: &Beat) -> Result<Tables, LinkError> {
     let mut tables = Tables::default();
     for &table in CONFIG_TABLES {
-        tables.load_all(table, &dump(device, table).await?);
+        tables.load_all(table, &dump(device, table, beat).await?);
     }
     let holes = tables.holes();
-    load(device, &mut tables, TableId::Ecmp, &holes).await?;
+    load(device, &mut tables, TableId::Ecmp, &holes, beat).await?;
     Ok(tables)
 }
 
 /// All flows with their statistics. They change meanwhile: each is seen as it was at some moment.
 pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
+    // The reader's own: that somebody looks at flows is no sign that the loop lives.
+    let beat = Beat::new();
     let mut tables = Tables::default();
-    tables.load_all(TableId::Flow, &dump(device, TableId::Flow).await?);
+    tables.load_all(TableId::Flow, &dump(device, TableId::Flow, &beat).await?);
     let indices: Vec<u32> = tables.of::<Flow>().indices().collect();
-    load(device, &mut tables, TableId::FlowStats, &indices).await?;
+    load(device, &mut tables, TableId::FlowStats, &indices, &beat).await?;
     Ok(tables)
 }
 

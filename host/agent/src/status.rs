@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use imbl::ordmap::DiffItem;
 use penstock_compile::Compiled;
-use penstock_model::{Effect, Findings};
+use penstock_model::{Effect, Finding, Findings};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
@@ -75,10 +76,49 @@ pub struct Status {
     pub audit: Option<Arc<Audit>>,
 }
 
-/// How many objects are refused.
-pub(crate) fn refused(findings: &Findings) -> usize {
-    let is_refused = |effects: &[penstock_model::Finding]| {
-        effects.iter().any(|finding| finding.effect == Effect::Refused)
-    };
-    findings.values().filter(|list| is_refused(list)).count()
+/// How many objects `now` refuses, given that `before` refuses `refused` of them. Costs what changed.
+pub(crate) fn refused(before: &Findings, refused: usize, now: &Findings) -> usize {
+    let is_refused =
+        |list: &Arc<[Finding]>| list.iter().any(|finding| finding.effect == Effect::Refused);
+    before.diff(now).fold(refused, |refused, item| {
+        let (old, new) = match item {
+            DiffItem::Add(_, new) => (None, Some(new)),
+            DiffItem::Update { old: (_, old), new: (_, new) } => (Some(old), Some(new)),
+            DiffItem::Remove(_, old) => (Some(old), None),
+        };
+        refused + usize::from(new.is_some_and(is_refused))
+            - usize::from(old.is_some_and(is_refused))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_model::{ObjectId, Reason};
+
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_counted_by_what_changed() {
+        let id = |n: u8| ObjectId::Vif(format!("vif{n}"));
+        let refusal =
+            || Finding::refused(Reason::TableFull { table: "Ilm".to_owned(), capacity: 1 });
+        let note = || Finding::partial(Reason::TableFull { table: "Vif".to_owned(), capacity: 1 });
+        let list = |list: Vec<Finding>| -> Arc<[Finding]> { list.into() };
+        let states: [Findings; 4] = [
+            Findings::new(),
+            [(id(1), list(vec![refusal(), refusal()])), (id(2), list(vec![note()]))]
+                .into_iter()
+                .collect(),
+            [(id(2), list(vec![note(), refusal()])), (id(3), list(vec![refusal()]))]
+                .into_iter()
+                .collect(),
+            [(id(2), list(vec![note()]))].into_iter().collect(),
+        ];
+        let (mut before, mut count) = (Findings::new(), 0);
+        for (now, want) in states.into_iter().zip([0, 1, 2, 0]) {
+            count = refused(&before, count, &now);
+            assert_eq!(count, want, "{now:?}");
+            before = now;
+        }
+    }
 }

@@ -11,7 +11,6 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::ring::Status as RingStatus;
 use penstock_abi::table::{Counter, Ilm, NextHop, NextHopKind, TableId};
 use penstock_abi::{fw, regs};
-use penstock_agent::engine::Scope;
 use penstock_agent::{Defect, Firmware, LinkError, LinkState, State};
 use penstock_device::fake::FakeCard;
 use penstock_model::Intent;
@@ -53,11 +52,47 @@ async fn nothing_points_to_what_the_card_refused() {
     bench.fake.refuse_writes(Some((TableId::NextHop, RingStatus::NotPermitted)));
     bench.intent.send_replace(intent(&[(3, "web", 25)]));
     bench.wait("the refusal", |b| state(b) == State::Failing).await;
-    assert!(bench.last_error().unwrap().contains("NextHop"), "{:?}", bench.last_error());
+    let error = bench.last_error().unwrap();
+    assert!(error.contains("NextHop") && error.contains("web"), "neither where nor whose: {error}");
     assert_eq!(bench.labels(), [0; 0], "the phase behind the refused one was begun");
     bench.fake.refuse_writes(None);
     bench.wait("the tables", |b| state(b) == State::InSync).await;
     assert_eq!((bench.labels(), bench.last_error()), (vec![25], None));
+}
+
+#[tokio::test]
+async fn what_a_plan_did_before_it_was_refused_shows_and_is_forgotten_with_its_inputs() {
+    let bench = Bench::idle();
+    bench.fake.refuse_writes(Some((TableId::Ilm, RingStatus::NotPermitted)));
+    let whole = intent(&[(3, "web", 25)]);
+    bench.intent.send_replace(Arc::clone(&whole));
+    bench.wait("the refusal", |b| state(b) == State::Failing).await;
+    let hops: Vec<u32> = bench.agent.handle().tables().unwrap().of::<NextHop>().indices().collect();
+    assert_eq!(hops, [3], "what the card holds is not known any more");
+    assert!(bench.agent.handle().status().borrow().changed.is_some());
+    bench.intent.send_replace(Arc::new(Intent { complete: false, ..Intent::clone(&whole) }));
+    bench.wait("the wait", |b| state(b) == State::WaitingForSources).await;
+    assert_eq!(bench.last_error(), None);
+}
+
+#[tokio::test]
+async fn a_card_that_refuses_is_not_read_whole_each_time() {
+    const VIFS: u8 = 200;
+    let names: Vec<String> = (0..VIFS).map(|n| format!("pod{n}")).collect();
+    let vif = |n: u8| (n + 3, names[usize::from(n)].as_str(), u32::from(n) + 25);
+    let mut vifs: Vec<_> = (0..VIFS).map(vif).collect();
+    let bench = Bench::new(&vifs).await;
+    bench.fake.refuse_writes(Some((TableId::Ilm, RingStatus::NotPermitted)));
+    let adoptions = || bench.seen.adoptions.load(Ordering::SeqCst);
+    let (before, first) = (bench.fake.register(regs::CMD_CONSUMER), adoptions());
+    vifs[0].2 = 1000;
+    bench.intent.send_replace(intent(&vifs));
+    bench.wait("four attempts", |_| adoptions() >= first + 4).await;
+    let commands = bench.fake.register(regs::CMD_CONSUMER) - before;
+    // The observer's are among them.
+    assert!(commands < 3 * 2 * u32::from(VIFS), "{commands} commands in four attempts");
+    bench.fake.refuse_writes(None);
+    bench.wait("the tables", |b| state(b) == State::InSync && b.labels().contains(&1000)).await;
 }
 
 /// A card that can be attached to and read, and refuses each time, is not asked in a loop.
@@ -99,6 +134,39 @@ async fn a_card_that_was_cleared_is_written_anew() {
     bench.fake.clear();
     bench.wait("the tables", |b| b.labels() == [25] && b.completed() == 2).await;
     assert_eq!(bench.opened.load(Ordering::SeqCst), 1, "there was no need to attach again");
+}
+
+#[tokio::test]
+async fn what_a_card_held_before_it_was_cleared_is_not_shown() {
+    let bench = Bench::new(&[(3, "web", 25)]).await;
+    bench.fake.clear();
+    bench.wait("the notice", |b| state(b) == State::Failing).await;
+    assert!(bench.agent.handle().tables().is_err());
+    bench.wait("the tables", |b| state(b) == State::InSync).await;
+    assert!(bench.agent.handle().tables().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clearing_that_does_not_end_is_not_waited_for_without_limit() {
+    let bench = Bench::idle();
+    bench.intent.send_replace(intent(&[(3, "web", 25)]));
+    // The card is as quick as ever, so what is waited for here is not a clock that was stopped.
+    let until = async |condition: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "{:?}", bench.last_error());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until(&|| state(&bench) == State::InSync).await;
+    bench.fake.set_register(regs::STATUS, 1);
+    until(&|| state(&bench) == State::WaitingForDevice).await;
+    assert!(bench.agent.handle().tables().is_err());
+    until(&|| bench.last_error().is_some_and(|error| error.contains("does not come to an end")))
+        .await;
+    bench.fake.set_register(regs::STATUS, 0);
+    until(&|| state(&bench) == State::InSync).await;
+    assert!(bench.agent.handle().tables().is_ok());
 }
 
 #[tokio::test]
@@ -153,6 +221,18 @@ async fn rounds_come_to_an_end_with_and_without_a_card_unless_something_hangs() 
     beat().await;
 }
 
+/// Each piece of a long read is a sign of life.
+#[tokio::test]
+async fn what_takes_long_is_not_taken_for_what_hangs() {
+    const LABELS: u32 = 10_000;
+    let fake = FakeCard::new();
+    (0..LABELS).for_each(|i| fake.set_entry(i, Ilm { valid: true, ..Ilm::default() }));
+    let bench = Bench::with(fake, |transport| transport);
+    bench.wait("the tables", |b| state(b) == State::WaitingForSources).await;
+    let beats = *bench.agent.handle().beats().borrow();
+    assert!(beats >= u64::from(LABELS) / 256, "{beats}");
+}
+
 #[tokio::test]
 async fn what_counts_is_read_into_memory_and_a_dead_firmware_shows() {
     let bench = Bench::new(&[(3, "web", 25)]).await;
@@ -201,53 +281,4 @@ async fn neighbours_that_the_card_names_are_good_until_the_kernel_knows_better()
     let seen = bench.seen.neighbours.lock().unwrap().clone();
     assert_eq!(seen.get(&known(1)), Some(&MacAddr([2; 6])));
     assert_eq!(seen.get(&known(2)), Some(&MacAddr([2, 0, 0, 0, 0, 2])));
-}
-
-#[tokio::test]
-async fn an_audit_finds_what_differs_and_mends_it() {
-    let bench = Bench::new(&[(3, "web", 25), (4, "db", 26)]).await;
-    let audit = || async { bench.agent.handle().audit().await.unwrap() };
-    let clean = audit().await;
-    assert!(clean.is_clean() && clean.tables.iter().all(|table| !table.read_back), "{clean:?}");
-    // A label that is gone, one that points elsewhere, one that nobody wrote.
-    bench.fake.set_entry(25, Ilm::default());
-    bench.fake.set_entry(26, Ilm { valid: true, nh: 9, ..Ilm::default() });
-    bench.fake.set_entry(27, Ilm { valid: true, nh: 3, ..Ilm::default() });
-    let found = audit().await;
-    assert!(!found.is_clean());
-    let table = found.tables.iter().find(|table| table.table == TableId::Ilm).unwrap();
-    let indices: Vec<u32> = table.differences.iter().map(|d| d.index).collect();
-    assert_eq!((table.differing, indices), (3, vec![25, 26, 27]));
-    let second = table.differences[1];
-    let nh = |entry: Option<Entry>| entry.unwrap().get::<Ilm>().unwrap().nh;
-    assert_eq!((nh(second.ours), nh(second.theirs)), (4, 9));
-    assert_eq!(found.operations, 3);
-    let labels = bench.fake.tables().of::<Ilm>().clone();
-    assert_eq!(labels.iter().map(|(i, l)| (i, l.nh)).collect::<Vec<_>>(), [(25, 3), (26, 4)]);
-    assert_eq!(bench.seen.passes.lock().unwrap().last(), Some(&Scope::Everything));
-    assert!(audit().await.is_clean());
-}
-
-#[tokio::test]
-async fn a_card_that_makes_no_digests_is_read_back() {
-    let fake = FakeCard::new();
-    fake.set_register(regs::CAPABILITIES, 0);
-    let bench = Bench::with(fake, |transport| transport);
-    bench.intent.send_replace(intent(&[(3, "web", 25)]));
-    bench.wait("the first reconcile", |b| b.completed() == 1).await;
-    let audit = || async { bench.agent.handle().audit().await.unwrap() };
-    let clean = audit().await;
-    assert!(clean.is_clean() && clean.tables.iter().all(|table| table.read_back), "{clean:?}");
-    bench.fake.set_entry(25, Ilm::default());
-    assert!(!audit().await.is_clean());
-    assert_eq!(bench.labels(), [25]);
-}
-
-#[tokio::test]
-async fn there_is_no_audit_of_a_card_that_is_gone_and_nobody_waits_for_one() {
-    let bench = Bench::new(&[(3, "web", 25)]).await;
-    bench.fake.kill();
-    bench.wait("the loss", |b| state(b) == State::Failing).await;
-    let audit = tokio::time::timeout(PATIENCE, bench.agent.handle().audit()).await.unwrap();
-    assert!(audit.unwrap_err().to_string().contains("gone"));
 }

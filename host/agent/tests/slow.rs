@@ -8,7 +8,7 @@ use std::time::Duration;
 use penstock_abi::regs;
 use penstock_abi::table::{Flow, Ilm};
 use penstock_device::fake::{FakeCard, before_doorbell};
-use support::{Bench, intent};
+use support::{Bench, PATIENCE, intent};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_is_done_while_dumps_run() {
@@ -26,7 +26,7 @@ async fn a_plan_is_done_while_dumps_run() {
     let dumps: Vec<_> = (0..10)
         .map(|_| {
             let handle = bench.agent.handle().clone();
-            tokio::spawn(async move { handle.flows().await.unwrap().of::<Flow>().len() })
+            tokio::spawn(async move { handle.flows().await.unwrap().tables.of::<Flow>().len() })
         })
         .collect();
     let commands = bench.fake.register(regs::CMD_CONSUMER);
@@ -42,4 +42,16 @@ async fn a_plan_is_done_while_dumps_run() {
     for dump in dumps.into_iter().take(1) {
         assert_eq!(dump.await.unwrap(), FLOWS as usize);
     }
+}
+
+#[tokio::test]
+async fn who_has_flows_in_hand_is_the_only_one() {
+    let bench = Bench::new(&[(3, "web", 25)]).await;
+    let flows = bench.agent.handle().flows().await.unwrap();
+    let mut next = Box::pin(bench.agent.handle().flows());
+    // The table is empty: a dump is over in milliseconds.
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut next).await;
+    assert!(early.is_err());
+    drop(flows);
+    tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
 }

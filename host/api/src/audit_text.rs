@@ -24,11 +24,25 @@ impl fmt::Display for Audit {
                 writeln!(f, "  and {} more", table.differing - shown)?;
             }
         }
-        match (self.clean, self.operations) {
-            (true, _) => writeln!(f, "The card holds what it should ({} ms).", self.ms),
-            (false, n) => {
-                writeln!(f, "{n} operations made the card what it should be ({} ms).", self.ms)
+        let ms = self.ms;
+        if self.left_out > 0 {
+            let n = self.left_out;
+            writeln!(
+                f,
+                "Earlier plans had left out {n} operations, a defect of the daemon; they were done."
+            )?;
+        }
+        match self.operations {
+            _ if self.not_mended => {
+                let held = if self.clean {
+                    "The card holds what was read from it before"
+                } else {
+                    "Not mended"
+                };
+                writeln!(f, "{held}; the sources have not all been read yet ({ms} ms).")
             }
+            _ if self.clean => writeln!(f, "The card holds what it should ({ms} ms)."),
+            n => writeln!(f, "{n} operations made the card what it should be ({ms} ms)."),
         }
     }
 }
@@ -60,7 +74,8 @@ mod tests {
             differences: vec![entry],
             ..AuditedTable::default()
         };
-        let audit = Audit { tables: vec![same, other], operations: 2, ..Audit::default() };
+        let audit =
+            Audit { tables: vec![same, other], operations: 2, left_out: 3, ..Audit::default() };
         let text = audit.to_string();
         for line in [
             "Ilm               2 entries, read back, 2 differ",
@@ -68,9 +83,16 @@ mod tests {
             "    expected: Ilm { nh: 3 }",
             "    card:     nothing",
             "  and 1 more",
+            "Earlier plans had left out 3 operations, a defect of the daemon; they were done.",
             "2 operations made the card what it should be (0 ms).",
         ] {
             assert!(text.lines().any(|l| l == line), "{text}");
         }
+        let audit = Audit { not_mended: true, operations: 0, left_out: 0, ..audit };
+        let text = audit.to_string();
+        assert!(
+            text.ends_with("Not mended; the sources have not all been read yet (0 ms).\n"),
+            "{text}"
+        );
     }
 }

@@ -39,6 +39,9 @@ pub enum ClientError {
     /// It took the request and ended the connection.
     #[error("the daemon ended the connection without an answer; its log may say why")]
     NoAnswer,
+    /// It took the request, and is silent.
+    #[error("the daemon has taken the request and not answered for {} s; it may still be at it", .0.as_secs())]
+    Late(Duration),
     /// Something else answers there, or another version.
     #[error("the daemon's answer is not understood: {0}")]
     Protocol(String),
@@ -100,6 +103,17 @@ fn misunderstood(error: &impl ToString) -> ClientError {
 }
 
 fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+    call_for(TIMEOUT, socket, method, path, body)
+}
+
+/// Calls, and waits no longer than `patience` for anything to come.
+fn call_for(
+    patience: Duration,
+    socket: &Path,
+    method: &Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, ClientError> {
     let lost = |source| ClientError::NoDaemon { path: socket.to_owned(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(lost)?;
@@ -118,10 +132,10 @@ fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec
         }
         let request =
             request.body(Full::new(Bytes::from(body))).map_err(|error| misunderstood(&error))?;
-        let late = || lost(io::ErrorKind::TimedOut.into());
-        let response = in_time(sender.send_request(request)).await.ok_or_else(late)??;
+        let late = || ClientError::Late(patience);
+        let response = in_time(patience, sender.send_request(request)).await.ok_or_else(late)??;
         let status = response.status();
-        let body = read(response).await.ok_or_else(late)??;
+        let body = read(patience, response).await.ok_or_else(late)??;
         connection.abort();
         if status.is_success() {
             return Ok(body);
@@ -134,9 +148,12 @@ fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec
 }
 
 /// The whole body; none if it stops coming.
-async fn read(response: Response<Incoming>) -> Option<Result<Vec<u8>, hyper::Error>> {
+async fn read(
+    patience: Duration,
+    response: Response<Incoming>,
+) -> Option<Result<Vec<u8>, hyper::Error>> {
     let (mut body, mut all) = (response.into_body(), Vec::new());
-    while let Some(frame) = in_time(body.frame()).await? {
+    while let Some(frame) = in_time(patience, body.frame()).await? {
         match frame {
             Ok(frame) => all.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
             Err(error) => return Some(Err(error)),
@@ -145,8 +162,8 @@ async fn read(response: Response<Incoming>) -> Option<Result<Vec<u8>, hyper::Err
     Some(Ok(all))
 }
 
-async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(TIMEOUT, work).await.ok()
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(patience, work).await.ok()
 }
 
 #[cfg(test)]
@@ -203,6 +220,17 @@ mod tests {
         assert!(matches!(text(None), ClientError::NoAnswer));
         let cut = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{";
         assert!(matches!(text(Some(cut)), ClientError::NoAnswer));
+    }
+
+    #[test]
+    fn a_daemon_that_is_late_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("api.sock");
+        let _silent = UnixListener::bind(&socket).unwrap();
+        let patience = Duration::from_millis(20);
+        let error =
+            call_for(patience, &socket, &Method::POST, "/v1/audit", Vec::new()).unwrap_err();
+        assert!(matches!(error, ClientError::Late(after) if after == patience), "{error}");
     }
 
     #[test]

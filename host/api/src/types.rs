@@ -130,11 +130,12 @@ pub struct AuditSummary {
     pub at: u64,
     /// Entries that differed.
     pub differing: u64,
-    /// Operations that mended it.
+    /// Operations that mended it, and what earlier plans left out.
     pub operations: u64,
 }
 
-/// An audit: what the card holds, compared with what the daemon believes that it holds. What differed was written again.
+/// An audit: what the card holds, compared with what the daemon believes that it holds. What differed was written again, unless
+/// [`Audit::not_mended`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// Whether nothing differed, and no plan had left anything out.
@@ -145,9 +146,14 @@ pub struct Audit {
     pub ms: u64,
     /// Table by table.
     pub tables: Vec<AuditedTable>,
-    /// Operations of the plan that followed, in which everything was looked at: those that mend what differed. If nothing did,
-    /// those that earlier plans left out, which is a defect of the daemon.
+    /// Operations that mended what differed.
     pub operations: u64,
+    /// Operations that earlier plans had left out, which is a defect of the daemon; they were done.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Nothing was mended: the sources have not all been read yet, so nobody knows what the card is to hold.
+    #[serde(default)]
+    pub not_mended: bool,
 }
 
 /// A table in an audit.

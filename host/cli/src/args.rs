@@ -23,7 +23,7 @@ fn after_help() -> String {
         text += &format!("  {name:<9}  {what}\n");
     }
     text + "\nExample: penstock flow -l --match 10.105.139.153:8888\n\n\
-        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers; else the one of the program."
+        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers, 4 an audit found something; else the one of the program."
 }
 
 /// Shows and tries out Penstock cards. The views speak the language of Contrail's vRouter tools.
@@ -79,7 +79,7 @@ pub enum Command {
     /// Follows an object from what was asked for down to the card's rows.
     #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
     Explain(ExplainArgs),
-    /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 1: something differed.
+    /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 4: something differed.
     #[command(after_help = "Example: penstock audit -o json")]
     Audit,
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.

@@ -25,6 +25,8 @@ use output::Output;
 
 /// Exit code when no daemon answers.
 pub const EXIT_NO_DAEMON: u8 = 3;
+/// Exit code of an audit that found something.
+pub const EXIT_DIFFERED: u8 = 4;
 
 /// Runs a parsed command line.
 ///
@@ -98,7 +100,7 @@ impl Daemon {
         let body = client::post_json(&self.api, &Resource::Audit.of(self.card.as_deref()))?;
         let audit: Audit = client::parse(&body)?;
         let printed = self.print::<Audit>(&body)?;
-        Ok(if audit.clean { printed } else { ExitCode::FAILURE })
+        Ok(if audit.clean { printed } else { ExitCode::from(EXIT_DIFFERED) })
     }
 
     /// Prints an answer, which is a `T`.

@@ -134,3 +134,15 @@ fn clear_empties_the_card_and_says_what_was_there() {
     assert_eq!(again.tables, []);
     assert!(again.to_string().contains("they were empty"));
 }
+
+#[test]
+fn a_card_that_cannot_be_read_is_cleared() {
+    let fake = FakeCard::new();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    card.write(1, NextHop { valid: true, ..NextHop::default() }).unwrap();
+    card.set_timeout(std::time::Duration::from_millis(1));
+    fake.stall(true);
+    let cleared = clear::clear(card, "fake").unwrap();
+    assert_eq!((cleared.tables, cleared.unread.contains(&"NextHop")), (vec![], true));
+    assert!(fake.tables().of::<NextHop>().is_empty());
+}

@@ -152,7 +152,7 @@ fn an_audit_that_finds_something_has_its_exit_code() {
     let found = Audit { tables: vec![table], operations: 1, ..Audit::default() };
     let clean = Audit { clean: true, ..Audit::default() };
     for (audit, code, line) in
-        [(clean, 0, "The card holds what it should (0 ms)."), (found, 1, "    expected: Ilm(..)")]
+        [(clean, 0, "The card holds what it should (0 ms)."), (found, 4, "    expected: Ilm(..)")]
     {
         let body = serde_json::to_string(&audit).unwrap();
         let (request, output) = ask("audit", http("200 OK", &body));

@@ -33,6 +33,9 @@ pub enum Refusal {
     /// The card does not answer, or with an error.
     #[error(transparent)]
     Card(#[from] LinkError),
+    /// There is an answer, and no way to write it down: a defect.
+    #[error("the answer cannot be written: {0}")]
+    Unwritten(String),
     /// It cannot be audited.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -105,11 +108,12 @@ impl Answers {
 }
 
 impl Card {
-    /// The flows that a filter lists.
+    /// The flows that a filter lists, a [`flow::FlowTable`] as JSON. There may be a whole table of them: whoever asks waits for those who asked
+    /// before to have theirs written, and a thread of its own does that.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn flows(&self, query: &FlowQuery) -> Result<flow::FlowTable, Refusal> {
+    pub async fn flows(&self, query: &FlowQuery) -> Result<Vec<u8>, Refusal> {
         let filter: Option<flow_filter::FlowFilter> = query
             .filter
             .as_deref()
@@ -117,8 +121,19 @@ impl Card {
             .transpose()
             .map_err(|error: flow_filter::FilterError| Refusal::Misread(error.to_string()))?;
         let mut state = self.counted().await?;
-        add_flows(&mut state.tables, &self.agent.flows().await?);
-        Ok(flow::view(&state, filter.as_ref()))
+        let flows = self.agent.flows().await?;
+        let written = tokio::task::spawn_blocking(move || {
+            add_flows(&mut state.tables, &flows.tables);
+            let body = serde_json::to_vec(&flow::view(&state, filter.as_ref()));
+            // Only now is it the next one's turn.
+            drop(flows);
+            body
+        });
+        match written.await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(error)) => Err(Refusal::Unwritten(error.to_string())),
+            Err(error) => Err(Refusal::Unwritten(error.to_string())),
+        }
     }
 
     /// One flow.

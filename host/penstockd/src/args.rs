@@ -1,6 +1,7 @@
 //! What the daemon's command line accepts.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -23,7 +24,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub manifests: PathBuf,
     /// The card: `vfio-user:SOCKET` or `pci:DDDD:BB:DD.F`; of a daemon of one card.
-    #[arg(long, value_name = "SPEC", required_unless_present = "card", requires = "node")]
+    #[arg(
+        long,
+        value_name = "SPEC",
+        value_parser = spec,
+        required_unless_present = "card",
+        requires = "node"
+    )]
     pub device: Option<String>,
     /// A card, for a daemon of several: its name, its device as for `--device`, its node file; once for each card.
     #[arg(
@@ -148,7 +155,21 @@ fn card(text: &str) -> Result<CardArgs, String> {
     let name = name.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?;
     let device = device.filter(|device| !device.is_empty()).ok_or_else(|| missing("device"))?;
     let node = node.filter(|node| !node.is_empty()).ok_or_else(|| missing("node"))?;
-    Ok(CardArgs { name: name.to_owned(), device: device.to_owned(), node: node.into() })
+    Ok(CardArgs { name: name.to_owned(), device: normal(device), node: node.into() })
+}
+
+fn spec(text: &str) -> Result<String, Infallible> {
+    Ok(normal(text))
+}
+
+/// A device specification as there is only one of for a PCI function, as the kernel writes its address: by it devices are told
+/// apart, and what a service manager keeps of each. What is no address is told when it is opened.
+fn normal(spec: &str) -> String {
+    match spec.strip_prefix("pci:").map(str::to_ascii_lowercase) {
+        Some(bdf) if bdf.matches(':').count() == 1 => format!("pci:0000:{bdf}"),
+        Some(bdf) => format!("pci:{bdf}"),
+        None => spec.to_owned(),
+    }
 }
 
 /// Reads a prefix; one with host bits is likely a mistake.
@@ -198,6 +219,12 @@ mod tests {
             node: node.into(),
         };
         assert_eq!(parse(&["--node=n", "--device=pci:a"]).unwrap(), [card("card0", "pci:a", "n")]);
+        assert_eq!(
+            parse(&["--node=n", "--device=pci:3B:00.0"]).unwrap(),
+            [card("card0", "pci:0000:3b:00.0", "n")]
+        );
+        let path = "vfio-user:/run/A:1.sock";
+        assert_eq!(parse(&["--node=n", "--device", path]).unwrap(), [card("card0", path, "n")]);
         let left = "--card=name=left,device=pci:0000:3b:00.0,node=/etc/l.yaml";
         let right = "--card=node=/etc/r.yaml,name=right,device=pci:0000:5e:00.0";
         assert_eq!(
@@ -213,6 +240,7 @@ mod tests {
             (&["--node=n", "--device=d", left], "cannot be used with"),
             (&[left, left], "two cards are called left"),
             (&[left, "--card=name=b,device=pci:0000:3b:00.0,node=n"], "two cards are pci:0000"),
+            (&[left, "--card=name=b,device=pci:3B:00.0,node=n"], "two cards are pci:0000"),
             (&["--card=name=a,device=d"], "`node` is missing"),
             (&["--card=name=a,device=d,node=n,node=m"], "`node` is there twice"),
             (&["--card=name=a,device=d,file=n"], "`file` is none of"),

@@ -20,6 +20,9 @@ use crate::health::Health;
 use crate::neighbour::{self, Known4};
 use crate::{routes, tell, wanted, watchdog};
 
+/// How long the end of all tasks may take; they end where they wait next.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What a daemon is told when it starts.
 pub struct Config {
     /// Its cards, one at least, no two of one name.
@@ -136,6 +139,12 @@ impl Daemon {
             Some(Err(error)) => Err(error).context("a task of the daemon failed"),
             None => anyhow::bail!("the daemon has no tasks"),
         }
+    }
+
+    /// Ends all tasks, and with the server its socket. Whatever computes at the moment is not waited for.
+    pub async fn end(mut self) {
+        // A task that cannot be ended has hung, and ends with the process.
+        let _ = tokio::time::timeout(END_TIMEOUT, self.tasks.shutdown()).await;
     }
 }
 

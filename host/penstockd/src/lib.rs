@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod health;
 pub mod neighbour;
 pub mod routes;
+pub mod runtime;
 mod service;
 mod status;
 pub mod tell;

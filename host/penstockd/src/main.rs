@@ -16,8 +16,7 @@ use tracing_subscriber::EnvFilter;
 /// A daemon that met a defect does not end sooner after its start than this.
 const LIFE_MIN: Duration = Duration::from_secs(5);
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let args = Args::get();
     let filter = EnvFilter::try_from_env("PENSTOCK_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,netlink_proto=warn"));
@@ -30,6 +29,11 @@ async fn main() -> Result<()> {
     if let Some(caution) = args.caution() {
         warn!("{caution}");
     }
+    penstockd::runtime::run(keep(args))
+}
+
+/// Keeps the cards until the process is told to end, or a part of the daemon has a defect.
+async fn keep(args: Args) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut inherited = penstock_device::inherited_fds().unwrap_or_else(|error| {
@@ -70,5 +74,6 @@ async fn main() -> Result<()> {
         _ = interrupt.recv() => { info!("interrupted; the card keeps its tables and forwards on"); Ok(()) }
     };
     notify(&[NotifyState::Stopping]);
+    daemon.end().await;
     result
 }

@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use penstock_agent::{AuditError, LinkError, chain};
@@ -52,6 +54,7 @@ impl From<Refusal> for Problem {
             }
             // The card answered, but not as it should.
             Refusal::Card(LinkError::Device(_)) => StatusCode::BAD_GATEWAY,
+            Refusal::Unwritten(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, chain(&refusal))
     }
@@ -71,8 +74,9 @@ async fn status(State(answers): State<Answers>, Query(card): OfCard) -> Answer<S
 async fn flows(
     State(answers): State<Answers>,
     Query(query): Query<FlowQuery>,
-) -> Answer<flow::FlowTable> {
-    Ok(Json(answers.card(query.card.as_deref())?.flows(&query).await?))
+) -> Result<impl IntoResponse, Problem> {
+    let body = answers.card(query.card.as_deref())?.flows(&query).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body))
 }
 
 async fn flow(

@@ -121,7 +121,7 @@ fn reconcile(status: &penstock_agent::Status) -> ReconcileStatus {
         last_audit: status.audit.as_deref().map(|audit| AuditSummary {
             at: seconds(audit.at),
             differing: audit.tables.iter().map(|table| table.differing as u64).sum(),
-            operations: audit.operations as u64,
+            operations: (audit.repairs + audit.left_out) as u64,
         }),
     }
 }
@@ -140,7 +140,9 @@ pub(crate) fn audit(audit: &Audit) -> types::Audit {
         at: seconds(audit.at),
         ms: audit.took.as_millis() as u64,
         tables: audit.tables.iter().map(table).collect(),
-        operations: audit.operations as u64,
+        operations: audit.repairs as u64,
+        left_out: audit.left_out as u64,
+        not_mended: !audit.mended,
     }
 }
 

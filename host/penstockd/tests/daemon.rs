@@ -156,10 +156,8 @@ fn a_refused_write_is_reported_by_name() {
     bench.fake().refuse_writes(Some((TableId::HostRoute, RingStatus::NotPermitted)));
     bench.start();
     let status = bench.wait("the refusal", |s| s["reconcile"]["state"] == "failing");
-    assert!(
-        status["reconcile"]["last_error"].as_str().unwrap().contains("HostRoute"),
-        "{status:#}"
-    );
+    let error = status["reconcile"]["last_error"].as_str().unwrap();
+    assert!(error.contains("HostRoute") && error.contains(", which is of "), "{status:#}");
     assert_eq!(status["device"]["state"], "attached");
     bench.fake().refuse_writes(None);
     bench.wait_in_sync(1);

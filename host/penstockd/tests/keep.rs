@@ -249,6 +249,7 @@ fn the_service_manager_hears_of_the_daemon() {
     terminate(&child.0);
     manager.wait_for("STOPPING=1");
     assert!(child.0.wait().unwrap().success());
+    assert!(!manager.dir.path().join("api.sock").exists(), "its socket outlives it");
 }
 
 #[test]

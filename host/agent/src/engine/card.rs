@@ -1,14 +1,13 @@
 //! The engine of a card: the compiler, and the planner over what the card holds.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_compile::{Compiled, Compiler, NextHopKey, Providers};
-use penstock_model::{Finding, Findings, Intent, IpNet, ObjectId, VifId, VrfId};
+use penstock_model::{Finding, Findings, Intent, ObjectId};
 use penstock_plan::{Planned, Planner, Refusal, What};
-use penstock_tables::{Shape, Tables};
+use penstock_tables::{Entry, Shape, Tables};
 
-use super::{Engine, Inputs, Pass, Scope};
+use super::{Engine, Inputs, Pass, Scope, owner};
 
 /// Compiler and planner.
 pub struct CardEngine {
@@ -53,28 +52,30 @@ impl Engine for CardEngine {
         let phases = plan.phases.into_iter().map(|phase| phase.ops).collect();
         Pass { phases, compiled: Arc::new(compiled), findings }
     }
+
+    fn owner(
+        &self,
+        inputs: &Inputs,
+        compiled: &Compiled,
+        index: u32,
+        entry: &Entry,
+    ) -> Option<ObjectId> {
+        owner::entry(&inputs.intent, compiled, index, entry)
+    }
 }
 
 /// Whose fault it is that a key has no place, and what becomes of that object.
 fn attribute(refusal: Refusal, intent: &Intent, compiled: &Compiled) -> (ObjectId, Finding) {
     let Refusal { what, reason } = refusal;
     let owner = match what {
-        What::Vif(id) => vif(intent, id),
-        What::Label(label) => {
-            let vif = intent.vifs.values().find(|vif| vif.label == label);
-            vif.map(|vif| ObjectId::Vif(vif.name.clone()))
-        }
-        What::NextHop(NextHopKey::Encap(id)) => vif(intent, id),
+        What::Vif(id) | What::NextHop(NextHopKey::Encap(id)) => owner::vif(intent, id),
+        What::Label(label) => owner::label(intent, label),
         What::NextHop(NextHopKey::TunnelUdp(address) | NextHopKey::TunnelGre(address)) => {
-            let peer = intent.peers.values().find(|peer| peer.address == address);
-            peer.map(|peer| ObjectId::Peer(peer.name.clone()))
+            owner::peer(intent, address)
         }
         What::NextHop(NextHopKey::Discard | NextHopKey::Reject) => None,
-        What::Prefix(vrf, prefix) => route(intent, vrf, prefix),
-        What::Route(vrf, address) => {
-            let owner = compiled.owners.get(&address).cloned();
-            owner.or_else(|| pod(intent, address)).or_else(|| route(intent, vrf, address.into()))
-        }
+        What::Prefix(vrf, prefix) => owner::route(intent, vrf, prefix),
+        What::Route(vrf, address) => owner::address(intent, compiled, vrf, address),
         What::Mapping(key) => compiled.owners.get(&key.address).cloned(),
     };
     let finding = match what {
@@ -84,20 +85,6 @@ fn attribute(refusal: Refusal, intent: &Intent, compiled: &Compiled) -> (ObjectI
     };
     let nobody = || ObjectId::Other { kind: "entry".to_owned(), name: what.to_string() };
     (owner.unwrap_or_else(nobody), finding)
-}
-
-fn vif(intent: &Intent, id: VifId) -> Option<ObjectId> {
-    intent.vifs.get(&id).map(|vif| ObjectId::Vif(vif.name.clone()))
-}
-
-fn pod(intent: &Intent, address: IpAddr) -> Option<ObjectId> {
-    let vif = intent.vifs.values().find(|vif| vif.address == address);
-    vif.map(|vif| ObjectId::Vif(vif.name.clone()))
-}
-
-fn route(intent: &Intent, vrf: VrfId, prefix: IpNet) -> Option<ObjectId> {
-    let best = intent.rib.get(&(vrf, prefix))?.first()?;
-    Some(ObjectId::Route { announcer: best.announcer.to_string(), prefix })
 }
 
 /// Adds a finding to those of its object, behind them and once.
@@ -112,9 +99,13 @@ fn add(findings: &mut Findings, object: ObjectId, finding: Finding) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use penstock_abi::table::{FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, Vif};
     use penstock_compile::FipKey;
     use penstock_model::{
-        Effect, Encapsulation, MacAddr, MplsLabel, ObjectName, Path, Peer, PodVif, Protocol, Reason,
+        Effect, Encapsulation, MacAddr, MplsLabel, ObjectName, Path, Peer, PodVif, Protocol,
+        Reason, VifId, VrfId,
     };
 
     use super::*;
@@ -190,6 +181,41 @@ mod tests {
             let reason = Reason::TableFull { table: "T".to_owned(), capacity: 1 };
             let (found, finding) = attribute(Refusal { what, reason }, &intent(), &compiled);
             assert_eq!((found, finding.effect), (owner, effect), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_told_of_the_object_that_it_serves() {
+        let service = ObjectId::LoadBalancer(ObjectName::new("shop", "web"));
+        let mut compiled = Compiled::default();
+        compiled.owners.insert(ip("10.105.0.1"), service.clone());
+        let bits = |text: &str| u32::from(text.parse::<Ipv4Addr>().unwrap());
+        let (vrf, web) = (2, Some(ObjectId::Vif("web".to_owned())));
+        let host = |text| HostRoute { vrf, ip: bits(text), ..HostRoute::default() };
+        let hop = |kind| NextHop { kind, vif: 8, dip: bits("10.169.25.21"), ..NextHop::default() };
+        let net = Prefix { vrf, ip: bits("192.0.2.0"), len: 24, ..Prefix::default() };
+        let announced = |prefix: &str| ObjectId::Route {
+            announcer: "cent333".to_owned(),
+            prefix: prefix.parse().unwrap(),
+        };
+        let key = penstock_abi::table::FipKey {
+            ip: bits("10.105.0.1"),
+            ..penstock_abi::table::FipKey::default()
+        };
+        let entries: [(u32, Entry, Option<ObjectId>); 10] = [
+            (8, Vif::default().into(), web.clone()),
+            (9, Vif::default().into(), None),
+            (28, Ilm::default().into(), web.clone()),
+            (0, hop(NextHopKind::Encap).into(), web.clone()),
+            (0, hop(NextHopKind::Tunnel).into(), Some(ObjectId::Peer("cent333".to_owned()))),
+            (0, host("10.47.255.236").into(), web),
+            (0, host("10.105.0.1").into(), Some(service.clone())),
+            (0, net.into(), Some(announced("192.0.2.0/24"))),
+            (0, key.into(), Some(service)),
+            (0, FipMap::default().into(), None),
+        ];
+        for (index, entry, owner) in entries {
+            assert_eq!(owner::entry(&intent(), &compiled, index, &entry), owner, "{entry:?}");
         }
     }
 

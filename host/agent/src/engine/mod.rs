@@ -1,12 +1,13 @@
 //! What makes steps of an intent: compiler and planner, as the agent uses them.
 
 mod card;
+mod owner;
 
 use std::sync::Arc;
 
 use penstock_compile::Compiled;
-use penstock_model::{Findings, Intent, Neighbours};
-use penstock_tables::{Op, Tables};
+use penstock_model::{Findings, Intent, Neighbours, ObjectId};
+use penstock_tables::{Entry, Op, Tables};
 
 pub use card::CardEngine;
 
@@ -47,4 +48,13 @@ pub trait Engine: Send + Sync + 'static {
     /// What is to be done to what was adopted last, and what earlier passes made of it. Nothing that is refused keeps the rest from being
     /// done.
     fn pass(&mut self, inputs: &Inputs, scope: Scope) -> Pass;
+
+    /// The object that this entry of the card serves, if it is one, given what the last pass was made of and what it said.
+    fn owner(
+        &self,
+        inputs: &Inputs,
+        compiled: &Compiled,
+        index: u32,
+        entry: &Entry,
+    ) -> Option<ObjectId>;
 }

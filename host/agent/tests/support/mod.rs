@@ -10,12 +10,14 @@ use penstock_abi::table::{Ilm, NextHop, NextHopKind};
 use penstock_agent::engine::{Engine, Inputs, Pass, Scope};
 use penstock_agent::keep::ServiceManager;
 use penstock_agent::{Agent, Config, Opener};
+use penstock_compile::Compiled;
 use penstock_device::PciTransport;
 use penstock_device::fake::FakeCard;
 use penstock_model::{
-    Fabric, Intent, MacAddr, MplsLabel, Neighbours, Node, ObjectName, PodVif, VifId, VrfId,
+    Fabric, Intent, MacAddr, MplsLabel, Neighbours, Node, ObjectId, ObjectName, PodVif, VifId,
+    VrfId,
 };
-use penstock_tables::{Op, Tables};
+use penstock_tables::{Entry, Op, Tables};
 use tokio::sync::watch;
 
 /// How long anything may take.
@@ -66,6 +68,12 @@ impl Engine for Script {
             self.tables.apply(&op);
         }
         Pass { phases, ..Pass::default() }
+    }
+
+    fn owner(&self, inputs: &Inputs, _: &Compiled, _: u32, entry: &Entry) -> Option<ObjectId> {
+        let number = entry.get::<NextHop>()?.vif;
+        let vif = inputs.intent.vifs.get(&VifId(number))?;
+        Some(ObjectId::Vif(vif.name.clone()))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -42,11 +43,22 @@ impl Store {
     /// An empty store behind a new socket. One that a dead process left at this path is replaced.
     ///
     /// # Errors
-    /// The socket cannot be made.
+    /// The socket cannot be made, or something else than a socket stands there, which stays.
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let left = UnixDatagram::unbound()?.connect(path);
-        if left.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
-            std::fs::remove_file(path)?;
+        match std::fs::symlink_metadata(path) {
+            // To connect to a file that is no socket is refused as well.
+            Ok(file) if !file.file_type().is_socket() => {
+                let why = "it is there and is no socket; remove it or choose another";
+                return Err(io::Error::new(ErrorKind::AlreadyExists, why));
+            }
+            Ok(_) => {
+                let left = UnixDatagram::unbound()?.connect(path);
+                if left.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                    std::fs::remove_file(path)?;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         let socket = UnixDatagram::bind(path)?;
         socket.set_nonblocking(true)?;
@@ -142,6 +154,20 @@ mod tests {
         assert_eq!(Store::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
         drop(store);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.yaml");
+        std::fs::write(&path, "precious").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for there in [&path, &link] {
+            let error = Store::bind(there).unwrap_err();
+            assert!(error.to_string().contains("no socket"), "{error}");
+            assert_eq!(std::fs::read_to_string(there).unwrap(), "precious");
+        }
     }
 
     #[test]

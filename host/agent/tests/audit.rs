@@ -1,0 +1,198 @@
+//! Audits: what they find, what they mend, what they take for whose fault, and who hears of them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use penstock_abi::regs;
+use penstock_abi::table::{Ilm, TableId, Vif};
+use penstock_agent::State;
+use penstock_agent::engine::Scope;
+use penstock_device::fake::{FakeCard, before_doorbell};
+use penstock_tables::{CONFIG_TABLES, Entry};
+use support::{Bench, PATIENCE, intent};
+use tokio::sync::mpsc;
+
+fn state(bench: &Bench) -> State {
+    bench.agent.handle().status().borrow().state
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Something to be done on the card's thread, at the doorbell after this many others.
+#[derive(Clone, Default)]
+struct Hook(Arc<Mutex<Option<(usize, Work)>>>);
+
+impl Hook {
+    /// At the doorbell after this many others.
+    fn set(&self, after: usize, work: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some((after, Box::new(work)));
+    }
+
+    fn doorbell(&self) {
+        let mut hook = self.0.lock().unwrap();
+        match hook.take() {
+            Some((0, work)) => {
+                drop(hook);
+                work();
+            }
+            Some((after, work)) => *hook = Some((after - 1, work)),
+            None => {}
+        }
+    }
+
+    /// Now, if it was not done yet.
+    fn now(&self) {
+        let hook = self.0.lock().unwrap().take();
+        hook.into_iter().for_each(|(_, work)| work());
+    }
+}
+
+/// A card in sync, of which something was just read: the next doorbells are an audit's.
+async fn hooked(vifs: &[(u8, &str, u32)]) -> (Bench, Hook) {
+    let hook = Hook::default();
+    let on_doorbell = hook.clone();
+    let bench = Bench::with(FakeCard::new(), move |transport| {
+        let hook = on_doorbell.clone();
+        before_doorbell(transport, move || hook.doorbell())
+    });
+    bench.intent.send_replace(intent(vifs));
+    bench.wait("the first reconcile", |bench| bench.completed() == 1).await;
+    just_read(&bench).await;
+    (bench, hook)
+}
+
+async fn just_read(bench: &Bench) {
+    let mut readings = bench.agent.handle().readings();
+    tokio::time::timeout(PATIENCE, readings.changed()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_coincides_is_no_defect() {
+    let (bench, hook) = hooked(&[(3, "web", 25)]).await;
+    for after in 0..=CONFIG_TABLES.len() {
+        let label = 26 + after as u32;
+        let intents = bench.intent.clone();
+        hook.set(after, move || drop(intents.send_replace(intent(&[(3, "web", label)]))));
+        let audit = bench.agent.handle().audit().await.unwrap();
+        assert!(audit.is_clean(), "a change after {after} tables: {audit:?}");
+        hook.now();
+        bench.wait("the change", |b| b.labels() == [label]).await;
+    }
+}
+
+#[tokio::test]
+async fn repairs_are_counted_whatever_breaks_in() {
+    let (bench, hook) = hooked(&[(3, "web", 25)]).await;
+    for after in 0..=CONFIG_TABLES.len() {
+        let label = 26 + after as u32;
+        bench.fake.set_entry(25, Ilm { valid: true, nh: 9, ..Ilm::default() });
+        let intents = bench.intent.clone();
+        let more = move || intent(&[(3, "web", 25), (4, "db", label)]);
+        hook.set(after, move || drop(intents.send_replace(more())));
+        let audit = bench.agent.handle().audit().await.unwrap();
+        assert!(!audit.is_clean());
+        assert_eq!((audit.repairs, audit.left_out), (1, 0), "after {after} tables: {audit:?}");
+        hook.now();
+        bench.wait("the change", |b| b.labels() == [25, label]).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_mended_before_anybody_has_said_what_is_right() {
+    let bench = Bench::idle();
+    bench.wait("the device", |b| state(b) == State::WaitingForSources).await;
+    bench.fake.set_entry(27, Ilm { valid: true, nh: 3, ..Ilm::default() });
+    let audit = bench.agent.handle().audit().await.unwrap();
+    assert_eq!((audit.is_clean(), audit.mended, audit.repairs), (false, false, 0), "{audit:?}");
+    assert_eq!((bench.labels(), bench.fake.writes()), (vec![27], 0));
+    bench.intent.send_replace(intent(&[(3, "web", 25)]));
+    bench.wait("the tables", |b| b.labels() == [25]).await;
+}
+
+#[tokio::test]
+async fn who_asks_while_an_audit_runs_hears_of_the_next() {
+    let (bench, hook) = hooked(&[(3, "web", 25)]).await;
+    let (reached, mut at_gate) = mpsc::unbounded_channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    hook.set(2, move || {
+        let _ = reached.send(());
+        let _ = gate.recv();
+    });
+    let handle = bench.agent.handle().clone();
+    let first = tokio::spawn(async move { handle.audit().await });
+    at_gate.recv().await.unwrap();
+    // Of a table that was looked at already.
+    assert_eq!(CONFIG_TABLES[0], TableId::Vif);
+    bench.fake.set_entry(9, Vif { valid: true, ..Vif::default() });
+    let mut second = Box::pin(bench.agent.handle().audit());
+    tokio::select! {
+        biased;
+        _ = &mut second => panic!("the card waits at the gate"),
+        () = std::future::ready(()) => {}
+    }
+    open.send(()).unwrap();
+    assert!(first.await.unwrap().unwrap().is_clean());
+    let second = tokio::time::timeout(PATIENCE, second).await.unwrap().unwrap();
+    assert!(!second.is_clean(), "what was wrong when it was asked for is not in it");
+}
+
+#[tokio::test]
+async fn who_waits_for_an_audit_that_breaks_off_is_told_why() {
+    let (bench, hook) = hooked(&[(3, "web", 25)]).await;
+    let fake = bench.fake.clone();
+    hook.set(2, move || fake.kill());
+    let audit = tokio::time::timeout(PATIENCE, bench.agent.handle().audit()).await.unwrap();
+    let error = audit.unwrap_err().to_string();
+    assert!(error.contains("gone") || error.contains("lost"), "{error}");
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_differs_and_mends_it() {
+    let bench = Bench::new(&[(3, "web", 25), (4, "db", 26)]).await;
+    let audit = || async { bench.agent.handle().audit().await.unwrap() };
+    let clean = audit().await;
+    assert!(clean.is_clean() && clean.tables.iter().all(|table| !table.read_back), "{clean:?}");
+    // A label that is gone, one that points elsewhere, one that nobody wrote.
+    bench.fake.set_entry(25, Ilm::default());
+    bench.fake.set_entry(26, Ilm { valid: true, nh: 9, ..Ilm::default() });
+    bench.fake.set_entry(27, Ilm { valid: true, nh: 3, ..Ilm::default() });
+    let found = audit().await;
+    assert!(!found.is_clean());
+    let table = found.tables.iter().find(|table| table.table == TableId::Ilm).unwrap();
+    let indices: Vec<u32> = table.differences.iter().map(|d| d.index).collect();
+    assert_eq!((table.differing, indices), (3, vec![25, 26, 27]));
+    let second = table.differences[1];
+    let nh = |entry: Option<Entry>| entry.unwrap().get::<Ilm>().unwrap().nh;
+    assert_eq!((nh(second.ours), nh(second.theirs)), (4, 9));
+    assert_eq!((found.repairs, found.left_out, found.mended), (3, 0, true));
+    let labels = bench.fake.tables().of::<Ilm>().clone();
+    assert_eq!(labels.iter().map(|(i, l)| (i, l.nh)).collect::<Vec<_>>(), [(25, 3), (26, 4)]);
+    assert_eq!(bench.seen.passes.lock().unwrap().last(), Some(&Scope::Everything));
+    assert!(audit().await.is_clean());
+}
+
+#[tokio::test]
+async fn a_card_that_makes_no_digests_is_read_back() {
+    let fake = FakeCard::new();
+    fake.set_register(regs::CAPABILITIES, 0);
+    let bench = Bench::with(fake, |transport| transport);
+    bench.intent.send_replace(intent(&[(3, "web", 25)]));
+    bench.wait("the first reconcile", |b| b.completed() == 1).await;
+    let audit = || async { bench.agent.handle().audit().await.unwrap() };
+    let clean = audit().await;
+    assert!(clean.is_clean() && clean.tables.iter().all(|table| table.read_back), "{clean:?}");
+    bench.fake.set_entry(25, Ilm::default());
+    assert!(!audit().await.is_clean());
+    assert_eq!(bench.labels(), [25]);
+}
+
+#[tokio::test]
+async fn there_is_no_audit_of_a_card_that_is_gone_and_nobody_waits_for_one() {
+    let bench = Bench::new(&[(3, "web", 25)]).await;
+    bench.fake.kill();
+    bench.wait("the loss", |b| state(b) == State::Failing).await;
+    let audit = tokio::time::timeout(PATIENCE, bench.agent.handle().audit()).await.unwrap();
+    assert!(audit.unwrap_err().to_string().contains("gone"));
+}
