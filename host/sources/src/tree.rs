@@ -20,15 +20,53 @@ use crate::documents::{Document, Format};
 /// What anchors may add to a document, in bytes of keys and values: 1 MiB, more than an API server stores of an object.
 const MAX_EXPANSION_BYTES: usize = 1 << 20;
 
+/// Bytes that are parsed again to find lines, however small a file is: 1 MiB.
+const LINES_BYTES: usize = 1 << 20;
+
+/// How often a file may be parsed again to find lines.
+const LINES_TIMES: usize = 4;
+
 const MERGE: &str = "<<";
 
 /// What is wrong with a document.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    /// Line of the file.
-    pub(crate) line: usize,
+    /// Line of the file, where it is known.
+    pub(crate) line: Option<usize>,
     /// What is wrong.
     pub(crate) message: String,
+}
+
+/// Finds the lines that messages name.
+///
+/// A parser says a line only where it stops, so that each one costs another parse of its document: a large List in which
+/// each item is wrong would cost the square of its size. So they are found as long as what that costs is in proportion to the
+/// file; a message that comes after that has to say by its path what it is about.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// Bytes that may still be parsed for it.
+    left: Cell<usize>,
+}
+
+impl Lines {
+    /// For the documents of a file with this text.
+    pub(crate) fn of_file(text: &str) -> Self {
+        Self { left: Cell::new(LINES_BYTES + LINES_TIMES * text.len()) }
+    }
+
+    /// The line of the file on which the value stands to which the steps lead; that of the document if it came by an anchor.
+    /// None if it would cost too much to know.
+    pub(crate) fn find(&self, document: &Document<'_>, steps: &[Step]) -> Option<usize> {
+        if steps.is_empty() {
+            return Some(document.line);
+        }
+        self.left.set(self.left.get().checked_sub(document.text.len())?);
+        let found = Cell::new(false);
+        match deserialize(document, Finder { steps, found: &found }) {
+            Err(problem) if found.get() => problem.line,
+            _ => Some(document.line),
+        }
+    }
 }
 
 /// The tree of a document, its merge keys resolved.
@@ -39,13 +77,14 @@ pub(crate) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
     let builder = Builder { budget: &budget, merges: &merges };
     let mut value = deserialize(document, builder)?;
     if merges.get() {
-        resolve(&mut value).map_err(|message| Problem { line: document.line, message })?;
+        resolve(&mut value).map_err(|message| Problem { line: Some(document.line), message })?;
     }
     Ok(value)
 }
 
 /// Reads a piece of a document's tree as one of the API's types; `steps` lead to the piece.
 pub(crate) fn typed<T: DeserializeOwned>(
+    lines: &Lines,
     document: &Document<'_>,
     steps: &[Step],
     value: &Value,
@@ -56,7 +95,7 @@ pub(crate) fn typed<T: DeserializeOwned>(
         let path = path_text(&steps);
         let colon = if path.is_empty() { "" } else { ": " };
         Problem {
-            line: line_of(document, &steps),
+            line: lines.find(document, &steps),
             message: format!("{path}{colon}{}", error.inner()),
         }
     })
@@ -92,15 +131,6 @@ fn path_steps(path: &Path) -> impl Iterator<Item = Step> {
     })
 }
 
-/// The line of the file on which the value stands to which the steps lead; that of the document if it came by an anchor.
-pub(crate) fn line_of(document: &Document<'_>, steps: &[Step]) -> usize {
-    let found = Cell::new(false);
-    match deserialize(document, Finder { steps, found: &found }) {
-        Err(problem) if found.get() => problem.line,
-        _ => document.line,
-    }
-}
-
 /// Parses a document. Positions in messages are counted from the start of the file.
 fn deserialize<'de, S: DeserializeSeed<'de>>(
     document: &Document<'de>,
@@ -110,7 +140,7 @@ fn deserialize<'de, S: DeserializeSeed<'de>>(
         // Where something is missing at the end, a parser may name the line behind the last one.
         let line = line.unwrap_or(1).clamp(1, document.text.lines().count().max(1));
         let before = document.line - 1;
-        Problem { line: before + line, message: shift_lines(&message, before) }
+        Problem { line: Some(before + line), message: shift_lines(&message, before) }
     };
     match document.format {
         Format::Yaml => seed

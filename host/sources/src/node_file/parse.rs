@@ -15,7 +15,7 @@ use serde_yaml_ng::{Mapping, Value};
 use super::{EncapsulationFile, FabricFile, RemoteFile, VifFile, VrfFile};
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
-use crate::tree::{self, Problem, Step};
+use crate::tree::{self, Lines, Problem, Step};
 
 /// Fields of the file as a whole.
 const FIELDS: [&str; 5] = ["name", "fabric", "vrfs", "vifs", "remotes"];
@@ -38,10 +38,12 @@ pub(crate) struct Said {
 /// Reads a node file. A file that does not say what there is is refused as a whole.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Said, Fault> {
     let document = Document { text, line: 1, format: Format::Yaml };
-    let mut reader = Reader { path, document, said: Said::default(), places: BTreeMap::new() };
+    let lines = Lines::of_file(text);
+    let mut reader =
+        Reader { path, lines, document, said: Said::default(), places: BTreeMap::new() };
     reader.read().map_err(|problem| Fault {
         path: path.to_owned(),
-        line: Some(problem.line),
+        line: problem.line,
         message: problem.message,
     })?;
     Ok(reader.said)
@@ -49,6 +51,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Said, Fault> {
 
 struct Reader<'a> {
     path: &'a Path,
+    lines: Lines,
     document: Document<'a>,
     said: Said,
     /// Where objects are.
@@ -71,7 +74,7 @@ impl Reader<'_> {
         }
         let missing = |field| format!("missing field `{field}`");
         let name = file.get("name").ok_or_else(|| self.problem(&[], missing("name")))?;
-        let name: String = tree::typed(&self.document, &[key("name")], name)?;
+        let name: String = tree::typed(&self.lines, &self.document, &[key("name")], name)?;
         let fabric = file.get("fabric").ok_or_else(|| self.problem(&[], missing("fabric")))?;
         self.node(name, fabric);
         let vrfs = self.list(&file, "vrfs")?.ok_or_else(|| self.problem(&[], missing("vrfs")))?;
@@ -206,10 +209,17 @@ impl Reader<'_> {
             self.said.objects.insert(id, object);
             return true;
         }
-        let at = place(self.path, Some(tree::line_of(&self.document, steps)));
+        let line = self.lines.find(&self.document, steps);
         for reason in wrong {
             let reason = match reason {
-                Reason::Invalid { text, .. } => Reason::invalid(at.clone(), text),
+                Reason::Invalid { text, .. } => {
+                    // Without a line, the way through the file leads there.
+                    let text = match line {
+                        Some(_) => text,
+                        None => format!("{}: {text}", tree::path_text(steps)),
+                    };
+                    self.reason(Problem { line, message: text })
+                }
                 other => other,
             };
             self.refuse(id.clone(), reason);
@@ -234,18 +244,18 @@ impl Reader<'_> {
         steps: &[Step],
         value: &Value,
     ) -> Result<T, ()> {
-        tree::typed(&self.document, steps, value).map_err(|problem| {
+        tree::typed(&self.lines, &self.document, steps, value).map_err(|problem| {
             let reason = self.reason(problem);
             self.refuse(id.clone(), reason);
         })
     }
 
     fn problem(&self, steps: &[Step], message: impl Into<String>) -> Problem {
-        Problem { line: tree::line_of(&self.document, steps), message: message.into() }
+        Problem { line: self.lines.find(&self.document, steps), message: message.into() }
     }
 
     fn reason(&self, problem: Problem) -> Reason {
-        Reason::invalid(place(self.path, Some(problem.line)), problem.message)
+        Reason::invalid(place(self.path, problem.line), problem.message)
     }
 }
 
