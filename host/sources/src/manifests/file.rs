@@ -107,6 +107,18 @@ impl File {
         self.held = true;
     }
 
+    /// Whether it says the object; else what is in force of it is a guess, if anything is.
+    pub(super) fn says_object(&self, key: &Key) -> bool {
+        self.said.as_ref().is_some_and(|said| said.items.contains_key(key))
+    }
+
+    /// Lets go of an object that it does not say.
+    pub(super) fn let_go(&mut self, key: &Key) {
+        if Arc::make_mut(&mut self.items).remove(key).is_some() {
+            self.seen = self.seen.saturating_sub(1);
+        }
+    }
+
     /// Whether it says that there is no object.
     pub(super) fn says_none(&self) -> bool {
         self.said.as_ref().is_some_and(|said| said.says_none())

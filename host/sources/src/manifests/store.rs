@@ -11,7 +11,8 @@
 //!   none is said by an empty List.
 //! * If more than half of the objects would go at once, and more than a handful, or an empty List has taken their place,
 //!   they go when they are still gone [`CONFIRM`] later. What else changed counts meanwhile.
-//! * An object that two files define stays that of the file which had it, else it is the first's by name.
+//! * An object that two files define stays that of the file which had it, else it is the first's by name. What a file really
+//!   says comes before what is kept of another one, and once it does, that is kept no more.
 //!
 //! What is done for a reading is in proportion to the files that changed: see `Balancers` for what becomes of objects.
 
@@ -294,9 +295,21 @@ impl ManifestStore {
         }
     }
 
-    /// Decides whose version of an object counts: that of the file which had it, else the first one by name.
+    /// Decides whose version of an object counts: that of the file which had it, else the first one by name; of those that
+    /// say it, if there are any.
     fn settle(&mut self, key: &Key) {
         let Some(holders) = self.holders.get_mut(key) else { return };
+        let files = &mut self.files;
+        let says = |path: &Arc<Path>| files.get(path).is_some_and(|file| file.says_object(key));
+        let (say, keep): (Vec<_>, Vec<_>) = holders.all.iter().cloned().partition(says);
+        if !say.is_empty() {
+            for path in keep {
+                if let Some(file) = files.get_mut(&path) {
+                    file.let_go(key);
+                }
+            }
+            holders.all = say;
+        }
         if let [first, ..] = &holders.all[..] {
             if holders.all.binary_search(&holders.owner).is_err() {
                 holders.owner = Arc::clone(first);
