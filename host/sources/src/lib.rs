@@ -13,6 +13,7 @@
 //! Every stage keeps what it was last given and compares: maps are persistent, and what is done for a change is in proportion
 //! to it.
 
+mod absence;
 mod difference;
 mod documents;
 mod error;

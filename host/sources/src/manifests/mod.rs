@@ -8,8 +8,6 @@ use crate::look::Place;
 mod file;
 mod store;
 
-#[cfg(test)]
-pub(crate) use store::CONFIRM;
 pub(crate) use store::ManifestStore;
 
 /// What this source is called.

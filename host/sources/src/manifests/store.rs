@@ -19,19 +19,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use penstock_model::{Finding, Fragment, ObjectId, Reason};
 
 use super::file::File;
+use crate::absence::{Absence, CONFIRM, Waiting};
 use crate::difference::put;
 use crate::error::file_id;
 use crate::follow::{Reading, Store};
 use crate::gather::Gathered;
 use crate::kubernetes::{Balancers, Item, Items, Key, Said};
-
-/// How long many objects must have been gone before that is believed.
-pub(crate) const CONFIRM: Duration = Duration::from_secs(5);
 
 /// Objects of which the loss is believed at once, however many there were.
 const HANDFUL: usize = 5;
@@ -50,8 +48,8 @@ pub(crate) struct ManifestStore {
     identity: Option<(u64, u64)>,
     /// What has a manifest's name and is no file.
     others: Vec<PathBuf>,
-    /// Since when many objects are gone.
-    gone_since: Option<Instant>,
+    /// Of objects that are gone, those that stay for now.
+    absence: Absence<Key>,
     fragment: Fragment,
 }
 
@@ -86,7 +84,7 @@ impl ManifestStore {
             balancers: Balancers::default(),
             identity: None,
             others: Vec::new(),
-            gone_since: None,
+            absence: Absence::default(),
             fragment: Fragment::empty(super::SOURCE),
         }
     }
@@ -99,11 +97,11 @@ impl ManifestStore {
         now: Instant,
         outcome: &mut Outcome,
     ) -> Proposals {
-        // Only a read after which objects are gone still counts them as gone.
-        let gone_since = self.gone_since.take();
         let replaced = self.identity.is_some_and(|before| before != identity);
         if replaced && gathered.files.is_empty() && !self.files.is_empty() {
             outcome.stale = true;
+            // Only a read after which objects are gone still counts them as gone.
+            self.absence.forget();
             outcome.findings.push(self.refused(
                 "is another directory than before, and empty: no service changes until it holds a manifest",
             ));
@@ -117,7 +115,7 @@ impl ManifestStore {
             }
             return proposals;
         }
-        self.hold_back(&mut proposals, gone_since, now, outcome);
+        self.hold_back(&mut proposals, now, outcome);
         self.identity = Some(identity);
         self.others.clone_from(&gathered.others);
         self.fragment.complete = true;
@@ -178,13 +176,7 @@ impl ManifestStore {
     }
 
     /// Lets objects stay that are gone, until that is believed.
-    fn hold_back(
-        &mut self,
-        proposals: &mut Proposals,
-        gone_since: Option<Instant>,
-        now: Instant,
-        outcome: &mut Outcome,
-    ) {
+    fn hold_back(&mut self, proposals: &mut Proposals, now: Instant, outcome: &mut Outcome) {
         let gone = self.gone(proposals);
         let total = self.holders.len();
         // An empty List is also what a program writes that could not reach what it copies from.
@@ -195,16 +187,13 @@ impl ManifestStore {
                     .get(path)
                     .is_some_and(|before| before.items.keys().any(|key| gone.contains(key)))
         });
-        if !emptied && (gone.len() <= HANDFUL || 2 * gone.len() <= total) {
+        let many = |gone, confirmed| gone > HANDFUL && 2 * gone > total - confirmed;
+        let doubtful = |gone, confirmed| emptied || many(gone, confirmed);
+        let Waiting { keys: gone, again } = self.absence.wait(gone, doubtful, now);
+        if gone.is_empty() {
             return;
         }
-        let since = gone_since.unwrap_or(now);
-        let believed = since + CONFIRM;
-        if now >= believed {
-            return;
-        }
-        self.gone_since = Some(since);
-        outcome.again = Some(believed);
+        outcome.again = again;
         let text = format!(
             "{} of {total} objects are gone; they stay in force unless they are still gone {} s later",
             gone.len(),
@@ -377,7 +366,7 @@ impl Store for ManifestStore {
                 self.apply(proposals);
             }
             Err(error) => {
-                self.gone_since = None;
+                self.absence.forget();
                 outcome.stale = true;
                 let text = format!(
                     "cannot be read: {error}; no service changes until it can (make the directory, or mount what holds it)"
