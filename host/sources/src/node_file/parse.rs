@@ -35,6 +35,13 @@ pub(crate) struct Said {
     pub(super) untold_routes: BTreeMap<String, Vec<Reason>>,
 }
 
+impl Said {
+    /// Whether nothing of it is wrong. What is there twice is not: it was not lost.
+    pub(super) fn is_sound(&self) -> bool {
+        self.refused.is_empty() && self.untold.is_empty() && self.untold_routes.is_empty()
+    }
+}
+
 /// Reads a node file. A file that does not say what there is is refused as a whole.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Said, Fault> {
     let document = Document { text, line: 1, format: Format::Yaml };
