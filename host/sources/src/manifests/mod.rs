@@ -7,6 +7,7 @@ use crate::look::Place;
 
 mod file;
 mod store;
+mod told;
 
 pub(crate) use store::ManifestStore;
 

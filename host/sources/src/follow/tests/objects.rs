@@ -148,6 +148,12 @@ fn what_a_file_says_beats_what_another_one_is_kept_to_have_said() {
         bench.write("b.yaml", service("b", 4) + "---\n" + &service("x", 5));
         bench.settle();
         assert_eq!(address(&bench), "172.20.0.5", "{fault}");
+        assert!(!bench.errors().contains("Service shop/x") || fault == "refused");
+        let stays = bench.errors().lines().any(|line| {
+            line.starts_with("Service shop/x")
+                && line.ends_with("what it was before stays in force")
+        });
+        assert!(!stays, "{}", bench.errors());
         // What was once said better is not kept any more: there is no way back to it.
         bench.write("b.yaml", service("b", 4));
         bench.settle();
