@@ -20,6 +20,7 @@ mod error;
 mod follow;
 mod gather;
 mod kubernetes;
+mod lines;
 mod load;
 mod look;
 pub mod manifests;

@@ -20,7 +20,8 @@ use super::objects::{EndpointSlice, Metadata, Pod, Service};
 use super::{Item, Items, Key, Kind, MAX_FAULTS, Said};
 use crate::documents::Document;
 use crate::error::place;
-use crate::tree::{self, Lines, Problem, Step};
+use crate::lines::Lines;
+use crate::tree::{self, Problem, Step};
 
 /// Reads a file's documents.
 pub(super) struct Reader<'a> {

@@ -24,7 +24,7 @@ pub(crate) use self::objects::{EndpointSlice, Pod, Service};
 use self::passed_over::PassedOver;
 use crate::documents::{self, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 use crate::error::place;
-use crate::tree::Lines;
+use crate::lines::Lines;
 
 /// Faults of a file as a whole that are listed; further ones are counted.
 pub(crate) const MAX_FAULTS: usize = 20;

@@ -15,7 +15,8 @@ use serde_yaml_ng::{Mapping, Value};
 use super::{EncapsulationFile, FabricFile, RemoteFile, VifFile, VrfFile};
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
-use crate::tree::{self, Lines, Problem, Step};
+use crate::lines::Lines;
+use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
 const FIELDS: [&str; 5] = ["name", "fabric", "vrfs", "vifs", "remotes"];
