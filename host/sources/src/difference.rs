@@ -1,6 +1,7 @@
 //! What differs between two persistent maps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 use penstock_model::{Finding, Findings, ObjectId, OrdMap};
@@ -38,6 +39,20 @@ pub(crate) fn set(all: &mut Findings, id: ObjectId, mut findings: Vec<Finding>) 
     findings.sort();
     findings.dedup();
     put(all, id, (!findings.is_empty()).then(|| findings.into()));
+}
+
+/// Makes the findings of an object what all of these say of it.
+pub(crate) fn combine<'a>(
+    all: &mut Findings,
+    id: ObjectId,
+    parts: impl IntoIterator<Item = &'a Findings>,
+) {
+    let lists: Vec<_> = parts.into_iter().filter_map(|findings| findings.get(&id)).collect();
+    match lists[..] {
+        [] => put(all, id, None),
+        [only] => put(all, id, Some(Arc::clone(only))),
+        _ => set(all, id, lists.into_iter().flat_map(|list| list.iter().cloned()).collect()),
+    }
 }
 
 /// Makes all findings these. What stays the same stays shared.

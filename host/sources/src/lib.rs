@@ -13,12 +13,14 @@
 //! Every stage keeps what it was last given and compares: maps are persistent, and what is done for a change is in proportion
 //! to it.
 
+mod absence;
 mod difference;
 mod documents;
 mod error;
 mod follow;
 mod gather;
 mod kubernetes;
+mod lines;
 mod load;
 mod look;
 pub mod manifests;

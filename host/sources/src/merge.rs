@@ -18,7 +18,7 @@ use penstock_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::difference::changed_keys;
+use crate::difference::{changed_keys, combine};
 
 /// How a source is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,16 +140,7 @@ impl Merger {
     fn find(&mut self, id: ObjectId) {
         let sources = self.sources.iter().map(|source| &source.fragment.findings);
         let all = sources.chain([&self.defined, &self.admitted]);
-        let lists: Vec<&Arc<[Finding]>> = all.filter_map(|findings| findings.get(&id)).collect();
-        match lists[..] {
-            [] => _ = self.findings.remove(&id),
-            [only] => _ = self.findings.insert(id, Arc::clone(only)),
-            _ => {
-                let findings: BTreeSet<_> =
-                    lists.into_iter().flat_map(|list| list.iter()).collect();
-                self.findings.insert(id, findings.into_iter().cloned().collect());
-            }
-        }
+        combine(&mut self.findings, id, all);
     }
 }
 

@@ -21,7 +21,8 @@
 //!
 //! Strict: unknown fields and duplicates are faults. One that is in a VRF, a vif, a remote or a label harms only that; one
 //! because of which the file does not say what there is (its syntax, an unknown field at the top, no name or no fabric)
-//! refuses the file, and what it said before stays. Numbers and addresses are checked by the rules that all sources share
+//! refuses the file, and what it said before stays. What is gone from it goes when nothing in the file is wrong, and it is still
+//! gone 5 s later: a file that was cut says less, too. Numbers and addresses are checked by the rules that all sources share
 //! ([`penstock_model::check`]), conflicts among objects where those of all sources are merged.
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use crate::Watch;
 use crate::look::Place;
 
 mod parse;
+mod replaced;
 mod store;
 
 pub(crate) use store::NodeStore;

@@ -16,6 +16,7 @@ use serde_path_to_error::{Path, Segment};
 use serde_yaml_ng::{Mapping, Value};
 
 use crate::documents::{Document, Format};
+use crate::lines::Lines;
 
 /// What anchors may add to a document, in bytes of keys and values: 1 MiB, more than an API server stores of an object.
 const MAX_EXPANSION_BYTES: usize = 1 << 20;
@@ -25,8 +26,8 @@ const MERGE: &str = "<<";
 /// What is wrong with a document.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    /// Line of the file.
-    pub(crate) line: usize,
+    /// Line of the file, where it is known.
+    pub(crate) line: Option<usize>,
     /// What is wrong.
     pub(crate) message: String,
 }
@@ -39,13 +40,14 @@ pub(crate) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
     let builder = Builder { budget: &budget, merges: &merges };
     let mut value = deserialize(document, builder)?;
     if merges.get() {
-        resolve(&mut value).map_err(|message| Problem { line: document.line, message })?;
+        resolve(&mut value).map_err(|message| Problem { line: Some(document.line), message })?;
     }
     Ok(value)
 }
 
 /// Reads a piece of a document's tree as one of the API's types; `steps` lead to the piece.
 pub(crate) fn typed<T: DeserializeOwned>(
+    lines: &Lines,
     document: &Document<'_>,
     steps: &[Step],
     value: &Value,
@@ -56,7 +58,7 @@ pub(crate) fn typed<T: DeserializeOwned>(
         let path = path_text(&steps);
         let colon = if path.is_empty() { "" } else { ": " };
         Problem {
-            line: line_of(document, &steps),
+            line: lines.find(document, &steps),
             message: format!("{path}{colon}{}", error.inner()),
         }
     })
@@ -92,17 +94,8 @@ fn path_steps(path: &Path) -> impl Iterator<Item = Step> {
     })
 }
 
-/// The line of the file on which the value stands to which the steps lead; that of the document if it came by an anchor.
-pub(crate) fn line_of(document: &Document<'_>, steps: &[Step]) -> usize {
-    let found = Cell::new(false);
-    match deserialize(document, Finder { steps, found: &found }) {
-        Err(problem) if found.get() => problem.line,
-        _ => document.line,
-    }
-}
-
 /// Parses a document. Positions in messages are counted from the start of the file.
-fn deserialize<'de, S: DeserializeSeed<'de>>(
+pub(crate) fn deserialize<'de, S: DeserializeSeed<'de>>(
     document: &Document<'de>,
     seed: S,
 ) -> Result<S::Value, Problem> {
@@ -110,7 +103,7 @@ fn deserialize<'de, S: DeserializeSeed<'de>>(
         // Where something is missing at the end, a parser may name the line behind the last one.
         let line = line.unwrap_or(1).clamp(1, document.text.lines().count().max(1));
         let before = document.line - 1;
-        Problem { line: before + line, message: shift_lines(&message, before) }
+        Problem { line: Some(before + line), message: shift_lines(&message, before) }
     };
     match document.format {
         Format::Yaml => seed
@@ -320,68 +313,5 @@ fn resolve(value: &mut Value) -> Result<(), String> {
             Ok(())
         }
         _ => Ok(()),
-    }
-}
-
-/// Follows steps into what a parser finds, and fails where they end: the parser adds to the failure where that is.
-#[derive(Clone, Copy)]
-struct Finder<'a> {
-    steps: &'a [Step],
-    found: &'a Cell<bool>,
-}
-
-impl<'de> DeserializeSeed<'de> for Finder<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.steps.is_empty() {
-            self.found.set(true);
-            return deserializer.deserialize_any(Stop);
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Finder<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping or a sequence")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((Step::Index(index), steps)) = self.steps.split_first() else {
-            return Err(A::Error::custom("not here"));
-        };
-        for _ in 0..*index {
-            items.next_element::<serde::de::IgnoredAny>()?;
-        }
-        items.next_element_seed(Finder { steps, found: self.found })?;
-        Err(A::Error::custom("not here"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Some((Step::Key(wanted), steps)) = self.steps.split_first() else {
-            return Err(A::Error::custom("not here"));
-        };
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == *wanted {
-                entries.next_value_seed(Finder { steps, found: self.found })?;
-                break;
-            }
-            entries.next_value::<serde::de::IgnoredAny>()?;
-        }
-        Err(A::Error::custom("not here"))
-    }
-}
-
-/// Takes nothing, so that whatever stands there is an error in its place.
-struct Stop;
-
-impl Visitor<'_> for Stop {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing")
     }
 }

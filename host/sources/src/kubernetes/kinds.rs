@@ -20,21 +20,23 @@ use super::objects::{EndpointSlice, Metadata, Pod, Service};
 use super::{Item, Items, Key, Kind, MAX_FAULTS, Said};
 use crate::documents::Document;
 use crate::error::place;
+use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Reads a file's documents.
 pub(super) struct Reader<'a> {
     path: &'a Path,
+    lines: &'a Lines,
     said: Said,
     items: Items,
-    /// The lines on which objects begin.
-    lines: BTreeMap<Key, usize>,
+    /// Where objects are.
+    places: BTreeMap<Key, At<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(path: &'a Path) -> Self {
-        let (said, items, lines) = (Said::default(), Items::new(), BTreeMap::new());
-        Self { path, said, items, lines }
+    pub(super) fn new(path: &'a Path, lines: &'a Lines) -> Self {
+        let (said, items, places) = (Said::default(), Items::new(), BTreeMap::new());
+        Self { path, lines, said, items, places }
     }
 
     /// Takes something that does not say what it is.
@@ -47,9 +49,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes what is in a document.
-    pub(super) fn add(&mut self, document: &Document<'_>) {
-        let at = At { path: self.path, document, steps: Vec::new() };
-        let untold = match tree::tree(document) {
+    pub(super) fn add(&mut self, document: Document<'a>) {
+        let at = At { path: self.path, lines: self.lines, document, steps: Vec::new() };
+        let untold = match tree::tree(&document) {
             // As the templates of charts leave it behind.
             Ok(Value::Null) => return,
             Ok(Value::Sequence(_)) => at.reason(
@@ -67,7 +69,7 @@ impl<'a> Reader<'a> {
         self.said
     }
 
-    fn add_object(&mut self, at: &At<'_>, value: Value, implied: Implied<'_>) {
+    fn add_object(&mut self, at: &At<'a>, value: Value, implied: Implied<'_>) {
         let (version, kind) = match at.version_and_kind(&value, implied) {
             Ok((version, kind)) => (version.to_owned(), kind.to_owned()),
             Err(reason) => return self.untold(reason),
@@ -89,7 +91,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn add_items(&mut self, at: &At<'_>, mut list: Value, implied: Implied<'_>) {
+    fn add_items(&mut self, at: &At<'a>, mut list: Value, implied: Implied<'_>) {
         let items = match list.get_mut("items").map(std::mem::take) {
             // Also what is left of a list that was cut behind its key: no statement.
             None | Some(Value::Null) => return,
@@ -106,16 +108,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn put(&mut self, at: &At<'_>, kind: Kind, mut value: Value) {
+    fn put(&mut self, at: &At<'a>, kind: Kind, mut value: Value) {
         let Some(name) = name(&value) else { return self.untold(at.without_name(kind, &value)) };
         let key = Key { kind, name };
-        match self.lines.entry(key.clone()) {
+        match self.places.entry(key.clone()) {
             Entry::Occupied(first) => {
-                let first = place(self.path, Some(*first.get()));
-                self.said.again.push((key, first));
+                self.said.again.push((key, first.get().place()));
                 return;
             }
-            Entry::Vacant(entry) => _ = entry.insert(at.line()),
+            Entry::Vacant(entry) => _ = entry.insert(at.clone()),
         }
         let read = match kind {
             Kind::Service => at.service(&mut value),
@@ -139,9 +140,11 @@ impl<'a> Reader<'a> {
 type Implied<'a> = Option<(&'a str, &'a str)>;
 
 /// An object's place in a document.
+#[derive(Clone)]
 struct At<'a> {
     path: &'a Path,
-    document: &'a Document<'a>,
+    lines: &'a Lines,
+    document: Document<'a>,
     steps: Vec<Step>,
 }
 
@@ -151,15 +154,20 @@ impl<'a> At<'a> {
         At { steps, ..*self }
     }
 
-    fn line(&self) -> usize {
-        if self.steps.is_empty() {
-            return self.document.line;
+    fn line(&self) -> Option<usize> {
+        self.lines.find(&self.document, &self.steps)
+    }
+
+    /// What leads to it from elsewhere: the line, or the way through the document.
+    fn place(&self) -> String {
+        match self.line() {
+            Some(line) => place(self.path, Some(line)),
+            None => format!("{}: {}", place(self.path, None), tree::path_text(&self.steps)),
         }
-        tree::line_of(self.document, &self.steps)
     }
 
     fn problem(&self, problem: Problem) -> Reason {
-        Reason::invalid(place(self.path, Some(problem.line)), problem.message)
+        Reason::invalid(place(self.path, problem.line), problem.message)
     }
 
     /// What is wrong with the object as a whole stands where it begins.
@@ -196,8 +204,12 @@ impl<'a> At<'a> {
     fn without_name(&self, kind: Kind, value: &Value) -> Reason {
         let steps = [Step::Key("metadata".to_owned())];
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
-        let read =
-            tree::typed::<Option<Metadata>>(self.document, &self.below(steps).steps, metadata);
+        let read = tree::typed::<Option<Metadata>>(
+            self.lines,
+            &self.document,
+            &self.below(steps).steps,
+            metadata,
+        );
         let what =
             if kind == Kind::Slice { "EndpointSlice".to_owned() } else { format!("{kind:?}") };
         match read {
@@ -207,7 +219,8 @@ impl<'a> At<'a> {
     }
 
     fn typed<T: DeserializeOwned>(&self, value: &Value) -> Result<T, Reason> {
-        tree::typed(self.document, &self.steps, value).map_err(|problem| self.problem(problem))
+        tree::typed(self.lines, &self.document, &self.steps, value)
+            .map_err(|problem| self.problem(problem))
     }
 
     fn service(&self, value: &mut Value) -> Result<(Item, Vec<Reason>), Vec<Reason>> {

@@ -24,6 +24,7 @@ pub(crate) use self::objects::{EndpointSlice, Pod, Service};
 use self::passed_over::PassedOver;
 use crate::documents::{self, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 use crate::error::place;
+use crate::lines::Lines;
 
 /// Faults of a file as a whole that are listed; further ones are counted.
 pub(crate) const MAX_FAULTS: usize = 20;
@@ -98,7 +99,8 @@ pub(crate) struct Said {
 impl Said {
     /// Reads the text of a file. Kinds that are not known are passed over. What is wrong harms nothing else.
     pub(crate) fn read(path: &Path, text: &str) -> Self {
-        let mut reader = kinds::Reader::new(path);
+        let lines = Lines::of_file(text);
+        let mut reader = kinds::Reader::new(path, &lines);
         for (number, document) in documents::split(text).enumerate() {
             let reason = |message| Reason::invalid(place(path, Some(document.line)), message);
             if number == MAX_DOCUMENTS {
@@ -113,7 +115,7 @@ impl Said {
                 );
                 reader.untold(reason(message));
             } else {
-                reader.add(&document);
+                reader.add(document);
             }
         }
         reader.finish()

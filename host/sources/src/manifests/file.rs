@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use penstock_model::{Effect, Finding, ObjectId, Reason};
+use penstock_model::{Effect, Finding, Reason};
 
-use crate::error::file_id;
 use crate::gather::Unreadable;
 use crate::kubernetes::{Items, Key, Said};
 
@@ -21,16 +20,18 @@ pub(super) struct File {
     pub(super) seen: usize,
     /// Some of `items` only wait for the confirmation that they are gone.
     pub(super) held: bool,
-    /// What is wrong with it, by object, and with it as a whole.
-    pub(super) findings: BTreeMap<ObjectId, Vec<Finding>>,
+    /// What is wrong with its objects.
+    pub(super) findings: BTreeMap<Key, Vec<Finding>>,
+    /// What is wrong with it as a whole.
+    pub(super) whole: Vec<Finding>,
 }
 
 impl File {
     /// A file that cannot be read: it stays as it was.
-    pub(super) fn unreadable(before: Option<&Self>, path: &Path, why: &Unreadable) -> Self {
-        let mut file =
-            Self { said: None, findings: BTreeMap::new(), ..before.cloned().unwrap_or_default() };
-        file.refuse(path, before, why.fault.reason());
+    pub(super) fn unreadable(before: Option<&Self>, why: &Unreadable) -> Self {
+        let mut file = before.cloned().unwrap_or_default();
+        file.said = None;
+        file.refuse(why.fault.reason());
         file
     }
 
@@ -42,16 +43,16 @@ impl File {
             let text = format!(
                 "holds no object, and held {had} before; remove the file, or write an empty List, if they are to go"
             );
-            let before = before.cloned().unwrap_or_default();
-            let mut file =
-                Self { said: Some(Arc::clone(said)), findings: BTreeMap::new(), ..before.clone() };
-            file.refuse(path, Some(&before), Reason::invalid(path.display().to_string(), text));
+            let mut file = before.cloned().unwrap_or_default();
+            file.said = Some(Arc::clone(said));
+            file.refuse(Reason::invalid(path.display().to_string(), text));
             return file;
         }
         let nothing = Items::new();
         let old = before.map_or(&nothing, |before| &before.items);
         let mut kept = Items::new();
-        let mut findings: BTreeMap<ObjectId, Vec<Finding>> = BTreeMap::new();
+        let mut findings: BTreeMap<Key, Vec<Finding>> = BTreeMap::new();
+        let mut whole = Vec::new();
         for (key, reasons) in &said.refused {
             let effect = match old.get(key) {
                 Some(item) => {
@@ -61,7 +62,7 @@ impl File {
                 None => Effect::Refused,
             };
             let list = reasons.iter().map(|reason| Finding { effect, reason: reason.clone() });
-            findings.entry(key.id()).or_default().extend(list);
+            findings.entry(key.clone()).or_default().extend(list);
         }
         if !said.untold.is_empty() {
             // Any of the missing ones may be what cannot be told.
@@ -71,23 +72,18 @@ impl File {
             let more = Reason::Text { text: format!("{} further faults", said.more_untold) };
             let more = (said.more_untold > 0).then_some(more);
             let list = said.untold.iter().cloned().chain(more);
-            let list = list.map(|reason| Finding { effect, reason });
-            findings.entry(file_id(path)).or_default().extend(list);
+            whole.extend(list.map(|reason| Finding { effect, reason }));
         }
         for (key, reasons) in &said.partial {
             let list = reasons.iter().cloned().map(Finding::partial);
-            findings.entry(key.id()).or_default().extend(list);
+            findings.entry(key.clone()).or_default().extend(list);
         }
         for (key, first) in &said.again {
-            findings.entry(key.id()).or_default().push(Finding::defined(first));
+            findings.entry(key.clone()).or_default().push(Finding::defined(first));
         }
-        let mut notes: Vec<String> = said.passed_over().collect();
+        whole.extend(said.passed_over().map(Finding::note));
         if said.is_empty() && !said.says_none() {
-            notes.push("holds no object".to_owned());
-        }
-        if !notes.is_empty() {
-            let notes = notes.into_iter().map(Finding::note);
-            findings.entry(file_id(path)).or_default().extend(notes);
+            whole.push(Finding::note("holds no object"));
         }
         let seen = said.seen + kept.len();
         let items = if kept.is_empty() {
@@ -96,7 +92,7 @@ impl File {
             kept.extend(said.items.iter().map(|(key, item)| (key.clone(), item.clone())));
             Arc::new(kept)
         };
-        Self { said: Some(Arc::clone(said)), items, seen, held: false, findings }
+        Self { said: Some(Arc::clone(said)), items, seen, held: false, findings, whole }
     }
 
     /// Lets objects stay in force that the file does not hold any more.
@@ -107,6 +103,18 @@ impl File {
         self.held = true;
     }
 
+    /// Whether it says the object; else what is in force of it is a guess, if anything is.
+    pub(super) fn says_object(&self, key: &Key) -> bool {
+        self.said.as_ref().is_some_and(|said| said.items.contains_key(key))
+    }
+
+    /// Lets go of an object that it does not say.
+    pub(super) fn let_go(&mut self, key: &Key) {
+        if Arc::make_mut(&mut self.items).remove(key).is_some() {
+            self.seen = self.seen.saturating_sub(1);
+        }
+    }
+
     /// Whether it says that there is no object.
     pub(super) fn says_none(&self) -> bool {
         self.said.as_ref().is_some_and(|said| said.says_none())
@@ -114,7 +122,10 @@ impl File {
 
     /// Whether there is nothing of it.
     pub(super) fn is_gone(&self) -> bool {
-        self.said.is_none() && self.items.is_empty() && self.findings.is_empty()
+        self.said.is_none()
+            && self.items.is_empty()
+            && self.findings.is_empty()
+            && self.whole.is_empty()
     }
 
     /// Keys that are not the same in both files' objects.
@@ -124,9 +135,10 @@ impl File {
         changed.map(|(key, _)| key).chain(gone).collect()
     }
 
-    fn refuse(&mut self, path: &Path, before: Option<&Self>, reason: Reason) {
-        let kept = before.is_some_and(|before| !before.items.is_empty());
-        let effect = if kept { Effect::Kept } else { Effect::Refused };
-        self.findings.insert(file_id(path), vec![Finding { effect, reason }]);
+    /// It cannot be taken as it is: what is in force of it stays.
+    fn refuse(&mut self, reason: Reason) {
+        let effect = if self.items.is_empty() { Effect::Refused } else { Effect::Kept };
+        self.findings.clear();
+        self.whole = vec![Finding { effect, reason }];
     }
 }

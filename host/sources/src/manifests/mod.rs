@@ -7,9 +7,8 @@ use crate::look::Place;
 
 mod file;
 mod store;
+mod told;
 
-#[cfg(test)]
-pub(crate) use store::CONFIRM;
 pub(crate) use store::ManifestStore;
 
 /// What this source is called.

@@ -11,26 +11,27 @@
 //!   none is said by an empty List.
 //! * If more than half of the objects would go at once, and more than a handful, or an empty List has taken their place,
 //!   they go when they are still gone [`CONFIRM`] later. What else changed counts meanwhile.
-//! * An object that two files define stays that of the file which had it, else it is the first's by name.
+//! * An object that two files define stays that of the file which had it, else it is the first's by name. What a file really
+//!   says comes before what is kept of another one, and once it does, that is kept no more.
 //!
 //! What is done for a reading is in proportion to the files that changed: see `Balancers` for what becomes of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use penstock_model::{Finding, Fragment, ObjectId, Reason};
+use penstock_model::{Finding, Findings, Fragment, ObjectId, Reason};
 
 use super::file::File;
-use crate::difference::put;
+use super::told::{Holders, Told};
+use crate::absence::{Absence, CONFIRM, Waiting};
+use crate::difference::{changed_keys, combine, set};
 use crate::error::file_id;
 use crate::follow::{Reading, Store};
 use crate::gather::Gathered;
 use crate::kubernetes::{Balancers, Item, Items, Key, Said};
-
-/// How long many objects must have been gone before that is believed.
-pub(crate) const CONFIRM: Duration = Duration::from_secs(5);
 
 /// Objects of which the loss is believed at once, however many there were.
 const HANDFUL: usize = 5;
@@ -42,24 +43,17 @@ pub(crate) struct ManifestStore {
     files: BTreeMap<Arc<Path>, File>,
     /// Which files give an object.
     holders: BTreeMap<Key, Holders>,
-    /// Objects that several files give.
-    shared: BTreeSet<Key>,
     balancers: Balancers,
+    told: Told,
     /// Device and inode of the directory in which the manifests were.
     identity: Option<(u64, u64)>,
     /// What has a manifest's name and is no file.
     others: Vec<PathBuf>,
-    /// Since when many objects are gone.
-    gone_since: Option<Instant>,
+    /// Of objects that are gone, those that stay for now.
+    absence: Absence<Key>,
     fragment: Fragment,
-}
-
-#[derive(Debug)]
-struct Holders {
-    /// Whose version counts.
-    owner: Arc<Path>,
-    /// All, ordered by name.
-    all: Vec<Arc<Path>>,
+    /// What the findings of the fragment are made of.
+    parts: [Findings; 3],
 }
 
 /// What is to become of files.
@@ -81,12 +75,13 @@ impl ManifestStore {
             directory,
             files: BTreeMap::new(),
             holders: BTreeMap::new(),
-            shared: BTreeSet::new(),
             balancers: Balancers::default(),
+            told: Told::default(),
             identity: None,
             others: Vec::new(),
-            gone_since: None,
+            absence: Absence::default(),
             fragment: Fragment::empty(super::SOURCE),
+            parts: Default::default(),
         }
     }
 
@@ -98,11 +93,11 @@ impl ManifestStore {
         now: Instant,
         outcome: &mut Outcome,
     ) -> Proposals {
-        // Only a read after which objects are gone still counts them as gone.
-        let gone_since = self.gone_since.take();
         let replaced = self.identity.is_some_and(|before| before != identity);
         if replaced && gathered.files.is_empty() && !self.files.is_empty() {
             outcome.stale = true;
+            // Only a read after which objects are gone still counts them as gone.
+            self.absence.forget();
             outcome.findings.push(self.refused(
                 "is another directory than before, and empty: no service changes until it holds a manifest",
             ));
@@ -112,11 +107,12 @@ impl ManifestStore {
         if !self.started() && !self.may_begin(&mut proposals, outcome) {
             // They are not in force, but what is wrong with them is worth knowing.
             for file in proposals.values_mut() {
-                *file = File { findings: std::mem::take(&mut file.findings), ..File::default() };
+                let (findings, whole) = (take(&mut file.findings), take(&mut file.whole));
+                *file = File { findings, whole, ..File::default() };
             }
             return proposals;
         }
-        self.hold_back(&mut proposals, gone_since, now, outcome);
+        self.hold_back(&mut proposals, now, outcome);
         self.identity = Some(identity);
         self.others.clone_from(&gathered.others);
         self.fragment.complete = true;
@@ -139,7 +135,7 @@ impl ManifestStore {
                     }
                     File::says(before, path, said)
                 }
-                Err(why) => File::unreadable(before, path, why),
+                Err(why) => File::unreadable(before, why),
             };
             proposals.insert(path.as_path().into(), file);
         }
@@ -165,7 +161,7 @@ impl ManifestStore {
             if file.said.as_ref().is_some_and(|said| said.is_empty() && !said.says_none()) {
                 let text = "holds no object, nor an empty List, which may be an accident: write or remove it";
                 let reason = Reason::invalid(path.display().to_string(), text);
-                file.findings.insert(file_id(path), vec![Finding::refused(reason)]);
+                file.whole = vec![Finding::refused(reason)];
             }
         }
         outcome.findings.push(self.refused(
@@ -177,13 +173,7 @@ impl ManifestStore {
     }
 
     /// Lets objects stay that are gone, until that is believed.
-    fn hold_back(
-        &mut self,
-        proposals: &mut Proposals,
-        gone_since: Option<Instant>,
-        now: Instant,
-        outcome: &mut Outcome,
-    ) {
+    fn hold_back(&mut self, proposals: &mut Proposals, now: Instant, outcome: &mut Outcome) {
         let gone = self.gone(proposals);
         let total = self.holders.len();
         // An empty List is also what a program writes that could not reach what it copies from.
@@ -194,16 +184,13 @@ impl ManifestStore {
                     .get(path)
                     .is_some_and(|before| before.items.keys().any(|key| gone.contains(key)))
         });
-        if !emptied && (gone.len() <= HANDFUL || 2 * gone.len() <= total) {
+        let many = |gone, confirmed| gone > HANDFUL && 2 * gone > total - confirmed;
+        let doubtful = |gone, confirmed| emptied || many(gone, confirmed);
+        let Waiting { keys: gone, again } = self.absence.wait(gone, doubtful, now);
+        if gone.is_empty() {
             return;
         }
-        let since = gone_since.unwrap_or(now);
-        let believed = since + CONFIRM;
-        if now >= believed {
-            return;
-        }
-        self.gone_since = Some(since);
-        outcome.again = Some(believed);
+        outcome.again = again;
         let text = format!(
             "{} of {total} objects are gone; they stay in force unless they are still gone {} s later",
             gone.len(),
@@ -243,7 +230,9 @@ impl ManifestStore {
     fn apply(&mut self, proposals: Proposals) {
         let mut dirty: BTreeMap<Key, Option<Item>> = BTreeMap::new();
         let nothing = Arc::default();
+        let mut tell: BTreeSet<Key> = BTreeSet::new();
         for (path, file) in &proposals {
+            self.told.take(path, self.files.get(path), file, &mut tell);
             let before = self.files.get(path).map_or(&nothing, |before| &before.items);
             let before = Arc::clone(before);
             if Arc::ptr_eq(&before, &file.items) {
@@ -271,6 +260,10 @@ impl ManifestStore {
             if item != before.as_ref() {
                 changes.push((key.clone(), item.cloned()));
             }
+            tell.insert(key);
+        }
+        for key in &tell {
+            self.told.tell(key, &self.files, self.holders.get(key));
         }
         self.balancers.update(changes);
     }
@@ -294,48 +287,39 @@ impl ManifestStore {
         }
     }
 
-    /// Decides whose version of an object counts: that of the file which had it, else the first one by name.
+    /// Decides whose version of an object counts: that of the file which had it, else the first one by name; of those that
+    /// say it, if there are any.
     fn settle(&mut self, key: &Key) {
         let Some(holders) = self.holders.get_mut(key) else { return };
+        let files = &mut self.files;
+        let says = |path: &Arc<Path>| files.get(path).is_some_and(|file| file.says_object(key));
+        let (say, keep): (Vec<_>, Vec<_>) = holders.all.iter().cloned().partition(says);
+        if !say.is_empty() {
+            for path in keep {
+                if let Some(file) = files.get_mut(&path) {
+                    file.let_go(key);
+                }
+            }
+            holders.all = say;
+        }
         if let [first, ..] = &holders.all[..] {
             if holders.all.binary_search(&holders.owner).is_err() {
                 holders.owner = Arc::clone(first);
             }
-            if holders.all.len() > 1 {
-                self.shared.insert(key.clone());
-            } else {
-                self.shared.remove(key);
-            }
         } else {
             self.holders.remove(key);
-            self.shared.remove(key);
         }
     }
 
-    /// Everything that was found, by object.
-    fn findings(&self, outcome: &Outcome) -> BTreeMap<ObjectId, Vec<Finding>> {
-        let mut all: BTreeMap<ObjectId, Vec<Finding>> = BTreeMap::new();
-        for (id, findings) in self.files.values().flat_map(|file| &file.findings) {
-            all.entry(id.clone()).or_default().extend_from_slice(findings);
-        }
-        for key in &self.shared {
-            let Some(holders) = self.holders.get(key) else { continue };
-            for path in holders.all.iter().filter(|path| **path != holders.owner) {
-                let by = format!(
-                    "{}; that one counts, and not the one in {}",
-                    holders.owner.display(),
-                    path.display()
-                );
-                all.entry(key.id()).or_default().push(Finding::defined(by));
-            }
-        }
+    /// What was found with the directory, and with what is in it and is no file.
+    fn places(&self, outcome: &Outcome) -> Findings {
+        let mut places = Findings::new();
         for path in &self.others {
-            all.entry(file_id(path)).or_default().push(Finding::note("is no file, passed over"));
+            places.insert(file_id(path), [Finding::note("is no file, passed over")].into());
         }
-        if !outcome.findings.is_empty() {
-            all.insert(ObjectId::other("directory", self.place()), outcome.findings.clone());
-        }
-        all
+        let directory = ObjectId::other("directory", self.place());
+        set(&mut places, directory, outcome.findings.clone());
+        places
     }
 
     fn place(&self) -> String {
@@ -364,7 +348,7 @@ impl Store for ManifestStore {
                 self.apply(proposals);
             }
             Err(error) => {
-                self.gone_since = None;
+                self.absence.forget();
                 outcome.stale = true;
                 let text = format!(
                     "cannot be read: {error}; no service changes until it can (make the directory, or mount what holds it)"
@@ -373,17 +357,17 @@ impl Store for ManifestStore {
                 outcome.findings.push(finding);
             }
         }
-        let told = self.findings(&outcome);
         self.fragment.stale = outcome.stale;
         self.fragment.objects = self.balancers.objects().clone();
-        let mut findings = self.balancers.findings().clone();
-        for (id, mut list) in told {
-            list.extend(findings.get(&id).into_iter().flat_map(|known| known.iter().cloned()));
-            list.sort();
-            list.dedup();
-            put(&mut findings, id, Some(list.into()));
+        let places = self.places(&outcome);
+        let parts = [places, self.told.findings().clone(), self.balancers.findings().clone()];
+        let changed = self.parts.iter().zip(&parts);
+        let changed: BTreeSet<ObjectId> =
+            changed.flat_map(|(before, after)| changed_keys(before, after)).collect();
+        for id in changed {
+            combine(&mut self.fragment.findings, id, &parts);
         }
-        self.fragment.findings = findings;
+        self.parts = parts;
         Reading { fragment: self.fragment.clone(), again: outcome.again }
     }
 

@@ -15,6 +15,7 @@ use serde_yaml_ng::{Mapping, Value};
 use super::{EncapsulationFile, FabricFile, RemoteFile, VifFile, VrfFile};
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
+use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
@@ -35,13 +36,22 @@ pub(crate) struct Said {
     pub(super) untold_routes: BTreeMap<String, Vec<Reason>>,
 }
 
+impl Said {
+    /// Whether nothing of it is wrong. What is there twice is not: it was not lost.
+    pub(super) fn is_sound(&self) -> bool {
+        self.refused.is_empty() && self.untold.is_empty() && self.untold_routes.is_empty()
+    }
+}
+
 /// Reads a node file. A file that does not say what there is is refused as a whole.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Said, Fault> {
     let document = Document { text, line: 1, format: Format::Yaml };
-    let mut reader = Reader { path, document, said: Said::default(), places: BTreeMap::new() };
+    let lines = Lines::of_file(text);
+    let mut reader =
+        Reader { path, lines, document, said: Said::default(), places: BTreeMap::new() };
     reader.read().map_err(|problem| Fault {
         path: path.to_owned(),
-        line: Some(problem.line),
+        line: problem.line,
         message: problem.message,
     })?;
     Ok(reader.said)
@@ -49,6 +59,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Said, Fault> {
 
 struct Reader<'a> {
     path: &'a Path,
+    lines: Lines,
     document: Document<'a>,
     said: Said,
     /// Where objects are.
@@ -71,7 +82,7 @@ impl Reader<'_> {
         }
         let missing = |field| format!("missing field `{field}`");
         let name = file.get("name").ok_or_else(|| self.problem(&[], missing("name")))?;
-        let name: String = tree::typed(&self.document, &[key("name")], name)?;
+        let name: String = tree::typed(&self.lines, &self.document, &[key("name")], name)?;
         let fabric = file.get("fabric").ok_or_else(|| self.problem(&[], missing("fabric")))?;
         self.node(name, fabric);
         let vrfs = self.list(&file, "vrfs")?.ok_or_else(|| self.problem(&[], missing("vrfs")))?;
@@ -206,10 +217,17 @@ impl Reader<'_> {
             self.said.objects.insert(id, object);
             return true;
         }
-        let at = place(self.path, Some(tree::line_of(&self.document, steps)));
+        let line = self.lines.find(&self.document, steps);
         for reason in wrong {
             let reason = match reason {
-                Reason::Invalid { text, .. } => Reason::invalid(at.clone(), text),
+                Reason::Invalid { text, .. } => {
+                    // Without a line, the way through the file leads there.
+                    let text = match line {
+                        Some(_) => text,
+                        None => format!("{}: {text}", tree::path_text(steps)),
+                    };
+                    self.reason(Problem { line, message: text })
+                }
                 other => other,
             };
             self.refuse(id.clone(), reason);
@@ -234,18 +252,18 @@ impl Reader<'_> {
         steps: &[Step],
         value: &Value,
     ) -> Result<T, ()> {
-        tree::typed(&self.document, steps, value).map_err(|problem| {
+        tree::typed(&self.lines, &self.document, steps, value).map_err(|problem| {
             let reason = self.reason(problem);
             self.refuse(id.clone(), reason);
         })
     }
 
     fn problem(&self, steps: &[Step], message: impl Into<String>) -> Problem {
-        Problem { line: tree::line_of(&self.document, steps), message: message.into() }
+        Problem { line: self.lines.find(&self.document, steps), message: message.into() }
     }
 
     fn reason(&self, problem: Problem) -> Reason {
-        Reason::invalid(place(self.path, Some(problem.line)), problem.message)
+        Reason::invalid(place(self.path, problem.line), problem.message)
     }
 }
 

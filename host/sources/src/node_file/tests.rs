@@ -1,12 +1,13 @@
 //! Node files with one thing wrong, alone and after a good one.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use penstock_model::{Fragment, MplsLabel, Object, ObjectId, Policy, SourceName, VifId, VrfId};
 
 use super::*;
 use crate::Merger;
+use crate::absence::CONFIRM;
 use crate::error::Fault;
 use crate::follow::Store as _;
 use crate::gather::{Gathered, Trouble, Unreadable};
@@ -14,11 +15,17 @@ use crate::gather::{Gathered, Trouble, Unreadable};
 const CENT222: &str = include_str!("../../../../tests/manifests/chapter/cent222.yaml");
 
 /// A node file whose text changes.
-struct Bench(NodeStore);
+struct Bench {
+    store: NodeStore,
+    now: Instant,
+    /// When the last reading wants to be repeated.
+    again: Option<Instant>,
+}
 
 impl Bench {
     fn new() -> Self {
-        Self(NodeStore::new("cent222.yaml".into()))
+        let store = NodeStore::new("cent222.yaml".into());
+        Self { store, now: Instant::now(), again: None }
     }
 
     /// Begins with a good file.
@@ -42,7 +49,9 @@ impl Bench {
             others: Vec::new(),
             trouble: Trouble::default(),
         };
-        self.0.weigh(gathered, Instant::now()).fragment
+        let reading = self.store.weigh(gathered, self.now);
+        self.again = reading.again;
+        reading.fragment
     }
 }
 
@@ -239,9 +248,84 @@ fn a_file_that_cannot_be_seen_changes_nothing() {
     assert!(said(&fragment)[0].contains("cannot be read"), "{:?}", said(&fragment));
     let fragment = bench.read(CENT222);
     assert!(!fragment.stale && fragment.findings.is_empty());
-    // What is gone from a good file is gone.
-    let fragment = bench.read(&changed("      10.47.255.235: 44\n", ""));
-    assert_eq!((fragment.objects.len() + 1, fragment.findings.len()), (before.len(), 0));
+}
+
+#[test]
+fn what_is_gone_from_a_good_file_goes_when_that_is_confirmed() {
+    let mut bench = Bench::good();
+    let before = bench.read(CENT222).objects;
+    let text = changed("      10.47.255.235: 44\n", "");
+    let fragment = bench.read(&text);
+    assert!(fragment.objects == before);
+    assert!(said(&fragment)[0].contains("1 of 8 objects are gone"), "{:?}", said(&fragment));
+    // Another one has its own time, what comes does not wait.
+    bench.now += CONFIRM - Duration::from_secs(1);
+    let more = text.replace("10.47.255.238: 43", "10.47.255.239: 45");
+    let fragment = bench.read(&more);
+    assert_eq!(fragment.objects.len(), before.len() + 1);
+    let first = bench.again.unwrap();
+    assert_eq!(first, bench.now + Duration::from_secs(1));
+    bench.now = first;
+    assert_eq!(bench.read(&more).objects.len(), before.len());
+    bench.now = bench.again.unwrap();
+    let fragment = bench.read(&more);
+    assert_eq!((fragment.objects.len() + 1, said(&fragment)), (before.len(), vec![]));
+    assert_eq!(bench.again, None);
+    // The time counts anew when it was there, or could not be told, meanwhile.
+    for between in [CENT222, "name: ["] {
+        let mut bench = Bench::good();
+        bench.read(&text);
+        bench.now += CONFIRM - Duration::from_secs(1);
+        bench.read(between);
+        bench.read(&text);
+        assert_eq!(bench.again, Some(bench.now + CONFIRM), "{between}");
+    }
+}
+
+/// A writer that pauses, or a disk that is full, leaves the beginning of a file behind.
+#[test]
+fn a_file_that_was_cut_withdraws_nothing_at_once() {
+    let all = Bench::good().read(CENT222).objects;
+    let mut sound = 0;
+    for end in 1..CENT222.len() {
+        let cut = &CENT222[..end];
+        let mut bench = Bench::good();
+        let has_all = |fragment: &Fragment| all.keys().all(|id| fragment.objects.contains_key(id));
+        assert!(has_all(&bench.read(cut)), "{cut}");
+        // A fault tells a file that was cut from one that says less.
+        bench.now += CONFIRM;
+        let fragment = bench.read(cut);
+        if has_all(&fragment) {
+            assert_eq!(bench.again, None);
+        } else {
+            assert_eq!(said(&fragment), [""; 0], "{cut}");
+            sound += 1;
+        }
+    }
+    assert!(sound > 3, "some ends are as good as the whole");
+}
+
+/// What stays for now must not keep from its place what has come to it.
+#[test]
+fn what_is_replaced_goes_at_once() {
+    let text = changed("name: client\n    pod", "name: client2\n    pod")
+        .replace("10.47.255.238: 43", "10.47.255.239: 43")
+        .replace("name: cent333", "name: cent334")
+        .replace("name: default-domain:k8s-default:k8s-default-pod-network", "name: a");
+    let mut bench = Bench::good();
+    let count = bench.read(CENT222).objects.len();
+    let fragment = bench.read(&text);
+    let fresh = Bench::new().read(&text);
+    assert_eq!(said(&fragment), [""; 0]);
+    assert!(fragment.objects == fresh.objects && fresh.objects.len() == count);
+    // Nor may a pod that moved to another node draw its packets here.
+    let away = CENT222.find("  - id: 9").unwrap()..CENT222.find("remotes:").unwrap();
+    let mut text = CENT222.to_owned();
+    text.replace_range(away, "");
+    text.push_str("      10.47.255.234: 45\n");
+    let mut bench = Bench::good();
+    let fragment = bench.read(&text);
+    assert!(fragment.objects == Bench::new().read(&text).objects, "{:?}", said(&fragment));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is gone, and when that is believed.
 
 use super::*;
+use crate::absence::CONFIRM;
 
 #[test]
 fn an_emptied_file_keeps_what_it_had() {
@@ -38,7 +39,7 @@ fn an_empty_list_in_place_of_objects_is_believed_when_a_second_read_confirms_it(
     bench.write("a.yaml", NO_OBJECTS);
     bench.settle();
     bench.serves(&["a", "b"]);
-    bench.pass(crate::manifests::CONFIRM);
+    bench.pass(CONFIRM);
     bench.serves(&["b"]);
     assert_eq!(bench.errors(), "");
 }
@@ -90,7 +91,7 @@ fn many_objects_go_when_a_second_read_confirms_it() {
     bench.remove("s.yaml");
     bench.settle();
     bench.serves(&all);
-    bench.pass(crate::manifests::CONFIRM);
+    bench.pass(CONFIRM);
     bench.serves(&[]);
     assert_eq!(bench.errors(), "");
 }
@@ -119,8 +120,27 @@ fn constant_change_does_not_put_off_a_removal_for_ever() {
         if bench.served() == Some(vec!["other".to_owned()]) {
             break;
         }
-        assert!(bench.now < start + 4 * crate::manifests::CONFIRM, "{}", bench.errors());
+        assert!(bench.now < start + 4 * CONFIRM, "{}", bench.errors());
     }
+}
+
+#[test]
+fn each_removal_is_confirmed_for_itself() {
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 10)), ("t.yaml", &services("t", 8))]);
+    bench.settle();
+    bench.remove("s.yaml");
+    bench.settle();
+    assert!(bench.errors().contains("10 of 18 objects are gone"), "{}", bench.errors());
+    bench.pass(Duration::from_secs(2));
+    // A second accident shortly before the first one is believed.
+    bench.remove("t.yaml");
+    bench.pass(Duration::from_secs(4));
+    let served = bench.served().unwrap();
+    assert!(served.len() == 8 && served[0] == "t0", "{served:?}: {}", bench.errors());
+    assert!(bench.errors().contains("8 of 18 objects are gone"), "{}", bench.errors());
+    bench.pass(CONFIRM);
+    bench.serves(&[]);
+    assert_eq!(bench.errors(), "");
 }
 
 #[test]
@@ -137,7 +157,7 @@ fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
         if replaced {
             fs::create_dir(bench.directory()).unwrap();
         }
-        bench.pass(crate::manifests::CONFIRM);
+        bench.pass(CONFIRM);
         assert_eq!(bench.served().unwrap().len(), 8);
         if replaced {
             fs::remove_dir(bench.directory()).unwrap();
@@ -161,7 +181,7 @@ fn a_file_that_is_removed_and_left_empty_keeps_what_it_had() {
     assert!(bench.errors().contains("8 of 8 objects are gone"), "{}", bench.errors());
     bench.write("s.yaml", "");
     bench.settle();
-    bench.pass(2 * crate::manifests::CONFIRM);
+    bench.pass(2 * CONFIRM);
     assert_eq!(bench.served().unwrap().len(), 8, "{}", bench.errors());
     assert!(bench.errors().contains("holds no object, and held 8"), "{}", bench.errors());
 }

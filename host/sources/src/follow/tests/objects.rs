@@ -121,3 +121,52 @@ fn an_object_stays_with_the_file_that_had_it() {
     bench.settle();
     assert_eq!((address(&bench).as_str(), bench.notes().len()), ("172.20.0.1", 1));
 }
+
+/// What is kept of a file that is wrong is a guess; what another one says is not.
+#[test]
+fn what_a_file_says_beats_what_another_one_is_kept_to_have_said() {
+    let address = |bench: &Bench| {
+        let id = ObjectId::LoadBalancer(ObjectName::new("shop", "x"));
+        let Object::LoadBalancer(balancer) = &bench.fragment().objects[&id] else { panic!() };
+        balancer.floating_ips[0].address.to_string()
+    };
+    let broken = service("a", 3) + "---\nkind: ]\n";
+    let wrong = service("a", 3) + "---\n" + &service("x", 9).replace("port: 80", "port: eighty");
+    for (fault, text) in [("untold", &*broken), ("refused", &*wrong), ("unreadable", "\u{0}")] {
+        let both = service("a", 3) + "---\n" + &service("x", 1);
+        let mut bench = Bench::new(&[("a.yaml", &both), ("b.yaml", &service("b", 4))]);
+        bench.settle();
+        assert_eq!(address(&bench), "172.20.0.1");
+        bench.write("a.yaml", if fault == "unreadable" { b"\xff" } else { text.as_bytes() });
+        bench.settle();
+        assert_eq!(address(&bench), "172.20.0.1", "{fault}");
+        // It moves, with something new in it.
+        bench.write("b.yaml", service("b", 4) + "---\n" + &service("x", 2));
+        bench.settle();
+        bench.serves(&["a", "b", "x"]);
+        assert_eq!(address(&bench), "172.20.0.2", "{fault}: {}", bench.errors());
+        bench.write("b.yaml", service("b", 4) + "---\n" + &service("x", 5));
+        bench.settle();
+        assert_eq!(address(&bench), "172.20.0.5", "{fault}");
+        assert!(!bench.errors().contains("Service shop/x") || fault == "refused");
+        let stays = bench.errors().lines().any(|line| {
+            line.starts_with("Service shop/x")
+                && line.ends_with("what it was before stays in force")
+        });
+        assert!(!stays, "{}", bench.errors());
+        // What was once said better is not kept any more: there is no way back to it.
+        bench.write("b.yaml", service("b", 4));
+        bench.settle();
+        bench.serves(&["a", "b"]);
+        bench.write("b.yaml", service("b", 4) + "---\n" + &service("x", 5));
+        bench.settle();
+        // The other one is mended and has it again: it is not the one that had it last.
+        bench.write("a.yaml", &both);
+        bench.settle();
+        assert_eq!(address(&bench), "172.20.0.5", "{fault}");
+        bench.write("a.yaml", service("a", 3));
+        bench.settle();
+        bench.serves(&["a", "b", "x"]);
+        assert_eq!((bench.errors().as_str(), bench.notes().len()), ("", 0), "{fault}");
+    }
+}
