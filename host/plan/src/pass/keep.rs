@@ -132,7 +132,14 @@ impl Pass<'_> {
             }
             None => {}
         }
-        for (n, word) in words.iter().enumerate().filter(|(n, _)| gone[*n]) {
+        let taken_out = || words.iter().enumerate().filter(|(n, _)| gone[*n]);
+        if taken_out().count() > 1 {
+            // Nobody who leaves one of them may come to another.
+            for (n, word) in taken_out() {
+                card.write(Step::Point, index(n), EcmpSlot { drain: true, ..*word });
+            }
+        }
+        for (n, word) in taken_out() {
             let hole = EcmpSlot { generation: word.generation, ..EcmpSlot::default() };
             card.write(Step::Point, index(n), hole);
         }
