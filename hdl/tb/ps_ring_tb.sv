@@ -1,5 +1,5 @@
 // Bench of ps_ring: a small host memory, a table behind the access port, and rings that wrap several times.
-// Checks order, cookies, phases, search, refusals, fences, a bus error, a producer that lies, stop and restart, and the AXI
+// Checks order, cookies, phases, search, digests, refusals, fences, a bus error, a producer that lies, stop and restart, and the AXI
 // port by ps_axi_sva. The command ring lies across a 4 KiB boundary. Prints PASS or stops.
 module ps_ring_tb
   import ps_abi_pkg::*;
@@ -102,7 +102,7 @@ module ps_ring_tb
     end
   end
 
-  // A table of 256 entries for every id, index checked.
+  // A table of 256 entries for every id, index checked; those of flows repeat themselves.
   logic [383:0] entries [256];
   logic [2:0]   delay = 0;
   always_ff @(posedge clk) begin
@@ -112,7 +112,7 @@ module ps_ring_tb
       if (delay == 2) begin
         delay          <= 0;
         cfg_rsp.done   <= 1;
-        cfg_rsp.status <= cfg_req.index < 256 ? StOk : StBadIndex;
+        cfg_rsp.status <= cfg_req.index < 256 || cfg_req.table_id == TableFlow ? StOk : StBadIndex;
         cfg_rsp.rdata  <= entries[cfg_req.index[7:0]];
         if (cfg_req.write && cfg_req.index < 256) entries[cfg_req.index[7:0]] <= cfg_req.wdata;
       end
@@ -133,13 +133,13 @@ module ps_ring_tb
   endtask
 
   // Waits for the newest command's completion and returns it.
-  task automatic finish(output logic [511:0] completion);
+  task automatic finish(output logic [511:0] completion, input int unsigned cycles = 20000);
     int unsigned limit;
     limit = 0;
     while (consumer != produced) begin
       @(posedge clk);
       limit++;
-      check(limit < 20000, "completion in time");
+      check(limit < cycles, "completion in time");
     end
     completion = memory[record(CplBase) + 8'((produced - 1) & ((1 << Log2) - 1))];
     check(completion[8] == ((((produced - 1) >> Log2) & 32'd1) == 0), "phase");
@@ -157,7 +157,37 @@ module ps_ring_tb
     cmd_cfg.start  = 0;
   endtask
 
+  // CRC-64/XZ of one more entry, bit by bit.
+  function automatic logic [63:0] with_entry(input logic [63:0] base, input logic [31:0] index,
+                                             input logic [383:0] entry, input int words);
+    logic [31:0] word;
+    with_entry = ~base;
+    for (int w = 0; w <= words; w++) begin
+      word = w == 0 ? index : entry[(w-1)*32+:32];
+      with_entry ^= 64'(word);
+      for (int b = 0; b < 32; b++) begin
+        with_entry = (with_entry >> 1) ^ (with_entry[0] ? 64'hc96c5795d7870f42 : 64'd0);
+      end
+    end
+    with_entry = ~with_entry;
+  endfunction
+
   logic [511:0] c;
+
+  // Asks for a digest and checks all of the completion.
+  task automatic digest(input logic [7:0] id, input logic [31:0] from, input logic [31:0] most, input logic [63:0] base,
+                        input logic [7:0] status, input logic [31:0] next, input logic [31:0] covered,
+                        input logic [63:0] expected);
+    post(OpDigest, id, from, {288'd0, base, most});
+    finish(c, 200000);
+    check(c[7:0] == status, $sformatf("digest of table %0d from %0d: status %0d", id, from, c[7:0]));
+    check(c[63:32] == next, $sformatf("digest of table %0d from %0d: goes on at %0d", id, from, c[63:32]));
+    check(c[223:192] == covered, $sformatf("digest of table %0d from %0d: covers %0d", id, from, c[223:192]));
+    check(c[191:128] == expected, $sformatf("digest of table %0d from %0d: %h", id, from, c[191:128]));
+    check(c[511:224] == 0, "nothing besides in a digest");
+  endtask
+
+  logic [63:0] sums [40];
   initial begin
     for (int i = 0; i < 256; i++) entries[i] = '0;
     for (int i = 0; i < 256; i++) memory[i] = '0;
@@ -280,6 +310,73 @@ module ps_ring_tb
     post(OpNop, 0, 0, '0);
     finish(c);
     check(c[7:0] == StOk && errors == 0, "restart after a producer that lied");
+    // Digests. Next hops are at 0, 5, … 190; sums[n] is the digest of the first n of them.
+    sums[0] = '0;
+    for (int n = 0; n < 39; n++) begin
+      post(OpRead, TableNextHop, 32'(n * 5), '0);
+      finish(c);
+      check(c[7:0] == StOk && c[128], "next hop to be digested");
+      sums[n+1] = with_entry(sums[n], 32'(n * 5), c[511:128], 7);
+    end
+    digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 39, sums[39]);
+    for (int n = 0; n < 35; n += 7) digest(TableNextHop, 32'(n * 5), 7, sums[n], StOk, 32'((n + 6) * 5 + 1), 7, sums[n+7]);
+    digest(TableNextHop, 151, 8, sums[31], StOk, 191, 8, sums[39]);
+    digest(TableNextHop, 191, 8, sums[39], StNotFound, NextHops, 0, sums[39]);
+    digest(TableNextHop, NextHops, 0, 64'h1234_5678_9abc_def0, StNotFound, NextHops, 0, 64'h1234_5678_9abc_def0);
+    digest(TableNextHop, '1, 0, sums[5], StNotFound, NextHops, 0, sums[5]);
+    digest(TableIlm, 0, 0, '0, StNotFound, Labels, 0, '0);
+    // The last bit of the seventh word counts, and the next one does not.
+    post(OpWrite, TableNextHop, 190, {160'd1, 1'b1, 222'd0, 1'b1});
+    digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 39, with_entry(sums[38], 190, {160'd0, 1'b1, 222'd0, 1'b1}, 7));
+    post(OpWrite, TableNextHop, 190, {160'd1, 1'b0, 222'd0, 1'b1});
+    digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 39, with_entry(sums[38], 190, 384'd1, 7));
+    // Of two marked flows (3 and 200) one is no longer valid.
+    entries[3]   = {12{32'h8765_4321}};
+    entries[200] = '0;
+    digest(TableFlow, 0, 0, '0, StNotFound, Flows, 1, with_entry('0, 3, {12{32'h8765_4321}}, 9));
+    // However many are asked for, a command ends after the most that one covers.
+    for (int n = 0; n < 256; n++) entries[n] = {352'(n), 31'd0, 1'b1};
+    mark     = 1;
+    mark_set = 1;
+    for (int n = 0; n < 2 * DigestEntriesMax + 3; n++) begin
+      mark_index = 16'(n);
+      @(posedge clk);
+    end
+    mark = 0;
+    begin
+      logic [63:0] sum;
+      sum = '0;
+      for (int n = 0; n < 2; n++) begin
+        logic [63:0] base;
+        base = sum;
+        for (int i = n * DigestEntriesMax; i < (n + 1) * DigestEntriesMax; i++) sum = with_entry(sum, i, entries[i%256], 9);
+        digest(TableFlow, n * DigestEntriesMax, n == 0 ? 0 : '1, base, StOk, (n + 1) * DigestEntriesMax,
+               DigestEntriesMax, sum);
+      end
+    end
+    post(OpDigest, 8'd99, 0, '0);
+    finish(c);
+    check(c[7:0] == StBadTable && c[511:128] == 0, "digest of no table");
+    post(OpDigest, TableVifStats, 0, '0);
+    finish(c);
+    check(c[7:0] == StNotPermitted && c[511:128] == 0, "digest of counters");
+    // A ring that is stopped in mid-digest starts again when that is over; its completion comes nowhere.
+    post(OpDigest, TableFlow, 0, '0);
+    repeat (200) @(posedge clk);
+    cmd_cfg.enable = 0;
+    repeat (4) @(posedge clk);
+    check(busy, "a digest is under way");
+    start();
+    digest(TableNextHop, 191, 0, sums[39], StNotFound, NextHops, 0, sums[39]);
+    check(consumer == 1, "a digest of the last run has no completion");
+    // Tables that are cleared in mid-digest end it.
+    post(OpDigest, TableFlow, 0, '0);
+    repeat (200) @(posedge clk);
+    clear = 1;
+    @(posedge clk);
+    clear = 0;
+    finish(c);
+    check(c[7:0] == StNotFound && c[63:32] == Flows, "digest of what is being cleared");
     // Clearing forgets every entry.
     clear = 1;
     @(posedge clk);
@@ -287,6 +384,7 @@ module ps_ring_tb
     post(OpGetNext, TableNextHop, 0, '0);
     finish(c);
     check(c[7:0] == StNotFound, "clear");
+    digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 0, '0);
     $display("PASS ps_ring_tb");
     $finish;
   end

@@ -1,19 +1,25 @@
 //! Runs a script against a device and the model side by side, and says where they part.
 
+mod check;
+mod difference;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use penstock_abi::hash::flow_key;
-use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, VifStats, Words};
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::insert::Inserted;
-use penstock_refmodel::{Counters, Egress, FlowAttributes, Ingress, Learn, RefModel, Verdict};
+use penstock_refmodel::{Egress, Ingress, Learn, RefModel, Verdict};
 
+use crate::digests::tables_of;
 use crate::dut::Dut;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
-use crate::script::{Script, Step, entry, hex};
+use crate::script::{Script, Step};
+use difference::flow_difference;
+
 pub use crate::summary::Summary;
 
 /// Frames in flight at most.
@@ -127,7 +133,9 @@ impl<'a> Board<'a> {
             self.model.write(*table, *index, words);
         }
         let written = self.dut.write(writes);
-        self.device("writing tables", written)
+        self.device("writing tables", written)?;
+        let said = self.digests(tables_of(writes))?;
+        self.check_digests(&said)
     }
 
     /// Deletes a pair of flow entries, as aging does: by one of the two.
@@ -320,7 +328,7 @@ impl<'a> Board<'a> {
         if differ as u64 > 4 * new {
             return self.fail(format!(
                 "{new} insertions were put off, but {differ} entries differ, so: {}",
-                difference(&card, &model).unwrap_or_default()
+                flow_difference(&card, &model).unwrap_or_default()
             ));
         }
         self.adopt(flows)
@@ -349,145 +357,4 @@ impl<'a> Board<'a> {
         self.traps.clear();
         Ok(())
     }
-
-    pub(crate) fn read_counters(&mut self) -> Result<Counters, Failure> {
-        let vifs: Vec<u8> = self.vifs.iter().copied().collect();
-        let counters = self.dut.counters(&vifs);
-        self.device("reading counters", counters)
-    }
-
-    fn check(&mut self) -> Result<(), Failure> {
-        self.flush()?;
-        let out = self.dut.take_frames();
-        if let Some(o) = out.first() {
-            return self.fail(format!(
-                "a frame left when all were accounted for: vif {} {}",
-                o.vif,
-                hex(&o.frame)
-            ));
-        }
-        self.check_counters()?;
-        let flows = self.dut.flows();
-        let flows = self.device("reading flows", flows)?;
-        self.check_flows(&flows)
-    }
-
-    /// What was written is what is read back.
-    fn check_tables(&mut self) -> Result<(), Failure> {
-        let tables = self.dut.tables();
-        let tables = self.device("reading tables", tables)?;
-        if let Some(what) = first_difference(&tables, &self.model.tables().dump()) {
-            return self.fail(what);
-        }
-        Ok(())
-    }
-
-    fn check_counters(&mut self) -> Result<(), Failure> {
-        let card = self.read_counters()?;
-        let model = self.model.counters();
-        // A trap may find the queue full: then it is a drop of its vif.
-        let full = card.dropped(DropReason::TrapQueueFull) - self.full_before;
-        let mut undelivered = 0;
-        for &vif in &self.vifs {
-            let (c, m) = (card.vif(vif), model.vif(vif));
-            let offset = self.vif_drop_offsets.get(&vif).copied().unwrap_or(0);
-            let dropped = c.drops.wrapping_sub(m.drops).wrapping_sub(offset);
-            if dropped > self.traps.get(&vif).copied().unwrap_or(0)
-                || (VifStats { drops: m.drops, ..c }) != m
-            {
-                return self.fail(format!("counters of vif {vif}\n  card  {c:?}\n  model {m:?}"));
-            }
-            undelivered += dropped;
-        }
-        if undelivered != full {
-            return self
-                .fail(format!("{full} drops for a full trap queue, but vifs say {undelivered}"));
-        }
-        for (reason, name, _) in
-            DropReason::ALL.iter().filter(|(r, ..)| *r != DropReason::TrapQueueFull)
-        {
-            let offset = self.drop_offsets.get(&(*reason as u8)).copied().unwrap_or(0);
-            let (c, m) = (card.dropped(*reason) as i64, model.dropped(*reason) as i64 + offset);
-            if c != m {
-                return self.fail(format!("drops for {name}: card {c}, model {m}"));
-            }
-        }
-        for (counter, name, _) in CardCounter::ALL {
-            let offset = self.card_offsets.get(&(*counter as u8)).copied().unwrap_or(0);
-            let (c, m) = (card.card(*counter) as i64, model.card(*counter) as i64 + offset);
-            let c = match counter {
-                CardCounter::LearnDeferred | CardCounter::FirmwareTx | CardCounter::FlowsInUse => {
-                    continue;
-                }
-                _ => c,
-            };
-            if c != m {
-                return self.fail(format!("{name}: card {c}, model {m}"));
-            }
-        }
-        let (c, m) = (card.card(CardCounter::FlowsInUse), self.model.flows().len() as u64);
-        if c != m {
-            return self.fail(format!("flows in use: card {c}, model {m}"));
-        }
-        Ok(())
-    }
-
-    fn check_flows(&mut self, flows: &[(u32, Flow, FlowStats)]) -> Result<(), Failure> {
-        let card = attributes(flows.iter().map(|(i, f, _)| (*i, *f)));
-        if card.len() != flows.len() {
-            return self.fail("two flow entries have the same key");
-        }
-        if let Some(what) = difference(&card, &self.model.flows().attributes()) {
-            return self.fail(what);
-        }
-        for (_, f, c) in flows {
-            let key = key_of(f);
-            let m = self.model.flows().stats(&key).unwrap_or_default();
-            let open = self.uncertain.get(&key).copied().unwrap_or(0);
-            let missed = m.packets.wrapping_sub(c.packets);
-            let equal = FlowStats { last_hit: 0, ..*c } == m;
-            if !(equal
-                || (open > 0
-                    && (1..=open).contains(&missed)
-                    && c.bytes < m.bytes
-                    && c.tcp == m.tcp))
-            {
-                return self.fail(format!("statistics of {key:?}\n  card  {c:?}\n  model {m:?}\n  of which {open} may have come before the entry"));
-            }
-        }
-        self.summary.flows += flows.len() as u64;
-        Ok(())
-    }
-}
-
-/// The first difference between the tables that the card reads back and those that were written.
-fn first_difference(card: &[Write], model: &[Write]) -> Option<String> {
-    let at = (0..card.len().max(model.len())).find(|&i| card.get(i) != model.get(i))?;
-    let text = |w: Option<&Write>| {
-        w.map_or_else(|| "nothing more".to_owned(), |w| format!("{:?}{}", w.0, entry(w)))
-    };
-    Some(format!(
-        "tables read back differ\n  card  {}\n  model {}",
-        text(card.get(at)),
-        text(model.get(at))
-    ))
-}
-
-/// The first difference between two flow tables.
-pub(crate) fn difference(
-    card: &HashMap<FlowKey, FlowAttributes>,
-    model: &HashMap<FlowKey, FlowAttributes>,
-) -> Option<String> {
-    for (key, m) in model {
-        match card.get(key) {
-            None => return Some(format!("flow missing on the card: {m:?}")),
-            Some(c) if c != m => {
-                return Some(format!("flow differs\n  card  {c:?}\n  model {m:?}"));
-            }
-            Some(_) => {}
-        }
-    }
-    card.iter()
-        .find(|(k, _)| !model.contains_key(k))
-        .map(|(_, c)| format!("flow only on the card: {c:?}"))
 }

@@ -1,9 +1,11 @@
 //! The device under test, as the scoreboard sees it.
 
 use anyhow::Result;
-use penstock_abi::table::{Flow, FlowStats};
+use penstock_abi::table::{Flow, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
+
+use crate::digests;
 
 /// A frame that left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,14 @@ pub trait Dut {
     /// The device's.
     fn tables(&mut self) -> Result<Vec<Write>>;
 
+    /// The digest of a table that the host writes, as the device itself says it.
+    ///
+    /// # Errors
+    /// The device's.
+    fn digest(&mut self, table: TableId) -> Result<u64> {
+        Ok(digests::digest(table, &self.tables()?))
+    }
+
     /// `CONTROL.enable`.
     ///
     /// # Errors
@@ -94,6 +104,7 @@ pub struct ModelDut {
     model: RefModel,
     out: Vec<OutFrame>,
     spoil: Option<Spoil>,
+    bent: Option<(TableId, usize)>,
 }
 
 impl ModelDut {
@@ -102,13 +113,19 @@ impl ModelDut {
     pub fn new() -> Self {
         let mut model = RefModel::new();
         model.set_enabled(true);
-        Self { model, out: Vec::new(), spoil: None }
+        Self { model, out: Vec::new(), spoil: None, bent: None }
     }
 
     /// One with a defect.
     #[must_use]
     pub fn spoiled(spoil: impl FnMut(Ingress, &[u8], &mut Decision) + 'static) -> Self {
         Self { spoil: Some(Box::new(spoil)), ..Self::new() }
+    }
+
+    /// One in whose memory this bit of the last entry of a table is turned over. No packet sees it, nor does reading back.
+    #[must_use]
+    pub fn bent(table: TableId, bit: usize) -> Self {
+        Self { bent: Some((table, bit)), ..Self::new() }
     }
 }
 
@@ -174,6 +191,16 @@ impl Dut for ModelDut {
 
     fn tables(&mut self) -> Result<Vec<Write>> {
         Ok(self.model.tables().dump())
+    }
+
+    fn digest(&mut self, table: TableId) -> Result<u64> {
+        let mut entries = self.model.tables().dump();
+        if let Some((bent, bit)) = self.bent
+            && let Some((_, _, words)) = entries.iter_mut().rfind(|w| w.0 == bent)
+        {
+            words[bit / 32] ^= 1 << (bit % 32);
+        }
+        Ok(digests::digest(table, &entries))
     }
 
     fn set_enabled(&mut self, enabled: bool) -> Result<()> {

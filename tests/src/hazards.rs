@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use penstock_abi::table::FlowKey;
 use penstock_refmodel::flows::key_of;
-use penstock_refmodel::parse::{Bytes, is_bare_syn};
+use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::tunnel::tunnel;
+use penstock_refmodel::wire::is_bare_syn;
 use penstock_refmodel::{Decision, FLOWS_FOR_TRANSLATION, Ingress, Learn, RefModel, Tables};
 
 /// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
@@ -233,7 +234,7 @@ mod tests {
     use penstock_refmodel::Verdict;
     use penstock_refmodel::flows::Pair;
     use penstock_refmodel::insert::Arrived;
-    use penstock_refmodel::packet::{ACK, SYN};
+    use penstock_refmodel::wire::{ACK, SYN};
 
     use super::*;
 

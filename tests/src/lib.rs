@@ -5,6 +5,7 @@
 //!   that the scoreboard itself is tested; `card::CardDut` (feature `rtl`) is the Verilated card.
 //!   [`late::LateDut`] is the model with all that the specification leaves to time.
 //! * [`board`]: runs a script against a device and the model side by side, and says where they part.
+//! * [`digests`]: what the card says of its tables, each time that they change.
 //! * [`matching`]: which frame that left belongs to which frame that went in.
 //! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
 //! * [`summary`]: what was compared, and which rules were met.
@@ -22,6 +23,7 @@
 pub mod board;
 #[cfg(feature = "rtl")]
 pub mod card;
+pub mod digests;
 pub mod dut;
 pub mod hazards;
 pub mod late;

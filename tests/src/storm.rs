@@ -13,10 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use penstock_abi::table::{Flow, TableId, Words};
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::r#gen::Rng;
-use penstock_refmodel::packet::{
-    ACK, Ipv4, RST, SYN, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp,
-};
-use penstock_refmodel::parse::{self, Bytes, TCP, UDP};
+use penstock_refmodel::packet::{Ipv4, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp};
+use penstock_refmodel::parse::{self, Bytes};
+use penstock_refmodel::wire::{ACK, RST, SYN, TCP, UDP};
 use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 
 use self::end::pairs;

@@ -25,6 +25,8 @@ pub struct Summary {
     pub windows_split: u64,
     /// Flow entries compared.
     pub flows: u64,
+    /// Digests of tables compared.
+    pub digests: u64,
     /// Insertions that the card put off.
     pub deferred: u64,
     /// Packets that it dropped because it could not put their insertion off.
@@ -46,6 +48,7 @@ impl std::ops::AddAssign for Summary {
         self.windows += o.windows;
         self.windows_split += o.windows_split;
         self.flows += o.flows;
+        self.digests += o.digests;
         self.deferred += o.deferred;
         self.refused += o.refused;
         self.moved += o.moved;

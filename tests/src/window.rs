@@ -16,6 +16,7 @@ use penstock_refmodel::insert::Arrived;
 use penstock_refmodel::{Card, Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
 
 use crate::board::{Board, Failure};
+use crate::digests::tables_of;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
 
@@ -186,6 +187,7 @@ impl Board<'_> {
         self.dut.wait((frames.len() as u32 * 7) % 60);
         let written = self.dut.write(writes);
         self.device("writing tables under traffic", written)?;
+        let said = self.digests(tables_of(writes))?;
         let drained = self.dut.drain();
         let out = self.dut.take_frames();
         self.summary.batches += 1;
@@ -212,6 +214,7 @@ impl Board<'_> {
         for (table, index, words) in writes {
             self.model.write(*table, *index, words);
         }
+        self.check_digests(&said)?;
         let old = self.model.flows().attributes();
         let mut bounds: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
         for (c, agree) in candidates.iter().zip(&chosen) {

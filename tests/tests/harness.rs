@@ -5,6 +5,7 @@ mod collisions;
 use std::collections::HashMap;
 
 use penstock_abi::reason::DropReason;
+use penstock_abi::table::TableId;
 use penstock_refmodel::checksum::checksum;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
@@ -378,6 +379,20 @@ fn a_table_that_is_nearly_full_is_compared() {
         }
     };
     assert!(run(&script, &mut ModelDut::spoiled(generous)).is_err());
+}
+
+/// No frame need ever meet the entry.
+#[test]
+fn a_bit_of_a_table_that_turns_over_is_caught_at_once() {
+    let script = Script::random(3, &Options { frames: 50, ..OPTIONS });
+    let summary = run(&script, &mut ModelDut::new()).unwrap_or_else(|e| panic!("{e}"));
+    assert!(summary.digests > 16, "{summary:?}");
+    for bit in [0, 1, 31, 32, 207] {
+        let failure =
+            run(&script, &mut ModelDut::bent(TableId::NextHop, bit)).expect_err("a bit is wrong");
+        assert!(failure.what.contains("digest of NextHop differs"), "bit {bit}: {failure}");
+        assert_eq!(failure.step, 0, "bit {bit}");
+    }
 }
 
 #[test]

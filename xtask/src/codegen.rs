@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::reason::{CardCounter, DropReason, TrapReason};
 use penstock_abi::table::{FieldDesc, NextHopKind, TABLES, TableDesc, TableId, VifKind};
-use penstock_abi::{fw, hash, layout, limits, regs, ring, table};
+use penstock_abi::{digest, fw, hash, layout, limits, regs, ring, table};
 
 /// Generates both files below `root`, or with `check` only compares.
 ///
@@ -93,7 +93,7 @@ fn package() -> String {
         param(&mut o, &format!("Reg{}", camel(r.name)), 16, r.offset.into());
     }
     o.push_str("\n  // Ring codes.\n");
-    macro_rules! codes { ($($prefix:literal $kind:path),+) => { $(for (value, name, _) in <$kind>::ALL {
+    macro_rules! codes { ($($prefix:literal $kind:path),+) => { $(for (value, name, ..) in <$kind>::ALL {
         param(&mut o, &format!("{}{name}", $prefix), 8, *value as u64);
     })+ }; }
     codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "Trap" TrapReason);
@@ -128,6 +128,12 @@ fn package() -> String {
     o.push_str("\n  // H3 masks: output bit j is the parity of key & mask[j].\n");
     masks(&mut o, "KeyMasks", &hash::KEY_MASKS);
     masks(&mut o, "MemberMasks", &hash::MEMBER_MASKS);
+    o.push_str("\n  // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).\n");
+    o.push_str("  localparam logic [63:0][31:0] DigestMasks = {\n");
+    for (i, m) in digest::MASKS.iter().enumerate().rev() {
+        let _ = writeln!(o, "    32'h{m:08x}{}", if i == 0 { "" } else { "," });
+    }
+    o.push_str("  };\n");
     o.push_str(FUNCTIONS);
     o.push_str("\n  // Entries of a table; 0 for an id that is none.\n  function automatic logic [31:0] table_depth(input logic [7:0] id);\n    unique case (id)\n");
     for t in TABLES {
@@ -137,7 +143,11 @@ fn package() -> String {
     for t in TABLES.iter().filter(|t| t.has_valid) {
         let _ = writeln!(o, "      Table{}: table_has_valid = 1'b1;", t.name);
     }
-    o.push_str("      default: table_has_valid = 1'b0;\n    endcase\n  endfunction\n");
+    o.push_str("      default: table_has_valid = 1'b0;\n    endcase\n  endfunction\n\n  // 32-bit words that hold an entry of the table.\n  function automatic logic [3:0] table_words(input logic [7:0] id);\n    unique case (id)\n");
+    for t in TABLES {
+        let _ = writeln!(o, "      Table{}: table_words = 4'd{};", t.name, t.words());
+    }
+    o.push_str("      default: table_words = '0;\n    endcase\n  endfunction\n");
     o.push_str("\nendpackage\n/* verilator lint_on UNUSEDPARAM */\n");
     o
 }
@@ -246,6 +256,7 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("IrqFault", regs::IRQ_FAULT.into()),
         ("RingLog2Min", ring::RING_LOG2_MIN.into()),
         ("RingLog2Max", ring::RING_LOG2_MAX.into()),
+        ("DigestEntriesMax", ring::DIGEST_ENTRIES_MAX.into()),
         ("FwFrameBytes", fw::FRAME_BYTES.into()),
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
         ("FwTimeShift", fw::TIME_SHIFT.into()),
@@ -260,6 +271,46 @@ fn numbers() -> Vec<(&'static str, u64)> {
 /// What a thing means, with the minor version that added it.
 fn meaning(doc: &str, since: u16) -> String {
     if since == 0 { doc.to_owned() } else { format!("{doc} (since minor {since})") }
+}
+
+/// A line of [`code_table`] from a member of `ALL`.
+macro_rules! coded {
+    () => {
+        |(value, name, since, doc)| (*name, *value as u8, meaning(doc, *since))
+    };
+}
+
+fn code_table(
+    o: &mut String,
+    title: &str,
+    code: &str,
+    rows: impl Iterator<Item = (&'static str, u8, String)>,
+) {
+    let _ = writeln!(o, "\n{title}\n\n| {code} | name | meaning |\n| --- | --- | --- |");
+    for (name, code, doc) in rows {
+        let _ = writeln!(o, "| {code} | `{name}` |{doc} |");
+    }
+}
+
+/// The records of the command ring, and the codes in them.
+fn rings(o: &mut String) {
+    let _ = writeln!(
+        o,
+        "\n## Commands\n\nRecords of {} bytes in two rings of host memory; commands are executed in order, each has one completion. `FLAG_IRQ` is {}, `DIGEST_ENTRIES_MAX` {}.",
+        ring::RECORD_BYTES,
+        ring::FLAG_IRQ,
+        ring::DIGEST_ENTRIES_MAX
+    );
+    for record in ["Command", "Completion"] {
+        let _ = writeln!(o, "\n### `{record}`\n\n| bytes | field |\n| --- | --- |");
+        layout::items::for_each(&mut |item| {
+            if let (true, [offset, bytes]) = (item.group == record, item.values) {
+                let _ = writeln!(o, "| {offset}..{} | `{}` |", offset + bytes - 1, item.name);
+            }
+        });
+    }
+    code_table(o, "### Opcodes", "code", ring::Opcode::ALL.iter().map(coded!()));
+    code_table(o, "### Statuses", "code", ring::Status::ALL.iter().map(coded!()));
 }
 
 fn reference() -> String {
@@ -285,6 +336,8 @@ fn reference() -> String {
             meaning(r.doc, r.since)
         );
     }
+    code_table(&mut o, "### Capabilities", "bit", layout::Capability::ALL.iter().map(coded!()));
+    rings(&mut o);
     o.push_str(
         "\n## Tables\n\n| id | table | entries | entry | bits |\n| --- | --- | --- | --- | --- |\n",
     );
@@ -312,23 +365,9 @@ fn reference() -> String {
         let doc = meaning(doc, c.since());
         let _ = writeln!(o, "| {} | `{name}` | {} |{doc} |", *c as u8, c.label());
     }
-    for (title, rows) in [
-        (
-            "vif kinds",
-            VifKind::ALL
-                .iter()
-                .map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())))
-                .collect::<Vec<_>>(),
-        ),
-        (
-            "Next hop kinds",
-            NextHopKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since()))).collect(),
-        ),
-    ] {
-        let _ = writeln!(o, "\n### {title}\n\n| code | name | meaning |\n| --- | --- | --- |");
-        for (name, code, doc) in rows {
-            let _ = writeln!(o, "| {code} | `{name}` |{doc} |");
-        }
-    }
+    let kinds = VifKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
+    code_table(&mut o, "### vif kinds", "code", kinds);
+    let kinds = NextHopKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
+    code_table(&mut o, "### Next hop kinds", "code", kinds);
     o
 }

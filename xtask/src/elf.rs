@@ -1,12 +1,10 @@
-//! Just enough of ELF to load the firmware: 32 bits, little endian, program headers.
+//! What the firmware's ELF file puts into memory.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use object::LittleEndian;
+use object::elf::{FileHeader32, PT_LOAD};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-const MAGIC: &[u8] = b"\x7fELF\x01\x01";
-const PROGRAM_HEADERS: usize = 28;
-const PROGRAM_HEADER_BYTES: usize = 42;
-const PROGRAM_HEADER_COUNT: usize = 44;
-const PT_LOAD: u32 = 1;
 /// No image is larger than this; a bad address would otherwise make a huge one.
 const LIMIT_BYTES: usize = 1 << 20;
 
@@ -14,38 +12,26 @@ const LIMIT_BYTES: usize = 1 << 20;
 /// lies between them is 0.
 ///
 /// # Errors
-/// The file is no such ELF file, or is cut.
+/// The file is no 32-bit little-endian ELF file, or is cut.
 pub(crate) fn words(file: &[u8]) -> Result<Vec<u32>> {
-    if !file.starts_with(MAGIC) {
-        bail!("not a 32-bit little-endian ELF file");
-    }
-    let word = |at: usize| -> Result<u32> {
-        let bytes = file.get(at..at + 4).context("the file is cut")?;
-        Ok(u32::from_le_bytes(bytes.try_into()?))
-    };
-    let half = |at: usize| Ok::<_, anyhow::Error>((word(at)? & 0xffff) as usize);
-    let (headers, bytes) = (word(PROGRAM_HEADERS)? as usize, half(PROGRAM_HEADER_BYTES)?);
+    let header = FileHeader32::<LittleEndian>::parse(file).context("not a 32-bit ELF file")?;
+    let endian = header.endian().context("not a little-endian ELF file")?;
+    let segments = header.program_headers(endian, file).context("the file is cut")?;
     let mut memory = Vec::new();
-    for index in 0..half(PROGRAM_HEADER_COUNT)? {
-        let header = headers + index * bytes;
-        if word(header)? != PT_LOAD {
+    for segment in segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD) {
+        let bytes = segment.data(endian, file).map_err(|()| anyhow!("the file is cut"))?;
+        if bytes.is_empty() {
             continue;
         }
-        let offset = word(header + 4)? as usize;
-        let address = word(header + 12)? as usize;
-        let length = word(header + 16)? as usize;
-        if length == 0 {
-            continue;
-        }
-        let end = address + length;
+        let address = segment.p_paddr(endian) as usize;
+        let end = address + bytes.len();
         if end > LIMIT_BYTES {
             bail!("a segment reaches up to {end:#x}");
         }
         if memory.len() < end {
             memory.resize(end.next_multiple_of(4), 0);
         }
-        let segment = file.get(offset..offset + length).context("the file is cut")?;
-        memory[address..end].copy_from_slice(segment);
+        memory[address..end].copy_from_slice(bytes);
     }
     let words = memory.as_chunks().0;
     Ok(words.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
@@ -57,7 +43,7 @@ mod tests {
 
     /// A file with one loadable segment of these bytes at this address, and one that is not loaded.
     fn file(address: u32, bytes: &[u8]) -> Vec<u8> {
-        let mut file = b"\x7fELF\x01\x01".to_vec();
+        let mut file = b"\x7fELF\x01\x01\x01".to_vec();
         file.resize(52, 0);
         file[28..32].copy_from_slice(&52_u32.to_le_bytes());
         file[42..44].copy_from_slice(&32_u16.to_le_bytes());
@@ -84,6 +70,9 @@ mod tests {
         assert!(words(&good[..good.len() - 1]).is_err(), "cut segment");
         assert!(words(&good[..60]).is_err(), "cut header");
         assert!(words(&good[1..]).is_err(), "no magic");
+        let mut other = good.clone();
+        other[5] = 2;
+        assert!(words(&other).is_err(), "big endian");
         assert!(words(&file(u32::MAX - 8, &[1, 2, 3, 4])).is_err(), "beyond any memory");
     }
 }

@@ -11,8 +11,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::fw;
 
+use crate::elf;
 use crate::shell::{cargo, output, run};
-use crate::{elf, rtl};
+use crate::tools::{soft_core, sources, verilator};
 
 const TARGET: &str = "riscv32imc-unknown-none-elf";
 /// Debian's compiler, unless `$PENSTOCK_FW_RUSTC` names another one with its source beside it.
@@ -75,13 +76,6 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Hands the soft core's third-party sources, and the waivers for them, to Verilator.
-pub(crate) fn soft_core(root: &Path, verilator: &mut Command) {
-    let sources = std::env::var_os("IBEX_ROOT")
-        .map_or_else(|| root.join(".tools/ibex/pythondata_cpu_ibex/system_verilog"), PathBuf::from);
-    verilator.env("IBEX_ROOT", sources).arg("-F").arg(root.join("hdl/rtl/fw/ibex.f"));
-}
-
 /// Builds the image and boots it on the soft core's RTL: `firmware/tb/ps_fw_tb.sv`.
 ///
 /// # Errors
@@ -117,7 +111,7 @@ pub(crate) fn test(root: &Path) -> Result<()> {
 fn build_bench(root: &Path) -> Result<PathBuf> {
     let build = root.join("target/rtl-tb/ps_fw_tb");
     fs::create_dir_all(&build)?;
-    let mut command = Command::new(rtl::verilator(root));
+    let mut command = Command::new(verilator(root));
     command
         .current_dir(root)
         .args(["--binary", "--timing", "--assert", "-j", "2", "-Wno-lint", "-CFLAGS", "-O2"])
@@ -129,7 +123,7 @@ fn build_bench(root: &Path) -> Result<PathBuf> {
         let text = path.to_string_lossy();
         text.contains("/fw/") || text.contains("/prim/ps_ram") || text.ends_with("_pkg.sv")
     };
-    command.args(rtl::sources(root)?.into_iter().filter(wanted));
+    command.args(sources(root)?.into_iter().filter(wanted));
     command.arg(root.join("firmware/tb/ps_fw_tb.sv"));
     output(&mut command).context("the firmware's bench does not build")?;
     Ok(build.join("Vps_fw_tb"))

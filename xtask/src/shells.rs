@@ -1,13 +1,13 @@
 //! The card in the shells that it is made for: elaboration and lint of `hdl/shells` against stubs that have the shells' published
 //! ports, and a simulation of the whole card in each of them. What that shows, and what it does not, is in docs/shells.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::shell::output;
-use crate::{firmware, rtl};
+use crate::tools::{soft_core, sources, sources_below, verilator, wrappers};
 
 /// Tops to elaborate, with parameters in their place: the defaults of each shell and the most that it can be built with.
 const TOPS: [(&str, &[&str]); 6] = [
@@ -22,27 +22,17 @@ const TOPS: [(&str, &[&str]); 6] = [
 /// Name of the bench that runs the card in every shell.
 pub(crate) const SMOKE: &str = "ps_shells_smoke";
 
-/// What the wrappers are made of, the wrappers, and the stubs.
-///
-/// # Errors
-/// A folder cannot be listed.
-pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    rtl::sources_below(&root.join("hdl/shells"), &mut all)?;
-    Ok(all)
-}
-
 /// Verilator's lint, with all warnings as errors, over every shell with the whole card in it.
 ///
 /// # Errors
 /// A port does not fit, or there is something to warn of.
 pub(crate) fn lint(root: &Path) -> Result<()> {
     for (top, parameters) in TOPS {
-        let mut command = Command::new(rtl::verilator(root));
+        let mut command = Command::new(verilator(root));
         command.current_dir(root).args(["--lint-only", "-Wall", "--top-module", top]);
         command.args(parameters);
-        firmware::soft_core(root, &mut command);
-        command.args(rtl::sources(root)?).args(sources(root)?);
+        soft_core(root, &mut command);
+        command.args(sources(root)?).args(wrappers(root)?);
         output(&mut command).with_context(|| format!("{top} {}", parameters.join(" ")))?;
     }
     Ok(())
@@ -56,7 +46,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 pub(crate) fn smoke(root: &Path, image: Option<&Path>) -> Result<()> {
     let build = root.join("target/rtl-tb").join(SMOKE);
     std::fs::create_dir_all(&build)?;
-    let mut command = Command::new(rtl::verilator(root));
+    let mut command = Command::new(verilator(root));
     command
         .current_dir(root)
         .args(["--binary", "--timing", "--assert", "-j", "2", "-Wno-fatal", "-Wno-lint"])
@@ -64,10 +54,10 @@ pub(crate) fn smoke(root: &Path, image: Option<&Path>) -> Result<()> {
         .args(["-O3", "-fno-inline", "-CFLAGS", "-O1"])
         .args(["--x-assign", "unique", "--x-initial", "unique", "--top-module", SMOKE, "-Mdir"])
         .arg(&build);
-    firmware::soft_core(root, &mut command);
-    command.args(rtl::sources(root)?).args(sources(root)?);
+    soft_core(root, &mut command);
+    command.args(sources(root)?).args(wrappers(root)?);
     let mut parts = Vec::new();
-    rtl::sources_below(&root.join("hdl/tb/shells"), &mut parts)?;
+    sources_below(&root.join("hdl/tb/shells"), &mut parts)?;
     command.args(parts.iter().filter(|path| !path.to_string_lossy().ends_with("_tb.sv")));
     output(&mut command).with_context(|| format!("{SMOKE} does not build"))?;
 

@@ -4,6 +4,9 @@
 //! order of index, first the index and then the entry's words, 32 bits each, least significant byte first. Only words that the
 //! entry has bits in count: two of an [`crate::table::Ilm`]'s twelve. Of an empty table it is 0.
 //!
+//! It is also where to go on: what [`Digest::finish`] says is what [`Digest::resume`] takes, here and on the card
+//! ([`crate::ring::Opcode::Digest`]).
+//!
 //! ```
 //! use penstock_abi::digest::Digest;
 //! use penstock_abi::table::{Ilm, TableEntry, TableId};
@@ -38,6 +41,25 @@ const BYTES: [u64; 256] = {
     bytes
 };
 
+/// The same step as the card takes it, 32 bits at once. First the word is added to the sum's low half; of that half then come
+/// 64 bits, bit `j` the parity of the half `& MASKS[j]`, to which the sum's high half is added, moved down.
+pub const MASKS: [u32; 64] = {
+    let mut masks = [0; 64];
+    let mut i = 0;
+    while i < 32 {
+        // The sum of a word of which only bit `i` is set.
+        let mut column = Digest(0);
+        column.word(1 << i);
+        let mut j = 0;
+        while j < 64 {
+            masks[j] |= ((column.0 >> j) as u32 & 1) << i;
+            j += 1;
+        }
+        i += 1;
+    }
+    masks
+};
+
 /// A digest in the making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest(u64);
@@ -53,6 +75,21 @@ impl Digest {
     #[must_use]
     pub const fn new() -> Self {
         Self(u64::MAX)
+    }
+
+    /// Of what came before, whose digest is `digest`.
+    #[must_use]
+    pub const fn resume(digest: u64) -> Self {
+        Self(!digest)
+    }
+
+    /// Takes the next entry in order of index. One that is not valid, or of a table without valid bits, does not count.
+    pub fn entry(&mut self, table: TableId, index: u32, words: &Words) {
+        let desc = table.desc();
+        if desc.has_valid && words[0] & 1 == 1 {
+            self.word(index);
+            words[..desc.words()].iter().for_each(|word| self.word(*word));
+        }
     }
 
     /// Takes 32 bits.
@@ -81,11 +118,7 @@ impl Digest {
     #[must_use]
     pub fn of(table: TableId, entries: impl IntoIterator<Item = (u32, Words)>) -> u64 {
         let mut digest = Self::new();
-        let valid = |words: &Words| table.desc().has_valid && words[0] & 1 == 1;
-        for (index, words) in entries.into_iter().filter(|(_, words)| valid(words)) {
-            digest.word(index);
-            words[..table.desc().words()].iter().for_each(|word| digest.word(*word));
-        }
+        entries.into_iter().for_each(|(index, words)| digest.entry(table, index, &words));
         digest.finish()
     }
 }
@@ -93,6 +126,7 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{Ilm, TableEntry as _};
 
     #[test]
     fn the_sum_is_that_of_the_catalogue() {
@@ -105,6 +139,40 @@ mod tests {
         words.word(0x3837_3635);
         words.byte(b'9');
         assert_eq!(words.finish(), digest.finish());
+    }
+
+    #[test]
+    fn the_masks_make_the_same_step() {
+        let mut digest = Digest::resume(0x0123_4567_89ab_cdef);
+        for word in [0, 1, 0x8000_0000, 0xdead_beef, u32::MAX] {
+            let low = digest.0 as u32 ^ word;
+            let step = MASKS
+                .iter()
+                .enumerate()
+                .fold(0, |step, (j, mask)| step | u64::from((low & mask).count_ones() & 1) << j);
+            let expected = digest.0 >> 32 ^ step;
+            digest.word(word);
+            assert_eq!(digest.0, expected, "{word:#x}");
+        }
+        // As in the bench of the RTL.
+        let mut words = Digest::new();
+        for word in [*b"1234", *b"5678", *b"9abc"] {
+            words.word(u32::from_le_bytes(word));
+        }
+        assert_eq!(words.finish(), 0x5a06_2275_250c_b126);
+    }
+
+    #[test]
+    fn it_goes_on_where_it_ended() {
+        let entry = |nh| Ilm { valid: true, nh, ..Ilm::default() }.pack();
+        let entries = [(16, entry(3)), (17, Words::default()), (25, entry(4)), (8191, entry(5))];
+        let whole = Digest::of(TableId::Ilm, entries);
+        for split in 0..=entries.len() {
+            let before = Digest::of(TableId::Ilm, entries[..split].iter().copied());
+            let mut rest = Digest::resume(before);
+            entries[split..].iter().for_each(|(i, words)| rest.entry(TableId::Ilm, *i, words));
+            assert_eq!(rest.finish(), whole, "{split}");
+        }
     }
 
     #[test]

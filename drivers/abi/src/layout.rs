@@ -13,14 +13,39 @@
 pub mod items;
 
 use crate::table::*;
+use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0002_0000;
+pub const VERSION: u32 = 0x0002_0001;
 
-/// Additions to the major version that the RTL generated from these definitions has, a bit each: the value of the register
-/// `CAPABILITIES`. There are none yet.
-pub const CAPABILITIES: u32 = 0;
+codes! {
+    /// An addition to the major version that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
+    Capability {
+        /// The command Digest.
+        Digest = 0, since 1;
+    }
+}
+
+impl Capability {
+    /// Its bit in `CAPABILITIES`.
+    #[must_use]
+    pub const fn mask(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// Additions to the major version that the RTL generated from these definitions has, all that there are: the value of the
+/// register `CAPABILITIES`.
+pub const CAPABILITIES: u32 = {
+    let mut all = 0;
+    let mut i = 0;
+    while i < Capability::ALL.len() {
+        all |= Capability::ALL[i].0.mask();
+        i += 1;
+    }
+    all
+};
 
 /// Calls `f` with every table-entry type's name, documentation, fields and width.
 pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [FieldDesc], u32)) {

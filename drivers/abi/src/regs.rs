@@ -76,7 +76,7 @@ registers! {
     CLOCK_KHZ = 0x010, Ro, keeps;
     /// Free for the host.
     SCRATCH = 0x014, Rw, clears;
-    /// Additions to the major version that the card has, a bit each, see `layout::CAPABILITIES`. A bit that is not known means nothing.
+    /// Additions to the major version that the card has, a bit each, see `layout::Capability`. A bit that is not known means nothing.
     CAPABILITIES = 0x018, Ro, keeps;
 
     /// Control, see [`Control`].

@@ -30,6 +30,8 @@ codes! {
         GetNext = 3;
         /// Completes when every packet decided under earlier tables has left the match-action core.
         Fence = 4;
+        /// Digest of the valid entries of `table` in order of index, from `index` on: CRC-64/XZ over the index and the words of each, 32 bits little endian ([`crate::digest`]). `data[0]`: how many entries at most (0 or more than `DIGEST_ENTRIES_MAX`: that many, so that no command holds the ring for long); `data[1]`, `data[2]`: low and high word of the digest of the entries before, 0 at the beginning. The completion has the digest so far in `data[0]`, `data[1]`, the entries covered in `data[2]`, and where to go on in `index`. Ok: there may be more; NotFound: it is complete, no valid entry is left, `index` is the table's size. Each entry counts as it is when its turn comes: of a table that changes meanwhile (`Flow` by the card's own hand) the digest is of no use. NotPermitted for tables without valid bits.
+        Digest = 5, since 1;
     }
 }
 
@@ -53,6 +55,8 @@ codes! {
 
 /// Command flag: raise the completion interrupt when this one completes.
 pub const FLAG_IRQ: u8 = 1;
+/// Most entries that one Digest covers: about 100,000 core cycles.
+pub const DIGEST_ENTRIES_MAX: u32 = 4096;
 
 /// A command, written by the host.
 #[derive(
@@ -74,7 +78,7 @@ pub struct Command {
     pub cookie: u32,
     /// Zero.
     pub reserved1: u32,
-    /// Entry (Write).
+    /// Entry (Write), or what Digest asks for.
     pub data: Words,
 }
 
@@ -90,13 +94,13 @@ pub struct Completion {
     pub phase: u8,
     /// Zero.
     pub reserved: u16,
-    /// Index of the entry (Read, Write, GetNext).
+    /// Index of the entry (Read, Write, GetNext), or where to go on (Digest).
     pub index: u32,
     /// The command's cookie.
     pub cookie: u32,
     /// Commands completed since the ring was set up, modulo 2^32, this one included.
     pub sequence: u32,
-    /// Entry (Read, GetNext).
+    /// Entry (Read, GetNext), or what Digest found.
     pub data: Words,
 }
 

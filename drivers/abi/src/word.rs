@@ -212,7 +212,7 @@ macro_rules! coded_enum {
     };
 }
 
-/// Codes of the rings and queues: a byte each, of which others occur too.
+/// Codes of the rings and queues, and numbers of bits: a byte each, of which others occur too.
 macro_rules! codes {
     ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $vdoc:literal])+ $variant:ident = $code:literal $(, since $since:literal)?; )* }) => {
         $(#[doc = $doc])+
@@ -220,9 +220,9 @@ macro_rules! codes {
         #[repr(u8)]
         pub enum $name { $( $(#[doc = $vdoc])+ $variant = $code ),* }
         impl $name {
-            /// Every variant with its name, and the minor version that added it (0 = as old as the major version).
-            pub const ALL: &'static [(Self, &'static str, u16)] =
-                &[$((Self::$variant, stringify!($variant), 0 $(+ $since)?)),*];
+            /// Every variant with its name, the minor version that added it (0 = as old as the major version), and its meaning.
+            pub const ALL: &'static [(Self, &'static str, u16, &'static str)] =
+                &[$((Self::$variant, stringify!($variant), 0 $(+ $since)?, concat!($($vdoc),+))),*];
             /// The variant with this code.
             #[must_use]
             pub const fn from_u8(code: u8) -> Option<Self> {

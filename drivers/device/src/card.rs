@@ -9,10 +9,13 @@ use penstock_abi::regs::{self, CardStatus, Control};
 use penstock_abi::ring::{Command, Completion, Event, FLAG_IRQ};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::error::DeviceError;
+use crate::held::HeldFds;
+use crate::ident::Ident;
 use crate::ident::identify;
 use crate::ring::{EventRing, Rings};
+use crate::transport::PciTransport;
 use crate::transport::set_bus_master;
-use crate::{DeviceError, HeldFds, Ident, PciTransport};
 
 /// Records of the rings, as a power of two.
 const RING_LOG2: u32 = 8;

@@ -14,11 +14,14 @@
 //! assert_eq!(fake.writes(), 1);
 //! ```
 
+mod doorbell;
+mod search;
 mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use penstock_abi::layout::Capability;
 use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, RECORD_BYTES, Status};
 use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
@@ -26,8 +29,11 @@ use penstock_tables::{Entry, Tables};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{DeviceError, DmaBuffer, FunctionInfo, IovaAllocator, PciTransport, SharedMemory};
+use crate::dma::{DmaBuffer, IovaAllocator, SharedMemory};
+use crate::error::DeviceError;
+use crate::transport::{FunctionInfo, PciTransport};
 
+pub use doorbell::before_doorbell;
 use transport::FakeTransport;
 
 /// Bus master in the command register.
@@ -337,6 +343,11 @@ impl State {
         let index = command.index;
         let opcode = match Opcode::from_u8(command.opcode) {
             None => return (Status::BadOpcode, index, none),
+            Some(Opcode::Digest)
+                if self.read(regs::CAPABILITIES) & Capability::Digest.mask() == 0 =>
+            {
+                return (Status::BadOpcode, index, none);
+            }
             Some(Opcode::Nop) => return (Status::Ok, index, none),
             Some(Opcode::Fence) => {
                 self.fences += 1;
@@ -347,18 +358,17 @@ impl State {
         let Some(desc) = TABLES.get(usize::from(command.table)) else {
             return (Status::BadTable, index, none);
         };
-        if index >= desc.depth {
-            return (Status::BadIndex, index, none);
-        }
         match opcode {
-            Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
-            Opcode::GetNext if !desc.has_valid => (Status::NotPermitted, index, none),
-            Opcode::GetNext => {
-                let entries = self.tables.entries(desc.id, index..);
-                let mut words = entries.map(|(index, entry)| (index, entry.pack()));
-                let next = words.find(|(_, words)| words[0] & 1 == 1);
-                next.map_or((Status::NotFound, index, none), |(i, w)| (Status::Ok, i, w))
+            Opcode::GetNext | Opcode::Digest if !desc.has_valid => {
+                (Status::NotPermitted, index, none)
             }
+            Opcode::GetNext => self
+                .valid_from(desc.id, index)
+                .next()
+                .map_or((Status::NotFound, desc.depth, none), |(i, w)| (Status::Ok, i, w)),
+            Opcode::Digest => self.execute_digest(desc, index, &command.data),
+            _ if index >= desc.depth => (Status::BadIndex, index, none),
+            Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
             _ => {
                 let entry = self.tables.entry(desc.id, index);
                 (Status::Ok, index, entry.map_or(none, |entry| entry.pack()))

@@ -8,7 +8,18 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::HeldFds;
+/// Two descriptors that keep a function of the kernel's VFIO as it is, whoever holds them: as long as any copy of them is open
+/// nothing resets the function. Made by [`PciTransport::held_fds`], used again by [`KernelVfio::adopt`].
+///
+/// [`PciTransport::held_fds`]: crate::PciTransport::held_fds
+/// [`KernelVfio::adopt`]: crate::KernelVfio::adopt
+#[derive(Debug)]
+pub struct HeldFds {
+    /// The function itself (from `VFIO_GROUP_GET_DEVICE_FD`). It keeps its group's file open in the kernel.
+    pub device: OwnedFd,
+    /// The container, by which its memory is mapped and unmapped.
+    pub container: OwnedFd,
+}
 
 impl HeldFds {
     /// Names of the descriptors of function `bdf` in a store: the device's, the container's. They name the function, so that

@@ -1,8 +1,10 @@
 //! Whether a function is a card, and which: checked in one place for all transports, each mismatch an error of its own.
 
+use penstock_abi::layout::Capability;
 use penstock_abi::{fw, layout, regs};
 
-use crate::{DeviceError, FunctionInfo, PciTransport};
+use crate::error::DeviceError;
+use crate::transport::{FunctionInfo, PciTransport};
 
 /// What a card says of itself, read when it is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,14 @@ pub struct Ident {
     pub firmware_version: u32,
     /// Firmware status, see `penstock_abi::fw::STATUS_*`.
     pub firmware_status: u32,
+}
+
+impl Ident {
+    /// Whether the card has this addition to the layout's major version.
+    #[must_use]
+    pub const fn has(&self, capability: Capability) -> bool {
+        self.capabilities & capability.mask() != 0
+    }
 }
 
 /// Additions to the layout's major version without which this host cannot work, as bits of `regs::CAPABILITIES`: none.

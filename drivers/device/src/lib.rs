@@ -21,6 +21,7 @@
 mod card;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod digest;
 mod dma;
 mod dump;
 mod error;
@@ -29,6 +30,7 @@ pub mod fake;
 mod held;
 mod ident;
 mod kernel;
+mod open;
 mod ring;
 mod tables;
 mod transport;
@@ -36,10 +38,12 @@ pub mod vfio_user;
 
 pub use card::Card;
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
+pub use dump::TableDump;
 pub use error::DeviceError;
-pub use held::inherited_fds;
+pub use held::{HeldFds, inherited_fds};
 pub use ident::Ident;
 pub use kernel::KernelVfio;
-pub use transport::{FunctionInfo, HeldFds, PciTransport, Region, open};
+pub use open::open;
+pub use transport::{FunctionInfo, PciTransport, Region};
 pub use vfio_user::client::VfioUser;
 pub use vmm_sys_util::eventfd::EventFd;

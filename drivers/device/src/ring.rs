@@ -9,7 +9,8 @@ use std::sync::atomic::{Ordering, fence};
 use penstock_abi::ring::{Command, Completion, Event, RECORD_BYTES};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{DeviceError, DmaBuffer};
+use crate::dma::DmaBuffer;
+use crate::error::DeviceError;
 
 /// Both rings. The command ring is written and the completion ring read by the host.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::SharedMemory;
+    use crate::dma::SharedMemory;
 
     fn buffer(log2: u32) -> DmaBuffer {
         DmaBuffer::new(Arc::new(SharedMemory::create(Rings::bytes(log2)).unwrap()), 0)

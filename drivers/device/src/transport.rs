@@ -1,11 +1,12 @@
 //! The one interface between the driver and a PCI function.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::{DeviceError, DmaBuffer, KernelVfio, VfioUser};
+use crate::dma::DmaBuffer;
+use crate::error::DeviceError;
+use crate::held::HeldFds;
 
 /// A region of a function that can be read and written as such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +28,6 @@ pub struct FunctionInfo {
     pub bar0_bytes: u64,
     /// MSI-X vectors; 0 = the function has no MSI-X.
     pub msix_vectors: u32,
-}
-
-/// Two descriptors that keep a function of the kernel's VFIO as it is, whoever holds them: as long as any copy of them is open
-/// nothing resets the function. Made by [`PciTransport::held_fds`], used again by [`KernelVfio::adopt`].
-#[derive(Debug)]
-pub struct HeldFds {
-    /// The function itself (from `VFIO_GROUP_GET_DEVICE_FD`). It keeps its group's file open in the kernel.
-    pub device: OwnedFd,
-    /// The container, by which its memory is mapped and unmapped.
-    pub container: OwnedFd,
 }
 
 /// One PCI function of which this process is the only owner. BAR 0 is 32-bit registers; offsets are in bytes.
@@ -170,18 +161,4 @@ pub(crate) fn read_ids(transport: &mut dyn PciTransport) -> Result<(u16, u16), D
     }
     let [v0, v1, d0, d1] = ids;
     Ok((u16::from_le_bytes([v0, v1]), u16::from_le_bytes([d0, d1])))
-}
-
-/// Opens a function named as users name it: `vfio-user:PATH` or `pci:DDDD:BB:DD.F`.
-///
-/// # Errors
-/// [`DeviceError::BadSpec`], [`DeviceError::Connect`], [`DeviceError::InUse`].
-pub fn open(spec: &str) -> Result<Box<dyn PciTransport>, DeviceError> {
-    match spec.split_once(':') {
-        Some(("vfio-user", path)) if !path.is_empty() => {
-            Ok(Box::new(VfioUser::connect(path.as_ref())?))
-        }
-        Some(("pci", bdf)) if !bdf.is_empty() => Ok(Box::new(KernelVfio::open(bdf)?)),
-        _ => Err(DeviceError::BadSpec { spec: spec.to_owned() }),
-    }
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, chown};
 
-use crate::{Function, NotReady, PciError, Sysfs};
+use crate::error::{NotReady, PciError};
+use crate::sysfs::{Function, Sysfs};
 
 /// Name of the kernel's driver that gives functions to processes.
 pub(crate) const VFIO_PCI: &str = "vfio-pci";

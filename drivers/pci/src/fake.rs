@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::Sysfs;
+use crate::sysfs::Sysfs;
 
 /// An address for a card.
 pub const CARD: &str = "0000:3b:00.0";

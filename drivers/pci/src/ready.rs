@@ -6,7 +6,8 @@ use std::path::Path;
 use nix::unistd::{AccessFlags, Gid, Group, eaccess};
 
 use crate::bind::VFIO_PCI;
-use crate::{Function, NotReady, Sysfs};
+use crate::error::NotReady;
+use crate::sysfs::{Function, Sysfs};
 
 /// Drivers that a function may keep while another of its group is given to VFIO.
 const HARMLESS: [&str; 2] = [VFIO_PCI, "pci-stub"];
@@ -66,7 +67,7 @@ fn owner_group(path: &Path) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::NotReady;
+    use crate::error::NotReady;
     use crate::fake::{CARD, FakeMachine};
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::PciError;
+use crate::error::PciError;
 
 /// What happens after a write to sysfs on a made-up machine: the kernel's part.
 type Kernel = Arc<dyn Fn(&Path, &str) -> io::Result<()> + Send + Sync>;

@@ -49,6 +49,7 @@ package ps_abi_pkg;
   localparam int unsigned IrqFault = 2;
   localparam int unsigned RingLog2Min = 4;
   localparam int unsigned RingLog2Max = 16;
+  localparam int unsigned DigestEntriesMax = 4096;
   localparam int unsigned FwFrameBytes = 256;
   localparam int unsigned FwRxQueueFrames = 16;
   localparam int unsigned FwTimeShift = 4;
@@ -59,9 +60,9 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h20000;
+  localparam logic [31:0] LayoutVersion = 32'h20001;
   localparam logic [63:0] LayoutHash = 64'hb385dd724aae22da;
-  localparam logic [31:0] Capabilities = 32'h0;
+  localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
 
@@ -127,6 +128,7 @@ package ps_abi_pkg;
   localparam logic [7:0] OpRead = 8'h2;
   localparam logic [7:0] OpGetNext = 8'h3;
   localparam logic [7:0] OpFence = 8'h4;
+  localparam logic [7:0] OpDigest = 8'h5;
   localparam logic [7:0] StOk = 8'h0;
   localparam logic [7:0] StBadOpcode = 8'h1;
   localparam logic [7:0] StBadTable = 8'h2;
@@ -452,6 +454,74 @@ package ps_abi_pkg;
     128'h03720cd8453eadda6db8739764993b8c
   };
 
+  // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).
+  localparam logic [63:0][31:0] DigestMasks = {
+    32'habc694e8,
+    32'hfe25de9c,
+    32'h7f12ef4e,
+    32'h3f8977a7,
+    32'hb4022f3b,
+    32'h5a01179d,
+    32'h2d008bce,
+    32'hbd46d10f,
+    32'h5ea36887,
+    32'h849720ab,
+    32'he98d04bd,
+    32'h74c6825e,
+    32'h91a5d5c7,
+    32'he3147e0b,
+    32'h718a3f05,
+    32'h38c51f82,
+    32'h1c628fc1,
+    32'ha5f7d308,
+    32'h52fbe984,
+    32'h82bb602a,
+    32'h415db015,
+    32'h8b684ce2,
+    32'hee72b299,
+    32'hdcffcda4,
+    32'hc5b9723a,
+    32'h62dcb91d,
+    32'h316e5c8e,
+    32'hb371baaf,
+    32'h59b8dd57,
+    32'h871afa43,
+    32'h438d7d21,
+    32'h8a002a78,
+    32'heec681d4,
+    32'hdca5d402,
+    32'h6e52ea01,
+    32'h9cefe1e8,
+    32'h4e77f0f4,
+    32'h8cfd6c92,
+    32'hedb822a1,
+    32'hdd1a85b8,
+    32'hc54bd634,
+    32'h62a5eb1a,
+    32'h3152f58d,
+    32'h18a97ac6,
+    32'h0c54bd63,
+    32'hadecca59,
+    32'hfd30f1c4,
+    32'hd55eec0a,
+    32'h6aaf7605,
+    32'h3557bb02,
+    32'h1aabdd81,
+    32'h0d55eec0,
+    32'had6c6388,
+    32'hfd70a52c,
+    32'hd57ec67e,
+    32'hc179f7d7,
+    32'h60bcfbeb,
+    32'h9b98e91d,
+    32'h4dcc748e,
+    32'h26e63a47,
+    32'h13731d23,
+    32'h09b98e91,
+    32'haf1a53a0,
+    32'h578d29d0
+  };
+
   // Hash that places keys (crate penstock-abi, hash::key_hash).
   function automatic logic [63:0] key_hash(input logic [127:0] key);
     for (int i = 0; i < 64; i++) key_hash[i] = ^(key & KeyMasks[i]);
@@ -495,6 +565,26 @@ package ps_abi_pkg;
       TableFipMap: table_has_valid = 1'b1;
       TableFlow: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
+    endcase
+  endfunction
+
+  // 32-bit words that hold an entry of the table.
+  function automatic logic [3:0] table_words(input logic [7:0] id);
+    unique case (id)
+      TableVif: table_words = 4'd4;
+      TableIlm: table_words = 4'd2;
+      TableNextHop: table_words = 4'd7;
+      TableEcmp: table_words = 4'd2;
+      TableHostRoute: table_words = 4'd3;
+      TablePrefix: table_words = 4'd3;
+      TableFipKey: table_words = 4'd3;
+      TableFipMap: table_words = 4'd4;
+      TableFlow: table_words = 4'd9;
+      TableFlowStats: table_words = 4'd4;
+      TableVifStats: table_words = 4'd8;
+      TableDropStats: table_words = 4'd2;
+      TableCardStats: table_words = 4'd2;
+      default: table_words = '0;
     endcase
   endfunction
 

@@ -1,9 +1,11 @@
-// Executes commands one by one: table accesses, searches and fences.
+// Executes commands one by one: table accesses, searches, digests and fences.
 //
 // Contract:   takes a command, performs it and offers one completion, in order. Commands wait while
 //             hold_i (tables are being cleared).
 // GetNext:    walks the table entry by entry until one is valid; tables that only the host writes are searched
 //             64 entries a cycle in ps_valid_map.
+// Digest:     finds and reads entry by entry as GetNext does, and shifts the words of each into ps_digest. An entry takes
+//             about 12 cycles and two for each of its words: 26 for a next hop.
 // Fence:      waits DrainCycles, the most that a packet decided under earlier tables needs to leave the core.
 module ps_ring_exec
   import ps_abi_pkg::*;
@@ -37,9 +39,12 @@ module ps_ring_exec
     StIdle,
     StAccess,
     StFind,
+    StDigest,
     StFence,
     StComplete
   } state_e;
+
+  localparam int unsigned CountWidth = $clog2(DigestEntriesMax + 1);
 
   state_e state_q, state_d;
 
@@ -50,29 +55,50 @@ module ps_ring_exec
   logic [383:0] rdata_q, rdata_d;
   cfg_req_t     req_q, req_d;
   logic [15:0]  wait_q;
-  logic         take;
+  logic         take, search;
+
+  // Digest
+  logic                  index_due_q, index_due_d;
+  logic [3:0]            words_q, words_d;           // of the entry in rdata_q that are still to come
+  logic [CountWidth-1:0] covered_q, covered_d;       // entries
+  logic [CountWidth-1:0] limit_q, limit_d;
+  logic                  word_valid, word_ready;
+  logic [63:0]           crc;
+
+  // How many entries a digest may cover at most.
+  function automatic logic [CountWidth-1:0] limit(input logic [31:0] asked);
+    if (asked == 0 || asked > DigestEntriesMax) limit = CountWidth'(DigestEntriesMax);
+    else limit = CountWidth'(asked);
+  endfunction
 
   assign opcode      = cmd_i[7:0];
   assign take        = state_q == StIdle && cmd_valid_i && !hold_i;
   assign cmd_ready_o = state_q == StIdle && !hold_i;
+  assign search      = opcode_q == OpGetNext || opcode_q == OpDigest;
 
   always_comb begin
-    state_d  = state_q;
-    status_d = status_q;
-    rdata_d  = rdata_q;
-    req_d    = req_q;
+    state_d     = state_q;
+    status_d    = status_q;
+    rdata_d     = rdata_q;
+    req_d       = req_q;
+    index_due_d = index_due_q;
+    words_d     = words_q;
+    covered_d   = covered_q;
+    limit_d     = limit_q;
     unique case (state_q)
       StIdle: if (take) begin
-        req_d    = '{write: opcode == OpWrite, table_id: cmd_i[15:8], index: cmd_i[63:32],
-                     wdata: cmd_i[511:128]};
-        rdata_d  = '0;
-        status_d = StOk;
-        state_d  = StComplete;
+        req_d     = '{write: opcode == OpWrite, table_id: cmd_i[15:8], index: cmd_i[63:32],
+                      wdata: cmd_i[511:128]};
+        rdata_d   = '0;
+        status_d  = StOk;
+        state_d   = StComplete;
+        covered_d = '0;
+        limit_d   = limit(cmd_i[159:128]);
         unique case (opcode)
           OpNop:            ;
           OpWrite, OpRead:  state_d = StAccess;
           OpFence:          state_d = StFence;
-          OpGetNext: begin
+          OpGetNext, OpDigest: begin
             if (table_depth(cmd_i[15:8]) == 0) status_d = StBadTable;
             else if (!table_has_valid(cmd_i[15:8])) status_d = StNotPermitted;
             else state_d = StFind;
@@ -87,17 +113,36 @@ module ps_ring_exec
         end else begin
           status_d = StNotFound;
           state_d  = StComplete;
+          if (opcode_q == OpDigest) rdata_d = 384'({covered_q, crc});
         end
       end
       StAccess: if (cfg_rsp_i.done) begin
         status_d = cfg_rsp_i.status;
         rdata_d  = req_q.write ? '0 : cfg_rsp_i.rdata;
         state_d  = StComplete;
-        // An entry that vanished between search and read (a flow): search on.
-        if (opcode_q == OpGetNext && !cfg_rsp_i.rdata[0]) begin
+        if (search && !cfg_rsp_i.rdata[0]) begin
+          // An entry that vanished between search and read (a flow): search on.
           rdata_d     = '0;
           req_d.index = req_q.index + 32'd1;
           state_d     = StFind;
+        end else if (opcode_q == OpDigest && cfg_rsp_i.status == StOk) begin
+          index_due_d = 1'b1;
+          words_d     = table_words(req_q.table_id);
+          state_d     = StDigest;
+        end
+      end
+      StDigest: if (word_ready) begin
+        index_due_d = 1'b0;
+        if (!index_due_q) begin
+          words_d = words_q - 4'd1;
+          rdata_d = {32'd0, rdata_q[383:32]};
+        end
+        if (!word_valid) begin
+          // The last word has been taken in.
+          covered_d   = covered_q + CountWidth'(1);
+          req_d.index = req_q.index + 32'd1;
+          rdata_d     = 384'({covered_d, crc});
+          state_d     = covered_d == limit_q ? StComplete : StFind;
         end
       end
       StFence: if (wait_q == 16'(DrainCycles)) state_d = StComplete;
@@ -112,16 +157,33 @@ module ps_ring_exec
     end else begin
       state_q <= state_d;
     end
-    status_q <= status_d;
-    rdata_q  <= rdata_d;
-    req_q    <= req_d;
-    wait_q   <= state_q == StFence ? wait_q + 16'd1 : '0;
+    status_q    <= status_d;
+    rdata_q     <= rdata_d;
+    req_q       <= req_d;
+    index_due_q <= index_due_d;
+    words_q     <= words_d;
+    covered_q   <= covered_d;
+    limit_q     <= limit_d;
+    wait_q      <= state_q == StFence ? wait_q + 16'd1 : '0;
     if (take) begin
       opcode_q <= opcode;
       irq_q    <= cmd_i[16];
       cookie_q <= cmd_i[95:64];
     end
   end
+
+  assign word_valid = state_q == StDigest && (index_due_q || words_q != 0);
+
+  ps_digest u_digest (
+    .clk_i,
+    .rst_i,
+    .load_i      (take),
+    .crc_i       (cmd_i[223:160]),
+    .word_valid_i(word_valid),
+    .word_i      (index_due_q ? req_q.index : rdata_q[31:0]),
+    .word_ready_o(word_ready),
+    .crc_o       (crc)
+  );
 
   logic unused_bits;
   assign unused_bits = ^{cmd_i[31:17], cmd_i[127:96]};

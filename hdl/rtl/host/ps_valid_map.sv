@@ -3,7 +3,8 @@
 // Marks:      mark_*: the host wrote an entry; flow_mark_*: the card inserted or removed a flow. Each at most one a cycle; the
 //             host's marks, which are rare, give way.
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
-//             find_done_o pulses, with find_found_o and find_index_o. What changes behind the search's back is not seen.
+//             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found). What changes behind
+//             the search's back is not seen.
 // Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends.
 module ps_valid_map
   import ps_abi_pkg::*;
@@ -139,7 +140,7 @@ module ps_valid_map
       StIdle: if (find_valid_i && !mark_pending_q && !mark_valid_i) begin
         addr_q  <= addr_t'(position(find_table_i, find_index_i[AddrWidth+5:0]) >> 6);
         from_q  <= find_index_i[5:0];
-        index_q <= {find_index_i[31:6], 6'd0};
+        index_q <= find_index_i < depth ? {find_index_i[31:6], 6'd0} : depth;
         first_q <= 1'b1;
         found_q <= 1'b0;
         state_q <= find_index_i < depth ? StRead : StDone;

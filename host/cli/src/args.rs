@@ -1,40 +1,51 @@
 //! What the command line accepts.
 
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use penstock_views::api::DEFAULT_SOCKET;
+use clap::{Args, Parser, Subcommand};
+use penstock_api::paths::DEFAULT_SOCKET;
+
+use crate::output::Output;
+
+/// Subcommands that are programs of their own, `penstock-NAME`, which need not be installed: name and what it does.
+pub const EXTERNAL: &[(&str, &str)] = &[
+    ("lab", "Testbeds of simulated cards on this machine"),
+    ("replay", "Sends captured packets through a fresh simulated card and captures what leaves it"),
+];
+
+fn after_help() -> String {
+    let mut text =
+        "Programs of their own, if they are installed (`penstock NAME` runs `penstock-NAME`):\n"
+            .to_owned();
+    for (name, what) in EXTERNAL {
+        text += &format!("  {name:<9}  {what}\n");
+    }
+    text + "\nExample: penstock flow -l --match 10.105.139.153:8888\n\n\
+        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers; else the one of the program."
+}
 
 /// Shows and tries out Penstock cards. The views speak the language of Contrail's vRouter tools.
 #[derive(Debug, Parser)]
 #[command(
     name = "penstock",
     version,
-    after_help = "Example: penstock flow -l --match 10.105.139.153:8888\n\n\
-        Exit codes: 0 done, 1 failed, 2 not understood, 3 no daemon answers."
+    after_help = after_help()
 )]
 pub struct Cli {
     /// Socket of the daemon.
     #[arg(long, global = true, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
     pub api: PathBuf,
+    /// Name of the card, of a daemon that has several.
+    #[arg(long, global = true, env = "PENSTOCK_CARD", value_name = "NAME")]
+    pub card: Option<String>,
     /// Form of the output.
     #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORM")]
     pub output: Output,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// As vRouter's tools print.
-    Text,
-    /// The same with lines `Hw: ...` that only this card has.
-    Wide,
-    /// JSON with stable names.
-    Json,
 }
 
 /// What to do.
@@ -68,20 +79,15 @@ pub enum Command {
     /// Follows an object from what was asked for down to the card's rows.
     #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
     Explain(ExplainArgs),
+    /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 1: something differed.
+    #[command(after_help = "Example: penstock audit -o json")]
+    Audit,
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
     #[command(after_help = "Example: penstock card list")]
     Card(crate::card::CardArgs),
-    /// Testbeds of simulated cards on this machine.
-    #[command(
-        after_help = "Example: penstock lab up && penstock lab exec client -- ping -c1 10.47.255.238"
-    )]
-    Lab(penstock_lab::cli::LabArgs),
-    /// Sends captured packets through a fresh simulated card and captures what leaves it.
-    #[cfg(feature = "replay")]
-    #[command(
-        after_help = "Example: penstock replay --node cent222.yaml --manifests manifests --in client=requests.pcap --out replayed"
-    )]
-    Replay(crate::replay::ReplayArgs),
+    /// A program of its own: name and arguments.
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
 }
 
 /// Arguments of `flow`.

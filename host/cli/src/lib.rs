@@ -1,27 +1,27 @@
-//! The command `penstock`: views of a card through its daemon, testbeds, replay of captures.
+//! The command `penstock`: views of a card through its daemon, and cards as PCI functions.
 //!
 //! The command line is thin: the daemon reads the card and builds the values of `penstock-views`, this crate prints them.
-//! Only `card` and `replay` open a card themselves.
-//! It is single-threaded and synchronous, as some subcommands of `lab` join namespaces.
+//! Only `card` opens a card itself. What needs more is a program of its own, see [`external`].
 
 pub mod args;
 pub mod card;
-pub mod client;
-#[cfg(feature = "replay")]
-pub mod replay;
+pub mod external;
+pub mod output;
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use penstock_views::api::{Op, Status};
+use penstock_api::client::{self, ClientError};
+use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
+use penstock_api::types::{Audit, Status};
 use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use args::{Cli, Command, Explained, Output};
-use client::ClientError;
+use args::{Cli, Command, Explained, FlowArgs};
+use output::Output;
 
 /// Exit code when no daemon answers.
 pub const EXIT_NO_DAEMON: u8 = 3;
@@ -29,72 +29,87 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 /// Runs a parsed command line.
 ///
 /// # Errors
-/// What failed, for people. A closed pipe behind the output is no failure.
+/// What failed, for people.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let op = match cli.command {
-        Command::Card(args) => return card::run(args, cli.output),
-        Command::Lab(args) => {
-            return penstock_lab::cli::run(args, &["lab"], cli.output == Output::Json);
+    let Cli { api, card, output, command } = cli;
+    let daemon = Daemon { api, card, output };
+    match command {
+        Command::Card(args) => card::run(args, output),
+        Command::External(words) => external::run(&words, &daemon.api, output),
+        Command::Flow(FlowArgs { get: Some(index), .. }) => {
+            daemon.show::<flow::FlowEntry>(&Resource::Flow { index })
         }
-        #[cfg(feature = "replay")]
-        Command::Replay(args) => return replay::run(&args, cli.output),
-        Command::Flow(args) => match args.get {
-            Some(index) => Op::Flow { index },
-            None => Op::Flows { filter: args.filter },
-        },
-        Command::Nh(args) => args.get.map_or(Op::NextHops, |id| Op::NextHop { id }),
-        Command::Vif(args) => Op::Vifs { index: args.get },
-        Command::Rt(args) => match (args.dump, args.get, args.vrf) {
-            (_, Some((address, prefix_len)), Some(vrf)) => Op::Route { vrf, address, prefix_len },
-            (dump, _, _) => Op::Routes { vrf: dump.context("a VRF is needed")? },
-        },
-        Command::Mpls(args) => Op::Labels { label: args.get },
-        Command::Dropstats => Op::DropStats,
-        Command::Status => Op::Status,
+        Command::Flow(FlowArgs { filter, .. }) => {
+            daemon.show::<flow::FlowTable>(&Resource::Flows(FlowQuery { filter, card: None }))
+        }
+        Command::Nh(args) => {
+            let resource = args.get.map_or(Resource::NextHops, |id| Resource::NextHop { id });
+            daemon.show::<next_hop::Hops>(&resource)
+        }
+        Command::Vif(args) => {
+            let resource = args.get.map_or(Resource::Vifs, |id| Resource::Vif { id });
+            daemon.show::<vif::Interfaces>(&resource)
+        }
+        Command::Rt(args) => {
+            let resource = match (args.dump, args.get, args.vrf) {
+                (_, Some((address, prefix_len)), Some(vrf)) => {
+                    Resource::Lookup { vrf, query: LookupQuery { address, prefix_len, card: None } }
+                }
+                (dump, _, _) => Resource::Routes { vrf: dump.context("a VRF is needed")? },
+            };
+            daemon.show::<route::Routes>(&resource)
+        }
+        Command::Mpls(args) => {
+            let resource = args.get.map_or(Resource::Labels, |label| Resource::Label { label });
+            daemon.show::<mpls::LabelMap>(&resource)
+        }
+        Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
+        Command::Status => daemon.show::<Status>(&Resource::Status),
+        Command::Audit => daemon.audit(),
         Command::Explain(args) => {
             let Explained::Svc { name } = args.object;
             let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
-            Op::Service { namespace: namespace.to_owned(), name: name.to_owned() }
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            daemon.show::<service::Service>(&Resource::Service { namespace, name })
         }
-    };
-    let (api, output) = (&cli.api, cli.output);
-    match &op {
-        Op::Flows { .. } => show::<flow::FlowTable>(api, op, output),
-        Op::Flow { .. } => show::<flow::FlowEntry>(api, op, output),
-        Op::NextHops | Op::NextHop { .. } => show::<next_hop::Hops>(api, op, output),
-        Op::Vifs { .. } => show::<vif::Interfaces>(api, op, output),
-        Op::Routes { .. } | Op::Route { .. } => show::<route::Routes>(api, op, output),
-        Op::Labels { .. } => show::<mpls::LabelMap>(api, op, output),
-        Op::DropStats => show::<drops::DropStats>(api, op, output),
-        Op::Status => show::<Status>(api, op, output),
-        Op::Service { .. } => show::<service::Service>(api, op, output),
     }
 }
 
-fn show<T: DeserializeOwned + Serialize + Display>(
-    api: &std::path::Path,
-    op: Op,
+/// The daemon, and how its answers are printed.
+struct Daemon {
+    api: PathBuf,
+    /// Name of the card, if there are several.
+    card: Option<String>,
     output: Output,
-) -> Result<ExitCode> {
-    let value: T = client::ask(api, op)?;
-    print(&value, output)
 }
 
-/// Prints a value in the chosen form.
-pub(crate) fn print<T: Serialize + Display>(value: &T, output: Output) -> Result<ExitCode> {
-    let text = match output {
-        Output::Text => value.to_string(),
-        Output::Wide => format!("{value:#}"),
-        Output::Json => {
-            serde_json::to_string_pretty(value).context("the value cannot be written as JSON")?
-                + "\n"
+impl Daemon {
+    /// Prints what the resource, which is a `T`, says.
+    fn show<T: DeserializeOwned + Serialize + Display>(
+        &self,
+        resource: &Resource,
+    ) -> Result<ExitCode> {
+        let body = client::get_json(&self.api, &resource.of(self.card.as_deref()))?;
+        self.print::<T>(&body)
+    }
+
+    /// Has the card compared with what it should hold, and says what came of it.
+    fn audit(&self) -> Result<ExitCode> {
+        let body = client::post_json(&self.api, &Resource::Audit.of(self.card.as_deref()))?;
+        let audit: Audit = client::parse(&body)?;
+        let printed = self.print::<Audit>(&body)?;
+        Ok(if audit.clean { printed } else { ExitCode::FAILURE })
+    }
+
+    /// Prints an answer, which is a `T`.
+    fn print<T: DeserializeOwned + Serialize + Display>(&self, body: &[u8]) -> Result<ExitCode> {
+        match self.output {
+            Output::Json => {
+                let text = output::pretty(body);
+                output::write(&text.map_err(|error| ClientError::Protocol(error.to_string()))?)
+            }
+            form => output::print(&client::parse::<T>(body)?, form),
         }
-    };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has seen enough (`| head`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS).context("cannot write to the standard output"),
     }
 }
 

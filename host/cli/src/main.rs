@@ -1,17 +1,20 @@
 //! The program `penstock`.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use penstock::args::Cli;
 
 fn main() -> ExitCode {
-    match penstock::run(penstock::args::Cli::parse()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let cli = match penstock::external::help(words.get(1..).unwrap_or_default()) {
+        Some(asked) => Cli::parse_from(words.into_iter().take(1).chain(asked)),
+        None => Cli::parse_from(words),
+    };
+    match penstock::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let (red, plain) = if colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-            eprintln!("{red}error:{plain} {error:#}");
+            penstock::output::complain(&error);
             penstock::exit_code(&error)
         }
     }

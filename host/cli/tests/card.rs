@@ -1,4 +1,4 @@
-//! `penstock card` on a made-up machine, on a card in memory, and as a program on a simulated card.
+//! `penstock card` on a made-up machine and on a card in memory.
 #![allow(clippy::unwrap_used)]
 
 use penstock::card::{bind, clear, info, list};
@@ -84,17 +84,19 @@ fn info_shows_registers_and_pci() {
     let facts = info::PciFacts::of(&machine.sysfs(), "pci:3b:00.0");
     let shown = info::info(card, "pci:3b:00.0", facts).unwrap();
     assert_eq!(shown.card.layout_hash, format!("{:016x}", penstock_abi::layout::hash()));
+    assert_eq!(shown.card.capabilities, penstock_abi::layout::CAPABILITIES);
     let text = shown
         .to_string()
         .replace(&shown.card.layout_hash, "HASH")
         .replace(&format!("{} hash", shown.card.layout_version), "X.Y hash")
         .replace(&format!("version {}", shown.card.firmware_version), "version X.Y")
+        .replace(&format!("capabilities {:#x}", shown.card.capabilities), "capabilities BITS")
         .replace(&format!("{} cycles", shown.card.time_cycles), "N cycles")
         .replace(&dir.path().join("dev").display().to_string(), "/dev");
     let (text, memory) = text.split_at(text.find("Memory:").unwrap());
     insta::assert_snapshot!(text, @r"
     Card:                 pci:3b:00.0
-      Layout:             X.Y hash HASH, capabilities 0x0
+      Layout:             X.Y hash HASH, capabilities BITS
       Forwarding:         no
       Epoch:              0
       Last reset:         power-on, 0 function-level resets
@@ -131,104 +133,4 @@ fn clear_empties_the_card_and_says_what_was_there() {
     let again = clear::clear(Card::attach(fake.transport()).unwrap(), "fake").unwrap();
     assert_eq!(again.tables, []);
     assert!(again.to_string().contains("they were empty"));
-}
-
-#[cfg(feature = "replay")]
-mod simulated {
-    use std::path::Path;
-    use std::process::{Command, Output};
-    use std::thread::JoinHandle;
-
-    use penstock_abi::table::{Ilm, TableId};
-    use penstock_card::service::{self, Stop};
-    use penstock_card::{CardOptions, CardSim, Clock, Server};
-    use penstock_device::{Card, DeviceError};
-
-    /// A Verilated card on a thread.
-    struct Simulated {
-        stop: Stop,
-        thread: Option<JoinHandle<()>>,
-        dir: tempfile::TempDir,
-    }
-
-    impl Simulated {
-        fn start() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let mut server = Server::bind(&dir.path().join("card.sock")).unwrap();
-            let stop = Stop::new().unwrap();
-            let switch = stop.try_clone().unwrap();
-            let thread = std::thread::spawn(move || {
-                let options = CardOptions {
-                    firmware: None,
-                    trace: None,
-                    unchecked: false,
-                    clock: Clock::Wall,
-                    back_pressure: None,
-                };
-                let mut card = CardSim::new(&options).unwrap();
-                card.set_bus_master(false);
-                service::run(&mut card, &mut server, &switch, false).unwrap();
-            });
-            Self { stop, thread: Some(thread), dir }
-        }
-
-        fn spec(&self) -> String {
-            format!("vfio-user:{}", self.dir.path().join("card.sock").display())
-        }
-
-        fn attach(&self) -> Card {
-            penstock_device::open(&self.spec()).and_then(Card::attach).unwrap()
-        }
-    }
-
-    impl Drop for Simulated {
-        fn drop(&mut self) {
-            self.stop.stop();
-            self.thread.take().unwrap().join().unwrap();
-        }
-    }
-
-    fn penstock(verb: &str, spec: &str) -> Output {
-        Command::new(Path::new(env!("CARGO_BIN_EXE_penstock")))
-            .args(["card", verb, spec, "-o", "json"])
-            .output()
-            .unwrap()
-    }
-
-    #[test]
-    fn a_card_without_an_owner_is_shown_and_cleared_and_one_with_an_owner_is_not() {
-        let simulated = Simulated::start();
-        let spec = simulated.spec();
-        let mut card = simulated.attach();
-        let label = Ilm { valid: true, vrf: 2, ..Ilm::default() };
-        card.write(25, label).unwrap();
-
-        for (verb, instead) in
-            [("info", "`penstock status`"), ("clear", "systemctl stop penstockd")]
-        {
-            let output = penstock(verb, &spec);
-            assert_eq!(output.status.code(), Some(1));
-            let text = String::from_utf8(output.stderr).unwrap();
-            assert!(text.contains("has another owner") && text.contains(instead), "{text}");
-        }
-        assert_eq!(card.read::<Ilm>(TableId::Ilm, 25).unwrap(), label);
-        drop(card);
-
-        let json = |output: Output| -> serde_json::Value {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
-        let info = json(penstock("info", &spec));
-        assert_eq!(info["card"]["reset_cause"], "function-level reset");
-        assert_eq!(
-            (&info["ring"]["fault"], &info["pci"]),
-            (&false.into(), &serde_json::Value::Null)
-        );
-        // Having been looked at, the card still has what it had.
-        assert_eq!(simulated.attach().read::<Ilm>(TableId::Ilm, 25).unwrap(), label);
-        let cleared = json(penstock("clear", &spec));
-        assert_eq!(cleared["tables"], serde_json::json!([{"table": "Ilm", "entries": 1}]));
-        let dump: Result<_, DeviceError> = simulated.attach().dump(TableId::Ilm);
-        assert_eq!(dump.unwrap(), []);
-    }
 }

@@ -58,7 +58,10 @@ impl Compiler {
 
     /// Compiles an intent. What cannot be is left out, and told of in [`Compiled::findings`]; all else is there.
     pub fn compile(&mut self, intent: &Intent, neighbours: &Neighbours) -> Compiled {
-        let last = self.last.take().filter(|state| state.site.is_of(intent));
+        let (last, before) = match self.last.take() {
+            Some(state) if state.site.is_of(intent) => (Some(state), None),
+            other => (None, other.map(|state| state.out)),
+        };
         self.work = Work { from_nothing: last.is_none(), ..Work::default() };
         let state = match (last, &intent.node) {
             (Some(state), _) => state,
@@ -84,6 +87,9 @@ impl Compiler {
         self.work.addresses = addresses.len();
         self.work.floating_ips = vips.update(intent, &addresses, places, &self.providers, &mut cx);
         book.settle(&intent.findings, &mut out.findings);
+        if let Some(before) = before {
+            *out = out.sharing_with(&before);
+        }
         out.clone()
     }
 }

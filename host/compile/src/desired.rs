@@ -8,6 +8,8 @@ use penstock_abi::table::VifKind;
 use penstock_model::{IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
 use serde::Serialize;
 
+use crate::maps::sharing;
+
 /// The desired state of all configuration tables. Maps are persistent ones: two states share what they have in common, and
 /// their `diff` costs what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,23 @@ pub struct Desired {
     /// Floating IPs that are refused, and the pods that their owners want behind them; nothing else here names them. What the
     /// card holds for them stays as long as it is true and leads to one of these pods; nothing is added.
     pub refused: OrdMap<IpAddr, Arc<BTreeSet<IpAddr>>>,
+}
+
+impl Desired {
+    /// The same, made of the entries of `before` wherever they are equal.
+    pub(crate) fn sharing_with(&self, before: &Self) -> Self {
+        let Self { vifs, next_hops, labels, routes, prefixes, fip, services, refused } = self;
+        Self {
+            vifs: sharing(&before.vifs, vifs),
+            next_hops: sharing(&before.next_hops, next_hops),
+            labels: sharing(&before.labels, labels),
+            routes: sharing(&before.routes, routes),
+            prefixes: sharing(&before.prefixes, prefixes),
+            fip: sharing(&before.fip, fip),
+            services: sharing(&before.services, services),
+            refused: sharing(&before.refused, refused),
+        }
+    }
 }
 
 /// A vif.

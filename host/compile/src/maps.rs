@@ -30,6 +30,25 @@ pub(crate) fn changes<K: Ord + Clone, V: PartialEq + Clone>(
     (gone, came)
 }
 
+/// A map that equals `now` and has in common with `before` what is in both.
+pub(crate) fn sharing<K: Ord + Clone, V: PartialEq + Clone>(
+    before: &OrdMap<K, V>,
+    now: &OrdMap<K, V>,
+) -> OrdMap<K, V> {
+    let mut map = before.clone();
+    for item in before.diff(now) {
+        match item {
+            DiffItem::Add(key, value) | DiffItem::Update { new: (key, value), .. } => {
+                map.insert(key.clone(), value.clone());
+            }
+            DiffItem::Remove(key, _) => {
+                map.remove(key);
+            }
+        }
+    }
+    map
+}
+
 /// Makes `map` hold `value` at `key`, or nothing. What is so already is not touched, and stays shared with older states.
 pub(crate) fn put<K: Ord + Clone, V: PartialEq + Clone>(
     map: &mut OrdMap<K, V>,

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::flow::{Action, FlowEntry, FlowTable};
+use crate::flow::{Action, FlowEntry, FlowTable, Translation};
 use crate::text;
+use crate::words::concat;
 
 const LEGEND: &str = "\
 Action:F=Forward, D=Drop N=NAT(S=SNAT, D=DNAT, Ps=SPAT, Pd=DPAT, L=Link Local Port)
@@ -62,7 +63,7 @@ fn pieces(flow: &FlowEntry) -> Vec<String> {
         "Flags:, ".to_owned(),
     ];
     if let Some(tcp) = &flow.tcp {
-        pieces.push(format!("TCP:{}, ", tcp.concat()));
+        pieces.push(format!("TCP:{}, ", concat(tcp)));
     }
     if let Some(ecmp) = &flow.ecmp {
         pieces.push(format!("E:{}, ", ecmp.index));
@@ -79,7 +80,7 @@ fn pieces(flow: &FlowEntry) -> Vec<String> {
 fn action(flow: &FlowEntry) -> String {
     match flow.action {
         Action::Forward => "F".to_owned(),
-        Action::Nat => format!("N({})", flow.nat.concat()),
+        Action::Nat => format!("N({})", concat(&flow.nat)),
     }
 }
 
@@ -140,11 +141,11 @@ impl fmt::Display for FlowEntry {
         let action = match self.action {
             Action::Forward => "FORWARD".to_owned(),
             Action::Nat => {
-                let words = self.nat.iter().map(|letter| match letter.as_str() {
-                    "S" => "SourceNAT",
-                    "Ps" => "SourcePortNAT",
-                    "D" => "DestinationNAT",
-                    _ => "DestinationPortNAT",
+                let words = self.nat.iter().map(|what| match what {
+                    Translation::Source => "SourceNAT",
+                    Translation::SourcePort => "SourcePortNAT",
+                    Translation::Destination => "DestinationNAT",
+                    Translation::DestinationPort => "DestinationPortNAT",
                 });
                 format!("NAT: {}", words.collect::<Vec<_>>().join(", "))
             }
@@ -153,7 +154,7 @@ impl fmt::Display for FlowEntry {
         line(f, "Expected Source:", format!("NH {}", self.rpf_next_hop))?;
         line(f, "Flow Flags:", String::new())?;
         if let Some(tcp) = &self.tcp {
-            line(f, "TCP FLAGS:", tcp.concat())?;
+            line(f, "TCP FLAGS:", concat(tcp))?;
         }
         line(f, "UDP Source Port:", self.udp_source_port.to_string())?;
         line(f, "Flow Statistics:", format!("{}/{}", self.packets, self.bytes))?;

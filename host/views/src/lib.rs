@@ -2,13 +2,14 @@
 //!
 //! In: a [`CardState`], the entries of the tables that a view needs (each module names them in `TABLES`). Out: plain values
 //! with stable field names (serde), and their rendering as text (`Display`). Nothing here does I/O, and nothing here
-//! knows the daemon: the daemon builds the values from the live card, the command line prints them.
+//! knows the daemon: the daemon builds the values from the live card, the command line prints them, and how they travel
+//! between the two is `penstock-api`'s matter.
 //!
 //! Text keeps the columns, legends and padding of the tools `flow`, `nh`, `vif`, `rt`, `mpls` and `dropstats`, so that what
 //! people and scripts know keeps working. What only this card has stands on lines of its own that begin with `Hw:`.
 
-pub mod api;
 pub mod drops;
+pub mod firmware;
 pub mod flow;
 pub mod flow_filter;
 pub mod flow_text;
@@ -18,8 +19,8 @@ pub mod registers;
 pub mod route;
 pub mod service;
 pub mod state;
-mod status_text;
 pub mod text;
 pub mod vif;
+mod words;
 
 pub use state::CardState;

@@ -8,6 +8,7 @@ use penstock_abi::hash;
 use penstock_abi::table::{HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif};
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
 use crate::{CardState, text};
 
 /// Tables that this view reads.
@@ -24,6 +25,56 @@ pub const TABLES: &[TableId] = &[
 const ETHERNET_BYTES: u32 = 14;
 /// Columns of members after which `nh` begins a new line.
 const MEMBER_COLUMNS: usize = 60;
+
+words! {
+    /// Type of a next hop, in `nh`'s words.
+    pub enum HopKind {
+        /// Packets are dropped.
+        Drop = "Drop",
+        /// To an interface of this node itself.
+        Receive = "Receive",
+        /// To a pod's interface.
+        Encap = "Encap",
+        /// To another node.
+        Tunnel = "Tunnel",
+        /// To one of its members.
+        Composite = "Composite",
+        /// Connections are refused: a service without endpoints.
+        Reject = "Reject",
+    }
+}
+
+words! {
+    /// Flag of a next hop, in `nh`'s words.
+    pub enum HopFlag {
+        /// In use.
+        Valid = "Valid",
+        /// Flows are looked up.
+        Policy = "Policy",
+        /// A member is chosen for each flow.
+        Ecmp = "Ecmp",
+        /// Tunnelled in UDP.
+        MplsOverUdp = "MPLSoUDP",
+        /// Tunnelled in GRE.
+        MplsOverGre = "MPLSoGRE",
+    }
+}
+
+words! {
+    /// Field of a packet that chooses the member.
+    pub enum HashField {
+        /// IP protocol.
+        Protocol = "Proto",
+        /// Source address.
+        Source = "SrcIP",
+        /// Source port.
+        SourcePort = "SrcPort",
+        /// Destination address.
+        Destination = "DstIp",
+        /// Destination port.
+        DestinationPort = "DstPort",
+    }
+}
 
 /// A member of a composite next hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,14 +94,14 @@ pub struct Member {
 pub struct Hop {
     /// Its id.
     pub id: u32,
-    /// `Drop`, `Receive`, `Encap`, `Tunnel`, `Composite`, or `Reject` for a service without endpoints.
-    pub r#type: String,
+    /// Where packets go.
+    pub r#type: HopKind,
     /// VRF: of its interface, or of the first route that uses it; else 0.
     pub vrf: u16,
     /// Entries that name it, and one.
     pub ref_count: u32,
-    /// Flags as `nh` names them.
-    pub flags: Vec<String>,
+    /// Flags.
+    pub flags: Vec<HopFlag>,
     /// Outgoing interface.
     pub oif: Option<u8>,
     /// Ethernet header written, as hex bytes.
@@ -60,7 +111,7 @@ pub struct Hop {
     /// Outer destination address.
     pub dip: Option<Ipv4Addr>,
     /// Fields that choose the member.
-    pub hash_fields: Vec<String>,
+    pub hash_fields: Vec<HashField>,
     /// Slots in order; a hole is null.
     pub members: Vec<Option<Member>>,
     /// First word of the group in the ring memory.
@@ -109,24 +160,25 @@ pub fn get(state: &CardState, id: u32) -> Hops {
 }
 
 fn hop(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> Hop {
-    let (r#type, flags): (_, &[&str]) = match nh.kind {
-        NextHopKind::Discard | NextHopKind::Undefined(_) => ("Drop", &["Valid"]),
-        NextHopKind::Receive => ("Receive", &["Valid", "Policy"]),
-        NextHopKind::Encap => ("Encap", &["Valid", "Policy"]),
-        NextHopKind::Tunnel if nh.gre => ("Tunnel", &["Valid", "MPLSoGRE"]),
-        NextHopKind::Tunnel => ("Tunnel", &["Valid", "MPLSoUDP"]),
-        NextHopKind::Composite => ("Composite", &["Valid", "Policy", "Ecmp"]),
-        NextHopKind::Reject => ("Reject", &["Valid"]),
+    use HopFlag::{Ecmp, MplsOverGre, MplsOverUdp, Policy, Valid};
+    let (r#type, flags): (_, &[_]) = match nh.kind {
+        NextHopKind::Discard | NextHopKind::Undefined(_) => (HopKind::Drop, &[Valid]),
+        NextHopKind::Receive => (HopKind::Receive, &[Valid, Policy]),
+        NextHopKind::Encap => (HopKind::Encap, &[Valid, Policy]),
+        NextHopKind::Tunnel if nh.gre => (HopKind::Tunnel, &[Valid, MplsOverGre]),
+        NextHopKind::Tunnel => (HopKind::Tunnel, &[Valid, MplsOverUdp]),
+        NextHopKind::Composite => (HopKind::Composite, &[Valid, Policy, Ecmp]),
+        NextHopKind::Reject => (HopKind::Reject, &[Valid]),
     };
     let to_vif = matches!(nh.kind, NextHopKind::Receive | NextHopKind::Encap);
     let tunnel = nh.kind == NextHopKind::Tunnel;
     let composite = nh.kind == NextHopKind::Composite;
     Hop {
         id,
-        r#type: r#type.to_owned(),
+        r#type,
         vrf: vrf_of(state, uses, id, nh),
         ref_count: 1 + uses.count.get(&id).copied().unwrap_or(0),
-        flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+        flags: flags.to_vec(),
         oif: (to_vif || tunnel).then_some(nh.vif),
         data: (to_vif || tunnel).then(|| text::ethernet(nh.dmac, nh.smac, 0x0800)),
         sip: tunnel.then(|| text::ip(nh.sip)),
@@ -152,15 +204,15 @@ fn members(state: &CardState, uses: &Uses, nh: &NextHop) -> Vec<Option<Member>> 
     (0..u32::from(nh.slots)).map(member).collect()
 }
 
-fn hash_fields(bits: u8) -> Vec<String> {
-    let names = [
-        (hash::FIELD_PROTO, "Proto"),
-        (hash::FIELD_SIP, "SrcIP"),
-        (hash::FIELD_SPORT, "SrcPort"),
-        (hash::FIELD_DIP, "DstIp"),
-        (hash::FIELD_DPORT, "DstPort"),
+fn hash_fields(bits: u8) -> Vec<HashField> {
+    let fields = [
+        (hash::FIELD_PROTO, HashField::Protocol),
+        (hash::FIELD_SIP, HashField::Source),
+        (hash::FIELD_SPORT, HashField::SourcePort),
+        (hash::FIELD_DIP, HashField::Destination),
+        (hash::FIELD_DPORT, HashField::DestinationPort),
     ];
-    names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| (*name).to_owned()).collect()
+    fields.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, field)| *field).collect()
 }
 
 fn vrf_of(state: &CardState, uses: &Uses, id: u32, nh: &NextHop) -> u16 {
@@ -232,21 +284,22 @@ fn write_hop(f: &mut fmt::Formatter<'_>, h: &Hop) -> fmt::Result {
         h.flags.iter().map(|flag| format!("{flag}, ")).collect::<String>()
     )?;
     if let (Some(oif), Some(data)) = (h.oif, &h.data) {
-        match h.r#type.as_str() {
-            "Encap" => writeln!(
+        match h.r#type {
+            HopKind::Encap => writeln!(
                 f,
                 "{pad}EncapFmly:0800 Oif:{oif} Len:{ETHERNET_BYTES}\n{pad}Encap Data: {data}"
             )?,
-            "Tunnel" => writeln!(f, "{pad}Oif:{oif} Len:{ETHERNET_BYTES} Data:{data}")?,
+            HopKind::Tunnel => writeln!(f, "{pad}Oif:{oif} Len:{ETHERNET_BYTES} Data:{data}")?,
             _ => writeln!(f, "{pad}Oif:{oif}")?,
         }
     }
     if let (Some(sip), Some(dip)) = (h.sip, h.dip) {
         writeln!(f, "{pad}Sip:{sip} Dip:{dip}")?;
     }
-    if h.r#type == "Composite" {
+    if h.r#type == HopKind::Composite {
         if !h.hash_fields.is_empty() {
-            writeln!(f, "{pad}Valid Hash Key Parameters: {}", h.hash_fields.join(","))?;
+            let fields: Vec<String> = h.hash_fields.iter().map(ToString::to_string).collect();
+            writeln!(f, "{pad}Valid Hash Key Parameters: {}", fields.join(","))?;
         }
         write_members(f, &h.members)?;
         if f.alternate() {

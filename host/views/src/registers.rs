@@ -2,10 +2,98 @@
 
 use std::fmt;
 
-use penstock_abi::fw;
 use penstock_abi::regs::{self, Control};
+use serde::{Deserialize, Serialize};
 
-use crate::api::CardStatus;
+use crate::firmware::Firmware;
+
+/// What reset a card last; in JSON, as for people, a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum ResetCause {
+    /// It was switched on.
+    PowerOn,
+    /// A function-level reset.
+    FunctionLevel,
+    /// A word that has no meaning here.
+    Unknown(u32),
+}
+
+impl ResetCause {
+    /// From the register `RESET_CAUSE`.
+    #[must_use]
+    pub fn of(word: u32) -> Self {
+        match word {
+            regs::RESET_POWER_ON => Self::PowerOn,
+            regs::RESET_FLR => Self::FunctionLevel,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+impl Default for ResetCause {
+    fn default() -> Self {
+        Self::Unknown(0)
+    }
+}
+
+impl fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PowerOn => f.write_str("power-on"),
+            Self::FunctionLevel => f.write_str("function-level reset"),
+            Self::Unknown(word) => write!(f, "unknown ({word})"),
+        }
+    }
+}
+
+impl From<ResetCause> for String {
+    fn from(cause: ResetCause) -> Self {
+        cause.to_string()
+    }
+}
+
+impl TryFrom<String> for ResetCause {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = [Self::PowerOn, Self::FunctionLevel];
+        let unknown = |text: &str| {
+            let word = text.strip_prefix("unknown (")?.strip_suffix(')')?.parse().ok()?;
+            Some(Self::Unknown(word))
+        };
+        let found = known.into_iter().find(|cause| cause.to_string() == text);
+        found.or_else(|| unknown(&text)).ok_or_else(|| format!("`{text}` resets no card"))
+    }
+}
+
+/// Registers of the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardStatus {
+    /// `major.minor` of the layout.
+    pub layout_version: String,
+    /// Hash of the layout, in hex.
+    pub layout_hash: String,
+    /// Additions to the layout's major version that the card has, a bit each.
+    pub capabilities: u32,
+    /// Nominal core clock.
+    pub clock_khz: u32,
+    /// What reset it last.
+    pub reset_cause: ResetCause,
+    /// Function-level resets since power-on.
+    pub flr_count: u32,
+    /// Epoch of the last complete reconcile, as the card keeps it.
+    pub epoch: u32,
+    /// Whether packets are forwarded.
+    pub forwarding: bool,
+    /// Card time in core cycles.
+    pub time_cycles: u64,
+    /// State of the firmware.
+    pub firmware: Firmware,
+    /// `major.minor` of the firmware.
+    pub firmware_version: String,
+    /// Counts up while the firmware lives.
+    pub firmware_heartbeat: u32,
+}
 
 /// Reads the registers that a status shows, each by `read` at its offset.
 ///
@@ -25,37 +113,15 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
         layout_hash: format!("{layout_hash:016x}"),
         capabilities: read(regs::CAPABILITIES)?,
         clock_khz: read(regs::CLOCK_KHZ)?,
-        reset_cause: match read(regs::RESET_CAUSE)? {
-            regs::RESET_POWER_ON => "power-on".to_owned(),
-            regs::RESET_FLR => "function-level reset".to_owned(),
-            other => format!("unknown ({other})"),
-        },
+        reset_cause: ResetCause::of(read(regs::RESET_CAUSE)?),
         flr_count: read(regs::FLR_COUNT)?,
         epoch: read(regs::EPOCH)?,
         forwarding: Control(read(regs::CONTROL)?).enable(),
         time_cycles,
-        firmware: firmware(read(regs::FW_STATUS)?, read(regs::FW_INFO)?),
+        firmware: Firmware::of(read(regs::FW_STATUS)?, read(regs::FW_INFO)?),
         firmware_version: version(read(regs::FW_VERSION)?),
         firmware_heartbeat: read(regs::FW_HEARTBEAT)?,
     })
-}
-
-/// The firmware's status word for people, with what `FW_INFO` says besides.
-#[must_use]
-pub fn firmware(status: u32, info: u32) -> String {
-    match status {
-        fw::STATUS_RESET => "not started".to_owned(),
-        fw::STATUS_SELF_TEST => "self-test runs".to_owned(),
-        fw::STATUS_READY => "ready".to_owned(),
-        fw::STATUS_SELF_TEST_FAILED => format!("self-test failed at {info:#x}"),
-        _ if status & 0xffff_0000 == fw::STATUS_PANIC => {
-            format!("panicked in line {} of the file with hash {info:#010x}", status & 0xffff)
-        }
-        _ if status & 0xff00_0000 == fw::STATUS_TRAP => {
-            format!("trapped with cause {} at {info:#x}", status & 0x00ff_ffff)
-        }
-        other => format!("unknown status {other:#010x}"),
-    }
 }
 
 /// Lines for below the line that names the card.
@@ -87,15 +153,24 @@ impl fmt::Display for CardStatus {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use penstock_abi::fw;
+
     use super::*;
 
     #[test]
-    fn a_panic_of_the_firmware_is_readable() {
-        assert_eq!(firmware(fw::STATUS_READY, 0), "ready");
-        let text = firmware(fw::STATUS_PANIC | 12, fw::file_hash("src/main.rs"));
-        assert!(text.starts_with("panicked in line 12 of the file with hash 0x"), "{text}");
-        assert_eq!(firmware(fw::STATUS_TRAP | 5, 0x80), "trapped with cause 5 at 0x80");
+    fn each_cause_reads_as_it_is_written() {
+        for (word, text) in [
+            (regs::RESET_POWER_ON, "power-on"),
+            (regs::RESET_FLR, "function-level reset"),
+            (7, "unknown (7)"),
+        ] {
+            let cause = ResetCause::of(word);
+            assert_eq!(serde_json::to_value(cause).unwrap(), text);
+            assert_eq!(serde_json::from_value::<ResetCause>(text.into()).unwrap(), cause);
+        }
+        assert!(serde_json::from_value::<ResetCause>("unknown".into()).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use penstock_abi::table::{HostRoute, NextHop, NextHopKind, Prefix, TableId};
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
 use crate::{CardState, text};
 
 /// Tables that this view reads.
@@ -16,6 +17,16 @@ const LEGEND: &str =
     "Flags: L=Label Valid, P=Proxy ARP, T=Trap ARP, F=Flood ARP, Ml=MAC-IP learnt route";
 const COLUMNS: &str =
     "Destination           PPL        Flags        Label         Nexthop    Stitched MAC(Index)";
+
+words! {
+    /// Table of the card that holds a route.
+    pub enum RouteTable {
+        /// Of whole addresses.
+        HostRoute = "HostRoute",
+        /// Of shorter prefixes.
+        Prefix = "Prefix",
+    }
+}
 
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +42,7 @@ pub struct Route {
     /// Slots of the group with a member, if the next hop is a composite.
     pub ecmp_members: Option<u32>,
     /// Table of the card.
-    pub hw_table: String,
+    pub hw_table: RouteTable,
     /// Index in it.
     pub hw_index: u32,
 }
@@ -68,7 +79,7 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
             ecmp_members: members(r.nh),
-            hw_table: "HostRoute".to_owned(),
+            hw_table: RouteTable::HostRoute,
             hw_index,
         },
     );
@@ -79,7 +90,7 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
             ecmp_members: members(r.nh),
-            hw_table: "Prefix".to_owned(),
+            hw_table: RouteTable::Prefix,
             hw_index,
         },
     );

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use penstock_abi::table::{FipKey, FipMap, HostRoute, NextHop, NextHopKind, TableId, Vif};
 use serde::{Deserialize, Serialize};
 
-use crate::next_hop::{self, Hop};
+use crate::next_hop::{self, Hop, HopKind};
 use crate::{CardState, text};
 
 /// Tables that this view reads.
@@ -32,7 +32,7 @@ pub struct Intent {
     /// `NAMESPACE/NAME`.
     pub name: String,
     /// Floating IPs: the cluster IP, then external ones.
-    pub floating_ips: Vec<Ipv4Addr>,
+    pub floating_ips: Vec<IpAddr>,
     /// Ports as people write them, e.g. `8888/TCP -> 80`.
     pub ports: Vec<String>,
     /// Endpoints over all ports, each counted once.
@@ -42,7 +42,14 @@ pub struct Intent {
     pub notes: Vec<String>,
     /// Floating IPs at which it is not served, and why: what the card has there is somebody else's.
     #[serde(default)]
-    pub denied: BTreeMap<Ipv4Addr, String>,
+    pub denied: BTreeMap<IpAddr, String>,
+}
+
+/// The services that are known, before looking at the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// Services, by name.
+    pub services: Vec<Intent>,
 }
 
 /// A member as it is reached from this node.
@@ -62,6 +69,26 @@ pub struct Path {
     pub generation: u8,
 }
 
+/// What a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteKind {
+    /// Nothing: there is no such next hop.
+    #[serde(rename = "missing")]
+    Missing,
+    /// A next hop.
+    #[serde(untagged)]
+    Hop(HopKind),
+}
+
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.pad("missing"),
+            Self::Hop(kind) => kind.fmt(f),
+        }
+    }
+}
+
 /// The route to a floating IP in one VRF.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRoute {
@@ -72,7 +99,7 @@ pub struct ServiceRoute {
     /// Next hop.
     pub next_hop: u16,
     /// Type of the next hop.
-    pub r#type: String,
+    pub r#type: RouteKind,
     /// Why nobody behind it can be reached anew, or that the route is somebody else's; none if all is well.
     pub why: Option<String>,
     /// Members, holes left out.
@@ -125,20 +152,22 @@ pub struct Service {
 #[must_use]
 pub fn view(state: &CardState, intent: Intent) -> Service {
     let mut service = Service::default();
-    for &fip in &intent.floating_ips {
+    for address in &intent.floating_ips {
+        // The card knows no other; of these, the notes say that they are not served.
+        let IpAddr::V4(fip) = *address else { continue };
         let word = u32::from(fip);
         for (row, route) in
             state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.ip == word)
         {
             let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
             let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
-            shown.why = match intent.denied.get(&fip) {
+            shown.why = match intent.denied.get(address) {
                 Some(note) => Some(format!("this is not the service's route: {note}")),
                 None => why(state, route.nh, intent.endpoints),
             };
             service.routes.push(shown);
         }
-        if intent.denied.contains_key(&fip) {
+        if intent.denied.contains_key(address) {
             continue;
         }
         for (row, key) in
@@ -245,7 +274,7 @@ fn service_route(
         floating_ip: fip,
         vrf,
         next_hop: nh,
-        r#type: hop.map_or_else(|| "missing".to_owned(), |h| h.r#type.clone()),
+        r#type: hop.map_or(RouteKind::Missing, |h| RouteKind::Hop(h.r#type)),
         why: None,
         members,
         slots: hop.map_or(0, |h| h.members.len() as u32),
@@ -283,7 +312,7 @@ impl fmt::Display for Service {
         }
         for r in &self.routes {
             writeln!(f, "\nPrefix: {}/32 in VRF {}", r.floating_ip, r.vrf)?;
-            if r.r#type == "Composite" {
+            if r.r#type == RouteKind::Hop(HopKind::Composite) {
                 writeln!(f, "  ECMP Composite sub nh count: {}", r.members.len())?;
             } else {
                 writeln!(f, "  {}", r.r#type)?;
@@ -324,6 +353,7 @@ impl fmt::Display for Service {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use penstock_abi::table::EcmpSlot;
 
@@ -341,7 +371,7 @@ mod tests {
         }
         let intent = Intent {
             name: "shop/web".to_owned(),
-            floating_ips: vec![fip],
+            floating_ips: vec![fip.into()],
             endpoints,
             notes: vec!["no vif is known for endpoint 10.9.9.9, passed over".to_owned()],
             ..Intent::default()
@@ -364,6 +394,16 @@ mod tests {
         let text = shown(reject, 2).to_string();
         assert!(text.contains("  Reject\n  nh_index: 9\n  Why: none of its 2 endpoints"), "{text}");
         assert!(text.contains("  Note: no vif is known for endpoint 10.9.9.9"), "{text}");
+    }
+
+    #[test]
+    fn a_route_says_what_it_leads_to() {
+        for (kind, word) in [(None, "missing"), (Some(NextHopKind::Reject), "Reject")] {
+            let shown = shown(kind, 0).routes[0].r#type;
+            let json = serde_json::to_value(shown).unwrap();
+            assert_eq!((json.as_str(), shown.to_string().as_str()), (Some(word), word));
+            assert_eq!(serde_json::from_value::<RouteKind>(json).unwrap(), shown);
+        }
     }
 
     #[test]
@@ -396,7 +436,8 @@ mod tests {
             (100..).zip(words).for_each(|(index, word)| state.tables.put(index, word));
             let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
             state.tables.put(4, route);
-            let intent = Intent { floating_ips: vec![fip], endpoints: 0, ..Intent::default() };
+            let intent =
+                Intent { floating_ips: vec![fip.into()], endpoints: 0, ..Intent::default() };
             view(&state, intent).routes[0].why.clone().unwrap_or_default()
         };
         let refused = "no member takes new connections: they are refused; 2 members keep theirs";
@@ -419,9 +460,9 @@ mod tests {
         state.tables.put(3, key);
         let map = FipMap { valid: true, vip: fip.into(), vip_port: 80, ..FipMap::default() };
         state.tables.put(1, map);
-        let own = Intent { floating_ips: vec![fip], endpoints: 2, ..Intent::default() };
+        let own = Intent { floating_ips: vec![fip.into()], endpoints: 2, ..Intent::default() };
         let note = format!("{fip} is the cluster IP of shop/web, passed over");
-        let lost = Intent { denied: [(fip, note)].into(), ..own.clone() };
+        let lost = Intent { denied: [(fip.into(), note)].into(), ..own.clone() };
         assert_eq!(view(&state, own).port_maps.len(), 1);
         let shown = view(&state, lost);
         assert_eq!(shown.port_maps, []);

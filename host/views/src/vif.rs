@@ -7,6 +7,7 @@ use penstock_abi::limits::GATEWAY_MAC;
 use penstock_abi::table::{NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
 use serde::{Deserialize, Serialize};
 
+use crate::words::{concat, words};
 use crate::{CardState, text};
 
 /// Tables that this view reads.
@@ -27,6 +28,34 @@ Flags: P=Policy, X=Cross Connect, S=Service Chain, Mr=Receive Mirror
        HbsR=HBS Right Intf, Ig=Igmp Trap Enabled, Ml=MAC-IP Learning Enabled
 ";
 
+words! {
+    /// Type of an interface, in `vif`'s words.
+    pub enum InterfaceKind {
+        /// To the fabric.
+        Physical = "Physical",
+        /// The node's own.
+        Host = "Host",
+        /// The firmware's.
+        Agent = "Agent",
+        /// A pod's.
+        Virtual = "Virtual",
+    }
+}
+
+words! {
+    /// Flag of an interface, in the letters of the legend.
+    pub enum InterfaceFlag {
+        /// Flows are looked up.
+        Policy = "P",
+        /// What is not for the card crosses over to the other side.
+        CrossConnect = "X",
+        /// Routed.
+        Layer3 = "L3",
+        /// The fabric's side of `vhost0`.
+        VhostPhysical = "Vp",
+    }
+}
+
 /// One interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
@@ -34,8 +63,8 @@ pub struct Interface {
     pub index: u32,
     /// Name, from the node file.
     pub name: String,
-    /// `Physical`, `Host`, `Agent` or `Virtual`.
-    pub r#type: String,
+    /// What is behind it.
+    pub r#type: InterfaceKind,
     /// Next hop in the keys of its flows; none if 0.
     pub next_hop: Option<u16>,
     /// MAC address of the interface itself; towards pods the virtual gateway's.
@@ -48,8 +77,8 @@ pub struct Interface {
     pub vrf: u32,
     /// Multicast VRF; 65535 = none.
     pub mcast_vrf: u32,
-    /// Flags as in the legend.
-    pub flags: Vec<String>,
+    /// Flags.
+    pub flags: Vec<InterfaceFlag>,
     /// Entries that name this interface, and one.
     pub ref_count: u32,
     /// Source addresses other than `ip_address` are dropped.
@@ -82,13 +111,14 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
         .iter()
         .filter(|(index, vif)| vif.valid && only.is_none_or(|only| only == *index))
         .map(|(index, vif)| {
-            let (r#type, flags, has_vrf, far_end): (_, &[&str], _, _) = match vif.kind {
+            use InterfaceFlag::{CrossConnect, Layer3, Policy, VhostPhysical};
+            let (r#type, flags, has_vrf, far_end): (_, &[_], _, _) = match vif.kind {
                 VifKind::Fabric | VifKind::Undefined(_) => {
-                    ("Physical", &["X", "L3", "Vp"], true, false)
+                    (InterfaceKind::Physical, &[CrossConnect, Layer3, VhostPhysical], true, false)
                 }
-                VifKind::Vhost => ("Host", &["X", "L3"], true, false),
-                VifKind::Packet => ("Agent", &["L3"], false, false),
-                VifKind::Virtual => ("Virtual", &["P", "L3"], true, true),
+                VifKind::Vhost => (InterfaceKind::Host, &[CrossConnect, Layer3], true, false),
+                VifKind::Packet => (InterfaceKind::Agent, &[Layer3], false, false),
+                VifKind::Virtual => (InterfaceKind::Virtual, &[Policy, Layer3], true, true),
             };
             let stats = state.tables.of::<VifStats>().at(index);
             let users = state.tables.of::<NextHop>().values().filter(|nh| {
@@ -100,7 +130,7 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
             Interface {
                 index,
                 name: state.vif_name(index),
-                r#type: r#type.to_owned(),
+                r#type,
                 next_hop: (vif.nh != 0).then_some(vif.nh),
                 hw_address: if far_end {
                     GATEWAY_MAC.map(|b| format!("{b:02x}")).join(":")
@@ -111,7 +141,7 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 ip_address: text::ip(vif.ip),
                 vrf,
                 mcast_vrf: if far_end { vrf } else { NO_VRF },
-                flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+                flags: flags.to_vec(),
                 ref_count: 1 + users.count() as u32,
                 source_check: vif.rpf,
                 rx_packets: stats.rx_packets,
@@ -148,7 +178,7 @@ fn write_interface(f: &mut fmt::Formatter<'_>, i: &Interface) -> fmt::Result {
         "{pad}Vrf:{} Mcast Vrf:{} Flags:{} QOS:-1 Ref:{}",
         i.vrf,
         i.mcast_vrf,
-        i.flags.concat(),
+        concat(&i.flags),
         i.ref_count
     )?;
     writeln!(f, "{pad}RX packets:{}  bytes:{} errors:0", i.rx_packets, i.rx_bytes)?;

@@ -26,7 +26,7 @@ const CHANGES: u32 = 101;
 
 /// A cluster seen from one of its nodes.
 #[derive(Clone, Copy, Debug)]
-struct Cluster {
+pub(crate) struct Cluster {
     /// Other nodes, and pods on each.
     nodes: u32,
     pods: u32,
@@ -37,7 +37,7 @@ struct Cluster {
 
 impl Cluster {
     /// As today's card can serve it.
-    fn small(services: u32) -> Self {
+    pub(crate) fn small(services: u32) -> Self {
         Self { nodes: 20, pods: 100, services, endpoints: 3 }
     }
 
@@ -46,7 +46,7 @@ impl Cluster {
     }
 
     /// Service `n`; `round` moves its endpoints on, so that one of them is another.
-    fn service(&self, n: u32, round: u32) -> LoadBalancer {
+    pub(crate) fn service(&self, n: u32, round: u32) -> LoadBalancer {
         let first = n.wrapping_mul(7);
         let pod = |e: u32| (first + e * 701) % self.all_pods();
         let endpoint = |e: u32| Member {
@@ -79,7 +79,7 @@ impl Cluster {
         }
     }
 
-    fn intent(&self) -> Result<(Intent, Neighbours)> {
+    pub(crate) fn intent(&self) -> Result<(Intent, Neighbours)> {
         let mut intent = Intent { complete: true, ..Intent::default() };
         let fabric = Fabric {
             address: "10.169.25.20/16".parse()?,

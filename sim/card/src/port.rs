@@ -139,8 +139,8 @@ impl Port for Tap {
 
 /// Frames from one capture file and into another.
 pub struct PcapPort {
-    input: Option<pcap::Reader<File>>,
-    output: Option<pcap::Writer<File>>,
+    input: Option<pcap::Reader>,
+    output: Option<pcap::Writer>,
     clock: std::time::Instant,
 }
 
@@ -150,15 +150,15 @@ impl PcapPort {
     /// # Errors
     /// A file cannot be opened, or `input` is not a capture of Ethernet.
     pub fn open(input: Option<&Path>, output: Option<&Path>) -> io::Result<Self> {
-        let input = input.map(|p| pcap::Reader::new(File::open(p)?)).transpose()?;
-        let output = output.map(|p| pcap::Writer::new(File::create(p)?)).transpose()?;
+        let input = input.map(pcap::Reader::open).transpose()?;
+        let output = output.map(pcap::Writer::create).transpose()?;
         Ok(Self { input, output, clock: std::time::Instant::now() })
     }
 }
 
 impl Port for PcapPort {
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.input.as_ref().map(|reader| reader.get_ref().as_fd())
+        self.input.as_ref().map(AsFd::as_fd)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
@@ -179,7 +179,11 @@ impl Port for PcapPort {
 
     fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         match &mut self.output {
-            Some(writer) => writer.write(self.clock.elapsed(), frame),
+            Some(writer) => {
+                writer.write(self.clock.elapsed(), frame)?;
+                // So that the file is whole at any time.
+                writer.flush()
+            }
             None => Ok(()),
         }
     }

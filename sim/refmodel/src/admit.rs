@@ -6,8 +6,10 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::Flow;
 
 use crate::flows::{FlowTable, Pair, key_of};
-use crate::parse::{L4, TCP};
-use crate::types::{Card, Learn, Refused, Rule, Source};
+use crate::parse::L4;
+use crate::types::{Card, Source};
+use crate::verdict::{Learn, Refused, Rule};
+use crate::wire::TCP;
 
 /// Flow entries in use above which no new pair that translates is taken, as a count of entries.
 pub const FLOWS_FOR_TRANSLATION: usize = FLOWS_TRANSLATED_MAX as usize;

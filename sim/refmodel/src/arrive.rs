@@ -4,9 +4,11 @@ use penstock_abi::limits::{FRAME_MAX_BYTES, GATEWAY_MAC, VIF_VHOST};
 use penstock_abi::reason::{DropReason, TrapReason};
 use penstock_abi::table::{FlowKey, Vif, VifKind};
 
-use crate::parse::{self, Bytes, ETH_ARP, ETH_IPV4};
+use crate::parse::{self, Bytes};
 use crate::tunnel;
-use crate::types::{Card, Egress, Ingress, Refused, Rule, Source};
+use crate::types::{Card, Source};
+use crate::verdict::{Egress, Ingress, Refused, Rule};
+use crate::wire::{ETH_ARP, ETH_IPV4};
 
 /// What is to be done with a frame that is not dropped on arrival.
 pub(crate) enum Arrival {

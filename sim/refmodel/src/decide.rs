@@ -8,7 +8,8 @@ use penstock_abi::table::{Flow, NextHopKind};
 use crate::arrive::{Arrival, arrive};
 use crate::parse::L4;
 use crate::rewrite::{self, Edits, Encapsulation};
-use crate::types::{Card, Decision, Egress, Ingress, Learn, Refused, Rule, Source, Verdict};
+use crate::types::{Card, Source};
+use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Rule, Verdict};
 use crate::{admit, learn, route, translate};
 
 /// Decides what becomes of `frame`.

@@ -8,9 +8,8 @@ use penstock_abi::table::{
     Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, bucket_index,
 };
 
-use crate::packet::{ACK, FIN, RST, SYN};
-use crate::parse::is_bare_syn;
 use crate::tables::Tables;
+use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
 
 /// Two entries that a packet asks for; `partner…` and `generation` are filled in on insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

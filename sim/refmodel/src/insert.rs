@@ -7,7 +7,7 @@ use penstock_abi::table::{Flow, FlowKey, FlowStats, NextHopKind, TCP_ESTABLISHED
 use crate::admit::gives_way;
 use crate::flows::{FlowTable, Pair, key_of, tcp_state};
 use crate::tables::Tables;
-use crate::types::Learn;
+use crate::verdict::Learn;
 
 /// What the execution of a request did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

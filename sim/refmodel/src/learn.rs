@@ -7,7 +7,8 @@ use crate::flows::Pair;
 use crate::parse::L4;
 use crate::rewrite::Edits;
 use crate::translate::Translation;
-use crate::types::{Hop, Ingress, Learn, Source};
+use crate::types::{Hop, Source};
+use crate::verdict::{Ingress, Learn};
 
 /// Section 9: what a packet that leaves asks of the insertion unit, admission apart. `found` is the entry with its key, `flow`
 /// the same if it is usable.

@@ -10,6 +10,8 @@
 //! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
 //! commits to one.
 //!
+//! `types` is what these steps hand on, `verdict` what comes out of them; [`wire`] has the numbers that stand in frames.
+//!
 //! [`gen`](mod@gen) makes random but consistent table sets and packets that are likely to hit them; [`packet`] builds frames by hand.
 //!
 //! What the model leaves out: time. A request is executed at once (on the card some cycles later), so there is neither a queue
@@ -20,6 +22,7 @@ mod arrive;
 pub mod checksum;
 pub mod decide;
 pub mod flows;
+pub mod fragments;
 pub mod r#gen;
 pub mod insert;
 mod learn;
@@ -32,9 +35,12 @@ pub mod tables;
 mod translate;
 pub mod tunnel;
 mod types;
+mod verdict;
+pub mod wire;
 
 pub use admit::FLOWS_FOR_TRANSLATION;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};
 pub use tables::Tables;
-pub use types::{Card, Decision, Egress, Ingress, Learn, Rule, Verdict};
+pub use types::Card;
+pub use verdict::{Decision, Egress, Ingress, Learn, Rule, Verdict};

@@ -7,10 +7,11 @@ use penstock_abi::table::{TableId, VifStats, Words};
 
 use crate::decide::decide;
 use crate::flows::FlowTable;
+use crate::fragments::OuterFragments;
 use crate::insert::{Arrived, Inserted};
 use crate::tables::Tables;
-use crate::tunnel::OuterFragments;
-use crate::types::{Card, Decision, Egress, Ingress, Learn, Verdict};
+use crate::types::Card;
+use crate::verdict::{Decision, Egress, Ingress, Learn, Verdict};
 
 /// What the card counts, except `LearnDeferred` and `FirmwareTx`, which depend on time and on the firmware.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

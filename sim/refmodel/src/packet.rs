@@ -1,7 +1,7 @@
 //! Frames built by hand, for tests: every header with right lengths and checksums, each field open to be spoiled.
 
 use crate::checksum::{checksum, fold, l4_checksum, sum_addr, sum_words};
-use crate::parse::{ETH_IPV4, ETH_VLAN, GRE, ICMP, SCTP, TCP, UDP};
+use crate::wire::{ETH_IPV4, ETH_VLAN, GRE, ICMP, SCTP, TCP, UDP};
 
 /// An IPv4 packet; [`Ipv4::bytes`] computes lengths and the header checksum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +74,6 @@ pub fn udp(sip: u32, dip: u32, sport: u16, dport: u16, data: &[u8]) -> Ipv4 {
     put_udp_checksum(&mut p);
     p
 }
-
-/// TCP flag bits.
-pub const FIN: u8 = 0x01;
-/// SYN.
-pub const SYN: u8 = 0x02;
-/// RST.
-pub const RST: u8 = 0x04;
-/// ACK.
-pub const ACK: u8 = 0x10;
 
 /// A TCP packet without options.
 #[must_use]

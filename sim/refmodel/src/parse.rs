@@ -4,25 +4,9 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::FlowKey;
 
 use crate::checksum::{fold, sum_words};
-use crate::packet::{ACK, FIN, RST, SYN};
-use crate::types::{Refused, Rule};
+use crate::verdict::{Refused, Rule};
+use crate::wire::{ETH_VLAN, ICMP, SCTP, TCP, UDP, is_bare_syn};
 
-/// EtherType of a single VLAN tag.
-pub const ETH_VLAN: u16 = 0x8100;
-/// EtherType of IPv4.
-pub const ETH_IPV4: u16 = 0x0800;
-/// EtherType of ARP.
-pub const ETH_ARP: u16 = 0x0806;
-/// IP protocol numbers.
-pub const ICMP: u8 = 1;
-/// TCP.
-pub const TCP: u8 = 6;
-/// UDP.
-pub const UDP: u8 = 17;
-/// GRE.
-pub const GRE: u8 = 47;
-/// SCTP.
-pub const SCTP: u8 = 132;
 /// Highest offset of a TCP header whose checksum is within the bytes that the card looks at.
 const TCP_OFFSET_MAX: usize = 110;
 
@@ -126,12 +110,6 @@ impl Ip {
     pub fn makes_flows(&self) -> bool {
         matches!(self.l4, L4::Tcp(_) | L4::Udp | L4::Sctp | L4::Echo)
     }
-}
-
-/// TCP flags: SYN without ACK, RST and FIN.
-#[must_use]
-pub const fn is_bare_syn(flags: u8) -> bool {
-    flags & (SYN | ACK | RST | FIN) == SYN
 }
 
 /// Checks and reads the IPv4 packet at `l3` (section 4). Of a tunnel packet, `frame` ends with the outer packet.

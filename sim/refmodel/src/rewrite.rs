@@ -5,8 +5,9 @@ use penstock_abi::limits::MPLS_UDP_PORT;
 use penstock_abi::table::NextHop;
 
 use crate::checksum::{Update, checksum};
-use crate::parse::{ETH_IPV4, GRE, Ip, L4, TCP, UDP};
-use crate::types::{Egress, Verdict};
+use crate::parse::{Ip, L4};
+use crate::verdict::{Egress, Verdict};
+use crate::wire::{ETH_IPV4, GRE, TCP, UDP};
 
 /// Fields to rewrite; what is `None` stays and does not enter a checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use penstock_abi::limits::VIF_FABRIC;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{EcmpSlot, Flow, NextHop, NextHopKind, Vif};
 
-use crate::parse::UDP;
-use crate::types::{Card, Hop, Ingress, Member, Refused, Rule, Source};
+use crate::types::{Card, Hop, Member, Source};
+use crate::verdict::{Ingress, Refused, Rule};
+use crate::wire::UDP;
 
 /// The next hop that a packet takes, members of groups resolved.
 pub(crate) fn next_hop(

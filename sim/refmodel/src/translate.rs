@@ -3,10 +3,12 @@
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{FipMap, Flow, Vif};
 
-use crate::parse::{L4, TCP, UDP};
+use crate::parse::L4;
 use crate::rewrite::{Edits, EmbeddedEdits};
 use crate::tables::Tables;
-use crate::types::{Hop, Ingress, Refused, Rule, Source};
+use crate::types::{Hop, Source};
+use crate::verdict::{Ingress, Refused, Rule};
+use crate::wire::{TCP, UDP};
 
 /// The mapping that translates a packet, and how.
 #[derive(Clone, Copy)]

@@ -1,16 +1,14 @@
 //! Tunnel packets (section 3): which frames are such, and what a receiver checks before it believes them.
 
-use std::collections::VecDeque;
-
 use penstock_abi::limits::{MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
 use penstock_abi::reason::DropReason;
 
 use crate::checksum::{fold, sum_addr, sum_words};
-use crate::parse::{Bytes, ETH_IPV4, GRE, UDP};
-use crate::types::{Refused, Rule};
+use crate::fragments::FragmentId;
+use crate::parse::Bytes;
+use crate::verdict::{Refused, Rule};
+use crate::wire::{ETH_IPV4, GRE, UDP};
 
-/// First fragments that are remembered.
-const FRAGMENTS: usize = 8;
 /// GRE: a checksum is present.
 const GRE_C: u16 = 0x8000;
 /// GRE: a key is present.
@@ -19,37 +17,6 @@ const GRE_K: u16 = 0x2000;
 const GRE_REFUSED: u16 = 0x5c00;
 /// GRE: the version.
 const GRE_VERSION: u16 = 0x0007;
-
-/// What fragments of one outer packet have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FragmentId {
-    /// Source address.
-    pub sip: u32,
-    /// Identification.
-    pub id: u16,
-    /// Protocol.
-    pub proto: u8,
-}
-
-/// The last first fragments of tunnel packets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OuterFragments(VecDeque<FragmentId>);
-
-impl OuterFragments {
-    /// A fragment belongs to one of them.
-    #[must_use]
-    pub fn contains(&self, id: &FragmentId) -> bool {
-        self.0.contains(id)
-    }
-
-    /// Another one; the oldest is forgotten.
-    pub fn remember(&mut self, id: FragmentId) {
-        self.0.push_back(id);
-        if self.0.len() > FRAGMENTS {
-            self.0.pop_front();
-        }
-    }
-}
 
 /// What stands in front of the inner packet of a tunnel packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

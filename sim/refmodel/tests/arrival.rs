@@ -8,9 +8,9 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::*;
 use penstock_refmodel::checksum::checksum;
 use penstock_refmodel::packet::{
-    self, ACK, Ipv4, SYN, ethernet, frame, mpls, mpls_gre, mpls_udp, put_udp_checksum,
-    wrong_checksum,
+    self, Ipv4, ethernet, frame, mpls, mpls_gre, mpls_udp, put_udp_checksum, wrong_checksum,
 };
+use penstock_refmodel::wire::{ACK, SYN};
 use penstock_refmodel::{Egress, Ingress, RefModel};
 use world::*;
 

@@ -4,7 +4,8 @@ mod world;
 
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
-use penstock_refmodel::packet::{self, ACK, SYN, ethernet, frame, mpls, mpls_gre, mpls_udp};
+use penstock_refmodel::packet::{self, ethernet, frame, mpls, mpls_gre, mpls_udp};
+use penstock_refmodel::wire::{ACK, SYN};
 use penstock_refmodel::{Egress, Ingress, Verdict};
 use world::*;
 

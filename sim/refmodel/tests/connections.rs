@@ -8,7 +8,8 @@ use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::insert::Inserted;
-use penstock_refmodel::packet::{self, ACK, FIN, RST, SYN, frame};
+use penstock_refmodel::packet::{self, frame};
+use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
 use penstock_refmodel::{Egress, FLOWS_FOR_TRANSLATION, Ingress, Outcome, RefModel};
 use world::*;
 

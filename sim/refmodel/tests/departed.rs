@@ -4,7 +4,8 @@ mod world;
 
 use penstock_abi::reason::TrapReason;
 use penstock_abi::table::{EcmpSlot, NextHop, NextHopKind, TableEntry as _, TableId};
-use penstock_refmodel::packet::{self, ACK, SYN, frame};
+use penstock_refmodel::packet::{self, frame};
+use penstock_refmodel::wire::{ACK, SYN};
 use penstock_refmodel::{Egress, Ingress};
 use world::*;
 

@@ -5,7 +5,8 @@ mod world;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_refmodel::insert::Inserted;
-use penstock_refmodel::packet::{self, SYN, frame};
+use penstock_refmodel::packet::{self, frame};
+use penstock_refmodel::wire::SYN;
 use penstock_refmodel::{Egress, Ingress};
 use world::*;
 

@@ -6,7 +6,7 @@ use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowStats};
 use penstock_refmodel::Counters;
 use penstock_refmodel::flows::{attributes, key_of};
-use penstock_refmodel::parse::TCP;
+use penstock_refmodel::wire::TCP;
 
 use super::judge::Caller;
 use super::node::{CLIENTS, STRANGER};

@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Result, ensure};
-use penstock_refmodel::parse::UDP;
+use penstock_refmodel::wire::UDP;
 
 use super::node::{BACKENDS, CLIENTS, DESTINATIONS, GROUP, POD_PORT};
 

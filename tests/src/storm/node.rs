@@ -7,7 +7,7 @@ use penstock_abi::table::{
     Vif, VifKind, bucket_index,
 };
 use penstock_refmodel::r#gen::Write;
-use penstock_refmodel::parse;
+use penstock_refmodel::wire::{TCP, UDP};
 
 pub(super) const NODE: u32 = 0x0aa9_0001;
 pub(super) const NODE_MAC: u64 = 0x0200_0000_00aa;
@@ -130,7 +130,7 @@ fn route(ip: u32, nh: u16, own: bool) -> Write {
 
 /// For both protocols.
 fn keys(vif: u8, ip: u32, port: u16, map: u16) -> [Write; 2] {
-    [parse::TCP, parse::UDP].map(|proto| {
+    [TCP, UDP].map(|proto| {
         let k = FipKey { valid: true, vif, proto, ip, port, map };
         let at = row(key_hash(fip_key(vif, proto, ip, port)), 0, FIP_KEY_ROWS_LOG2);
         (TableId::FipKey, bucket_index(0, at, 0, FIP_KEY_ROWS_LOG2), k.pack())

@@ -10,7 +10,7 @@ use penstock_abi::table::{
 };
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
-use penstock_refmodel::parse::UDP;
+use penstock_refmodel::wire::UDP;
 use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 use penstock_tests::script::{NEW_FLOWS, Script, Step};
 

@@ -22,7 +22,7 @@ use penstock_model::Protocol;
 use penstock_plan::Planner;
 use penstock_refmodel::RefModel;
 use penstock_refmodel::r#gen::Rng;
-use penstock_refmodel::packet::{ACK, SYN};
+use penstock_refmodel::wire::{ACK, SYN};
 use penstock_tables::{Shape, Tables};
 
 use change::{Change, write};

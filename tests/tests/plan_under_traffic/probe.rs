@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use penstock_compile::{Desired, Hop, NextHopKey, RouteTarget};
 use penstock_model::{MplsLabel, Protocol, VifId, VrfId};
 use penstock_refmodel::r#gen::Rng;
-use penstock_refmodel::packet::{SYN, ethernet, frame, mpls, mpls_udp, tcp, udp};
-use penstock_refmodel::parse::ETH_IPV4;
+use penstock_refmodel::packet::{ethernet, frame, mpls, mpls_udp, tcp, udp};
+use penstock_refmodel::wire::{ETH_IPV4, SYN};
 use penstock_refmodel::{Egress, Ingress, RefModel, Verdict};
 
 use crate::world::{BACKENDS, CLIENTS, FABRIC_MAC, TCP_PORT, UDP_PORT, VIPS, node, pod, vip};

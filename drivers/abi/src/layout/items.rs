@@ -6,10 +6,14 @@
 
 use core::mem::{offset_of, size_of_val};
 
+use crate::digest::{self, Digest};
+use crate::layout::Capability;
 use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
 use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
-use crate::table::{FlowKey, NextHopKind, TABLES, TableEntry as _, VifKind, bucket_index};
+use crate::table::{
+    FlowKey, HostRoute, NextHopKind, TABLES, TableEntry as _, TableId, VifKind, bucket_index,
+};
 use crate::{fw, hash, limits, regs, ring, table};
 
 /// One thing that is agreed on.
@@ -59,6 +63,8 @@ fn constants(f: Visitor<'_>) {
         hash: FIELD_PROTO, FIELD_SIP, FIELD_SPORT, FIELD_DIP, FIELD_DPORT, FIELD_ALL;
         fw: RAM_BASE, RAM_BYTES, MMIO_BASE, RX_BASE, TX_BASE, FRAME_BYTES, RX_QUEUE_FRAMES, TIME_SHIFT;
     }
+    let most = [ring::DIGEST_ENTRIES_MAX.into()];
+    f(&Item { group: "ring", name: "DIGEST_ENTRIES_MAX", values: &most, since: 1 });
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -121,10 +127,10 @@ fn codes(f: Visitor<'_>) {
     for (counter, name, _) in CardCounter::ALL {
         code("CardCounter", name, *counter as u8, counter.since());
     }
-    macro_rules! bytes { ($($kind:ident),+) => { $(for (value, name, since) in $kind::ALL {
+    macro_rules! bytes { ($($kind:ident),+) => { $(for (value, name, since, _) in $kind::ALL {
         code(stringify!($kind), name, *value as u8, *since);
     })+ }; }
-    bytes!(TrapReason, Opcode, Status, EventKind);
+    bytes!(TrapReason, Opcode, Status, EventKind, Capability);
 }
 
 fn records(f: Visitor<'_>) {
@@ -206,4 +212,10 @@ fn functions(f: Visitor<'_>) {
     function("entropy_port", &[hash::entropy_port(hashed).into()]);
     function("bucket_index", &[bucket_index(1, 2, 3, limits::FLOW_ROWS_LOG2).into()]);
     function("pack", &key.pack().map(u64::from));
+    let masks = digest::MASKS.map(u64::from);
+    f(&Item { group: "function", name: "MASKS", values: &masks, since: 1 });
+    let route =
+        HostRoute { valid: true, vrf: 0x0123, ip: key.sip, nh: 0x4567, ..HostRoute::default() };
+    let digest = Digest::of(TableId::HostRoute, [(0x0123, route.pack())]);
+    f(&Item { group: "function", name: "digest", values: &[digest], since: 1 });
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use penstock_abi::regs;
 
 use super::{Outcome, Suite, require};
-use crate::{DeviceError, PciTransport, Region};
+use crate::error::DeviceError;
+use crate::transport::{PciTransport, Region};
 
 /// Register accesses in a loop.
 const ROUNDS: u32 = 100;

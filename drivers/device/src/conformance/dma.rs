@@ -9,9 +9,10 @@ use penstock_abi::table::{TableEntry, TableId};
 use super::raw::{BYTES, Ended, RawRing};
 use super::ring::entry;
 use super::{Failed, Outcome, Suite, require};
+use crate::card::Card;
 use crate::dma::PAGE_BYTES;
+use crate::error::DeviceError;
 use crate::transport::set_bus_master;
-use crate::{Card, DeviceError};
 
 /// A fault is reported within this time.
 const FAULT: Duration = Duration::from_secs(5);

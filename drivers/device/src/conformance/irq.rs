@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use penstock_abi::regs::{IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT};
 use penstock_abi::ring::{Command, FLAG_IRQ, Opcode};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::raw::{Ended, RawRing};
 use super::{Failed, Outcome, Suite, require};
-use crate::{Card, DeviceError, EventFd};
+use crate::card::Card;
+use crate::error::DeviceError;
 
 /// An interrupt that has not come by then was not delivered.
 const DELIVERY: Duration = Duration::from_secs(2);

@@ -8,7 +8,9 @@ use penstock_abi::table::TableId;
 
 use super::ring::{entry, fill, is_filled};
 use super::{Failed, Outcome, Suite, require};
-use crate::{Card, DeviceError, IOVA_BASE};
+use crate::card::Card;
+use crate::dma::IOVA_BASE;
+use crate::error::DeviceError;
 
 const EPOCH: u32 = 0x0bad_cafe;
 /// A card that vanished is noticed within this time: a virtual machine waits 5 s for an access in flight.

@@ -15,6 +15,7 @@
 //! ```
 
 mod access;
+mod digest;
 mod dma;
 mod irq;
 mod lifecycle;
@@ -23,7 +24,10 @@ mod ring;
 
 use std::time::{Duration, Instant};
 
-use crate::{Card, DeviceError, HeldFds, PciTransport};
+use crate::card::Card;
+use crate::error::DeviceError;
+use crate::held::HeldFds;
+use crate::transport::PciTransport;
 
 /// What a check found: a note for people, or why it failed.
 pub type Outcome = Result<String, Failed>;
@@ -68,6 +72,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("registers by mapping", access::by_mapping),
     ("tables", ring::tables),
     ("ring wraps round", ring::wraps),
+    ("digests", digest::digests),
     ("refusals", ring::refusals),
     ("impossible doorbell", ring::impossible_doorbell),
     ("time out", ring::times_out),

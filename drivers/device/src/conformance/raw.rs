@@ -6,7 +6,9 @@ use penstock_abi::regs::{self, IRQ_EVENT};
 use penstock_abi::ring::{Command, Completion, RECORD_BYTES};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{Card, DeviceError, DmaBuffer};
+use crate::card::Card;
+use crate::dma::DmaBuffer;
+use crate::error::DeviceError;
 
 /// Records of the ring, as a power of two.
 pub(super) const LOG2: u32 = 4;

@@ -9,7 +9,8 @@ use penstock_tables::Op;
 
 use super::raw::{RECORDS, RawRing};
 use super::{Outcome, Suite, require};
-use crate::{Card, DeviceError};
+use crate::card::Card;
+use crate::error::DeviceError;
 
 /// Entries that [`fill`] leaves in the next-hop table.
 pub(super) const ENTRIES: u32 = 3000;

@@ -1,12 +1,12 @@
 //! The suite over the card in memory: it passes where all is well, and tells each thing that is not.
 
 use penstock_abi::regs;
-use vmm_sys_util::eventfd::EFD_NONBLOCK;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
+use crate::dma::DmaBuffer;
 use crate::fake::FakeCard;
-use crate::transport::PCI_COMMAND;
-use crate::{DmaBuffer, EventFd, FunctionInfo, Region};
+use crate::transport::{FunctionInfo, PCI_COMMAND, Region};
 
 /// The names of the checks that failed, and why.
 fn failures(suite: &mut Suite<'_>) -> Vec<(String, String)> {

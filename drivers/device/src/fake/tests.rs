@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use penstock_abi::digest::Digest;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Counter, ENTRY_WORDS, EcmpSlot, Flow, Ilm, NextHop, TableEntry, Vif};
+use penstock_tables::{CONFIG_TABLES, Op};
 
 use super::*;
-use crate::Card;
-use penstock_tables::{CONFIG_TABLES, Op};
+use crate::card::Card;
 
 fn attached() -> (FakeCard, Card) {
     let fake = FakeCard::new();
@@ -83,6 +84,35 @@ fn dump_finds_dense_and_sparse_entries() {
     assert_eq!(dump.iter().map(|(i, _)| *i).collect::<Vec<_>>(), indices);
     assert!(dump.iter().all(|(i, w)| u32::from(Ilm::unpack(w).nh) == *i));
     assert!(card.dump(TableId::NextHop).unwrap().is_empty());
+}
+
+#[test]
+fn a_digest_takes_as_many_commands_as_it_must() {
+    let (fake, mut card) = attached();
+    let entry = |i: u32| NextHop { valid: !i.is_multiple_of(3), dip: i, ..NextHop::default() };
+    for i in 0..32_768 {
+        fake.set_entry(i, entry(i));
+    }
+    let expected = Digest::of(TableId::NextHop, (0..32_768).map(|i| (i, entry(i).pack())));
+    let before = fake.register(regs::CMD_CONSUMER);
+    assert_eq!(card.digest(TableId::NextHop).unwrap(), Some(expected));
+    // 21845 entries, 4096 a command.
+    assert_eq!(fake.register(regs::CMD_CONSUMER) - before, 6);
+    fake.set_entry(32_767, NextHop { gre: true, ..entry(32_767) });
+    assert_ne!(card.digest(TableId::NextHop).unwrap(), Some(expected));
+}
+
+#[test]
+fn a_card_of_the_first_minor_has_no_digests() {
+    let fake = FakeCard::new();
+    fake.set_register(regs::LAYOUT_VERSION, 0x0002_0000);
+    fake.set_register(regs::CAPABILITIES, 0);
+    let mut card = Card::attach(fake.transport()).unwrap();
+    assert_eq!(card.digest(TableId::Vif).unwrap(), None);
+    // Nobody was asked, as such a card does not know the command.
+    assert_eq!(fake.register(regs::CMD_CONSUMER), 0);
+    let done = card.execute(&[crate::digest::part(TableId::Vif, 0, 0, 0)]).unwrap();
+    assert_eq!(done[0].status, Status::BadOpcode as u8);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use std::time::Duration;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::FakeCard;
+use crate::dma::{DmaBuffer, SharedMemory};
+use crate::error::DeviceError;
 use crate::transport::PCI_COMMAND;
-use crate::{DeviceError, DmaBuffer, FunctionInfo, PciTransport, Region, SharedMemory};
+use crate::transport::{FunctionInfo, PciTransport, Region};
 
 pub(super) struct FakeTransport {
     pub(super) card: FakeCard,

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use penstock_abi::regs::BAR0_BYTES;
 
-use crate::DeviceError;
+use crate::error::DeviceError;
 
 /// The mapping; ends with the value, which must be before the function's descriptor is closed.
 #[derive(Debug)]

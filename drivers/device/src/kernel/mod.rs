@@ -27,12 +27,12 @@ use vfio_bindings::bindings::vfio::{
 use vfio_ioctls::{VfioContainer, VfioDevice, VfioError, VfioOps};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
+use crate::dma::{DmaBuffer, IovaAllocator, SharedMemory};
 use crate::dma::{IOVA_BASE, IOVA_END};
+use crate::error::DeviceError;
+use crate::held::HeldFds;
+use crate::transport::{FunctionInfo, PciTransport, Region};
 use crate::transport::{read_ids, set_bus_master};
-use crate::{
-    DeviceError, DmaBuffer, FunctionInfo, HeldFds, IovaAllocator, PciTransport, Region,
-    SharedMemory,
-};
 use bar::Bar;
 use ioctl::RegionPlace;
 

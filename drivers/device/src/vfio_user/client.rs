@@ -15,10 +15,10 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::wire::{self, command};
+use crate::dma::{DmaBuffer, IovaAllocator, SharedMemory};
+use crate::error::DeviceError;
 use crate::transport::read_ids;
-use crate::{
-    DeviceError, DmaBuffer, FunctionInfo, IovaAllocator, PciTransport, Region, SharedMemory,
-};
+use crate::transport::{FunctionInfo, PciTransport, Region};
 
 /// A server that takes longer than this over one request has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

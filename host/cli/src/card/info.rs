@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result};
 use penstock_abi::regs;
 use penstock_device::Card;
 use penstock_pci::{Function, Sysfs};
-use penstock_views::api::CardStatus;
-use penstock_views::registers;
+use penstock_views::registers::{self, CardStatus};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use penstock_device::{Card, DeviceError};
 use penstock_pci::Sysfs;
 
-use crate::args::Output;
+use crate::output::{Output, print};
 
 /// Arguments of `card`.
 #[derive(Debug, Args)]
@@ -98,26 +98,26 @@ pub enum CardCommand {
 pub fn run(args: CardArgs, output: Output) -> Result<ExitCode> {
     let sysfs = Sysfs::default();
     match args.command {
-        CardCommand::List => crate::print(&list::cards(&sysfs)?, output),
+        CardCommand::List => print(&list::cards(&sysfs)?, output),
         CardCommand::Bind { address, group } => {
             bind::need_root(&format!("bind {address}"))?;
-            crate::print(&bind::bind(&sysfs, &address, group.as_deref())?, output)
+            print(&bind::bind(&sysfs, &address, group.as_deref())?, output)
         }
         CardCommand::Unbind { address } => {
             bind::need_root(&format!("unbind {address}"))?;
-            crate::print(&bind::unbind(&sysfs, &address)?, output)
+            print(&bind::unbind(&sysfs, &address)?, output)
         }
         CardCommand::Info { device } => {
             let facts = info::PciFacts::of(&sysfs, &device);
             let card = open(&device, "`penstock status` shows it through its daemon")?;
-            crate::print(&info::info(card, &device, facts)?, output)
+            print(&info::info(card, &device, facts)?, output)
         }
         CardCommand::Clear { device } => {
             let card = open(
                 &device,
                 "stop its daemon (`sudo systemctl stop penstockd`), then clear it and start the daemon again",
             )?;
-            crate::print(&clear::clear(card, &device)?, output)
+            print(&clear::clear(card, &device)?, output)
         }
         CardCommand::Hold { socket, command } => hold::hold(socket, &command),
         CardCommand::Become { command } => Ok(hold::become_command(&command)),

@@ -357,6 +357,28 @@ proptest! {
     }
 }
 
+/// Whoever compares the two has to look only at what differs.
+#[test]
+fn what_is_compiled_from_nothing_shares_with_what_was_before() {
+    let mut world = cent222().with([chapter()]);
+    let mut other = service(vec![super::listener("", 80, 80, &[237, 238])]);
+    other.name = ObjectName::new("ns", "other");
+    other.floating_ips[0].address = Ipv4Addr::new(10, 105, 0, 1).into();
+    other.floating_ips[0].network = "public".into();
+    world.balancer(other);
+    let mut compiler = Compiler::new(Providers::default(), Shape::default());
+    let before = compiler.compile(&world.intent, &world.neighbours);
+    world.vrf(Vrf { networks: vec!["services".into(), "public".into()], ..vrf(VRF.0, "k8s") });
+    let after = compiler.compile(&world.intent, &world.neighbours);
+    assert!(compiler.work().from_nothing);
+    assert_eq!(after, world.compile());
+    let (old, new) = (&before.desired, &after.desired);
+    assert_eq!(new.routes.len(), old.routes.len() + 1);
+    assert!(new.vifs.ptr_eq(&old.vifs) && new.fip.ptr_eq(&old.fip));
+    assert!(after.owners.ptr_eq(&before.owners));
+    assert!(std::ptr::eq(group(old), group(new)));
+}
+
 #[test]
 fn only_what_depends_on_a_change_is_made_again() {
     let mut world = cent222().with([chapter()]);

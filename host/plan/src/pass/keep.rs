@@ -3,8 +3,9 @@
 //! If the compiler refused it, that is as far as it leads to pods that its owner wants; so nobody goes on getting the traffic of an
 //! address that has passed to somebody else, and no backend that was taken away goes on serving.
 //!
-//! A member that is gone, or not wanted, is taken out in place, word by word, as there may be no room for another ring: first the words by
-//! which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
+//! A member that is gone, or not wanted there, is taken out in place, word by word, as there may be no room for another ring: first
+//! the words by which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
+//! One that only takes no new flows any more departs or drains in the same way: its slot stays, for those that it has.
 
 use std::collections::BTreeSet;
 
@@ -82,30 +83,60 @@ impl Pass<'_> {
         !(stays || known && self.reachable(who.hop.next_hop))
     }
 
+    /// What becomes of the word of a slot, where those drain who shall if `drains`, and a refusal stands in for members if
+    /// `refuses`. It is never better than it was: who takes no new flows has no word by which he would.
+    fn kept_word(
+        &self,
+        slot: &OldSlot,
+        word: EcmpSlot,
+        wanted: &Wanted<'_>,
+        (drains, refuses): (bool, bool),
+    ) -> EcmpSlot {
+        if !word.valid {
+            return word;
+        }
+        if self.is_gone(slot, wanted) {
+            return EcmpSlot { generation: word.generation, ..EcmpSlot::default() };
+        }
+        let Wanted::Group(group) = wanted else { return word };
+        match group::wanted(slot, group).map(|at| group.members[at]) {
+            Some(member) => EcmpSlot { drain: word.drain || (drains && member.draining), ..word },
+            // A refusal must not count as somebody else who takes them.
+            None => EcmpSlot { drain: true, evict_udp: !refuses, ..word },
+        }
+    }
+
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
         let slots = self.old_slots(key.0, composite);
         let words: Vec<EcmpSlot> =
             (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();
         let (words, live) = words.split_at(slots.len());
-        let gone: Vec<bool> = slots
-            .iter()
-            .zip(words)
-            .map(|(slot, word)| word.valid && self.is_gone(slot, wanted))
-            .collect();
         // A live word without a generation is no member: it refuses.
-        let is_gone = |word: &EcmpSlot| {
-            word.valid && word.generation != 0 && gone.get(usize::from(word.slot)) == Some(&true)
+        let is_member = |word: &EcmpSlot| word.valid && word.generation != 0;
+        let refuses = live.iter().any(|word| word.valid && !is_member(word));
+        let takes = |word: &EcmpSlot| word.valid && !word.drain;
+        let keep = |drains: bool| -> Vec<EcmpSlot> {
+            let slots = slots.iter().zip(words);
+            slots
+                .map(|(slot, word)| self.kept_word(slot, *word, wanted, (drains, refuses)))
+                .collect()
         };
-        if !gone.contains(&true) {
+        // Those that terminate take new connections if nobody else does.
+        let kept = Some(keep(true)).filter(|kept| kept.iter().any(takes));
+        let kept = kept.unwrap_or_else(|| keep(false));
+        if kept == words {
             return;
         }
-        let rest = || words.iter().zip(&gone).filter(|(word, gone)| word.valid && !**gone);
-        let other = rest().map(|(word, _)| *word).find(|word| !word.drain);
+        let is_gone = |word: &EcmpSlot| {
+            is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
+        };
+        let rest = || kept.iter().filter(|word| word.valid);
+        let other = kept.iter().copied().find(takes);
         let is_here = |word: &EcmpSlot| {
             let next_hop: NextHop = self.planner.card.at(word.nh.into());
             matches!(words::next_hop_key(&next_hop), Some(NextHopKey::Encap(_)))
         };
-        let local = rest().next().is_some() && rest().all(|(word, _)| is_here(word));
+        let local = rest().next().is_some() && rest().all(is_here);
         let Planner { card, routes, .. } = &mut *self.planner;
         let shape = card.shape();
         let before = slot_ways(card, key, composite);
@@ -132,16 +163,19 @@ impl Pass<'_> {
             }
             None => {}
         }
-        let taken_out = || words.iter().enumerate().filter(|(n, _)| gone[*n]);
+        let changed = || kept.iter().zip(words).enumerate().filter(|(_, (new, old))| new != old);
+        // Who stays first. Then nobody who leaves a member that goes may come to another that does.
+        for (n, (new, _)) in changed().filter(|(_, (new, _))| new.valid) {
+            card.write(Step::Point, index(n), *new);
+        }
+        let taken_out = || changed().filter(|(_, (new, _))| !new.valid);
         if taken_out().count() > 1 {
-            // Nobody who leaves one of them may come to another.
-            for (n, word) in taken_out() {
-                card.write(Step::Point, index(n), EcmpSlot { drain: true, ..*word });
+            for (n, (_, old)) in taken_out() {
+                card.write(Step::Point, index(n), EcmpSlot { drain: true, ..*old });
             }
         }
-        for (n, word) in taken_out() {
-            let hole = EcmpSlot { generation: word.generation, ..EcmpSlot::default() };
-            card.write(Step::Point, index(n), hole);
+        for (n, (hole, _)) in taken_out() {
+            card.write(Step::Point, index(n), *hole);
         }
         let after = slot_ways(card, key, composite);
         routes.renew_slots(&before, after);

@@ -195,6 +195,41 @@ fn who_is_gone_is_taken_out_in_place() {
     assert!(bench.card.get::<table::Vif>(VIF.0.into()).is_none());
 }
 
+/// The ring memory is full, but who takes no new flows any more gets none; and keeps those that he has.
+#[test]
+fn who_departs_or_drains_does_so_in_place() {
+    let mut bench = Bench::new(Shape { ecmp_words: 12, ..Shape::default() });
+    let state = |first: &[u8]| {
+        let mut d = reaches(&[1, 2, 3]);
+        serve(&mut d, vip(1), first);
+        serve(&mut d, vip(2), &[1, 2, 3]);
+        d
+    };
+    assert_eq!(bench.bring(&state(&[1, 2, 3])), []);
+    let before = bench.words(vip(1));
+    let refused = bench.bring(&state(&[1, 3]));
+    assert_eq!(refused, [(What::Route(VRF, vip(1)), full("Ecmp", 12))]);
+    assert_eq!(bench.labels(vip(1)), (vec![17, 18, 19], vec![17, 17, 19]));
+    let departed = EcmpSlot { drain: true, evict_udp: true, ..before[1] };
+    assert_eq!(bench.words(vip(1))[..3], [before[0], departed, before[2]]);
+    let mut draining = state(&[1, 3]);
+    let Some(RouteTarget::Group(group)) = draining.routes.get_mut(&(VRF, vip(1))) else { panic!() };
+    Arc::make_mut(group).members[1].draining = true;
+    assert_eq!(bench.bring(&draining).len(), 1);
+    let drains = EcmpSlot { drain: true, ..before[2] };
+    assert_eq!(bench.words(vip(1))[..3], [before[0], departed, drains]);
+    assert_eq!(bench.labels(vip(1)).1, [17, 17, 17]);
+    assert!(bench.planner.plan(&draining).plan.is_empty());
+    // The one that is left drains, and the other that is wanted has no room: better one that terminates than nobody.
+    let mut last = state(&[1, 4]);
+    last.routes.insert((VRF, pod(4)), RouteTarget::Hop(hop(4)));
+    let Some(RouteTarget::Group(group)) = last.routes.get_mut(&(VRF, vip(1))) else { panic!() };
+    Arc::make_mut(group).members[0].draining = true;
+    assert_eq!(bench.bring(&last).len(), 1);
+    assert_eq!(bench.words(vip(1))[0], before[0]);
+    assert_eq!(bench.labels(vip(1)).1, [17, 17, 17]);
+}
+
 /// What was refused comes as soon as there is room, under generations that no flow has.
 #[test]
 fn who_was_taken_out_in_place_gets_a_ring_when_there_is_room() {

@@ -343,7 +343,8 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
     left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
 }
 
-/// A floating IP that is refused leads to nobody but those who are wanted there.
+/// A floating IP that is refused leads to nobody but those who are wanted there; a group that has no room for what is wanted
+/// gives new flows to nobody else either.
 pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String> {
     let is_wanted = |vrf: VrfId, vip: IpAddr, word: &table::NextHop, label: Option<MplsLabel>| {
         let hop = Hop { next_hop: words::next_hop_key(word).unwrap_or_default(), label };
@@ -362,11 +363,21 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
     let next_hop = |id: u16| card.of::<table::NextHop>().at(id.into());
     for route in card.of::<table::HostRoute>().values() {
         let (vrf, vip) = (VrfId(route.vrf), words::address(route.ip));
-        if !desired.refused.contains_key(&vip) {
-            continue;
-        }
         let nh = next_hop(route.nh);
         let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
+        if !desired.refused.contains_key(&vip) {
+            let Some(RouteTarget::Group(group)) = desired.routes.get(&(vrf, vip)) else { continue };
+            let live = u32::from(nh.slots)..u32::from(nh.slots) + u32::from(nh.live);
+            for word in live.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
+                let next_hop = words::next_hop_key(&next_hop(word.nh)).unwrap_or_default();
+                let hop = Hop { next_hop, label: label(word.label != 0, word.label) };
+                let refuses = word.generation == 0;
+                if !refuses && group.members.iter().all(|member| member.hop != hop) {
+                    return Err(format!("{vip} of VRF {vrf} gives new flows to {hop:?}"));
+                }
+            }
+            continue;
+        }
         let mut led_to = Vec::new();
         if nh.kind == NextHopKind::Composite {
             let words = (0..u32::from(nh.slots) + u32::from(nh.live))

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use penstock_api::types::{ReconcileState, Status};
 use penstock_refmodel::packet::{self, Ipv4};
 use penstock_refmodel::tunnel::tunnel;
-use penstock_views::api::{ReconcileState, Status};
 use penstock_views::flow::FlowTable;
 
 use super::Site;

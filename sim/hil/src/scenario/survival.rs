@@ -113,7 +113,7 @@ fn cleared(site: &Site<'_>, node: &mut Node, connections: &[Connection]) -> Resu
     Ok(())
 }
 
-fn card(node: &mut Node) -> Result<penstock_views::api::CardStatus> {
+fn card(node: &mut Node) -> Result<penstock_views::registers::CardStatus> {
     node.status()?.device.card.context("the daemon has no card")
 }
 

@@ -3,9 +3,9 @@
 use super::traffic::{Entry, Seen, Tuple};
 use super::world::{Member, Service, Target};
 use super::{Traffic, World};
-use crate::packet::{ACK, RST};
-use crate::parse::{self, ICMP, SCTP, TCP, UDP};
-use crate::types::Ingress;
+use crate::parse;
+use crate::verdict::Ingress;
+use crate::wire::{ACK, ICMP, RST, SCTP, TCP, UDP};
 
 impl Traffic {
     /// A connection whose replies are those of one that was seen.

@@ -4,8 +4,8 @@ use penstock_abi::limits::{MPLS_UDP_PORT, MPLS_UDP_PORT_OLD};
 
 use super::{Rng, Traffic, World};
 use crate::checksum::checksum;
+use crate::fragments::FragmentId;
 use crate::packet::{Ipv4, mpls, mpls_gre, mpls_udp, put_udp_checksum};
-use crate::tunnel::FragmentId;
 
 /// First fragments that are remembered; the card remembers fewer.
 const FRAGMENTS_MAX: usize = 12;

@@ -1,0 +1,217 @@
+//! Asks a daemon: one request, one answer. Blocks, and starts no thread: whoever asks may be about to join a namespace.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::types::Refused;
+
+/// An answer of which nothing comes for longer does not come.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens; start the daemon or name its socket.
+    #[error("no daemon answers at {} (is penstockd running? --api or PENSTOCK_API names its socket)", path.display())]
+    NoDaemon {
+        /// The socket.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The daemon says why.
+    #[error("{0}")]
+    Refused(String),
+    /// It took the request and ended the connection.
+    #[error("the daemon ended the connection without an answer; its log may say why")]
+    NoAnswer,
+    /// Something else answers there, or another version.
+    #[error("the daemon's answer is not understood: {0}")]
+    Protocol(String),
+}
+
+impl From<hyper::Error> for ClientError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_parse() { Self::Protocol(error.to_string()) } else { Self::NoAnswer }
+    }
+}
+
+/// Asks the daemon behind `socket`.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn get<T: DeserializeOwned>(socket: &Path, resource: &impl Display) -> Result<T, ClientError> {
+    parse(&get_json(socket, resource)?)
+}
+
+/// Asks the daemon behind `socket` and gives the body as it came.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn get_json(socket: &Path, resource: &impl Display) -> Result<Vec<u8>, ClientError> {
+    call(socket, &Method::GET, &resource.to_string(), Vec::new())
+}
+
+/// Tells the daemon behind `socket` to do what a resource is for, and gives the body of its answer as it came.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn post_json(socket: &Path, resource: &impl Display) -> Result<Vec<u8>, ClientError> {
+    call(socket, &Method::POST, &resource.to_string(), Vec::new())
+}
+
+/// Tells whoever serves `path` behind `socket` to do what `body` says.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    let body = serde_json::to_vec(body).map_err(|error| misunderstood(&error))?;
+    parse(&call(socket, &Method::POST, path, body)?)
+}
+
+/// What a body says.
+///
+/// # Errors
+/// [`ClientError::Protocol`].
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| misunderstood(&error))
+}
+
+fn misunderstood(error: &impl ToString) -> ClientError {
+    ClientError::Protocol(error.to_string())
+}
+
+fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+    let lost = |source| ClientError::NoDaemon { path: socket.to_owned(), source };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(lost)?;
+    runtime.block_on(async {
+        let stream = UnixStream::connect(socket).await.map_err(lost)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            // A socket has no name; HTTP wants one.
+            .header(HOST, "penstock")
+            .header(CONNECTION, "close");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|error| misunderstood(&error))?;
+        let late = || lost(io::ErrorKind::TimedOut.into());
+        let response = in_time(sender.send_request(request)).await.ok_or_else(late)??;
+        let status = response.status();
+        let body = read(response).await.ok_or_else(late)??;
+        connection.abort();
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(match serde_json::from_slice::<Refused>(&body) {
+            Ok(refused) => ClientError::Refused(refused.error),
+            Err(_) => ClientError::Protocol(format!("HTTP status {status}")),
+        })
+    })
+}
+
+/// The whole body; none if it stops coming.
+async fn read(response: Response<Incoming>) -> Option<Result<Vec<u8>, hyper::Error>> {
+    let (mut body, mut all) = (response.into_body(), Vec::new());
+    while let Some(frame) = in_time(body.frame()).await? {
+        match frame {
+            Ok(frame) => all.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(all))
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(TIMEOUT, work).await.ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::paths::Resource;
+
+    /// What the client makes of an answer; none is the end of the connection.
+    fn asked(
+        resource: &Resource,
+        answer: Option<&'static str>,
+    ) -> (String, Result<Vec<u8>, ClientError>) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("api.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let daemon = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0].into());
+            }
+            stream.write_all(answer.unwrap_or_default().as_bytes()).unwrap();
+            head
+        });
+        let result = get_json(&socket, resource);
+        (daemon.join().unwrap(), result)
+    }
+
+    #[test]
+    fn an_answer_is_passed_on_as_it_came() {
+        let ok = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"b\":1.0}";
+        let (head, body) = asked(&Resource::NextHop { id: 87 }, Some(ok));
+        assert!(head.starts_with("GET /v1/next-hops/87 HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("host: penstock\r\n"), "{head}");
+        assert_eq!(body.unwrap(), b"{\"b\":1.0}");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_apart() {
+        let text = |answer| asked(&Resource::Status, answer).1.unwrap_err();
+        let refused = "HTTP/1.1 404 Not Found\r\ncontent-length: 17\r\n\r\n{\"error\":\"no\"}   ";
+        assert!(matches!(text(Some(refused)), ClientError::Refused(why) if why == "no"));
+        let proxy = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\noops";
+        assert!(matches!(text(Some(proxy)), ClientError::Protocol(why) if why.contains("502")));
+        // A daemon of before HTTP.
+        let older = "{\"version\":1,\"ok\":false,\"error\":\"not understood\"}\n";
+        assert!(matches!(text(Some(older)), ClientError::Protocol(_)));
+        assert!(matches!(text(None), ClientError::NoAnswer));
+        let cut = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{";
+        assert!(matches!(text(Some(cut)), ClientError::NoAnswer));
+    }
+
+    #[test]
+    fn nobody_is_told_from_no_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = get_json(&dir.path().join("api.sock"), &Resource::Status).unwrap_err();
+        assert!(
+            matches!(&error, ClientError::NoDaemon { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        );
+        assert!(error.to_string().contains("is penstockd running?"), "{error}");
+    }
+}

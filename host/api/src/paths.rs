@@ -1,0 +1,266 @@
+//! The resources: where they are, for those who serve them, and how one is asked for, for those who read them.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// Socket of the daemon unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/penstock/penstockd.sock";
+
+/// `types::Status`.
+pub const STATUS: &str = "/v1/status";
+/// `flow::FlowTable`; takes [`FlowQuery`].
+pub const FLOWS: &str = "/v1/flows";
+/// `flow::FlowEntry`.
+pub const FLOW: &str = "/v1/flows/{index}";
+/// `next_hop::Hops`, all.
+pub const NEXT_HOPS: &str = "/v1/next-hops";
+/// `next_hop::Hops`, one and its members.
+pub const NEXT_HOP: &str = "/v1/next-hops/{id}";
+/// `vif::Interfaces`, all.
+pub const VIFS: &str = "/v1/vifs";
+/// `vif::Interfaces`, one.
+pub const VIF: &str = "/v1/vifs/{id}";
+/// `route::Routes` of a VRF.
+pub const ROUTES: &str = "/v1/vrfs/{vrf}/routes";
+/// `route::Routes`, the one that a destination takes; takes [`LookupQuery`].
+pub const LOOKUP: &str = "/v1/vrfs/{vrf}/routes/lookup";
+/// `mpls::LabelMap`, whole.
+pub const LABELS: &str = "/v1/labels";
+/// `mpls::LabelMap`, one label.
+pub const LABEL: &str = "/v1/labels/{label}";
+/// `drops::DropStats`.
+pub const DROPS: &str = "/v1/drops";
+/// `service::Services`: what is asked for, without a look at the card.
+pub const SERVICES: &str = "/v1/services";
+/// `service::Service`.
+pub const SERVICE: &str = "/v1/services/{namespace}/{name}";
+/// `types::Audit`; to be asked for by POST, as differences are mended.
+pub const AUDIT: &str = "/v1/audit";
+
+/// What may stand in a segment of a path as it is; the rest is escaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Which card is meant, as every resource takes it: `?card=NAME`. Only a daemon of several cards needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardQuery {
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+/// Which flows to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowQuery {
+    /// Expression of `flow_filter`; without one, all.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+/// Which route to find.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupQuery {
+    /// Destination.
+    pub address: Ipv4Addr,
+    /// Longest prefix considered.
+    #[serde(default = "host_len")]
+    pub prefix_len: u8,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+fn host_len() -> u8 {
+    32
+}
+
+/// One resource, with what its path and query name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// [`STATUS`].
+    Status,
+    /// [`FLOWS`].
+    Flows(FlowQuery),
+    /// [`FLOW`].
+    Flow {
+        /// Index in the flow table.
+        index: u32,
+    },
+    /// [`NEXT_HOPS`].
+    NextHops,
+    /// [`NEXT_HOP`].
+    NextHop {
+        /// Its id.
+        id: u32,
+    },
+    /// [`VIFS`].
+    Vifs,
+    /// [`VIF`].
+    Vif {
+        /// vif number.
+        id: u32,
+    },
+    /// [`ROUTES`].
+    Routes {
+        /// The VRF.
+        vrf: u16,
+    },
+    /// [`LOOKUP`].
+    Lookup {
+        /// The VRF.
+        vrf: u16,
+        /// What to find in it.
+        query: LookupQuery,
+    },
+    /// [`LABELS`].
+    Labels,
+    /// [`LABEL`].
+    Label {
+        /// The label.
+        label: u32,
+    },
+    /// [`DROPS`].
+    Drops,
+    /// [`SERVICES`].
+    Services,
+    /// [`SERVICE`].
+    Service {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+    },
+    /// [`AUDIT`].
+    Audit,
+}
+
+impl Resource {
+    /// The resource of the card with this name.
+    #[must_use]
+    pub fn of<'a>(&'a self, card: Option<&'a str>) -> OfCard<'a> {
+        OfCard { resource: self, card }
+    }
+}
+
+/// A resource of one card among several.
+#[derive(Clone, Copy, Debug)]
+pub struct OfCard<'a> {
+    resource: &'a Resource,
+    card: Option<&'a str>,
+}
+
+impl fmt::Display for OfCard<'_> {
+    /// Path and query, escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.resource.to_string();
+        let Some(card) = self.card else { return f.write_str(&path) };
+        let card = CardQuery { card: Some(card.to_owned()) };
+        let card = serde_urlencoded::to_string(card).map_err(|_| fmt::Error)?;
+        write!(f, "{path}{}{card}", if path.contains('?') { '&' } else { '?' })
+    }
+}
+
+impl fmt::Display for Resource {
+    /// Path and query, escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str(STATUS),
+            Self::Flows(query) => write_query(f, FLOWS, query),
+            Self::Flow { index } => f.write_str(&fill(FLOW, &[index])),
+            Self::NextHops => f.write_str(NEXT_HOPS),
+            Self::NextHop { id } => f.write_str(&fill(NEXT_HOP, &[id])),
+            Self::Vifs => f.write_str(VIFS),
+            Self::Vif { id } => f.write_str(&fill(VIF, &[id])),
+            Self::Routes { vrf } => f.write_str(&fill(ROUTES, &[vrf])),
+            Self::Lookup { vrf, query } => write_query(f, &fill(LOOKUP, &[vrf]), query),
+            Self::Labels => f.write_str(LABELS),
+            Self::Label { label } => f.write_str(&fill(LABEL, &[label])),
+            Self::Drops => f.write_str(DROPS),
+            Self::Services => f.write_str(SERVICES),
+            Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
+            Self::Audit => f.write_str(AUDIT),
+        }
+    }
+}
+
+/// A path with its names in braces replaced, in order.
+fn fill(path: &str, values: &[&dyn ToString]) -> String {
+    let mut values = values.iter();
+    let segments = path.split('/').map(|segment| match values.as_slice().first() {
+        Some(value) if segment.starts_with('{') => {
+            values.next();
+            utf8_percent_encode(&value.to_string(), SEGMENT).to_string()
+        }
+        _ => segment.to_owned(),
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn write_query(f: &mut fmt::Formatter<'_>, path: &str, query: &impl Serialize) -> fmt::Result {
+    let query = serde_urlencoded::to_string(query).map_err(|_| fmt::Error)?;
+    f.write_str(path)?;
+    if query.is_empty() { Ok(()) } else { write!(f, "?{query}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_has_its_path_and_query() {
+        let flows = |filter: Option<&str>| {
+            Resource::Flows(FlowQuery { filter: filter.map(str::to_owned), card: None }).to_string()
+        };
+        assert_eq!(flows(None), "/v1/flows");
+        assert_eq!(
+            flows(Some("10.105.139.153:8888,* & proto tcp")),
+            "/v1/flows?match=10.105.139.153%3A8888%2C*+%26+proto+tcp"
+        );
+        let address = Ipv4Addr::new(10, 105, 139, 153);
+        let query = LookupQuery { address, prefix_len: 24, card: None };
+        assert_eq!(
+            Resource::Lookup { vrf: 2, query }.to_string(),
+            "/v1/vrfs/2/routes/lookup?address=10.105.139.153&prefix_len=24"
+        );
+        assert_eq!(Resource::NextHop { id: 87 }.to_string(), "/v1/next-hops/87");
+    }
+
+    #[test]
+    fn a_card_among_several_is_named_in_the_query() {
+        let of = |resource: &Resource, card| resource.of(card).to_string();
+        assert_eq!(of(&Resource::Vifs, None), "/v1/vifs");
+        assert_eq!(of(&Resource::Vifs, Some("left 1")), "/v1/vifs?card=left+1");
+        let flows = Resource::Flows(FlowQuery { filter: Some("proto udp".into()), card: None });
+        let path = of(&flows, Some("left"));
+        assert_eq!(path, "/v1/flows?match=proto+udp&card=left");
+        let query = path.split_once('?').unwrap().1;
+        let query: FlowQuery = serde_urlencoded::from_str(query).unwrap();
+        assert_eq!(query.card.as_deref(), Some("left"));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_segment() {
+        let service = |namespace: &str, name: &str| {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            Resource::Service { namespace, name }.to_string()
+        };
+        assert_eq!(service("ns-user-1", "web.0"), "/v1/services/ns-user-1/web.0");
+        assert_eq!(service("a/b?c", "{x} ü"), "/v1/services/a%2Fb%3Fc/%7Bx%7D%20%C3%BC");
+    }
+
+    #[test]
+    fn a_query_names_what_it_may_and_no_more() {
+        let query: LookupQuery = serde_urlencoded::from_str("address=10.0.0.1").unwrap();
+        assert_eq!(query.prefix_len, 32);
+        assert!(serde_urlencoded::from_str::<FlowQuery>("mtach=10.0.0.1").is_err());
+    }
+}
