@@ -70,33 +70,34 @@ impl Dirty {
         };
         for address in differing(&old.services, &new.services) {
             dirty.routes.extend(planner.routes.at(address));
+            // There may be no route on this node.
+            dirty.fip.extend(planner.mappings.staying_at(address));
         }
         for address in differing(&old.refused, &new.refused) {
             dirty.routes.extend(planner.routes.at(address));
             dirty.fip.extend(planner.mappings.at(address));
         }
-        dirty.add_refused(planner, old, new);
+        dirty.add_led(planner, old, new);
         dirty
     }
 
-    /// Adds routes that are refused and lead where a changed route led or leads: who is wanted there is told by what is desired
-    /// for the pods, which may have no place on the card.
-    fn add_refused(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
-        if new.refused.is_empty() {
-            return;
-        }
-        let mut refused = BTreeSet::new();
+    /// Adds groups with members that are reached where a changed route led or leads, and routes that are refused and lead there.
+    /// Who departs, and who is wanted there, is told by what is desired for the pods, which may have no place on the card.
+    fn add_led(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
+        let mut led = BTreeSet::new();
         for &key in &self.routes {
             for desired in [old, new] {
                 let Some(RouteTarget::Hop(hop)) = desired.routes.get(&key) else { continue };
                 let Some(id) = planner.next_hops.id(hop.next_hop) else { continue };
                 let label = hop.label.map_or(0, |label| label.0);
-                let groups = planner.routes.groups_by(id, label, key.0);
-                let led = groups.chain(planner.routes.routes_by(id, label, key.0));
-                refused.extend(led.filter(|(_, address)| new.refused.contains_key(address)));
+                led.extend(planner.routes.groups_by(id, label, key.0));
+                if !new.refused.is_empty() {
+                    let routes = planner.routes.routes_by(id, label, key.0);
+                    led.extend(routes.filter(|(_, address)| new.refused.contains_key(address)));
+                }
             }
         }
-        self.routes.extend(refused);
+        self.routes.extend(led);
     }
 
     /// Adds a key.

@@ -84,6 +84,8 @@ pub(crate) struct Ring {
     pub(crate) words: Vec<EcmpSlot>,
     /// How many of them are slots.
     pub(crate) slots: usize,
+    /// The slots, as a later look at them in the same plan is to find them.
+    pub(crate) holders: Vec<OldSlot>,
     /// There are members, and all of them are on this node.
     pub(crate) local: bool,
     /// It would be smaller if it were slim.
@@ -104,6 +106,15 @@ struct Slot {
     /// The member was there before and is not wanted any more.
     departed: bool,
     generation: Option<u8>,
+}
+
+impl Slot {
+    /// The same slot once it is written.
+    fn holder(&self) -> OldSlot {
+        // Whoever is put into a slot is reached as is desired.
+        let who = self.member.map(|member| Who { hop: member.hop, pods: Pods::Same });
+        OldSlot { who, generation: self.generation, stays: who.is_some() && self.departed }
+    }
 }
 
 /// The words that a group needs; it has no more than `most` members.
@@ -146,7 +157,8 @@ pub(crate) fn ring(
     let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
     let local = members.peek().is_some()
         && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
-    Ring { words, slots: slots.len(), local, spare: spare && size == Size::Full }
+    let holders = slots.iter().map(Slot::holder).collect();
+    Ring { words, slots: slots.len(), holders, local, spare: spare && size == Size::Full }
 }
 
 /// Which wanted member is in a slot, by its place in the group's list.

@@ -2,11 +2,14 @@
 //! what was desired.
 
 mod departed;
+mod depends;
 mod history;
 mod machine;
+mod refused;
 mod shortage;
 mod sound;
 mod steps;
+mod world;
 
 use std::net::IpAddr;
 

@@ -14,6 +14,12 @@ use crate::words;
 impl Pass<'_> {
     /// The group of a route that has members.
     pub(super) fn group_of(&mut self, key: RouteKey, group: &Group) -> Result<(), Reason> {
+        self.can_be_said(key, group)?;
+        self.group(key, group, Otherwise::Discard)
+    }
+
+    /// Whether the card knows all members of a group, and they are not too many.
+    fn can_be_said(&self, key: RouteKey, group: &Group) -> Result<(), Reason> {
         for member in &group.members {
             self.usable(member.hop.next_hop)?;
         }
@@ -22,7 +28,16 @@ impl Pass<'_> {
             let of = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
             return Err(Reason::GroupTooLarge { address: key.1, served: 0, of });
         }
-        self.group(key, group, Otherwise::Discard)
+        Ok(())
+    }
+
+    /// Whether the words of a ring fit.
+    fn ring_can_be_said(&self, ring: &Ring) -> Result<(), Reason> {
+        for word in &ring.words {
+            // Groups of a larger card have more slots than the field counts.
+            words::fits(EcmpSlot { slot: 0, ..*word })?;
+        }
+        Ok(())
     }
 
     /// Brings a route's group up to date, or makes it.
@@ -35,12 +50,9 @@ impl Pass<'_> {
         words::route(key, 0, None, false)?;
         self.planner.routes.spare.remove(&key);
         let old = self.planner.routes.composite(&self.planner.card, key);
-        let slots = old.map(|old| self.old_slots(key.0, &old)).unwrap_or_default();
+        let slots = old.map(|old| self.old_slots(key, &old)).unwrap_or_default();
         let full = self.ring(&slots, group, otherwise, Size::Full);
-        for word in &full.words {
-            // Groups of a larger card have more slots than the field counts.
-            words::fits(EcmpSlot { slot: 0, ..*word })?;
-        }
+        self.ring_can_be_said(&full)?;
         let place = self.route_place(key)?;
         if let Some(old) = old.filter(|old| self.is_written(old, &full)) {
             let word = Routes::composite_word(old.first, &full, group.hash_fields);
@@ -145,20 +157,26 @@ impl Pass<'_> {
         }
     }
 
-    /// Takes those who departed out of a group, for want of room elsewhere.
-    pub(super) fn slim(&mut self, key: RouteKey) {
+    /// Takes those who departed out of a group, for want of room elsewhere. Says whether the group is as small as it can be.
+    pub(super) fn slim(&mut self, key: RouteKey) -> bool {
         let desired = self.desired;
-        let Some(RouteTarget::Group(group)) = desired.routes.get(&key) else { return };
-        let Some(old) = self.planner.routes.composite(&self.planner.card, key) else { return };
-        let Some((place, _)) = self.planner.routes.get(&self.planner.card, key) else { return };
-        if group.members.iter().any(|member| self.usable(member.hop.next_hop).is_err()) {
-            return;
+        let Some(RouteTarget::Group(group)) = desired.routes.get(&key) else { return false };
+        let Some(old) = self.planner.routes.composite(&self.planner.card, key) else {
+            return false;
+        };
+        let Some((place, _)) = self.planner.routes.get(&self.planner.card, key) else {
+            return false;
+        };
+        if self.can_be_said(key, group).is_err() {
+            return false;
         }
-        let slots = self.old_slots(key.0, &old);
+        let slots = self.old_slots(key, &old);
         let ring = self.ring(&slots, group, Otherwise::Discard, Size::Slim);
-        let fits = |word: &EcmpSlot| words::fits(EcmpSlot { slot: 0, ..*word }).is_ok();
-        if !ring.words.iter().all(fits) || self.is_written(&old, &ring) {
-            return;
+        if self.ring_can_be_said(&ring).is_err() {
+            return false;
+        }
+        if self.is_written(&old, &ring) {
+            return true;
         }
         let len = ring.words.len() as u32;
         let mut first = self.planner.routes.ring.allocate(len);
@@ -166,11 +184,13 @@ impl Pass<'_> {
             self.end_round();
             first = self.planner.routes.ring.allocate(len);
         }
-        let Some(first) = first else { return };
+        let Some(first) = first else { return false };
         self.write_group(key, Some(old), (old.id, first), place, (&ring, group.hash_fields));
-        if self.lead_to(key, place, old.id, ring.local).is_ok() {
+        let leads = self.lead_to(key, place, old.id, ring.local).is_ok();
+        if leads {
             self.done.insert(key);
         }
+        leads
     }
 
     /// Writes the ring of a group, and points the group to it.
@@ -196,6 +216,7 @@ impl Pass<'_> {
             }
             None => routes.found(card, key, id, word),
         }
+        self.written.insert(key, ring.holders.clone());
     }
 
     /// Points a route to its group.

@@ -107,7 +107,7 @@ impl Pass<'_> {
     }
 
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
-        let slots = self.old_slots(key.0, composite);
+        let slots = self.old_slots(key, composite);
         let words: Vec<EcmpSlot> =
             (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();
         let (words, live) = words.split_at(slots.len());

@@ -45,7 +45,7 @@ impl Pass<'_> {
         let composite = self.planner.routes.composite(&self.planner.card, key);
         self.desired.services.contains_key(&key.1)
             && composite
-                .is_some_and(|group| self.old_slots(key.0, &group).iter().any(|slot| slot.stays))
+                .is_some_and(|group| self.old_slots(key, &group).iter().any(|slot| slot.stays))
     }
 
     /// Whether a group would be smaller without those who departed.
@@ -53,7 +53,7 @@ impl Pass<'_> {
         let Some(composite) = self.planner.routes.composite(&self.planner.card, key) else {
             return false;
         };
-        let slots = self.old_slots(key.0, &composite);
+        let slots = self.old_slots(key, &composite);
         let slimmer = slots.last().is_some_and(|slot| slot.who.is_none())
             || slots.iter().any(|slot| slot.stays && group::wanted(slot, group).is_none());
         slimmer && !group.members.is_empty()
@@ -77,6 +77,7 @@ impl Pass<'_> {
             routes.disown(card, key, &composite);
             next_hops.give_up(composite.id);
         }
+        self.written.remove(&key);
     }
 
     /// Routes to one next hop first: they may free the rings that groups need.
