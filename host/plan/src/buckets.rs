@@ -75,6 +75,12 @@ impl Buckets {
         self.candidates(hash).find(|&index| self.slots[index as usize] == taken)
     }
 
+    /// Whether a key has a place, or can be given one.
+    pub(crate) fn has(&self, key: u128) -> bool {
+        let (key, hash) = hashed(key);
+        self.find(key, hash).is_some() || self.path(hash).is_some()
+    }
+
     /// Gives a key that is not there a place; none if no place can be made.
     pub(crate) fn place(&mut self, key: u128) -> Option<Place> {
         let (key, hash) = hashed(key);

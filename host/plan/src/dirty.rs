@@ -18,6 +18,7 @@ use crate::planner::Planner;
 use crate::prefixes::PrefixKey;
 use crate::refusal::What;
 use crate::routes::RouteKey;
+use crate::words;
 
 /// Keys to look at.
 #[derive(Clone, Debug, Default)]
@@ -136,14 +137,22 @@ impl Dirty {
         for &vif in &self.vifs {
             more.fip.extend(planner.mappings.of_vif(vif));
         }
-        // Next hops that go, or lead to another pod: everything that names them.
-        let gone = self.next_hops.iter().filter(|key| !desired.next_hops.contains_key(*key));
+        // Next hops that go, which the card cannot have any more, or which lead to another pod: everything that names them.
+        let stands = |key: &NextHopKey| {
+            desired.next_hops.get(key).is_some_and(|spec| words::next_hop(*key, spec).is_ok())
+        };
+        let gone = self.next_hops.iter().filter(|key| !stands(key));
         let moved = self.vifs.iter().map(|vif| NextHopKey::Encap(*vif));
         let ids: BTreeSet<u16> =
             gone.copied().chain(moved).filter_map(|key| planner.next_hops.id(key)).collect();
         for &id in &ids {
             more.routes.extend(planner.routes.users(id));
         }
+        // Where nobody takes new flows, they lead to what is desired for the route.
+        more.routes.extend(planner.routes.idle.iter().filter(|key| {
+            let Some(RouteTarget::Hop(hop)) = desired.routes.get(*key) else { return false };
+            planner.next_hops.id(hop.next_hop).is_some_and(|id| ids.contains(&id))
+        }));
         if !ids.is_empty() {
             more.add_users(planner, &ids);
         }

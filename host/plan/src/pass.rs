@@ -115,6 +115,10 @@ impl<'a> Pass<'a> {
         let Planner { card, next_hops, mappings, prefixes, strays, .. } = &mut *self.planner;
         let Strays { routes: stray_routes, mappings: stray_mappings, prefixes: stray_prefixes } =
             std::mem::take(strays);
+        let read = [&stray_routes.routes, &stray_routes.ring_words, &stray_mappings.keys];
+        if read.iter().any(|strays| !strays.is_empty()) {
+            card.fence_first();
+        }
         for index in stray_routes.routes {
             card.clear::<penstock_abi::table::HostRoute>(Step::Make, index);
         }

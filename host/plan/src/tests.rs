@@ -3,6 +3,7 @@
 
 mod departed;
 mod depends;
+mod found;
 mod history;
 mod machine;
 mod refused;

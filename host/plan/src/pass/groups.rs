@@ -53,23 +53,30 @@ impl Pass<'_> {
         let slots = old.map(|old| self.old_slots(key, &old)).unwrap_or_default();
         let full = self.ring(&slots, group, otherwise, Size::Full);
         self.ring_can_be_said(&full)?;
-        let place = self.route_place(key)?;
         if let Some(old) = old.filter(|old| self.is_written(old, &full)) {
+            let place = self.route_place(key)?;
             let word = Routes::composite_word(old.first, &full, group.hash_fields);
             self.planner.card.write(Step::Point, old.id.into(), word);
             self.note_spare(key, group, &full);
             return self.lead_to(key, place, old.id, full.local);
         }
+        // Without one, nobody has to make room for its ring.
+        self.has_place(key)?;
         let slim = self.ring(&slots, group, otherwise, Size::Slim);
-        let made = self.id_for(key, old).and_then(|id| {
-            let room = self.ring_for(&full, &slim);
-            if room.is_none() && old.is_none() {
+        let id = self.id_for(key, old)?;
+        let made = self.ring_for(&full, &slim).and_then(|(first, size)| {
+            // Only now, as a place for which others were moved is to be written before a round ends.
+            let place = self.route_place(key).inspect_err(|_| {
+                let ring = if size == Size::Full { &full } else { &slim };
+                self.planner.routes.ring.release(first, ring.words.len() as u32);
+            });
+            Ok((first, size, place?))
+        });
+        let (first, size, place) = made.inspect_err(|_| {
+            if old.is_none() {
                 self.planner.next_hops.put_back(id);
             }
-            let (first, size) = room.ok_or_else(|| self.no_room(TableId::Ecmp, String::new))?;
-            Ok((id, first, size))
-        });
-        let (id, first, size) = made.inspect_err(|_| self.give_place_back(key, place))?;
+        })?;
         // Its ring may have been moved to make room.
         let old = self.planner.routes.composite(&self.planner.card, key);
         let ring = if size == Size::Full { full } else { slim };
@@ -108,34 +115,65 @@ impl Pass<'_> {
 
     /// A range for the ring of a group. If there is none, what this round gave up is; then who departed goes, of this group
     /// first.
-    fn ring_for(&mut self, full: &Ring, slim: &Ring) -> Option<(u32, Size)> {
+    fn ring_for(&mut self, full: &Ring, slim: &Ring) -> Result<(u32, Size), Reason> {
         fn allocate(pass: &mut Pass<'_>, ring: &Ring) -> Option<u32> {
             pass.planner.routes.ring.allocate(ring.words.len() as u32)
         }
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
         self.end_round();
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
+        let needed = |ring: &Ring| ring.words.len() as u32;
         if !self.departed_go {
-            return None;
+            return Err(self.no_ring(needed(full)));
         }
         if let Some(first) = allocate(self, slim) {
-            return Some((first, Size::Slim));
+            return Ok((first, Size::Slim));
         }
-        if self.let_departed_go(TableId::Ecmp) {
+        if self.would_do(needed(slim)) && self.let_departed_go(TableId::Ecmp) {
             self.end_round();
         }
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
-        self.compact(full.words.len() as u32);
+        self.compact(needed(full));
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
-        allocate(self, slim).map(|first| (first, Size::Slim))
+        allocate(self, slim)
+            .map(|first| (first, Size::Slim))
+            .ok_or_else(|| self.no_ring(needed(slim)))
+    }
+
+    /// Whether there could be a range of this size if all who departed went; else they need not.
+    fn would_do(&self, len: u32) -> bool {
+        let Planner { card, routes, .. } = &*self.planner;
+        let words = |key: &RouteKey| routes.composite(card, *key).map_or(0, |group| group.words());
+        let idle: u32 = routes.idle.iter().map(words).sum();
+        let spare = routes.spare.iter().map(|key| {
+            let wanted = match self.desired.routes.get(key) {
+                // A slot for each, and a word for new flows for each that takes some.
+                Some(RouteTarget::Group(group)) => {
+                    let active = group.members.iter().filter(|member| !member.draining).count();
+                    (group.members.len() + active) as u32
+                }
+                _ => 0,
+            };
+            words(key).saturating_sub(wanted)
+        });
+        routes.ring.free_words() + idle + spare.sum::<u32>() >= len
+    }
+
+    /// Why there is no room for a ring of this size.
+    fn no_ring(&self, len: u32) -> Reason {
+        if self.planner.routes.ring.free_words() < len {
+            return self.no_room(TableId::Ecmp, String::new);
+        }
+        let table = TableId::Ecmp.desc().name.to_owned();
+        Reason::NoPlace { table, key: format!("a group of {len} words in one piece") }
     }
 
     /// Moves rings down until a range of this size is free, if there is as much in pieces.
@@ -223,16 +261,6 @@ impl Pass<'_> {
     fn lead_to(&mut self, key: RouteKey, place: u32, id: u16, own: bool) -> Result<(), Reason> {
         self.set_route(place, words::route(key, id, None, own)?);
         Ok(())
-    }
-
-    /// Gives back a place that was made for a route that is not written after all.
-    fn give_place_back(&mut self, key: RouteKey, place: u32) {
-        let Planner { card, routes, .. } = &mut *self.planner;
-        let there: HostRoute = card.at(place);
-        let own = there.valid && (there.vrf.into(), words::address(there.ip)) == key;
-        if !own {
-            routes.unmake_place(card, place);
-        }
     }
 
     pub(super) fn ring_word(&self, composite: &Composite, n: u32) -> EcmpSlot {

@@ -137,15 +137,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Where a route stands, or is to be written.
+    /// Where a route stands, or is to be written before the round ends.
     pub(super) fn route_place(&mut self, key: RouteKey) -> Result<u32, Reason> {
         if let Some((index, _)) = self.planner.routes.get(&self.planner.card, key) {
             return Ok(index);
         }
         let make = |planner: &mut Planner| planner.routes.make_place(&mut planner.card, key);
-        self.with_room(TableId::HostRoute, make).ok_or_else(|| {
-            self.no_room(TableId::HostRoute, || format!("{} of VRF {}", key.1, key.0))
-        })
+        self.with_room(TableId::HostRoute, make).ok_or_else(|| self.no_route_place(key))
+    }
+
+    /// That a route stands somewhere, or can.
+    pub(super) fn has_place(&mut self, key: RouteKey) -> Result<(), Reason> {
+        self.with_room(TableId::HostRoute, |planner| planner.routes.has_place(key).then_some(()))
+            .ok_or_else(|| self.no_route_place(key))
+    }
+
+    fn no_route_place(&self, key: RouteKey) -> Reason {
+        self.no_room(TableId::HostRoute, || format!("{} of VRF {}", key.1, key.0))
     }
 
     /// A floating IP without backends has a group for as long as one is there that departed, and there is room for it.
@@ -179,6 +187,8 @@ impl Pass<'_> {
         };
         if self.route(key, hop).is_err() {
             self.remove_route(key);
+            // Its next hop may still come.
+            self.retry.add(What::Route(key.0, key.1));
         }
     }
 
