@@ -200,6 +200,8 @@ impl Places {
                     },
                 }),
                 (Ok(tunnel), None) if self.barred.contains(&tunnel) => {
+                    // Somebody is there all the same.
+                    way = Some(way.flatten());
                     Some(Finding::refused(room::full(TableId::NextHop, cx.shape)))
                 }
                 (Ok(tunnel), None) => {

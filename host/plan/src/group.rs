@@ -2,7 +2,7 @@
 //!
 //! A member keeps its slot. One that leaves makes a hole that keeps the slot's generation; one that comes fills the first hole
 //! under the next generation, or is appended. So a flow that was pinned to (slot, generation) either finds the very member it
-//! was pinned to, or none. Slots are never given back while the group exists.
+//! was pinned to, or none. Slots are given back while the group exists only at its end, and for want of room ([`Size::Slim`]).
 //!
 //! Worked example: members A, B, C in slots 0, 1, 2. B leaves: `A _ C`. D comes: `A D' C` with slot 1's generation one more.
 //! The flows of A and C never notice; a flow of B is placed anew.
@@ -140,8 +140,8 @@ pub(crate) fn ring(
             nh: next_hop_id(member.hop.next_hop),
             label: member.hop.label.map_or(0, |label| label.0),
             generation,
-            // A group has at most 64 slots.
-            slot: slot as u16,
+            // Of more the planner says that they do not fit the card.
+            slot: u16::try_from(slot).unwrap_or(u16::MAX),
             // A refusal must not count as somebody else who takes them.
             evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
         })

@@ -299,9 +299,9 @@ impl Routes {
             valid: true,
             kind: penstock_abi::table::NextHopKind::Composite,
             base: first,
-            // No more than a group can have.
-            slots: ring.slots as u16,
-            live: ring.live() as u16,
+            // Of more the planner says that they do not fit the card.
+            slots: u16::try_from(ring.slots).unwrap_or(u16::MAX),
+            live: u16::try_from(ring.live()).unwrap_or(u16::MAX),
             hash_fields,
             ..NextHop::default()
         }

@@ -31,13 +31,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whether the words of a ring fit.
-    fn ring_can_be_said(&self, ring: &Ring) -> Result<(), Reason> {
+    /// Whether the words of a ring, and the one that points to it, fit.
+    fn ring_can_be_said(&self, ring: &Ring, hash_fields: u8) -> Result<(), Reason> {
         for word in &ring.words {
-            // Groups of a larger card have more slots than the field counts.
-            words::fits(EcmpSlot { slot: 0, ..*word })?;
+            words::fits(*word)?;
         }
-        Ok(())
+        // Where it begins: no group has a place that its card has not.
+        words::fits(Routes::composite_word(0, ring, hash_fields)).map(drop)
     }
 
     /// Brings a route's group up to date, or makes it.
@@ -52,7 +52,7 @@ impl Pass<'_> {
         let old = self.planner.routes.composite(&self.planner.card, key);
         let slots = old.map(|old| self.old_slots(key, &old)).unwrap_or_default();
         let full = self.ring(&slots, group, otherwise, Size::Full);
-        self.ring_can_be_said(&full)?;
+        self.ring_can_be_said(&full, group.hash_fields)?;
         if let Some(old) = old.filter(|old| self.is_written(old, &full)) {
             let place = self.route_place(key)?;
             let word = Routes::composite_word(old.first, &full, group.hash_fields);
@@ -210,7 +210,7 @@ impl Pass<'_> {
         }
         let slots = self.old_slots(key, &old);
         let ring = self.ring(&slots, group, Otherwise::Discard, Size::Slim);
-        if self.ring_can_be_said(&ring).is_err() {
+        if self.ring_can_be_said(&ring, group.hash_fields).is_err() {
             return false;
         }
         if self.is_written(&old, &ring) {
