@@ -112,6 +112,21 @@ fn the_oldest_have_the_room_of_each_table() {
     }
 }
 
+/// What is served can change: there is room for another ring beside the old one, and for other mappings.
+#[test]
+fn some_room_is_left_for_changes() {
+    let world = cent222().with((1..=90).map(|n| aged(n, [80])));
+    let small = Shape { ecmp_group_max: 3, ..Shape::default() };
+    // Two words a group, and six for the largest one.
+    let words = Shape { ecmp_words: 64, ..small };
+    assert_eq!(served(&compiled(&world, words)).len(), (64 - 6) / 2);
+    // An eighth is the most: eight of sixty-four, and one is for keys that name no mapping.
+    let maps = Shape { fip_maps: 64, ..small };
+    assert_eq!(served(&compiled(&world, maps)).len(), 64 - 8 - 1);
+    let plenty = Shape { ecmp_words: 180 + 6, fip_maps: 90 + 1 + 16, ..small };
+    assert_eq!(served(&compiled(&world, plenty)).len(), 90);
+}
+
 /// The address of the youngest passes to somebody else for whom there is no room either.
 #[test]
 fn who_is_wanted_at_a_refused_address_is_told() {
