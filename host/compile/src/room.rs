@@ -104,14 +104,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn enter(&mut self, address: IpAddr, need: Need, served: &Served) {
         self.sum = self.sum.plus(need);
-        for mark in marks_of(address, served) {
+        for mark in needed_marks(address, served) {
             *self.marks.entry(mark).or_default() += 1;
         }
     }
 
     pub(crate) fn leave(&mut self, address: IpAddr, need: Need, served: &Served) {
         self.sum = self.sum.each(need, |sum, gone| sum - gone);
-        for mark in marks_of(address, served) {
+        for mark in needed_marks(address, served) {
             if let Some(count) = self.marks.get_mut(&mark) {
                 *count -= 1;
                 if *count == 0 {
@@ -139,7 +139,7 @@ pub(crate) fn refused<'a>(
     for (address, need, served) in wanted {
         let with = taken.plus(need);
         let new: BTreeSet<FipKey> =
-            marks_of(address, served).filter(|mark| !marked.contains(mark)).collect();
+            needed_marks(address, served).filter(|mark| !marked.contains(mark)).collect();
         match with.shortage(marked.len() + new.len(), shape) {
             Some(table) => {
                 refused.insert(address, table);
@@ -153,7 +153,8 @@ pub(crate) fn refused<'a>(
     refused
 }
 
-fn marks_of(address: IpAddr, served: &Served) -> impl Iterator<Item = FipKey> {
+/// The marks that a floating IP needs.
+fn needed_marks(address: IpAddr, served: &Served) -> impl Iterator<Item = FipKey> {
     served.translations.iter().flat_map(move |translation| {
         let (key, target): (FipKey, FipTarget) = translation.entry(address);
         marks::of(&key, &target)

@@ -93,3 +93,29 @@ fn what_may_still_be_read_is_not_reused_before_a_fence() {
         Some(true)
     );
 }
+
+/// Whatever is wanted of a card that has no tables, it is refused by name; but for what discards, which is always there.
+#[test]
+fn what_is_wanted_of_a_card_without_tables_is_refused() {
+    let none = Shape {
+        vifs: 0,
+        labels: 0,
+        next_hops: 0,
+        ecmp_words: 0,
+        ecmp_group_max: 0,
+        host_route_rows_log2: 0,
+        prefixes: 0,
+        fip_key_rows_log2: 0,
+        fip_maps: 0,
+        flow_rows_log2: 0,
+    };
+    let mut d = reaches(&[1, 2, LOCAL]);
+    serve(&mut d, vip(1), &[1, LOCAL]);
+    map(&mut d, vip(1), 80);
+    let mut card = Tables::new(none);
+    let planned = plan(&d, &card);
+    planned.plan.ops().for_each(|op| card.apply(op));
+    assert_eq!(card.of::<NextHop>().len(), 1);
+    assert!(card.of::<HostRoute>().is_empty() && card.of::<FipKey>().is_empty());
+    assert_eq!(planned.refused.len(), 2 + 1 + 1 + 4 + 1, "{:?}", planned.refused);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use penstock_abi::table::{self, EcmpSlot, HostRoute};
 use penstock_compile::{FipKey, FipTarget, Hop, NextHopKey, NextHopSpec, RouteTarget};
-use penstock_model::{MplsLabel, Protocol, VrfId};
+use penstock_model::{MplsLabel, Protocol, Reason, VrfId};
 use penstock_tables::Shape;
 
 use super::world::{Bench, LOCAL, VIF, VRF, full, hop, map, pod, reaches, serve, vip};
@@ -290,4 +290,41 @@ fn what_could_not_shrink_is_tried_again() {
     let full = plan(&d, &bench.card).refused.len();
     let planned = bench.planner.plan(&d);
     assert_eq!((planned.refused.len(), full), (0, 0), "incremental, full");
+}
+
+/// Nobody has to go for a group that would have no room all the same.
+#[test]
+fn who_departed_stays_where_going_would_not_help() {
+    let mut bench = Bench::new(Shape { ecmp_words: 12, ..Shape::default() });
+    let mut d = reaches(&[1, 2, 3, 4, 5, 6]);
+    serve(&mut d, vip(1), &[1, 2]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(1), &[1]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(2), &[1, 2, 3, 4, 5, 6]);
+    let refused = bench.bring(&d);
+    assert_eq!(refused, [(What::Route(VRF, vip(2)), full("Ecmp", 12))]);
+    assert_eq!(bench.labels(vip(1)), (vec![17, 18], vec![17]));
+    // It helps one that is smaller.
+    serve(&mut d, vip(2), &[1, 2, 3, 4, 5]);
+    assert_eq!(bench.bring(&d), []);
+    assert_eq!(bench.labels(vip(1)), (vec![17], vec![17]));
+}
+
+#[test]
+fn a_ring_memory_in_pieces_is_not_said_to_be_full() {
+    let mut bench = Bench::new(Shape { ecmp_words: 9, ..Shape::default() });
+    let mut d = reaches(&[1, 2]);
+    serve(&mut d, vip(1), &[1]);
+    serve(&mut d, vip(2), &[1, 2]);
+    assert_eq!(bench.bring(&d), []);
+    // Two words are left before the ring, and three behind it.
+    d.routes.remove(&(VRF, vip(1)));
+    d.services.remove(&vip(1));
+    serve(&mut d, vip(3), &[1, 2]);
+    let reason = Reason::NoPlace {
+        table: "Ecmp".to_owned(),
+        key: "a group of 4 words in one piece".to_owned(),
+    };
+    assert_eq!(bench.bring(&d), [(What::Route(VRF, vip(3)), reason)]);
 }
