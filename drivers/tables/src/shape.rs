@@ -64,11 +64,11 @@ impl Shape {
         }
     }
 
-    /// Index of word `n` of the ECMP group at `base`; the ring memory wraps.
+    /// Index of word `n` of the ECMP group at `base`; the ring memory wraps. 0 if there is none.
     #[must_use]
     pub fn ring_index(&self, base: u32, n: u32) -> u32 {
         // Below `ecmp_words`.
-        ((u64::from(base) + u64::from(n)) % u64::from(self.ecmp_words)) as u32
+        ((u64::from(base) + u64::from(n)) % u64::from(self.ecmp_words.max(1))) as u32
     }
 }
 

@@ -262,3 +262,9 @@ fn an_entry_is_of_the_type_that_the_layout_names() {
         assert!(text.contains(&format!("({} {{", desc.entry)), "{text}");
     }
 }
+
+#[test]
+fn a_card_without_ring_memory_has_no_other_index_than_0() {
+    let shape = Shape { ecmp_words: 0, ..Shape::default() };
+    assert_eq!(shape.ring_index(3, 4), 0);
+}

@@ -189,6 +189,8 @@ impl Places {
         let mut findings = Vec::new();
         let paths = self.rib.get(&key).filter(|_| cx.site.has_vrf(vrf)).cloned();
         for path in paths.iter().flat_map(|paths| paths.iter()) {
+            // Somebody is there, even if the card cannot follow it.
+            way = Some(way.flatten());
             let finding = match (tunnel(prefix, path, cx.site), &local) {
                 (Err(finding), _) => Some(*finding),
                 (Ok(_), Some(vif)) => Some(Finding {

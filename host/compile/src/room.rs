@@ -15,6 +15,17 @@ use penstock_tables::Shape;
 use crate::provider::Served;
 use crate::{FipKey, FipTarget, RouteTarget, marks};
 
+/// Mappings that are left free, so that a port can be given another target: the new mapping is there before the old one goes.
+const SPARE_MAPPINGS: usize = 16;
+
+/// No more of a table is left free than one of as many entries.
+const SPARE_PART: usize = 8;
+
+/// What is left free of a table, so that what is served can change: `wanted`, but no more than a part of it.
+fn spare(wanted: usize, capacity: usize) -> usize {
+    wanted.min(capacity / SPARE_PART)
+}
+
 /// Entries that are needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Need {
@@ -61,16 +72,22 @@ impl Need {
         self.each(other, |one, another| one + another)
     }
 
-    /// The first table that cannot hold it, with as many keys for marks.
+    /// The first table that cannot hold it, with as many keys for marks, and leave some room for changes.
     fn shortage(self, marks: usize, shape: &Shape) -> Option<TableId> {
         let capacity = |table| shape.capacity(table) as usize;
+        // A group that changes has its old words and its new ones for a moment.
+        let largest_group = 2 * shape.ecmp_group_max as usize;
+        let words = self.ecmp_words + spare(largest_group, capacity(TableId::Ecmp));
+        let maps = self.mappings + spare(SPARE_MAPPINGS, capacity(TableId::FipMap));
+        // Who needs none is not refused for want of them.
+        let needed = |of: usize, with_spare: usize| if of == 0 { 0 } else { with_spare };
         let needs = [
             (TableId::NextHop, self.next_hops, capacity(TableId::NextHop)),
-            (TableId::Ecmp, self.ecmp_words, capacity(TableId::Ecmp)),
+            (TableId::Ecmp, needed(self.ecmp_words, words), capacity(TableId::Ecmp)),
             (TableId::HostRoute, self.host_routes, capacity(TableId::HostRoute)),
             (TableId::FipKey, self.mappings + marks, capacity(TableId::FipKey)),
             // One is kept for keys that name no mapping.
-            (TableId::FipMap, self.mappings + 1, capacity(TableId::FipMap).max(1)),
+            (TableId::FipMap, needed(self.mappings, maps + 1), capacity(TableId::FipMap)),
         ];
         needs.into_iter().find(|(_, need, capacity)| need > capacity).map(|(table, ..)| table)
     }
@@ -87,14 +104,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn enter(&mut self, address: IpAddr, need: Need, served: &Served) {
         self.sum = self.sum.plus(need);
-        for mark in marks_of(address, served) {
+        for mark in needed_marks(address, served) {
             *self.marks.entry(mark).or_default() += 1;
         }
     }
 
     pub(crate) fn leave(&mut self, address: IpAddr, need: Need, served: &Served) {
         self.sum = self.sum.each(need, |sum, gone| sum - gone);
-        for mark in marks_of(address, served) {
+        for mark in needed_marks(address, served) {
             if let Some(count) = self.marks.get_mut(&mark) {
                 *count -= 1;
                 if *count == 0 {
@@ -122,7 +139,7 @@ pub(crate) fn refused<'a>(
     for (address, need, served) in wanted {
         let with = taken.plus(need);
         let new: BTreeSet<FipKey> =
-            marks_of(address, served).filter(|mark| !marked.contains(mark)).collect();
+            needed_marks(address, served).filter(|mark| !marked.contains(mark)).collect();
         match with.shortage(marked.len() + new.len(), shape) {
             Some(table) => {
                 refused.insert(address, table);
@@ -136,7 +153,8 @@ pub(crate) fn refused<'a>(
     refused
 }
 
-fn marks_of(address: IpAddr, served: &Served) -> impl Iterator<Item = FipKey> {
+/// The marks that a floating IP needs.
+fn needed_marks(address: IpAddr, served: &Served) -> impl Iterator<Item = FipKey> {
     served.translations.iter().flat_map(move |translation| {
         let (key, target): (FipKey, FipTarget) = translation.entry(address);
         marks::of(&key, &target)

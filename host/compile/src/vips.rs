@@ -39,7 +39,7 @@ pub(crate) struct Vips {
     made: BTreeMap<IpAddr, Made>,
     /// (Address, floating IP for which a provider asked about it).
     asked: BTreeSet<(IpAddr, IpAddr)>,
-    /// Those of them that are served, the oldest owner's first.
+    /// Addresses that are served, or would be if there were room, the oldest owner's first.
     order: BTreeSet<Senior>,
     ledger: Ledger,
     /// What the node itself needs.

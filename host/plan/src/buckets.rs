@@ -8,12 +8,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use penstock_abi::hash;
-use penstock_abi::limits::BUCKET_SLOTS;
+use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, HOST_ROUTE_WAYS};
 use penstock_tables::bucket_slots;
 
 /// Most slots looked at for a chain of moves.
 const SEARCH_MAX: usize = 4096;
-const WAYS: u32 = 2;
+/// Ways of each of the tables that the host places.
+const WAYS: u32 = HOST_ROUTE_WAYS;
+const _: () = assert!(FIP_KEY_WAYS == WAYS);
 
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,12 @@ impl Buckets {
     fn find(&self, key: u64, hash: u64) -> Option<u32> {
         let taken = Slot::Taken { key, hash };
         self.candidates(hash).find(|&index| self.slots[index as usize] == taken)
+    }
+
+    /// Whether a key has a place, or can be given one.
+    pub(crate) fn has(&self, key: u128) -> bool {
+        let (key, hash) = hashed(key);
+        self.find(key, hash).is_some() || self.path(hash).is_some()
     }
 
     /// Gives a key that is not there a place; none if no place can be made.

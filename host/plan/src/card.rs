@@ -64,6 +64,8 @@ pub(crate) struct Card {
     named: Vec<u32>,
     /// Writes of the round, by step.
     round: [Vec<Op>; 4],
+    /// Something may still be read that the next write changes.
+    is_read: bool,
     phases: Vec<Phase>,
 }
 
@@ -71,7 +73,8 @@ impl Card {
     /// A card that holds this.
     pub(crate) fn new(tables: Tables) -> Self {
         let named = vec![0; tables.shape().next_hops as usize];
-        let mut card = Self { tables, named, round: Default::default(), phases: Vec::new() };
+        let mut card =
+            Self { tables, named, round: Default::default(), is_read: false, phases: Vec::new() };
         card.count::<Vif>();
         card.count::<Ilm>();
         card.count::<EcmpSlot>();
@@ -138,6 +141,11 @@ impl Card {
         self.write(step, index, E::default());
     }
 
+    /// Lets nothing be written before what is under way is through: the card was found with what a plan that broke off left.
+    pub(crate) fn fence_first(&mut self) {
+        self.is_read = true;
+    }
+
     /// Makes phases of the round.
     pub(crate) fn end_round(&mut self) {
         let mut written = !self.phases.is_empty();
@@ -146,8 +154,9 @@ impl Card {
             if ops.is_empty() {
                 continue;
             }
-            // Nothing is under way yet when nothing was written.
-            if written && matches!(step, Step::Unpoint | Step::Unmake) {
+            // Behind a pointer that the last plan removed, packets may be under way when this one begins.
+            let unpoints = written && step == Step::Unpoint;
+            if std::mem::take(&mut self.is_read) || unpoints || step == Step::Unmake {
                 ops.insert(0, Op::Fence);
             }
             written = true;

@@ -18,6 +18,7 @@ use crate::planner::Planner;
 use crate::prefixes::PrefixKey;
 use crate::refusal::What;
 use crate::routes::RouteKey;
+use crate::words;
 
 /// Keys to look at.
 #[derive(Clone, Debug, Default)]
@@ -70,33 +71,34 @@ impl Dirty {
         };
         for address in differing(&old.services, &new.services) {
             dirty.routes.extend(planner.routes.at(address));
+            // There may be no route on this node.
+            dirty.fip.extend(planner.mappings.staying_at(address));
         }
         for address in differing(&old.refused, &new.refused) {
             dirty.routes.extend(planner.routes.at(address));
             dirty.fip.extend(planner.mappings.at(address));
         }
-        dirty.add_refused(planner, old, new);
+        dirty.add_led(planner, old, new);
         dirty
     }
 
-    /// Adds routes that are refused and lead where a changed route led or leads: who is wanted there is told by what is desired
-    /// for the pods, which may have no place on the card.
-    fn add_refused(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
-        if new.refused.is_empty() {
-            return;
-        }
-        let mut refused = BTreeSet::new();
+    /// Adds groups with members that are reached where a changed route led or leads, and routes that are refused and lead there.
+    /// Who departs, and who is wanted there, is told by what is desired for the pods, which may have no place on the card.
+    fn add_led(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
+        let mut led = BTreeSet::new();
         for &key in &self.routes {
             for desired in [old, new] {
                 let Some(RouteTarget::Hop(hop)) = desired.routes.get(&key) else { continue };
                 let Some(id) = planner.next_hops.id(hop.next_hop) else { continue };
                 let label = hop.label.map_or(0, |label| label.0);
-                let groups = planner.routes.groups_by(id, label, key.0);
-                let led = groups.chain(planner.routes.routes_by(id, label, key.0));
-                refused.extend(led.filter(|(_, address)| new.refused.contains_key(address)));
+                led.extend(planner.routes.groups_by(id, label, key.0));
+                if !new.refused.is_empty() {
+                    let routes = planner.routes.routes_by(id, label, key.0);
+                    led.extend(routes.filter(|(_, address)| new.refused.contains_key(address)));
+                }
             }
         }
-        self.routes.extend(refused);
+        self.routes.extend(led);
     }
 
     /// Adds a key.
@@ -135,14 +137,22 @@ impl Dirty {
         for &vif in &self.vifs {
             more.fip.extend(planner.mappings.of_vif(vif));
         }
-        // Next hops that go, or lead to another pod: everything that names them.
-        let gone = self.next_hops.iter().filter(|key| !desired.next_hops.contains_key(*key));
+        // Next hops that go, which the card cannot have any more, or which lead to another pod: everything that names them.
+        let stands = |key: &NextHopKey| {
+            desired.next_hops.get(key).is_some_and(|spec| words::next_hop(*key, spec).is_ok())
+        };
+        let gone = self.next_hops.iter().filter(|key| !stands(key));
         let moved = self.vifs.iter().map(|vif| NextHopKey::Encap(*vif));
         let ids: BTreeSet<u16> =
             gone.copied().chain(moved).filter_map(|key| planner.next_hops.id(key)).collect();
         for &id in &ids {
             more.routes.extend(planner.routes.users(id));
         }
+        // Where nobody takes new flows, they lead to what is desired for the route.
+        more.routes.extend(planner.routes.idle.iter().filter(|key| {
+            let Some(RouteTarget::Hop(hop)) = desired.routes.get(*key) else { return false };
+            planner.next_hops.id(hop.next_hop).is_some_and(|id| ids.contains(&id))
+        }));
         if !ids.is_empty() {
             more.add_users(planner, &ids);
         }

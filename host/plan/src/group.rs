@@ -2,7 +2,7 @@
 //!
 //! A member keeps its slot. One that leaves makes a hole that keeps the slot's generation; one that comes fills the first hole
 //! under the next generation, or is appended. So a flow that was pinned to (slot, generation) either finds the very member it
-//! was pinned to, or none. Slots are never given back while the group exists.
+//! was pinned to, or none. Slots are given back while the group exists only at its end, and for want of room ([`Size::Slim`]).
 //!
 //! Worked example: members A, B, C in slots 0, 1, 2. B leaves: `A _ C`. D comes: `A D' C` with slot 1's generation one more.
 //! The flows of A and C never notice; a flow of B is placed anew.
@@ -84,6 +84,8 @@ pub(crate) struct Ring {
     pub(crate) words: Vec<EcmpSlot>,
     /// How many of them are slots.
     pub(crate) slots: usize,
+    /// The slots, as a later look at them in the same plan is to find them.
+    pub(crate) holders: Vec<OldSlot>,
     /// There are members, and all of them are on this node.
     pub(crate) local: bool,
     /// It would be smaller if it were slim.
@@ -104,6 +106,15 @@ struct Slot {
     /// The member was there before and is not wanted any more.
     departed: bool,
     generation: Option<u8>,
+}
+
+impl Slot {
+    /// The same slot once it is written.
+    fn holder(&self) -> OldSlot {
+        // Whoever is put into a slot is reached as is desired.
+        let who = self.member.map(|member| Who { hop: member.hop, pods: Pods::Same });
+        OldSlot { who, generation: self.generation, stays: who.is_some() && self.departed }
+    }
 }
 
 /// The words that a group needs; it has no more than `most` members.
@@ -129,8 +140,8 @@ pub(crate) fn ring(
             nh: next_hop_id(member.hop.next_hop),
             label: member.hop.label.map_or(0, |label| label.0),
             generation,
-            // A group has at most 64 slots.
-            slot: slot as u16,
+            // Of more the planner says that they do not fit the card.
+            slot: u16::try_from(slot).unwrap_or(u16::MAX),
             // A refusal must not count as somebody else who takes them.
             evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
         })
@@ -146,7 +157,8 @@ pub(crate) fn ring(
     let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
     let local = members.peek().is_some()
         && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
-    Ring { words, slots: slots.len(), local, spare: spare && size == Size::Full }
+    let holders = slots.iter().map(Slot::holder).collect();
+    Ring { words, slots: slots.len(), holders, local, spare: spare && size == Size::Full }
 }
 
 /// Which wanted member is in a slot, by its place in the group's list.

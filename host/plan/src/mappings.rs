@@ -108,7 +108,8 @@ impl Mappings {
             let Some(name) = words::fip_name(word) else { continue };
             let map: FipMap = card.at(word.map.into());
             let own = (map.vip, map.vip_port) == (word.ip, word.port);
-            let usable = map.valid && own && !words::is_tombstone(&map);
+            let given_out = u32::from(word.map) >= FIRST_MAP;
+            let usable = given_out && map.valid && own && !words::is_tombstone(&map);
             if usable && led_to.insert(word.map) {
                 all.learn(name, word.map.into());
                 for mark in marks([(&name, &target(&map))]) {
@@ -121,8 +122,11 @@ impl Mappings {
         }
         let missing = all.marks.keys().filter(|mark| !all.is_marked(card, mark));
         all.missing = missing.copied().collect();
-        let unled = maps()
-            .filter(|(index, map)| !words::is_tombstone(map) && !led_to.contains(&(*index as u16)));
+        let unled = maps().filter(|(index, map)| {
+            let rests = *index >= FIRST_MAP && words::is_tombstone(map);
+            // Indices that a key cannot name are led to by none.
+            !rests && !u16::try_from(*index).is_ok_and(|index| led_to.contains(&index))
+        });
         let maps = unled.map(|(index, _)| index).collect();
         (all, Strays { keys: strays, maps })
     }
@@ -228,12 +232,13 @@ impl Mappings {
         self.release_marks(name, &target(map));
     }
 
-    /// Makes a mapping a tombstone.
+    /// Makes a mapping a tombstone; what marks name is none.
     pub(crate) fn entomb(&mut self, card: &mut Card, index: u32, map: &FipMap) {
-        card.write(Step::Unmake, index, words::tombstone(next_generation(map.generation)));
-        if index >= FIRST_MAP {
-            self.buried.push(index);
+        if index < FIRST_MAP {
+            return card.clear::<FipMap>(Step::Unmake, index);
         }
+        card.write(Step::Unmake, index, words::tombstone(next_generation(map.generation)));
+        self.buried.push(index);
     }
 
     /// Whether a mark is on the card, or a mapping's own key in its place, which translates.

@@ -37,7 +37,8 @@ impl NextHops {
             // Ids of the table fit 16 bits.
             let id = id as u16;
             match words::next_hop_key(word).filter(|_| word.valid) {
-                Some(key) if *ids.entry(key).or_insert(id) == id => {}
+                // Nothing but what discards stays at 0.
+                Some(key) if id != 0 && *ids.entry(key).or_insert(id) == id => {}
                 _ if words::is_composite(word) => {}
                 // Another one of the same meaning, or without any.
                 _ => drop(dying.insert(id)),

@@ -10,7 +10,7 @@
 //! departed, and hold what is missing for nobody else, go; then this one key is refused. What the card has for it stays as far as
 //! it is true (`keep`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use imbl::OrdSet;
@@ -21,6 +21,7 @@ use penstock_tables::Tables;
 
 use crate::card::Step;
 use crate::dirty::Dirty;
+use crate::group::OldSlot;
 use crate::planner::{Planner, Strays};
 use crate::refusal::What;
 use crate::routes::{RouteKey, Way};
@@ -43,6 +44,8 @@ pub(crate) struct Pass<'a> {
     departed_go: bool,
     /// Groups that were brought up to date before it was their turn.
     done: BTreeSet<RouteKey>,
+    /// Slots of the groups that this plan has written.
+    written: BTreeMap<RouteKey, Vec<OldSlot>>,
     refused: Vec<Refusal>,
     /// What the next plan has to look at again.
     retry: Dirty,
@@ -64,6 +67,7 @@ impl<'a> Pass<'a> {
             before,
             departed_go: true,
             done: BTreeSet::new(),
+            written: BTreeMap::new(),
             refused: Vec::new(),
             retry: Dirty::default(),
         }
@@ -111,6 +115,10 @@ impl<'a> Pass<'a> {
         let Planner { card, next_hops, mappings, prefixes, strays, .. } = &mut *self.planner;
         let Strays { routes: stray_routes, mappings: stray_mappings, prefixes: stray_prefixes } =
             std::mem::take(strays);
+        let read = [&stray_routes.routes, &stray_routes.ring_words, &stray_mappings.keys];
+        if read.iter().any(|strays| !strays.is_empty()) {
+            card.fence_first();
+        }
         for index in stray_routes.routes {
             card.clear::<penstock_abi::table::HostRoute>(Step::Make, index);
         }

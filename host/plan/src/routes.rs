@@ -92,7 +92,9 @@ impl Routes {
                 .map(|(index, route)| (index, hash::host_route_key(route.vrf, route.ip))),
         );
         routes.extend(tables.of::<HostRoute>().iter().filter(|(_, r)| !r.valid).map(|(i, _)| i));
-        let composites = || tables.of::<NextHop>().iter().filter(|(_, nh)| words::is_composite(nh));
+        // At 0 is what discards, whatever the card was found with there.
+        let is_group = |id: u32, nh: &NextHop| id != 0 && words::is_composite(nh);
+        let composites = || tables.of::<NextHop>().iter().filter(|(id, nh)| is_group(*id, nh));
         let range = |nh: &NextHop| (nh.base, u32::from(nh.slots) + u32::from(nh.live));
         let in_rings: BTreeSet<u32> = composites()
             .map(|(_, nh)| range(nh))
@@ -122,7 +124,7 @@ impl Routes {
         for route in known {
             let key = key_of(route);
             all.note(card, route);
-            if card.get(route.nh.into()).is_some_and(|nh| words::is_composite(&nh)) {
+            if card.get(route.nh.into()).is_some_and(|nh| is_group(route.nh.into(), &nh)) {
                 all.owners.entry(route.nh).or_insert(key);
             }
         }
@@ -153,6 +155,11 @@ impl Routes {
         self.by_address.range(range).map(|&(address, vrf)| (vrf, address))
     }
 
+    /// Whether there is a place for a route, or can be.
+    pub(crate) fn has_place(&self, key: RouteKey) -> bool {
+        hashed(key).is_some_and(|key| self.places.has(key))
+    }
+
     /// A place for a route that the card does not have; what is moved for it is written.
     pub(crate) fn make_place(&mut self, card: &mut Card, key: RouteKey) -> Option<u32> {
         let place = self.places.place(hashed(key)?)?;
@@ -161,13 +168,6 @@ impl Routes {
             card.write(Step::Point, to, moved);
         }
         Some(place.index)
-    }
-
-    /// Gives back a place that was made and not written to.
-    pub(crate) fn unmake_place(&mut self, card: &mut Card, index: u32) {
-        self.places.leave(index);
-        // A copy of what was moved from there.
-        card.clear::<HostRoute>(Step::Unpoint, index);
     }
 
     /// Writes a route at its place.
@@ -299,9 +299,9 @@ impl Routes {
             valid: true,
             kind: penstock_abi::table::NextHopKind::Composite,
             base: first,
-            // No more than a group can have.
-            slots: ring.slots as u16,
-            live: ring.live() as u16,
+            // Of more the planner says that they do not fit the card.
+            slots: u16::try_from(ring.slots).unwrap_or(u16::MAX),
+            live: u16::try_from(ring.live()).unwrap_or(u16::MAX),
             hash_fields,
             ..NextHop::default()
         }

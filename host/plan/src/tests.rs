@@ -2,11 +2,15 @@
 //! what was desired.
 
 mod departed;
+mod depends;
+mod found;
 mod history;
 mod machine;
+mod refused;
 mod shortage;
 mod sound;
 mod steps;
+mod world;
 
 use std::net::IpAddr;
 

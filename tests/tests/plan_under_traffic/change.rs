@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use penstock_compile::{Desired, FipKey, NextHopKey, RouteTarget};
+use penstock_compile::{Desired, FipKey, Hop, NextHopKey, RouteTarget};
 use penstock_model::Protocol;
 use penstock_refmodel::RefModel;
 use penstock_tables::{Entry, Op};
@@ -76,21 +76,34 @@ impl Change<'_> {
 
     /// New connections go to somebody who is wanted there.
     pub(crate) fn judge_new(&self, probe: &Probe, fate: &Fate) -> Result<(), String> {
-        let Some((n, _)) = probe.opens else { return Ok(()) };
+        let Some(n) = probe.to.filter(|_| probe.opens) else { return Ok(()) };
         // What has no room keeps what it had.
         if self.refused.contains(&vip(n)) {
             return Ok(());
         }
-        let Some(RouteTarget::Group(group)) = self.new.routes.get(&(VRF, vip(n))) else {
-            return Ok(());
-        };
-        let wanted = |hop| group.members.iter().any(|member| member.hop == hop && !member.draining);
-        match fate.hop() {
-            Some(hop) if !wanted(hop) => {
+        match (self.new.routes.get(&(VRF, vip(n))), fate.hop()) {
+            (Some(RouteTarget::Group(_)), Some(hop)) if !self.is_wanted(n, hop) => {
                 Err(format!("in the end, {} goes to {hop:?}, who is not wanted", probe.what))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether somebody takes new connections to a floating IP in the end.
+    fn is_wanted(&self, n: u8, hop: Hop) -> bool {
+        match self.new.routes.get(&(VRF, vip(n))) {
+            Some(RouteTarget::Group(group)) => {
+                group.members.iter().any(|member| member.hop == hop && !member.draining)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this may become of a packet for a moment. A group that makes room for another is changed twice: then it may be anybody
+    /// who is wanted.
+    pub(crate) fn between(&self, probe: &Probe, fate: &Fate) -> bool {
+        let wanted = probe.to.zip(fate.hop()).is_some_and(|(n, hop)| self.is_wanted(n, hop));
+        !self.smooth && (wanted || *fate == Fate::Dropped)
     }
 
     /// Whether a connection has to stay with its backend.

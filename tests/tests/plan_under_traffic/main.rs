@@ -109,7 +109,9 @@ impl Run {
                 |fault: String| format!("after operation {n} {op:?}: {fault}\n{:?}", change.ops);
             for (probe, fates) in probes.iter().zip(&fates) {
                 let fate = Fate::of(&self.model, probe);
-                if !self.may_be(&fate, fates) {
+                // A MAC address is rewritten in place, before anything else.
+                let same = |other: &Fate| fate.but_for_macs() == other.but_for_macs();
+                if !fates.iter().any(same) && !change.between(probe, &fate) {
                     return Err(told(format!("{} is {fate:?}\nand not {fates:?}", probe.what)));
                 }
             }
@@ -134,13 +136,6 @@ impl Run {
     /// There is room for everything, and no number is given away at once.
     fn is_smooth(&self) -> bool {
         !self.rough && self.shape == Shape::default()
-    }
-
-    fn may_be(&self, fate: &Fate, fates: &[Fate]) -> bool {
-        // A MAC address is rewritten in place, before anything else.
-        let same = |other: &Fate| fate.but_for_macs() == other.but_for_macs();
-        // What is given away, or has no room before something else goes, may be gone for a moment.
-        fates.iter().any(same) || !self.is_smooth() && *fate == Fate::Dropped
     }
 
     /// Opens some connections, and forgets those that are over.

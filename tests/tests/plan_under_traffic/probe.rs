@@ -66,8 +66,10 @@ pub(crate) struct Probe {
     pub(crate) what: String,
     pub(crate) ingress: Ingress,
     pub(crate) frame: Vec<u8>,
-    /// It opens a connection to this floating IP and port.
-    pub(crate) opens: Option<(u8, Protocol)>,
+    /// The floating IP to which a client sends it.
+    pub(crate) to: Option<u8>,
+    /// It opens a connection.
+    pub(crate) opens: bool,
 }
 
 /// A connection of a client to a floating IP.
@@ -90,8 +92,8 @@ pub(crate) fn to_service(client: u8, n: u8, protocol: Protocol, sport: u16, flag
         _ => tcp(sip, dip, sport, TCP_PORT, flags, b""),
     };
     let what = format!("{protocol} {sport} of client {client} to service {n}");
-    let opens = (flags == SYN).then_some((n, protocol));
-    Probe { what, ingress: Ingress::Host(client), frame: frame(&ip), opens }
+    let (ingress, frame) = (Ingress::Host(client), frame(&ip));
+    Probe { what, ingress, frame, to: Some(n), opens: flags == SYN }
 }
 
 /// A packet from node 1, for a label of this node.
@@ -102,7 +104,8 @@ fn from_fabric(label: u32, dip: IpAddr, dport: u16) -> Probe {
         what: format!("from the fabric by label {label} to {dip}:{dport}"),
         ingress: Ingress::Fabric,
         frame: ethernet(FABRIC_MAC, 0x0200_0000_ee01, None, ETH_IPV4, &outer.bytes()),
-        opens: None,
+        to: None,
+        opens: true,
     }
 }
 
@@ -122,7 +125,7 @@ pub(crate) fn strangers(rng: &mut Rng) -> Vec<Probe> {
         let ip = udp(v4(pod(CLIENTS[0])), v4(pod(octet)), sport, 53, b"who is");
         let what = format!("to pod {octet}");
         let ingress = Ingress::Host(CLIENTS[0]);
-        probes.push(Probe { what, ingress, frame: frame(&ip), opens: None });
+        probes.push(Probe { what, ingress, frame: frame(&ip), to: None, opens: true });
     }
     for vif in BACKENDS {
         let label = 100 + u32::from(vif);

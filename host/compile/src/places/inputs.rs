@@ -87,8 +87,15 @@ fn vif_fault(vif: &PodVif, cx: &Context<'_>) -> Option<Reason> {
         return Some(ipv6("address", vif.address));
     }
     let first = limits::VIF_FIRST_POD.into();
-    out_of_range("vif", vif.id.0.into(), first, cx.shape.vifs - 1)
-        .or_else(|| out_of_range("label", vif.label.0, limits::LABEL_FIRST, cx.shape.labels - 1))
+    out_of_range("vif", vif.id.0.into(), first, cx.shape.vifs.saturating_sub(1))
+        .or_else(|| {
+            out_of_range(
+                "label",
+                vif.label.0,
+                limits::LABEL_FIRST,
+                cx.shape.labels.saturating_sub(1),
+            )
+        })
         .or_else(|| {
             (!cx.site.has_vrf(vif.vrf)).then(|| Reason::Invalid {
                 place: String::new(),

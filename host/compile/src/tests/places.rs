@@ -112,6 +112,27 @@ fn tunnels_for_which_there_is_no_next_hop_are_refused() {
     assert_eq!(findings(&compiled), "");
 }
 
+/// A path says that somebody is there, even if the card cannot follow it: the address is nobody else's.
+#[test]
+fn who_is_behind_a_refused_path_is_known_all_the_same() {
+    let third = IpAddr::from(Ipv4Addr::new(10, 169, 25, 22));
+    let owned = |last, tunnel, label| {
+        let shape = Shape { next_hops: 5, ..Shape::default() };
+        let mut balancer = service(vec![listener("", 8888, 80, &[])]);
+        balancer.floating_ips[0].address = pod(239);
+        let mut world = cent222().with([balancer]);
+        world.neighbours.insert(third, mac(third));
+        world.route(pod_route("other", tunnel, last, label));
+        let mut compiler = Compiler::new(Providers::default(), shape);
+        let compiled = compiler.compile(&world.intent, &world.neighbours);
+        compiled.desired.services.contains_key(&pod(239))
+    };
+    assert!(owned(240, third, 99), "nobody is there");
+    assert!(!owned(239, third, 99), "no next hop");
+    assert!(!owned(239, CENT333, 1 << 20), "no label");
+    assert!(!owned(239, CENT222, 99), "here, and not there yet");
+}
+
 #[test]
 fn without_a_node_nothing_is_served() {
     let mut world = cent222().with([chapter()]);

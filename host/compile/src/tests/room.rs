@@ -112,6 +112,51 @@ fn the_oldest_have_the_room_of_each_table() {
     }
 }
 
+/// Nobody is there, so what is wanted leads nowhere; whoever is refused is told.
+#[test]
+fn a_card_without_tables_has_nobody() {
+    let compiled = compiled(&cent222().with([aged(1, [80])]), NONE);
+    let d = &compiled.desired;
+    assert!(
+        d.vifs.values().all(|vif| vif.kind != penstock_abi::table::VifKind::Virtual),
+        "{:?}",
+        d.vifs
+    );
+    assert!(d.labels.is_empty() && d.prefixes.is_empty() && d.fip.is_empty());
+    let nowhere = RouteTarget::Hop(Hop::default());
+    assert!(d.routes.values().all(|target| *target == nowhere), "{:?}", d.routes);
+    assert!(compiled.findings.keys().any(|id| matches!(id, ObjectId::Vif(_))));
+}
+
+/// A card without tables, but for one row of each that is hashed.
+const NONE: Shape = Shape {
+    vifs: 0,
+    labels: 0,
+    next_hops: 0,
+    ecmp_words: 0,
+    ecmp_group_max: 0,
+    host_route_rows_log2: 0,
+    prefixes: 0,
+    fip_key_rows_log2: 0,
+    fip_maps: 0,
+    flow_rows_log2: 0,
+};
+
+/// What is served can change: there is room for another ring beside the old one, and for other mappings.
+#[test]
+fn some_room_is_left_for_changes() {
+    let world = cent222().with((1..=90).map(|n| aged(n, [80])));
+    let small = Shape { ecmp_group_max: 3, ..Shape::default() };
+    // Two words a group, and six for the largest one.
+    let words = Shape { ecmp_words: 64, ..small };
+    assert_eq!(served(&compiled(&world, words)).len(), (64 - 6) / 2);
+    // An eighth is the most: eight of sixty-four, and one is for keys that name no mapping.
+    let maps = Shape { fip_maps: 64, ..small };
+    assert_eq!(served(&compiled(&world, maps)).len(), 64 - 8 - 1);
+    let plenty = Shape { ecmp_words: 180 + 6, fip_maps: 90 + 1 + 16, ..small };
+    assert_eq!(served(&compiled(&world, plenty)).len(), 90);
+}
+
 /// The address of the youngest passes to somebody else for whom there is no room either.
 #[test]
 fn who_is_wanted_at_a_refused_address_is_told() {

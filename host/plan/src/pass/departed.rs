@@ -6,7 +6,6 @@
 //! is gone, or its address has another vif, node or label), when the floating IP or its port is not served any more, or when
 //! a table has no room for what is wanted: then what is there for departed members only goes, in that table.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use penstock_abi::table::{EcmpSlot, NextHop, TableId, Vif};
@@ -20,8 +19,11 @@ use crate::routes::{Composite, RouteKey};
 use crate::words;
 
 impl Pass<'_> {
-    /// The slots of a group as the card had them, who was in them, and whether they stay.
-    pub(super) fn old_slots(&self, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
+    /// The slots of a group as the card had them, or as this plan has written them; who is in them, and whether they stay.
+    pub(super) fn old_slots(&self, key: RouteKey, composite: &Composite) -> Vec<OldSlot> {
+        if let Some(written) = self.written.get(&key) {
+            return written.clone();
+        }
         let tables = &self.before.tables;
         // Where its ring was then.
         let then =
@@ -33,7 +35,7 @@ impl Pass<'_> {
                 let Some(word) = tables.ring_word(then.base, n) else {
                     return OldSlot { who: None, generation: None, stays: false };
                 };
-                let who = if word.valid { self.who(vrf, word) } else { None };
+                let who = if word.valid { self.who(key.0, word) } else { None };
                 // Nobody is in two slots.
                 let who = who.filter(|who| !seen.contains(&who.hop));
                 seen.extend(who.as_ref().map(|who| who.hop));
@@ -70,7 +72,9 @@ impl Pass<'_> {
     fn reached(&self, nh: u16, label: u32, vrf: VrfId) -> Vec<IpAddr> {
         let lowest = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
         let ways = self.before.ways.range((nh, label, vrf, lowest)..);
-        ways.take_while(|way| (way.0, way.1, way.2) == (nh, label, vrf)).map(|way| way.3).collect()
+        let here = ways.take_while(|way| (way.0, way.1, way.2) == (nh, label, vrf));
+        // What the card keeps of a floating IP that is refused says nothing of who is behind it.
+        here.map(|way| way.3).filter(|address| !self.is_refused(*address)).collect()
     }
 
     /// Whether an address is to be reached by a hop.
@@ -114,20 +118,14 @@ impl Pass<'_> {
         vif.is_some_and(|vif| vif.address == Some(target.address)) && self.same_pod(key.vif)
     }
 
-    /// Removes what is there in a table for departed members only. Says whether there was anything.
+    /// Removes what is there in a table for departed members only. Says whether anything went.
     pub(super) fn let_departed_go(&mut self, table: TableId) -> bool {
         match table {
             TableId::Ecmp | TableId::NextHop => {
-                let routes = &mut self.planner.routes;
-                let idle: Vec<RouteKey> = routes.idle.iter().copied().collect();
-                let spare = if table == TableId::Ecmp {
-                    std::mem::take(&mut routes.spare)
-                } else {
-                    BTreeSet::new()
-                };
+                let idle: Vec<RouteKey> = self.planner.routes.idle.iter().copied().collect();
                 idle.iter().for_each(|key| self.dissolve(*key));
-                spare.iter().for_each(|key| self.slim(*key));
-                !idle.is_empty() || !spare.is_empty()
+                let slimmed = table == TableId::Ecmp && self.slim_all();
+                !idle.is_empty() || slimmed
             }
             TableId::FipKey | TableId::FipMap => {
                 let Planner { card, mappings, .. } = &mut *self.planner;
@@ -137,5 +135,19 @@ impl Pass<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Takes those who departed out of all groups; those that have to stay as they are may be asked again. Says whether there was
+    /// one that did not.
+    fn slim_all(&mut self) -> bool {
+        let spare: Vec<RouteKey> = self.planner.routes.spare.iter().copied().collect();
+        let slimmed = spare.into_iter().filter(|key| {
+            let is_slim = self.slim(*key);
+            if is_slim {
+                self.planner.routes.spare.remove(key);
+            }
+            is_slim
+        });
+        slimmed.count() > 0
     }
 }

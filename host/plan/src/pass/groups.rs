@@ -14,6 +14,12 @@ use crate::words;
 impl Pass<'_> {
     /// The group of a route that has members.
     pub(super) fn group_of(&mut self, key: RouteKey, group: &Group) -> Result<(), Reason> {
+        self.can_be_said(key, group)?;
+        self.group(key, group, Otherwise::Discard)
+    }
+
+    /// Whether the card knows all members of a group, and they are not too many.
+    fn can_be_said(&self, key: RouteKey, group: &Group) -> Result<(), Reason> {
         for member in &group.members {
             self.usable(member.hop.next_hop)?;
         }
@@ -22,7 +28,16 @@ impl Pass<'_> {
             let of = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
             return Err(Reason::GroupTooLarge { address: key.1, served: 0, of });
         }
-        self.group(key, group, Otherwise::Discard)
+        Ok(())
+    }
+
+    /// Whether the words of a ring, and the one that points to it, fit.
+    fn ring_can_be_said(&self, ring: &Ring, hash_fields: u8) -> Result<(), Reason> {
+        for word in &ring.words {
+            words::fits(*word)?;
+        }
+        // Where it begins: no group has a place that its card has not.
+        words::fits(Routes::composite_word(0, ring, hash_fields)).map(drop)
     }
 
     /// Brings a route's group up to date, or makes it.
@@ -35,29 +50,33 @@ impl Pass<'_> {
         words::route(key, 0, None, false)?;
         self.planner.routes.spare.remove(&key);
         let old = self.planner.routes.composite(&self.planner.card, key);
-        let slots = old.map(|old| self.old_slots(key.0, &old)).unwrap_or_default();
+        let slots = old.map(|old| self.old_slots(key, &old)).unwrap_or_default();
         let full = self.ring(&slots, group, otherwise, Size::Full);
-        for word in &full.words {
-            // Groups of a larger card have more slots than the field counts.
-            words::fits(EcmpSlot { slot: 0, ..*word })?;
-        }
-        let place = self.route_place(key)?;
+        self.ring_can_be_said(&full, group.hash_fields)?;
         if let Some(old) = old.filter(|old| self.is_written(old, &full)) {
+            let place = self.route_place(key)?;
             let word = Routes::composite_word(old.first, &full, group.hash_fields);
             self.planner.card.write(Step::Point, old.id.into(), word);
             self.note_spare(key, group, &full);
             return self.lead_to(key, place, old.id, full.local);
         }
+        // Without one, nobody has to make room for its ring.
+        self.has_place(key)?;
         let slim = self.ring(&slots, group, otherwise, Size::Slim);
-        let made = self.id_for(key, old).and_then(|id| {
-            let room = self.ring_for(&full, &slim);
-            if room.is_none() && old.is_none() {
+        let id = self.id_for(key, old)?;
+        let made = self.ring_for(&full, &slim).and_then(|(first, size)| {
+            // Only now, as a place for which others were moved is to be written before a round ends.
+            let place = self.route_place(key).inspect_err(|_| {
+                let ring = if size == Size::Full { &full } else { &slim };
+                self.planner.routes.ring.release(first, ring.words.len() as u32);
+            });
+            Ok((first, size, place?))
+        });
+        let (first, size, place) = made.inspect_err(|_| {
+            if old.is_none() {
                 self.planner.next_hops.put_back(id);
             }
-            let (first, size) = room.ok_or_else(|| self.no_room(TableId::Ecmp, String::new))?;
-            Ok((id, first, size))
-        });
-        let (id, first, size) = made.inspect_err(|_| self.give_place_back(key, place))?;
+        })?;
         // Its ring may have been moved to make room.
         let old = self.planner.routes.composite(&self.planner.card, key);
         let ring = if size == Size::Full { full } else { slim };
@@ -96,34 +115,65 @@ impl Pass<'_> {
 
     /// A range for the ring of a group. If there is none, what this round gave up is; then who departed goes, of this group
     /// first.
-    fn ring_for(&mut self, full: &Ring, slim: &Ring) -> Option<(u32, Size)> {
+    fn ring_for(&mut self, full: &Ring, slim: &Ring) -> Result<(u32, Size), Reason> {
         fn allocate(pass: &mut Pass<'_>, ring: &Ring) -> Option<u32> {
             pass.planner.routes.ring.allocate(ring.words.len() as u32)
         }
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
         self.end_round();
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
+        let needed = |ring: &Ring| ring.words.len() as u32;
         if !self.departed_go {
-            return None;
+            return Err(self.no_ring(needed(full)));
         }
         if let Some(first) = allocate(self, slim) {
-            return Some((first, Size::Slim));
+            return Ok((first, Size::Slim));
         }
-        if self.let_departed_go(TableId::Ecmp) {
+        if self.would_do(needed(slim)) && self.let_departed_go(TableId::Ecmp) {
             self.end_round();
         }
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
-        self.compact(full.words.len() as u32);
+        self.compact(needed(full));
         if let Some(first) = allocate(self, full) {
-            return Some((first, Size::Full));
+            return Ok((first, Size::Full));
         }
-        allocate(self, slim).map(|first| (first, Size::Slim))
+        allocate(self, slim)
+            .map(|first| (first, Size::Slim))
+            .ok_or_else(|| self.no_ring(needed(slim)))
+    }
+
+    /// Whether there could be a range of this size if all who departed went; else they need not.
+    fn would_do(&self, len: u32) -> bool {
+        let Planner { card, routes, .. } = &*self.planner;
+        let words = |key: &RouteKey| routes.composite(card, *key).map_or(0, |group| group.words());
+        let idle: u32 = routes.idle.iter().map(words).sum();
+        let spare = routes.spare.iter().map(|key| {
+            let wanted = match self.desired.routes.get(key) {
+                // A slot for each, and a word for new flows for each that takes some.
+                Some(RouteTarget::Group(group)) => {
+                    let active = group.members.iter().filter(|member| !member.draining).count();
+                    (group.members.len() + active) as u32
+                }
+                _ => 0,
+            };
+            words(key).saturating_sub(wanted)
+        });
+        routes.ring.free_words() + idle + spare.sum::<u32>() >= len
+    }
+
+    /// Why there is no room for a ring of this size.
+    fn no_ring(&self, len: u32) -> Reason {
+        if self.planner.routes.ring.free_words() < len {
+            return self.no_room(TableId::Ecmp, String::new);
+        }
+        let table = TableId::Ecmp.desc().name.to_owned();
+        Reason::NoPlace { table, key: format!("a group of {len} words in one piece") }
     }
 
     /// Moves rings down until a range of this size is free, if there is as much in pieces.
@@ -145,20 +195,26 @@ impl Pass<'_> {
         }
     }
 
-    /// Takes those who departed out of a group, for want of room elsewhere.
-    pub(super) fn slim(&mut self, key: RouteKey) {
+    /// Takes those who departed out of a group, for want of room elsewhere. Says whether the group is as small as it can be.
+    pub(super) fn slim(&mut self, key: RouteKey) -> bool {
         let desired = self.desired;
-        let Some(RouteTarget::Group(group)) = desired.routes.get(&key) else { return };
-        let Some(old) = self.planner.routes.composite(&self.planner.card, key) else { return };
-        let Some((place, _)) = self.planner.routes.get(&self.planner.card, key) else { return };
-        if group.members.iter().any(|member| self.usable(member.hop.next_hop).is_err()) {
-            return;
+        let Some(RouteTarget::Group(group)) = desired.routes.get(&key) else { return false };
+        let Some(old) = self.planner.routes.composite(&self.planner.card, key) else {
+            return false;
+        };
+        let Some((place, _)) = self.planner.routes.get(&self.planner.card, key) else {
+            return false;
+        };
+        if self.can_be_said(key, group).is_err() {
+            return false;
         }
-        let slots = self.old_slots(key.0, &old);
+        let slots = self.old_slots(key, &old);
         let ring = self.ring(&slots, group, Otherwise::Discard, Size::Slim);
-        let fits = |word: &EcmpSlot| words::fits(EcmpSlot { slot: 0, ..*word }).is_ok();
-        if !ring.words.iter().all(fits) || self.is_written(&old, &ring) {
-            return;
+        if self.ring_can_be_said(&ring, group.hash_fields).is_err() {
+            return false;
+        }
+        if self.is_written(&old, &ring) {
+            return true;
         }
         let len = ring.words.len() as u32;
         let mut first = self.planner.routes.ring.allocate(len);
@@ -166,11 +222,13 @@ impl Pass<'_> {
             self.end_round();
             first = self.planner.routes.ring.allocate(len);
         }
-        let Some(first) = first else { return };
+        let Some(first) = first else { return false };
         self.write_group(key, Some(old), (old.id, first), place, (&ring, group.hash_fields));
-        if self.lead_to(key, place, old.id, ring.local).is_ok() {
+        let leads = self.lead_to(key, place, old.id, ring.local).is_ok();
+        if leads {
             self.done.insert(key);
         }
+        leads
     }
 
     /// Writes the ring of a group, and points the group to it.
@@ -196,22 +254,13 @@ impl Pass<'_> {
             }
             None => routes.found(card, key, id, word),
         }
+        self.written.insert(key, ring.holders.clone());
     }
 
     /// Points a route to its group.
     fn lead_to(&mut self, key: RouteKey, place: u32, id: u16, own: bool) -> Result<(), Reason> {
         self.set_route(place, words::route(key, id, None, own)?);
         Ok(())
-    }
-
-    /// Gives back a place that was made for a route that is not written after all.
-    fn give_place_back(&mut self, key: RouteKey, place: u32) {
-        let Planner { card, routes, .. } = &mut *self.planner;
-        let there: HostRoute = card.at(place);
-        let own = there.valid && (there.vrf.into(), words::address(there.ip)) == key;
-        if !own {
-            routes.unmake_place(card, place);
-        }
     }
 
     pub(super) fn ring_word(&self, composite: &Composite, n: u32) -> EcmpSlot {

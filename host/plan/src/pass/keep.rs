@@ -107,7 +107,7 @@ impl Pass<'_> {
     }
 
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
-        let slots = self.old_slots(key.0, composite);
+        let slots = self.old_slots(key, composite);
         let words: Vec<EcmpSlot> =
             (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();
         let (words, live) = words.split_at(slots.len());
@@ -163,8 +163,19 @@ impl Pass<'_> {
             }
             None => {}
         }
-        for (n, word) in kept.iter().enumerate().filter(|(n, word)| words[*n] != **word) {
-            card.write(Step::Point, index(n), *word);
+        let changed = || kept.iter().zip(words).enumerate().filter(|(_, (new, old))| new != old);
+        // Who stays first. Then nobody who leaves a member that goes may come to another that does.
+        for (n, (new, _)) in changed().filter(|(_, (new, _))| new.valid) {
+            card.write(Step::Point, index(n), *new);
+        }
+        let taken_out = || changed().filter(|(_, (new, _))| !new.valid);
+        if taken_out().count() > 1 {
+            for (n, (_, old)) in taken_out() {
+                card.write(Step::Point, index(n), EcmpSlot { drain: true, ..*old });
+            }
+        }
+        for (n, (hole, _)) in taken_out() {
+            card.write(Step::Point, index(n), *hole);
         }
         let after = slot_ways(card, key, composite);
         routes.renew_slots(&before, after);

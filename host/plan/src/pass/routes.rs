@@ -45,7 +45,7 @@ impl Pass<'_> {
         let composite = self.planner.routes.composite(&self.planner.card, key);
         self.desired.services.contains_key(&key.1)
             && composite
-                .is_some_and(|group| self.old_slots(key.0, &group).iter().any(|slot| slot.stays))
+                .is_some_and(|group| self.old_slots(key, &group).iter().any(|slot| slot.stays))
     }
 
     /// Whether a group would be smaller without those who departed.
@@ -53,7 +53,7 @@ impl Pass<'_> {
         let Some(composite) = self.planner.routes.composite(&self.planner.card, key) else {
             return false;
         };
-        let slots = self.old_slots(key.0, &composite);
+        let slots = self.old_slots(key, &composite);
         let slimmer = slots.last().is_some_and(|slot| slot.who.is_none())
             || slots.iter().any(|slot| slot.stays && group::wanted(slot, group).is_none());
         slimmer && !group.members.is_empty()
@@ -77,6 +77,7 @@ impl Pass<'_> {
             routes.disown(card, key, &composite);
             next_hops.give_up(composite.id);
         }
+        self.written.remove(&key);
     }
 
     /// Routes to one next hop first: they may free the rings that groups need.
@@ -136,15 +137,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Where a route stands, or is to be written.
+    /// Where a route stands, or is to be written before the round ends.
     pub(super) fn route_place(&mut self, key: RouteKey) -> Result<u32, Reason> {
         if let Some((index, _)) = self.planner.routes.get(&self.planner.card, key) {
             return Ok(index);
         }
         let make = |planner: &mut Planner| planner.routes.make_place(&mut planner.card, key);
-        self.with_room(TableId::HostRoute, make).ok_or_else(|| {
-            self.no_room(TableId::HostRoute, || format!("{} of VRF {}", key.1, key.0))
-        })
+        self.with_room(TableId::HostRoute, make).ok_or_else(|| self.no_route_place(key))
+    }
+
+    /// That a route stands somewhere, or can.
+    pub(super) fn has_place(&mut self, key: RouteKey) -> Result<(), Reason> {
+        self.with_room(TableId::HostRoute, |planner| planner.routes.has_place(key).then_some(()))
+            .ok_or_else(|| self.no_route_place(key))
+    }
+
+    fn no_route_place(&self, key: RouteKey) -> Reason {
+        self.no_room(TableId::HostRoute, || format!("{} of VRF {}", key.1, key.0))
     }
 
     /// A floating IP without backends has a group for as long as one is there that departed, and there is room for it.
@@ -178,6 +187,8 @@ impl Pass<'_> {
         };
         if self.route(key, hop).is_err() {
             self.remove_route(key);
+            // Its next hop may still come.
+            self.retry.add(What::Route(key.0, key.1));
         }
     }
 

@@ -3,73 +3,24 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, TableId, VifKind};
-use penstock_compile::{
-    Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
-    VifEntry,
-};
-use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, TableId};
+use penstock_compile::{Desired, FipKey, FipTarget, Hop, RouteTarget};
+use penstock_model::{MacAddr, Protocol};
 use penstock_tables::{Op, Tables};
 
+use super::world::{LOCAL, VIF, VRF, hop, map, pod, reaches, serve};
 use super::{bits, ops, reread, sound};
 use crate::{Planner, usage};
 
-const VRF: VrfId = VrfId(2);
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
-const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
-const VIF: VifId = VifId(8);
-/// The pod behind [`VIF`]; all others are on another node.
-const LOCAL: u8 = 200;
-
-fn pod(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 47, 255, last).into()
-}
-
-fn hop(last: u8) -> Hop {
-    if last == LOCAL {
-        return Hop { next_hop: NextHopKey::Encap(VIF), label: None };
-    }
-    let label = Some(MplsLabel(u32::from(last) + 16));
-    Hop { next_hop: NextHopKey::TunnelUdp(NODE), label }
-}
 
 /// A node that reaches `pods`, with a service of which `members` are the backends; without any it is refused.
 fn state(pods: &[u8], members: &[u8]) -> Desired {
-    let mut d = Desired::default();
-    let spec = NextHopSpec { dmac: MacAddr([2; 6]), ..NextHopSpec::default() };
-    for key in [NextHopKey::Discard, NextHopKey::Reject] {
-        d.next_hops.insert(key, NextHopSpec::default());
-    }
-    d.next_hops.insert(NextHopKey::TunnelUdp(NODE), NextHopSpec { source: Some(NODE), ..spec });
-    for &last in pods {
-        d.routes.insert((VRF, pod(last)), RouteTarget::Hop(hop(last)));
-    }
-    if pods.contains(&LOCAL) {
-        d.next_hops.insert(NextHopKey::Encap(VIF), spec);
-        let entry = VifEntry {
-            kind: VifKind::Virtual,
-            vrf: VRF,
-            mac: spec.dmac,
-            address: Some(pod(LOCAL)),
-            rpf: true,
-            next_hop: NextHopKey::Encap(VIF),
-        };
-        d.vifs.insert(VIF, entry);
-    }
+    let mut d = reaches(pods);
+    serve(&mut d, VIP, members);
     if members.contains(&LOCAL) {
-        let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port: 8888 };
-        d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
+        map(&mut d, VIP, 80);
     }
-    let member = |&last: &u8| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
-    let target = if members.is_empty() {
-        RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
-    } else {
-        let mut members: Vec<_> = members.iter().map(member).collect();
-        members.sort();
-        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
-    };
-    d.routes.insert((VRF, VIP), target);
-    d.services.insert(VIP, Arc::new([(Protocol::Tcp, 8888)].into()));
     d
 }
 
@@ -172,7 +123,7 @@ fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
     other_port.services.insert(VIP, Arc::new([(Protocol::Tcp, 9999)].into()));
     ends(&other_port);
     let mut other_protocol = left.clone();
-    other_protocol.services.insert(VIP, Arc::new([(Protocol::Udp, 8888)].into()));
+    other_protocol.services.insert(VIP, Arc::new([(Protocol::Udp, 80)].into()));
     ends(&other_protocol);
     // Another pod at the same vif: another address, or only another MAC address.
     let mut other_pod = left.clone();

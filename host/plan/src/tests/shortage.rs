@@ -1,143 +1,16 @@
 //! What has no room, or cannot be said to this card, is refused by name; the rest is served, and what the card has of it stays
 //! only as far as it is true.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, NextHopKind, VifKind};
-use penstock_compile::{
-    Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
-    VifEntry,
-};
-use penstock_model::{MacAddr, MplsLabel, Protocol, Reason, VifId, VrfId};
-use penstock_tables::{Shape, Tables};
+use penstock_abi::table::{self, EcmpSlot, HostRoute};
+use penstock_compile::{FipKey, FipTarget, Hop, NextHopKey, NextHopSpec, RouteTarget};
+use penstock_model::{MplsLabel, Protocol, Reason, VrfId};
+use penstock_tables::Shape;
 
-use super::{bits, sound};
-use crate::{Planned, Planner, What, plan};
-
-const VRF: VrfId = VrfId(2);
-const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
-const VIF: VifId = VifId(8);
-/// The pod behind [`VIF`]; all others are on another node.
-const LOCAL: u8 = 200;
-
-fn pod(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 47, 255, last).into()
-}
-
-fn vip(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 96, 0, last).into()
-}
-
-fn hop(last: u8) -> Hop {
-    if last == LOCAL {
-        return Hop { next_hop: NextHopKey::Encap(VIF), label: None };
-    }
-    let label = Some(MplsLabel(u32::from(last) + 16));
-    Hop { next_hop: NextHopKey::TunnelUdp(NODE), label }
-}
-
-/// A node that reaches `pods`.
-fn reaches(pods: &[u8]) -> Desired {
-    let mut d = Desired::default();
-    let spec = NextHopSpec { dmac: MacAddr([2; 6]), ..NextHopSpec::default() };
-    for key in [NextHopKey::Discard, NextHopKey::Reject] {
-        d.next_hops.insert(key, NextHopSpec::default());
-    }
-    d.next_hops.insert(NextHopKey::TunnelUdp(NODE), NextHopSpec { source: Some(NODE), ..spec });
-    for &last in pods {
-        d.routes.insert((VRF, pod(last)), RouteTarget::Hop(hop(last)));
-    }
-    if pods.contains(&LOCAL) {
-        d.next_hops.insert(NextHopKey::Encap(VIF), spec);
-        let entry = VifEntry {
-            kind: VifKind::Virtual,
-            vrf: VRF,
-            mac: spec.dmac,
-            address: Some(pod(LOCAL)),
-            rpf: true,
-            next_hop: NextHopKey::Encap(VIF),
-        };
-        d.vifs.insert(VIF, entry);
-    }
-    d
-}
-
-/// Adds a service.
-fn serve(d: &mut Desired, address: IpAddr, members: &[u8]) {
-    let member = |&last| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
-    let mut members: Vec<_> = members.iter().map(member).collect();
-    members.sort();
-    let target = if members.is_empty() {
-        RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
-    } else {
-        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
-    };
-    d.routes.insert((VRF, address), target);
-    d.services.insert(address, Arc::new([(Protocol::Tcp, 80)].into()));
-}
-
-fn map(d: &mut Desired, address: IpAddr, port: u16) {
-    let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address, port };
-    d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 8080 });
-}
-
-/// A card and its planner.
-struct Bench {
-    card: Tables,
-    planner: Planner,
-}
-
-impl Bench {
-    fn new(shape: Shape) -> Self {
-        let card = Tables::new(shape);
-        Self { planner: Planner::new(card.clone()), card }
-    }
-
-    /// Plans and executes, looking at the card after each operation. Who is refused, and why.
-    fn bring(&mut self, desired: &Desired) -> Vec<(What, Reason)> {
-        let planned = self.planner.plan(desired);
-        assert_eq!(planned, plan(desired, &self.card), "what changed is all that is looked at");
-        self.execute(&planned);
-        planned.refused.into_iter().map(|refusal| (refusal.what, refusal.reason)).collect()
-    }
-
-    fn execute(&mut self, planned: &Planned) {
-        for op in planned.plan.ops() {
-            self.card.apply(op);
-            sound::check(&self.card).unwrap();
-        }
-        sound::no_leftovers(&self.card).unwrap();
-        assert_eq!(self.planner.tables(), &self.card);
-    }
-
-    fn route(&self, address: IpAddr) -> Option<HostRoute> {
-        self.card.find::<HostRoute>((VRF.0, bits(address))).map(|(_, route)| *route)
-    }
-
-    fn group(&self, address: IpAddr) -> Option<NextHop> {
-        let nh = *self.card.get::<NextHop>(self.route(address)?.nh.into())?;
-        (nh.kind == NextHopKind::Composite).then_some(nh)
-    }
-
-    fn words(&self, address: IpAddr) -> Vec<EcmpSlot> {
-        let nh = self.group(address).unwrap();
-        let words = 0..u32::from(nh.slots) + u32::from(nh.live);
-        words.map(|n| self.card.ring_word(nh.base, n).copied().unwrap_or_default()).collect()
-    }
-
-    /// Labels of a group's slots, 0 for a hole; then those of the list of who gets new flows.
-    fn labels(&self, address: IpAddr) -> (Vec<u32>, Vec<u32>) {
-        let slots = usize::from(self.group(address).unwrap().slots);
-        let labels: Vec<u32> = self.words(address).iter().map(|word| word.label).collect();
-        (labels[..slots].to_vec(), labels[slots..].to_vec())
-    }
-}
-
-fn full(table: &str, capacity: u32) -> Reason {
-    Reason::TableFull { table: table.to_owned(), capacity }
-}
+use super::world::{Bench, LOCAL, VIF, VRF, full, hop, map, pod, reaches, serve, vip};
+use crate::{What, plan};
 
 #[test]
 fn what_has_no_room_is_named_and_harms_nobody_else() {
@@ -250,124 +123,6 @@ fn who_was_taken_out_in_place_gets_a_ring_when_there_is_room() {
     assert_eq!(bench.bring(&alone), []);
     assert_eq!(bench.labels(vip(1)), (vec![17, 20, 19], vec![17, 20, 19]));
     assert_eq!(bench.words(vip(1))[1].generation, before[1].generation + 1);
-}
-
-/// These pods.
-fn all(lasts: impl IntoIterator<Item = u8>) -> Arc<BTreeSet<IpAddr>> {
-    Arc::new(lasts.into_iter().map(pod).collect())
-}
-
-#[test]
-fn what_the_compiler_refuses_keeps_what_is_true() {
-    let mut bench = Bench::new(Shape::default());
-    let mut served = reaches(&[1, 2, 3, LOCAL]);
-    serve(&mut served, vip(1), &[1, 2, LOCAL]);
-    map(&mut served, vip(1), 80);
-    bench.bring(&served);
-    let refuse = |pods: &[u8]| {
-        let mut d = reaches(pods);
-        d.refused.insert(vip(1), all([1, 2, 3, LOCAL]));
-        d
-    };
-    let (words, maps) = (bench.words(vip(1)), bench.card.of::<table::FipMap>().clone());
-    // Nothing is known of it any more, and nothing changes.
-    let refused = refuse(&[1, 2, 3, LOCAL]);
-    assert!(bench.planner.plan(&refused).plan.is_empty());
-    // Whatever is said all the same, nobody is added and nobody removed.
-    let mut more = refuse(&[1, 2, 3, LOCAL]);
-    serve(&mut more, vip(1), &[1, 3]);
-    map(&mut more, vip(1), 81);
-    assert!(bench.planner.plan(&more).plan.is_empty());
-    assert_eq!(bench.bring(&refused), []);
-    assert_eq!(bench.words(vip(1)), words);
-    // Who is gone goes.
-    bench.bring(&refuse(&[1, LOCAL]));
-    assert_eq!(bench.labels(vip(1)), (vec![0, 17, 0], vec![0, 17, 0]));
-    assert_eq!(bench.card.of::<table::FipMap>(), &maps);
-    let mut other = refuse(&[1, LOCAL]);
-    other.vifs.get_mut(&VIF).unwrap().mac = MacAddr([6; 6]);
-    bench.bring(&other);
-    assert_eq!(bench.labels(vip(1)), (vec![0, 17, 0], vec![17, 17, 17]));
-    assert!(bench.card.of::<table::FipKey>().is_empty(), "another pod is at that vif");
-    // Served again, under another generation.
-    let mut again = reaches(&[1, 2, 3, LOCAL]);
-    serve(&mut again, vip(1), &[1, 2]);
-    assert_eq!(bench.bring(&again), []);
-    assert_eq!(bench.labels(vip(1)).1, [18, 17]);
-    // Refused from the start, it has nothing to keep.
-    let mut none = refuse(&[1]);
-    none.refused.insert(vip(9), all([1]));
-    serve(&mut none, vip(9), &[1]);
-    bench.bring(&none);
-    assert_eq!(bench.route(vip(9)), None);
-}
-
-/// The address passes to a younger owner for whom there is no room; then that one's backends change.
-#[test]
-fn what_the_compiler_refuses_serves_nobody_who_is_not_wanted() {
-    let mut bench = Bench::new(Shape::default());
-    let mut served = reaches(&[1, 2, 3, LOCAL]);
-    serve(&mut served, vip(1), &[1, 2, 3, LOCAL]);
-    map(&mut served, vip(1), 80);
-    bench.bring(&served);
-    assert_eq!(bench.labels(vip(1)), (vec![0, 17, 18, 19], vec![0, 17, 18, 19]));
-    let mut refuse = |lasts: &[u8]| {
-        let mut d = reaches(&[1, 2, 3, 4, LOCAL]);
-        d.refused.insert(vip(1), all(lasts.iter().copied()));
-        assert_eq!(bench.bring(&d), []);
-        sound::only_wanted(&bench.card, &d).unwrap();
-        (bench.labels(vip(1)), bench.card.of::<table::FipKey>().len())
-    };
-    // One of the new owner's is not there yet, and does not come; the local one's mapping and its marks go with it.
-    assert_eq!(refuse(&[1, 2, 4, LOCAL]), ((vec![0, 17, 18, 0], vec![0, 17, 18, 0]), 3));
-    assert_eq!(refuse(&[2, 4]), ((vec![0, 0, 18, 0], vec![18, 18, 18, 18]), 0));
-    assert_eq!(refuse(&[1, 2]), ((vec![0, 0, 18, 0], vec![18, 18, 18, 18]), 0));
-    assert_eq!(refuse(&[]), ((vec![0, 0, 0, 0], vec![]), 0));
-    let group = bench.group(vip(1)).unwrap();
-    assert_eq!(group.live, 0, "new flows are dropped");
-}
-
-/// A floating IP that leads to one pod, as a proxy's does.
-#[test]
-fn one_hop_of_what_the_compiler_refuses_stays_while_it_is_wanted() {
-    let mut bench = Bench::new(Shape::default());
-    let mut served = reaches(&[1, 2]);
-    served.routes.insert((VRF, vip(1)), RouteTarget::Hop(hop(1)));
-    bench.bring(&served);
-    let mut refuse = |pods: &[u8], wanted: &[u8]| {
-        let mut d = reaches(pods);
-        d.refused.insert(vip(1), all(wanted.iter().copied()));
-        bench.bring(&d);
-        bench.route(vip(1)).map(|route| route.label)
-    };
-    assert_eq!(refuse(&[1, 2], &[1, 2]), Some(17));
-    assert_eq!(refuse(&[1, 2], &[2]), None);
-}
-
-/// The card has no place for the route of a pod, so only what is desired says whom a member's hop leads to.
-#[test]
-fn what_is_refused_is_looked_at_when_a_pod_without_a_place_moves() {
-    // Eight places.
-    let mut bench = Bench::new(Shape { host_route_rows_log2: 0, ..Shape::default() });
-    let others: Vec<u8> = (1..=7).collect();
-    let mut d = reaches(&others);
-    serve(&mut d, vip(1), &[1]);
-    bench.bring(&d);
-    d.routes.insert((VRF, pod(8)), RouteTarget::Hop(hop(8)));
-    serve(&mut d, vip(1), &[1, 8]);
-    let refused = bench.bring(&d);
-    assert_eq!(
-        refused.iter().map(|(what, _)| *what).collect::<Vec<_>>(),
-        [What::Route(VRF, pod(8))]
-    );
-    d.routes.remove(&(VRF, vip(1)));
-    d.services.clear();
-    d.refused.insert(vip(1), all([1, 8]));
-    bench.bring(&d);
-    assert_eq!(bench.labels(vip(1)).0, [17, 24]);
-    d.routes.insert((VRF, pod(8)), RouteTarget::Hop(hop(9)));
-    bench.bring(&d);
-    assert_eq!(bench.labels(vip(1)).0, [17, 0]);
 }
 
 #[test]
@@ -496,4 +251,80 @@ fn what_this_card_cannot_say_is_refused_by_name() {
         text,
         "route to fd00::1 of VRF 2: the card knows IPv4 only, and fd00::1 is not such an address"
     );
+}
+
+#[test]
+fn who_is_wanted_keeps_the_slot_when_a_group_shrinks_after_it_changed() {
+    let mut bench = Bench::new(Shape { ecmp_words: 20, ..Shape::default() });
+    let mut d = reaches(&[1, 2, 3, 4, 5]);
+    serve(&mut d, vip(1), &[1, 2, 3]);
+    assert_eq!(bench.bring(&d), []);
+    let before = bench.words(vip(1));
+    // One leaves, and goes for want of room when it is another group's turn.
+    serve(&mut d, vip(1), &[1, 2]);
+    serve(&mut d, vip(2), &[1, 2, 3, 4, 5]);
+    assert_eq!(bench.bring(&d), []);
+    let after = bench.words(vip(1));
+    let brief = |w: &[EcmpSlot]| {
+        w.iter().map(|w| (w.valid, w.label, w.generation, w.slot)).collect::<Vec<_>>()
+    };
+    assert_eq!(brief(&after[..2]), brief(&before[..2]), "who is wanted keeps the slot");
+}
+
+/// A group that could not be made smaller, as the smaller ring had no room beside the old one, is asked again.
+#[test]
+fn what_could_not_shrink_is_tried_again() {
+    let mut bench = Bench::new(Shape { ecmp_words: 30, ..Shape::default() });
+    let mut d = reaches(&[1, 2, 3, 4, 5, 6]);
+    serve(&mut d, vip(1), &[1, 2, 3, 4, 5]);
+    serve(&mut d, vip(2), &[1, 2, 3, 4]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(1), &[1, 2, 3, 4]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(4), &[1, 2, 3, 4, 5]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(3), &[1, 2, 3, 4, 5, 6]);
+    assert_eq!(bench.bring(&d).len(), 1);
+    d.routes.remove(&(VRF, vip(2)));
+    d.services.remove(&vip(2));
+    let full = plan(&d, &bench.card).refused.len();
+    let planned = bench.planner.plan(&d);
+    assert_eq!((planned.refused.len(), full), (0, 0), "incremental, full");
+}
+
+/// Nobody has to go for a group that would have no room all the same.
+#[test]
+fn who_departed_stays_where_going_would_not_help() {
+    let mut bench = Bench::new(Shape { ecmp_words: 12, ..Shape::default() });
+    let mut d = reaches(&[1, 2, 3, 4, 5, 6]);
+    serve(&mut d, vip(1), &[1, 2]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(1), &[1]);
+    assert_eq!(bench.bring(&d), []);
+    serve(&mut d, vip(2), &[1, 2, 3, 4, 5, 6]);
+    let refused = bench.bring(&d);
+    assert_eq!(refused, [(What::Route(VRF, vip(2)), full("Ecmp", 12))]);
+    assert_eq!(bench.labels(vip(1)), (vec![17, 18], vec![17]));
+    // It helps one that is smaller.
+    serve(&mut d, vip(2), &[1, 2, 3, 4, 5]);
+    assert_eq!(bench.bring(&d), []);
+    assert_eq!(bench.labels(vip(1)), (vec![17], vec![17]));
+}
+
+#[test]
+fn a_ring_memory_in_pieces_is_not_said_to_be_full() {
+    let mut bench = Bench::new(Shape { ecmp_words: 9, ..Shape::default() });
+    let mut d = reaches(&[1, 2]);
+    serve(&mut d, vip(1), &[1]);
+    serve(&mut d, vip(2), &[1, 2]);
+    assert_eq!(bench.bring(&d), []);
+    // Two words are left before the ring, and three behind it.
+    d.routes.remove(&(VRF, vip(1)));
+    d.services.remove(&vip(1));
+    serve(&mut d, vip(3), &[1, 2]);
+    let reason = Reason::NoPlace {
+        table: "Ecmp".to_owned(),
+        key: "a group of 4 words in one piece".to_owned(),
+    };
+    assert_eq!(bench.bring(&d), [(What::Route(VRF, vip(3)), reason)]);
 }

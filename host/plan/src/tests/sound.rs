@@ -159,12 +159,17 @@ fn leaf(card: &Tables, id: u16, who: &str) -> Result<(), String> {
     }
 }
 
-/// Every key of a hash table stands where the card looks for it.
+/// Every key of a hash table stands where the card looks for it, and what is found does not depend on where that is.
 fn places(card: &Tables) -> Result<(), String> {
     fn placed<E: Keyed>(card: &Tables) -> Result<(), String> {
         let sees = |index, entry: &E| E::places(entry.key(), card.shape()).any(|at| at == index);
-        match card.of::<E>().iter().find(|(index, entry)| !sees(*index, entry)) {
-            Some((index, entry)) => Err(format!("{:?} at {index} is not in its row", entry.key())),
+        if let Some((index, entry)) = card.of::<E>().iter().find(|(index, e)| !sees(*index, e)) {
+            return Err(format!("{:?} at {index} is not in its row", entry.key()));
+        }
+        // One that is being moved is in two places, and the same in both.
+        let mut seen: BTreeMap<E::Key, &E> = BTreeMap::new();
+        match card.of::<E>().values().find(|e| *seen.entry(e.key()).or_insert(e) != *e) {
+            Some(entry) => Err(format!("{:?} is there twice, not alike", entry.key())),
             None => Ok(()),
         }
     }
