@@ -28,13 +28,27 @@ fn margin(figure: &str) -> f64 {
     }
 }
 
+/// What is lost when a share is computed.
+const ROUNDING: f64 = 1e-9;
+
 /// A clock should be high; of all else less is better.
 fn more_is_better(figure: &str) -> bool {
     figure.starts_with("clock")
 }
 
-/// What is too bad for its budget, by more than the margin, in a line each.
-pub(crate) fn compare(
+/// By how much a figure is worse than its budget, as a share; better if it is negative.
+fn excess(figure: &str, value: f64, budget: f64) -> f64 {
+    let more = if budget == 0.0 { value } else { value / budget - 1.0 };
+    if more_is_better(figure) { -more } else { more }
+}
+
+fn against(block: &str, name: &str, figure: &Figure, budget: f64) -> String {
+    let unit = if figure.unit == "1" { "" } else { figure.unit };
+    format!("{block}.{name} is {}, its budget {budget} {unit}", figure.value).trim_end().to_owned()
+}
+
+/// What is worse than its budget by more than the margin, in a line each.
+pub(crate) fn worse(
     block: &str,
     budget: Option<&Figures>,
     found: &BTreeMap<String, Figure>,
@@ -42,31 +56,30 @@ pub(crate) fn compare(
     let Some(budget) = budget else {
         return vec![format!("{block} has no budget")];
     };
-    let mut worse = Vec::new();
-    for (name, figure) in found {
-        let Some(&allowed) = budget.get(name) else {
-            worse.push(format!("{block}.{name} has no budget"));
-            continue;
-        };
-        let bad = if more_is_better(name) {
-            figure.value < allowed * (1.0 - margin(name))
-        } else {
-            figure.value > allowed * (1.0 + margin(name))
-        };
-        if bad {
-            let unit = if figure.unit == "1" { "" } else { figure.unit };
-            worse.push(
-                format!("{block}.{name} is {}, its budget {allowed} {unit}", figure.value)
-                    .trim_end()
-                    .to_owned(),
-            );
-        }
-    }
+    let one = |(name, figure): (&String, &Figure)| match budget.get(name) {
+        None => Some(format!("{block}.{name} has no budget")),
+        Some(&budget) => (excess(name, figure.value, budget) > margin(name) + ROUNDING)
+            .then(|| against(block, name, figure, budget)),
+    };
     // A figure that is no longer there hides what it was for.
-    for name in budget.keys().filter(|name| !found.contains_key(*name)) {
-        worse.push(format!("{block}.{name} has a budget, but is not measured any more"));
-    }
-    worse
+    let gone = budget.keys().filter(|name| !found.contains_key(*name));
+    let gone =
+        gone.map(|name| format!("{block}.{name} has a budget, but is not measured any more"));
+    found.iter().filter_map(one).chain(gone).collect()
+}
+
+/// What is better than its budget by more than the margin, in a line each.
+pub(crate) fn better(
+    block: &str,
+    budget: Option<&Figures>,
+    found: &BTreeMap<String, Figure>,
+) -> Vec<String> {
+    let one = |(name, figure): (&String, &Figure)| {
+        let budget = *budget?.get(name)?;
+        (-excess(name, figure.value, budget) > margin(name) + ROUNDING)
+            .then(|| against(block, name, figure, budget))
+    };
+    found.iter().filter_map(one).collect()
 }
 
 impl Budgets {
@@ -155,30 +168,35 @@ mod tests {
         budgets
     }
 
-    fn worse(lut: f64, levels: f64, clock: f64, uram: f64) -> Vec<String> {
+    fn worse_of(lut: f64, levels: f64, clock: f64, uram: f64) -> Vec<String> {
         let found =
             found(&[("lut", lut), ("levels", levels), ("clock.typ", clock), ("uram", uram)]);
-        compare("ps_a", budgets().of("ps_a"), &found)
+        worse("ps_a", budgets().of("ps_a"), &found)
     }
 
     #[test]
     fn what_is_as_good_or_better_passes() {
-        assert!(worse(1000.0, 6.0, 300.0, 4.0).is_empty());
-        assert!(worse(10.0, 1.0, 900.0, 0.0).is_empty());
+        assert!(worse_of(1000.0, 6.0, 300.0, 4.0).is_empty());
+        assert!(worse_of(10.0, 1.0, 900.0, 0.0).is_empty());
+        let found = found(&[("lut", 960.0), ("levels", 5.0), ("clock.typ", 316.0), ("uram", 4.0)]);
+        assert_eq!(
+            better("ps_a", budgets().of("ps_a"), &found),
+            ["ps_a.clock.typ is 316, its budget 300", "ps_a.levels is 5, its budget 6"]
+        );
     }
 
     #[test]
     fn a_margin_is_for_what_moves_by_itself() {
-        assert!(worse(1050.0, 6.0, 285.0, 4.0).is_empty());
-        assert_eq!(worse(1051.0, 6.0, 300.0, 4.0), ["ps_a.lut is 1051, its budget 1000"]);
-        assert_eq!(worse(1000.0, 6.0, 284.0, 4.0), ["ps_a.clock.typ is 284, its budget 300"]);
-        assert_eq!(worse(1000.0, 7.0, 300.0, 4.0), ["ps_a.levels is 7, its budget 6"]);
-        assert_eq!(worse(1000.0, 6.0, 300.0, 5.0), ["ps_a.uram is 5, its budget 4"]);
+        assert!(worse_of(1050.0, 6.0, 285.0, 4.0).is_empty());
+        assert_eq!(worse_of(1051.0, 6.0, 300.0, 4.0), ["ps_a.lut is 1051, its budget 1000"]);
+        assert_eq!(worse_of(1000.0, 6.0, 284.0, 4.0), ["ps_a.clock.typ is 284, its budget 300"]);
+        assert_eq!(worse_of(1000.0, 7.0, 300.0, 4.0), ["ps_a.levels is 7, its budget 6"]);
+        assert_eq!(worse_of(1000.0, 6.0, 300.0, 5.0), ["ps_a.uram is 5, its budget 4"]);
     }
 
     #[test]
     fn nothing_goes_without_a_budget() {
-        assert_eq!(compare("ps_b", budgets().of("ps_b"), &found(&[])), ["ps_b has no budget"]);
+        assert_eq!(worse("ps_b", budgets().of("ps_b"), &found(&[])), ["ps_b has no budget"]);
         let more = found(&[
             ("lut", 1.0),
             ("levels", 1.0),
@@ -186,10 +204,10 @@ mod tests {
             ("uram", 0.0),
             ("ff", 1.0),
         ]);
-        assert_eq!(compare("ps_a", budgets().of("ps_a"), &more), ["ps_a.ff has no budget"]);
+        assert_eq!(worse("ps_a", budgets().of("ps_a"), &more), ["ps_a.ff has no budget"]);
         let less = found(&[("lut", 1.0), ("levels", 1.0), ("clock.typ", 999.0)]);
         assert_eq!(
-            compare("ps_a", budgets().of("ps_a"), &less),
+            worse("ps_a", budgets().of("ps_a"), &less),
             ["ps_a.uram has a budget, but is not measured any more"]
         );
         assert_eq!(budgets().stale(|name| name == "ps_b"), ["ps_a has a budget, but is no block"]);

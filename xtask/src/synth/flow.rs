@@ -159,17 +159,13 @@ fn yosys(root: &Path, folder: &Path, script: &str) -> Result<()> {
         .context("cannot run python3: run `cargo xtask setup`")?;
     if !status.success() {
         let text = fs::read_to_string(&log).unwrap_or_default();
-        let errors: Vec<_> = text.lines().filter(|line| is_error(line)).collect();
+        let errors: Vec<_> = text.lines().filter(|line| line.contains("ERROR: ")).collect();
         let last: Vec<_> =
             text.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().collect();
         let shown = if errors.is_empty() { last } else { errors };
         bail!("yosys failed ({status}, all of it in {}):\n{}", log.display(), shown.join("\n"));
     }
     Ok(())
-}
-
-fn is_error(line: &str) -> bool {
-    line.starts_with("ERROR") || line.contains(": error: ") || line.contains("Error: ")
 }
 
 /// The warnings of `check` with the lines that explain them, and the latches that were listed after it.
@@ -220,5 +216,50 @@ mod tests {
     #[test]
     fn a_check_that_did_not_end_is_a_complaint() {
         assert_eq!(complaints("").len(), 1);
+    }
+
+    /// Runs yosys: each of these is found by the check, as it would be in the card.
+    #[test]
+    fn what_must_not_be_is_found() -> Result<()> {
+        let root = crate::root();
+        tools::install(&root)?;
+        let cases = [
+            ("wrong_latch", "latch: ", "always_latch if (a) q = b;"),
+            ("wrong_incomplete", "logic loop", "always_comb if (a) q = b;"),
+            ("wrong_loop", "logic loop", "wrong_sub x (.a(q), .y(y)); assign q = y ^ b;"),
+            (
+                "wrong_drivers",
+                "multiple conflicting drivers",
+                "wrong_sub x (.a(a), .y(y)); wrong_sub z (.a(b), .y(y)); assign q = y;",
+            ),
+            ("right", "", "wrong_sub x (.a(a), .y(y)); assign q = y & b;"),
+        ];
+        for (module, complaint, body) in cases {
+            let block = |sources| Block { module: module.to_owned(), sources, soft_core: false };
+            let file = folder(&root, &block(vec![]), "-check")?.join("source.sv");
+            let sub = "module wrong_sub (input wire a, output wire y); assign y = !a; endmodule\n";
+            let ports = "input logic a, input logic b, output logic q";
+            let text = format!("{sub}module {module} ({ports}); wire y; {body} endmodule\n");
+            fs::write(&file, text)?;
+            let found = check(&root, &block(vec![file]))?;
+            if complaint.is_empty() {
+                assert!(found.is_empty(), "{module}: {found:?}");
+            } else {
+                assert!(found.iter().any(|c| c.contains(complaint)), "{module}: {found:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_yosys_refuses_is_told() -> Result<()> {
+        let root = crate::root();
+        tools::install(&root)?;
+        let block = |sources| Block { module: "refused".to_owned(), sources, soft_core: false };
+        let file = folder(&root, &block(vec![]), "-check")?.join("source.sv");
+        fs::write(&file, "module refused; assign x = unheard_of; endmodule\n")?;
+        let error = check(&root, &block(vec![file])).expect_err("nobody knows the name");
+        assert!(format!("{error:#}").contains("unheard_of"), "{error:#}");
+        Ok(())
     }
 }

@@ -90,7 +90,9 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
     if options.update {
         budgets.retain(is_block);
     }
-    let mut wrong = budgets.stale(is_block);
+    let mut wrong = Vec::new();
+    let mut worse = budgets.stale(is_block);
+    let mut better = Vec::new();
     let mut all = BTreeMap::new();
     for block in &blocks {
         let name = block.name();
@@ -106,7 +108,8 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
         if options.update {
             budgets.set(name, &summary.figures);
         } else {
-            wrong.extend(budgets::compare(name, budgets.of(name), &summary.figures));
+            worse.extend(budgets::worse(name, budgets.of(name), &summary.figures));
+            better.extend(budgets::better(name, budgets.of(name), &summary.figures));
         }
         all.insert(name.to_owned(), summary.figures);
     }
@@ -117,17 +120,22 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
     if options.update {
         budgets.write(&file)?;
     }
+    if !better.is_empty() {
+        println!("better than budgeted, to be kept by `cargo xtask synth --update BLOCK...`:");
+        better.iter().for_each(|line| println!("  {line}"));
+    }
     println!(
         "synth: {} blocks. All rates are an estimate, not Vivado's: for comparison with each other.",
         all.len()
     );
-    if !wrong.is_empty() {
-        bail!(
-            "{}\n(`cargo xtask synth --update BLOCK...` takes worse figures as the new budgets, if they are worth it)",
-            wrong.join("\n")
+    if !worse.is_empty() {
+        worse.push(
+            "(if it is worth it: `cargo xtask synth --update BLOCK...`, and say why in the commit)"
+                .to_owned(),
         );
     }
-    Ok(())
+    wrong.extend(worse);
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }
 }
 
 /// Elaborates the whole card and checks that it has no latch, no combinational loop and no net with two drivers.
@@ -158,4 +166,30 @@ fn flat(all: &BTreeMap<String, BTreeMap<String, Figure>>) -> Value {
         }
     }
     Value::Object(flat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_flat() {
+        let figure = |value, unit| Figure { value, unit };
+        let block = |name: &str, figures: &[(&str, Figure)]| {
+            let figures = figures.iter().map(|(name, figure)| ((*name).to_owned(), *figure));
+            (name.to_owned(), figures.collect())
+        };
+        let all = BTreeMap::from([
+            block("core", &[("clock.typ", figure(104.1, "MHz")), ("lut", figure(7.0, "1"))]),
+            block("ps_fifo", &[("levels", figure(3.0, "levels"))]),
+        ]);
+        assert_eq!(
+            flat(&all),
+            json!({
+                "core.clock.typ": {"value": 104.1, "unit": "MHz"},
+                "core.lut": {"value": 7.0, "unit": "1"},
+                "ps_fifo.levels": {"value": 3.0, "unit": "levels"},
+            })
+        );
+    }
 }

@@ -209,3 +209,76 @@ fn clocks(timing: &Timing, names: &[String]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Result;
+
+    use super::*;
+
+    fn summary(cells: &str) -> Result<Summary> {
+        let text = format!(
+            r#"{{"modules": {{"m": {{"ports": {{"clk_i": {{"direction": "input", "bits": [2]}}}}, "netnames": {{}}, "cells": {{{cells}}}}}}}}}"#
+        );
+        Ok(summarise("m", &Netlist::parse(text.as_bytes(), "m")?))
+    }
+
+    fn cell(name: &str, kind: &str, inputs: &[(&str, Net)], outputs: &[(&str, Net)]) -> String {
+        let list = |f: fn(&str, Net, bool) -> String| {
+            let inputs = inputs.iter().map(|(port, net)| f(port, *net, false));
+            let outputs = outputs.iter().map(|(port, net)| f(port, *net, true));
+            inputs.chain(outputs).collect::<Vec<_>>().join(",")
+        };
+        let directions = list(|port, _, output| {
+            format!(r#""{port}": "{}""#, if output { "output" } else { "input" })
+        });
+        let connections = list(|port, net, _| format!(r#""{port}": [{net}]"#));
+        format!(
+            r#""{name}": {{"type": "{kind}", "port_directions": {{{directions}}}, "connections": {{{connections}}}}}"#
+        )
+    }
+
+    #[test]
+    fn resources_are_counted_by_what_they_take() -> Result<()> {
+        let cells = [
+            cell("a", "LUT3", &[("I0", 5)], &[("O", 6)]),
+            cell("b", "INV", &[("I", 6)], &[("O", 7)]),
+            cell("c", "FDSE", &[("C", 2), ("D", 7)], &[("Q", 5)]),
+            cell("d", "RAM64M8", &[("WCLK", 2), ("ADDRA", 5)], &[("DOA", 8)]),
+            cell("e", "RAMB18E2", &[("CLKARDCLK", 2)], &[("DOUTADOUT", 9)]),
+        ];
+        let found = summary(&cells.join(","))?;
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        let value = |name: &str| found.figures.get(name).map(|figure| figure.value);
+        for (name, amount) in
+            [("lut", 1.0), ("ff", 1.0), ("lutram", 8.0), ("ramb18", 1.0), ("uram", 0.0)]
+        {
+            assert_eq!(value(name), Some(amount), "{name}");
+        }
+        // The flip-flop's output leads to the LUT and the memory's address.
+        assert_eq!((value("fanout"), value("levels")), (Some(2.0), Some(2.0)));
+        assert!(found.report.contains("not Vivado"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_ram_is_registered_if_only_flip_flops_take_its_output() -> Result<()> {
+        let ram = |name, out| cell(name, "URAM288", &[("CLK", 2)], &[("DOUT_A", out)]);
+        let ff = |name, d, q| cell(name, "FDRE", &[("C", 2), ("D", d)], &[("Q", q)]);
+        let good = [ram("good", 10), ff("r", 10, 11)].join(",");
+        let netlist = |cells: &str| summary(cells).map(|s| s.figures["ram.unregistered"].value);
+        assert_eq!(netlist(&good)?, 0.0);
+        let enable = cell("e", "FDRE", &[("C", 2), ("CE", 20)], &[("Q", 21)]);
+        assert_eq!(netlist(&[good, ram("bad", 20), enable].join(","))?, 1.0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_latch_and_an_unknown_primitive_are_problems() -> Result<()> {
+        let latch = cell("l", "LDCE", &[("G", 3), ("D", 4)], &[("Q", 5)]);
+        let shift = cell("s", "SRL16E", &[("D", 5)], &[("Q", 6)]);
+        let found = summary(&[latch, shift].join(","))?;
+        assert_eq!(found.problems.len(), 2, "{:?}", found.problems);
+        Ok(())
+    }
+}
