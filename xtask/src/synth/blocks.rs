@@ -19,7 +19,7 @@ const HALVES: [&str; 2] = ["ps_match", "ps_datapath"];
 const SOFT_CORE: &str = "ps_fw_cpu";
 /// What the soft core's sources need of ours.
 const CLOCK_GATE: &str = "prim_clock_gating";
-/// Modules whose ports belong to another clock than `clk_i`: none of those that are synthesised; see `ps_ram_sdp_2clk`.
+/// The clock that ports are thought to belong to.
 pub(crate) const MAIN_CLOCK: &str = "clk_i";
 
 /// A module to synthesise.
@@ -244,6 +244,48 @@ mod tests {
         let named = ["core".to_owned()];
         assert_eq!(names(&Choice::Named(&named), false)?, ["core"]);
         assert!(names(&Choice::Named(&["ps_x".to_owned()]), false).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_change_touches_what_needs_it() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path();
+        let rtl = root.join("hdl/rtl");
+        std::fs::create_dir_all(rtl.join("gen"))?;
+        let write = |name: &str, text: &str| std::fs::write(rtl.join(name), text);
+        write("gen/ps_abi_pkg.sv", "package ps_abi_pkg; endpackage")?;
+        write("ps_types_pkg.sv", "package ps_types_pkg; endpackage")?;
+        write("ps_leaf.sv", "module ps_leaf; endmodule")?;
+        write("ps_user.sv", "module ps_user; ps_leaf u_leaf (); endmodule")?;
+        write("ps_other.sv", "module ps_other; import ps_types_pkg::*; endmodule")?;
+        let git = |arguments: &[&str]| {
+            let who = ["-c", "user.name=t", "-c", "user.email=t@t.example"];
+            output(Command::new("git").current_dir(root).args(who).args(arguments))
+        };
+        git(&["init", "--quiet"])?;
+        git(&["add", "."])?;
+        git(&["commit", "--quiet", "-m", "first"])?;
+        let changed = || -> Result<Vec<String>> {
+            let blocks = Catalogue::read(root)?.choose(root, &Choice::Changed("HEAD"), false)?;
+            Ok(blocks.into_iter().map(|block| block.module).collect())
+        };
+        assert!(changed()?.is_empty());
+        write("ps_leaf.sv", "module ps_leaf; /* new */ endmodule")?;
+        assert_eq!(changed()?, ["ps_leaf", "ps_user"]);
+        write("ps_fresh.sv", "module ps_fresh; endmodule")?;
+        assert_eq!(changed()?, ["ps_fresh", "ps_leaf", "ps_user"]);
+        write("ps_types_pkg.sv", "package ps_types_pkg; /* new */ endpackage")?;
+        assert_eq!(changed()?, ["ps_fresh", "ps_leaf", "ps_other", "ps_user"]);
+        std::fs::create_dir_all(root.join("xtask/src/synth"))?;
+        std::fs::write(root.join("xtask/src/synth/model.rs"), "")?;
+        git(&["add", "."])?;
+        git(&["commit", "--quiet", "-m", "second"])?;
+        assert!(changed()?.is_empty());
+        std::fs::write(root.join("xtask/src/synth/model.rs"), "// new")?;
+        assert_eq!(changed()?, ["ps_fresh", "ps_leaf", "ps_other", "ps_user"]);
+        let unknown = Catalogue::read(root)?.choose(root, &Choice::Changed("unheard-of"), false);
+        assert!(unknown.is_err());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! A result stays valid as long as nothing that went into it changed, so that a run that was stopped goes on where it was.
 //!
 //! Checks run on the whole block, flat and before anything is optimised: later a loop is inside look-up tables and a net with two
-//! drivers has lost one of them, and yosys' `check` finds neither; before, it does not see through the hierarchy.
+//! drivers has lost one of them, and yosys' `check` finds neither.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

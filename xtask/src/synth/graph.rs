@@ -186,9 +186,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The clock of a primitive: the port at the root of what its clock pin is connected to.
-    fn clock(&mut self, cell: &Cell) -> Clock {
-        let mut pins = cell.inputs().filter(|(port, ..)| is_clock(port));
+    /// The clock of a primitive's port: the block's port at the root of what the clock pin is connected to.
+    fn clock(&mut self, cell: &Cell, port: &str) -> Clock {
+        // A block RAM has two ports with a clock each; all names of the second one's pins have a B in them.
+        let second = sort(&cell.kind) == Sort::Bram && port.contains('B');
+        let pins = cell.inputs().filter(|(port, ..)| is_clock(port));
+        let mut pins = pins.filter(|(port, ..)| !second || *port == "CLKBWRCLK");
         let Some((_, _, mut net)) = pins.next() else { return 0 };
         while let Some(buffer) = self.driver[net].filter(|cell| sort(&cell.kind) == Sort::Buffer) {
             let Some((_, _, before)) = buffer.inputs().next() else { break };
@@ -252,14 +255,15 @@ impl<'a> Builder<'a> {
     }
 
     fn clocked(&mut self, name: &str, cell: &Cell, launch: f64, capture: f64) {
-        let clock = self.clock(cell);
-        for (_, _, net) in cell.outputs() {
+        for (port, _, net) in cell.outputs() {
+            let clock = self.clock(cell, port);
             self.graph.launches.push(Launch { net, delay: launch, clock });
         }
         for (port, _, net) in cell.inputs().filter(|(port, ..)| !is_clock(port)) {
             let in_slice = sort(&cell.kind) == Sort::Ff && port == "D" && self.beside(net);
             let delay = if in_slice { model::FF_CAPTURE_IN_SLICE } else { capture };
             let name = format!("{name}.{port}");
+            let clock = self.clock(cell, port);
             self.graph.captures.push(Capture { net, delay, routed: !in_slice, clock, name });
         }
     }

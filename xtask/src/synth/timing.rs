@@ -312,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn a_flip_flop_lies_beside_its_lut_only_as_its_one_load() -> Result<()> {
+        let one = [ff("r0", 2, 4, 10), lut2("g", 10, 10, 20), ff("out", 2, 20, 30)];
+        let two = [one.join(","), ff("other", 2, 20, 31)].join(",");
+        let period = |cells: &str| timed(cells).map(|(timing, _)| periods(&timing.clocks[0])[1]);
+        let before = 77.0 + 285.0 + 50.0;
+        assert_eq!(period(&one.join(","))?, Some(before + 75.0));
+        assert_eq!(period(&two)?, Some(before + 285.0 + 125.0));
+        Ok(())
+    }
+
+    #[test]
     fn a_carry_ripples_upwards_only() -> Result<()> {
         let chain = r#""chain": {"type": "CARRY4",
             "port_directions": {"CI": "input", "CYINIT": "input", "S": "input", "DI": "input", "O": "output", "CO": "output"},
@@ -368,6 +379,18 @@ mod tests {
         let (timing, _) = timed(&cells.join(","))?;
         assert_eq!(timing.clocks[1].name, "clk_fw_i");
         assert_eq!(periods(&timing.clocks[1])[1], Some(77.0 + 240.0 + 125.0));
+        Ok(())
+    }
+
+    #[test]
+    fn the_ports_of_a_block_ram_have_their_own_clocks() -> Result<()> {
+        let ram = r#""ram": {"type": "RAMB36E2",
+            "port_directions": {"CLKARDCLK": "input", "CLKBWRCLK": "input", "DOUTADOUT": "output", "DINBDIN": "input"},
+            "connections": {"CLKARDCLK": [3], "CLKBWRCLK": [2], "DOUTADOUT": [20], "DINBDIN": [10]}}"#;
+        let cells = [ram.to_owned(), ff("r0", 2, 40, 10), ff("fw", 3, 20, 11)];
+        let (timing, _) = timed(&cells.join(","))?;
+        assert_eq!(periods(&timing.clocks[0])[1], Some(77.0 + 240.0 + 300.0));
+        assert_eq!(periods(&timing.clocks[1])[1], Some(1003.0 + 240.0 + 125.0));
         Ok(())
     }
 
