@@ -48,6 +48,9 @@ pub(crate) struct Options {
     /// Takes what is found as the new budgets.
     #[arg(long)]
     update: bool,
+    /// Only elaborates the whole card and checks it for latches, loops and nets with two drivers, which takes seconds.
+    #[arg(long, exclusive = true)]
+    check: bool,
 }
 
 impl Options {
@@ -74,6 +77,9 @@ impl Options {
 /// # Errors
 /// The tools cannot be installed, a block cannot be synthesised, is wrong, or is worse than its budget.
 pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
+    if options.check {
+        return check_structure(root);
+    }
     let catalogue = Catalogue::read(root)?;
     let choice = match (&options.changed, options.blocks.as_slice()) {
         (Some(revision), _) => Choice::Changed(revision),

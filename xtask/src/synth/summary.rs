@@ -1,10 +1,10 @@
 //! What is told of a synthesised block: its figures by name, and a report for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::blocks::MAIN_CLOCK;
-use super::graph::{self, Sort, sort};
+use super::graph::{self, Graph, Sort, sort};
 use super::netlist::{Direction, Net, Netlist};
 use super::part;
 use super::timing::{self, ClockTiming, Path, Timing};
@@ -133,17 +133,21 @@ pub(crate) fn summarise(name: &str, netlist: &Netlist) -> Summary {
     let mut report = format!("{name}\n");
     let _ = writeln!(report, "  {}", shares(&amounts));
     if !rams.is_empty() {
-        let (count, shown) = (rams.len(), some(rams.iter().copied()));
+        // A memory is many RAMs: `u_keys.mem.0.3`.
+        let memory =
+            |ram: &&str| ram.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).to_owned();
+        let memories: BTreeSet<_> = rams.iter().map(memory).collect();
+        let (count, shown) = (rams.len(), some(memories.iter().map(String::as_str)));
         let _ = writeln!(report, "  RAM outputs without a register: {count}: {shown}");
     }
     let loads = busiest.iter().take(TOLD).filter(|(loads, _)| *loads > 0);
-    let loads = loads.map(|(loads, net)| format!("{} {loads}", called(&names, *net)));
+    let loads = loads.map(|(_, net)| loaded(&graph, &names, *net));
     let _ = writeln!(
         report,
         "  most loads: {}; {many} nets over {MANY_LOADS}",
         loads.collect::<Vec<_>>().join(", ")
     );
-    report += &clocks(&timing, &names);
+    report += &clocks(&graph, &timing, &names);
     Summary { figures, problems, report }
 }
 
@@ -171,17 +175,23 @@ fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     names.take(TOLD).collect::<Vec<_>>().join(", ") + more
 }
 
+/// A net's name in the sources. What yosys makes up says nothing.
 fn called(names: &[String], net: Net) -> &str {
-    names[net].rsplit('$').next().filter(|_| names[net].starts_with('$')).map_or(
-        &names[net],
-        |last| {
-            // What yosys made up says little more than that it is logic.
-            if last.is_empty() { &names[net] } else { last }
-        },
-    )
+    if names[net].is_empty() || names[net].starts_with('$') { "logic" } else { &names[net] }
 }
 
-fn clocks(timing: &Timing, names: &[String]) -> String {
+/// A net with its loads, and the register that it leads to most often: what an unnamed one is best known by.
+fn loaded(graph: &Graph, names: &[String], net: Net) -> String {
+    let mut ends: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for capture in graph.captures.iter().filter(|capture| capture.net == net) {
+        *ends.entry(timing::without_index(&capture.name)).or_default() += 1;
+    }
+    let most = ends.into_iter().max_by_key(|(_, times)| *times);
+    let most = most.map_or_else(String::new, |((end, pin), _)| format!(" (to {end}.{pin})"));
+    format!("{} {}{most}", called(names, net), graph.loads[net])
+}
+
+fn clocks(graph: &Graph, timing: &Timing, names: &[String]) -> String {
     let mut text = String::new();
     for clock in timing.clocks.iter().filter(|clock| !clock.slowest[0].paths.is_empty()) {
         let ClockTiming { name, levels, slowest } = clock;
@@ -202,7 +212,8 @@ fn clocks(timing: &Timing, names: &[String]) -> String {
             );
             if number == 0 {
                 for (net, time) in &path.nets {
-                    let _ = writeln!(text, "      {time:6.0}  {}", called(names, *net));
+                    let (name, loads) = (called(names, *net), graph.loads[*net]);
+                    let _ = writeln!(text, "      {time:6.0}  {name}, {loads} loads");
                 }
             }
         }

@@ -90,10 +90,15 @@ pub(crate) fn analyse(graph: &Graph) -> Timing {
     Timing { clocks, loops }
 }
 
-/// `a[3].D` and `a[4].D` are of one register.
-fn without_index(name: &str) -> (&str, &str) {
-    let (register, pin) = name.rsplit_once('.').unwrap_or((name, ""));
-    (register.rsplit_once('[').map_or(register, |(register, _)| register), pin)
+/// `a[3].D` and `a[4].D` are of one register: its name and the pin's.
+pub(crate) fn without_index(name: &str) -> (&str, &str) {
+    let (mut register, pin) = name.rsplit_once('.').unwrap_or((name, ""));
+    while let Some((before, _)) =
+        register.strip_suffix(']').and_then(|indexed| indexed.rsplit_once('['))
+    {
+        register = before;
+    }
+    (register, pin)
 }
 
 impl Graph {
@@ -299,6 +304,12 @@ mod tests {
         assert_eq!(path.nets, [(11, 77.0), (20, 582.0), (21, 997.0)]);
         assert_eq!(names[11], "r[1]");
         Ok(())
+    }
+
+    #[test]
+    fn the_bits_of_a_register_are_one() {
+        assert_eq!(without_index("u_a[1].entry_q[15][0].CE"), ("u_a[1].entry_q", "CE"));
+        assert_eq!(without_index("port q"), ("port q", ""));
     }
 
     #[test]
