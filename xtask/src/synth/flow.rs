@@ -30,6 +30,8 @@ pub(crate) struct Synthesised {
     pub(crate) netlist: PathBuf,
     /// Complaints of yosys' `check`, a paragraph each; empty if all is well.
     pub(crate) problems: Vec<String>,
+    /// Keeps other runs off the folder.
+    _lock: fs::File,
 }
 
 /// Synthesises a block, unless the result is there.
@@ -38,6 +40,8 @@ pub(crate) struct Synthesised {
 /// The tools are missing, or yosys fails; its messages are part of the error.
 pub(crate) fn synthesise(root: &Path, block: &Block) -> Result<Synthesised> {
     let folder = folder(root, block, "")?;
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
     let (checks, netlist) = (folder.join("checks"), folder.join("netlist.json"));
     let mut script = elaboration(root, block, &folder, &checks)?;
     script.extend([
@@ -50,13 +54,13 @@ pub(crate) fn synthesise(root: &Path, block: &Block) -> Result<Synthesised> {
     let script = script.join("\n");
     let key = key(&script, block)?;
     let stamp = folder.join("stamp");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == key) && netlist.exists() {
-        return Ok(Synthesised { netlist, problems: complaints(&fs::read_to_string(&checks)?) });
+    if !fs::read_to_string(&stamp).is_ok_and(|text| text == key) || !netlist.exists() {
+        let _ = fs::remove_file(&stamp);
+        yosys(root, &folder, &script)?;
+        fs::write(&stamp, key).context("cannot write the stamp")?;
     }
-    let _ = fs::remove_file(&stamp);
-    yosys(root, &folder, &script)?;
-    fs::write(&stamp, key).context("cannot write the stamp")?;
-    Ok(Synthesised { netlist, problems: complaints(&fs::read_to_string(&checks)?) })
+    let problems = complaints(&fs::read_to_string(&checks)?);
+    Ok(Synthesised { netlist, problems, _lock: lock })
 }
 
 /// Elaborates a block and checks its structure, which takes seconds.

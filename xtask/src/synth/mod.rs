@@ -113,6 +113,8 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
         wrong.extend(summary.problems.iter().map(|problem| format!("{name}: {problem}")));
         if options.update {
             budgets.set(name, &summary.figures);
+            // Now, so that a run that is stopped keeps what it found.
+            budgets.write(&file)?;
         } else {
             worse.extend(budgets::worse(name, budgets.of(name), &summary.figures));
             better.extend(budgets::better(name, budgets.of(name), &summary.figures));
