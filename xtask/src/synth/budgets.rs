@@ -18,28 +18,30 @@ type Figures = BTreeMap<String, f64>;
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Budgets(BTreeMap<String, Figures>);
 
-/// By how much a figure may be worse than its budget, as a share.
-fn margin(figure: &str) -> f64 {
+/// By how much a figure may differ from its budget, in its own unit.
+fn margin(figure: &str, budget: f64) -> f64 {
     match figure {
         // Whole numbers that mean something: one more is one too many.
         "ramb36" | "ramb18" | "uram" | "dsp" | "fanout.many" | "ram.unregistered" => 0.0,
         _ if figure.starts_with("levels") => 0.0,
-        _ => 0.05,
+        _ if more_is_better(figure) => SHARE * budget,
+        _ => (SHARE * budget).max(FEW),
     }
 }
 
-/// What is lost when a share is computed.
-const ROUNDING: f64 = 1e-9;
+/// Of what moves by itself.
+const SHARE: f64 = 0.05;
+/// LUTs, flip-flops or loads that no small block is worth asking about for.
+const FEW: f64 = 8.0;
 
 /// A clock should be high; of all else less is better.
 fn more_is_better(figure: &str) -> bool {
     figure.starts_with("clock")
 }
 
-/// By how much a figure is worse than its budget, as a share; better if it is negative.
+/// By how much a figure is worse than its budget; better if it is negative.
 fn excess(figure: &str, value: f64, budget: f64) -> f64 {
-    let more = if budget == 0.0 { value } else { value / budget - 1.0 };
-    if more_is_better(figure) { -more } else { more }
+    if more_is_better(figure) { budget - value } else { value - budget }
 }
 
 fn against(block: &str, name: &str, figure: &Figure, budget: f64) -> String {
@@ -58,7 +60,7 @@ pub(crate) fn worse(
     };
     let one = |(name, figure): (&String, &Figure)| match budget.get(name) {
         None => Some(format!("{block}.{name} has no budget")),
-        Some(&budget) => (excess(name, figure.value, budget) > margin(name) + ROUNDING)
+        Some(&budget) => (excess(name, figure.value, budget) > margin(name, budget))
             .then(|| against(block, name, figure, budget)),
     };
     // A figure that is no longer there hides what it was for.
@@ -76,7 +78,7 @@ pub(crate) fn better(
 ) -> Vec<String> {
     let one = |(name, figure): (&String, &Figure)| {
         let budget = *budget?.get(name)?;
-        (-excess(name, figure.value, budget) > margin(name) + ROUNDING)
+        (-excess(name, figure.value, budget) > margin(name, budget))
             .then(|| against(block, name, figure, budget))
     };
     found.iter().filter_map(one).collect()
@@ -192,6 +194,19 @@ mod tests {
         assert_eq!(worse_of(1000.0, 6.0, 284.0, 4.0), ["ps_a.clock.typ is 284, its budget 300"]);
         assert_eq!(worse_of(1000.0, 7.0, 300.0, 4.0), ["ps_a.levels is 7, its budget 6"]);
         assert_eq!(worse_of(1000.0, 6.0, 300.0, 5.0), ["ps_a.uram is 5, its budget 4"]);
+    }
+
+    #[test]
+    fn a_few_more_in_a_small_block_are_no_matter() {
+        let mut budgets = Budgets::default();
+        budgets.set("ps_a", &found(&[("lut", 2.0), ("dsp", 0.0)]));
+        let worse =
+            |lut, dsp| worse("ps_a", budgets.of("ps_a"), &found(&[("lut", lut), ("dsp", dsp)]));
+        assert!(worse(10.0, 0.0).is_empty());
+        assert_eq!(
+            worse(11.0, 1.0),
+            ["ps_a.dsp is 1, its budget 0", "ps_a.lut is 11, its budget 2"]
+        );
     }
 
     #[test]
