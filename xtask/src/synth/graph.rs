@@ -235,6 +235,14 @@ impl<'a> Builder<'a> {
             }
             Sort::Bram => self.clocked(name, cell, model::BRAM_LAUNCH, model::BRAM_CAPTURE),
             Sort::Uram => self.clocked(name, cell, model::URAM_LAUNCH, model::URAM_CAPTURE),
+            Sort::Dsp if !cell.inputs().any(|(port, ..)| is_clock(port)) => {
+                let arc = |(port, _, net)| {
+                    let multiplied = matches!(port, "A" | "B" | "D");
+                    let delay = if multiplied { model::DSP_MULTIPLY } else { model::DSP_ADD };
+                    Arc { net, delay, routed: true, level: true }
+                };
+                self.gates(cell, |_, _| Ways::Arcs(cell.inputs().map(arc).collect()));
+            }
             Sort::Dsp => self.clocked(name, cell, model::DSP_LAUNCH, model::LUTRAM_CAPTURE),
             Sort::Ff => {
                 let out = cell.outputs().next().map(|(_, _, net)| self.names[net].clone());

@@ -68,6 +68,11 @@ pub(crate) const LUTRAM_LAUNCH: f64 = 312.0;
 pub(crate) const BRAM_LAUNCH: f64 = 1003.0;
 /// From an UltraRAM's clock, without its output register.
 pub(crate) const URAM_LAUNCH: f64 = 1292.0;
+/// Through a DSP slice without registers, from what is multiplied. AMD's file has no such delay; this is what DSP slices of this
+/// family need for a product between two of their own registers, about 500 MHz.
+pub(crate) const DSP_MULTIPLY: f64 = 2000.0;
+/// Likewise, from what is added.
+pub(crate) const DSP_ADD: f64 = 1000.0;
 /// From a DSP slice's clock.
 pub(crate) const DSP_LAUNCH: f64 = 700.0;
 

@@ -366,6 +366,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dsp_slice_without_registers_is_on_the_path() -> Result<()> {
+        let dsp = |clock: &str| {
+            format!(
+                r#""dsp": {{"type": "DSP48E2", "port_directions": {{"CLK": "input", "A": "input", "P": "output"}},
+                    "connections": {{"CLK": ["{clock}"], "A": [10], "P": [20]}}}}"#
+            )
+        };
+        let timed = |dsp: String| timed(&[dsp, ff("r0", 2, 20, 10)].join(","));
+        let (through, _) = timed(dsp("0"))?;
+        assert_eq!(through.clocks[0].levels, 1);
+        assert_eq!(periods(&through.clocks[0])[1], Some(77.0 + 240.0 + 2000.0 + 240.0 + 125.0));
+        let (between, _) = timed(dsp("0").replace(r#""0""#, "2"))?;
+        assert_eq!(periods(&between.clocks[0])[1], Some(700.0 + 240.0 + 125.0));
+        Ok(())
+    }
+
+    #[test]
     fn paths_between_clocks_count_for_the_main_one() -> Result<()> {
         // fw -> two LUTs -> fw; main -> one LUT -> fw, in less than main's own period.
         let cells = [
