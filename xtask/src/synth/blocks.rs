@@ -13,7 +13,7 @@ use crate::tools::sources;
 
 /// The whole card, called `core` in figures.
 const CORE: &str = "penstock_core";
-/// Modules that are most of the card: synthesised with it, not among the blocks.
+/// Modules that are most of the card, and take as long: synthesised as part of it, or by name.
 const HALVES: [&str; 2] = ["ps_match", "ps_datapath"];
 /// The soft core's wrapper; what mentions it needs the soft core's sources.
 const SOFT_CORE: &str = "ps_fw_cpu";
@@ -76,7 +76,7 @@ impl Catalogue {
         Ok(Self { needs: needs.collect(), files })
     }
 
-    /// The blocks; with `whole` the halves of the card and the card itself come after them.
+    /// The blocks; with `whole` the card itself comes after them.
     ///
     /// # Errors
     /// A name is no module's, or git does not know the revision.
@@ -89,7 +89,6 @@ impl Catalogue {
         let mut modules: Vec<&str> =
             self.files.keys().map(String::as_str).filter(|name| is_block(name)).collect();
         if whole {
-            modules.extend(HALVES);
             modules.push(CORE);
         }
         match choice {
@@ -240,7 +239,7 @@ mod tests {
             Ok(blocks.iter().map(|block| block.name().to_owned()).collect())
         };
         assert_eq!(names(&Choice::All, false)?, ["ps_a"]);
-        assert_eq!(names(&Choice::All, true)?, ["ps_a", "ps_match", "ps_datapath", "core"]);
+        assert_eq!(names(&Choice::All, true)?, ["ps_a", "core"]);
         let named = ["core".to_owned()];
         assert_eq!(names(&Choice::Named(&named), false)?, ["core"]);
         assert!(names(&Choice::Named(&["ps_x".to_owned()]), false).is_err());

@@ -36,7 +36,7 @@ pub(crate) use tools::install;
 pub(crate) struct Options {
     /// Only these modules; `core` is the whole card.
     blocks: Vec<String>,
-    /// Also the two halves of the card and the whole card with its soft core, which takes minutes.
+    /// Also the whole card with its soft core, which takes minutes.
     #[arg(long)]
     whole: bool,
     /// Only what can differ from this git revision.
