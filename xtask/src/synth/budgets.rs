@@ -22,8 +22,10 @@ pub(crate) struct Budgets(BTreeMap<String, Figures>);
 fn margin(figure: &str, budget: f64) -> f64 {
     match figure {
         // Whole numbers that mean something: one more is one too many.
-        "ramb36" | "ramb18" | "uram" | "dsp" | "fanout.many" | "ram.unregistered" => 0.0,
+        "ramb36" | "ramb18" | "uram" | "dsp" | "ram.unregistered" => 0.0,
         _ if figure.starts_with("levels") => 0.0,
+        // Few in a block, where each is to be looked at; many in the whole card.
+        "fanout.many" => SHARE * budget,
         _ if more_is_better(figure) => SHARE * budget,
         _ => (SHARE * budget).max(FEW),
     }
@@ -207,6 +209,16 @@ mod tests {
             worse(11.0, 1.0),
             ["ps_a.dsp is 1, its budget 0", "ps_a.lut is 11, its budget 2"]
         );
+    }
+
+    #[test]
+    fn a_net_with_many_loads_counts_in_a_block_and_not_in_the_card() {
+        let many = |budget, value| {
+            let mut budgets = Budgets::default();
+            budgets.set("ps_a", &found(&[("fanout.many", budget)]));
+            worse("ps_a", budgets.of("ps_a"), &found(&[("fanout.many", value)])).len()
+        };
+        assert_eq!((many(0.0, 1.0), many(10.0, 11.0), many(160.0, 168.0)), (1, 1, 0));
     }
 
     #[test]
