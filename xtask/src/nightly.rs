@@ -59,6 +59,10 @@ const JOBS: &[Job] = &[
     scoreboard("scoreboard-new-flows", "more_new_flows_than_the_card_inserts"),
     scoreboard("storm", "a_storm_leaves_connections_whole"),
     Job {
+        name: "compile-properties",
+        work: Work::Test { package: "penstock-compile", test: "", name: "", scale: CASES },
+    },
+    Job {
         name: "plan-properties",
         work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
     },

@@ -10,7 +10,7 @@
 //! which find 5, 100, 130 and 900. The last lies behind the window (256) and says where the next one starts. Second batch: from 6,
 //! 101 and 131, which find 100, 130 and 900: nothing more in their own stretches, the window is done.
 
-use penstock_abi::table::Words;
+use penstock_abi::table::{TableId, Words};
 
 /// Entries of the first window, read whole.
 const FIRST_WINDOW: u32 = 16;
@@ -20,6 +20,8 @@ const DENSE_WINDOW_MAX: u32 = 128;
 const STRETCHES: u32 = 32;
 /// Entries that a stretch should hold.
 const ENTRIES_PER_STRETCH: u32 = 4;
+/// Counters read in one batch.
+const COUNTERS: u32 = 256;
 /// Denser than one entry in this many: reading is cheaper than searching.
 const DENSE_GAP: u32 = 3;
 
@@ -55,7 +57,70 @@ enum Window {
     Sparse { start: u32, end: u32, stretches: Vec<Stretch> },
 }
 
-/// A dump in progress.
+/// A dump of one table in progress, see [`crate::Card::dump_on`].
+#[derive(Debug)]
+pub struct TableDump {
+    pub(crate) table: TableId,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Entries with a valid bit are searched.
+    Search(Dump),
+    /// Counters are read one after the other: the next index, and what was read.
+    Count(u32, Vec<(u32, Words)>),
+}
+
+impl TableDump {
+    /// A dump of `table`, of which nothing was read yet.
+    #[must_use]
+    pub fn new(table: TableId) -> Self {
+        let way = if table.desc().has_valid {
+            Way::Search(Dump::new(table.desc().depth))
+        } else {
+            Way::Count(0, Vec::new())
+        };
+        Self { table, way }
+    }
+
+    /// What to ask next; nothing when every entry is found.
+    pub(crate) fn probes(&self) -> Vec<Probe> {
+        match &self.way {
+            Way::Search(dump) => dump.probes(),
+            Way::Count(next, _) => {
+                let end = next.saturating_add(COUNTERS).min(self.table.desc().depth);
+                (*next..end).map(Probe::Read).collect()
+            }
+        }
+    }
+
+    /// Takes the answers to [`TableDump::probes`], in the same order. Says `false` when one of them is impossible.
+    pub(crate) fn absorb(&mut self, answers: &[Answer]) -> bool {
+        match &mut self.way {
+            Way::Search(dump) => dump.absorb(answers),
+            Way::Count(next, found) => answers.iter().all(|answer| match answer {
+                Answer::Entry(index, words) if index == next => {
+                    found.push((*index, *words));
+                    *next += 1;
+                    true
+                }
+                _ => false,
+            }),
+        }
+    }
+
+    /// The entries found, in order of index.
+    #[must_use]
+    pub fn finish(self) -> Vec<(u32, Words)> {
+        match self.way {
+            Way::Search(dump) => dump.finish(),
+            Way::Count(_, found) => found,
+        }
+    }
+}
+
+/// A search in progress.
 #[derive(Debug)]
 pub(crate) struct Dump {
     depth: u32,

@@ -14,6 +14,7 @@
 //! assert_eq!(fake.writes(), 1);
 //! ```
 
+mod doorbell;
 mod search;
 mod transport;
 
@@ -32,6 +33,7 @@ use crate::dma::{DmaBuffer, IovaAllocator, SharedMemory};
 use crate::error::DeviceError;
 use crate::transport::{FunctionInfo, PciTransport};
 
+pub use doorbell::before_doorbell;
 use transport::FakeTransport;
 
 /// Bus master in the command register.

@@ -38,6 +38,7 @@ pub mod vfio_user;
 
 pub use card::Card;
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
+pub use dump::TableDump;
 pub use error::DeviceError;
 pub use held::{HeldFds, inherited_fds};
 pub use ident::Ident;

@@ -5,7 +5,7 @@ use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
 
 use crate::card::Card;
-use crate::dump::{Answer, Dump, Probe};
+use crate::dump::{Answer, Probe, TableDump};
 use crate::error::DeviceError;
 
 impl Card {
@@ -64,43 +64,45 @@ impl Card {
     /// # Errors
     /// As [`Card::read`].
     pub fn dump(&mut self, table: TableId) -> Result<Vec<(u32, Words)>, DeviceError> {
-        let depth = table.desc().depth;
-        if !table.desc().has_valid {
-            let indices: Vec<u32> = (0..depth).collect();
-            let words = self.read_many(table, &indices)?;
-            return Ok(indices.into_iter().zip(words).collect());
+        let mut dump = TableDump::new(table);
+        while !self.dump_on(&mut dump)? {}
+        Ok(dump.finish())
+    }
+
+    /// Goes on with a dump by one batch of at most 256 commands, so that an owner can do other things in between. Says whether it
+    /// is done.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn dump_on(&mut self, dump: &mut TableDump) -> Result<bool, DeviceError> {
+        let table = dump.table;
+        let commands: Vec<Command> = dump
+            .probes()
+            .iter()
+            .map(|probe| match *probe {
+                Probe::Read(index) => command(Opcode::Read, table, index, Words::default()),
+                Probe::Search(index) => command(Opcode::GetNext, table, index, Words::default()),
+            })
+            .collect();
+        if commands.is_empty() {
+            return Ok(true);
         }
-        let mut dump = Dump::new(depth);
-        loop {
-            let probes = dump.probes();
-            if probes.is_empty() {
-                return Ok(dump.finish());
-            }
-            let commands: Vec<Command> = probes
-                .iter()
-                .map(|probe| match *probe {
-                    Probe::Read(index) => command(Opcode::Read, table, index, Words::default()),
-                    Probe::Search(index) => {
-                        command(Opcode::GetNext, table, index, Words::default())
-                    }
-                })
-                .collect();
-            let done = self.execute(&commands)?;
-            let mut answers = Vec::with_capacity(done.len());
-            for (completion, command) in done.iter().zip(&commands) {
-                answers.push(if completion.status == Status::NotFound as u8 {
-                    Answer::NotFound
-                } else {
-                    expect_ok(command, completion)?;
-                    Answer::Entry(completion.index, completion.data)
-                });
-            }
-            if !dump.absorb(&answers) {
-                return Err(DeviceError::protocol(format!(
-                    "the card's answers to a search in {table:?} contradict it"
-                )));
-            }
+        let done = self.execute(&commands)?;
+        let mut answers = Vec::with_capacity(done.len());
+        for (completion, command) in done.iter().zip(&commands) {
+            answers.push(if completion.status == Status::NotFound as u8 {
+                Answer::NotFound
+            } else {
+                expect_ok(command, completion)?;
+                Answer::Entry(completion.index, completion.data)
+            });
         }
+        if !dump.absorb(&answers) {
+            return Err(DeviceError::protocol(format!(
+                "the card's answers to a search in {table:?} contradict it"
+            )));
+        }
+        Ok(dump.probes().is_empty())
     }
 
     /// Waits until every packet decided under earlier tables has left the match-action core.

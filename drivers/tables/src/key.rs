@@ -101,7 +101,7 @@ impl Keyed for Flow {
 }
 
 /// Indices of all the slots in which a key with this hash may stand: those of its row in each way.
-fn bucket_slots(hash: u64, ways: u32, rows_log2: u32) -> impl Iterator<Item = u32> {
+pub fn bucket_slots(hash: u64, ways: u32, rows_log2: u32) -> impl Iterator<Item = u32> {
     (0..ways).flat_map(move |way| {
         let row = row(hash, way, rows_log2);
         (0..BUCKET_SLOTS).map(move |slot| bucket_index(way, row, slot, rows_log2))

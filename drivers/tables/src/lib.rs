@@ -38,7 +38,7 @@ mod tables;
 
 pub use difference::Difference;
 pub use entry::{Entry, Stored, Tables};
-pub use key::Keyed;
+pub use key::{Keyed, bucket_slots};
 pub use op::Op;
 pub use read::CONFIG_TABLES;
 pub use shape::{Shape, Usage};

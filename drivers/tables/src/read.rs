@@ -37,7 +37,8 @@ impl Tables {
     }
 
     /// Words of the ring memory that belong to a group's slots and are not known to hold a member.
-    fn holes(&self) -> Vec<u32> {
+    #[must_use]
+    pub fn holes(&self) -> Vec<u32> {
         let next_hops = self.of::<NextHop>().values();
         next_hops
             .filter(|nh| nh.valid && nh.kind == NextHopKind::Composite)

@@ -1,5 +1,6 @@
 //! Asks a daemon: one request, one answer. Blocks, and starts no thread: whoever asks may be about to join a namespace.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::paths::Resource;
 use crate::types::Refused;
 
 /// An answer of which nothing comes for longer does not come.
@@ -54,7 +54,7 @@ impl From<hyper::Error> for ClientError {
 ///
 /// # Errors
 /// [`ClientError`].
-pub fn get<T: DeserializeOwned>(socket: &Path, resource: &Resource) -> Result<T, ClientError> {
+pub fn get<T: DeserializeOwned>(socket: &Path, resource: &impl Display) -> Result<T, ClientError> {
     parse(&get_json(socket, resource)?)
 }
 
@@ -62,8 +62,16 @@ pub fn get<T: DeserializeOwned>(socket: &Path, resource: &Resource) -> Result<T,
 ///
 /// # Errors
 /// [`ClientError`].
-pub fn get_json(socket: &Path, resource: &Resource) -> Result<Vec<u8>, ClientError> {
+pub fn get_json(socket: &Path, resource: &impl Display) -> Result<Vec<u8>, ClientError> {
     call(socket, &Method::GET, &resource.to_string(), Vec::new())
+}
+
+/// Tells the daemon behind `socket` to do what a resource is for, and gives the body of its answer as it came.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn post_json(socket: &Path, resource: &impl Display) -> Result<Vec<u8>, ClientError> {
+    call(socket, &Method::POST, &resource.to_string(), Vec::new())
 }
 
 /// Tells whoever serves `path` behind `socket` to do what `body` says.
@@ -79,7 +87,11 @@ pub fn post<T: DeserializeOwned>(
     parse(&call(socket, &Method::POST, path, body)?)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+/// What a body says.
+///
+/// # Errors
+/// [`ClientError::Protocol`].
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| misunderstood(&error))
 }
 
@@ -144,6 +156,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::paths::Resource;
 
     /// What the client makes of an answer; none is the end of the connection.
     fn asked(

@@ -37,9 +37,20 @@ pub const DROPS: &str = "/v1/drops";
 pub const SERVICES: &str = "/v1/services";
 /// `service::Service`.
 pub const SERVICE: &str = "/v1/services/{namespace}/{name}";
+/// `types::Audit`; to be asked for by POST, as differences are mended.
+pub const AUDIT: &str = "/v1/audit";
 
 /// What may stand in a segment of a path as it is; the rest is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Which card is meant, as every resource takes it: `?card=NAME`. Only a daemon of several cards needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardQuery {
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
 
 /// Which flows to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +59,9 @@ pub struct FlowQuery {
     /// Expression of `flow_filter`; without one, all.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
 }
 
 /// Which route to find.
@@ -59,6 +73,9 @@ pub struct LookupQuery {
     /// Longest prefix considered.
     #[serde(default = "host_len")]
     pub prefix_len: u8,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
 }
 
 fn host_len() -> u8 {
@@ -121,6 +138,34 @@ pub enum Resource {
         /// Name.
         name: String,
     },
+    /// [`AUDIT`].
+    Audit,
+}
+
+impl Resource {
+    /// The resource of the card with this name.
+    #[must_use]
+    pub fn of<'a>(&'a self, card: Option<&'a str>) -> OfCard<'a> {
+        OfCard { resource: self, card }
+    }
+}
+
+/// A resource of one card among several.
+#[derive(Clone, Copy, Debug)]
+pub struct OfCard<'a> {
+    resource: &'a Resource,
+    card: Option<&'a str>,
+}
+
+impl fmt::Display for OfCard<'_> {
+    /// Path and query, escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.resource.to_string();
+        let Some(card) = self.card else { return f.write_str(&path) };
+        let card = CardQuery { card: Some(card.to_owned()) };
+        let card = serde_urlencoded::to_string(card).map_err(|_| fmt::Error)?;
+        write!(f, "{path}{}{card}", if path.contains('?') { '&' } else { '?' })
+    }
 }
 
 impl fmt::Display for Resource {
@@ -141,6 +186,7 @@ impl fmt::Display for Resource {
             Self::Drops => f.write_str(DROPS),
             Self::Services => f.write_str(SERVICES),
             Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
+            Self::Audit => f.write_str(AUDIT),
         }
     }
 }
@@ -172,19 +218,33 @@ mod tests {
     #[test]
     fn a_resource_has_its_path_and_query() {
         let flows = |filter: Option<&str>| {
-            Resource::Flows(FlowQuery { filter: filter.map(str::to_owned) }).to_string()
+            Resource::Flows(FlowQuery { filter: filter.map(str::to_owned), card: None }).to_string()
         };
         assert_eq!(flows(None), "/v1/flows");
         assert_eq!(
             flows(Some("10.105.139.153:8888,* & proto tcp")),
             "/v1/flows?match=10.105.139.153%3A8888%2C*+%26+proto+tcp"
         );
-        let query = LookupQuery { address: Ipv4Addr::new(10, 105, 139, 153), prefix_len: 24 };
+        let address = Ipv4Addr::new(10, 105, 139, 153);
+        let query = LookupQuery { address, prefix_len: 24, card: None };
         assert_eq!(
             Resource::Lookup { vrf: 2, query }.to_string(),
             "/v1/vrfs/2/routes/lookup?address=10.105.139.153&prefix_len=24"
         );
         assert_eq!(Resource::NextHop { id: 87 }.to_string(), "/v1/next-hops/87");
+    }
+
+    #[test]
+    fn a_card_among_several_is_named_in_the_query() {
+        let of = |resource: &Resource, card| resource.of(card).to_string();
+        assert_eq!(of(&Resource::Vifs, None), "/v1/vifs");
+        assert_eq!(of(&Resource::Vifs, Some("left 1")), "/v1/vifs?card=left+1");
+        let flows = Resource::Flows(FlowQuery { filter: Some("proto udp".into()), card: None });
+        let path = of(&flows, Some("left"));
+        assert_eq!(path, "/v1/flows?match=proto+udp&card=left");
+        let query = path.split_once('?').unwrap().1;
+        let query: FlowQuery = serde_urlencoded::from_str(query).unwrap();
+        assert_eq!(query.card.as_deref(), Some("left"));
     }
 
     #[test]

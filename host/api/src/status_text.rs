@@ -10,6 +10,9 @@ impl fmt::Display for Status {
             writeln!(f, "{label:<22}{value}")
         };
         line(f, "Node:", &self.node)?;
+        if self.cards.len() > 1 {
+            line(f, "Card:", &format!("{} (there are: {})", self.card, self.cards.join(", ")))?;
+        }
         line(f, "Daemon:", &self.daemon_version)?;
         line(f, "Device:", &format!("{} ({})", self.device.spec, self.device.state))?;
         if let Some(error) = &self.device.error {
@@ -32,7 +35,16 @@ impl fmt::Display for Status {
                 line(f, "  Flows not learned:", &text)?;
             }
         }
-        line(f, "Reconcile:", &self.reconcile.state.to_string())?;
+        for table in &self.device.tables {
+            let fill = format!("{} of {} entries in use", table.used, table.capacity);
+            line(f, &format!("  Table {}:", table.table), &fill)?;
+        }
+        let refused = match self.reconcile.refused {
+            0 => String::new(),
+            1 => ", 1 object is refused".to_owned(),
+            n => format!(", {n} objects are refused"),
+        };
+        line(f, "Reconcile:", &format!("{}{refused}", self.reconcile.state))?;
         let done =
             format!("{} ({} without a change)", self.reconcile.completed, self.reconcile.empty);
         line(f, "  Completed:", &done)?;
@@ -41,14 +53,28 @@ impl fmt::Display for Status {
             self.reconcile.last_operations, self.reconcile.last_ms
         );
         line(f, "  Last change:", &last)?;
+        if let Some(audit) = &self.reconcile.last_audit {
+            let found = match (audit.differing, audit.operations) {
+                (0, 0) => "the card holds what it should".to_owned(),
+                (differing, operations) => {
+                    format!("{differing} entries differed, {operations} operations mended it")
+                }
+            };
+            line(f, "  Last audit:", &found)?;
+        }
         if let Some(error) = &self.reconcile.last_error {
             line(f, "  Error:", error)?;
         }
         for note in &self.reconcile.notes {
             line(f, "  Note:", note)?;
         }
+        if self.reconcile.more_notes > 0 {
+            line(f, "  Note:", &format!("and {} more", self.reconcile.more_notes))?;
+        }
         for source in &self.sources {
-            line(f, "Source:", &format!("{} ({})", source.name, source.state()))?;
+            let objects: String =
+                source.objects.iter().map(|(kind, count)| format!(", {count} {kind}")).collect();
+            line(f, "Source:", &format!("{} ({}){objects}", source.name, source.state()))?;
             for error in &source.errors {
                 line(f, "  Error:", error)?;
             }

@@ -1,7 +1,8 @@
 //! What the daemon says of itself. Views of the card are types of `penstock-views`.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use penstock_views::flow::FlowFill;
 use penstock_views::registers::CardStatus;
@@ -14,9 +15,15 @@ pub struct Refused {
     pub error: String,
 }
 
-/// How the daemon and its card are.
+/// How the daemon and a card of its are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// Name of the card that this is about.
+    #[serde(default)]
+    pub card: String,
+    /// Names of all cards of the daemon.
+    #[serde(default)]
+    pub cards: Vec<String>,
     /// Name of the node.
     pub node: String,
     /// Version of the daemon.
@@ -28,9 +35,9 @@ pub struct Status {
     /// Where the desired state comes from.
     pub sources: Vec<SourceStatus>,
     /// Nodes whose MAC address is not known yet.
-    pub pending_neighbours: Vec<Ipv4Addr>,
+    pub pending_neighbours: Vec<IpAddr>,
     /// MAC addresses by node address.
-    pub neighbours: Vec<(Ipv4Addr, String)>,
+    pub neighbours: Vec<(IpAddr, String)>,
 }
 
 /// The card as the daemon sees it.
@@ -46,6 +53,23 @@ pub struct DeviceStatus {
     pub card: Option<CardStatus>,
     /// How full its flow table is; none while it is lost.
     pub flow_table: Option<FlowFill>,
+    /// How old what is said of registers and flow table is.
+    #[serde(default)]
+    pub age_ms: Option<u64>,
+    /// How full the tables of its configuration are; empty while that is not known.
+    #[serde(default)]
+    pub tables: Vec<TableFill>,
+}
+
+/// How full a table is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFill {
+    /// Name of the table.
+    pub table: String,
+    /// Entries that are there.
+    pub used: u32,
+    /// Entries that there can be.
+    pub capacity: u32,
 }
 
 /// Whether the daemon has its card.
@@ -81,10 +105,86 @@ pub struct ReconcileStatus {
     pub last_operations: u64,
     /// Time it took, compile and plan included.
     pub last_ms: u64,
+    /// Phases of that plan, each confirmed by the card before the next was begun.
+    #[serde(default)]
+    pub last_phases: u64,
     /// Why the last attempt failed; none if it succeeded.
     pub last_error: Option<String>,
-    /// What was left out of the desired state, and why.
+    /// How many objects are not served at all; the notes say why.
+    #[serde(default)]
+    pub refused: u64,
+    /// What is not as its object asks, and why: the first of them.
     pub notes: Vec<String>,
+    /// How many there are besides.
+    #[serde(default)]
+    pub more_notes: u64,
+    /// The last comparison of the card with what it should hold.
+    #[serde(default)]
+    pub last_audit: Option<AuditSummary>,
+}
+
+/// What came of an audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSummary {
+    /// When it was begun, in seconds since 1970.
+    pub at: u64,
+    /// Entries that differed.
+    pub differing: u64,
+    /// Operations that mended it.
+    pub operations: u64,
+}
+
+/// An audit: what the card holds, compared with what the daemon believes that it holds. What differed was written again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Whether nothing differed, and no plan had left anything out.
+    pub clean: bool,
+    /// When it was begun, in seconds since 1970.
+    pub at: u64,
+    /// How long it took, repair included.
+    pub ms: u64,
+    /// Table by table.
+    pub tables: Vec<AuditedTable>,
+    /// Operations of the plan that followed, in which everything was looked at: those that mend what differed. If nothing did,
+    /// those that earlier plans left out, which is a defect of the daemon.
+    pub operations: u64,
+}
+
+/// A table in an audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedTable {
+    /// Its name.
+    pub table: String,
+    /// Entries that the daemon believes in.
+    pub entries: u64,
+    /// How it was compared.
+    pub by: Comparison,
+    /// Entries that differ.
+    pub differing: u64,
+    /// The first of them.
+    pub differences: Vec<AuditedEntry>,
+}
+
+/// How a table was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// By its digest, which was the same.
+    Digest,
+    /// Entry by entry: the card makes no digest, or another one.
+    #[default]
+    ReadBack,
+}
+
+/// An entry that differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedEntry {
+    /// Its index.
+    pub index: u32,
+    /// What the daemon believes, if it believes in an entry there.
+    pub ours: Option<String>,
+    /// What the card holds, if it holds one there.
+    pub theirs: Option<String>,
 }
 
 /// Where the reconcile loop stands.
@@ -123,6 +223,12 @@ pub struct SourceStatus {
     pub name: String,
     /// Whether its first complete list was read.
     pub read: bool,
+    /// Whether it cannot see what it reads from at the moment; what it gave last counts.
+    #[serde(default)]
+    pub stale: bool,
+    /// Its objects by kind.
+    #[serde(default)]
+    pub objects: BTreeMap<String, u64>,
     /// What is wrong with it now; of what is wrong, the last good state stays in force.
     pub errors: Vec<String>,
 }
@@ -131,10 +237,11 @@ impl SourceStatus {
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> SourceState {
-        match (self.read, self.errors.is_empty()) {
-            (true, true) => SourceState::Read,
-            (true, false) => SourceState::InError,
-            (false, _) => SourceState::NotRead,
+        match (self.read, self.stale, self.errors.is_empty()) {
+            (false, ..) => SourceState::NotRead,
+            (true, true, _) => SourceState::Stale,
+            (true, false, true) => SourceState::Read,
+            (true, false, false) => SourceState::InError,
         }
     }
 }
@@ -148,6 +255,8 @@ pub enum SourceState {
     Read,
     /// Some of it is wrong.
     InError,
+    /// It cannot see what it reads from.
+    Stale,
 }
 
 impl fmt::Display for SourceState {
@@ -156,6 +265,7 @@ impl fmt::Display for SourceState {
             Self::NotRead => "not read yet",
             Self::Read => "read",
             Self::InError => "in error, what is wrong stays as it was",
+            Self::Stale => "cannot be seen, what it gave last counts",
         })
     }
 }

@@ -37,6 +37,9 @@ pub struct Cli {
     /// Socket of the daemon.
     #[arg(long, global = true, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
     pub api: PathBuf,
+    /// Name of the card, of a daemon that has several.
+    #[arg(long, global = true, env = "PENSTOCK_CARD", value_name = "NAME")]
+    pub card: Option<String>,
     /// Form of the output.
     #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORM")]
     pub output: Output,
@@ -76,6 +79,9 @@ pub enum Command {
     /// Follows an object from what was asked for down to the card's rows.
     #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
     Explain(ExplainArgs),
+    /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 1: something differed.
+    #[command(after_help = "Example: penstock audit -o json")]
+    Audit,
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
     #[command(after_help = "Example: penstock card list")]
     Card(crate::card::CardArgs),

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
 use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
-use penstock_api::types::Status;
+use penstock_api::types::{Audit, Status};
 use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,8 +31,8 @@ pub const EXIT_NO_DAEMON: u8 = 3;
 /// # Errors
 /// What failed, for people.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { api, output, command } = cli;
-    let daemon = Daemon { api, output };
+    let Cli { api, card, output, command } = cli;
+    let daemon = Daemon { api, card, output };
     match command {
         Command::Card(args) => card::run(args, output),
         Command::External(words) => external::run(&words, &daemon.api, output),
@@ -40,7 +40,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             daemon.show::<flow::FlowEntry>(&Resource::Flow { index })
         }
         Command::Flow(FlowArgs { filter, .. }) => {
-            daemon.show::<flow::FlowTable>(&Resource::Flows(FlowQuery { filter }))
+            daemon.show::<flow::FlowTable>(&Resource::Flows(FlowQuery { filter, card: None }))
         }
         Command::Nh(args) => {
             let resource = args.get.map_or(Resource::NextHops, |id| Resource::NextHop { id });
@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rt(args) => {
             let resource = match (args.dump, args.get, args.vrf) {
                 (_, Some((address, prefix_len)), Some(vrf)) => {
-                    Resource::Lookup { vrf, query: LookupQuery { address, prefix_len } }
+                    Resource::Lookup { vrf, query: LookupQuery { address, prefix_len, card: None } }
                 }
                 (dump, _, _) => Resource::Routes { vrf: dump.context("a VRF is needed")? },
             };
@@ -65,6 +65,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
         Command::Status => daemon.show::<Status>(&Resource::Status),
+        Command::Audit => daemon.audit(),
         Command::Explain(args) => {
             let Explained::Svc { name } = args.object;
             let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
@@ -77,6 +78,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 /// The daemon, and how its answers are printed.
 struct Daemon {
     api: PathBuf,
+    /// Name of the card, if there are several.
+    card: Option<String>,
     output: Output,
 }
 
@@ -86,12 +89,26 @@ impl Daemon {
         &self,
         resource: &Resource,
     ) -> Result<ExitCode> {
+        let body = client::get_json(&self.api, &resource.of(self.card.as_deref()))?;
+        self.print::<T>(&body)
+    }
+
+    /// Has the card compared with what it should hold, and says what came of it.
+    fn audit(&self) -> Result<ExitCode> {
+        let body = client::post_json(&self.api, &Resource::Audit.of(self.card.as_deref()))?;
+        let audit: Audit = client::parse(&body)?;
+        let printed = self.print::<Audit>(&body)?;
+        Ok(if audit.clean { printed } else { ExitCode::FAILURE })
+    }
+
+    /// Prints an answer, which is a `T`.
+    fn print<T: DeserializeOwned + Serialize + Display>(&self, body: &[u8]) -> Result<ExitCode> {
         match self.output {
             Output::Json => {
-                let text = output::pretty(&client::get_json(&self.api, resource)?);
+                let text = output::pretty(body);
                 output::write(&text.map_err(|error| ClientError::Protocol(error.to_string()))?)
             }
-            form => output::print(&client::get::<T>(&self.api, resource)?, form),
+            form => output::print(&client::parse::<T>(body)?, form),
         }
     }
 }

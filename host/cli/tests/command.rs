@@ -128,6 +128,46 @@ fn each_command_asks_for_its_resource() {
 }
 
 #[test]
+fn a_card_among_several_is_named() {
+    let nothing = || http("404 Not Found", r#"{"error":"nothing"}"#);
+    let (request, _) = ask("vif -l --card left", nothing());
+    assert_eq!(request, "GET /v1/vifs?card=left HTTP/1.1");
+    let (request, _) = ask("--card left flow -l --match proto", nothing());
+    assert_eq!(request, "GET /v1/flows?match=proto&card=left HTTP/1.1");
+    let (request, _) = ask("audit --card left", nothing());
+    assert_eq!(request, "POST /v1/audit?card=left HTTP/1.1");
+}
+
+#[test]
+fn an_audit_that_finds_something_has_its_exit_code() {
+    use penstock_api::types::{Audit, AuditedEntry, AuditedTable};
+    let entry = AuditedEntry { index: 25, ours: Some("Ilm(..)".to_owned()), theirs: None };
+    let table = AuditedTable {
+        table: "Ilm".to_owned(),
+        entries: 2,
+        differing: 1,
+        differences: vec![entry],
+        ..AuditedTable::default()
+    };
+    let found = Audit { tables: vec![table], operations: 1, ..Audit::default() };
+    let clean = Audit { clean: true, ..Audit::default() };
+    for (audit, code, line) in
+        [(clean, 0, "The card holds what it should (0 ms)."), (found, 1, "    expected: Ilm(..)")]
+    {
+        let body = serde_json::to_string(&audit).unwrap();
+        let (request, output) = ask("audit", http("200 OK", &body));
+        assert_eq!(request, "POST /v1/audit HTTP/1.1");
+        assert_eq!(output.status.code(), Some(code));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.lines().any(|l| l == line), "{text}");
+        let (_, output) = ask("audit -o json", http("200 OK", &body));
+        assert_eq!(output.status.code(), Some(code));
+        let same: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(same, serde_json::to_value(&audit).unwrap());
+    }
+}
+
+#[test]
 fn a_filter_travels_and_a_refusal_is_an_error() {
     let refusal = http("503 Service Unavailable", r#"{"error":"the card is lost: unplugged"}"#);
     let (request, output) = ask("flow -l --match 10.105.139.153:8888", refusal);

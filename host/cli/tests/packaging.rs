@@ -75,12 +75,14 @@ fn the_daemons_unit_starts_it_with_the_files_that_are_here() {
     let words = command(&unit);
     assert_eq!(words[0], "/usr/bin/penstockd");
     let args = Args::try_parse_from(&words).unwrap();
-    assert_eq!(args.device, format!("pci:{ADDRESS}"));
-    assert_eq!(args.node, Path::new("/etc/penstock/node.yaml"));
+    let cards = args.cards();
+    let [card] = &cards[..] else { panic!("one card expected: {cards:?}") };
+    assert_eq!(card.device, format!("pci:{ADDRESS}"));
+    assert_eq!(card.node, Path::new("/etc/penstock/node.yaml"));
     assert_eq!(args.api, Path::new(penstock_api::paths::DEFAULT_SOCKET));
     assert!(args.api.starts_with(Path::new("/run").join(&unit["RuntimeDirectory"][0])));
     let node = penstock_sources::load_node(&packaging().join("etc/node.yaml")).unwrap();
-    assert!(!node.vifs.is_empty() && !node.remotes.is_empty());
+    assert!(!node.vifs.is_empty() && !node.peers.is_empty());
 }
 
 #[test]
@@ -94,6 +96,9 @@ fn the_daemon_may_use_the_card_and_nothing_else() {
     assert_eq!(unit["DeviceAllow"], ["/dev/vfio/vfio rw", "char-vfio rw"]);
     assert_eq!((value("DevicePolicy"), value("ProtectSystem")), ("closed".into(), "strict".into()));
     assert_eq!((value("Type"), value("Restart")), ("notify".into(), "always".into()));
+    // Longer than a card may take to answer (an attach waits 30 s for tables that are being cleared), and not for ever.
+    let watchdog: u64 = value("WatchdogSec").strip_suffix('s').unwrap().parse().unwrap();
+    assert!((45..=120).contains(&watchdog), "{watchdog}");
     // Its socket, the kernel's neighbours, and the datagrams that make the kernel resolve them. Whether it then does,
     // `cargo xtask hil unit` shows.
     let families = value("RestrictAddressFamilies");

@@ -1,34 +1,54 @@
 //! What the card's tables shall mean, without hardware indices.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use penstock_abi::table::VifKind;
-use penstock_model::{MacAddr, MplsLabel, Note, Prefix, Protocol, VifId, VrfId};
+use penstock_model::{IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
 use serde::Serialize;
 
-/// The desired state of all configuration tables.
+use crate::maps::sharing;
+
+/// The desired state of all configuration tables. Maps are persistent ones: two states share what they have in common, and
+/// their `diff` costs what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
     /// Vifs by number.
-    pub vifs: BTreeMap<VifId, VifEntry>,
+    pub vifs: OrdMap<VifId, VifEntry>,
     /// Next hops by what identifies them. Every [`Hop`] elsewhere names one of these.
-    pub next_hops: BTreeMap<NextHopKey, NextHopSpec>,
+    pub next_hops: OrdMap<NextHopKey, NextHopSpec>,
     /// Input label map.
-    pub labels: BTreeMap<MplsLabel, LabelEntry>,
+    pub labels: OrdMap<MplsLabel, LabelEntry>,
     /// Host routes.
-    pub routes: BTreeMap<(VrfId, Ipv4Addr), RouteTarget>,
+    pub routes: OrdMap<(VrfId, IpAddr), RouteTarget>,
     /// Routes with shorter prefixes; never to a group.
-    pub prefixes: BTreeMap<(VrfId, Prefix), Hop>,
+    pub prefixes: OrdMap<(VrfId, IpNet), Hop>,
     /// Floating-IP port mappings. The keys that [`marks`](crate::marks) makes of them belong to the state too.
-    pub fip: BTreeMap<FipKey, FipTarget>,
+    pub fip: OrdMap<FipKey, FipTarget>,
     /// Floating IPs that are served, and at which ports. What the card holds for members that are no longer wanted may
     /// stay for these only.
-    pub services: BTreeMap<Ipv4Addr, BTreeSet<(Protocol, u16)>>,
-    /// Remote nodes that wait for their MAC address.
-    pub pending: Vec<Pending>,
-    /// What was left out, and why.
-    pub notes: Vec<Note>,
+    pub services: OrdMap<IpAddr, Arc<BTreeSet<(Protocol, u16)>>>,
+    /// Floating IPs that are refused, and the pods that their owners want behind them; nothing else here names them. What the
+    /// card holds for them stays as long as it is true and leads to one of these pods; nothing is added.
+    pub refused: OrdMap<IpAddr, Arc<BTreeSet<IpAddr>>>,
+}
+
+impl Desired {
+    /// The same, made of the entries of `before` wherever they are equal.
+    pub(crate) fn sharing_with(&self, before: &Self) -> Self {
+        let Self { vifs, next_hops, labels, routes, prefixes, fip, services, refused } = self;
+        Self {
+            vifs: sharing(&before.vifs, vifs),
+            next_hops: sharing(&before.next_hops, next_hops),
+            labels: sharing(&before.labels, labels),
+            routes: sharing(&before.routes, routes),
+            prefixes: sharing(&before.prefixes, prefixes),
+            fip: sharing(&before.fip, fip),
+            services: sharing(&before.services, services),
+            refused: sharing(&before.refused, refused),
+        }
+    }
 }
 
 /// A vif.
@@ -41,7 +61,7 @@ pub struct VifEntry {
     /// MAC address: a pod's, or the port's own.
     pub mac: MacAddr,
     /// Address behind it; on the fabric, the tunnel end point.
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// Packets that arrive with another source address are dropped.
     pub rpf: bool,
     /// Next hop in the keys of its flows.
@@ -59,9 +79,9 @@ pub enum NextHopKey {
     /// To a pod.
     Encap(VifId),
     /// To another node by MPLS over UDP.
-    TunnelUdp(Ipv4Addr),
+    TunnelUdp(IpAddr),
     /// To another node by MPLS over GRE.
-    TunnelGre(Ipv4Addr),
+    TunnelGre(IpAddr),
 }
 
 /// The rest of a next hop: what is written into the packet.
@@ -72,7 +92,7 @@ pub struct NextHopSpec {
     /// Source MAC address.
     pub smac: MacAddr,
     /// Outer source address (tunnels).
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
 }
 
 /// A next hop, with the label that a tunnel needs.
@@ -99,25 +119,26 @@ pub enum RouteTarget {
     /// One next hop.
     Hop(Hop),
     /// An ECMP group, the route's own.
-    Group(Group),
+    Group(Arc<Group>),
 }
 
 /// An ECMP group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// Members, ordered by pod address, each address once.
+    /// Members, ordered by hop, each hop once.
     pub members: Vec<GroupMember>,
     /// Fields that the member hash covers, `hash::FIELD_*`.
     pub hash_fields: u8,
 }
 
-/// A member of a group. It is the same member as long as `pod` and `hop` are.
+/// A member of a group: a hop. It is the same member as long as the hop is, and leads to the same pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupMember {
-    /// The backend pod's address.
-    pub pod: Ipv4Addr,
-    /// How to reach it: the same as the route to `pod` in this VRF.
+    /// How to reach it.
     pub hop: Hop,
+    /// The pod that is reached so, if it is known: a hop that leads to another one from now on (its label or its vif was given
+    /// away) is another member.
+    pub pod: Option<IpAddr>,
     /// Keeps its flows, takes no new ones.
     pub draining: bool,
 }
@@ -130,7 +151,7 @@ pub struct FipKey {
     /// Protocol.
     pub protocol: Protocol,
     /// Floating IP.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Service port.
     pub port: u16,
 }
@@ -139,16 +160,7 @@ pub struct FipKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct FipTarget {
     /// The pod.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// targetPort.
     pub port: u16,
-}
-
-/// A remote node that is left out until its MAC address is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Pending {
-    /// Name of the node.
-    pub node: String,
-    /// Its tunnel end point, for which the neighbour is missing.
-    pub address: Ipv4Addr,
 }

@@ -1,7 +1,7 @@
-//! Turns intent into tables, by name: [`compile`] is a function from a [`Snapshot`] to [`Desired`].
+//! Turns intent into tables, by name: a function from an [`Intent`] to [`Compiled`].
 //!
-//! `Desired` holds what the card's tables shall mean, keyed by what identifies a thing to people (a vif, a label, a VRF and
-//! an address), never by a hardware index; `penstock-plan` gives indices. Pure: no I/O, no clock, nothing remembered.
+//! [`Desired`] holds what the card's tables shall mean, keyed by what identifies a thing to people (a vif, a label, a VRF and
+//! an address), never by a hardware index; `penstock-plan` gives indices. Pure: no I/O, no clock.
 //!
 //! Example, the chapter's node `cent222` with the service 10.105.139.153:8888 -> 80 and a backend on each node:
 //!
@@ -14,37 +14,45 @@
 //!
 //! A route is by address, so one group serves all ports of a floating IP, as in Contrail: its members are the union of
 //! the backends of all ports (`docs/decisions/11-one-group-per-vip.md`).
+//!
+//! There are no errors. What cannot be is refused by itself, by the name of its object, and harms nothing else; that holds for
+//! what does not fit into the tables too (`docs/decisions/19-room-by-seniority.md`).
+//!
+//! A [`Compiler`] takes whole states, as all stages do, and never deltas. It keeps the last one, compares, and makes anew
+//! what depends on what differs; so one service among ten thousand costs what one service costs. The result is always the
+//! one that [`compile`] gives from nothing.
 
-mod check;
+mod book;
+mod compiled;
+mod compiler;
 mod desired;
-mod error;
-mod lower;
+mod maps;
 mod marks;
+mod native;
 mod owner;
-mod service;
+mod places;
+mod provider;
+mod room;
+mod site;
+mod subset;
+mod vips;
 
+pub use compiled::Compiled;
+pub use compiler::{Compiler, Work};
 pub use desired::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
-    Pending, RouteTarget, VifEntry,
+    RouteTarget, VifEntry,
 };
-pub use error::CompileError;
-pub use marks::marks;
-pub use owner::denies;
+pub use marks::{marks, of as marks_of};
+pub use provider::{Front, Provider, Providers, Reach, Served, Translation, Vip};
 
-use penstock_model::Snapshot;
+use penstock_model::{Intent, Neighbours};
 
-/// Compiles a snapshot.
-///
-/// Deterministic: equal snapshots give equal tables. What cannot be served but harms nothing else (an IPv6 endpoint, an
-/// endpoint without a known vif or label) is left out with a note in [`Desired::notes`]; a remote node whose MAC address
-/// is not known yet is left out and listed in [`Desired::pending`].
-///
-/// # Errors
-/// A limit of the card would be exceeded, or the snapshot contradicts itself. Nothing is cut to fit.
-pub fn compile(snapshot: &Snapshot) -> Result<Desired, CompileError> {
-    let desired = lower::lower(snapshot)?;
-    check::check(&desired)?;
-    Ok(desired)
+/// Compiles an intent from nothing, for the card as it is, served by the card itself.
+#[must_use]
+pub fn compile(intent: &Intent, neighbours: &Neighbours) -> Compiled {
+    Compiler::new(Providers::default(), penstock_tables::Shape::default())
+        .compile(intent, neighbours)
 }
 
 #[cfg(test)]

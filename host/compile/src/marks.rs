@@ -21,13 +21,12 @@ use crate::{FipKey, FipTarget};
 
 /// The marks that go with these mappings.
 pub fn marks<'a>(fip: impl IntoIterator<Item = (&'a FipKey, &'a FipTarget)>) -> BTreeSet<FipKey> {
-    let mut marks = BTreeSet::new();
-    for (key, target) in fip {
-        let mark = |port| FipKey { address: target.address, port, ..*key };
-        marks.insert(mark(0));
-        if key.protocol == Protocol::Tcp {
-            marks.insert(mark(target.port));
-        }
-    }
-    marks
+    fip.into_iter().flat_map(|(key, target)| of(key, target)).collect()
+}
+
+/// The marks that go with one mapping.
+pub fn of(key: &FipKey, target: &FipTarget) -> impl Iterator<Item = FipKey> + use<> {
+    let (key, address) = (*key, target.address);
+    let port = (key.protocol == Protocol::Tcp).then_some(target.port);
+    [Some(0), port].into_iter().flatten().map(move |port| FipKey { address, port, ..key })
 }

@@ -1,41 +1,56 @@
 //! Who has a floating IP when several load balancers want it (`docs/decisions/16-an-address-has-one-owner.md`).
 //!
 //! Whoever may create a Service must not get a share of another one's traffic. So an address has one owner, and what the
-//! others wanted of it they do not get; each is told so in a note. The order is that of
-//! [`LoadBalancer::seniority`], which depends neither on the order of arrival nor on what was in force before:
+//! others wanted of it they do not get; each is told so. The order is that of [`LoadBalancer::seniority`], which depends
+//! neither on the order of arrival nor on what was in force before:
 //!
 //! * A cluster IP is never shared, and comes before any external or ingress address.
 //! * An external or ingress address belongs to the namespace of its oldest load balancer. Others of that namespace share it
-//!   by disjoint (protocol, port); who is older has the port that two want.
+//!   by disjoint (protocol, port); who is older has the port that two want. They share its network and its provider, too.
 //! * `externalIPs` count only in ranges that the operator allowed, and never in those that he named as the cluster's own, nor
-//!   where the node knows better whose they are: the addresses of pods (the node file's vifs and labels, and what the sources
-//!   know), this node's fabric subnet, the other nodes' tunnel end points, and, as above, cluster IPs.
+//!   where the node knows better whose they are: the addresses of pods (vifs, routes, and what the sources know), this node's
+//!   fabric subnet, the other nodes' tunnel end points, and, as above, cluster IPs.
 //! * What only some clients may use (`source_ranges`) is not programmed, as the card cannot check it. It is owned all the
 //!   same, so that nobody else takes its place.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use penstock_model::{
-    Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Note, Protocol, Scope, Snapshot,
+    Affinity, Denial, Finding, FloatingIp, FloatingIpKind, LoadBalancer, ObjectId, ObjectName,
+    OrdMap, Pod, Protocol, Reason,
 };
 
-/// How notes end that say that something is not served.
-const PASSED_OVER: &str = "passed over";
+use crate::places::Places;
+use crate::provider::Front;
+use crate::site::Site;
 
-/// A listener in front of which a floating IP stands.
+/// Findings about load balancers.
+pub(crate) type Findings = Vec<(ObjectName, Finding)>;
+
+/// What an address is owned by, and who stands behind it.
+pub(crate) struct Grant<'a> {
+    pub(crate) owner: &'a Arc<LoadBalancer>,
+    /// The owner's.
+    pub(crate) ip: &'a FloatingIp,
+    /// Those who have a part of it: none if nothing of it may be served.
+    pub(crate) sharers: Vec<&'a Arc<LoadBalancer>>,
+    pub(crate) fronts: Vec<Front<'a>>,
+}
+
+/// What is known of addresses that could be asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Front<'a> {
-    pub(crate) balancer: &'a LoadBalancer,
-    pub(crate) listener: &'a Listener,
-    pub(crate) scope: Scope,
+pub(crate) struct Known<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) places: &'a Places,
+    pub(crate) pods: &'a OrdMap<IpAddr, Arc<Pod>>,
 }
 
 /// A load balancer that wants an address.
-#[derive(Clone, Copy)]
 struct Claim<'a> {
-    balancer: &'a LoadBalancer,
-    ip: FloatingIp,
+    balancer: &'a Arc<LoadBalancer>,
+    ip: &'a FloatingIp,
 }
 
 impl Claim<'_> {
@@ -45,126 +60,121 @@ impl Claim<'_> {
     }
 }
 
-/// All floating IPs that are served, with the listeners behind them. `pods` are the addresses to which there are routes.
-pub(crate) fn fronts<'a>(
-    snapshot: &'a Snapshot,
-    pods: &BTreeSet<Ipv4Addr>,
-    notes: &mut Vec<Note>,
-) -> BTreeMap<Ipv4Addr, Vec<Front<'a>>> {
-    let mut by_seniority: Vec<&LoadBalancer> = snapshot.load_balancers.iter().collect();
-    by_seniority.sort_by_key(|balancer| balancer.seniority());
-    let mut claims: BTreeMap<Ipv4Addr, Vec<Claim<'a>>> = BTreeMap::new();
-    for balancer in by_seniority {
-        for &ip in &balancer.floating_ips {
-            match not_a_floating_ip(ip, snapshot, pods) {
-                Some(why) => notes.push(Note::new(&balancer.name, why)),
-                None => claims.entry(ip.address).or_default().push(Claim { balancer, ip }),
-            }
+/// Divides an address among those that want it, given by seniority. None if nobody may have it.
+pub(crate) fn grant<'a>(
+    address: IpAddr,
+    wanted: &'a [Arc<LoadBalancer>],
+    known: Known<'_>,
+    findings: &mut Findings,
+) -> Option<Grant<'a>> {
+    let mut claims = Vec::new();
+    for balancer in wanted {
+        let Some(ip) = strongest(balancer, address) else { continue };
+        match denial(ip, known) {
+            Some(why) => findings.push(denied(balancer, address, why)),
+            None => claims.push(Claim { balancer, ip }),
         }
     }
-    let mut fronts = BTreeMap::new();
-    for (address, claims) in claims {
-        if let Some(served) = grant(address, &claims, notes) {
-            fronts.insert(address, served);
+    let cluster = claims.iter().find(|claim| claim.ip.kind == FloatingIpKind::Cluster);
+    let owner = cluster.or_else(|| claims.first())?;
+    let mut grant =
+        Grant { owner: owner.balancer, ip: owner.ip, sharers: Vec::new(), fronts: Vec::new() };
+    let mut ports: BTreeMap<(Protocol, u16), &LoadBalancer> = BTreeMap::new();
+    for claim in &claims {
+        if let Some(why) = not_shared(claim, owner) {
+            findings.push(denied(claim.balancer, address, why));
+            continue;
+        }
+        let fronts = fronts(address, claim, &mut ports, findings);
+        if claim.withheld() {
+            let why = Denial::SourceRanges(claim.balancer.source_ranges.clone());
+            findings.push(denied(claim.balancer, address, why));
+        } else if Arc::ptr_eq(claim.balancer, owner.balancer) || !fronts.is_empty() {
+            grant.sharers.push(claim.balancer);
+            grant.fronts.extend(fronts);
+        }
+    }
+    affinity_is_shared(address, &grant.fronts, findings);
+    Some(grant)
+}
+
+/// A load balancer's claim on an address: as its cluster IP, if it has it as such too.
+fn strongest(balancer: &LoadBalancer, address: IpAddr) -> Option<&FloatingIp> {
+    let here = || balancer.floating_ips.iter().filter(|ip| ip.address == address);
+    here().find(|ip| ip.kind == FloatingIpKind::Cluster).or_else(|| here().next())
+}
+
+/// Why an address cannot be a floating IP, whoever wants it.
+fn denial(ip: &FloatingIp, known: Known<'_>) -> Option<Denial> {
+    let FloatingIp { address, kind, .. } = *ip;
+    let Known { site, places, pods } = known;
+    if address.is_ipv6() {
+        return Some(Denial::Family);
+    }
+    if places.knows(address) || address == site.address() {
+        return Some(Denial::InUse);
+    }
+    if kind != FloatingIpKind::External {
+        return None;
+    }
+    let policy = &site.policy;
+    if let Some(range) = policy.cluster_ranges.iter().find(|range| range.contains(&address)) {
+        return Some(Denial::InClusterRange(*range));
+    }
+    if !policy.external_ranges.iter().any(|range| range.contains(&address)) {
+        return Some(Denial::NotAllowed);
+    }
+    let fabric = site.node.fabric.address;
+    (pods.contains_key(&address) || fabric.contains(&address))
+        .then(|| Denial::InFabric(fabric.trunc()))
+}
+
+/// Why a claim has no part of the owner's address.
+fn not_shared(claim: &Claim<'_>, owner: &Claim<'_>) -> Option<Denial> {
+    let (name, holder) = (&claim.balancer.name, &owner.balancer.name);
+    if name == holder {
+        None
+    } else if owner.ip.kind == FloatingIpKind::Cluster {
+        Some(Denial::ClusterIpOf(holder.clone()))
+    } else if name.namespace != holder.namespace {
+        Some(Denial::BelongsTo(holder.clone()))
+    } else if claim.balancer.provider != owner.balancer.provider
+        || claim.ip.network != owner.ip.network
+    {
+        Some(Denial::SharedOtherwise(holder.clone()))
+    } else {
+        None
+    }
+}
+
+/// The listeners of a claim whose ports nobody has yet.
+fn fronts<'a>(
+    address: IpAddr,
+    claim: &Claim<'a>,
+    ports: &mut BTreeMap<(Protocol, u16), &'a LoadBalancer>,
+    findings: &mut Findings,
+) -> Vec<Front<'a>> {
+    let balancer: &LoadBalancer = claim.balancer;
+    let mut fronts = Vec::new();
+    for listener in &balancer.listeners {
+        let port = (listener.protocol, listener.port);
+        if let Some(holder) = ports.get(&port) {
+            let reason = Reason::Taken {
+                what: "port".to_owned(),
+                value: format!("{}/{} of {address}", port.1, port.0),
+                holder: ObjectId::LoadBalancer(holder.name.clone()),
+            };
+            findings.push((balancer.name.clone(), Finding::partial(reason)));
+        } else {
+            ports.insert(port, balancer);
+            fronts.push(Front { balancer, listener, address, scope: claim.ip.scope });
         }
     }
     fronts
 }
 
-/// Whether a note about a load balancer says that it is not served at `address` at all.
-#[must_use]
-pub fn denies(note: &str, address: Ipv4Addr) -> bool {
-    let note = ["floating IP ", "external IP "]
-        .iter()
-        .find_map(|what| note.strip_prefix(what))
-        .unwrap_or(note);
-    let denied = note.starts_with(&format!("{address} "));
-    let withheld = note.starts_with("only ") && note.contains(&format!(" may use {address}, "));
-    (denied || withheld) && note.ends_with(PASSED_OVER)
-}
-
-/// Why an address cannot be a floating IP, whoever wants it.
-fn not_a_floating_ip(
-    ip: FloatingIp,
-    snapshot: &Snapshot,
-    pods: &BTreeSet<Ipv4Addr>,
-) -> Option<String> {
-    let FloatingIp { address, kind, .. } = ip;
-    let node = &snapshot.node;
-    if pods.contains(&address) || node.owner_of(address).is_some() {
-        return Some(format!(
-            "floating IP {address} is the address of a pod or a node, passed over"
-        ));
-    }
-    if kind != FloatingIpKind::External {
-        return None;
-    }
-    if let Some(range) = snapshot.cluster_ranges.iter().find(|range| range.contains(address)) {
-        let text = format!("is in {range} of --cluster-cidr, passed over");
-        return Some(format!("external IP {address} {text}"));
-    }
-    if !snapshot.external_ranges.iter().any(|range| range.contains(address)) {
-        let text = "is in no range of --allow-external-ips, passed over";
-        return Some(format!("external IP {address} {text}"));
-    }
-    let fabric = node.fabric.address;
-    if snapshot.pods.contains_key(&address) || fabric.contains(address) {
-        let text = format!("is a pod's, or in the fabric's {}, passed over", fabric.network());
-        return Some(format!("external IP {address} {text}"));
-    }
-    None
-}
-
-/// Divides an address among those that want it, the oldest first. None if nothing of it may be served.
-fn grant<'a>(
-    address: Ipv4Addr,
-    claims: &[Claim<'a>],
-    notes: &mut Vec<Note>,
-) -> Option<Vec<Front<'a>>> {
-    let cluster = claims.iter().find(|claim| claim.ip.kind == FloatingIpKind::Cluster);
-    let owner = cluster.or_else(|| claims.first())?;
-    let mut served: Option<Vec<Front<'a>>> = None;
-    let mut ports: BTreeMap<(Protocol, u16), &LoadBalancer> = BTreeMap::new();
-    for claim in claims {
-        let balancer = claim.balancer;
-        let is_owner = balancer.name == owner.balancer.name;
-        let shares = cluster.is_none() && balancer.name.namespace == owner.balancer.name.namespace;
-        if !is_owner && !shares {
-            let what = if cluster.is_some() { "is the cluster IP of" } else { "belongs to" };
-            let text = format!("{address} {what} {}, passed over", owner.balancer.name);
-            notes.push(Note::new(&balancer.name, text));
-            continue;
-        }
-        let mut fronts = Vec::new();
-        for listener in &balancer.listeners {
-            let port = (listener.protocol, listener.port);
-            let holder = *ports.entry(port).or_insert(balancer);
-            if holder.name == balancer.name {
-                fronts.push(Front { balancer, listener, scope: claim.ip.scope });
-            } else {
-                let text = format!(
-                    "port {}/{} of {address} belongs to {}, passed over",
-                    port.1, port.0, holder.name
-                );
-                notes.push(Note::new(&balancer.name, text));
-            }
-        }
-        if claim.withheld() {
-            let text = format!(
-                "only {} may use {address}, which is not enforced yet: passed over",
-                balancer.source_ranges.join(", ")
-            );
-            notes.push(Note::new(&balancer.name, text));
-        } else if is_owner || !fronts.is_empty() {
-            served.get_or_insert_default().extend(fronts);
-        }
-    }
-    affinity_is_shared(address, served.as_deref().unwrap_or_default(), notes);
-    served
-}
-
 /// One group has one hash: who shares an address with a load balancer whose clients keep their member, has such clients too.
-fn affinity_is_shared(address: Ipv4Addr, fronts: &[Front<'_>], notes: &mut Vec<Note>) {
+fn affinity_is_shared(address: IpAddr, fronts: &[Front<'_>], findings: &mut Findings) {
     let sticky = |front: &&Front<'_>| front.balancer.affinity != Affinity::None;
     let Some(cause) = fronts.iter().find(sticky) else { return };
     for front in fronts.iter().filter(|front| !sticky(front)) {
@@ -172,6 +182,19 @@ fn affinity_is_shared(address: Ipv4Addr, fronts: &[Front<'_>], notes: &mut Vec<N
             "shares {address} with {}, so its clients keep their backends too",
             cause.balancer.name
         );
-        notes.push(Note::new(&front.balancer.name, text));
+        findings.push((front.balancer.name.clone(), Finding::note(text)));
+    }
+}
+
+fn denied(balancer: &LoadBalancer, address: IpAddr, why: Denial) -> (ObjectName, Finding) {
+    let reason = Reason::Denied { address, why };
+    (balancer.name.clone(), not_served(balancer, reason))
+}
+
+/// What becomes of a load balancer that is not served at one of its addresses.
+pub(crate) fn not_served(balancer: &LoadBalancer, reason: Reason) -> Finding {
+    match balancer.floating_ips.as_slice() {
+        [_] => Finding::refused(reason),
+        _ => Finding::partial(reason),
     }
 }

@@ -1,7 +1,6 @@
-//! MAC addresses and IPv4 prefixes, as text and as numbers.
+//! MAC addresses, as text and as numbers. IP addresses and prefixes are `std`'s and `ipnet`'s.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -13,9 +12,6 @@ pub enum AddrError {
     /// Not six hexadecimal octets.
     #[error("`{0}` is not a MAC address like 02:00:0a:a9:19:14")]
     Mac(String),
-    /// Not `a.b.c.d/len`.
-    #[error("`{0}` is not an IPv4 prefix like 10.169.25.20/24")]
-    Prefix(String),
 }
 
 /// An Ethernet address.
@@ -68,53 +64,6 @@ impl FromStr for MacAddr {
     }
 }
 
-/// An IPv4 address with a prefix length. `10.169.25.20/24` keeps its host bits; [`Prefix::network`] drops them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix {
-    /// Address.
-    pub address: Ipv4Addr,
-    /// Bits that count, 0..=32.
-    pub len: u8,
-}
-
-impl Prefix {
-    /// The mask of `len` ones.
-    #[must_use]
-    pub fn mask(self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.len)).unwrap_or(0)
-    }
-
-    /// The prefix without host bits.
-    #[must_use]
-    pub fn network(self) -> Self {
-        Self { address: Ipv4Addr::from(u32::from(self.address) & self.mask()), ..self }
-    }
-
-    /// Whether the address lies within.
-    #[must_use]
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        (u32::from(address) ^ u32::from(self.address)) & self.mask() == 0
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.len)
-    }
-}
-
-impl FromStr for Prefix {
-    type Err = AddrError;
-
-    fn from_str(text: &str) -> Result<Self, AddrError> {
-        let bad = || AddrError::Prefix(text.to_owned());
-        let (address, len) = text.split_once('/').ok_or_else(bad)?;
-        let address = address.parse().map_err(|_| bad())?;
-        let len = len.parse().ok().filter(|len| *len <= 32).ok_or_else(bad)?;
-        Ok(Self { address, len })
-    }
-}
-
 macro_rules! as_text {
     ($($t:ty),*) => {$(
         impl Serialize for $t {
@@ -130,7 +79,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(MacAddr, Prefix);
+as_text!(MacAddr);
 
 #[cfg(test)]
 mod tests {
@@ -147,16 +96,5 @@ mod tests {
         {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_prefix_knows_its_network() {
-        let p: Prefix = "10.169.25.20/24".parse().unwrap();
-        assert_eq!(p.network().to_string(), "10.169.25.0/24");
-        assert!(p.contains("10.169.25.21".parse().unwrap()));
-        assert!(!p.contains("10.169.26.21".parse().unwrap()));
-        let all: Prefix = "0.0.0.0/0".parse().unwrap();
-        assert!(all.contains("255.1.2.3".parse().unwrap()));
-        assert!("10.0.0.0/33".parse::<Prefix>().is_err());
     }
 }

@@ -1,9 +1,10 @@
 //! What a node is asked to do, in the words of Contrail and Kubernetes.
 //!
-//! A [`Snapshot`] is the whole intent for one node at one moment: the node itself ([`NodeConfig`]: VRFs, vifs, remote
-//! nodes and their labels), the [`LoadBalancer`]s with their floating IPs, and the neighbours that the kernel knows.
-//! Sources build snapshots (`penstock-sources`), `penstock-compile` turns them into tables. The vocabulary is Contrail's,
-//! so that Kubernetes manifests and Contrail's REST objects can feed the same compiler:
+//! Sources give [`Fragment`]s: their objects by what identifies them. A merger decides whose version of each counts, and
+//! [`Admission`] makes one [`Intent`] of those that may stand beside one another: the node, its VRFs and vifs, the RIB of
+//! what others announce, and the [`LoadBalancer`]s with their floating IPs. `penstock-compile` turns
+//! that into tables. The vocabulary is Contrail's, so that Kubernetes manifests and Contrail's REST objects can feed the same
+//! compiler:
 //!
 //! | Kubernetes | here |
 //! | --- | --- |
@@ -12,19 +13,33 @@
 //! | service port | [`Listener`] with its [`Pool`] |
 //! | endpoint | [`Member`] |
 //!
-//! The crate holds values and no behaviour: no I/O, no clock, nothing that waits.
+//! The crate holds values and the rules about them ([`check`], [`Admission`]): no I/O, no clock, nothing that waits.
 
 mod addr;
+mod admission;
+mod finding;
 mod ids;
+mod intent;
 mod load_balancer;
+mod name;
 mod node;
-mod snapshot;
+mod object;
+mod rib;
+mod validate;
 
-pub use addr::{AddrError, MacAddr, Prefix};
+pub use addr::{AddrError, MacAddr};
+pub use admission::Admission;
+pub use finding::{Denial, Effect, Finding, Findings, Reason};
 pub use ids::{Epoch, MemberId, MplsLabel, NextHopId, VifId, VrfId};
+pub use imbl::OrdMap;
+pub use intent::{Intent, Neighbours, Pod, Policy};
+pub use ipnet::IpNet;
 pub use load_balancer::{
-    Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Member, MemberState, ObjectName,
-    Pool, Protocol, Scope,
+    Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Member, MemberState, Pool,
+    Protocol, Scope,
 };
-pub use node::{Encapsulation, Fabric, NodeConfig, PodVif, RemoteNode, Vrf};
-pub use snapshot::{Note, Pod, Snapshot};
+pub use name::{NetworkName, ObjectName, ProviderName, SourceName};
+pub use node::{Encapsulation, Fabric, Node, Peer, PodVif, Vrf};
+pub use object::{Fragment, Object, ObjectId, ObjectKind};
+pub use rib::{Advertisement, Path, Rib, Route};
+pub use validate::{check, is_host_address};

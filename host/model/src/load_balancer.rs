@@ -4,32 +4,11 @@
 //! one [`Listener`] 8888/tcp, whose [`Pool`] has the [`Member`]s 10.47.255.236:80 and 10.47.255.238:80.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Namespace and name of an object. Orders by namespace first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ObjectName {
-    /// Namespace (Contrail: project).
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
-
-impl ObjectName {
-    /// `namespace/name`.
-    #[must_use]
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+use crate::{NetworkName, ObjectName, ProviderName};
 
 /// A transport protocol that a listener can have.
 #[derive(
@@ -88,6 +67,8 @@ pub struct LoadBalancer {
     pub name: ObjectName,
     /// When it was made, in seconds since 1970, if its source knows. Of two that want one address, the older has it.
     pub created: Option<i64>,
+    /// Who serves it.
+    pub provider: ProviderName,
     /// Addresses in front, each once.
     pub floating_ips: Vec<FloatingIp>,
     /// One for each port, with its pool.
@@ -108,10 +89,12 @@ impl LoadBalancer {
 }
 
 /// An address in front of a load balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FloatingIp {
     /// The address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
+    /// The network in which it lives: only VRFs that list it have a route to it.
+    pub network: NetworkName,
     /// Where it comes from.
     pub kind: FloatingIpKind,
     /// Which members serve it on this node.
@@ -119,7 +102,7 @@ pub struct FloatingIp {
 }
 
 /// Where a floating IP comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FloatingIpKind {
     /// The service's address inside the cluster.
     #[default]
@@ -164,7 +147,7 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
     /// The pod's address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The port it listens on (targetPort).
     pub port: u16,
     /// Whether it takes new connections.

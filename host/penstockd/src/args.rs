@@ -1,11 +1,12 @@
 //! What the daemon's command line accepts.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use penstock_api::paths::DEFAULT_SOCKET;
-use penstock_model::{MacAddr, Prefix};
+use penstock_model::{IpNet, MacAddr};
 
 /// Keeps a card's tables as Kubernetes manifests and the node file want them, and shows the card to `penstock`.
 #[derive(Debug, Parser)]
@@ -15,15 +16,26 @@ use penstock_model::{MacAddr, Prefix};
     after_help = "Example: penstockd --node /etc/penstock/node.yaml --manifests /etc/penstock/manifests \\\n           --device pci:0000:3b:00.0\n\nThe environment variable PENSTOCK_LOG filters the log, as in PENSTOCK_LOG=debug."
 )]
 pub struct Args {
-    /// Node file.
-    #[arg(long, value_name = "FILE")]
-    pub node: PathBuf,
+    /// Node file; of a daemon of one card.
+    #[arg(long, value_name = "FILE", required_unless_present = "card", requires = "device")]
+    pub node: Option<PathBuf>,
     /// Directory of Kubernetes manifests.
     #[arg(long, value_name = "DIR")]
     pub manifests: PathBuf,
-    /// The card: `vfio-user:SOCKET` or `pci:DDDD:BB:DD.F`.
-    #[arg(long, value_name = "SPEC")]
-    pub device: String,
+    /// The card: `vfio-user:SOCKET` or `pci:DDDD:BB:DD.F`; of a daemon of one card.
+    #[arg(long, value_name = "SPEC", required_unless_present = "card", requires = "node")]
+    pub device: Option<String>,
+    /// A card, for a daemon of several: its name, its device as for `--device`, its node file; once for each card.
+    #[arg(
+        long,
+        value_name = "name=NAME,device=SPEC,node=FILE",
+        value_parser = card,
+        conflicts_with_all = ["node", "device"]
+    )]
+    pub card: Vec<CardArgs>,
+    /// Pause between two audits, in which what a card holds is compared with what it should.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub audit_every: u64,
     /// Socket for `penstock`.
     #[arg(long, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
     pub api: PathBuf,
@@ -37,9 +49,10 @@ pub struct Args {
         env = "PENSTOCK_ALLOW_EXTERNAL_IPS",
         value_name = "CIDR",
         num_args = 1..,
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = prefix
     )]
-    pub allow_external_ips: Vec<Prefix>,
+    pub allow_external_ips: Vec<IpNet>,
     /// Ranges of the cluster's services, pods and nodes, in which no `externalIPs` are served, whatever is allowed. Without them
     /// an address there that nobody has yet is not told from others.
     #[arg(
@@ -47,15 +60,65 @@ pub struct Args {
         env = "PENSTOCK_CLUSTER_CIDR",
         value_name = "CIDR",
         num_args = 1..,
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = prefix
     )]
-    pub cluster_cidr: Vec<Prefix>,
+    pub cluster_cidr: Vec<IpNet>,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub log_json: bool,
 }
 
+/// One card of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardArgs {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub device: String,
+    /// The node file for it.
+    pub node: PathBuf,
+}
+
+/// Name of the card of a daemon that has one.
+const ONLY: &str = "card0";
+
 impl Args {
+    /// As [`Parser::parse`], with what concerns several arguments.
+    #[must_use]
+    pub fn get() -> Self {
+        let args = Self::parse();
+        if let Err(error) = args.check() {
+            Self::command().error(clap::error::ErrorKind::ValueValidation, error).exit();
+        }
+        args
+    }
+
+    /// Whether cards have names and devices of their own.
+    fn check(&self) -> Result<(), String> {
+        let (mut names, mut devices) = (BTreeSet::new(), BTreeSet::new());
+        for CardArgs { name, device, .. } in &self.card {
+            if !names.insert(name) {
+                return Err(format!("two cards are called {name}"));
+            }
+            if !devices.insert(device) {
+                return Err(format!("two cards are {device}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The cards.
+    #[must_use]
+    pub fn cards(&self) -> Vec<CardArgs> {
+        let only = self.device.iter().zip(&self.node).map(|(device, node)| CardArgs {
+            name: ONLY.to_owned(),
+            device: device.clone(),
+            node: node.clone(),
+        });
+        only.chain(self.card.iter().cloned()).collect()
+    }
+
     /// What the operator should know about these arguments, if anything.
     #[must_use]
     pub fn caution(&self) -> Option<&'static str> {
@@ -64,6 +127,36 @@ impl Args {
              yet are given to whoever asks; name the cluster's ranges by --cluster-cidr",
         )
     }
+}
+
+/// Reads `name=NAME,device=SPEC,node=FILE`, in any order.
+fn card(text: &str) -> Result<CardArgs, String> {
+    let (mut name, mut device, mut node) = (None, None, None);
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or_else(|| format!("`{part}` has no value"))?;
+        let place = match key {
+            "name" => &mut name,
+            "device" => &mut device,
+            "node" => &mut node,
+            _ => return Err(format!("`{key}` is none of name, device, node")),
+        };
+        if place.replace(value).is_some() {
+            return Err(format!("`{key}` is there twice"));
+        }
+    }
+    let missing = |key: &str| format!("`{key}` is missing");
+    let name = name.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?;
+    let device = device.filter(|device| !device.is_empty()).ok_or_else(|| missing("device"))?;
+    let node = node.filter(|node| !node.is_empty()).ok_or_else(|| missing("node"))?;
+    Ok(CardArgs { name: name.to_owned(), device: device.to_owned(), node: node.into() })
+}
+
+/// Reads a prefix; one with host bits is likely a mistake.
+fn prefix(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .ok()
+        .filter(|net: &IpNet| net.trunc() == *net)
+        .ok_or_else(|| format!("`{text}` is not a prefix such as 192.0.2.0/24"))
 }
 
 fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
@@ -93,6 +186,44 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_has_one_card_or_several_with_names() {
+        let parse = |more: &[&str]| {
+            let args = Args::try_parse_from(["penstockd", "--manifests=m"].iter().chain(more));
+            args.map_err(|error| error.to_string())
+                .and_then(|args| args.check().map(|()| args.cards()))
+        };
+        let card = |name: &str, device: &str, node: &str| CardArgs {
+            name: name.to_owned(),
+            device: device.to_owned(),
+            node: node.into(),
+        };
+        assert_eq!(parse(&["--node=n", "--device=pci:a"]).unwrap(), [card("card0", "pci:a", "n")]);
+        let left = "--card=name=left,device=pci:0000:3b:00.0,node=/etc/l.yaml";
+        let right = "--card=node=/etc/r.yaml,name=right,device=pci:0000:5e:00.0";
+        assert_eq!(
+            parse(&[left, right]).unwrap(),
+            [
+                card("left", "pci:0000:3b:00.0", "/etc/l.yaml"),
+                card("right", "pci:0000:5e:00.0", "/etc/r.yaml")
+            ]
+        );
+        for (bad, why) in [
+            (&[][..], "--node"),
+            (&["--node=n"], "--device"),
+            (&["--node=n", "--device=d", left], "cannot be used with"),
+            (&[left, left], "two cards are called left"),
+            (&[left, "--card=name=b,device=pci:0000:3b:00.0,node=n"], "two cards are pci:0000"),
+            (&["--card=name=a,device=d"], "`node` is missing"),
+            (&["--card=name=a,device=d,node=n,node=m"], "`node` is there twice"),
+            (&["--card=name=a,device=d,file=n"], "`file` is none of"),
+            (&["--card=left"], "`left` has no value"),
+        ] {
+            let error = parse(bad).unwrap_err();
+            assert!(error.contains(why), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
     fn ranges_of_external_ips_are_lists() {
         let base = ["penstockd", "--node=n", "--manifests=m", "--device=pci:0000:3b:00.0"];
         let parse = |more: &[&str]| Args::try_parse_from(base.iter().chain(more));
@@ -106,6 +237,6 @@ mod tests {
         assert_eq!(clusters(&["--cluster-cidr", "192.0.2.0/24", "198.51.100.1/32"]), both);
         assert_eq!(clusters(&["--cluster-cidr=192.0.2.0/24,198.51.100.1/32"]), both);
         let error = parse(&["--allow-external-ips", "192.0.2.1"]).unwrap_err().to_string();
-        assert!(error.contains("`192.0.2.1` is not an IPv4 prefix"), "{error}");
+        assert!(error.contains("`192.0.2.1` is not a prefix"), "{error}");
     }
 }

@@ -1,48 +1,61 @@
-//! Puts the daemon's tasks together.
+//! Puts the daemon's parts together.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use penstock_agent::engine::CardEngine;
+use penstock_agent::keep::Keeper;
+use penstock_agent::{Agent, Opener};
 use penstock_api::server::{self, Limits, Server};
-use penstock_api::types::ReconcileStatus;
-use penstock_model::Prefix;
-use penstock_sources::Paths;
+use penstock_model::Policy;
+use penstock_sources::{Sources, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::answer::{Answers, Knowledge};
-use crate::device::{Device, Opener};
+use crate::answer::{self, Answers, Shared};
 use crate::health::Health;
-use crate::keep::Keeper;
-use crate::neighbour::{self, Neighbours};
-use crate::reconcile::Reconciler;
-use crate::{intent, routes, tell};
+use crate::neighbour::{self, Known4};
+use crate::{routes, tell, wanted, watchdog};
 
 /// What a daemon is told when it starts.
 pub struct Config {
-    /// Node file and manifests.
-    pub paths: Paths,
+    /// Its cards, one at least, no two of one name.
+    pub cards: Vec<Card>,
+    /// Directory of manifests.
+    pub manifests: PathBuf,
+    /// Socket for requests.
+    pub api: PathBuf,
+    /// MAC addresses that the kernel is not asked for.
+    pub static_neighbours: Known4,
+    /// What the operator allows.
+    pub policy: Policy,
+    /// Pause between two audits of a card.
+    pub audit_every: Duration,
+}
+
+/// One of its cards.
+pub struct Card {
+    /// Its name.
+    pub name: String,
     /// Device specification, for people.
     pub spec: String,
+    /// The node file for it.
+    pub node: PathBuf,
     /// How to reach the device.
     pub opener: Opener,
     /// Who keeps the device from being reset while no daemon runs.
     pub keeper: Arc<dyn Keeper>,
-    /// Socket for requests.
-    pub api: PathBuf,
-    /// MAC addresses that the kernel is not asked for.
-    pub static_neighbours: Neighbours,
-    /// Ranges in which `externalIPs` are served.
-    pub external_ranges: Vec<Prefix>,
-    /// Ranges in which none are, whatever is allowed.
-    pub cluster_ranges: Vec<Prefix>,
 }
 
-/// A running daemon. Dropping it ends its tasks and leaves the card's tables as they are.
+/// A running daemon. Dropping it ends its tasks and leaves the cards' tables as they are.
 pub struct Daemon {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Result<()>>,
+    /// Of files. One that ends takes the sources with it that it is a part of, and these an agent.
+    _watches: Vec<Watch>,
+    _sources: Vec<Sources>,
 }
 
 impl Daemon {
@@ -53,57 +66,88 @@ impl Daemon {
     /// start: they stand in the status, and are tried again.
     pub fn start(config: Config) -> Result<Self> {
         let listener = server::listen(&config.api)?;
-        let device = Device::start(config.opener, config.keeper)
-            .context("cannot start the card's thread")?;
-        let (snapshot_tx, snapshot) = watch::channel(None);
-        let health = Health::default();
-        let (wanted_tx, wanted) = watch::channel(None);
+        let mut tasks = Tasks::default();
+        let inputs = Health::default();
         let (neighbours_tx, neighbours) = watch::channel(None);
-        let (status_tx, reconcile) = watch::channel(ReconcileStatus::default());
-        let knowledge = Knowledge {
-            spec: config.spec,
-            node: String::new(),
-            snapshot: snapshot.clone(),
-            sources: health.subscribe(),
-            reconcile: reconcile.clone(),
-            neighbours: neighbours.clone(),
-        };
-        let outlets =
-            intent::Outlets { snapshot: snapshot_tx, health: health.clone(), wanted: wanted_tx };
-        let followed = neighbour::Outlets { neighbours: neighbours_tx, health: health.clone() };
+        let (wanted_tx, wanted) = watch::channel(None);
+        let manifests = penstock_sources::manifests::watch(config.manifests);
+        let (mut watches, mut sources) = (Vec::new(), Vec::new());
+        let mut cards = Vec::new();
+        for card in config.cards {
+            let node = penstock_sources::node_file::watch(card.node);
+            let fragments = vec![node.fragments(), manifests.fragments()];
+            let followed = Sources::start(fragments, config.policy.clone());
+            let (intent, statuses) = (followed.intents(), followed.status());
+            watches.push(node);
+            sources.push(followed);
+            info!(card = card.name, device = card.spec, "card configured");
+            let agent = penstock_agent::Config {
+                name: card.name,
+                spec: card.spec,
+                opener: card.opener,
+                keeper: card.keeper,
+                engine: Box::new(CardEngine::default()),
+                audit_every: config.audit_every,
+            };
+            let mut agent = Agent::start(agent, intent.clone(), neighbours.clone())
+                .context("cannot start a card's thread")?;
+            let handle = agent.handle().clone();
+            cards.push(answer::Card { agent: handle.clone(), intent, sources: statuses });
+            tasks.0.spawn(async move {
+                let defect = agent.failed().await;
+                Err(defect).with_context(|| format!("the agent of card {} ended", handle.name()))
+            });
+        }
+        let intents = cards.iter().map(|card| card.intent.clone()).collect();
+        tasks.add("the list of wanted nodes", wanted::follow(intents, wanted_tx));
+        let followed = neighbour::Outlets { neighbours: neighbours_tx, health: inputs.clone() };
+        let neighbour = neighbour::follow(wanted.clone(), config.static_neighbours, followed);
+        tasks.add("the follower of neighbours", neighbour);
         let told = tell::Told {
-            reconcile,
-            sources: health.subscribe(),
+            cards: cards
+                .iter()
+                .map(|card| tell::Card { agent: card.agent.clone(), sources: card.sources.clone() })
+                .collect(),
+            inputs: inputs.subscribe(),
             wanted: wanted.clone(),
             neighbours: neighbours.clone(),
         };
-        let reconciler = Reconciler {
-            device: device.clone(),
-            snapshot,
-            neighbours,
-            external_ranges: config.external_ranges,
-            cluster_ranges: config.cluster_ranges,
-            status: status_tx,
-        };
-        info!(api = %config.api.display(), device = knowledge.spec, "penstockd starts");
-        let mut tasks = JoinSet::new();
-        tasks.spawn(intent::follow(config.paths, outlets));
-        tasks.spawn(neighbour::follow(wanted, config.static_neighbours, followed));
-        tasks.spawn(reconciler.run());
-        tasks.spawn(tell::tell(told));
-        let router = routes::router(Answers::new(device, knowledge));
-        tasks.spawn(async move { Server::new(Limits::default()).serve(listener, router).await });
-        Ok(Self { tasks })
+        tasks.add("the line for the service manager", tell::tell(told));
+        let beats = cards.iter().map(|card| card.agent.beats()).collect();
+        tasks.add("the watchdog's feeder", watchdog::watch(beats));
+        let shared = Shared { inputs: inputs.subscribe(), wanted, neighbours };
+        let router = routes::router(Answers::new(cards, shared));
+        tasks.add("the API's server", async move {
+            Server::new(Limits::default()).serve(listener, router).await;
+        });
+        info!(api = %config.api.display(), "penstockd starts");
+        watches.push(manifests);
+        Ok(Self { tasks: tasks.0, _watches: watches, _sources: sources })
     }
 
-    /// Waits until a task ends, which none does unless it has a defect.
+    /// Waits until a part of the daemon ends, which none does unless it has a defect. The process should end then: half a daemon
+    /// is worse than one that is started anew.
     ///
     /// # Errors
-    /// Which defect, as far as it is known.
+    /// Always: what ended.
     pub async fn failed(&mut self) -> Result<()> {
         match self.tasks.join_next().await {
+            Some(Ok(result)) => result,
             Some(Err(error)) => Err(error).context("a task of the daemon failed"),
-            _ => anyhow::bail!("a task of the daemon ended"),
+            None => anyhow::bail!("the daemon has no tasks"),
         }
+    }
+}
+
+#[derive(Default)]
+struct Tasks(JoinSet<Result<()>>);
+
+impl Tasks {
+    /// Adds a task whose end is a defect.
+    fn add(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move {
+            task.await;
+            anyhow::bail!("{what} ended")
+        });
     }
 }

@@ -1,27 +1,31 @@
-//! The node's daemon.
+//! The node's daemon: wiring.
 //!
-//! Sources publish whole snapshots of intent; the reconcile loop compiles them, compares with what the card holds and
-//! writes the difference; a socket serves views of the live card. Each concern is a task, tasks share state by `watch`
-//! channels, and one thread alone touches the card; the socket itself is `penstock-api`'s:
+//! Sources say what there is to do, each as a whole; what they say is merged into an intent for each card; the card's agent
+//! (`penstock-agent`) does it. A socket serves views of the cards, and the service manager is told how all this goes. Each
+//! concern is a task, tasks share state by `watch` channels:
 //!
 //! ```text
-//! intent (files) --snapshot--> reconcile --operations--> device (thread) --> card
-//!    \--wanted nodes--> neighbour (netlink) --MAC addresses--^      ^--reads-- answer <-- routes <-- socket
+//! manifests --fragment--\                                /--status, tables, readings--> answer, status <-- routes <-- socket
+//! node file --fragment--+--> sources --intent--> agent --+--beats--> watchdog
+//!                              \--> wanted       ^        \--status--> tell
+//!                                     \          |
+//!                                      +--> neighbour (netlink)
 //! ```
 //!
-//! The daemon never crashes for what comes from outside: a bad manifest, a dead card, a kernel that refuses. It says so in
-//! `status`, keeps the rest, and tries again. Its end leaves the card forwarding.
+//! The daemon never ends for what comes from outside: a bad manifest, a dead card, a kernel that refuses. It says so in
+//! `status`, keeps the rest, and tries again. It ends with any of its parts that does, as that can only be a defect. Its end
+//! leaves the cards forwarding.
 
 pub mod answer;
 pub mod args;
 pub mod daemon;
-pub mod device;
 pub mod health;
-pub mod intent;
-pub mod keep;
 pub mod neighbour;
-pub mod reconcile;
 pub mod routes;
+mod service;
+mod status;
 pub mod tell;
+pub mod wanted;
+pub mod watchdog;
 
-pub use daemon::{Config, Daemon};
+pub use daemon::{Card, Config, Daemon};

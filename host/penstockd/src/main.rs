@@ -1,20 +1,24 @@
 //! The program `penstockd`.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
-use penstock_sources::Paths;
-use penstockd::args::Args;
-use penstockd::keep::opener;
+use penstock_agent::{give_back, opener};
+use penstock_model::Policy;
+use penstockd::args::{Args, CardArgs};
 use penstockd::tell::notify;
-use penstockd::{Config, Daemon};
+use penstockd::{Card, Config, Daemon};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
+
+/// A daemon that met a defect does not end sooner after its start than this.
+const LIFE_MIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
-    let args = Args::parse();
+    let args = Args::get();
     let filter = EnvFilter::try_from_env("PENSTOCK_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,netlink_proto=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -28,24 +32,40 @@ async fn main() -> Result<()> {
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let inherited = penstock_device::inherited_fds().unwrap_or_else(|error| {
+    let mut inherited = penstock_device::inherited_fds().unwrap_or_else(|error| {
         warn!(%error, "what the service manager kept for the daemon is not understood, and not used");
         Vec::new()
     });
-    let (opener, keeper) = opener(args.device.clone(), inherited);
+    let cards = args.cards().into_iter().map(|CardArgs { name, device, node }| {
+        let (opener, keeper) = opener(&device, &mut inherited);
+        Card { name, spec: device, node, opener, keeper }
+    });
+    let cards = cards.collect();
+    give_back(inherited);
+    let started = Instant::now();
     let mut daemon = Daemon::start(Config {
-        paths: Paths { node: args.node, manifests: args.manifests },
-        opener,
-        keeper,
-        spec: args.device,
+        cards,
+        manifests: args.manifests,
         api: args.api,
         static_neighbours: args.static_neighbour.into_iter().collect(),
-        external_ranges: args.allow_external_ips,
-        cluster_ranges: args.cluster_cidr,
+        policy: Policy {
+            external_ranges: args.allow_external_ips,
+            cluster_ranges: args.cluster_cidr,
+        },
+        audit_every: Duration::from_secs(args.audit_every),
     })?;
     notify(&[NotifyState::Ready]);
+    let failed = async {
+        let result = daemon.failed().await;
+        // The rest goes on meanwhile: `penstock status` says what it was, and whoever starts the daemon anew does not do so in a loop.
+        if let Err(error) = &result {
+            error!("{error:#}; the daemon ends");
+        }
+        tokio::time::sleep(LIFE_MIN.saturating_sub(started.elapsed())).await;
+        result
+    };
     let result = tokio::select! {
-        result = daemon.failed() => result,
+        result = failed => result,
         _ = terminate.recv() => { info!("terminated; the card keeps its tables and forwards on"); Ok(()) }
         _ = interrupt.recv() => { info!("interrupted; the card keeps its tables and forwards on"); Ok(()) }
     };

@@ -2,19 +2,22 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use penstock_api::paths::{self, FlowQuery, LookupQuery};
+use penstock_agent::{AuditError, LinkError, chain};
+use penstock_api::paths::{self, CardQuery, FlowQuery, LookupQuery};
 use penstock_api::server::{Path, Problem, Query};
-use penstock_api::types::Status;
+use penstock_api::types::{Audit, Status};
 use penstock_model::ObjectName;
 use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 
-use crate::answer::{Answers, Refusal};
-use crate::device::{LinkError, chain};
+use crate::answer::{Answers, Card, Refusal};
+use crate::status as statuses;
 
 /// What a resource answers.
 type Answer<T> = Result<Json<T>, Problem>;
+/// Which card a request is about.
+type OfCard = Query<CardQuery>;
 
 /// All resources of [`paths`].
 pub fn router(answers: Answers) -> Router {
@@ -33,6 +36,7 @@ pub fn router(answers: Answers) -> Router {
         .route(paths::DROPS, get(drops))
         .route(paths::SERVICES, get(services))
         .route(paths::SERVICE, get(service))
+        .route(paths::AUDIT, post(audit))
         .with_state(answers)
 }
 
@@ -41,7 +45,9 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             Refusal::Absent(_) => StatusCode::NOT_FOUND,
             Refusal::Misread(_) => StatusCode::BAD_REQUEST,
-            Refusal::NotReady(_) | Refusal::Card(LinkError::Lost(_)) => {
+            Refusal::NotReady(_)
+            | Refusal::Card(LinkError::Lost(_))
+            | Refusal::Audit(AuditError::Unavailable(_) | AuditError::Ended) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             // The card answered, but not as it should.
@@ -51,39 +57,62 @@ impl From<Refusal> for Problem {
     }
 }
 
-async fn status(State(answers): State<Answers>) -> Json<Status> {
-    Json(answers.status().await)
+impl Answers {
+    /// The card that a request names.
+    fn of(&self, query: &CardQuery) -> Result<&Card, Refusal> {
+        self.card(query.card.as_deref())
+    }
+}
+
+async fn status(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Status> {
+    Ok(Json(statuses::status(&answers, answers.of(&card)?).await))
 }
 
 async fn flows(
     State(answers): State<Answers>,
     Query(query): Query<FlowQuery>,
 ) -> Answer<flow::FlowTable> {
-    Ok(Json(answers.flows(query).await?))
+    Ok(Json(answers.card(query.card.as_deref())?.flows(&query).await?))
 }
 
-async fn flow(State(answers): State<Answers>, Path(index): Path<u32>) -> Answer<flow::FlowEntry> {
-    Ok(Json(answers.flow(index).await?))
+async fn flow(
+    State(answers): State<Answers>,
+    Path(index): Path<u32>,
+    Query(card): OfCard,
+) -> Answer<flow::FlowEntry> {
+    Ok(Json(answers.of(&card)?.flow(index).await?))
 }
 
-async fn next_hops(State(answers): State<Answers>) -> Answer<next_hop::Hops> {
-    Ok(Json(answers.next_hops().await?))
+async fn next_hops(State(answers): State<Answers>, Query(card): OfCard) -> Answer<next_hop::Hops> {
+    Ok(Json(answers.of(&card)?.next_hops()?))
 }
 
-async fn next_hop(State(answers): State<Answers>, Path(id): Path<u32>) -> Answer<next_hop::Hops> {
-    Ok(Json(answers.next_hop(id).await?))
+async fn next_hop(
+    State(answers): State<Answers>,
+    Path(id): Path<u32>,
+    Query(card): OfCard,
+) -> Answer<next_hop::Hops> {
+    Ok(Json(answers.of(&card)?.next_hop(id)?))
 }
 
-async fn vifs(State(answers): State<Answers>) -> Answer<vif::Interfaces> {
-    Ok(Json(answers.vifs(None).await?))
+async fn vifs(State(answers): State<Answers>, Query(card): OfCard) -> Answer<vif::Interfaces> {
+    Ok(Json(answers.of(&card)?.vifs(None).await?))
 }
 
-async fn vif(State(answers): State<Answers>, Path(id): Path<u32>) -> Answer<vif::Interfaces> {
-    Ok(Json(answers.vifs(Some(id)).await?))
+async fn vif(
+    State(answers): State<Answers>,
+    Path(id): Path<u32>,
+    Query(card): OfCard,
+) -> Answer<vif::Interfaces> {
+    Ok(Json(answers.of(&card)?.vifs(Some(id)).await?))
 }
 
-async fn routes(State(answers): State<Answers>, Path(vrf): Path<u16>) -> Answer<route::Routes> {
-    Ok(Json(answers.routes(vrf).await?))
+async fn routes(
+    State(answers): State<Answers>,
+    Path(vrf): Path<u16>,
+    Query(card): OfCard,
+) -> Answer<route::Routes> {
+    Ok(Json(answers.of(&card)?.routes(vrf)?))
 }
 
 async fn lookup(
@@ -91,185 +120,134 @@ async fn lookup(
     Path(vrf): Path<u16>,
     Query(query): Query<LookupQuery>,
 ) -> Answer<route::Routes> {
-    Ok(Json(answers.lookup(vrf, query).await?))
+    Ok(Json(answers.card(query.card.as_deref())?.lookup(vrf, &query)?))
 }
 
-async fn labels(State(answers): State<Answers>) -> Answer<mpls::LabelMap> {
-    Ok(Json(answers.labels(None).await?))
+async fn labels(State(answers): State<Answers>, Query(card): OfCard) -> Answer<mpls::LabelMap> {
+    Ok(Json(answers.of(&card)?.labels(None)?))
 }
 
-async fn label(State(answers): State<Answers>, Path(label): Path<u32>) -> Answer<mpls::LabelMap> {
-    Ok(Json(answers.labels(Some(label)).await?))
+async fn label(
+    State(answers): State<Answers>,
+    Path(label): Path<u32>,
+    Query(card): OfCard,
+) -> Answer<mpls::LabelMap> {
+    Ok(Json(answers.of(&card)?.labels(Some(label))?))
 }
 
-async fn drops(State(answers): State<Answers>) -> Answer<drops::DropStats> {
-    Ok(Json(answers.drops().await?))
+async fn drops(State(answers): State<Answers>, Query(card): OfCard) -> Answer<drops::DropStats> {
+    Ok(Json(answers.of(&card)?.drops().await?))
 }
 
-async fn services(State(answers): State<Answers>) -> Answer<service::Services> {
-    Ok(Json(answers.services()?))
+async fn services(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+) -> Answer<service::Services> {
+    Ok(Json(answers.of(&card)?.services()?))
 }
 
 async fn service(
     State(answers): State<Answers>,
     Path((namespace, name)): Path<(String, String)>,
+    Query(card): OfCard,
 ) -> Answer<service::Service> {
-    Ok(Json(answers.service(&ObjectName::new(namespace, name)).await?))
+    Ok(Json(answers.of(&card)?.service(&ObjectName::new(namespace, name))?))
+}
+
+async fn audit(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Audit> {
+    Ok(Json(statuses::audit(&*answers.of(&card)?.audit().await?)))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::io::{Read as _, Write as _};
+    use std::io::Write as _;
     use std::os::unix::net::UnixStream;
-    use std::path::PathBuf;
-    use std::sync::{Arc, mpsc};
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
     use penstock_abi::regs;
+    use penstock_abi::table::Flow;
+    use penstock_agent::engine::CardEngine;
+    use penstock_agent::keep::ServiceManager;
+    use penstock_agent::{Agent, Config, LinkState};
     use penstock_api::server::{Limits, Server, listen};
-    use penstock_device::fake::FakeCard;
-    use tokio::runtime::Runtime;
+    use penstock_device::fake::{FakeCard, before_doorbell};
+    use penstock_model::Intent;
     use tokio::sync::watch;
 
     use super::*;
-    use crate::answer::Knowledge;
-    use crate::device::Device;
-    use crate::keep::ServiceManager;
+    use crate::answer::Shared;
 
-    struct Bench {
-        dir: tempfile::TempDir,
-        fake: FakeCard,
-        device: Device,
-        server: Server,
-        runtime: Runtime,
+    const CLIENTS: usize = 200;
+    const FLOWS: u32 = 10_000;
+
+    fn ask_for_flows(api: &Path) -> UnixStream {
+        let mut stream = UnixStream::connect(api).unwrap();
+        write!(stream, "GET {} HTTP/1.1\r\nHost: x\r\n\r\n", paths::FLOWS).unwrap();
+        stream
     }
 
-    impl Bench {
-        fn new(clients: usize) -> Self {
-            let runtime = Runtime::new().unwrap();
-            let dir = tempfile::tempdir().unwrap();
-            let fake = FakeCard::new();
-            let opened = fake.clone();
-            let nobody = ServiceManager::new(String::new(), Vec::new());
-            let device =
-                Device::start(Arc::new(move || Ok(opened.transport())), Arc::new(nobody)).unwrap();
-            runtime.block_on(device.attach()).unwrap();
-            let server = Server::new(Limits { clients, ..Limits::default() });
-            let answers = Answers::new(
-                device.clone(),
-                Knowledge {
-                    spec: "fake".to_owned(),
-                    node: String::new(),
-                    snapshot: watch::channel(None).1,
-                    sources: watch::channel(Vec::new()).1,
-                    reconcile: watch::channel(Default::default()).1,
-                    neighbours: watch::channel(None).1,
-                },
-            );
-            let listener = {
-                let _guard = runtime.enter();
-                listen(&dir.path().join("api.sock")).unwrap()
-            };
-            let serving = server.clone();
-            runtime.spawn(async move { serving.serve(listener, router(answers)).await });
-            Self { dir, fake, device, server, runtime }
-        }
-
-        fn api(&self) -> PathBuf {
-            self.dir.path().join("api.sock")
-        }
-
-        /// A client that has asked for all flows.
-        fn flows(&self) -> UnixStream {
-            let mut stream = UnixStream::connect(self.api()).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let flows = paths::FLOWS;
-            write!(stream, "GET {flows} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-            stream
-        }
-
-        fn wait_clients(&self, n: usize) {
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while self.server.clients() != n {
-                assert!(Instant::now() < deadline, "{} clients", self.server.clients());
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-
-        fn commands(&self) -> u32 {
-            self.fake.register(regs::CMD_CONSUMER)
-        }
-
-        /// What one dump costs.
-        fn one_dump(&self) -> u32 {
-            let before = self.commands();
-            assert_well(self.flows());
-            self.wait_clients(0);
-            let one_dump = self.commands() - before;
-            assert!(one_dump > 0);
-            one_dump
-        }
-
-        /// Keeps the card's thread busy until the sender is dropped.
-        fn occupy(&self) -> mpsc::Sender<()> {
-            let (release, wait) = mpsc::channel::<()>();
-            let (busy, is_busy) = mpsc::channel();
-            let device = self.device.clone();
-            self.runtime.spawn(async move {
-                let work = move |_: &mut penstock_device::Card| {
-                    let _ = busy.send(());
-                    let _ = wait.recv();
-                    Ok(())
-                };
-                device.run(work).await
-            });
-            is_busy.recv().unwrap();
-            release
+    async fn until(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what} did not happen");
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    fn assert_well(mut stream: UnixStream) {
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-    }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    // The card waits at the gate, no task does.
+    #[allow(clippy::await_holding_lock)]
+    async fn what_is_asked_for_by_clients_that_hang_up_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let api = dir.path().join("api.sock");
+        let fake = FakeCard::new();
+        (0..FLOWS).for_each(|i| fake.set_entry(i, Flow { valid: true, ..Flow::default() }));
+        let opened = fake.clone();
+        // Whoever holds the gate keeps the card from doing anything.
+        let gate = Arc::new(Mutex::new(()));
+        let gated = Arc::clone(&gate);
+        let (_intent, intent) = watch::channel(Arc::new(Intent::default()));
+        let (_neighbours, neighbours) = watch::channel(None);
+        let config = Config {
+            name: "card".to_owned(),
+            spec: "fake".to_owned(),
+            opener: Arc::new(move || {
+                let gate = Arc::clone(&gated);
+                Ok(before_doorbell(opened.transport(), move || drop(gate.lock().unwrap())))
+            }),
+            keeper: Arc::new(ServiceManager::new(String::new(), Vec::new())),
+            engine: Box::new(CardEngine::default()),
+            audit_every: Duration::from_secs(3600),
+        };
+        let agent = Agent::start(config, intent.clone(), neighbours.clone()).unwrap();
+        let handle = agent.handle().clone();
+        until("a reading", || handle.readings().borrow().is_some()).await;
+        let card =
+            Card { agent: handle.clone(), intent, sources: watch::channel(Arc::default()).1 };
+        let shared = Shared {
+            inputs: watch::channel(Vec::new()).1,
+            wanted: watch::channel(None).1,
+            neighbours,
+        };
+        let server = Server::new(Limits { clients: CLIENTS, ..Limits::default() });
+        let (serving, listener) = (server.clone(), listen(&api).unwrap());
+        let router = router(Answers::new(vec![card], shared));
+        tokio::spawn(async move { serving.serve(listener, router).await });
 
-    #[test]
-    fn what_is_asked_for_by_clients_that_hang_up_is_not_read() {
-        const CLIENTS: usize = 200;
-        let bench = Bench::new(CLIENTS);
-        let one_dump = bench.one_dump();
-        let release = bench.occupy();
-        let before = bench.commands();
-        let clients: Vec<_> = (0..CLIENTS).map(|_| bench.flows()).collect();
-        bench.wait_clients(CLIENTS);
+        let held = gate.lock().unwrap();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| ask_for_flows(&api)).collect();
+        until("all clients", || server.clients() == CLIENTS).await;
         drop(clients);
-        bench.wait_clients(0);
-        drop(release);
+        until("all ends", || server.clients() == 0).await;
+        let before = fake.register(regs::CMD_CONSUMER);
+        assert!(matches!(handle.link(), LinkState::Attached(_)));
+        drop(held);
         // Comes behind all that was queued.
-        bench.runtime.block_on(bench.device.run(|card| card.status())).unwrap();
-        let read = bench.commands() - before;
-        assert_eq!(read, 0, "a dump takes {one_dump} commands");
-    }
-
-    #[test]
-    fn the_daemon_waits_behind_one_dump_however_many_are_asked_for() {
-        const CLIENTS: usize = 30;
-        let bench = Bench::new(CLIENTS);
-        let one_dump = bench.one_dump();
-        let release = bench.occupy();
-        let before = bench.commands();
-        let clients: Vec<_> = (0..CLIENTS).map(|_| bench.flows()).collect();
-        bench.wait_clients(CLIENTS);
-        let fake = bench.fake.clone();
-        let mine = bench.runtime.spawn({
-            let device = bench.device.clone();
-            async move { device.run(move |_| Ok(fake.register(regs::CMD_CONSUMER))).await }
-        });
-        drop(release);
-        let at_my_turn = bench.runtime.block_on(mine).unwrap().unwrap();
-        assert!(at_my_turn - before <= 2 * one_dump, "{} commands", at_my_turn - before);
-        clients.into_iter().for_each(assert_well);
+        handle.flow(0).await.unwrap();
+        let read = fake.register(regs::CMD_CONSUMER) - before;
+        assert!(read < FLOWS / 10, "{read} commands, and one dump takes {FLOWS}");
     }
 }

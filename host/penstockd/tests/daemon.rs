@@ -1,190 +1,19 @@
-//! The whole daemon against a card in memory: it programs tables, adopts them after a restart, keeps them when manifests
-//! are bad, and says so when the card dies.
+//! The whole daemon against cards in memory: it programs tables, adopts them after a restart, and says so when a card dies.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Read as _, Write as _};
-use std::net::Ipv4Addr;
+mod support;
+
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use penstock_abi::regs;
 use penstock_abi::ring::Status as RingStatus;
-use penstock_abi::table::*;
-use penstock_device::fake::FakeCard;
-use penstock_model::Prefix;
-use penstock_sources::Paths;
-use penstock_tables::{CONFIG_TABLES, Entry};
-use penstockd::keep::ServiceManager;
-use penstockd::{Config, Daemon};
+use penstock_abi::table::TableId;
+use penstock_tables::CONFIG_TABLES;
+use penstockd::Daemon;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-const SERVICE: &str = "/v1/services/ns-user-1/service-web-clusterip";
-const NODE: &str = r#"
-name: cent222
-fabric: { address: 10.169.25.20/24, mac: "02:00:0a:a9:19:14" }
-vrfs:
-  - { id: 2, name: k8s-default-pod-network }
-vifs:
-  - { id: 7, name: client, pod: { namespace: ns-user-1, name: client }, address: 10.47.255.237, mac: "02:00:0a:2f:ff:ed", vrf: 2, label: 25 }
-  - { id: 8, name: web, pod: { namespace: ns-user-1, name: web-1 }, address: 10.47.255.236, mac: "02:00:0a:2f:ff:ec", vrf: 2, label: 28 }
-remotes:
-  - { name: cent333, address: 10.169.25.21, labels: { 10.47.255.238: 43 } }
-"#;
-
-fn manifests(port: u16) -> String {
-    format!(
-        r#"
-apiVersion: v1
-kind: Service
-metadata: {{ name: service-web-clusterip, namespace: ns-user-1 }}
-spec:
-  clusterIP: 10.105.139.153
-  ports: [ {{ name: port1, port: {port}, targetPort: 80, protocol: TCP }} ]
-  selector: {{ app: webserver }}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: service-web-clusterip-1
-  namespace: ns-user-1
-  labels: {{ kubernetes.io/service-name: service-web-clusterip }}
-addressType: IPv4
-ports: [ {{ name: port1, port: 80, protocol: TCP }} ]
-endpoints:
-  - {{ addresses: [ 10.47.255.236 ], nodeName: cent222, conditions: {{ ready: true }} }}
-  - {{ addresses: [ 10.47.255.238 ], nodeName: cent333, conditions: {{ ready: true }} }}
-"#
-    )
-}
-
-struct Bench {
-    dir: TempDir,
-    fake: FakeCard,
-    runtime: Runtime,
-    daemon: Option<Daemon>,
-    external_ranges: Vec<Prefix>,
-    cluster_ranges: Vec<Prefix>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        std::fs::write(dir.path().join("node.yaml"), NODE).unwrap();
-        let bench = Self {
-            dir,
-            fake: FakeCard::new(),
-            runtime: Runtime::new().unwrap(),
-            daemon: None,
-            external_ranges: Vec::new(),
-            cluster_ranges: Vec::new(),
-        };
-        bench.write(&manifests(8888));
-        bench
-    }
-
-    fn write(&self, text: &str) {
-        std::fs::write(self.dir.path().join("manifests/web.yaml"), text).unwrap();
-    }
-
-    fn api(&self) -> PathBuf {
-        self.dir.path().join("api.sock")
-    }
-
-    fn config(&self) -> Config {
-        let fake = self.fake.clone();
-        Config {
-            paths: Paths {
-                node: self.dir.path().join("node.yaml"),
-                manifests: self.dir.path().join("manifests"),
-            },
-            spec: "fake".to_owned(),
-            opener: Arc::new(move || Ok(fake.transport())),
-            keeper: Arc::new(ServiceManager::new(String::new(), Vec::new())),
-            api: self.api(),
-            static_neighbours: [(
-                "10.169.25.21".parse().unwrap(),
-                "02:00:0a:a9:19:15".parse().unwrap(),
-            )]
-            .into(),
-            external_ranges: self.external_ranges.clone(),
-            cluster_ranges: self.cluster_ranges.clone(),
-        }
-    }
-
-    fn start(&mut self) {
-        let _guard = self.runtime.enter();
-        self.daemon = Some(Daemon::start(self.config()).unwrap());
-    }
-
-    /// As a crash: all tasks end where they are.
-    fn stop(&mut self) {
-        self.daemon = None;
-        let old = std::mem::replace(&mut self.runtime, Runtime::new().unwrap());
-        old.shutdown_timeout(Duration::from_secs(5));
-    }
-
-    /// Status code and body.
-    fn ask(&self, path: &str) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.api()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
-    }
-
-    fn get(&self, path: &str) -> Value {
-        let (status, value) = self.ask(path);
-        assert_eq!(status, 200, "{path}: {value}");
-        value
-    }
-
-    /// The code and text of a refusal.
-    fn refused(&self, path: &str) -> (u16, String) {
-        let (status, value) = self.ask(path);
-        (status, value["error"].as_str().unwrap_or_else(|| panic!("{path}: {value}")).to_owned())
-    }
-
-    fn status(&self) -> Value {
-        self.get("/v1/status")
-    }
-
-    fn wait(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let status = self.status();
-            if condition(&status) {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "{what} did not happen: {status:#}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn wait_in_sync(&self, completed: u64) -> Value {
-        self.wait("a reconcile", |s| {
-            s["reconcile"]["state"] == "in sync"
-                && s["reconcile"]["completed"].as_u64() >= Some(completed)
-        })
-    }
-
-    fn fip_ports(&self) -> Vec<u16> {
-        let keys = self.fake.table(TableId::FipKey);
-        let keys = keys.iter().map(|(_, words)| FipKey::unpack(words));
-        // Others only mark the backend.
-        let vip: Ipv4Addr = "10.105.139.153".parse().unwrap();
-        let mut ports: Vec<u16> =
-            keys.filter(|key| key.ip == u32::from(vip)).map(|key| key.port).collect();
-        ports.sort_unstable();
-        ports
-    }
-}
+use support::{Bench, SERVICE, manifests};
 
 #[test]
 fn it_programs_a_card_and_shows_it() {
@@ -196,7 +25,7 @@ fn it_programs_a_card_and_shows_it() {
     assert_eq!(status["device"]["card"]["forwarding"], true);
     assert_eq!(status["device"]["card"]["firmware"], "ready");
     assert_eq!(status["pending_neighbours"], json!([]));
-    assert_ne!(bench.fake.register(regs::EPOCH), 0);
+    assert_ne!(bench.fake().register(regs::EPOCH), 0);
     assert_eq!(bench.fip_ports(), [8888]);
 
     let service = bench.get(SERVICE);
@@ -214,111 +43,22 @@ fn it_programs_a_card_and_shows_it() {
 }
 
 #[test]
-fn flows_come_from_the_live_card() {
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    let flow = Flow {
-        valid: true,
-        proto: 6,
-        dnat: true,
-        dpat: true,
-        partner_valid: true,
-        partner: 9,
-        ..Flow::default()
-    };
-    bench.fake.set_entry(4, flow);
-    bench.fake.set_entry(4, FlowStats { packets: 5, bytes: 500, tcp: TCP_SYN, last_hit: 0 });
-    bench.fake.set_entry(9, FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() });
-    let listed = &bench.get("/v1/flows")["flows"];
-    assert_eq!((&listed[0]["packets"], &listed[0]["nat"]), (&json!(5), &json!(["D", "Pd"])));
-    let none = bench.get("/v1/flows?match=10.105.139.153+%26+proto+udp");
-    assert_eq!(none["flows"], json!([]));
-    assert_eq!(none["matching"], "[10.105.139.153]:*, Protocol UDP");
-    let one = bench.get("/v1/flows/4");
-    assert_eq!(one["tcp"], json!(["S", "Sr", "Er"]), "{one:#}");
-    for index in [5, u32::MAX] {
-        let not_in_use = (404, format!("flow {index} is not in use"));
-        assert_eq!(bench.refused(&format!("/v1/flows/{index}")), not_in_use);
-    }
-}
-
-#[test]
-fn the_fill_of_the_flow_table_is_in_the_status() {
-    use penstock_abi::reason::{CardCounter, DropReason};
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    let flows = bench.status()["device"]["flow_table"].clone();
-    assert_eq!(flows["refused"], json!([]));
-    let in_use = Entry::CardStats(Counter { count: 50_000 });
-    bench.fake.set_entry(CardCounter::FlowsInUse as u32, in_use);
-    let refused = Entry::DropStats(Counter { count: 7 });
-    bench.fake.set_entry(DropReason::FlowQueueFull as u32, refused);
-    let flows = bench.status()["device"]["flow_table"].clone();
-    assert_eq!(flows["in_use"], 50_000);
-    assert_eq!(flows["refused"][0]["reason"], "FlowQueueFull", "{flows:#}");
-    let drops = &bench.get("/v1/drops")["drops"];
-    let of = |reason: &str| drops.as_array().unwrap().iter().find(|d| d["reason"] == reason);
-    for reason in ["FlowTableFull", "FlowUnusable", "FlowClash", "EgressOversize", "NotForGateway"]
-    {
-        assert_eq!(of(reason).unwrap()["count"], 0, "{reason}");
-    }
-    assert_eq!(of("FlowQueueFull").unwrap()["count"], 7);
-}
-
-#[test]
-fn routes_of_a_vrf_that_is_not_there_are_an_error() {
-    let mut bench = Bench::new();
-    let node = NODE.replace("vifs:", "  - { id: 6, name: empty }\nvifs:");
-    std::fs::write(bench.dir.path().join("node.yaml"), node).unwrap();
-    bench.write("apiVersion: v1\nkind: List\nitems: []\n");
-    bench.start();
-    bench.wait_in_sync(1);
-    assert_ne!(bench.get("/v1/vrfs/2/routes")["routes"], json!([]));
-    let (status, why) = bench.refused("/v1/vrfs/9/routes");
-    assert!(status == 404 && why.contains("no VRF 9 here; there are: 2, 6"), "{status} {why}");
-}
-
-#[test]
-fn a_service_that_nobody_answers_for_says_why() {
-    let mut bench = Bench::new();
-    let text =
-        manifests(8888).replace("10.47.255.236", "10.9.9.8").replace("10.47.255.238", "10.9.9.9");
-    let (service, slice) = text.split_once("---").unwrap();
-    bench.write(service);
-    bench.start();
-    bench.wait_in_sync(1);
-    let none = bench.get(SERVICE);
-    let why = none["routes"][0]["why"].as_str().unwrap();
-    assert!(why.starts_with("the service has no endpoints"), "{none:#}");
-
-    let before = bench.status()["reconcile"]["completed"].as_u64().unwrap();
-    bench.write(&format!("{service}---{slice}"));
-    bench.wait_in_sync(before + 1);
-    let unknown = bench.get(SERVICE);
-    let why = unknown["routes"][0]["why"].as_str().unwrap();
-    assert!(why.starts_with("none of its 2 endpoints"), "{unknown:#}");
-    assert!(unknown["intent"]["notes"].to_string().contains("10.9.9.8"), "{unknown:#}");
-}
-
-#[test]
 fn a_restart_with_nothing_changed_writes_nothing() {
     let mut bench = Bench::new();
     bench.start();
     bench.wait_in_sync(1);
-    let (writes, epoch) = (bench.fake.writes(), bench.fake.register(regs::EPOCH));
+    let (writes, epoch) = (bench.fake().writes(), bench.fake().register(regs::EPOCH));
     assert!(writes > 0);
     bench.stop();
     assert_eq!(
-        bench.fake.register(regs::CONTROL) & 1,
+        bench.fake().register(regs::CONTROL) & 1,
         1,
         "the end of the daemon leaves the card forwarding"
     );
     bench.start();
     let status = bench.wait_in_sync(1);
     assert_eq!(status["reconcile"]["empty"], status["reconcile"]["completed"]);
-    assert_eq!((bench.fake.writes(), bench.fake.register(regs::EPOCH)), (writes, epoch));
+    assert_eq!((bench.fake().writes(), bench.fake().register(regs::EPOCH)), (writes, epoch));
 }
 
 #[test]
@@ -337,46 +77,11 @@ fn backends_that_are_not_ready_keep_what_they_have_over_a_restart() {
         members.len() == 2 && members.iter().all(|member| member["draining"] == true)
     });
     assert_eq!(bench.fip_ports(), [8888]);
-    let writes = bench.fake.writes();
+    let writes = bench.fake().writes();
     bench.stop();
     bench.start();
     bench.wait_in_sync(1);
-    assert_eq!(bench.fake.writes(), writes);
-}
-
-#[test]
-fn external_ips_are_served_by_leave_only() {
-    let mut bench = Bench::new();
-    let text = manifests(8888).replace("spec:", "spec:\n  externalIPs: [ 101.101.101.1 ]");
-    bench.write(&text);
-    bench.start();
-    let status = bench.wait_in_sync(1);
-    let notes = status["reconcile"]["notes"].to_string();
-    assert!(notes.contains("external IP 101.101.101.1 is in no range"), "{notes}");
-    let intent = &bench.get(SERVICE)["intent"];
-    assert!(
-        intent["notes"][0].as_str().unwrap().starts_with("external IP 101.101.101.1"),
-        "{intent}"
-    );
-    assert_eq!(intent["denied"], json!({"101.101.101.1": intent["notes"][0]}));
-    let routes = |bench: &Bench| {
-        let routes = bench.fake.table(TableId::HostRoute);
-        let address: Ipv4Addr = "101.101.101.1".parse().unwrap();
-        let routes = routes.iter().map(|(_, words)| HostRoute::unpack(words));
-        routes.filter(|route| route.ip == u32::from(address)).count()
-    };
-    assert_eq!(routes(&bench), 0);
-    bench.stop();
-    bench.external_ranges = vec!["101.101.101.0/24".parse().unwrap()];
-    bench.start();
-    bench.wait_in_sync(1);
-    assert_eq!(routes(&bench), 1);
-    bench.stop();
-    bench.cluster_ranges = vec!["101.101.101.0/28".parse().unwrap()];
-    bench.start();
-    let notes = bench.wait_in_sync(1)["reconcile"]["notes"].to_string();
-    assert!(notes.contains("101.101.101.1 is in 101.101.101.0/28 of --cluster-cidr"), "{notes}");
-    assert_eq!(routes(&bench), 0);
+    assert_eq!(bench.fake().writes(), writes);
 }
 
 /// Another image, or `penstock card clear`: the card answers as before and holds nothing.
@@ -387,14 +92,14 @@ fn a_card_that_was_cleared_is_written_anew() {
     bench.wait_in_sync(1);
     let words = |bench: &Bench| {
         let tables = CONFIG_TABLES.iter();
-        tables.map(|&table| bench.fake.table(table)).collect::<Vec<_>>()
+        tables.map(|&table| bench.fake().table(table)).collect::<Vec<_>>()
     };
     let before = words(&bench);
-    bench.fake.clear();
+    bench.fake().clear();
     assert_ne!(words(&bench), before);
     bench.wait("the tables", |s| s["reconcile"]["state"] == "in sync" && words(&bench) == before);
     // A change that comes before anybody looked does not hide it.
-    bench.fake.clear();
+    bench.fake().clear();
     bench.write(&manifests(9999));
     bench.wait("the tables and the change", |s| {
         s["reconcile"]["state"] == "in sync"
@@ -404,106 +109,12 @@ fn a_card_that_was_cleared_is_written_anew() {
 }
 
 #[test]
-fn a_change_is_followed_and_a_bad_manifest_changes_nothing() {
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    bench.write(&manifests(9999));
-    bench.wait("the new port", |s| {
-        s["reconcile"]["state"] == "in sync" && bench.fip_ports() == [9999]
-    });
-    let writes = bench.fake.writes();
-    let completed = bench.status()["reconcile"]["completed"].as_u64();
-
-    bench.write("kind: Service\nmetadata: [ broken");
-    let status = bench.wait("the error", |s| s["sources"][0]["errors"] != json!([]));
-    assert!(status["sources"][0]["errors"].to_string().contains("web.yaml"), "{status:#}");
-    assert_eq!(status["sources"][0]["read"], true);
-    assert_eq!((bench.fake.writes(), bench.fip_ports()), (writes, vec![9999]));
-
-    bench.write(&manifests(7777));
-    let status = bench.wait("the mended file", |s| {
-        s["sources"][0]["errors"] == json!([]) && bench.fip_ports() == [7777]
-    });
-    assert_eq!(
-        status["reconcile"]["completed"].as_u64(),
-        completed.map(|n| n + 1),
-        "one reconcile for the mended file, none for the broken one"
-    );
-    assert_eq!(status["device"]["state"], "attached");
-}
-
-#[test]
-fn bad_manifests_at_the_start_touch_no_card() {
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    bench.stop();
-    let writes = bench.fake.writes();
-    bench.write("kind: Service\nmetadata: [ broken");
-    bench.start();
-    let status = bench
-        .wait("the error", |s| s["sources"][0]["errors"].as_array().is_some_and(|e| !e.is_empty()));
-    assert_eq!(status["sources"][0]["read"], false);
-    bench.wait("the device", |s| s["device"]["state"] == "attached");
-    assert_eq!(bench.fake.writes(), writes);
-    bench.write(&manifests(8888));
-    bench.wait_in_sync(1);
-    assert_eq!(bench.fake.writes(), writes);
-}
-
-#[test]
-fn files_that_are_gone_by_accident_change_nothing() {
-    let mut bench = Bench::new();
-    let error = |status: &Value| status["sources"][0]["errors"].to_string();
-    bench.start();
-    bench.wait_in_sync(1);
-    let writes = bench.fake.writes();
-    // A shell truncates a file before it writes.
-    bench.write("");
-    bench.wait("the error", |s| error(s).contains("holds no object, and held 2 before"));
-    // A mount is missing when the daemon starts.
-    bench.stop();
-    let (manifests, away) = (bench.dir.path().join("manifests"), bench.dir.path().join("away"));
-    std::fs::rename(&manifests, &away).unwrap();
-    bench.start();
-    let status = bench.wait("the error", |s| error(s).contains("mount what holds it"));
-    assert_eq!(status["sources"][0]["read"], false);
-    bench.wait("the device", |s| s["device"]["state"] == "attached");
-    // Its mount point is not.
-    bench.stop();
-    std::fs::create_dir(&manifests).unwrap();
-    bench.start();
-    let status = bench.wait("the error", |s| error(s).contains("mount what holds them"));
-    assert_eq!(status["sources"][0]["read"], false);
-    bench.wait("the device", |s| s["device"]["state"] == "attached");
-    std::fs::remove_dir(&manifests).unwrap();
-    std::fs::rename(&away, &manifests).unwrap();
-    bench.write(&self::manifests(8888));
-    bench.wait_in_sync(1);
-    assert_eq!((bench.fake.writes(), bench.fip_ports()), (writes, vec![8888]));
-}
-
-#[test]
-fn a_bad_file_holds_up_no_other() {
-    let mut bench = Bench::new();
-    std::fs::write(bench.dir.path().join("manifests/bad.yaml"), "kind: [").unwrap();
-    bench.start();
-    let status = bench.wait_in_sync(1);
-    assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
-    bench.write(&manifests(9999));
-    let status = bench.wait("the new port", |_| bench.fip_ports() == [9999]);
-    assert_eq!(status["sources"][0]["read"], true);
-    assert!(status["sources"][0]["errors"].to_string().contains("bad.yaml:1: "), "{status:#}");
-}
-
-#[test]
 fn a_dead_card_is_reported_and_taken_back() {
     let mut bench = Bench::new();
     bench.start();
     bench.wait_in_sync(1);
-    let writes = bench.fake.writes();
-    bench.fake.kill();
+    let writes = bench.fake().writes();
+    bench.fake().kill();
     let status = bench.wait("the loss", |s| {
         s["device"]["state"] == "lost" && s["reconcile"]["state"] == "failing"
     });
@@ -513,36 +124,36 @@ fn a_dead_card_is_reported_and_taken_back() {
     assert!(status == 503 && why.starts_with("the card is lost: "), "{status} {why}");
     // What changes meanwhile reaches the card when it is back.
     bench.write(&manifests(9999));
-    bench.fake.revive();
+    bench.fake().revive();
     bench.wait("the return", |s| {
         s["reconcile"]["state"] == "in sync" && bench.fip_ports() == [9999]
     });
-    assert!(bench.fake.writes() > writes);
+    assert!(bench.fake().writes() > writes);
 }
 
 #[test]
 fn a_card_that_dies_within_a_plan_is_read_back() {
     let mut bench = Bench::new();
-    bench.fake.kill_after(3);
+    bench.fake().kill_after(3);
     bench.start();
     bench.wait("the loss", |s| {
         s["device"]["state"] == "lost" && s["reconcile"]["state"] == "failing"
     });
-    bench.fake.revive();
+    bench.fake().revive();
     bench.wait_in_sync(1);
     assert_eq!(bench.fip_ports(), [8888]);
     // The card is now what a card that never died would be: another daemon has nothing to write.
-    let writes = bench.fake.writes();
+    let writes = bench.fake().writes();
     bench.stop();
     bench.start();
     bench.wait_in_sync(1);
-    assert_eq!(bench.fake.writes(), writes);
+    assert_eq!(bench.fake().writes(), writes);
 }
 
 #[test]
 fn a_refused_write_is_reported_by_name() {
     let mut bench = Bench::new();
-    bench.fake.refuse_writes(Some((TableId::HostRoute, RingStatus::NotPermitted)));
+    bench.fake().refuse_writes(Some((TableId::HostRoute, RingStatus::NotPermitted)));
     bench.start();
     let status = bench.wait("the refusal", |s| s["reconcile"]["state"] == "failing");
     assert!(
@@ -550,7 +161,7 @@ fn a_refused_write_is_reported_by_name() {
         "{status:#}"
     );
     assert_eq!(status["device"]["state"], "attached");
-    bench.fake.refuse_writes(None);
+    bench.fake().refuse_writes(None);
     bench.wait_in_sync(1);
 }
 
@@ -575,69 +186,14 @@ fn the_socket_is_for_one_daemon_and_its_group() {
 }
 
 #[test]
-fn what_is_not_there_and_what_makes_no_sense_are_told_apart() {
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    for (path, status, part) in [
-        ("/v1/next-hops/8700", 404, "next hop 8700 is not in use"),
-        ("/v1/vifs/9", 404, "vif0/9 is not in use"),
-        ("/v1/labels/77", 404, "label 77 is not in use"),
-        ("/v1/vrfs/2/routes/lookup?address=192.0.2.1", 404, "no route to 192.0.2.1/32 in VRF 2"),
-        ("/v1/services/ns-user-1/webb", 404, "no service ns-user-1/webb is known here"),
-        ("/v1/reboot", 404, "there is no resource /v1/reboot"),
-        ("/v1/flows?match=10.105.139:80", 400, "`10.105.139:80` is not understood"),
-        ("/v1/flows?mtach=10.0.0.1", 400, "mtach"),
-        ("/v1/vrfs/2/routes/lookup?address=192.0.2", 400, "address"),
-        ("/v1/vrfs/2/routes/lookup?address=192.0.2.1&prefix_len=33", 400, "192.0.2.1/33"),
-        ("/v1/vifs/web", 400, "web"),
-    ] {
-        let (got, why) = bench.refused(path);
-        assert!(got == status && why.contains(part), "{path}: {got} {why}");
-    }
-    let found = bench.get("/v1/vrfs/2/routes/lookup?address=10.105.139.153");
-    assert_eq!(found["routes"][0]["address"], "10.105.139.153");
-    assert_eq!(bench.get("/v1/labels/25")["labels"].as_array().unwrap().len(), 1);
-}
-
-#[test]
-fn the_client_asks_for_what_the_daemon_serves() {
-    use penstock_api::client::{ClientError, get};
-    use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
-    let mut bench = Bench::new();
-    bench.start();
-    bench.wait_in_sync(1);
-    let query = LookupQuery { address: Ipv4Addr::new(10, 105, 139, 153), prefix_len: 32 };
-    let name = |namespace: &str, name: &str| Resource::Service {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    };
-    let filter = Some("10.105.139.153:8888 & proto tcp".to_owned());
-    for resource in [
-        Resource::Status,
-        Resource::Flows(FlowQuery::default()),
-        Resource::Flows(FlowQuery { filter }),
-        Resource::NextHops,
-        Resource::NextHop { id: 0 },
-        Resource::Vifs,
-        Resource::Vif { id: 8 },
-        Resource::Routes { vrf: 2 },
-        Resource::Lookup { vrf: 2, query },
-        Resource::Labels,
-        Resource::Label { label: 25 },
-        Resource::Drops,
-        Resource::Services,
-        name("ns-user-1", "service-web-clusterip"),
-    ] {
-        let value: Value =
-            get(&bench.api(), &resource).unwrap_or_else(|e| panic!("{resource}: {e}"));
-        assert_eq!(value.to_string(), bench.get(&resource.to_string()).to_string());
-    }
-    for (resource, part) in [
-        (Resource::Flow { index: 7 }, "flow 7 is not in use"),
-        (name("ns/user", "a b?c"), "no service ns/user/a b?c is known here"),
-    ] {
-        let error = get::<Value>(&bench.api(), &resource).unwrap_err();
-        assert!(matches!(&error, ClientError::Refused(why) if why.contains(part)), "{error}");
-    }
+fn the_end_of_a_cards_thread_is_the_end_of_the_daemon() {
+    let bench = Bench::of(&["left", "right"]);
+    let mut config = bench.config();
+    config.cards[1].opener = Arc::new(|| panic!("on purpose"));
+    let error = bench.runtime.block_on(async {
+        let mut daemon = Daemon::start(config).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), daemon.failed()).await.unwrap().unwrap_err()
+    });
+    let text = format!("{error:#}");
+    assert_eq!(text, "the agent of card right ended: the card's thread has ended");
 }

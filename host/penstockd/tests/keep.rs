@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt as _, FdMapping};
+use penstock_agent::Device;
+use penstock_agent::keep::{Keeper, ServiceManager};
 use penstock_device::fake::FakeCard;
 use penstock_device::{
     DeviceError, DmaBuffer, EventFd, FunctionInfo, HeldFds, PciTransport, Region,
 };
-use penstockd::device::Device;
-use penstockd::keep::{Keeper, ServiceManager};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 const BDF: &str = "0000:3b:00.0";
@@ -271,4 +271,37 @@ fn descriptors_that_are_no_card_are_given_up_and_the_card_is_opened_anew() {
     let mut log = String::new();
     child.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("cannot be adopted as the last daemon left it, opening it anew"), "{log}");
+}
+
+#[test]
+fn a_daemon_that_lives_feeds_the_watchdog() {
+    let manager = Manager::new();
+    let mut command = daemon(&manager, "vfio-user:/nonexistent/card.sock");
+    command.env("WATCHDOG_USEC", "1000000");
+    let mut child = manager.child(command);
+    manager.wait_for("READY=1");
+    for _ in 0..3 {
+        manager.wait_for("WATCHDOG=1");
+    }
+    terminate(&child.0);
+    manager.wait_for("STOPPING=1");
+    assert!(child.0.wait().unwrap().success());
+}
+
+#[test]
+fn descriptors_of_a_card_that_is_not_used_any_more_are_given_back() {
+    let manager = Manager::new();
+    let mut command = daemon(&manager, "vfio-user:/nonexistent/card.sock");
+    let names = HeldFds::names("ffff:5e:00.0");
+    let null = || OwnedFd::from(File::open("/dev/null").unwrap());
+    let mappings = (3..5).map(|child_fd| FdMapping { parent_fd: null(), child_fd }).collect();
+    command.fd_mappings(mappings).unwrap();
+    command.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", names.join(":"));
+    let mut child = manager.child(command);
+    for name in &names {
+        manager.wait_for(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+    }
+    manager.wait_for("READY=1");
+    terminate(&child.0);
+    assert!(child.0.wait().unwrap().success());
 }

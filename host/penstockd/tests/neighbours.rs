@@ -6,9 +6,9 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
-use penstock_model::MacAddr;
+use penstock_model::{MacAddr, Neighbours};
 use penstockd::health::Health;
-use penstockd::neighbour::{Neighbours, Outlets, follow};
+use penstockd::neighbour::{Known4, Outlets, follow};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -50,7 +50,7 @@ fn ip(arguments: &str) {
 async fn until(map: &mut watch::Receiver<Option<Neighbours>>, what: &str, wanted: &[(&str, &str)]) {
     let wanted: Neighbours = wanted
         .iter()
-        .map(|(ip, mac)| (ip.parse().unwrap(), mac.parse::<MacAddr>().unwrap()))
+        .map(|(ip, mac)| (ip.parse::<std::net::IpAddr>().unwrap(), mac.parse::<MacAddr>().unwrap()))
         .collect();
     let found =
         timeout(Duration::from_secs(20), map.wait_for(|map| map.as_ref() == Some(&wanted))).await;
@@ -68,7 +68,7 @@ async fn within_a_namespace() {
     ip("route add 192.168.0.0/24 via 10.169.25.1");
     let (node, gateway_node): (Ipv4Addr, Ipv4Addr) =
         ("10.169.25.21".parse().unwrap(), "192.168.0.204".parse().unwrap());
-    let fixed: Neighbours =
+    let fixed: Known4 =
         [("10.169.25.99".parse().unwrap(), "02:00:00:00:00:99".parse().unwrap())].into();
     let (wanted_tx, wanted) = watch::channel(None);
     let (neighbours, mut map) = watch::channel(None);
@@ -124,7 +124,7 @@ async fn with_silent_nodes() {
     let (neighbours, mut map) = watch::channel(None);
     let task = tokio::spawn(follow(
         wanted,
-        Neighbours::new(),
+        Known4::new(),
         Outlets { neighbours, health: Health::default() },
     ));
     until(&mut map, "all are asked for", &[]).await;
@@ -191,7 +191,7 @@ async fn with_a_peer() {
     let (neighbours, mut map) = watch::channel(None);
     let health = Health::default();
     let mut told = health.subscribe();
-    let task = tokio::spawn(follow(wanted, Neighbours::new(), Outlets { neighbours, health }));
+    let task = tokio::spawn(follow(wanted, Known4::new(), Outlets { neighbours, health }));
     let right = ("10.169.25.21", "02:00:0a:a9:19:15");
     until(&mut map, "the peer's answer", &[right]).await;
 

@@ -1,143 +1,151 @@
-//! The host's copy of a bucketed hash table: two ways, four slots a bucket, placed by the host.
+//! Where the keys of a bucketed hash table stand: two ways, four slots a bucket, placed by the host.
 //!
 //! A key may stand in any of the four slots of its row in either way. If all eight are taken, others are moved to make
 //! room, each copied to its other place before its old one is overwritten, so that a look-up finds every key at all times.
+//!
+//! Only keys and hashes are kept here; what stands at a place says the mirror. A key that is known is never hashed again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use penstock_abi::hash;
 use penstock_abi::limits::BUCKET_SLOTS;
-use penstock_abi::{hash, table};
+use penstock_tables::bucket_slots;
 
 /// Most slots looked at for a chain of moves.
 const SEARCH_MAX: usize = 4096;
 const WAYS: u32 = 2;
 
-/// A table's entries by place and by key.
-#[derive(Debug)]
-pub(crate) struct Buckets<E> {
-    rows_log2: u32,
-    slots: Vec<Option<(u128, E)>>,
-    places: HashMap<u128, u32>,
-    /// Entries that no look-up needs: copies of a key, or in a row that is not their key's.
-    strays: Vec<u32>,
+/// A place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Free,
+    Taken {
+        key: u64,
+        hash: u64,
+    },
+    /// Its key is removed; the card has it until the round is over.
+    Leaving,
 }
 
-impl<E: Copy> Buckets<E> {
-    pub(crate) fn new(rows_log2: u32, entries: impl Iterator<Item = (u32, u128, E)>) -> Self {
+/// The places of a table.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    rows_log2: u32,
+    slots: Vec<Slot>,
+    leaving: Vec<u32>,
+}
+
+/// A place for a key, and the moves that make it, in order: each copies the entry at the first index to the second.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) index: u32,
+    pub(crate) moves: Vec<(u32, u32)>,
+}
+
+impl Buckets {
+    /// A table with these keys at these indices, and the indices of *strays*, which no look-up needs: copies of a key, or in a
+    /// row that is not their key's. Their places count as free.
+    pub(crate) fn new(
+        rows_log2: u32,
+        entries: impl Iterator<Item = (u32, u128)>,
+    ) -> (Self, Vec<u32>) {
         let size = ((WAYS * BUCKET_SLOTS) << rows_log2) as usize;
-        let mut buckets =
-            Self { rows_log2, slots: vec![None; size], places: HashMap::new(), strays: Vec::new() };
-        for (index, key, entry) in entries {
-            let Some(slot) = buckets.slots.get_mut(index as usize) else { continue };
-            *slot = Some((key, entry));
-            let own = buckets.candidates(key).contains(&index);
-            if own && !buckets.places.contains_key(&key) {
-                buckets.places.insert(key, index);
+        let mut buckets = Self { rows_log2, slots: vec![Slot::Free; size], leaving: Vec::new() };
+        let mut strays = Vec::new();
+        for (index, key) in entries {
+            let (key, hash) = hashed(key);
+            let own = buckets.candidates(hash).any(|place| place == index);
+            if own && buckets.find(key, hash).is_none() {
+                buckets.slots[index as usize] = Slot::Taken { key, hash };
             } else {
-                buckets.strays.push(index);
+                strays.push(index);
             }
         }
-        buckets
+        (buckets, strays)
     }
 
-    /// Where a key stands, and what it says.
-    pub(crate) fn get(&self, key: u128) -> Option<(u32, E)> {
-        let index = *self.places.get(&key)?;
-        self.slots[index as usize].map(|(_, entry)| (index, entry))
+    /// Where a key stands.
+    pub(crate) fn get(&self, key: u128) -> Option<u32> {
+        let (key, hash) = hashed(key);
+        self.find(key, hash)
     }
 
-    /// All keys with their places.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, u32)> {
-        self.places.iter().map(|(key, index)| (*key, *index))
+    fn find(&self, key: u64, hash: u64) -> Option<u32> {
+        let taken = Slot::Taken { key, hash };
+        self.candidates(hash).find(|&index| self.slots[index as usize] == taken)
     }
 
-    /// Entries that are there.
-    pub(crate) fn used(&self) -> usize {
-        self.places.len() + self.strays.len()
-    }
-
-    /// Frees the places of strays and names them.
-    pub(crate) fn take_strays(&mut self) -> Vec<u32> {
-        let strays = std::mem::take(&mut self.strays);
-        for index in &strays {
-            self.slots[*index as usize] = None;
-        }
-        strays
-    }
-
-    /// Forgets a key.
-    pub(crate) fn remove(&mut self, key: u128) -> Option<u32> {
-        let index = self.places.remove(&key)?;
-        self.slots[index as usize] = None;
-        Some(index)
-    }
-
-    /// Sets what a key says. Returns the writes in order, or none if no place can be made.
-    pub(crate) fn set(&mut self, key: u128, entry: E) -> Option<Vec<(u32, E)>> {
-        if let Some(&index) = self.places.get(&key) {
-            self.slots[index as usize] = Some((key, entry));
-            return Some(vec![(index, entry)]);
-        }
-        let path = self.path(key)?;
-        let mut writes = Vec::with_capacity(path.len());
+    /// Gives a key that is not there a place; none if no place can be made.
+    pub(crate) fn place(&mut self, key: u128) -> Option<Place> {
+        let (key, hash) = hashed(key);
+        let path = self.path(hash)?;
         // From the free end backwards: copy, then overwrite.
-        for pair in path.windows(2).rev() {
-            let (from, to) = (pair[0], pair[1]);
-            if let Some((moved, entry)) = self.slots[from as usize] {
-                self.slots[to as usize] = Some((moved, entry));
-                self.places.insert(moved, to);
-                writes.push((to, entry));
-            }
+        let moves: Vec<(u32, u32)> = path.windows(2).rev().map(|pair| (pair[0], pair[1])).collect();
+        for &(from, to) in &moves {
+            self.slots[to as usize] = self.slots[from as usize];
         }
-        let index = path[0];
-        self.slots[index as usize] = Some((key, entry));
-        self.places.insert(key, index);
-        writes.push((index, entry));
-        Some(writes)
+        self.slots[path[0] as usize] = Slot::Taken { key, hash };
+        Some(Place { index: path[0], moves })
     }
 
-    /// The eight slots of a key, those of the emptier row first.
-    fn candidates(&self, key: u128) -> Vec<u32> {
-        let hash = hash::key_hash(key);
-        let mut rows: Vec<Vec<u32>> = (0..WAYS)
-            .map(|way| {
-                let row = hash::row(hash, way, self.rows_log2);
-                (0..BUCKET_SLOTS)
-                    .map(|slot| table::bucket_index(way, row, slot, self.rows_log2))
-                    .collect()
-            })
-            .collect();
-        rows.sort_by_key(|row| row.iter().filter(|i| self.slots[**i as usize].is_some()).count());
-        rows.concat()
+    /// Takes away the key at a place, which is free when the round is over.
+    pub(crate) fn leave(&mut self, index: u32) {
+        self.slots[index as usize] = Slot::Leaving;
+        self.leaving.push(index);
+    }
+
+    /// The round is over.
+    pub(crate) fn end_round(&mut self) {
+        for index in std::mem::take(&mut self.leaving) {
+            self.slots[index as usize] = Slot::Free;
+        }
+    }
+
+    /// The eight slots of a key.
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> + use<> {
+        bucket_slots(hash, WAYS, self.rows_log2)
+    }
+
+    /// The same, those of the emptier row first.
+    fn emptier_first(&self, hash: u64) -> [u32; (WAYS * BUCKET_SLOTS) as usize] {
+        let mut slots = [0; (WAYS * BUCKET_SLOTS) as usize];
+        for (slot, index) in slots.iter_mut().zip(self.candidates(hash)) {
+            *slot = index;
+        }
+        let (first, second) = slots.split_at_mut(BUCKET_SLOTS as usize);
+        let used =
+            |row: &[u32]| row.iter().filter(|&&i| self.slots[i as usize] != Slot::Free).count();
+        if used(second) < used(first) {
+            first.swap_with_slice(second);
+        }
+        slots
     }
 
     /// Slots from one of the key's own to a free one; the entry in each can move to the next.
-    fn path(&self, key: u128) -> Option<Vec<u32>> {
-        let mut seen: HashSet<u32> = HashSet::new();
+    fn path(&self, hash: u64) -> Option<Vec<u32>> {
+        let own = self.emptier_first(hash);
+        if let Some(&free) = own.iter().find(|&&index| self.slots[index as usize] == Slot::Free) {
+            return Some(vec![free]);
+        }
+        let mut seen = BTreeSet::new();
         let mut nodes: Vec<(u32, Option<usize>)> = Vec::new();
         let mut queue: VecDeque<usize> = VecDeque::new();
-        for slot in self.candidates(key) {
+        for slot in own {
             if seen.insert(slot) {
                 queue.push_back(nodes.len());
                 nodes.push((slot, None));
             }
         }
         while let Some(at) = queue.pop_front() {
-            let Some((occupant, _)) = self.slots[nodes[at].0 as usize] else {
-                let mut path = vec![nodes[at].0];
-                let mut parent = nodes[at].1;
-                while let Some(p) = parent {
-                    path.push(nodes[p].0);
-                    parent = nodes[p].1;
-                }
-                path.reverse();
-                return Some(path);
+            let occupant = match self.slots[nodes[at].0 as usize] {
+                Slot::Free => return Some(path_to(&nodes, at)),
+                Slot::Leaving => continue,
+                Slot::Taken { hash, .. } => hash,
             };
-            // A stray stays where it is.
-            if nodes.len() >= SEARCH_MAX || self.places.get(&occupant) != Some(&nodes[at].0) {
+            if nodes.len() >= SEARCH_MAX {
                 continue;
             }
-            for slot in self.candidates(occupant) {
+            for slot in self.emptier_first(occupant) {
                 if seen.insert(slot) {
                     queue.push_back(nodes.len());
                     nodes.push((slot, Some(at)));
@@ -148,28 +156,54 @@ impl<E: Copy> Buckets<E> {
     }
 }
 
+/// Keys of the tables that the host places have 64 bits at most.
+fn hashed(key: u128) -> (u64, u64) {
+    (key as u64, hash::key_hash(key))
+}
+
+fn path_to(nodes: &[(u32, Option<usize>)], end: usize) -> Vec<u32> {
+    let mut path = vec![nodes[end].0];
+    let mut parent = nodes[end].1;
+    while let Some(at) = parent {
+        path.push(nodes[at].0);
+        parent = nodes[at].1;
+    }
+    path.reverse();
+    path
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+
+    fn key(n: u128) -> u128 {
+        u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn empty(rows_log2: u32) -> Buckets {
+        Buckets::new(rows_log2, std::iter::empty()).0
+    }
 
     /// Fills a table of 2^4 rows to 120 of 128 entries, checking at every write that no key gets lost.
     #[test]
     fn moves_keep_every_key_in_sight() {
-        let mut buckets = Buckets::new(4, std::iter::empty());
+        let mut buckets = empty(4);
         let mut card: HashMap<u32, u128> = HashMap::new();
         let mut moved = 0;
-        for n in 0..120_u128 {
-            let key = n * 0x9e37_79b9_7f4a_7c15;
-            let Some(writes) = buckets.set(key, n) else { panic!("no place for key {n}") };
-            moved += writes.len() - 1;
-            for (index, entry) in writes {
-                let written = entry * 0x9e37_79b9_7f4a_7c15;
-                assert!(buckets.candidates(written).contains(&index), "a key in a row not its own");
-                card.insert(index, written);
+        for n in 0..120 {
+            let Some(place) = buckets.place(key(n)) else { panic!("no place for key {n}") };
+            moved += place.moves.len();
+            let copies = place.moves.iter().map(|&(from, to)| (Some(from), to));
+            for (from, to) in copies.chain([(None, place.index)]) {
+                let written = from.map_or(key(n), |from| card[&from]);
+                let own = buckets.candidates(hash::key_hash(written)).any(|place| place == to);
+                assert!(own, "a key in a row not its own");
+                card.insert(to, written);
                 for m in 0..n {
-                    let old = m * 0x9e37_79b9_7f4a_7c15;
                     assert!(
-                        card.values().any(|k| *k == old),
+                        card.values().any(|k| *k == key(m)),
                         "key {m} is lost while {n} is placed"
                     );
                 }
@@ -177,31 +211,30 @@ mod tests {
         }
         assert!(moved > 0, "the test must make entries move");
         assert_eq!(card.len(), 120);
+        assert!(card.iter().all(|(&index, &key)| buckets.get(key) == Some(index)));
     }
 
     #[test]
-    fn a_full_table_says_so() {
-        let mut buckets = Buckets::new(1, std::iter::empty());
-        let placed = (0..100_u128).filter(|n| buckets.set(*n << 20, ()).is_some()).count();
-        assert!(placed <= 16, "{placed}");
-        assert!(placed >= 12, "{placed}");
+    fn a_full_table_says_so_and_places_come_back_after_the_round() {
+        let mut buckets = empty(1);
+        let placed: Vec<u128> =
+            (0..100_u128).filter(|n| buckets.place(*n << 20).is_some()).collect();
+        assert!((12..=16).contains(&placed.len()), "{}", placed.len());
+        let first = buckets.get(placed[0] << 20).unwrap();
+        buckets.leave(first);
+        assert_eq!((buckets.get(placed[0] << 20), buckets.place(placed[0] << 20)), (None, None));
+        buckets.end_round();
+        assert!(buckets.place(placed[0] << 20).is_some());
     }
 
     #[test]
     fn copies_and_misplaced_entries_are_strays() {
-        let mut buckets = Buckets::new(4, std::iter::empty());
         let key = 0x1234;
-        let home = buckets.candidates(key)[0];
-        let other = buckets.candidates(key)[5];
-        let foreign = (0..128).find(|i| !buckets.candidates(key).contains(i)).unwrap();
-        buckets = Buckets::new(4, [(home, key, 1), (other, key, 1), (foreign, key, 1)].into_iter());
-        let place = buckets.get(key).unwrap().0;
-        let mut strays = buckets.take_strays();
-        strays.push(place);
-        strays.sort_unstable();
-        let mut all = vec![home, other, foreign];
-        all.sort_unstable();
-        assert_eq!(strays, all);
-        assert_ne!(place, foreign);
+        let own: Vec<u32> = empty(4).candidates(hash::key_hash(key)).collect();
+        let foreign = (0..128).find(|index| !own.contains(index)).unwrap();
+        let entries = [(own[5], key), (own[6], key), (foreign, key)];
+        let (buckets, strays) = Buckets::new(4, entries.into_iter());
+        assert_eq!(buckets.get(key), Some(own[5]));
+        assert_eq!(strays, [own[6], foreign]);
     }
 }

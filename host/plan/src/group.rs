@@ -7,25 +7,51 @@
 //! Worked example: members A, B, C in slots 0, 1, 2. B leaves: `A _ C`. D comes: `A D' C` with slot 1's generation one more.
 //! The flows of A and C never notice; a flow of B is placed anew.
 //!
+//! A member is a hop: the pod behind it counts only if both sides know it (a label or a vif that was given away leads to another
+//! member).
+//!
 //! One that is no longer wanted but still within reach *departs* instead: it keeps its slot for the connections that it has,
 //! takes no new ones, and gives up its UDP flows as soon as somebody else takes them. Its slot is a hole only once it is gone,
 //! or when the group has no other place for one that comes (`docs/decisions/18-members-depart.md`).
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use penstock_abi::limits::ECMP_GROUP_MAX;
 use penstock_abi::table::EcmpSlot;
 use penstock_compile::{Group, GroupMember, Hop, NextHopKey};
 
-/// What makes a member the same one.
-pub(crate) type Identity = (Ipv4Addr, Hop);
+/// What is known of the pods to which a hop of the card leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pods {
+    /// Nothing.
+    Unknown,
+    /// All that it leads to on the card it goes on leading to.
+    Same,
+    /// It leads to this one on the card, and shall not any more.
+    Moved(IpAddr),
+}
+
+/// Who is in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    pub(crate) hop: Hop,
+    pub(crate) pods: Pods,
+}
+
+impl Who {
+    /// Whether this is a wanted member. Both have the same hop.
+    fn is(&self, pod: Option<IpAddr>) -> bool {
+        match self.pods {
+            Pods::Unknown | Pods::Same => true,
+            Pods::Moved(known) => pod.is_none_or(|pod| pod == known),
+        }
+    }
+}
 
 /// A slot as the card has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OldSlot {
     /// Who is in it; none for a hole, or a member that cannot be told from its word.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) who: Option<Who>,
     /// Its generation; none for a hole whose word is not known.
     pub(crate) generation: Option<u8>,
     /// If it is not wanted any more it departs, rather than leave a hole.
@@ -41,6 +67,16 @@ pub(crate) enum Otherwise {
     Reject(u16),
 }
 
+/// How much room a group takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Who departed stays.
+    Full,
+    /// Who departed goes, and so do holes at the end of the slots. A flow of a slot that is given back is placed anew; the
+    /// generation of that slot is forgotten, which is why this is for want of room only.
+    Slim,
+}
+
 /// The words of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ring {
@@ -50,6 +86,8 @@ pub(crate) struct Ring {
     pub(crate) slots: usize,
     /// There are members, and all of them are on this node.
     pub(crate) local: bool,
+    /// It would be smaller if it were slim.
+    pub(crate) spare: bool,
 }
 
 impl Ring {
@@ -68,14 +106,20 @@ struct Slot {
     generation: Option<u8>,
 }
 
-/// The words that a group needs.
+/// The words that a group needs; it has no more than `most` members.
 pub(crate) fn ring(
     old: &[OldSlot],
     group: &Group,
     otherwise: Otherwise,
+    (most, size): (usize, Size),
     next_hop_id: impl Fn(NextHopKey) -> u16,
 ) -> Ring {
-    let slots = slots(old, group);
+    let mut slots = slots(old, group, most, size);
+    let spare = slots.last().is_some_and(|slot| slot.member.is_none())
+        || slots.iter().any(|slot| slot.member.is_some() && slot.departed);
+    while size == Size::Slim && slots.last().is_some_and(|slot| slot.member.is_none()) {
+        slots.pop();
+    }
     let nobody = slots.iter().all(|slot| slot.departed || slot.member.is_none_or(|m| m.draining));
     let word = |(slot, entry): (usize, &Slot)| {
         let generation = entry.generation.unwrap_or(0);
@@ -102,37 +146,40 @@ pub(crate) fn ring(
     let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
     let local = members.peek().is_some()
         && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
-    Ring { words, slots: slots.len(), local }
+    Ring { words, slots: slots.len(), local, spare: spare && size == Size::Full }
+}
+
+/// Which wanted member is in a slot, by its place in the group's list.
+pub(crate) fn wanted(old: &OldSlot, group: &Group) -> Option<usize> {
+    let who = old.who.as_ref()?;
+    // Members are ordered by hop.
+    let at = group.members.binary_search_by(|member| member.hop.cmp(&who.hop)).ok()?;
+    who.is(group.members[at].pod).then_some(at)
 }
 
 /// Who is in which slot.
-fn slots(old: &[OldSlot], group: &Group) -> Vec<Slot> {
-    let places: HashMap<Identity, usize> = old
-        .iter()
-        .enumerate()
-        .filter_map(|(slot, old)| old.identity.map(|identity| (identity, slot)))
-        .collect();
-    let departed = |old: &OldSlot| {
-        let (pod, hop) = old.identity.filter(|_| old.stays)?;
-        Some(GroupMember { pod, hop, draining: true })
-    };
-    let slot =
-        |old: &OldSlot| Slot { member: departed(old), departed: true, generation: old.generation };
-    let mut slots: Vec<Slot> = old.iter().map(slot).collect();
-    let mut newcomers = Vec::new();
-    for member in &group.members {
-        match places.get(&(member.pod, member.hop)) {
-            Some(&slot) => {
-                (slots[slot].member, slots[slot].departed) = (Some(*member), false);
+fn slots(old: &[OldSlot], group: &Group, most: usize, size: Size) -> Vec<Slot> {
+    let mut here = vec![false; group.members.len()];
+    let mut slots: Vec<Slot> = Vec::with_capacity(old.len());
+    for old in old {
+        let generation = old.generation;
+        slots.push(match wanted(old, group).filter(|&at| !here[at]) {
+            Some(at) => {
+                here[at] = true;
+                Slot { member: Some(group.members[at]), departed: false, generation }
             }
-            None => newcomers.push(*member),
-        }
+            None => {
+                let who = old.who.as_ref().filter(|_| old.stays && size == Size::Full);
+                let departed = |who: &Who| GroupMember { hop: who.hop, pod: None, draining: true };
+                Slot { member: who.map(departed), departed: true, generation }
+            }
+        });
     }
-    for member in newcomers {
+    for (&member, _) in group.members.iter().zip(here).filter(|(_, here)| !here) {
         let hole = slots.iter().position(|s| s.member.is_none() && s.generation.is_some());
         let unknown = slots.iter().position(|s| s.member.is_none());
         let left = slots.iter().position(|s| s.member.is_some() && s.departed);
-        let full = slots.len() >= ECMP_GROUP_MAX as usize;
+        let full = slots.len() >= most;
         let (place, generation) = match (hole, unknown.filter(|_| full), left.filter(|_| full)) {
             (Some(hole), ..) => (hole, slots[hole].generation.map(next_generation)),
             (None, Some(unknown), _) => (unknown, Some(first_generation(&member))),
@@ -158,19 +205,39 @@ pub(crate) fn next_generation(generation: u8) -> u8 {
 /// unlikely to give a stale flow's slot and generation to another member.
 fn first_generation(member: &GroupMember) -> u8 {
     let label = member.hop.label.map_or(0, |label| label.0);
-    let mixed = (u32::from(member.pod) ^ label.rotate_left(16)).wrapping_mul(0x9e37_79b1);
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u32::from(address),
+        IpAddr::V6(address) => address.to_bits().to_le_bytes().chunks(4).fold(0, |mixed, word| {
+            word.iter().fold(mixed, |mixed: u32, byte| mixed.rotate_left(5) ^ u32::from(*byte))
+        }),
+    };
+    let who = member.pod.map_or_else(
+        || match member.hop.next_hop {
+            NextHopKey::TunnelUdp(node) | NextHopKey::TunnelGre(node) => number(node),
+            NextHopKey::Encap(vif) => vif.0.into(),
+            NextHopKey::Discard | NextHopKey::Reject => 0,
+        },
+        number,
+    );
+    let mixed = (who ^ label.rotate_left(16)).wrapping_mul(0x9e37_79b1);
     ((mixed >> 24) as u8).max(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use penstock_model::{MplsLabel, VifId};
 
     use super::*;
 
+    fn pod(last: u8) -> IpAddr {
+        Ipv4Addr::new(10, 0, 0, last).into()
+    }
+
     fn member(last: u8) -> GroupMember {
         let hop = Hop { next_hop: NextHopKey::Encap(VifId(last)), label: None };
-        GroupMember { pod: Ipv4Addr::new(10, 0, 0, last), hop, draining: false }
+        GroupMember { hop, pod: Some(pod(last)), draining: false }
     }
 
     fn group(members: &[GroupMember]) -> Group {
@@ -182,7 +249,7 @@ mod tests {
         group: &Group,
         next_hop_id: impl Fn(NextHopKey) -> u16,
     ) -> Vec<EcmpSlot> {
-        super::ring(old, group, Otherwise::Discard, next_hop_id).words
+        super::ring(old, group, Otherwise::Discard, (64, Size::Full), next_hop_id).words
     }
 
     fn id(key: NextHopKey) -> u16 {
@@ -195,12 +262,12 @@ mod tests {
 
     /// The slots of words, as they are read back.
     fn slots(words: &[EcmpSlot], count: usize, all: &[GroupMember]) -> Vec<OldSlot> {
-        let identity = |word: &EcmpSlot| {
+        let who = |word: &EcmpSlot| {
             let found = all.iter().find(|m| id(m.hop.next_hop) == word.nh);
-            found.filter(|_| word.valid).map(|m| (m.pod, m.hop))
+            found.filter(|_| word.valid).map(|m| Who { hop: m.hop, pods: Pods::Same })
         };
         let slot = |word: &EcmpSlot| OldSlot {
-            identity: identity(word),
+            who: who(word),
             generation: Some(word.generation),
             stays: false,
         };
@@ -233,10 +300,10 @@ mod tests {
 
     #[test]
     fn holes_of_unknown_generation_are_filled_last() {
-        let unknown = OldSlot { identity: None, generation: None, stays: false };
+        let unknown = OldSlot { who: None, generation: None, stays: false };
         let words = ring(&[unknown], &group(&[member(1)]), id);
         assert_eq!((words[0].valid, words[1].valid, words[1].slot), (false, true, 1));
-        let full = ring(&[unknown; 64], &group(&[member(1)]), id);
+        let full = ring(&vec![unknown; 64], &group(&[member(1)]), id);
         assert_eq!((full.len(), full[0].valid), (65, true));
     }
 
@@ -272,13 +339,51 @@ mod tests {
         let first = ring(&[], &group(&[a, b]), id);
         let mut old = slots(&first, 2, &[a, b]);
         old.iter_mut().for_each(|slot| slot.stays = true);
-        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), id);
+        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), (64, Size::Full), id);
         let kept = |word: EcmpSlot| EcmpSlot { drain: true, ..word };
         let refuses = EcmpSlot { valid: true, nh: 7, ..EcmpSlot::default() };
         assert_eq!((refused.slots, refused.live()), (2, 1));
         assert_eq!(refused.words, [kept(first[0]), kept(first[1]), refuses]);
-        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, id);
+        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, (64, Size::Full), id);
         assert_eq!((dropped.slots, dropped.live()), (2, 0));
+    }
+
+    #[test]
+    fn a_slim_group_has_nobody_who_departed_and_no_holes_at_its_end() {
+        let members = [member(1), member(2), member(3), member(4)];
+        let mut old = slots(&ring(&[], &group(&members), id), 4, &members);
+        old.iter_mut().for_each(|slot| slot.stays = true);
+        let ring = |size, wanted: &[GroupMember]| {
+            super::ring(&old, &group(wanted), Otherwise::Discard, (64, size), id)
+        };
+        let wanted = [member(2), member(5)];
+        let full = ring(Size::Full, &wanted);
+        assert_eq!((full.slots, full.live(), full.spare), (5, 2, true));
+        let slim = ring(Size::Slim, &wanted);
+        assert_eq!((slim.slots, slim.live(), slim.spare), (2, 2, false));
+        assert_eq!((slim.words[0].nh, slim.words[1]), (5, full.words[1]));
+        assert_eq!(slim.words[0].generation, next_generation(full.words[0].generation));
+        assert!(!ring(Size::Full, &members).spare);
+    }
+
+    /// A hop is the same member as long as nobody knows better; a label that was given away is another one.
+    #[test]
+    fn a_member_is_a_hop_and_the_pod_if_it_is_known() {
+        let nameless = GroupMember { pod: None, ..member(1) };
+        let other = GroupMember { pod: Some(pod(9)), ..member(1) };
+        let first = ring(&[], &group(&[member(1)]), id);
+        let slot = |pods| {
+            let who = Some(Who { hop: member(1).hop, pods });
+            [OldSlot { who, generation: Some(first[0].generation), stays: false }]
+        };
+        let again = |pods, member| ring(&slot(pods), &group(&[member]), id)[0].generation;
+        let same = first[0].generation;
+        for pods in [Pods::Unknown, Pods::Same, Pods::Moved(pod(1))] {
+            assert_eq!(again(pods, member(1)), same);
+            assert_eq!(again(pods, nameless), same);
+        }
+        let given_away = ring(&slot(Pods::Moved(pod(1))), &group(&[other]), id);
+        assert_eq!((given_away.len(), given_away[0].generation), (2, next_generation(same)));
     }
 
     #[test]
@@ -286,7 +391,7 @@ mod tests {
         assert_eq!(next_generation(255), 1);
         let remote = |label| GroupMember {
             hop: Hop {
-                next_hop: NextHopKey::TunnelUdp(Ipv4Addr::new(10, 169, 25, 21)),
+                next_hop: NextHopKey::TunnelUdp(Ipv4Addr::new(10, 169, 25, 21).into()),
                 label: Some(MplsLabel(label)),
             },
             ..member(1)

@@ -1,26 +1,28 @@
-//! What is wrong with a file.
+//! What is wrong with files.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
+use penstock_model::{Finding, ObjectId, Reason};
 use thiserror::Error;
 
 /// What is wrong with the files; their author, or whoever keeps the machine, has to mend them.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// Files cannot be read, or do not say what they should. Every fault found is listed.
+    /// Files cannot be read, or objects do not say what they should. All that was found is listed.
     #[error("{}", list(.0))]
-    Faults(Vec<Fault>),
+    Findings(Vec<(ObjectId, Finding)>),
 }
 
 /// One fault in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Line, where it is known.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// What is wrong, and with what.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Fault {
@@ -28,17 +30,47 @@ impl Fault {
     pub(crate) fn of(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self { path: path.into(), line: None, message: message.into() }
     }
-}
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.path.display(), self.message),
-            None => write!(f, "{}: {}", self.path.display(), self.message),
-        }
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::invalid(place(&self.path, self.line), &self.message)
     }
 }
 
-fn list(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+/// File and line, as compilers write them.
+pub(crate) fn place(path: &Path, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+/// What stands for a file among objects.
+pub(crate) fn file_id(path: &Path) -> ObjectId {
+    ObjectId::other("file", path.display().to_string())
+}
+
+fn list(findings: &[(ObjectId, Finding)]) -> String {
+    findings
+        .iter()
+        .map(|(id, finding)| Line(id, finding).to_string())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A finding with the place first, as far as there is one.
+struct Line<'a>(&'a ObjectId, &'a Finding);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id, finding) = self;
+        match (id, &finding.reason) {
+            (ObjectId::Other { .. }, Reason::Invalid { place, text }) => {
+                write!(f, "{place}: {text}")
+            }
+            (_, Reason::Invalid { place, text }) if !place.is_empty() => {
+                write!(f, "{place}: {id}: {text}")
+            }
+            (_, reason) => write!(f, "{id}: {reason}"),
+        }
+    }
 }

@@ -5,12 +5,13 @@
 //! [`QUIET`] apart are equal, the files that changed are read. Files that never come to rest do not hold up the others:
 //! after [`PATIENCE`] the others are read, and these keep what they had, as do those that change while files are read.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Paths;
-use crate::gather::Gatherer;
-use crate::look::Look;
-use crate::store::{Reading, Store};
+use penstock_model::Fragment;
+
+use crate::gather::{Gathered, Gatherer};
+use crate::look::{Look, Place};
 
 /// Files must look the same for this long before they are read.
 pub(crate) const QUIET: Duration = Duration::from_millis(100);
@@ -21,12 +22,36 @@ pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// Files are looked at this often, whether something says that they changed or not.
 pub(crate) const POLL: Duration = Duration::from_secs(2);
 
+/// Makes a source's fragment out of what its files say.
+pub(crate) trait Store: Send + 'static {
+    /// What one file says.
+    type Said: Clone + Send;
+
+    /// Reads the text of a file; faults are a part of what it says.
+    fn parse(path: &Path, text: &str) -> Self::Said;
+
+    /// Takes what may be taken of a reading.
+    fn weigh(&mut self, gathered: Gathered<Self::Said>, now: Instant) -> Reading;
+
+    /// Whether there was anything to go by.
+    fn started(&self) -> bool;
+}
+
+/// What a reading of the files led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    /// What the source has to say now.
+    pub(crate) fragment: Fragment,
+    /// When to read again, whether anything changes or not.
+    pub(crate) again: Option<Instant>,
+}
+
 /// Follows files step by step.
 #[derive(Debug)]
-pub(crate) struct Follower {
-    paths: Paths,
-    gatherer: Gatherer,
-    store: Store,
+pub(crate) struct Follower<S: Store> {
+    place: Place,
+    gatherer: Gatherer<S::Said>,
+    store: S,
     /// The look whose files were read.
     read: Option<Look>,
     /// The last look at files that are changing, and when it was first taken.
@@ -46,16 +71,22 @@ pub(crate) struct Step {
     pub(crate) next: Instant,
 }
 
-impl Follower {
+impl<S: Store> Follower<S> {
     /// Nothing is read yet.
-    pub(crate) fn new(paths: Paths) -> Self {
-        let (gatherer, store) = (Gatherer::new(paths.clone()), Store::new(&paths));
-        Self { paths, gatherer, store, read: None, last: None, since: None, again: None }
+    pub(crate) fn new(place: Place, store: S) -> Self {
+        let gatherer = Gatherer::new(S::parse);
+        Self { place, gatherer, store, read: None, last: None, since: None, again: None }
+    }
+
+    /// Looks at the files and reads them, whether they are at rest or not.
+    pub(crate) fn at_once(&mut self, now: Instant) -> Reading {
+        let gathered = self.gatherer.gather(&Look::take(&self.place), &[]);
+        self.store.weigh(gathered, now)
     }
 
     /// Looks at the files, and reads them if they are at rest and not the ones that were read.
     pub(crate) fn step(&mut self, now: Instant) -> Step {
-        self.seen(Look::take(&self.paths), now)
+        self.seen(Look::take(&self.place), now)
     }
 
     /// Does what is to be done after a look.
@@ -85,7 +116,7 @@ impl Follower {
             self.since = None;
             // Other files than those of the last look are in force now, so that one counts as unread if it comes back.
             self.read = None;
-            let unsettled = look.differences(&before, &self.paths.node);
+            let unsettled = look.differences(&before);
             let gathered = self.gatherer.gather(&look, &unsettled);
             let reading = self.store.weigh(gathered, now);
             self.again = reading.again;

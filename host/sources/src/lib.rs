@@ -1,25 +1,38 @@
-//! Where intent comes from: a directory of Kubernetes manifests and the node file, as whole snapshots.
+//! Where intent comes from: a node file and a directory of Kubernetes manifests, each a source of its own.
 //!
-//! [`load`] reads both once and refuses them if anything is wrong. [`Watch`] reads them again whenever a file changes and
-//! publishes the new [`Snapshot`](penstock_model::Snapshot), never a delta; a file that is wrong keeps what it last gave,
-//! and the state says why. Looking (`look`), deciding when to read (`follow`), reading (`text`, `gather`) and deciding what
-//! to take (`store`) are apart, so that all but the first can be tested without waiting.
+//! A source gives [`Fragment`](penstock_model::Fragment)s, all that it has to say at one moment and never a delta; an object
+//! that is wrong keeps what it was, with a finding that says why, and harms no other. [`Merger`] makes one
+//! [`Intent`](penstock_model::Intent) of the fragments of all sources. [`Sources`] follows files and publishes what they come to,
+//! [`load`] reads them once and refuses them if anything is wrong. Looking (`look`), deciding when to read (`follow`), reading
+//! (`text`, `gather`) and deciding what to take (the stores) are apart, so that all but the first can be tested without waiting.
 //!
 //! * [`node_file`]: the node file and its JSON Schema (`docs/node-schema.json`). Strict: unknown fields are errors.
-//! * [`kubernetes`]: the API objects as manifests carry them, and what becomes of them. Lenient where Kubernetes is.
+//! * [`manifests`]: the API objects as manifests carry them (`kubernetes`), and what becomes of them. Lenient where Kubernetes
+//!   is.
+//!
+//! Every stage keeps what it was last given and compares: maps are persistent, and what is done for a change is in proportion
+//! to it.
 
+mod difference;
+mod documents;
 mod error;
 mod follow;
 mod gather;
-pub mod kubernetes;
+mod kubernetes;
 mod load;
 mod look;
+pub mod manifests;
+mod merge;
 pub mod node_file;
-mod store;
+mod sources;
 mod text;
+mod tree;
 mod watch;
 
-pub use error::{Fault, SourceError};
+pub use documents::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
+pub use error::SourceError;
 pub use load::{Paths, load, load_node};
+pub use merge::{Merger, SourceStatus};
+pub use sources::Sources;
 pub use text::MAX_FILE_BYTES;
-pub use watch::{State, Watch};
+pub use watch::Watch;

@@ -7,7 +7,6 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::Paths;
 use crate::text::plain;
 
 /// What changes when a file is written or replaced. Links are followed, so that one that points elsewhere is a change.
@@ -37,47 +36,61 @@ impl Stamp {
 /// A stamp, or why there is none.
 pub(crate) type Stamped = Result<Stamp, String>;
 
-/// The directory of manifests as it is at one moment.
+/// Where a source's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Directory {
-    /// Device and inode of what its path leads to.
-    pub(crate) identity: (u64, u64),
-    /// Its manifests, ordered by name.
+pub(crate) enum Place {
+    /// It is one file.
+    File(PathBuf),
+    /// It is the manifests in a directory.
+    Directory(PathBuf),
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Directory(path) => path,
+        }
+    }
+}
+
+/// The files of a source at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Device and inode of what the place's path leads to, or why it cannot be read. Of a file it says what the file's own
+    /// stamp says.
+    pub(crate) identity: Result<(u64, u64), String>,
+    /// The files, ordered by name. One file is there even if it cannot be found.
     pub(crate) files: BTreeMap<PathBuf, Stamped>,
     /// What has a manifest's name and is no file: a pipe, a device.
     pub(crate) others: Vec<PathBuf>,
 }
 
-/// Node file and manifests at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// The node file.
-    pub(crate) node: Stamped,
-    /// The directory, or why it cannot be read.
-    pub(crate) directory: Result<Directory, String>,
-}
-
 impl Look {
     /// Looks.
-    pub(crate) fn take(paths: &Paths) -> Self {
-        Self { node: stamp(&paths.node), directory: directory(&paths.manifests) }
+    pub(crate) fn take(place: &Place) -> Self {
+        match place {
+            Place::File(path) => {
+                let stamp = stamp(path);
+                Self {
+                    identity: stamp.as_ref().map(|stamp| stamp.file).map_err(Clone::clone),
+                    files: BTreeMap::from([(path.clone(), stamp)]),
+                    others: Vec::new(),
+                }
+            }
+            Place::Directory(path) => directory(path).unwrap_or_else(|error| Self {
+                identity: Err(plain(&error)),
+                files: BTreeMap::new(),
+                others: Vec::new(),
+            }),
+        }
     }
 
-    /// The files that are not the same in both, the node file among them; those that are in one of the two only, too.
-    pub(crate) fn differences(&self, other: &Self, node: &Path) -> Vec<PathBuf> {
-        let none = BTreeMap::new();
-        let files = |look: &Self| look.directory.as_ref().map_or(none.clone(), |d| d.files.clone());
-        let (ours, theirs) = (files(self), files(other));
-        let mut paths: Vec<PathBuf> = ours
-            .iter()
-            .filter(|(path, stamp)| theirs.get(*path) != Some(*stamp))
-            .map(|(path, _)| path.clone())
-            .chain(theirs.keys().filter(|path| !ours.contains_key(*path)).cloned())
-            .collect();
-        if self.node != other.node {
-            paths.push(node.to_owned());
-        }
-        paths
+    /// The files that are not the same in both; those that are in one of the two only, too.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<PathBuf> {
+        let changed =
+            self.files.iter().filter(|(path, stamp)| other.files.get(*path) != Some(*stamp));
+        let gone = other.files.keys().filter(|path| !self.files.contains_key(*path));
+        changed.map(|(path, _)| path).chain(gone).cloned().collect()
     }
 }
 
@@ -88,16 +101,15 @@ pub(crate) fn stamp(path: &Path) -> Stamped {
 
 /// The manifests of a directory: its `*.yaml`, `*.yml` and `*.json`. Hidden files (an editor's, a mounted volume's
 /// bookkeeping) are none.
-fn directory(path: &Path) -> Result<Directory, String> {
-    let text = |error: std::io::Error| plain(&error);
-    let found = std::fs::metadata(path).map_err(text)?;
-    let mut directory = Directory {
-        identity: (found.dev(), found.ino()),
+fn directory(path: &Path) -> std::io::Result<Look> {
+    let found = std::fs::metadata(path)?;
+    let mut look = Look {
+        identity: Ok((found.dev(), found.ino())),
         files: BTreeMap::new(),
         others: Vec::new(),
     };
-    for entry in std::fs::read_dir(path).map_err(text)? {
-        let path = entry.map_err(text)?.path();
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         let manifest = path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
         if hidden || !manifest {
@@ -105,17 +117,17 @@ fn directory(path: &Path) -> Result<Directory, String> {
         }
         match std::fs::metadata(&path) {
             Ok(found) if found.is_file() => {
-                directory.files.insert(path, Ok(Stamp::of(&found)));
+                look.files.insert(path, Ok(Stamp::of(&found)));
             }
             Ok(found) if found.is_dir() => {}
-            Ok(_) => directory.others.push(path),
+            Ok(_) => look.others.push(path),
             // Removed since the directory was listed, unless a link that leads nowhere is still there.
             Err(_) if std::fs::symlink_metadata(&path).is_err() => {}
             Err(error) => {
-                directory.files.insert(path, Err(plain(&error)));
+                look.files.insert(path, Err(plain(&error)));
             }
         }
     }
-    directory.others.sort();
-    Ok(directory)
+    look.others.sort();
+    Ok(look)
 }

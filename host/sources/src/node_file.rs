@@ -19,24 +19,36 @@
 //!     labels: { 10.47.255.238: 43 }
 //! ```
 //!
-//! Strict: unknown fields, duplicates, reserved labels, VRFs that do not exist are faults, all of which are listed.
+//! Strict: unknown fields and duplicates are faults. One that is in a VRF, a vif, a remote or a label harms only that; one
+//! because of which the file does not say what there is (its syntax, an unknown field at the top, no name or no fabric)
+//! refuses the file, and what it said before stays. Numbers and addresses are checked by the rules that all sources share
+//! ([`penstock_model::check`]), conflicts among objects where those of all sources are merged.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
-use penstock_model::{
-    Encapsulation, Fabric, MacAddr, MplsLabel, NodeConfig, ObjectName, PodVif, Prefix, RemoteNode,
-    VifId, Vrf, VrfId,
-};
+use penstock_model::{IpNet, MacAddr, Path};
 use schemars::JsonSchema;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_yaml_ng::Mapping;
 
-use crate::{Fault, SourceError};
+use crate::Watch;
+use crate::look::Place;
 
-mod validate;
+mod parse;
+mod store;
+
+pub(crate) use store::NodeStore;
+
+/// What this source is called.
+pub const SOURCE: &str = "node file";
+
+/// Follows a node file, on the current tokio runtime.
+#[must_use]
+pub fn watch(path: PathBuf) -> Watch {
+    Watch::start(SOURCE, Place::File(path.clone()), NodeStore::new(path))
+}
 
 /// A node file as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -63,8 +75,8 @@ pub struct NodeFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FabricFile {
     /// Tunnel end point with the fabric's prefix length, like 10.169.25.20/24.
-    #[schemars(with = "String", regex(pattern = r"^\d+\.\d+\.\d+\.\d+/\d+$"))]
-    pub address: Prefix,
+    #[schemars(with = "String")]
+    pub address: IpNet,
     /// MAC address of the fabric port and of `vhost0`.
     #[schemars(with = "String", regex(pattern = r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$"))]
     pub mac: MacAddr,
@@ -82,6 +94,9 @@ pub struct VrfFile {
     /// Numbers of VRFs whose pods have routes in this one too.
     #[serde(default)]
     pub imports: Vec<u16>,
+    /// Networks whose floating IPs its pods reach.
+    #[serde(default = "default_networks")]
+    pub networks: Vec<String>,
 }
 
 /// A pod's interface.
@@ -96,8 +111,7 @@ pub struct VifFile {
     /// The pod.
     pub pod: PodRef,
     /// The pod's address.
-    #[schemars(with = "String", regex(pattern = r"^\d+\.\d+\.\d+\.\d+$"))]
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The pod's MAC address.
     #[schemars(with = "String", regex(pattern = r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$"))]
     pub mac: MacAddr,
@@ -126,22 +140,24 @@ pub struct RemoteFile {
     /// Name of the node.
     pub name: String,
     /// Its tunnel end point.
-    #[schemars(with = "String", regex(pattern = r"^\d+\.\d+\.\d+\.\d+$"))]
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// How it wants its packets.
     #[serde(default)]
     pub encapsulation: EncapsulationFile,
     /// Numbers of the VRFs here that import its routes; all if there are none.
     #[serde(default)]
     pub vrfs: Vec<u16>,
+    /// Of several that announce one prefix, the one with the highest preference is used.
+    #[serde(default = "default_preference")]
+    pub preference: u32,
     /// Addresses of its pods, and the label it advertises for each.
-    #[serde(default, deserialize_with = "unique_keys")]
+    #[serde(default)]
     #[schemars(with = "BTreeMap<String, u32>")]
-    pub labels: Vec<(Ipv4Addr, u32)>,
+    pub labels: Mapping,
     /// Shorter prefixes that it advertises, and the label for each.
-    #[serde(default, deserialize_with = "unique_keys")]
+    #[serde(default)]
     #[schemars(with = "BTreeMap<String, u32>")]
-    pub prefixes: Vec<(Prefix, u32)>,
+    pub prefixes: Mapping,
 }
 
 /// How packets to a node are wrapped.
@@ -155,57 +171,16 @@ pub enum EncapsulationFile {
     MplsOverGre,
 }
 
+fn default_networks() -> Vec<String> {
+    vec![penstock_model::NetworkName::services().to_string()]
+}
+
+fn default_preference() -> u32 {
+    Path::PREFERENCE
+}
+
 fn default_namespace() -> String {
     "default".to_owned()
-}
-
-/// Reads a mapping whose keys must differ, which a map type would hide.
-fn unique_keys<'de, D, K>(deserializer: D) -> Result<Vec<(K, u32)>, D::Error>
-where
-    D: Deserializer<'de>,
-    K: Deserialize<'de> + Ord + fmt::Display,
-{
-    struct Pairs<K>(std::marker::PhantomData<K>);
-    impl<'de, K: Deserialize<'de> + Ord + fmt::Display> Visitor<'de> for Pairs<K> {
-        type Value = Vec<(K, u32)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a mapping from addresses to labels")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut pairs: Vec<(K, u32)> = Vec::new();
-            while let Some((key, label)) = map.next_entry()? {
-                if pairs.iter().any(|(other, _)| *other == key) {
-                    return Err(serde::de::Error::custom(format!("{key} is there twice")));
-                }
-                pairs.push((key, label));
-            }
-            Ok(pairs)
-        }
-    }
-    deserializer.deserialize_map(Pairs(std::marker::PhantomData))
-}
-
-/// Reads the text of a node file; `path` is for messages.
-///
-/// # Errors
-/// All faults found.
-pub fn parse(path: &Path, text: &str) -> Result<NodeConfig, SourceError> {
-    let file: NodeFile = serde_yaml_ng::from_str(text).map_err(|error| {
-        SourceError::Faults(vec![Fault {
-            path: path.to_owned(),
-            line: error.location().map(|at| at.line()),
-            message: error.to_string(),
-        }])
-    })?;
-    let faults = validate::validate(&file);
-    if faults.is_empty() {
-        Ok(file.into())
-    } else {
-        let fault = |message| Fault { path: path.to_owned(), line: None, message };
-        Err(SourceError::Faults(faults.into_iter().map(fault).collect()))
-    }
 }
 
 /// The JSON Schema of a node file, as text.
@@ -215,53 +190,6 @@ pub fn schema() -> String {
         .unwrap_or_else(|error| error.to_string());
     text.push('\n');
     text
-}
-
-impl From<NodeFile> for NodeConfig {
-    fn from(file: NodeFile) -> Self {
-        let vrf_ids = |ids: Vec<u16>| ids.into_iter().map(VrfId).collect();
-        Self {
-            name: file.name,
-            fabric: Fabric { address: file.fabric.address, mac: file.fabric.mac },
-            vrfs: file
-                .vrfs
-                .into_iter()
-                .map(|vrf| Vrf { id: VrfId(vrf.id), name: vrf.name, imports: vrf_ids(vrf.imports) })
-                .collect(),
-            vifs: file
-                .vifs
-                .into_iter()
-                .map(|vif| PodVif {
-                    id: VifId(vif.id),
-                    name: vif.name,
-                    pod: ObjectName { namespace: vif.pod.namespace, name: vif.pod.name },
-                    address: vif.address,
-                    mac: vif.mac,
-                    vrf: VrfId(vif.vrf),
-                    label: MplsLabel(vif.label),
-                })
-                .collect(),
-            remotes: file
-                .remotes
-                .into_iter()
-                .map(|remote| RemoteNode {
-                    name: remote.name,
-                    address: remote.address,
-                    encapsulation: match remote.encapsulation {
-                        EncapsulationFile::MplsOverUdp => Encapsulation::MplsOverUdp,
-                        EncapsulationFile::MplsOverGre => Encapsulation::MplsOverGre,
-                    },
-                    vrfs: vrf_ids(remote.vrfs),
-                    labels: remote.labels.into_iter().map(|(a, l)| (a, MplsLabel(l))).collect(),
-                    prefixes: remote
-                        .prefixes
-                        .into_iter()
-                        .map(|(p, l)| (p.network(), MplsLabel(l)))
-                        .collect(),
-                })
-                .collect(),
-        }
-    }
 }
 
 #[cfg(test)]

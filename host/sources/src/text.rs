@@ -9,7 +9,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use crate::Fault;
+use crate::error::Fault;
 use crate::look::Stamp;
 
 /// Bytes of the largest file that is read, a manifest or a node file: 64 MiB.

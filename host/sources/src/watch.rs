@@ -5,55 +5,46 @@
 //! kernel may have none to give. What changed does not matter, a look tells that.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use inotify::{EventStream, Inotify, WatchMask};
-use penstock_model::Snapshot;
+use penstock_model::{Effect, Findings, Fragment};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::follow::{Follower, POLL};
-use crate::store::Reading;
-use crate::{Paths, SourceError};
+use crate::difference::changed_keys;
+use crate::follow::{Follower, POLL, Store};
+use crate::look::Place;
 
 /// Events that follow one another are taken together.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// What a source last found.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// What is in force: of each file what it said when it was last good. None until there is something to go by; the card
-    /// is not to be touched before.
-    pub snapshot: Option<Arc<Snapshot>>,
-    /// What is wrong with the files as they are now, and what is in force instead.
-    pub error: Option<Arc<SourceError>>,
-}
+/// New findings that are logged one by one.
+const LOGGED: usize = 20;
 
-/// A running watch. Dropping it ends the watch and closes the channel.
+/// A running watch of a source's files. Dropping it ends the watch and closes the channel.
 #[derive(Debug)]
 pub struct Watch {
-    states: watch::Receiver<State>,
+    fragments: watch::Receiver<Fragment>,
     task: JoinHandle<()>,
 }
 
 impl Watch {
-    /// Starts to follow the files, on the current tokio runtime. They are read for the first time when they have been left
-    /// alone for a moment.
-    #[must_use]
-    pub fn start(paths: Paths) -> Self {
-        let (sender, states) = watch::channel(State::default());
-        let events = Events::new(&paths);
-        let task = tokio::spawn(run(paths, events, sender));
-        Self { states, task }
+    /// Starts to follow files, on the current tokio runtime. They are read for the first time when they have been left alone
+    /// for a moment.
+    pub(crate) fn start<S: Store>(name: &str, place: Place, store: S) -> Self {
+        let (sender, fragments) = watch::channel(Fragment::empty(name));
+        let events = Events::new(&place);
+        let task = tokio::spawn(run(Follower::new(place, store), events, sender));
+        Self { fragments, task }
     }
 
-    /// The channel: holds the current state, wakes on a new one.
+    /// What the source has to say: the channel holds it, and wakes when it is something else.
     #[must_use]
-    pub fn states(&self) -> watch::Receiver<State> {
-        self.states.clone()
+    pub fn fragments(&self) -> watch::Receiver<Fragment> {
+        self.fragments.clone()
     }
 }
 
@@ -63,8 +54,11 @@ impl Drop for Watch {
     }
 }
 
-async fn run(paths: Paths, mut events: Events, sender: watch::Sender<State>) {
-    let mut follower = Follower::new(paths);
+async fn run<S: Store>(
+    mut follower: Follower<S>,
+    mut events: Events,
+    sender: watch::Sender<Fragment>,
+) {
     while !sender.is_closed() {
         events.follow();
         let now = Instant::now().into_std();
@@ -75,7 +69,7 @@ async fn run(paths: Paths, mut events: Events, sender: watch::Sender<State>) {
         let Ok((back, step)) = stepped.await else { return };
         follower = back;
         if let Some(reading) = step.reading {
-            publish(&sender, reading);
+            publish(&sender, reading.fragment);
         }
         tokio::select! {
             () = events.next() => {}
@@ -84,42 +78,49 @@ async fn run(paths: Paths, mut events: Events, sender: watch::Sender<State>) {
     }
 }
 
-/// Publishes what a read gave, if it is news.
-fn publish(sender: &watch::Sender<State>, reading: Reading) {
-    let Reading { snapshot, mut faults, instead, .. } = reading;
-    faults.extend(instead);
-    let error = (!faults.is_empty()).then_some(SourceError::Faults(faults));
-    sender.send_if_modified(|state| {
-        let text = |error: Option<&SourceError>| error.map(ToString::to_string);
-        let changed = state.snapshot.as_deref() != snapshot.as_ref();
-        let other_error = text(state.error.as_deref()) != text(error.as_ref());
-        if changed {
-            state.snapshot = snapshot.map(Arc::new);
+/// Publishes what a reading gave, if it is news.
+fn publish(sender: &watch::Sender<Fragment>, fragment: Fragment) {
+    sender.send_if_modified(|before| {
+        let news = *before != fragment;
+        if news {
+            log(&before.findings, &fragment);
+            *before = fragment;
         }
-        if other_error {
-            if let Some(error) = &error {
-                tracing::warn!(%error, "not all files can be taken as they are");
-            }
-            state.error = error.map(Arc::new);
-        }
-        changed || other_error
+        news
     });
+}
+
+/// Logs what was not found before; a part of it, if it is much.
+fn log(before: &Findings, fragment: &Fragment) {
+    let changed = changed_keys(before, &fragment.findings);
+    let found = changed.iter().filter_map(|id| Some((id, fragment.findings.get(id)?)));
+    let found = found.flat_map(|(id, list)| list.iter().map(move |finding| (id, finding)));
+    let wrong: Vec<_> = found.filter(|(_, finding)| finding.effect != Effect::Note).collect();
+    let source = &fragment.source;
+    for (id, finding) in wrong.iter().take(LOGGED) {
+        tracing::warn!(%source, "{id}: {finding}");
+    }
+    if let Some(more) = wrong.len().checked_sub(LOGGED + 1) {
+        tracing::warn!(%source, "and {} further findings: see the status", more + 1);
+    }
 }
 
 /// The kernel's queue of file events, as long as there is one. The directories are watched rather than the files, so that
 /// a file replaced by renaming, as editors and volume mounts do, is noticed.
 struct Events {
     stream: Option<EventStream<[u8; 4096]>>,
-    /// The directories in which the files lie, and the one in which the directory of manifests lies.
-    directories: [PathBuf; 3],
+    /// The directory in which the place lies, and the place itself if it is one.
+    directories: Vec<PathBuf>,
     /// Whether it was said that there are no events.
     told: bool,
 }
 
 impl Events {
-    fn new(paths: &Paths) -> Self {
-        let directories =
-            [parent(&paths.node), parent(&paths.manifests), &paths.manifests].map(Path::to_owned);
+    fn new(place: &Place) -> Self {
+        let mut directories = vec![parent(place.path()).to_owned()];
+        if let Place::Directory(path) = place {
+            directories.push(path.clone());
+        }
         let mut events = Self { stream: None, directories, told: false };
         match Inotify::init().and_then(|inotify| inotify.into_event_stream([0; 4096])) {
             Ok(stream) => events.stream = Some(stream),
@@ -183,28 +184,26 @@ fn parent(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node_file::NodeStore;
 
     /// Time passes as fast as there is nothing to do.
     #[tokio::test(start_paused = true)]
     async fn without_events_files_are_looked_at() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            node: directory.path().join("node.yaml"),
-            manifests: directory.path().join("manifests"),
-        };
-        std::fs::create_dir(&paths.manifests).unwrap();
-        let none = "apiVersion: v1\nkind: List\nitems: []\n";
-        std::fs::write(paths.manifests.join("none.yaml"), none).unwrap();
-        let (sender, mut states) = watch::channel(State::default());
-        let mut events = Events::new(&paths);
+        let path = directory.path().join("node.yaml");
+        let place = Place::File(path.clone());
+        let (sender, mut fragments) = watch::channel(Fragment::empty("node file"));
+        let mut events = Events::new(&place);
         events.stream = None;
-        let task = tokio::spawn(run(paths.clone(), events, sender));
-        states.wait_for(|state| state.error.is_some()).await.unwrap();
-        assert!(states.borrow().snapshot.is_none());
+        let store = NodeStore::new(path.clone());
+        let task = tokio::spawn(run(Follower::new(place, store), events, sender));
+        fragments.wait_for(|fragment| !fragment.findings.is_empty()).await.unwrap();
+        assert!(!fragments.borrow().complete);
         let node =
             "name: na\nfabric: { address: 192.0.2.1/24, mac: \"02:00:c0:00:02:01\" }\nvrfs: []\n";
-        std::fs::write(&paths.node, node).unwrap();
-        states.wait_for(|state| state.error.is_none() && state.snapshot.is_some()).await.unwrap();
+        std::fs::write(&path, node).unwrap();
+        let done = |fragment: &Fragment| fragment.findings.is_empty() && fragment.complete;
+        fragments.wait_for(done).await.unwrap();
         task.abort();
     }
 }

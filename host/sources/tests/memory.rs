@@ -3,13 +3,17 @@
 
 use std::alloc::System;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs;
 
-use penstock_sources::kubernetes::Objects;
+use penstock_model::Policy;
+use penstock_sources::{Paths, load};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const NODE: &str =
+    "name: na\nfabric: { address: 192.0.2.1/24, mac: \"02:00:c0:00:02:01\" }\nvrfs: []\n";
 
 struct Cost {
     /// Bytes of the file.
@@ -27,11 +31,15 @@ fn cost(documents: usize, document: &dyn Fn(usize) -> String) -> Cost {
         write!(text, "---\n{comment}{}", document(i)).unwrap();
         text
     });
-    let mut objects = Objects::default();
+    let directory = tempfile::tempdir().unwrap();
+    let paths =
+        Paths { node: directory.path().join("node"), manifests: directory.path().to_owned() };
+    fs::write(&paths.node, NODE).unwrap();
+    fs::write(directory.path().join("m.yaml"), &text).unwrap();
     let region = Region::new(ALLOCATOR);
-    let faults = objects.add_text(Path::new("m.yaml"), &text);
+    let intent = load(&paths, Policy::default()).unwrap();
     let change = region.change();
-    assert_eq!(faults, []);
+    assert!(intent.complete);
     Cost {
         file: text.len(),
         // What grows in place counts as asked for.

@@ -16,6 +16,8 @@ pub enum Firmware {
     SelfTest,
     /// It runs.
     Ready,
+    /// It says that it runs, and its heartbeat stands still; whoever watches that finds it, no register tells.
+    Silent,
     /// Its self-test found a fault in its memory.
     SelfTestFailed {
         /// Where.
@@ -68,6 +70,7 @@ impl fmt::Display for Firmware {
             Self::NotStarted => f.write_str("not started"),
             Self::SelfTest => f.write_str("self-test runs"),
             Self::Ready => f.write_str("ready"),
+            Self::Silent => f.write_str("ready, but its heartbeat stands still"),
             Self::SelfTestFailed { address } => write!(f, "self-test failed at {address:#x}"),
             Self::Panicked { line, file } => {
                 write!(f, "panicked in line {line} of the file with hash {file:#010x}")
@@ -89,7 +92,7 @@ impl FromStr for Firmware {
     type Err = FirmwareError;
     /// What [`fmt::Display`] writes.
     fn from_str(text: &str) -> Result<Self, FirmwareError> {
-        let fixed = [Self::NotStarted, Self::SelfTest, Self::Ready];
+        let fixed = [Self::NotStarted, Self::SelfTest, Self::Ready, Self::Silent];
         if let Some(state) = fixed.into_iter().find(|state| state.to_string() == text) {
             return Ok(state);
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use penstock_abi::table::{FipKey, FipMap, HostRoute, NextHop, NextHopKind, TableId, Vif};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Intent {
     /// `NAMESPACE/NAME`.
     pub name: String,
     /// Floating IPs: the cluster IP, then external ones.
-    pub floating_ips: Vec<Ipv4Addr>,
+    pub floating_ips: Vec<IpAddr>,
     /// Ports as people write them, e.g. `8888/TCP -> 80`.
     pub ports: Vec<String>,
     /// Endpoints over all ports, each counted once.
@@ -42,7 +42,7 @@ pub struct Intent {
     pub notes: Vec<String>,
     /// Floating IPs at which it is not served, and why: what the card has there is somebody else's.
     #[serde(default)]
-    pub denied: BTreeMap<Ipv4Addr, String>,
+    pub denied: BTreeMap<IpAddr, String>,
 }
 
 /// The services that are known, before looking at the card.
@@ -152,20 +152,22 @@ pub struct Service {
 #[must_use]
 pub fn view(state: &CardState, intent: Intent) -> Service {
     let mut service = Service::default();
-    for &fip in &intent.floating_ips {
+    for address in &intent.floating_ips {
+        // The card knows no other; of these, the notes say that they are not served.
+        let IpAddr::V4(fip) = *address else { continue };
         let word = u32::from(fip);
         for (row, route) in
             state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.ip == word)
         {
             let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
             let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
-            shown.why = match intent.denied.get(&fip) {
+            shown.why = match intent.denied.get(address) {
                 Some(note) => Some(format!("this is not the service's route: {note}")),
                 None => why(state, route.nh, intent.endpoints),
             };
             service.routes.push(shown);
         }
-        if intent.denied.contains_key(&fip) {
+        if intent.denied.contains_key(address) {
             continue;
         }
         for (row, key) in
@@ -369,7 +371,7 @@ mod tests {
         }
         let intent = Intent {
             name: "shop/web".to_owned(),
-            floating_ips: vec![fip],
+            floating_ips: vec![fip.into()],
             endpoints,
             notes: vec!["no vif is known for endpoint 10.9.9.9, passed over".to_owned()],
             ..Intent::default()
@@ -434,7 +436,8 @@ mod tests {
             (100..).zip(words).for_each(|(index, word)| state.tables.put(index, word));
             let route = HostRoute { valid: true, ip: fip.into(), nh: 9, ..HostRoute::default() };
             state.tables.put(4, route);
-            let intent = Intent { floating_ips: vec![fip], endpoints: 0, ..Intent::default() };
+            let intent =
+                Intent { floating_ips: vec![fip.into()], endpoints: 0, ..Intent::default() };
             view(&state, intent).routes[0].why.clone().unwrap_or_default()
         };
         let refused = "no member takes new connections: they are refused; 2 members keep theirs";
@@ -457,9 +460,9 @@ mod tests {
         state.tables.put(3, key);
         let map = FipMap { valid: true, vip: fip.into(), vip_port: 80, ..FipMap::default() };
         state.tables.put(1, map);
-        let own = Intent { floating_ips: vec![fip], endpoints: 2, ..Intent::default() };
+        let own = Intent { floating_ips: vec![fip.into()], endpoints: 2, ..Intent::default() };
         let note = format!("{fip} is the cluster IP of shop/web, passed over");
-        let lost = Intent { denied: [(fip, note)].into(), ..own.clone() };
+        let lost = Intent { denied: [(fip.into(), note)].into(), ..own.clone() };
         assert_eq!(view(&state, own).port_maps.len(), 1);
         let shown = view(&state, lost);
         assert_eq!(shown.port_maps, []);

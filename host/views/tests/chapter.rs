@@ -1,7 +1,7 @@
 //! The views with the chapter's names and addresses, compared with what vRouter's tools print for the same state.
 #![allow(clippy::unwrap_used)]
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use penstock_abi::hash::FIELD_ALL;
 use penstock_abi::reason::{CardCounter, DropReason};
@@ -354,7 +354,7 @@ fn labels_and_drops() {
 fn a_service_explained() {
     let intent = service::Intent {
         name: "ns-user-1/service-web-clusterip".into(),
-        floating_ips: vec![Ipv4Addr::new(10, 105, 139, 153)],
+        floating_ips: vec![Ipv4Addr::new(10, 105, 139, 153).into()],
         ports: vec!["8888/TCP -> 80".into()],
         ..service::Intent::default()
     };
@@ -370,7 +370,8 @@ fn keys_that_mark_a_backend_are_no_port_maps() {
         state.tables.put(row, mark);
     }
     // A service that wants the pod's address, and does not get it.
-    let intent = service::Intent { floating_ips: vec![pod.into()], ..Default::default() };
+    let intent =
+        service::Intent { floating_ips: vec![IpAddr::V4(pod.into())], ..Default::default() };
     assert_eq!(service::view(&state, intent).port_maps, []);
 }
 

@@ -5,6 +5,7 @@
 //! MPLSoUDP has two beats a frame on one side, so that 0.5 frames a cycle is all its wire can carry. Of new flows that are
 //! translated only as many leave as the card stores pairs; the rest is refused and counted.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,17 +18,17 @@ use penstock_plan::plan;
 use penstock_refmodel::packet;
 use penstock_tables::{Op, Tables};
 
-use crate::host::cluster;
+use crate::host::Cluster;
 use crate::report::Report;
 use crate::transport;
 
 const FRAMES: usize = 4000;
-const CLIENT: u32 = 0x0a2f_0100; // pod 0, vif 3
-const NEIGHBOUR: u32 = 0x0a2f_0101; // pod 1, vif 4
+const CLIENT: u32 = 0x0a80_0100; // pod 0, vif 3
+const NEIGHBOUR: u32 = 0x0a80_0101; // pod 1, vif 4
 const NODE: u32 = 0x0aa9_1914;
-const PEER: u32 = 0x0aa9_1964;
-const REMOTE_POD: u32 = 0x0a2f_0164; // pod 100, the first of the first remote node
-const FABRIC_MAC: u64 = 0x0200_0000_ff01; // as `cluster` has it
+const PEER: u32 = 0x0aa9_6400;
+const REMOTE_POD: u32 = 0x0a80_0164; // pod 100, the first of the first remote node
+const FABRIC_MAC: u64 = 0x0200_0000_ff01; // as `Cluster` has it
 const DATA: [u8; 18] = [0x5a; 18]; // 14 + 20 + 8 + 18 = 60 bytes
 
 struct Bench {
@@ -88,12 +89,18 @@ impl Bench {
         let sim = Arc::new(Mutex::new(CardSim::new(&options)?));
         let mut card = Card::attach(InProcess::boxed(&sim))?;
         // Service 1 has pod 1's floating IP in front of it too.
-        let mut snapshot = cluster(10);
-        let member = &mut snapshot.load_balancers[1].listeners[0].pool.members;
-        member.truncate(1);
-        member[0].address = NEIGHBOUR.into();
-        let steps = plan(&compile(&snapshot)?, &Tables::default())?;
-        card.apply(&steps.ops)?;
+        let cluster = Cluster::small(10);
+        let (mut intent, neighbours) = cluster.intent()?;
+        let mut service = cluster.service(1, 0);
+        let members = &mut service.listeners[0].pool.members;
+        members.truncate(1);
+        members[0].address = IpAddr::V4(NEIGHBOUR.into());
+        intent.balancers.insert(service.name.clone(), Arc::new(service));
+        let planned = plan(&compile(&intent, &neighbours).desired, &Tables::default());
+        ensure!(planned.refused.is_empty(), "{:?}", planned.refused);
+        for phase in &planned.plan.phases {
+            card.apply(&phase.ops)?;
+        }
         card.set_enabled(true)?;
         Ok(Self { sim, card })
     }

@@ -6,14 +6,14 @@
 //! are in, the card is drained. The same input gives the same output, seed included.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use penstock::output::{Output, print};
-use penstock_model::{MacAddr, NodeConfig, Prefix, Snapshot};
+use penstock_model::{Intent, IpNet, MacAddr, Neighbours, Policy};
 use penstock_sources::Paths;
 
 use crate::{capture, run, summary};
@@ -41,10 +41,10 @@ pub(crate) struct ReplayArgs {
     pub(crate) static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
     /// Ranges in which the `externalIPs` of services are served, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
-    pub(crate) allow_external_ips: Vec<Prefix>,
+    pub(crate) allow_external_ips: Vec<IpNet>,
     /// Ranges in which no `externalIPs` are served, whatever is allowed, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
-    pub(crate) cluster_cidr: Vec<Prefix>,
+    pub(crate) cluster_cidr: Vec<IpNet>,
     /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
     pub(crate) firmware: Option<PathBuf>,
@@ -69,11 +69,13 @@ fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
 /// The files are wrong, do not fit the card, or the card has a defect.
 pub(crate) fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
     let paths = Paths { node: args.node.clone(), manifests: args.manifests.clone() };
-    let mut snapshot = penstock_sources::load(&paths).context("cannot read the intent")?;
-    resolve(&mut snapshot, &args.static_neighbour);
-    snapshot.external_ranges.clone_from(&args.allow_external_ips);
-    snapshot.cluster_ranges.clone_from(&args.cluster_cidr);
-    let ports = ports(&snapshot.node);
+    let policy = Policy {
+        external_ranges: args.allow_external_ips.clone(),
+        cluster_ranges: args.cluster_cidr.clone(),
+    };
+    let intent = penstock_sources::load(&paths, policy).context("cannot read the intent")?;
+    let neighbours = neighbours(&intent, &args.static_neighbour);
+    let ports = ports(&intent);
     let mut inputs = Vec::new();
     for (port, file) in &args.inputs {
         let Some(&vif) = ports.get(port) else {
@@ -83,7 +85,8 @@ pub(crate) fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
         inputs.push((vif, file.clone()));
     }
     let captured = capture::read_all(&inputs)?;
-    let outcome = run::run(&snapshot, &captured.frames, args.seed, args.firmware.clone())?;
+    let firmware = args.firmware.clone();
+    let outcome = run::run(&intent, &neighbours, &captured.frames, args.seed, firmware)?;
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
     for (name, &vif) in &ports {
@@ -100,16 +103,20 @@ pub(crate) fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
 }
 
 /// Port names and their vif numbers.
-fn ports(node: &NodeConfig) -> BTreeMap<String, u8> {
+fn ports(intent: &Intent) -> BTreeMap<String, u8> {
     let own = [("fabric0".to_owned(), 0), ("vhost0".to_owned(), 1)];
-    own.into_iter().chain(node.vifs.iter().map(|vif| (vif.name.clone(), vif.id.0))).collect()
+    own.into_iter().chain(intent.vifs.values().map(|vif| (vif.name.clone(), vif.id.0))).collect()
 }
 
 /// There is no kernel to ask: nodes have the MAC addresses given, or ones made of their addresses.
-fn resolve(snapshot: &mut Snapshot, given: &[(Ipv4Addr, MacAddr)]) {
-    for remote in &snapshot.node.remotes {
-        let [a, b, c, d] = remote.address.octets();
-        snapshot.neighbours.insert(remote.address, MacAddr([0x02, 0x00, a, b, c, d]));
-    }
-    snapshot.neighbours.extend(given.iter().copied());
+fn neighbours(intent: &Intent, given: &[(Ipv4Addr, MacAddr)]) -> Neighbours {
+    let made = intent.peers.values().filter_map(|peer| match peer.address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            Some((peer.address, MacAddr([0x02, 0x00, a, b, c, d])))
+        }
+        // The card's tunnels are IPv4's.
+        IpAddr::V6(_) => None,
+    });
+    made.chain(given.iter().map(|(address, mac)| (IpAddr::V4(*address), *mac))).collect()
 }

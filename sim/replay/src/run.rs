@@ -10,7 +10,7 @@ use penstock_abi::table::{Flow, TableId};
 use penstock_abi::{fw, regs};
 use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
 use penstock_device::Card;
-use penstock_model::Snapshot;
+use penstock_model::{Finding, Intent, Neighbours, ObjectId};
 use penstock_tables::Tables;
 use penstock_views::firmware::Firmware;
 use penstock_views::{CardState, flow};
@@ -49,16 +49,16 @@ pub(crate) struct Outcome {
 /// Programs a fresh card, sends the frames through it, and reads it.
 ///
 /// # Errors
-/// The intent cannot be compiled or has no place; the card has a defect.
+/// The card has a defect.
 pub(crate) fn run(
-    snapshot: &Snapshot,
+    intent: &Intent,
+    neighbours: &Neighbours,
     frames: &[Frame],
     seed: Option<u64>,
     firmware: Option<PathBuf>,
 ) -> Result<Outcome> {
-    let desired = penstock_compile::compile(snapshot).context("the intent cannot be compiled")?;
-    let plan = penstock_plan::plan(&desired, &Tables::default())
-        .context("the intent has no place on the card")?;
+    let compiled = penstock_compile::compile(intent, neighbours);
+    let planned = penstock_plan::plan(&compiled.desired, &Tables::default());
     let back_pressure = seed.map(|seed| BackPressure { seed, of_256: PAUSES_OF_256 });
     let with_firmware = firmware.is_some();
     let options = CardOptions { firmware, back_pressure, ..CardOptions::default() };
@@ -66,7 +66,9 @@ pub(crate) fn run(
         Arc::new(Mutex::new(CardSim::new(&options).context("the simulated card does not start")?));
     let mut card =
         Card::attach(InProcess::boxed(&sim)).context("cannot attach to the simulated card")?;
-    card.apply(&plan.ops).context("cannot program the simulated card")?;
+    for phase in &planned.plan.phases {
+        card.apply(&phase.ops).context("cannot program the simulated card")?;
+    }
     card.set_enabled(true).context("cannot enable the simulated card")?;
 
     if with_firmware {
@@ -78,10 +80,9 @@ pub(crate) fn run(
     let traffic_cycles = lock(&sim).cycles() - begun;
 
     let mut state = CardState {
-        vif_names: snapshot
-            .node
+        vif_names: intent
             .vifs
-            .iter()
+            .values()
             .map(|vif| (u32::from(vif.id.0), vif.name.clone()))
             .collect(),
         ..CardState::default()
@@ -95,7 +96,10 @@ pub(crate) fn run(
     for (&index, words) in indices.iter().zip(&card.read_many(TableId::FlowStats, &indices)?) {
         state.tables.load(TableId::FlowStats, index, words);
     }
-    let notes = snapshot.notes.iter().chain(&desired.notes).map(ToString::to_string).collect();
+    let about = |id: &ObjectId, finding: &Finding| format!("{id}: {finding}");
+    let found = compiled.findings.iter();
+    let found = found.flat_map(|(id, list)| list.iter().map(move |finding| about(id, finding)));
+    let notes = found.chain(planned.refused.iter().map(ToString::to_string)).collect();
     let total_cycles = lock(&sim).cycles();
     Ok(Outcome { egress, state, traffic_cycles, total_cycles, notes })
 }

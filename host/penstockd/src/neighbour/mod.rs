@@ -24,11 +24,12 @@ mod session;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use penstock_agent::chain;
 use penstock_api::types::SourceStatus;
-use penstock_model::MacAddr;
+use penstock_model::{MacAddr, Neighbours};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -37,8 +38,8 @@ use crate::health::Health;
 use netlink::{FollowError, Netlink};
 use session::session;
 
-/// MAC address by node address.
-pub type Neighbours = BTreeMap<Ipv4Addr, MacAddr>;
+/// MAC address by node address: the tunnels are IPv4's.
+pub type Known4 = BTreeMap<Ipv4Addr, MacAddr>;
 
 /// First pause before netlink is set up anew after an error; doubles up to [`RECONNECT_MAX`].
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
@@ -57,11 +58,21 @@ pub struct Outlets {
 
 impl Outlets {
     /// Publishes `known`; it is the whole map.
-    fn publish(&self, known: &Neighbours) {
+    fn publish(&self, known: &Known4) {
         self.neighbours.send_if_modified(|map| {
-            let changed = map.as_ref() != Some(known);
-            if changed {
-                *map = Some(known.clone());
+            let first = map.is_none();
+            let map = map.get_or_insert_default();
+            // What stays is not touched, so that a reader that compares finds what changed and no more.
+            let gone: Vec<IpAddr> =
+                map.keys().filter(|node| !is_in(known, node)).copied().collect();
+            let mut changed = first || !gone.is_empty();
+            gone.iter().for_each(|node| _ = map.remove(node));
+            for (&node, &mac) in known {
+                let node = IpAddr::V4(node);
+                if map.get(&node) != Some(&mac) {
+                    map.insert(node, mac);
+                    changed = true;
+                }
             }
             changed
         });
@@ -70,22 +81,31 @@ impl Outlets {
     /// Publishes the MAC address of one node; costs the same however many there are.
     fn add(&self, node: Ipv4Addr, mac: MacAddr) {
         self.neighbours.send_if_modified(|map| {
-            map.as_mut().is_some_and(|map| map.insert(node, mac) != Some(mac))
+            map.as_mut().is_some_and(|map| map.insert(node.into(), mac) != Some(mac))
         });
     }
 
     /// Publishes how it goes; says whether that is news.
     fn report(&self, read: bool, errors: Vec<String>) -> bool {
-        self.health.set(SourceStatus { name: SOURCE.to_owned(), read, errors })
+        self.health.set(SourceStatus {
+            name: SOURCE.to_owned(),
+            read,
+            errors,
+            ..SourceStatus::default()
+        })
     }
+}
+
+fn is_in(known: &Known4, node: &IpAddr) -> bool {
+    matches!(node, IpAddr::V4(node) if known.contains_key(node))
 }
 
 /// What is known, across sessions.
 struct Known {
     /// Never asked for.
-    fixed: Neighbours,
+    fixed: Known4,
     /// The last MAC address of each node wanted, `fixed` included.
-    last: Neighbours,
+    last: Known4,
 }
 
 impl Known {
@@ -109,7 +129,7 @@ impl Known {
 /// Follows the kernel until nobody wants its results any more. `fixed` addresses are never asked for.
 pub async fn follow(
     mut wanted: watch::Receiver<Option<BTreeSet<Ipv4Addr>>>,
-    fixed: Neighbours,
+    fixed: Known4,
     outlets: Outlets,
 ) {
     let mut known = Known { last: fixed.clone(), fixed };
@@ -129,7 +149,7 @@ pub async fn follow(
             Err(_) => {}
         }
         if let Err(error) = ended {
-            let text = crate::device::chain(&error);
+            let text = chain(&error);
             warn!(
                 "cannot follow the kernel's neighbours, trying again in {} s: {text}",
                 pause.as_secs()

@@ -184,9 +184,9 @@ mod tests {
     use std::io;
 
     use penstock_api::types::SourceStatus;
-    use penstock_model::MacAddr;
+    use penstock_model::{MacAddr, Neighbours};
 
-    use super::super::Neighbours;
+    use super::super::Known4;
     use super::super::table::{Entry, Hop, Resolution};
     use super::*;
     use crate::health::Health;
@@ -273,7 +273,7 @@ mod tests {
     ) -> Vec<SourceStatus> {
         let (outlets, mut map, mut status) = outlets();
         let (_keep, mut wanted) = watch::channel(Some((0..nodes).map(node).collect()));
-        let mut known = Known { fixed: Neighbours::new(), last: Neighbours::new() };
+        let mut known = Known { fixed: Known4::new(), last: Known4::new() };
         let watcher = async {
             loop {
                 let known = map.borrow_and_update().as_ref().map_or(0, Neighbours::len);

@@ -1,6 +1,7 @@
 //! Members that are not wanted any more, and what is on this node only.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, TableId, VifKind};
 use penstock_compile::{
@@ -10,18 +11,18 @@ use penstock_compile::{
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Op, Tables};
 
-use super::sound;
-use crate::{plan, usage};
+use super::{bits, ops, reread, sound};
+use crate::{Planner, usage};
 
 const VRF: VrfId = VrfId(2);
-const VIP: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
-const NODE: Ipv4Addr = Ipv4Addr::new(10, 169, 25, 21);
+const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 105, 139, 153));
+const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 169, 25, 21));
 const VIF: VifId = VifId(8);
 /// The pod behind [`VIF`]; all others are on another node.
 const LOCAL: u8 = 200;
 
-fn pod(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 47, 255, last)
+fn pod(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 47, 255, last).into()
 }
 
 fn hop(last: u8) -> Hop {
@@ -59,36 +60,33 @@ fn state(pods: &[u8], members: &[u8]) -> Desired {
         let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port: 8888 };
         d.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
     }
-    let member = |&last: &u8| GroupMember { pod: pod(last), hop: hop(last), draining: false };
+    let member = |&last: &u8| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
     let target = if members.is_empty() {
         RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
     } else {
-        let members = members.iter().map(member).collect();
-        RouteTarget::Group(Group { members, hash_fields: 0x1f })
+        let mut members: Vec<_> = members.iter().map(member).collect();
+        members.sort();
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
     };
     d.routes.insert((VRF, VIP), target);
-    d.services.insert(VIP, [(Protocol::Tcp, 8888)].into());
+    d.services.insert(VIP, Arc::new([(Protocol::Tcp, 8888)].into()));
     d
 }
 
 /// Brings a card to a state. Planned again it is settled, also by a daemon that knows nothing but the card.
 fn bring(card: &mut Tables, desired: &Desired) -> Vec<Op> {
-    let ops = plan(desired, card).unwrap().ops;
+    let ops = ops(desired, card);
     for op in &ops {
         card.apply(op);
         sound::check(card).unwrap();
     }
     sound::no_leftovers(card).unwrap();
-    let reread = Tables::read::<()>(
-        |table| Ok(card.words(table).filter(|(_, w)| w[0] & 1 == 1).collect()),
-        |table, index| Ok(card.entry(table, index).unwrap().pack()),
-    );
-    assert!(plan(desired, &reread.unwrap()).unwrap().is_empty());
+    assert!(super::ops(desired, &reread(card)).is_empty());
     ops
 }
 
-fn route(card: &Tables, address: Ipv4Addr) -> HostRoute {
-    *card.of::<HostRoute>().values().find(|route| route.ip == u32::from(address)).unwrap()
+fn route(card: &Tables, address: IpAddr) -> HostRoute {
+    *card.of::<HostRoute>().values().find(|route| route.ip == bits(address)).unwrap()
 }
 
 fn group(card: &Tables) -> NextHop {
@@ -131,7 +129,7 @@ fn without_anybody_new_connections_are_refused_and_old_ones_stay() {
     bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
     bring(&mut card, &state(&[1, LOCAL], &[]));
     // UDP too: nobody else takes it.
-    assert_eq!(slots(&card), [(17, true, false), (0, true, false)]);
+    assert_eq!(slots(&card), [(0, true, false), (17, true, false)]);
     let nh = group(&card);
     assert_eq!((nh.slots, nh.live), (2, 1));
     let refuses = card.of::<EcmpSlot>().at(card.shape().ring_index(nh.base, 2));
@@ -171,10 +169,10 @@ fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
     };
     let left = state(&[1, LOCAL], &[1]);
     let mut other_port = left.clone();
-    other_port.services.insert(VIP, [(Protocol::Tcp, 9999)].into());
+    other_port.services.insert(VIP, Arc::new([(Protocol::Tcp, 9999)].into()));
     ends(&other_port);
     let mut other_protocol = left.clone();
-    other_protocol.services.insert(VIP, [(Protocol::Udp, 8888)].into());
+    other_protocol.services.insert(VIP, Arc::new([(Protocol::Udp, 8888)].into()));
     ends(&other_protocol);
     // Another pod at the same vif: another address, or only another MAC address.
     let mut other_pod = left.clone();
@@ -208,7 +206,8 @@ fn who_departed_makes_room_in_a_full_table() {
     // All ports are served; those of `here` by the pod of this node.
     let ports = |here: std::ops::Range<u16>, members: &[u8]| {
         let mut d = state(&[1, LOCAL], members);
-        d.services.insert(VIP, (0..16_000).map(|port| (Protocol::Tcp, port)).collect());
+        let all = (0..16_000).map(|port| (Protocol::Tcp, port)).collect();
+        d.services.insert(VIP, Arc::new(all));
         d.fip.clear();
         for port in here {
             let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: VIP, port };
@@ -217,7 +216,7 @@ fn who_departed_makes_room_in_a_full_table() {
         d
     };
     let quick = |card: &mut Tables, desired: &Desired| {
-        for op in plan(desired, card).unwrap().ops {
+        for op in ops(desired, card) {
             card.apply(&op);
         }
         sound::no_leftovers(card).unwrap();
@@ -227,7 +226,7 @@ fn who_departed_makes_room_in_a_full_table() {
     assert_eq!(usage(&card, TableId::FipMap).used, 14_000, "they stay while there is room");
     // Another service's backend needs more than is left.
     let mut more = ports(0..0, &[1]);
-    let other = Ipv4Addr::new(10, 101, 102, 27);
+    let other = IpAddr::V4(Ipv4Addr::new(10, 101, 102, 27));
     for port in 0..4000 {
         let key = FipKey { vif: VIF, protocol: Protocol::Tcp, address: other, port };
         more.fip.insert(key, FipTarget { address: pod(LOCAL), port: 80 });
@@ -261,4 +260,19 @@ fn an_address_is_own_while_all_its_backends_are_here() {
     let mut nobody = Tables::default();
     bring(&mut nobody, &state(&[LOCAL], &[]));
     assert!(!own(&nobody));
+}
+
+/// Only which ports are served has changed, and that is enough to look at what stays for them.
+#[test]
+fn who_departed_goes_when_the_address_is_not_served_any_more() {
+    let mut planner = Planner::new(Tables::default());
+    planner.plan(&state(&[1, LOCAL], &[1, LOCAL]));
+    let mut left = state(&[1, LOCAL], &[]);
+    planner.plan(&left);
+    assert!(!planner.tables().of::<EcmpSlot>().is_empty());
+    assert_eq!(planner.tables().of::<table::FipKey>().len(), 3);
+    left.services.clear();
+    planner.plan(&left);
+    assert!(planner.tables().of::<EcmpSlot>().is_empty());
+    assert!(planner.tables().of::<table::FipKey>().is_empty());
 }

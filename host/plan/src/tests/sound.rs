@@ -1,16 +1,18 @@
 //! What must hold of a card at any moment, and what a card means.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use penstock_abi::table;
 use penstock_abi::table::NextHopKind;
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
 };
-use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_model::{IpNet, MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Keyed, Tables};
 
+use super::bits;
 use crate::words;
 
 /// Every pointer that a packet can follow leads to a valid entry. Says what does not.
@@ -119,15 +121,24 @@ fn group(card: &Tables, nh: &table::NextHop, who: &str) -> Result<(), String> {
         let right = refuses && nobody && kept;
         return if right { Ok(()) } else { Err(format!("{who} refuses without reason")) };
     }
-    let live: BTreeSet<u16> = (slots..slots + u32::from(nh.live))
-        .map(|n| {
-            let live = word(n);
-            let same = live.valid && !live.drain && live == word(live.slot.into());
-            if same { Ok(live.slot) } else { Err(format!("live word {n} of {who} is {live:?}")) }
-        })
-        .collect::<Result<_, _>>()?;
-    let expected = (0..slots).filter(|n| word(*n).valid && !word(*n).drain).count();
-    if live.len() == expected { Ok(()) } else { Err(format!("live list of {who} has {live:?}")) }
+    // All who take new flows are in the list once a plan is done (`no_leftovers`).
+    for n in slots..slots + u32::from(nh.live) {
+        let live = word(n);
+        if !live.valid || live.drain || live != word(live.slot.into()) {
+            return Err(format!("live word {n} of {who} is {live:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Everybody in a group who takes new flows gets some.
+fn all_live(card: &Tables, nh: &table::NextHop) -> bool {
+    let word = |n: u32| card.ring_word(nh.base, n).copied().unwrap_or_default();
+    let slots = u32::from(nh.slots);
+    let takes = |word: &table::EcmpSlot| word.valid && !word.drain && word.generation != 0;
+    let words = |from: u32, to: u32| (from..to).map(word).filter(takes).map(|word| word.slot);
+    let live: BTreeSet<u16> = words(slots, slots + u32::from(nh.live)).collect();
+    live == words(0, slots).collect()
 }
 
 fn next_hop<'a>(card: &'a Tables, id: u16, who: &str) -> Result<&'a table::NextHop, String> {
@@ -168,7 +179,7 @@ pub(super) struct Meaning {
     /// planner's own. All mappings, which do not tell whether they are wanted; which ports are served is not on the card.
     pub(super) desired: Desired,
     /// Who departed, by VRF and floating IP.
-    pub(super) departed: BTreeSet<(VrfId, Ipv4Addr, Ipv4Addr, Hop)>,
+    pub(super) departed: BTreeSet<(VrfId, IpAddr, IpAddr, Hop)>,
 }
 
 /// What a card on which nobody departed means.
@@ -182,7 +193,7 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
     let key = |id: u16| card.get::<table::NextHop>(id.into()).and_then(words::next_hop_key);
     let key = |id: u16| key(id).unwrap_or_default();
     let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
-    let address = |ip: u32| (ip != 0).then_some(Ipv4Addr::from(ip));
+    let address = |ip: u32| (ip != 0).then_some(words::address(ip));
     let mut desired = Desired::default();
     let mut departed = BTreeSet::new();
     for (vif, word) in card.of::<table::Vif>().iter() {
@@ -213,19 +224,19 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
         desired.labels.insert(MplsLabel(index), entry);
     }
     for word in card.of::<table::Prefix>().values() {
-        let prefix = penstock_model::Prefix { address: word.ip.into(), len: word.len };
+        let prefix = IpNet::new(words::address(word.ip), word.len).expect("0..=31");
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         desired.prefixes.insert((VrfId(word.vrf), prefix), hop);
     }
-    let mut pods: BTreeMap<(u16, Hop), Vec<Ipv4Addr>> = BTreeMap::new();
+    let mut pods: BTreeMap<(u16, Hop), Vec<IpAddr>> = BTreeMap::new();
     for word in card.of::<table::HostRoute>().values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
-        pods.entry((word.vrf, hop)).or_default().push(word.ip.into());
+        pods.entry((word.vrf, hop)).or_default().push(words::address(word.ip));
     }
     let pod = |vrf: u16, hop: Hop| match (hop.next_hop, pods.get(&(vrf, hop)).map(Vec::as_slice)) {
-        (NextHopKey::Encap(vif), _) => card.of::<table::Vif>().at(vif.0.into()).ip.into(),
+        (NextHopKey::Encap(vif), _) => words::address(card.of::<table::Vif>().at(vif.0.into()).ip),
         (_, Some([one])) => *one,
-        _ => Ipv4Addr::UNSPECIFIED,
+        _ => Ipv4Addr::UNSPECIFIED.into(),
     };
     for word in card.of::<table::HostRoute>().values() {
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
@@ -238,26 +249,24 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
                 slots.into_iter().partition(|slot| nobody || slot.evict_udp);
             let member = |slot: &table::EcmpSlot| {
                 let hop = Hop { next_hop: key(slot.nh), label: label(slot.label != 0, slot.label) };
-                GroupMember { pod: pod(word.vrf, hop), hop, draining: slot.drain }
+                GroupMember { hop, pod: Some(pod(word.vrf, hop)), draining: slot.drain }
             };
             let mut members: Vec<_> = here.into_iter().map(member).collect();
             members.sort();
-            departed.extend(
-                gone.into_iter().map(member).map(|member| {
-                    (VrfId(word.vrf), Ipv4Addr::from(word.ip), member.pod, member.hop)
-                }),
-            );
+            departed.extend(gone.into_iter().map(member).filter_map(|member| {
+                Some((VrfId(word.vrf), words::address(word.ip), member.pod?, member.hop))
+            }));
             if nobody {
                 let otherwise = ring(nh.slots.into()).filter(|_| nh.live > 0);
                 let next_hop = otherwise.map_or(NextHopKey::Discard, |slot| key(slot.nh));
                 RouteTarget::Hop(Hop { next_hop, label: None })
             } else {
-                RouteTarget::Group(Group { members, hash_fields: nh.hash_fields })
+                RouteTarget::Group(Arc::new(Group { members, hash_fields: nh.hash_fields }))
             }
         } else {
             RouteTarget::Hop(hop)
         };
-        let old = desired.routes.insert((VrfId(word.vrf), word.ip.into()), target);
+        let old = desired.routes.insert((VrfId(word.vrf), words::address(word.ip)), target);
         assert!(old.is_none(), "two entries for {}", Ipv4Addr::from(word.ip));
     }
     for word in card.of::<table::FipKey>().values().filter(|word| !is_mark(card, word)) {
@@ -265,10 +274,10 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
         let key = FipKey {
             vif: VifId(word.vif),
             protocol: Protocol::from_number(word.proto).expect("a protocol that is compiled"),
-            address: word.ip.into(),
+            address: words::address(word.ip),
             port: word.port,
         };
-        let target = FipTarget { address: map.pod_ip.into(), port: map.pod_port };
+        let target = FipTarget { address: words::address(map.pod_ip), port: map.pod_port };
         assert!(desired.fip.insert(key, target).is_none(), "two entries for {key:?}");
     }
     Meaning { desired, departed }
@@ -320,6 +329,9 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
     }
     for route in card.of::<table::HostRoute>().values() {
         let nh = &card.of::<table::NextHop>().at(route.nh.into());
+        if nh.kind == NextHopKind::Composite && !all_live(card, nh) {
+            return Err(format!("not all members of {} get flows", Ipv4Addr::from(route.ip)));
+        }
         if nh.kind == NextHopKind::Composite && route.own != all_here(card, nh) {
             return Err(format!("route to {}: own is {}", Ipv4Addr::from(route.ip), route.own));
         }
@@ -329,4 +341,64 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         .iter()
         .find(|(i, m)| !maps.contains(i) && !words::is_tombstone(m));
     left.map_or(Ok(()), |(index, _)| Err(format!("mapping {index} is left over")))
+}
+
+/// A floating IP that is refused leads to nobody but those who are wanted there; a group that has no room for what is wanted
+/// gives new flows to nobody else either.
+pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String> {
+    let is_wanted = |vrf: VrfId, vip: IpAddr, word: &table::NextHop, label: Option<MplsLabel>| {
+        let hop = Hop { next_hop: words::next_hop_key(word).unwrap_or_default(), label };
+        let mut reached = desired.refused[&vip]
+            .iter()
+            .filter(|pod| desired.routes.get(&(vrf, **pod)) == Some(&RouteTarget::Hop(hop)));
+        match hop.next_hop {
+            NextHopKey::Discard | NextHopKey::Reject => true,
+            NextHopKey::Encap(vif) => {
+                let vif = card.of::<table::Vif>().at(vif.0.into());
+                reached.any(|pod| bits(*pod) == vif.ip)
+            }
+            NextHopKey::TunnelUdp(_) | NextHopKey::TunnelGre(_) => reached.next().is_some(),
+        }
+    };
+    let next_hop = |id: u16| card.of::<table::NextHop>().at(id.into());
+    for route in card.of::<table::HostRoute>().values() {
+        let (vrf, vip) = (VrfId(route.vrf), words::address(route.ip));
+        let nh = next_hop(route.nh);
+        let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
+        if !desired.refused.contains_key(&vip) {
+            let Some(RouteTarget::Group(group)) = desired.routes.get(&(vrf, vip)) else { continue };
+            let live = u32::from(nh.slots)..u32::from(nh.slots) + u32::from(nh.live);
+            for word in live.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
+                let next_hop = words::next_hop_key(&next_hop(word.nh)).unwrap_or_default();
+                let hop = Hop { next_hop, label: label(word.label != 0, word.label) };
+                let refuses = word.generation == 0;
+                if !refuses && group.members.iter().all(|member| member.hop != hop) {
+                    return Err(format!("{vip} of VRF {vrf} gives new flows to {hop:?}"));
+                }
+            }
+            continue;
+        }
+        let mut led_to = Vec::new();
+        if nh.kind == NextHopKind::Composite {
+            let words = (0..u32::from(nh.slots) + u32::from(nh.live))
+                .filter_map(|n| card.ring_word(nh.base, n))
+                .filter(|word| word.valid);
+            led_to.extend(words.map(|word| (word.nh, label(word.label != 0, word.label))));
+        } else {
+            led_to.push((route.nh, label(route.label_valid, route.label)));
+        }
+        for (id, label) in led_to {
+            if !is_wanted(vrf, vip, &next_hop(id), label) {
+                return Err(format!("{vip} of VRF {vrf} leads to next hop {id}, label {label:?}"));
+            }
+        }
+    }
+    for key in card.of::<table::FipKey>().values().filter(|key| !is_mark(card, key)) {
+        let vip = words::address(key.ip);
+        let pod = words::address(card.of::<table::FipMap>().at(key.map.into()).pod_ip);
+        if desired.refused.get(&vip).is_some_and(|pods| !pods.contains(&pod)) {
+            return Err(format!("{vip}:{} is translated to {pod}", key.port));
+        }
+    }
+    Ok(())
 }

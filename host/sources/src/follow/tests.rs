@@ -2,19 +2,16 @@
 
 mod begin;
 mod gone;
+mod objects;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use penstock_model::{Effect, ObjectId};
 use tempfile::TempDir;
 
 use super::*;
-
-const NODE: &str = r#"
-name: na
-fabric: { address: 192.0.2.1/24, mac: "02:00:c0:00:02:01" }
-vrfs: [ { id: 3, name: pods } ]
-"#;
+use crate::manifests::ManifestStore;
 
 fn service(name: &str, last: usize) -> String {
     format!(
@@ -30,24 +27,35 @@ fn services(name: &str, count: usize) -> String {
 /// A statement that there is nothing.
 const NO_OBJECTS: &str = "apiVersion: v1\nkind: List\nitems: []\n";
 
+fn follower(directory: &Path) -> Follower<ManifestStore> {
+    let directory = directory.to_owned();
+    Follower::new(Place::Directory(directory.clone()), ManifestStore::new(directory))
+}
+
+/// Names of services in a fragment.
+fn served(fragment: &Fragment) -> Vec<String> {
+    let names = fragment.objects.keys().filter_map(|id| match id {
+        ObjectId::LoadBalancer(name) => Some(name.name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
 struct Bench {
     dir: TempDir,
-    follower: Follower,
+    follower: Follower<ManifestStore>,
     now: Instant,
     /// What the last read led to.
     reading: Option<Reading>,
 }
 
 impl Bench {
-    /// Node file and manifests are at rest and not read yet.
+    /// The manifests are at rest and not read yet.
     fn new(manifests: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("node.yaml"), NODE).unwrap();
-        fs::create_dir(dir.path().join("m")).unwrap();
-        let follower = Follower::new(Paths {
-            node: dir.path().join("node.yaml"),
-            manifests: dir.path().join("m"),
-        });
+        let directory = dir.path().join("m");
+        fs::create_dir(&directory).unwrap();
+        let follower = follower(&directory);
         let bench = Self { dir, follower, now: Instant::now(), reading: None };
         for (name, text) in manifests {
             bench.write(name, text);
@@ -97,9 +105,13 @@ impl Bench {
         self.pass(POLL + 2 * QUIET);
     }
 
+    fn fragment(&self) -> &Fragment {
+        &self.reading.as_ref().expect("files were read").fragment
+    }
+
     fn served(&self) -> Option<Vec<String>> {
-        let snapshot = self.reading.as_ref()?.snapshot.as_ref()?;
-        Some(snapshot.load_balancers.iter().map(|b| b.name.name.clone()).collect())
+        let fragment = &self.reading.as_ref()?.fragment;
+        fragment.complete.then(|| served(fragment))
     }
 
     fn serves(&self, names: &[&str]) {
@@ -107,10 +119,21 @@ impl Bench {
         assert_eq!(self.served(), Some(names), "{}", self.errors());
     }
 
+    /// What was found and is more than worth knowing.
     fn errors(&self) -> String {
         let Some(reading) = &self.reading else { return "not read".to_owned() };
-        let faults = reading.faults.iter().chain(&reading.instead).map(ToString::to_string);
-        faults.collect::<Vec<_>>().join("\n")
+        let all = reading.fragment.findings.iter();
+        let all = all.flat_map(|(id, list)| list.iter().map(move |finding| (id, finding)));
+        let errors = all.filter(|(_, finding)| finding.effect != Effect::Note);
+        errors.map(|(id, finding)| format!("{id}: {finding}")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What is only worth knowing.
+    fn notes(&self) -> Vec<String> {
+        let all = self.fragment().findings.iter();
+        let all = all.flat_map(|(id, list)| list.iter().map(move |finding| (id, finding)));
+        let notes = all.filter(|(_, finding)| finding.effect == Effect::Note);
+        notes.map(|(id, finding)| format!("{id}: {finding}")).collect()
     }
 }
 
@@ -145,8 +168,8 @@ fn a_file_that_never_rests_holds_up_no_other() {
         }
     }
     bench.serves(&["a", "b2"]);
-    assert!(bench.errors().contains("a.yaml: is being written"), "{}", bench.errors());
-    assert!(bench.errors().contains("a.yaml: refused; the 1 objects that it held before"));
+    let errors = bench.errors();
+    assert!(errors.contains("a.yaml: is being written; what it was before stays"), "{errors}");
     bench.settle();
     assert_eq!(bench.errors(), "");
 }
@@ -156,9 +179,9 @@ fn a_file_that_changes_while_files_are_read_holds_up_no_other() {
     let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("b.yaml", &service("b", 2))]);
     // What was looked at is not what is there any more when it is read.
     let overtaken = |bench: &mut Bench, text: &str| {
-        let (paths, now) = (bench.follower.paths.clone(), bench.now);
-        assert!(bench.follower.seen(Look::take(&paths), now).reading.is_none());
-        let look = Look::take(&paths);
+        let (place, now) = (bench.follower.place.clone(), bench.now);
+        assert!(bench.follower.seen(Look::take(&place), now).reading.is_none());
+        let look = Look::take(&place);
         bench.write("a.yaml", text);
         bench.now += QUIET;
         bench.reading = bench.follower.seen(look, bench.now).reading;
@@ -190,32 +213,9 @@ fn a_file_without_objects_is_noted_if_it_never_had_any() {
     bench.settle();
     bench.serves(&["a"]);
     assert_eq!(bench.errors(), "");
-    let notes = &bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes;
+    let notes = bench.notes();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].to_string().ends_with("none.yaml: holds no object"), "{notes:?}");
-}
-
-#[test]
-fn a_faulty_file_holds_up_no_other() {
-    let mut bench = Bench::new(&[("a.yaml", &service("a", 1)), ("bad.yaml", "kind: [")]);
-    bench.settle();
-    bench.serves(&["a"]);
-    assert!(bench.errors().contains("bad.yaml: refused; it was not read before"));
-    bench.write("bad.yaml", service("b", 2));
-    bench.settle();
-    bench.serves(&["a", "b"]);
-    // A fault in one document is one of the file: what is in force is of one moment.
-    bench.write("bad.yaml", service("b3", 3) + "---\nkind: ]\n");
-    bench.write("a.yaml", service("a2", 1));
-    bench.settle();
-    bench.serves(&["a2", "b"]);
-    assert!(bench.errors().contains("bad.yaml:6: "), "{}", bench.errors());
-    // The node file is a file too.
-    fs::write(bench.dir.path().join("node.yaml"), "name: [").unwrap();
-    bench.write("a.yaml", service("a3", 1));
-    bench.settle();
-    bench.serves(&["a3", "b"]);
-    assert!(bench.errors().contains("node.yaml:"), "{}", bench.errors());
+    assert!(notes[0].ends_with("none.yaml: holds no object"), "{notes:?}");
 }
 
 #[test]
@@ -246,9 +246,8 @@ fn a_link_above_the_directory_may_be_swapped() {
         fs::rename(root.join("next"), root.join("current")).unwrap();
     };
     point("1");
-    let paths = Paths { node: root.join("node.yaml"), manifests: root.join("current/k8s") };
-    let mut follower = Follower::new(paths);
-    let mut served = |mut now: Instant| {
+    let mut follower = follower(&root.join("current/k8s"));
+    let mut found = |mut now: Instant| {
         let mut last = None;
         let end = now + POLL + 2 * QUIET;
         while now < end {
@@ -256,13 +255,12 @@ fn a_link_above_the_directory_may_be_swapped() {
             last = step.reading.or(last);
             now = step.next;
         }
-        let balancers = last.unwrap().snapshot.unwrap().load_balancers;
-        (balancers[0].name.name.clone(), end)
+        (served(&last.unwrap().fragment), end)
     };
-    let (name, now) = served(bench.now);
-    assert_eq!(name, "a");
+    let (names, now) = found(bench.now);
+    assert_eq!(names, ["a"]);
     point("2");
-    assert_eq!(served(now).0, "b");
+    assert_eq!(found(now).0, ["b"]);
 }
 
 #[test]
@@ -315,49 +313,6 @@ fn files_that_are_again_what_they_were_are_read_again() {
 }
 
 #[test]
-fn an_object_stays_with_the_file_that_had_it() {
-    let mut bench = Bench::new(&[("b.yaml", &service("x", 1)), ("c.yaml", &service("y", 2))]);
-    bench.settle();
-    bench.serves(&["x", "y"]);
-    // By name it comes first, but it is the later one.
-    bench.write("a.yaml", service("x", 9));
-    bench.settle();
-    bench.serves(&["x", "y"]);
-    let b = bench.directory().join("b.yaml");
-    let expected = format!("a.yaml: Service shop/x is also in {}", b.display());
-    assert!(bench.errors().contains(&expected), "{}", bench.errors());
-    let address = |bench: &Bench| {
-        let snapshot = bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap();
-        snapshot.load_balancers[0].floating_ips[0].address.to_string()
-    };
-    assert_eq!(address(&bench), "172.20.0.1");
-    // Gone from the one, it is the other's.
-    bench.write("b.yaml", service("z", 3));
-    bench.settle();
-    bench.serves(&["x", "y", "z"]);
-    assert_eq!((address(&bench).as_str(), bench.errors().as_str()), ("172.20.0.9", ""));
-    // Two files may change places, and a file its name.
-    bench.write("b.yaml", service("y", 2));
-    bench.write("c.yaml", service("z", 3));
-    fs::rename(bench.directory().join("a.yaml"), bench.directory().join("d.yaml")).unwrap();
-    bench.settle();
-    bench.serves(&["x", "y", "z"]);
-    assert_eq!(bench.errors(), "");
-    // One that falls back on what it had takes back what another one wanted.
-    bench.write("b.yaml", service("w", 4) + "---\n" + &service("x", 1));
-    bench.write("c.yaml", service("y", 2));
-    bench.settle();
-    bench.serves(&["x", "y", "z"]);
-    assert_eq!(bench.errors().matches("refused").count(), 2, "{}", bench.errors());
-    // A copy of a large file is not a flood of messages.
-    let many = services("s", 50);
-    let mut bench = Bench::new(&[("s.yaml", &many), ("t.yaml", &many)]);
-    bench.settle();
-    assert_eq!(bench.served().unwrap().len(), 50);
-    assert!(bench.errors().contains("t.yaml: 30 further faults"), "{}", bench.errors());
-}
-
-#[test]
 fn what_the_kernel_refuses_is_tried_again() {
     let mut bench = Bench::new(&[("a.yaml", &service("a", 1))]);
     let link = bench.directory().join("b.yaml");
@@ -378,7 +333,7 @@ fn what_is_no_file_is_noted() {
     fs::create_dir(bench.directory().join("folder.yaml")).unwrap();
     bench.settle();
     bench.serves(&["a"]);
-    let notes = &bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes;
+    let notes = bench.notes();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].to_string().contains("pipe.yaml: is no file"), "{notes:?}");
+    assert!(notes[0].contains("pipe.yaml: is no file"), "{notes:?}");
 }

@@ -1,27 +1,25 @@
 //! The addresses in front of a service, and who may use them.
 //!
 //! * A service is served at the addresses of its own families: an IPv6-only service has no IPv4 endpoints, so its IPv4
-//!   ingress address is not served.
+//!   ingress address is not served. Which families a card knows is the compiler's business.
 //! * `internalTrafficPolicy: Local` is a property of the cluster IP alone. External and ingress addresses, asked for from
 //!   within the cluster, always have cluster semantics; from outside they come by a label, which names the pod.
 //! * The cluster IP of a service that another proxy serves is nobody else's. Who of our own services gets an address that
 //!   several want is the compiler's business, which knows the node's addresses too.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use penstock_model::{FloatingIp, FloatingIpKind, Note, ObjectName, Prefix, Scope};
+use penstock_model::{FloatingIp, FloatingIpKind, IpNet, NetworkName, ObjectName, Scope};
 
-use super::objects::{Service, ServiceSpec};
-
-/// The form in which source ranges were given before `spec.loadBalancerSourceRanges`; counts if that is empty.
-const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+use super::objects::{NETWORK, SOURCE_RANGES, Service, ServiceSpec};
+use super::translate::Notes;
 
 /// Cluster IPs of services that are not served here, and whose they are.
-pub(super) type Foreign = BTreeMap<Ipv4Addr, ObjectName>;
+pub(super) type Foreign = BTreeMap<IpAddr, BTreeSet<ObjectName>>;
 
-/// The IPv4 cluster IPs of a service.
-pub(super) fn cluster_ips(spec: &ServiceSpec) -> impl Iterator<Item = Ipv4Addr> {
+/// The cluster IPs of a service.
+pub(super) fn cluster_ips(spec: &ServiceSpec) -> impl Iterator<Item = IpAddr> {
     cluster_texts(spec).filter_map(|text| text.parse().ok())
 }
 
@@ -29,12 +27,17 @@ fn cluster_texts(spec: &ServiceSpec) -> impl Iterator<Item = &str> {
     spec.cluster_ip.iter().chain(&spec.cluster_ips).map(String::as_str)
 }
 
+/// Whether a service wants addresses besides its cluster IPs.
+pub(super) fn wants_more(service: &Service) -> bool {
+    !service.spec.external_ips.is_empty() || !service.status.load_balancer.ingress.is_empty()
+}
+
 /// The addresses that a service wants, each once.
 pub(super) fn floating_ips(
     name: &ObjectName,
     service: &Service,
     foreign: &Foreign,
-    notes: &mut Vec<Note>,
+    notes: &mut Notes,
 ) -> Vec<FloatingIp> {
     let spec = &service.spec;
     let scope = match spec.internal_traffic_policy.as_deref() {
@@ -49,43 +52,62 @@ pub(super) fn floating_ips(
     let ingress = ingress.filter_map(|i| i.ip.as_deref());
     let ingress = ingress.map(|ip| (ip, FloatingIpKind::Ingress, Scope::Cluster));
 
-    let ipv4 = has_ipv4(spec);
+    let network = service.metadata.annotations.get(NETWORK).filter(|name| !name.is_empty());
+    let network = network.map_or_else(NetworkName::services, |name| name.as_str().into());
+    let families = Families::of(spec);
     let mut found: Vec<FloatingIp> = Vec::new();
-    let mut note = |text: String| notes.push(Note::new(format_args!("Service {name}"), text));
     for (text, kind, scope) in cluster.chain(external).chain(ingress) {
-        match text.parse() {
-            Ok(IpAddr::V4(address)) if !ipv4 => {
-                note(format!(
-                    "the service is IPv6 only, its IPv4 address {address} is passed over"
-                ));
+        let Ok(address) = text.parse::<IpAddr>() else {
+            if !text.is_empty() {
+                notes.service(name, format!("{text:?} is not an IP address, passed over"));
             }
-            Ok(IpAddr::V4(address)) => {
-                let owner = foreign.get(&address).filter(|_| kind != FloatingIpKind::Cluster);
-                if let Some(owner) = owner {
-                    note(format!(
-                        "{address} is the cluster IP of Service {owner}, which another proxy serves: passed over"
-                    ));
-                } else if found.iter().all(|other| other.address != address) {
-                    found.push(FloatingIp { address, kind, scope });
-                }
-            }
-            Ok(IpAddr::V6(address)) => {
-                note(format!("IPv6 address {address} is not supported, passed over"));
-            }
-            Err(_) if text.is_empty() => {}
-            Err(_) => note(format!("{text:?} is not an IP address, passed over")),
+            continue;
+        };
+        if !families.has(address) {
+            let (own, other) = if address.is_ipv4() { (6, 4) } else { (4, 6) };
+            let text = format!(
+                "the service is IPv{own} only, its IPv{other} address {address} is passed over"
+            );
+            notes.service(name, text);
+            continue;
+        }
+        let owners = foreign.get(&address).filter(|_| kind != FloatingIpKind::Cluster);
+        if let Some(owner) = owners.and_then(BTreeSet::first) {
+            let text = format!(
+                "{address} is the cluster IP of Service {owner}, which another proxy serves: passed over"
+            );
+            notes.service(name, text);
+        } else if found.iter().all(|other| other.address != address) {
+            found.push(FloatingIp { address, network: network.clone(), kind, scope });
         }
     }
     found
 }
 
-/// Whether IPv4 is one of a service's families. The cluster IPs tell where the API server has not filled in the families.
-fn has_ipv4(spec: &ServiceSpec) -> bool {
-    if !spec.ip_families.is_empty() {
-        return spec.ip_families.iter().any(|family| family == "IPv4");
+/// The families of a service.
+struct Families {
+    v4: bool,
+    v6: bool,
+}
+
+impl Families {
+    /// The cluster IPs tell where the API server has not filled in the families; if there are none either, it may be any.
+    fn of(spec: &ServiceSpec) -> Self {
+        let has = |family: &str| spec.ip_families.iter().any(|other| other == family);
+        let (v4, v6) = if spec.ip_families.is_empty() {
+            let mut known = cluster_ips(spec);
+            let v4 = known.any(|address| address.is_ipv4());
+            (v4, cluster_ips(spec).any(|address| address.is_ipv6()))
+        } else {
+            (has("IPv4"), has("IPv6"))
+        };
+        let any = !v4 && !v6;
+        Self { v4: v4 || any, v6: v6 || any }
     }
-    let mut known = cluster_texts(spec).filter_map(|text| text.parse::<IpAddr>().ok()).peekable();
-    known.peek().is_none() || known.any(|address| address.is_ipv4())
+
+    fn has(&self, address: IpAddr) -> bool {
+        if address.is_ipv4() { self.v4 } else { self.v6 }
+    }
 }
 
 /// The only clients of a service's external addresses; empty if everybody may use them. A range that is no range still
@@ -99,6 +121,7 @@ pub(super) fn source_ranges(service: &Service) -> Vec<String> {
     if ranges.is_empty() {
         ranges = annotation.filter_map(trimmed).collect();
     }
-    let all = ranges.iter().any(|text| text.parse::<Prefix>().is_ok_and(|range| range.len == 0));
+    let all =
+        ranges.iter().any(|text| text.parse::<IpNet>().is_ok_and(|range| range.prefix_len() == 0));
     if all { Vec::new() } else { ranges }
 }

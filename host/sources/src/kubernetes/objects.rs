@@ -16,217 +16,242 @@ where
 }
 
 /// `metadata`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// Name.
     #[serde(deserialize_with = "or_default")]
-    pub name: String,
+    pub(crate) name: String,
     /// Namespace; empty stands for `default`.
     #[serde(deserialize_with = "or_default")]
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Labels.
     #[serde(deserialize_with = "or_default")]
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Annotations.
     #[serde(deserialize_with = "or_default")]
-    pub annotations: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
     /// When the API server took it (RFC 3339).
-    pub creation_timestamp: Option<String>,
+    pub(crate) creation_timestamp: Option<String>,
+}
+
+/// Names the service of a slice.
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// Nobody serves what has this label.
+pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
+/// Names the proxy that serves it (KEP-2447).
+pub(crate) const SERVICE_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+/// The form in which source ranges were given before `spec.loadBalancerSourceRanges`; counts if that is empty.
+pub(crate) const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+/// The network in which the floating IPs of a service live.
+pub(crate) const NETWORK: &str = "penstock.dev/network";
+/// Who serves a service.
+pub(crate) const PROVIDER: &str = "penstock.dev/provider";
+
+impl Metadata {
+    /// Forgets what is never looked at, which may be much: tools keep whole objects in annotations. Names are kept apart.
+    pub(crate) fn trim(&mut self) {
+        self.name = String::new();
+        self.namespace = String::new();
+        self.labels
+            .retain(|key, _| [SERVICE_NAME, HEADLESS, SERVICE_PROXY].contains(&key.as_str()));
+        self.annotations
+            .retain(|key, _| [SOURCE_RANGES, NETWORK, PROVIDER].contains(&key.as_str()));
+    }
 }
 
 /// `v1` `Service`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Service {
+pub(crate) struct Service {
     /// Metadata.
-    pub metadata: Metadata,
+    pub(crate) metadata: Metadata,
     /// Specification.
     #[serde(default, deserialize_with = "or_default")]
-    pub spec: ServiceSpec,
+    pub(crate) spec: ServiceSpec,
     /// Status.
     #[serde(default, deserialize_with = "or_default")]
-    pub status: ServiceStatus,
+    pub(crate) status: ServiceStatus,
 }
 
 /// `spec` of a Service.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct ServiceSpec {
+pub(crate) struct ServiceSpec {
     /// `ClusterIP` if absent.
     #[serde(rename = "type")]
-    pub kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// The cluster IP, `None` for headless.
     #[serde(rename = "clusterIP")]
-    pub cluster_ip: Option<String>,
+    pub(crate) cluster_ip: Option<String>,
     /// One for each family.
     #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
-    pub cluster_ips: Vec<String>,
+    pub(crate) cluster_ips: Vec<String>,
     /// Further addresses.
     #[serde(rename = "externalIPs", deserialize_with = "or_default")]
-    pub external_ips: Vec<String>,
+    pub(crate) external_ips: Vec<String>,
     /// Ports.
     #[serde(deserialize_with = "or_default")]
-    pub ports: Vec<ServicePort>,
+    pub(crate) ports: Vec<ServicePort>,
     /// `None` or `ClientIP`.
-    pub session_affinity: Option<String>,
+    pub(crate) session_affinity: Option<String>,
     /// Its time-out.
-    pub session_affinity_config: Option<SessionAffinityConfig>,
+    pub(crate) session_affinity_config: Option<SessionAffinityConfig>,
     /// `Cluster` or `Local`.
-    pub internal_traffic_policy: Option<String>,
+    pub(crate) internal_traffic_policy: Option<String>,
     /// `IPv4`, `IPv6`; empty in objects that the API server has not completed.
     #[serde(deserialize_with = "or_default")]
-    pub ip_families: Vec<String>,
+    pub(crate) ip_families: Vec<String>,
     /// The only clients of the external addresses.
     #[serde(deserialize_with = "or_default")]
-    pub load_balancer_source_ranges: Vec<String>,
+    pub(crate) load_balancer_source_ranges: Vec<String>,
 }
 
 /// `sessionAffinityConfig`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct SessionAffinityConfig {
+pub(crate) struct SessionAffinityConfig {
     /// For `ClientIP`.
     #[serde(rename = "clientIP")]
-    pub client_ip: Option<ClientIpConfig>,
+    pub(crate) client_ip: Option<ClientIpConfig>,
 }
 
 /// `clientIP` of a `sessionAffinityConfig`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct ClientIpConfig {
+pub(crate) struct ClientIpConfig {
     /// 1..=86400; 10800 if absent.
-    pub timeout_seconds: Option<u32>,
+    pub(crate) timeout_seconds: Option<u32>,
 }
 
 /// A port of a Service. `targetPort` is not looked at: EndpointSlices have it resolved.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ServicePort {
+pub(crate) struct ServicePort {
     /// Name; needed when there is more than one port.
     #[serde(default, deserialize_with = "or_default")]
-    pub name: String,
+    pub(crate) name: String,
     /// `TCP` if absent.
     #[serde(default)]
-    pub protocol: Option<String>,
+    pub(crate) protocol: Option<String>,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 /// `status` of a Service.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct ServiceStatus {
+pub(crate) struct ServiceStatus {
     /// Load balancer.
     #[serde(deserialize_with = "or_default")]
-    pub load_balancer: LoadBalancerStatus,
+    pub(crate) load_balancer: LoadBalancerStatus,
 }
 
 /// `status.loadBalancer`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct LoadBalancerStatus {
+pub(crate) struct LoadBalancerStatus {
     /// Its addresses.
     #[serde(deserialize_with = "or_default")]
-    pub ingress: Vec<Ingress>,
+    pub(crate) ingress: Vec<Ingress>,
 }
 
 /// An address of a load balancer.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Ingress {
+pub(crate) struct Ingress {
     /// The address; absent if it has a host name instead.
-    pub ip: Option<String>,
+    pub(crate) ip: Option<String>,
     /// `Proxy`: not to be captured.
-    pub ip_mode: Option<String>,
+    pub(crate) ip_mode: Option<String>,
 }
 
 /// `discovery.k8s.io/v1` `EndpointSlice`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EndpointSlice {
+pub(crate) struct EndpointSlice {
     /// Metadata; the label `kubernetes.io/service-name` names the service.
-    pub metadata: Metadata,
+    pub(crate) metadata: Metadata,
     /// `IPv4`, `IPv6` or `FQDN`.
-    pub address_type: String,
+    pub(crate) address_type: String,
     /// Endpoints.
     #[serde(default, deserialize_with = "or_default")]
-    pub endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Ports, the same for all of them.
     #[serde(default, deserialize_with = "or_default")]
-    pub ports: Vec<EndpointPort>,
+    pub(crate) ports: Vec<EndpointPort>,
 }
 
 /// An endpoint.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// Addresses that are one and the same; the first is used.
     #[serde(deserialize_with = "or_default")]
-    pub addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     /// Conditions.
     #[serde(deserialize_with = "or_default")]
-    pub conditions: Conditions,
+    pub(crate) conditions: Conditions,
     /// The node it is on.
-    pub node_name: Option<String>,
+    pub(crate) node_name: Option<String>,
 }
 
 /// `conditions` of an endpoint.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Conditions {
+pub(crate) struct Conditions {
     /// Absent means true.
-    pub ready: Option<bool>,
+    pub(crate) ready: Option<bool>,
     /// Absent means true.
-    pub serving: Option<bool>,
+    pub(crate) serving: Option<bool>,
     /// Absent means false.
-    pub terminating: Option<bool>,
+    pub(crate) terminating: Option<bool>,
 }
 
 /// A port of a slice's endpoints.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct EndpointPort {
+pub(crate) struct EndpointPort {
     /// Matches the service port's name.
     #[serde(deserialize_with = "or_default")]
-    pub name: String,
+    pub(crate) name: String,
     /// `TCP` if absent.
-    pub protocol: Option<String>,
+    pub(crate) protocol: Option<String>,
     /// Absent means all ports.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 /// `v1` `Pod`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Pod {
+pub(crate) struct Pod {
     /// Metadata.
-    pub metadata: Metadata,
+    pub(crate) metadata: Metadata,
     /// Specification.
     #[serde(default, deserialize_with = "or_default")]
-    pub spec: PodSpec,
+    pub(crate) spec: PodSpec,
     /// Status.
     #[serde(default, deserialize_with = "or_default")]
-    pub status: PodStatus,
+    pub(crate) status: PodStatus,
 }
 
 /// `spec` of a Pod.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct PodSpec {
+pub(crate) struct PodSpec {
     /// The node it runs on.
-    pub node_name: Option<String>,
+    pub(crate) node_name: Option<String>,
     /// It has its node's address.
-    pub host_network: Option<bool>,
+    pub(crate) host_network: Option<bool>,
 }
 
 /// `status` of a Pod.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct PodStatus {
+pub(crate) struct PodStatus {
     /// `Succeeded` and `Failed` pods have no address any more.
-    pub phase: Option<String>,
+    pub(crate) phase: Option<String>,
     /// Its address.
     #[serde(rename = "podIP")]
-    pub pod_ip: Option<String>,
+    pub(crate) pod_ip: Option<String>,
 }

@@ -2,13 +2,10 @@
 //!
 //! Objects of other kinds are told by kind, as a file may hold thousands; Services and slices one by one.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use penstock_model::ObjectName;
 
-use penstock_model::{Note, ObjectName};
-
-use super::objects::{EndpointSlice, Metadata, Service};
-use super::translate::{HEADLESS, PROXY_NAME, SERVICE_NAME, SERVICE_PROXY};
+use super::objects::{HEADLESS, Metadata, SERVICE_PROXY, Service, ServicePort};
+use super::translate::{Named, Notes, PROXY_NAME};
 
 /// Names that a note on a kind lists; further ones are counted.
 const NOTED_NAMES: usize = 8;
@@ -30,8 +27,8 @@ impl PassedOver {
         }
     }
 
-    /// The note on them.
-    pub(super) fn note(&self, path: &Path, version: &str, kind: &str) -> Note {
+    /// What is said of them.
+    pub(super) fn text(&self, version: &str, kind: &str) -> String {
         let why = match (version, kind) {
             ("v1", "Endpoints") => "; discovery.k8s.io/v1 EndpointSlices are read instead",
             (_, "EndpointSlice") => "; discovery.k8s.io/v1 is read",
@@ -39,13 +36,12 @@ impl PassedOver {
             _ => "",
         };
         let more = if self.more > 0 { format!(" and {} more", self.more) } else { String::new() };
-        let names = self.names.join(", ");
-        Note::new(path.display(), format_args!("{version} {kind} passed over{why}: {names}{more}"))
+        format!("{version} {kind} passed over{why}: {}{more}", self.names.join(", "))
     }
 }
 
 /// Why nothing of a service is served; none if it is.
-fn not_served(service: &Service) -> Option<String> {
+pub(super) fn not_served(service: &Service) -> Option<String> {
     let Metadata { labels, .. } = &service.metadata;
     let proxy = labels.get(SERVICE_PROXY).filter(|name| *name != PROXY_NAME);
     if let Some(proxy) = proxy {
@@ -59,52 +55,41 @@ fn not_served(service: &Service) -> Option<String> {
     }
 }
 
-/// Notes on services and slices that are passed over, or a part of them.
-pub(super) fn notes<'a>(
-    services: &BTreeMap<&'a ObjectName, &'a Service>,
-    slices: impl Iterator<Item = (&'a ObjectName, &'a EndpointSlice)>,
-) -> Vec<Note> {
-    let mut notes = Vec::new();
-    for (name, service) in services {
-        let text = not_served(service).or_else(|| {
-            let node_ports = service.spec.kind.as_deref() == Some("NodePort");
-            let text = "is of type NodePort; its node ports are left to another proxy";
-            node_ports.then(|| text.to_owned())
-        });
-        notes.extend(text.map(|text| Note::new(format_args!("Service {name}"), text)));
-    }
-    for (name, slice) in slices {
-        // Slices without a name or of another family are noted where they are read.
-        let labels = &slice.metadata.labels;
-        let other = labels.contains_key(HEADLESS)
-            || labels.get(SERVICE_PROXY).is_some_and(|name| name != PROXY_NAME);
-        let Some(service_name) = labels.get(SERVICE_NAME).filter(|_| !other) else { continue };
-        let service_name = ObjectName::new(&name.namespace, service_name);
-        let subject = format_args!("EndpointSlice {name}").to_string();
-        let Some(service) = services.get(&service_name) else {
-            let text = format!("there is no Service {service_name}, passed over");
-            notes.push(Note::new(subject, text));
-            continue;
-        };
-        if slice.address_type != "IPv4" || not_served(service).is_some() {
-            continue;
+/// Notes on a service and its slices, if they are passed over, or a part of them.
+pub(super) fn notes(
+    name: &ObjectName,
+    service: Option<&Service>,
+    slices: &[Named<'_>],
+    notes: &mut Notes,
+) {
+    let Some(service) = service else {
+        for (slice, _) in slices {
+            notes.slice(slice, format!("there is no Service {name}, passed over"));
         }
-        for port in &slice.ports {
+        return;
+    };
+    if let Some(text) = not_served(service) {
+        // What belongs to it needs no note of its own.
+        return notes.service(name, text);
+    }
+    if service.spec.kind.as_deref() == Some("NodePort") {
+        notes.service(name, "is of type NodePort; its node ports are left to another proxy");
+    }
+    for (slice, object) in slices {
+        for port in &object.ports {
             let protocol = protocol(port.protocol.as_deref());
-            let ports = &service.spec.ports;
-            let known = |own: &super::objects::ServicePort| {
+            let known = |own: &ServicePort| {
                 own.name == port.name && self::protocol(own.protocol.as_deref()) == protocol
             };
-            if !ports.iter().any(known) {
+            if !service.spec.ports.iter().any(known) {
                 let text = format!(
-                    "port {:?} ({protocol}) is none of Service {service_name}, passed over",
+                    "port {:?} ({protocol}) is none of Service {name}, passed over",
                     port.name
                 );
-                notes.push(Note::new(&subject, text));
+                notes.slice(slice, text);
             }
         }
     }
-    notes
 }
 
 fn protocol(text: Option<&str>) -> &str {
@@ -113,13 +98,10 @@ fn protocol(text: Option<&str>) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Objects;
-    use super::*;
+    use super::super::tests::told;
 
     fn notes(text: &str) -> Vec<String> {
-        let mut objects = Objects::default();
-        assert_eq!(objects.add_text(Path::new("m.yaml"), text), []);
-        objects.passed_over().iter().map(ToString::to_string).collect()
+        told(text).findings
     }
 
     fn service(name: &str, labels: &str, spec: &str) -> String {

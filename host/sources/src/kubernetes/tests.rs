@@ -1,7 +1,11 @@
 //! The API's rules, one by one.
 
+mod parts;
+
 use super::*;
-use penstock_model::{Affinity, FloatingIpKind, MemberState, Protocol, Scope};
+use penstock_model::{
+    Affinity, FloatingIpKind, LoadBalancer, MemberState, Object, Protocol, Scope,
+};
 
 const CHAPTER: &str =
     include_str!("../../../../tests/manifests/chapter/manifests/service-web-clusterip.yaml");
@@ -9,16 +13,37 @@ const TWO_PORTS: &str = include_str!(
     "../../../../tests/manifests/chapter-two-ports/manifests/service-web-clusterip-mp.yaml"
 );
 
-fn objects(text: &str) -> Objects {
-    let mut objects = Objects::default();
-    let faults = objects.add_text(Path::new("m.yaml"), text);
-    assert_eq!(faults, []);
-    objects
+/// What a text says, and what that comes to.
+pub(super) struct Told {
+    pub(super) said: Said,
+    pub(super) balancers: Vec<LoadBalancer>,
+    pub(super) pods: Vec<penstock_model::Pod>,
+    /// On objects that are right.
+    pub(super) findings: Vec<String>,
+}
+
+pub(super) fn told(text: &str) -> Told {
+    let said = Said::read(Path::new("m.yaml"), text);
+    let mut all = Balancers::default();
+    all.update(said.items.iter().map(|(key, item)| (key.clone(), Some(item.clone()))));
+    let (mut balancers, mut pods) = (Vec::new(), Vec::new());
+    for object in all.objects().values() {
+        match object {
+            Object::LoadBalancer(balancer) => balancers.push((**balancer).clone()),
+            Object::Pod(pod) => pods.push((**pod).clone()),
+            _ => panic!("{object:?}"),
+        }
+    }
+    let lists = all.findings().iter();
+    let findings =
+        lists.flat_map(|(id, list)| list.iter().map(move |finding| format!("{id}: {finding}")));
+    Told { said, balancers, pods, findings: findings.collect() }
 }
 
 fn balancers(text: &str) -> (Vec<LoadBalancer>, String) {
-    let (balancers, notes) = objects(text).load_balancers();
-    (balancers, notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    let told = told(text);
+    assert_eq!(faults_of(&told.said), [""; 0]);
+    (told.balancers, told.findings.join("\n"))
 }
 
 fn only(text: &str) -> LoadBalancer {
@@ -27,10 +52,20 @@ fn only(text: &str) -> LoadBalancer {
     balancers.remove(0)
 }
 
+/// Everything that is wrong with a text, the place first.
+pub(super) fn faults_of(said: &Said) -> Vec<String> {
+    let objects = said.refused.iter().chain(&said.partial);
+    let objects = objects.flat_map(|(key, reasons)| {
+        reasons.iter().map(move |reason| (reason.to_string(), format!(" ({})", key.id())))
+    });
+    let untold = said.untold.iter().map(|reason| (reason.to_string(), String::new()));
+    objects.chain(untold).map(|(reason, of)| reason + &of).collect()
+}
+
 fn faults(text: &str) -> String {
-    let faults = Objects::default().add_text(Path::new("m.yaml"), text);
+    let faults = faults_of(&told(text).said);
     assert!(!faults.is_empty(), "must be refused");
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults.join("\n")
 }
 
 fn changed(text: &str, from: &str, to: &str) -> String {
@@ -171,10 +206,10 @@ fn an_ipv6_service_has_no_ipv4_address() {
         (found.into_iter().flat_map(|b| b.floating_ips).count(), notes)
     };
     let (served, notes) = with("  clusterIP: \"fd00::1\"\n  ipFamilies: [IPv6]\n");
-    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    assert!(served == 1 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
     let (served, notes) = with("  clusterIPs: [\"fd00::1\"]\n");
-    assert!(served == 0 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
-    assert_eq!(with("  clusterIPs: [\"fd00::1\", 10.105.139.153]\n").0, 2);
+    assert!(served == 1 && notes.contains("its IPv4 address 101.101.101.252"), "{notes}");
+    assert_eq!(with("  clusterIPs: [\"fd00::1\", 10.105.139.153]\n").0, 3);
     assert_eq!(with("  clusterIP: 10.105.139.153\n  ipFamilies: [IPv4]\n").0, 2);
 }
 
@@ -237,15 +272,24 @@ spec:
 }
 
 #[test]
-fn dual_stack_services_are_served_by_ipv4() {
+fn dual_stack_services_have_addresses_of_both_families() {
     let text =
         changed(CHAPTER, "  selector:", "  clusterIPs: [10.105.139.153, \"fd00::1\"]\n  selector:");
     let (found, notes) = balancers(&text);
-    assert_eq!(found[0].floating_ips.len(), 1);
-    assert!(notes.contains("fd00::1 is not supported"), "{notes}");
-    let (found, notes) = balancers(&changed(CHAPTER, "addressType: IPv4", "addressType: IPv6"));
+    assert_eq!((found[0].floating_ips.len(), notes.as_str()), (2, ""));
+    let slice = CHAPTER.split("---\n").nth(1).unwrap();
+    let slice = slice
+        .replace("service-web-clusterip-7x2lq", "v6")
+        .replace("addressType: IPv4", "addressType: IPv6")
+        .replace("10.47.255.23", "fd00::23");
+    let balancer = only(&format!("{text}---\n{slice}"));
+    let addresses = balancer.listeners[0].pool.members.iter().map(|m| m.address.to_string());
+    let expected = ["10.47.255.236", "10.47.255.238", "fd00::236", "fd00::238"];
+    assert_eq!(addresses.collect::<Vec<_>>(), expected);
+    let named = changed(CHAPTER, "addressType: IPv4", "addressType: FQDN");
+    let (found, notes) = balancers(&named);
     assert_eq!(found[0].listeners[0].pool.members, []);
-    assert!(notes.contains("addressType IPv6"), "{notes}");
+    assert!(notes.contains("addressType FQDN"), "{notes}");
 }
 
 #[test]
@@ -292,19 +336,17 @@ fn faults_have_the_line_in_the_file() {
             .contains("is not an IP address")
     );
     assert!(faults("a: [").contains("m.yaml:"));
-    let mut twice = objects(CHAPTER);
-    let found = twice.add_text(Path::new("n.yaml"), CHAPTER);
-    assert!(
-        found[0].to_string().contains("Service ns-user-1/service-web-clusterip is also in m.yaml"),
-        "{found:?}"
-    );
+    let twice = told(&format!("{CHAPTER}---\n{CHAPTER}")).said;
+    let again: Vec<_> =
+        twice.again.iter().map(|(key, first)| format!("{} {first}", key.id())).collect();
+    assert_eq!(again.len(), 2);
+    assert_eq!(again[0], "Service ns-user-1/service-web-clusterip m.yaml:2");
 }
 
 #[test]
 fn pods_have_names() {
-    let pods =
-        objects(include_str!("../../../../tests/manifests/chapter/manifests/pods.yaml")).pods();
-    let client = &pods[&"10.47.255.237".parse().unwrap()];
+    let pods = told(include_str!("../../../../tests/manifests/chapter/manifests/pods.yaml")).pods;
+    let client = pods.iter().find(|pod| pod.address.to_string() == "10.47.255.237").unwrap();
     assert_eq!(
         (client.name.to_string().as_str(), client.node.as_str()),
         ("ns-user-1/client", "cent222")

@@ -1,70 +1,247 @@
+//! Node files with one thing wrong, alone and after a good one.
+
+use std::path::Path;
+use std::time::Instant;
+
+use penstock_model::{Fragment, MplsLabel, Object, ObjectId, Policy, SourceName, VifId, VrfId};
+
 use super::*;
+use crate::Merger;
+use crate::error::Fault;
+use crate::follow::Store as _;
+use crate::gather::{Gathered, Trouble, Unreadable};
 
 const CENT222: &str = include_str!("../../../../tests/manifests/chapter/cent222.yaml");
 
-fn faults_of(text: &str) -> String {
-    parse(Path::new("cent222.yaml"), text).expect_err("must be refused").to_string()
+/// A node file whose text changes.
+struct Bench(NodeStore);
+
+impl Bench {
+    fn new() -> Self {
+        Self(NodeStore::new("cent222.yaml".into()))
+    }
+
+    /// Begins with a good file.
+    fn good() -> Self {
+        let mut bench = Self::new();
+        assert_eq!(said(&bench.read(CENT222)), [""; 0]);
+        bench
+    }
+
+    fn read(&mut self, text: &str) -> Fragment {
+        self.weigh(Ok(NodeStore::parse(Path::new("cent222.yaml"), text)))
+    }
+
+    fn weigh(
+        &mut self,
+        said: Result<<NodeStore as crate::follow::Store>::Said, Unreadable>,
+    ) -> Fragment {
+        let gathered = Gathered {
+            identity: Ok((0, 0)),
+            files: [("cent222.yaml".into(), said)].into(),
+            others: Vec::new(),
+            trouble: Trouble::default(),
+        };
+        self.0.weigh(gathered, Instant::now()).fragment
+    }
+}
+
+fn said(fragment: &Fragment) -> Vec<String> {
+    let lists = fragment.findings.iter();
+    lists
+        .flat_map(|(id, list)| list.iter().map(move |finding| format!("{id}: {finding}")))
+        .collect()
 }
 
 /// The chapter's node file with one thing changed.
 fn changed(from: &str, to: &str) -> String {
     assert!(CENT222.contains(from), "the test must change something");
-    faults_of(&CENT222.replacen(from, to, 1))
+    CENT222.replacen(from, to, 1)
+}
+
+/// What is said of a file that is the first; it is refused as a whole.
+#[track_caller]
+fn refused(text: &str) -> String {
+    let fragment = Bench::new().read(text);
+    assert!(!fragment.complete && fragment.objects.is_empty(), "{:?}", said(&fragment));
+    // The same after a good one changes nothing.
+    let mut bench = Bench::good();
+    let before = bench.read(CENT222).objects;
+    let fragment = bench.read(text);
+    assert!(fragment.complete && !fragment.stale && fragment.objects == before);
+    let found = said(&fragment).join("\n");
+    assert!(found.contains("what it was before stays in force"), "{found}");
+    found
+}
+
+/// What is said of a file that is the first, but for which all objects of the chapter's are there.
+#[track_caller]
+fn without(missing: &[&str], text: &str) -> String {
+    let all = Bench::good().read(CENT222).objects;
+    let fragment = Bench::new().read(text);
+    assert!(fragment.complete, "{:?}", said(&fragment));
+    let gone: Vec<String> = all
+        .keys()
+        .filter(|id| !fragment.objects.contains_key(*id))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(gone, missing);
+    // After a good one, all are there.
+    let mut bench = Bench::good();
+    let after = bench.read(text);
+    assert!(all.keys().all(|id| after.objects.contains_key(id)), "{:?}", said(&after));
+    for (id, object) in &all {
+        if missing.contains(&id.to_string().as_str()) {
+            assert_eq!(after.objects[id], *object, "what was right stays");
+        }
+    }
+    said(&fragment).join("\n")
 }
 
 #[test]
 fn the_chapters_node_is_read() {
-    let node = parse(Path::new("cent222.yaml"), CENT222).unwrap();
+    let fragment = Bench::good().read(CENT222);
+    let merged = Merger::new(vec![SourceName::from(SOURCE)], Policy::default()).merge(&[fragment]);
+    let node = merged.node.unwrap();
     assert_eq!(node.name, "cent222");
     assert_eq!(node.fabric.address.to_string(), "10.169.25.20/24");
-    let client = node.vif_by_address("10.47.255.237".parse().unwrap()).unwrap();
-    assert_eq!((client.id, client.vrf, client.label), (VifId(7), VrfId(2), MplsLabel(25)));
-    let remote = node.remote_by_address("10.169.25.21".parse().unwrap()).unwrap();
-    assert_eq!(remote.labels[&"10.47.255.238".parse().unwrap()], MplsLabel(43));
+    let client = &merged.vifs[&VifId(7)];
+    assert_eq!(
+        (client.address.to_string().as_str(), client.vrf, client.label),
+        ("10.47.255.237", VrfId(2), MplsLabel(25))
+    );
+    assert_eq!(merged.vrfs[&VrfId(2)].networks, [penstock_model::NetworkName::services()]);
+    let path = &merged.rib[&(VrfId(2), "10.47.255.238/32".parse().unwrap())][0];
+    assert_eq!((path.next_hop.to_string().as_str(), path.label), ("10.169.25.21", MplsLabel(43)));
+    assert_eq!((path.preference, &*path.announcer), (100, "cent333"));
+    assert_eq!(merged.rib.len(), 2);
+    assert!(merged.complete && merged.findings.is_empty());
 }
 
 #[test]
-fn faults_name_file_and_place() {
-    assert!(changed("name: cent222", "nam: cent222").contains("cent222.yaml:"));
-    let unknown = changed("fabric:", "colour: red\nfabric:");
-    assert!(unknown.contains("unknown field `colour`"), "{unknown}");
-    assert!(unknown.contains("line"), "{unknown}");
-    let id = changed("id: 8", "id: 7");
-    assert!(id.contains("vifs[1]") && id.contains("id 7 is already that of vifs[0]"), "{id}");
-    let label = changed("label: 28", "label: 25");
-    assert!(label.contains("label 25 is already that of vifs[0] (client)"), "{label}");
-    let reserved = changed("label: 28", "label: 3");
-    assert!(reserved.contains("label 3 is reserved"), "{reserved}");
-    let large = changed("label: 28", "label: 8192");
-    assert!(large.contains("label 8192 is not below the card's 8192"), "{large}");
-    let kept = changed("id: 8", "id: 2");
-    assert!(kept.contains("id 2 is kept"), "{kept}");
-    let too_large = changed("id: 8", "id: 300");
-    assert!(too_large.contains("vifs[1].id") && too_large.contains("line"), "{too_large}");
-    let vrf = changed("vrf: 2", "vrf: 9");
-    assert!(vrf.contains("vifs[0] (client): there is no VRF 9"), "{vrf}");
-    let address = changed("address: 10.47.255.236", "address: 10.47.255.238");
-    assert!(address.contains("10.47.255.238 is already that of vifs[1]"), "{address}");
-    let mac = changed("02:00:0a:2f:ff:ed", "03:00:0a:2f:ff:ed");
-    assert!(mac.contains("is not an interface's"), "{mac}");
-    let name = changed("name: client", "name: vhost0");
-    assert!(name.contains("name vhost0 is already that of the card itself"), "{name}");
+fn networks_and_preferences_may_be_named() {
+    let text = changed("pod-network\" }", "pod-network\", networks: [blue, services] }")
+        .replace("address: 10.169.25.21", "address: 10.169.25.21\n    preference: 7");
+    let fragment = Bench::new().read(&text);
+    let vrf = fragment.objects.values().find_map(|object| match object {
+        Object::Vrf(vrf) => Some(vrf.networks.clone()),
+        _ => None,
+    });
+    assert_eq!(vrf.unwrap(), ["blue".into(), "services".into()]);
+    let preference = fragment.objects.values().find_map(|object| match object {
+        Object::Route(route) => Some(route.path.preference),
+        _ => None,
+    });
+    assert_eq!(preference, Some(7));
 }
 
 #[test]
-fn remote_labels_overlap_in_no_way() {
-    let twice = changed("10.47.255.235: 44", "10.47.255.238: 44");
-    assert!(twice.contains("10.47.255.238 is there twice"), "{twice}");
-    let label = changed("10.47.255.235: 44", "10.47.255.235: 43");
-    assert!(label.contains("label 43 is already that of remotes[0] (cent333).labels"), "{label}");
-    let own = changed("10.47.255.235: 44", "10.47.255.237: 44");
-    assert!(own.contains("10.47.255.237 is already that of vifs[0] (client)"), "{own}");
+fn what_does_not_say_what_there_is_is_refused_as_a_whole() {
+    assert!(refused("name: [").contains("cent222.yaml:"));
+    assert!(refused("").contains("says nothing"));
+    assert!(refused("- 1\n").contains("is not a mapping"));
+    assert!(
+        refused(&changed("name: cent222", "nam: cent222"))
+            .contains("cent222.yaml:2: unknown field `nam`")
+    );
+    let unknown = refused(&changed("fabric:", "colour: red\nfabric:"));
+    assert!(unknown.contains("cent222.yaml:3: unknown field `colour`"), "{unknown}");
+    assert!(refused(&changed("name: cent222\n", "")).contains("missing field `name`"));
+    assert!(refused("name: x\nvrfs: []\n").contains("missing field `fabric`"));
+    let vifs = CENT222.split("vifs:").next().unwrap().to_owned() + "vifs: 7\n";
+    assert!(refused(&vifs).contains("vifs is not a list"));
+    let twice = refused(&changed("10.47.255.235: 44", "10.47.255.238: 44"));
+    assert!(twice.contains("\"10.47.255.238\" is there twice"), "{twice}");
+    // The node itself is what everything hangs on.
+    let mac = refused(&changed("02:00:0a:a9:19:14", "03:00:0a:a9:19:14"));
+    assert!(
+        mac.contains("the node: cent222.yaml:") && mac.contains("is not an interface's"),
+        "{mac}"
+    );
+    assert!(refused(&changed("10.169.25.20/24", "10.169.25.20")).contains("fabric.address"));
 }
 
 #[test]
-fn all_faults_are_listed() {
-    let text = CENT222.replace("id: 8", "id: 7").replace("label: 28", "label: 0");
-    assert_eq!(faults_of(&text).lines().count(), 2);
+fn a_fault_of_one_object_is_its_own() {
+    let webserver = "vif webserver-846c9ccb8b-xkjpw";
+    for (from, to, why) in [
+        ("label: 28", "label: 3", "label 3 is not in 16..=8191"),
+        ("label: 28", "label: 8192", "label 8192 is not in 16..=8191"),
+        ("id: 8", "id: 2", "id 2 is not in 3..=255"),
+        ("id: 8", "id: 300", "vifs[1].id: invalid value: integer `300`, expected u8"),
+        ("id: 8", "id: 8\n    colour: red", "unknown field `colour`"),
+        ("02:00:0a:2f:ff:ec", "03:00:0a:2f:ff:ec", "is not an interface's"),
+        ("address: 10.47.255.236", "address: 10.47.255.536", "vifs[1].address"),
+    ] {
+        let found = without(&[webserver], &changed(from, to));
+        assert!(found.contains(why) && found.lines().count() == 1, "{found}");
+    }
+    let line = CENT222.lines().position(|line| line.contains("id: 8")).unwrap() + 1;
+    let found = without(&[webserver], &changed("id: 8", "id: 300"));
+    assert!(found.contains(&format!("cent222.yaml:{line}: ")), "{found}");
+    let found = without(
+        &["VRF default-domain:k8s-default:k8s-default-pod-network"],
+        &changed("id: 2,", "id: 4096,"),
+    );
+    assert!(found.contains("id 4096 is not in 1..=4095"), "{found}");
+    let route = "route 10.47.255.235/32 of cent333";
+    let found = without(&[route], &changed("10.47.255.235: 44", "10.47.255.235: 43"));
+    assert!(found.contains("label 43 is that of route 10.47.255.238/32 of cent333"), "{found}");
+    let found = without(&[route], &changed("10.47.255.235: 44", "10.47.255.235: x"));
+    assert!(found.contains("remotes[0].labels.10.47.255.235: invalid type"), "{found}");
+    let found = without(&[route], &changed("10.47.255.235: 44", "10.47.255.235.1: 44"));
+    assert!(
+        found.starts_with("remote cent333: ") && found.contains("not an IP address"),
+        "{found}"
+    );
+    let all = [
+        "remote cent333",
+        "route 10.47.255.235/32 of cent333",
+        "route 10.47.255.238/32 of cent333",
+    ];
+    for (from, to) in [
+        ("    labels:\n", "    colour: red\n    labels:\n"),
+        ("10.169.25.21", "224.0.0.1"),
+        ("10.169.25.21", "x"),
+    ] {
+        without(&all, &changed(from, to));
+    }
+}
+
+#[test]
+fn an_entry_without_a_name_may_be_any() {
+    let webserver = "vif webserver-846c9ccb8b-xkjpw";
+    let text = changed("    name: webserver-846c9ccb8b-xkjpw\n", "");
+    let found = without(&[webserver], &text);
+    assert!(
+        found.starts_with("file cent222.yaml: ") && found.contains("vifs[1]: has no name"),
+        "{found}"
+    );
+}
+
+#[test]
+fn two_with_one_name_are_one() {
+    let text = changed("name: spare-cent222\n    pod", "name: client\n    pod");
+    let fragment = Bench::new().read(&text);
+    assert_eq!(said(&fragment), ["vif client: is also in vifs[0]"]);
+    let id = ObjectId::Vif("client".to_owned());
+    let Object::Vif(client) = &fragment.objects[&id] else { panic!("no vif") };
+    assert_eq!(client.id, VifId(7));
+}
+
+#[test]
+fn a_file_that_cannot_be_seen_changes_nothing() {
+    let mut bench = Bench::good();
+    let before = bench.read(CENT222).objects;
+    let fault = Fault::of("cent222.yaml", "cannot be read: No such file or directory");
+    let fragment = bench.weigh(Err(Unreadable { fault, unseen: true }));
+    assert!(fragment.complete && fragment.stale && fragment.objects == before);
+    assert!(said(&fragment)[0].contains("cannot be read"), "{:?}", said(&fragment));
+    let fragment = bench.read(CENT222);
+    assert!(!fragment.stale && fragment.findings.is_empty());
+    // What is gone from a good file is gone.
+    let fragment = bench.read(&changed("      10.47.255.235: 44\n", ""));
+    assert_eq!((fragment.objects.len() + 1, fragment.findings.len()), (before.len(), 0));
 }
 
 #[test]

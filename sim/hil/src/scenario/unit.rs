@@ -5,6 +5,7 @@
 //! The guest's `eth0` is the node's own interface on the card (`vhost`); behind the fabric this program answers the kernel's
 //! ARP for cent333, and nothing else.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,7 +129,8 @@ fn denied(node: &mut Node, lines: &str, complaint: &str) -> Result<()> {
 fn learned(site: &Site<'_>, node: &mut Node) -> Result<()> {
     node.guest.wait_for("the neighbour in `penstock status`", PATIENCE, |guest| {
         let status: Status = serde_json::from_str(&guest.run("penstock status -o json")?)?;
-        let learned = status.neighbours.iter().any(|(ip, _)| u32::from(*ip) == OTHER_NODE);
+        let other = IpAddr::V4(OTHER_NODE.into());
+        let learned = status.neighbours.iter().any(|(ip, _)| *ip == other);
         Ok((learned && status.pending_neighbours.is_empty()).then_some(()))
     })?;
     node.guest.wait_for("both members on the card", PATIENCE, |guest| {

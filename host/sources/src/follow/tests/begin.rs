@@ -36,7 +36,7 @@ fn nothing_is_in_force_at_the_start_while_there_is_no_object() {
         assert!(bench.errors().contains("m: gives no object"), "{}", bench.errors());
         assert!(bench.errors().contains("a file with an empty List"), "{}", bench.errors());
         for (name, _) in empty {
-            let expected = format!("{name}: holds no object");
+            let expected = format!("{name}: holds no object, nor an empty List");
             assert!(bench.errors().contains(&expected), "{}", bench.errors());
         }
         bench.write("a.yaml", service("a", 1));
@@ -56,7 +56,7 @@ fn to_begin_with_no_objects_is_said_by_an_empty_list() {
     bench.settle();
     bench.serves(&[]);
     assert_eq!(bench.errors(), "");
-    assert_eq!(bench.reading.as_ref().unwrap().snapshot.as_ref().unwrap().notes, []);
+    assert_eq!(bench.notes(), [""; 0]);
     // It does not speak for a file that was emptied.
     let mut bench = Bench::new(&[("none.yaml", NO_OBJECTS), ("a.yaml", "")]);
     bench.settle();

@@ -38,7 +38,7 @@ fn an_empty_list_in_place_of_objects_is_believed_when_a_second_read_confirms_it(
     bench.write("a.yaml", NO_OBJECTS);
     bench.settle();
     bench.serves(&["a", "b"]);
-    bench.pass(crate::store::CONFIRM);
+    bench.pass(crate::manifests::CONFIRM);
     bench.serves(&["b"]);
     assert_eq!(bench.errors(), "");
 }
@@ -77,6 +77,11 @@ fn many_objects_go_when_a_second_read_confirms_it() {
     bench.settle();
     bench.serves(&all);
     assert!(bench.errors().contains("6 of 8 objects are gone"), "{}", bench.errors());
+    // What else changes does not wait for that.
+    bench.write("t.yaml", service("t", 9));
+    bench.settle();
+    assert_eq!(bench.served().unwrap().len(), 9, "{}", bench.errors());
+    bench.remove("t.yaml");
     bench.write("s.yaml", services("s", 8));
     bench.settle();
     bench.serves(&all);
@@ -85,7 +90,7 @@ fn many_objects_go_when_a_second_read_confirms_it() {
     bench.remove("s.yaml");
     bench.settle();
     bench.serves(&all);
-    bench.pass(crate::store::CONFIRM);
+    bench.pass(crate::manifests::CONFIRM);
     bench.serves(&[]);
     assert_eq!(bench.errors(), "");
 }
@@ -114,7 +119,7 @@ fn constant_change_does_not_put_off_a_removal_for_ever() {
         if bench.served() == Some(vec!["other".to_owned()]) {
             break;
         }
-        assert!(bench.now < start + 4 * crate::store::CONFIRM, "{}", bench.errors());
+        assert!(bench.now < start + 4 * crate::manifests::CONFIRM, "{}", bench.errors());
     }
 }
 
@@ -132,7 +137,7 @@ fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
         if replaced {
             fs::create_dir(bench.directory()).unwrap();
         }
-        bench.pass(crate::store::CONFIRM);
+        bench.pass(crate::manifests::CONFIRM);
         assert_eq!(bench.served().unwrap().len(), 8);
         if replaced {
             fs::remove_dir(bench.directory()).unwrap();
@@ -145,4 +150,18 @@ fn a_removal_is_not_confirmed_by_what_was_gone_before_the_directory_was() {
         bench.settle();
         assert_eq!(bench.errors(), "");
     }
+}
+
+#[test]
+fn a_file_that_is_removed_and_left_empty_keeps_what_it_had() {
+    let mut bench = Bench::new(&[("s.yaml", &services("s", 8))]);
+    bench.settle();
+    bench.remove("s.yaml");
+    bench.settle();
+    assert!(bench.errors().contains("8 of 8 objects are gone"), "{}", bench.errors());
+    bench.write("s.yaml", "");
+    bench.settle();
+    bench.pass(2 * crate::manifests::CONFIRM);
+    assert_eq!(bench.served().unwrap().len(), 8, "{}", bench.errors());
+    assert!(bench.errors().contains("holds no object, and held 8"), "{}", bench.errors());
 }

@@ -1,9 +1,8 @@
 //! Manifests as client tools write and read them.
 
-use std::path::Path;
-
-use super::super::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_FAULTS};
-use super::*;
+use super::super::MAX_FAULTS;
+use super::super::tests::{Told, faults_of, told};
+use crate::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 
 const SERVICE: &str = "apiVersion: v1
 kind: Service
@@ -28,8 +27,7 @@ const SLICE_JSON: &str = r#"{"apiVersion": "discovery.k8s.io/v1", "kind": "Endpo
 	"addressType": "IPv4", "ports": [{"port": 80}], "endpoints": [{"addresses": ["10.20.0.6"]}]}"#;
 
 fn faults(text: &str) -> String {
-    let faults = Objects::default().add_text(Path::new("m.yaml"), text);
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults_of(&told(text).said).join("\n")
 }
 
 #[track_caller]
@@ -39,25 +37,20 @@ fn refused(text: &str, place: &str, why: &str) {
 }
 
 #[track_caller]
-fn taken(text: &str) -> Objects {
-    let mut objects = Objects::default();
-    assert_eq!(objects.add_text(Path::new("m.yaml"), text), [], "{text}");
-    objects
+fn taken(text: &str) -> Told {
+    let told = told(text);
+    assert_eq!(faults_of(&told.said), [""; 0], "{text}");
+    told
 }
 
 /// The text says what `SERVICE` and `SLICE` say.
 #[track_caller]
-fn served(text: &str) -> Objects {
-    let objects = taken(text);
-    let (balancers, notes) = objects.load_balancers();
-    let listeners = balancers.iter().flat_map(|balancer| &balancer.listeners);
+fn served(text: &str) -> Told {
+    let told = taken(text);
+    let listeners = told.balancers.iter().flat_map(|balancer| &balancer.listeners);
     let found: Vec<_> = listeners.map(|l| (l.port, l.pool.members.len())).collect();
-    assert_eq!(
-        (found.as_slice(), notes.as_slice()),
-        ([(8080, 1)].as_slice(), [].as_slice()),
-        "{text}"
-    );
-    objects
+    assert_eq!((found.as_slice(), &*told.findings), ([(8080, 1)].as_slice(), &[][..]), "{text}");
+    told
 }
 
 fn indented(text: &str, by: &str) -> String {
@@ -69,8 +62,7 @@ fn item(text: &str) -> String {
 }
 
 fn notes(text: &str) -> String {
-    let notes = taken(text).passed_over();
-    notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    taken(text).said.passed_over().collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -82,8 +74,8 @@ fn lists_of_one_kind_imply_it() {
         item(&without_kind(SERVICE)),
         item(&without_kind(SLICE)),
     );
-    let objects = served(&lists);
-    assert_eq!((objects.seen(), objects.passed_over()), (2, Vec::new()));
+    let said = served(&lists).said;
+    assert_eq!((said.seen, said.passed_over().count()), (2, 0));
     // Items may say their kind all the same.
     served(&format!("apiVersion: v1\nkind: ServiceList\nitems:\n{}---\n{SLICE}", item(SERVICE)));
     taken("apiVersion: v1\nkind: ServiceList\nitems: null\n");
@@ -119,7 +111,7 @@ fn faults_in_lists_have_their_own_line() {
     let bad = SERVICE.replace("172.20.0.10", "172.20.0.310");
     let text = format!("{head}{}{}", item(SLICE), item(&bad));
     let line = text.lines().position(|l| l.contains("Service")).unwrap();
-    refused(&text, &line.to_string(), "items[1]: Service shop/web: \"172.20.0.310\" is not an IP");
+    refused(&text, &line.to_string(), "items[1]: \"172.20.0.310\" is not an IP");
 }
 
 #[test]
@@ -186,8 +178,7 @@ items:
 {}",
         item(SLICE)
     );
-    let objects = taken(&text);
-    let (balancers, _) = objects.load_balancers();
+    let balancers = taken(&text).balancers;
     assert_eq!(balancers[0].floating_ips[0].address.to_string(), "172.20.0.10");
     let listeners: Vec<_> =
         balancers[0].listeners.iter().map(|l| (l.name.as_str(), l.port)).collect();
@@ -263,7 +254,7 @@ fn what_is_passed_over_is_told_once() {
         .collect();
     assert_eq!(
         notes(&many),
-        "m.yaml: apps/v1 Deployment passed over: d0, d1, d2, d3, d4, d5, d6, d7 and 3 more"
+        "apps/v1 Deployment passed over: d0, d1, d2, d3, d4, d5, d6, d7 and 3 more"
     );
     let text = "apiVersion: v1
 kind: List
@@ -277,10 +268,10 @@ items:
 { apiVersion: apps/v1, kind: DeploymentList, items: [ 7 ] }
 ";
     let expected = [
-        "m.yaml: apps/v1 DeploymentList passed over: (without name)",
-        "m.yaml: discovery.k8s.io/v1beta1 EndpointSlice passed over; discovery.k8s.io/v1 is read: web-1, web-2",
-        "m.yaml: v1 Endpoints passed over; discovery.k8s.io/v1 EndpointSlices are read instead: shop/web",
-        "m.yaml: x.io/v1 Thing passed over: (without name)",
+        "apps/v1 DeploymentList passed over: (without name)",
+        "discovery.k8s.io/v1beta1 EndpointSlice passed over; discovery.k8s.io/v1 is read: web-1, web-2",
+        "v1 Endpoints passed over; discovery.k8s.io/v1 EndpointSlices are read instead: shop/web",
+        "x.io/v1 Thing passed over: (without name)",
     ];
     assert_eq!(notes(text), expected.join("\n"));
 }
@@ -297,7 +288,20 @@ fn files_have_limits() {
     let large =
         format!("---\n{SERVICE}---\na: \"{}\"\n---\n{SLICE}", "x".repeat(MAX_DOCUMENT_BYTES));
     refused(&large, "9", "split it");
-    let bad = "---\nkind: Service\n".repeat(3 * MAX_FAULTS);
-    assert_eq!(faults(&bad).lines().count(), MAX_FAULTS + 1);
-    assert!(faults(&bad).ends_with("further faults are not looked for"));
+    let said = told(&"---\nkind: Service\n".repeat(3 * MAX_FAULTS)).said;
+    assert_eq!((said.untold.len(), said.more_untold), (MAX_FAULTS, 2 * MAX_FAULTS));
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_name_and_the_rest_is_taken() {
+    let bad = SERVICE.replace("8080", "eighty").replace("name: web", "name: bad");
+    for nameless in ["a: [\n", "kind: [\n", "- 1\n", "7\n", "kind: Service\n"] {
+        let said = served(&format!("{SERVICE}---\n{SLICE}")).said;
+        assert_eq!((said.refused.len(), said.untold.len(), said.seen), (0, 0, 2));
+        let told = told(&format!("{SERVICE}---\n{bad}---\n{nameless}---\n{SLICE}"));
+        assert_eq!(told.balancers[0].listeners[0].pool.members.len(), 1);
+        let refused: Vec<_> = told.said.refused.keys().map(|key| key.id().to_string()).collect();
+        assert_eq!(refused, ["Service shop/bad"]);
+        assert_eq!((told.said.untold.len(), told.said.seen), (1, 2), "{nameless}");
+    }
 }

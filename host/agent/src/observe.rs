@@ -1,0 +1,242 @@
+//! The observer: reads what counts on the card once a second into memory, from where every view and every scrape is answered.
+//!
+//! So the card's load does not depend on how many ask, and an answer does not wait for a plan that is being written. What is
+//! read: counters of the vifs that there are, drops, the card's own counters, and the registers that a status shows.
+//!
+//! The card raises interrupts for events and faults as well. They are not waited for: a look a second finds the same, and a
+//! firmware that hangs without a trap, which raises nothing, besides.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use penstock_abi::table::TableId;
+use penstock_abi::{fw, limits, regs};
+use penstock_device::{Card, DeviceError};
+use penstock_tables::Tables;
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, info, warn};
+
+use crate::device::{Device, JOB_COMMANDS, LinkState};
+use crate::error::LinkError;
+
+/// Pause between two readings.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Registers that a reading holds. `TIME_LO` stands before `TIME_HI`, which it holds.
+const REGISTERS: &[u32] = &[
+    regs::LAYOUT_VERSION,
+    regs::LAYOUT_HASH_LO,
+    regs::LAYOUT_HASH_HI,
+    regs::CAPABILITIES,
+    regs::CLOCK_KHZ,
+    regs::CONTROL,
+    regs::STATUS,
+    regs::RESET_CAUSE,
+    regs::FLR_COUNT,
+    regs::EPOCH,
+    regs::TIME_LO,
+    regs::TIME_HI,
+    regs::RING_ERRORS,
+    regs::FW_STATUS,
+    regs::FW_INFO,
+    regs::FW_VERSION,
+    regs::FW_HEARTBEAT,
+];
+
+/// Card time without a heartbeat after which a firmware that says nothing is dead, in milliseconds; it beats ten times a second.
+const SILENCE_MS: u64 = 2_000;
+
+/// How the firmware is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// It has not started, or tests itself.
+    Starting,
+    /// It is well.
+    Ready,
+    /// It said why it ended, in `FW_STATUS`.
+    Failed,
+    /// It says that it is well, and its heartbeat stands still.
+    Silent,
+}
+
+/// What the observer read at one moment.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// When it was begun.
+    pub at: SystemTime,
+    /// The same, for ages.
+    pub taken: Instant,
+    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, and no other.
+    pub counters: Tables,
+    /// How the firmware is.
+    pub firmware: Firmware,
+    registers: Vec<(u32, u32)>,
+    /// The last heartbeat seen, and the card time at which it was new, in milliseconds.
+    heartbeat: (u32, u64),
+}
+
+impl Reading {
+    /// A register, if readings hold it.
+    #[must_use]
+    pub fn register(&self, offset: u32) -> Option<u32> {
+        self.registers.iter().find(|(other, _)| *other == offset).map(|(_, value)| *value)
+    }
+
+    /// Takes a reading's registers and drops; vifs are read apart, as there are more than a job should read.
+    fn registers(card: &mut Card) -> Result<Self, DeviceError> {
+        let (at, taken) = (SystemTime::now(), Instant::now());
+        let registers = REGISTERS.iter().map(|&offset| Ok((offset, card.read_reg(offset)?)));
+        let registers = registers.collect::<Result<_, DeviceError>>()?;
+        let mut counters = Tables::default();
+        for table in [TableId::DropStats, TableId::CardStats] {
+            counters.load_all(table, &card.dump(table)?);
+        }
+        Ok(Self { at, taken, counters, firmware: Firmware::Starting, registers, heartbeat: (0, 0) })
+    }
+
+    fn time_ms(&self) -> u64 {
+        let register = |offset| u64::from(self.register(offset).unwrap_or(0));
+        let cycles = register(regs::TIME_LO) | register(regs::TIME_HI) << 32;
+        cycles / register(regs::CLOCK_KHZ).max(1)
+    }
+
+    /// Judges the firmware, given the reading before this one.
+    fn judge(&mut self, before: Option<&Self>) {
+        let beat = self.register(regs::FW_HEARTBEAT).unwrap_or(0);
+        let now_ms = self.time_ms();
+        self.heartbeat = match before.map(|before| before.heartbeat) {
+            // A card whose time went back was reset.
+            Some((last, at_ms)) if last == beat && at_ms <= now_ms => (last, at_ms),
+            _ => (beat, now_ms),
+        };
+        let silent_ms = now_ms - self.heartbeat.1;
+        self.firmware = match self.register(regs::FW_STATUS).unwrap_or(0) {
+            fw::STATUS_RESET | fw::STATUS_SELF_TEST => Firmware::Starting,
+            fw::STATUS_READY if silent_ms > SILENCE_MS => Firmware::Silent,
+            fw::STATUS_READY => Firmware::Ready,
+            _ => Firmware::Failed,
+        };
+    }
+}
+
+/// Reads once a second, and when it is `poked`, until the task is dropped. `tables` says which vifs there are.
+pub(crate) async fn observe(
+    device: Device,
+    tables: watch::Receiver<Option<Arc<Tables>>>,
+    publish: watch::Sender<Option<Arc<Reading>>>,
+    poked: Arc<Notify>,
+) {
+    let mut link = device.state();
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let attached = |state: &LinkState| matches!(state, LinkState::Attached(_));
+        if !attached(&link.borrow()) {
+            // What was read is of a card that is gone.
+            publish.send_if_modified(|reading| reading.take().is_some());
+        }
+        // The end of the device's thread is told elsewhere.
+        if link.wait_for(attached).await.is_err() {
+            return;
+        }
+        let vifs = vifs(tables.borrow().as_deref());
+        match read(&device, vifs).await {
+            Ok(mut reading) => {
+                let before = publish.borrow().clone();
+                reading.judge(before.as_deref());
+                tell(&reading, before.as_deref());
+                publish.send_replace(Some(Arc::new(reading)));
+            }
+            // Why stands in the link's state.
+            Err(error) => debug!(%error, "nothing was read"),
+        }
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = poked.notified() => {}
+        }
+    }
+}
+
+fn tell(now: &Reading, before: Option<&Reading>) {
+    if before.is_some_and(|before| before.firmware == now.firmware) {
+        return;
+    }
+    match now.firmware {
+        Firmware::Starting => {}
+        Firmware::Ready => info!("the card's firmware is ready"),
+        Firmware::Failed | Firmware::Silent => warn!(
+            state = ?now.firmware,
+            status = now.register(regs::FW_STATUS).map(|word| format!("{word:#010x}")),
+            "the card's firmware is dead: nobody answers ARP or refuses connections; the card forwards on"
+        ),
+    }
+}
+
+/// The vifs whose counters are read: the card's own, and those that it has entries of.
+fn vifs(tables: Option<&Tables>) -> Vec<u32> {
+    let own = 0..u32::from(limits::VIF_FIRST_POD);
+    let entries =
+        tables.into_iter().flat_map(|tables| tables.of::<penstock_abi::table::Vif>().indices());
+    let mut all: Vec<u32> = own.chain(entries).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+async fn read(device: &Device, vifs: Vec<u32>) -> Result<Reading, LinkError> {
+    let mut reading = device.run(Reading::registers).await?;
+    for vifs in vifs.chunks(JOB_COMMANDS) {
+        let some = vifs.to_vec();
+        let words = device.run(move |card| card.read_many(TableId::VifStats, &some)).await?;
+        for (&vif, words) in vifs.iter().zip(&words) {
+            reading.counters.load(TableId::VifStats, vif, words);
+        }
+    }
+    Ok(reading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(status: u32, heartbeat: u32, seconds: u32) -> Reading {
+        let kilohertz = 250_000;
+        Reading {
+            at: SystemTime::UNIX_EPOCH,
+            taken: Instant::now(),
+            counters: Tables::default(),
+            firmware: Firmware::Starting,
+            registers: vec![
+                (regs::CLOCK_KHZ, kilohertz),
+                (regs::TIME_LO, kilohertz * 1000 * seconds),
+                (regs::FW_STATUS, status),
+                (regs::FW_HEARTBEAT, heartbeat),
+            ],
+            heartbeat: (0, 0),
+        }
+    }
+
+    #[test]
+    fn a_firmware_that_is_silent_or_says_so_is_dead() {
+        let mut before: Option<Reading> = None;
+        let mut judge = |status, heartbeat, seconds| {
+            let mut now = reading(status, heartbeat, seconds);
+            now.judge(before.as_ref());
+            let firmware = now.firmware;
+            before = Some(now);
+            firmware
+        };
+        assert_eq!(judge(fw::STATUS_READY, 10, 1), Firmware::Ready);
+        assert_eq!(judge(fw::STATUS_READY, 20, 2), Firmware::Ready);
+        // A simulated card's second may take minutes.
+        assert_eq!(judge(fw::STATUS_READY, 20, 2), Firmware::Ready);
+        assert_eq!(judge(fw::STATUS_READY, 20, 4), Firmware::Ready);
+        assert_eq!(judge(fw::STATUS_READY, 20, 5), Firmware::Silent);
+        assert_eq!(judge(fw::STATUS_READY, 21, 6), Firmware::Ready);
+        assert_eq!(judge(fw::STATUS_PANIC | 12, 21, 7), Firmware::Failed);
+        // It was reset.
+        assert_eq!(judge(fw::STATUS_RESET, 0, 0), Firmware::Starting);
+        assert_eq!(judge(fw::STATUS_READY, 0, 1), Firmware::Ready);
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading tables in pieces, so that whatever else the card is asked for comes in between.
+
+use std::net::IpAddr;
+
+use penstock_abi::table::{Flow, FlowStats, NextHop, NextHopKind, TableEntry as _, TableId, Words};
+use penstock_device::TableDump;
+use penstock_model::{MacAddr, Neighbours};
+use penstock_tables::{CONFIG_TABLES, Tables};
+
+use crate::device::{Device, JOB_COMMANDS};
+use crate::error::LinkError;
+
+/// Valid entries of a table; of one without valid bits, all.
+pub(crate) async fn dump(device: &Device, table: TableId) -> Result<Vec<(u32, Words)>, LinkError> {
+    let mut dump = TableDump::new(table);
+    loop {
+        let (now, done) = device
+            .run(move |card| {
+                let done = card.dump_on(&mut dump)?;
+                Ok((dump, done))
+            })
+            .await?;
+        if done {
+            return Ok(now.finish());
+        }
+        dump = now;
+    }
+}
+
+/// Adds the entries at `indices`, whether valid or not.
+pub(crate) async fn load(
+    device: &Device,
+    tables: &mut Tables,
+    table: TableId,
+    indices: &[u32],
+) -> Result<(), LinkError> {
+    for indices in indices.chunks(JOB_COMMANDS) {
+        let some = indices.to_vec();
+        let words = device.run(move |card| card.read_many(table, &some)).await?;
+        for (&index, words) in indices.iter().zip(&words) {
+            tables.load(table, index, words);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the configuration back.
+pub(crate) async fn configuration(device: &Device) -> Result<Tables, LinkError> {
+    let mut tables = Tables::default();
+    for &table in CONFIG_TABLES {
+        tables.load_all(table, &dump(device, table).await?);
+    }
+    let holes = tables.holes();
+    load(device, &mut tables, TableId::Ecmp, &holes).await?;
+    Ok(tables)
+}
+
+/// All flows with their statistics. They change meanwhile: each is seen as it was at some moment.
+pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
+    let mut tables = Tables::default();
+    tables.load_all(TableId::Flow, &dump(device, TableId::Flow).await?);
+    let indices: Vec<u32> = tables.of::<Flow>().indices().collect();
+    load(device, &mut tables, TableId::FlowStats, &indices).await?;
+    Ok(tables)
+}
+
+/// One flow, if it is there, with its statistics and its partner's.
+pub(crate) async fn flow(device: &Device, index: u32) -> Result<Tables, LinkError> {
+    let read = move |card: &mut penstock_device::Card| {
+        let mut tables = Tables::default();
+        let words = card.read_many(TableId::Flow, &[index])?[0];
+        tables.load(TableId::Flow, index, &words);
+        let flow = Flow::unpack(&words);
+        let partner = flow.partner_valid.then_some(u32::from(flow.partner));
+        for index in partner.into_iter().chain([index]) {
+            let stats: FlowStats = card.read(TableId::FlowStats, index)?;
+            tables.put(index, stats);
+        }
+        Ok(tables)
+    };
+    device.run(read).await
+}
+
+/// The neighbours that tunnels of these tables name.
+pub(crate) fn neighbours(tables: &Tables) -> Neighbours {
+    let tunnel = |nh: &NextHop| {
+        let mac = MacAddr::from_bits(nh.dmac);
+        let named = nh.valid && nh.kind == NextHopKind::Tunnel && mac.is_unicast();
+        named.then(|| (IpAddr::V4(nh.dip.into()), mac))
+    };
+    tables.of::<NextHop>().values().filter_map(tunnel).collect()
+}
+
+/// The card's digest of a table; none if it makes none.
+pub(crate) async fn digest(device: &Device, table: TableId) -> Result<Option<u64>, LinkError> {
+    device.run(move |card| card.digest(table)).await
+}

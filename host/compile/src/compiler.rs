@@ -1,0 +1,127 @@
+//! The compiler: what is common to all goes first, then who is where, then the floating IPs on top of that.
+
+use penstock_abi::table::VifKind;
+use penstock_model::{Finding, Intent, Neighbours, ObjectId, Reason};
+use penstock_model::{VifId, VrfId};
+use penstock_tables::Shape;
+
+use crate::book::Book;
+use crate::places::{Context, Places};
+use crate::provider::Providers;
+use crate::site::Site;
+use crate::vips::Vips;
+use crate::{Compiled, NextHopKey, NextHopSpec, VifEntry};
+
+/// Compiles intents, one after the other, each in the time that its difference from the last one takes.
+///
+/// It is given whole states and gives whole states; what it remembers is only how it came to the last one. So
+/// `compiler.compile(a); compiler.compile(b)` gives for `b` what a new compiler would give.
+pub struct Compiler {
+    providers: Providers,
+    shape: Shape,
+    last: Option<State>,
+    work: Work,
+}
+
+/// What a compiler remembers.
+struct State {
+    site: Site,
+    places: Places,
+    vips: Vips,
+    book: Book,
+    out: Compiled,
+}
+
+/// How much the last compilation was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// It began from nothing: it was the first, or the node, its VRFs or the policy changed.
+    pub from_nothing: bool,
+    /// Addresses at which something else is than before, or something is reached otherwise.
+    pub addresses: usize,
+    /// Floating IPs that were made anew.
+    pub floating_ips: usize,
+}
+
+impl Compiler {
+    /// A compiler for a card of this shape.
+    #[must_use]
+    pub fn new(providers: Providers, shape: Shape) -> Self {
+        Self { providers, shape, last: None, work: Work::default() }
+    }
+
+    /// The last compilation.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// Compiles an intent. What cannot be is left out, and told of in [`Compiled::findings`]; all else is there.
+    pub fn compile(&mut self, intent: &Intent, neighbours: &Neighbours) -> Compiled {
+        let (last, before) = match self.last.take() {
+            Some(state) if state.site.is_of(intent) => (Some(state), None),
+            other => (None, other.map(|state| state.out)),
+        };
+        self.work = Work { from_nothing: last.is_none(), ..Work::default() };
+        let state = match (last, &intent.node) {
+            (Some(state), _) => state,
+            (None, None) => return without_node(intent, None),
+            (None, Some(node)) if node.fabric.address.addr().is_ipv6() => {
+                let text = format!(
+                    "tunnel end point {} is IPv6, which this card does not know: nothing is served",
+                    node.fabric.address.addr()
+                );
+                return without_node(intent, Some(Finding::refused(Reason::Text { text })));
+            }
+            (None, Some(node)) => {
+                let mut book = Book::default();
+                let site = Site::new(node, intent, &mut book);
+                let out = fixed(&site);
+                State { site, places: Places::default(), vips: Vips::default(), book, out }
+            }
+        };
+        let state = self.last.insert(state);
+        let State { site, places, vips, book, out } = state;
+        let mut cx = Context { site, shape: &self.shape, out, book };
+        let addresses = places.update(intent, neighbours, &mut cx);
+        self.work.addresses = addresses.len();
+        self.work.floating_ips = vips.update(intent, &addresses, places, &self.providers, &mut cx);
+        book.settle(&intent.findings, &mut out.findings);
+        if let Some(before) = before {
+            *out = out.sharing_with(&before);
+        }
+        out.clone()
+    }
+}
+
+/// What there is without a node: what others found.
+fn without_node(intent: &Intent, fault: Option<Finding>) -> Compiled {
+    let mut findings = intent.findings.clone();
+    if let Some(fault) = fault {
+        let before = findings.get(&ObjectId::Node).map_or(&[][..], |list| &list[..]);
+        let all: Vec<Finding> = before.iter().cloned().chain([fault]).collect();
+        findings.insert(ObjectId::Node, all.into());
+    }
+    Compiled { findings, ..Compiled::default() }
+}
+
+/// What every node has: the next hops that discard and refuse, the fabric port, and its own interface.
+fn fixed(site: &Site) -> Compiled {
+    let mut out = Compiled::default();
+    let desired = &mut out.desired;
+    for next_hop in [NextHopKey::Discard, NextHopKey::Reject] {
+        desired.next_hops.insert(next_hop, NextHopSpec::default());
+    }
+    for (id, kind) in [(VifId::FABRIC, VifKind::Fabric), (VifId::VHOST, VifKind::Vhost)] {
+        let port = VifEntry {
+            kind,
+            vrf: VrfId(0),
+            mac: site.node.fabric.mac,
+            address: Some(site.address()),
+            rpf: false,
+            next_hop: NextHopKey::Discard,
+        };
+        desired.vifs.insert(id, port);
+    }
+    out
+}

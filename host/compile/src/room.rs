@@ -1,0 +1,149 @@
+//! Whether the tables have room for all floating IPs, and who has it if they do not: the oldest load balancers, after what
+//! the node itself needs.
+//!
+//! What all of them need together is kept as sums. As long as that fits, nobody has to be counted; if it does not, all are,
+//! from the oldest on, and who does not fit in what the older ones left is refused. So who is refused depends on what is asked
+//! for alone, not on what was there before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use penstock_abi::table::TableId;
+use penstock_model::Reason;
+use penstock_tables::Shape;
+
+use crate::provider::Served;
+use crate::{FipKey, FipTarget, RouteTarget, marks};
+
+/// Entries that are needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    next_hops: usize,
+    host_routes: usize,
+    /// Each member has a slot, and a word of the list of those that take new flows if it does.
+    ecmp_words: usize,
+    mappings: usize,
+}
+
+impl Need {
+    /// What the node itself needs.
+    pub(crate) fn of_node(next_hops: usize, host_routes: usize) -> Self {
+        Self { next_hops, host_routes, ..Self::default() }
+    }
+
+    /// What a floating IP needs, but for marks.
+    pub(crate) fn of(served: &Served) -> Self {
+        let mut need = Self {
+            host_routes: served.routes.len(),
+            mappings: served.translations.len(),
+            ..Self::default()
+        };
+        for (_, target) in &served.routes {
+            if let RouteTarget::Group(group) = target {
+                let active = group.members.iter().filter(|member| !member.draining).count();
+                need.next_hops += 1;
+                need.ecmp_words += group.members.len() + active;
+            }
+        }
+        need
+    }
+
+    fn each(self, other: Self, with: impl Fn(usize, usize) -> usize) -> Self {
+        Self {
+            next_hops: with(self.next_hops, other.next_hops),
+            host_routes: with(self.host_routes, other.host_routes),
+            ecmp_words: with(self.ecmp_words, other.ecmp_words),
+            mappings: with(self.mappings, other.mappings),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self.each(other, |one, another| one + another)
+    }
+
+    /// The first table that cannot hold it, with as many keys for marks.
+    fn shortage(self, marks: usize, shape: &Shape) -> Option<TableId> {
+        let capacity = |table| shape.capacity(table) as usize;
+        let needs = [
+            (TableId::NextHop, self.next_hops, capacity(TableId::NextHop)),
+            (TableId::Ecmp, self.ecmp_words, capacity(TableId::Ecmp)),
+            (TableId::HostRoute, self.host_routes, capacity(TableId::HostRoute)),
+            (TableId::FipKey, self.mappings + marks, capacity(TableId::FipKey)),
+            // One is kept for keys that name no mapping.
+            (TableId::FipMap, self.mappings + 1, capacity(TableId::FipMap).max(1)),
+        ];
+        needs.into_iter().find(|(_, need, capacity)| need > capacity).map(|(table, ..)| table)
+    }
+}
+
+/// What all floating IPs need together.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    sum: Need,
+    /// For how many mappings each mark stands.
+    marks: BTreeMap<FipKey, u32>,
+}
+
+impl Ledger {
+    pub(crate) fn enter(&mut self, address: IpAddr, need: Need, served: &Served) {
+        self.sum = self.sum.plus(need);
+        for mark in marks_of(address, served) {
+            *self.marks.entry(mark).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn leave(&mut self, address: IpAddr, need: Need, served: &Served) {
+        self.sum = self.sum.each(need, |sum, gone| sum - gone);
+        for mark in marks_of(address, served) {
+            if let Some(count) = self.marks.get_mut(&mark) {
+                *count -= 1;
+                if *count == 0 {
+                    self.marks.remove(&mark);
+                }
+            }
+        }
+    }
+
+    /// Whether there is room for all, besides what the node needs.
+    pub(crate) fn fits(&self, node: Need, shape: &Shape) -> bool {
+        node.plus(self.sum).shortage(self.marks.len(), shape).is_none()
+    }
+}
+
+/// Those for which there is no room, with the table that is full; `wanted` are all, by seniority.
+pub(crate) fn refused<'a>(
+    wanted: impl Iterator<Item = (IpAddr, Need, &'a Served)>,
+    node: Need,
+    shape: &Shape,
+) -> BTreeMap<IpAddr, TableId> {
+    let mut refused = BTreeMap::new();
+    let mut taken = node;
+    let mut marked: BTreeSet<FipKey> = BTreeSet::new();
+    for (address, need, served) in wanted {
+        let with = taken.plus(need);
+        let new: BTreeSet<FipKey> =
+            marks_of(address, served).filter(|mark| !marked.contains(mark)).collect();
+        match with.shortage(marked.len() + new.len(), shape) {
+            Some(table) => {
+                refused.insert(address, table);
+            }
+            None => {
+                taken = with;
+                marked.extend(new);
+            }
+        }
+    }
+    refused
+}
+
+fn marks_of(address: IpAddr, served: &Served) -> impl Iterator<Item = FipKey> {
+    served.translations.iter().flat_map(move |translation| {
+        let (key, target): (FipKey, FipTarget) = translation.entry(address);
+        marks::of(&key, &target)
+    })
+}
+
+/// That a table is full.
+pub(crate) fn full(table: TableId, shape: &Shape) -> Reason {
+    Reason::TableFull { table: table.desc().name.to_owned(), capacity: shape.capacity(table) }
+}

@@ -1,0 +1,154 @@
+//! Who is where: vifs, paths, tunnels, and what is refused of them by itself.
+
+use super::*;
+
+#[test]
+fn nodes_without_a_mac_address_are_pending() {
+    let mut world = cent222().with([chapter()]);
+    world.neighbours.clear();
+    let compiled = world.compile();
+    assert_eq!(pods(group(&compiled.desired)), [pod(236)]);
+    assert_eq!(compiled.pending.into_iter().collect::<Vec<_>>(), [(CENT333, "cent333".to_owned())]);
+    assert!(!compiled.desired.routes.contains_key(&(VRF, pod(238))));
+    // Nobody yet is not nobody: clients try again.
+    let mut web = chapter();
+    web.listeners[0].pool.members.remove(0);
+    world.balancer(web);
+    assert_eq!(hop(&world.desired()), NextHopKey::Discard);
+    // Nobody waits for a node without routes.
+    world.routes.clear();
+    world.settle_rib();
+    assert!(world.compile().pending.is_empty());
+}
+
+#[test]
+fn of_two_paths_the_best_that_leads_somewhere_is_used() {
+    let third = IpAddr::from(Ipv4Addr::new(10, 169, 25, 22));
+    let mut world = cent222();
+    let better = Path { preference: 200, ..pod_route("other", third, 238, 99).path };
+    world.route(Route { path: better, ..pod_route("other", third, 238, 99) });
+    let to = |world: &World| world.desired().routes[&(VRF, pod(238))].clone();
+    let through = |address, label| {
+        let next_hop = NextHopKey::TunnelUdp(address);
+        RouteTarget::Hop(Hop { next_hop, label: Some(MplsLabel(label)) })
+    };
+    assert_eq!(to(&world), through(CENT333, 43));
+    assert_eq!(world.compile().pending.into_iter().next(), Some((third, "other".to_owned())));
+    world.neighbours.insert(third, mac(third));
+    assert_eq!(to(&world), through(third, 99));
+}
+
+#[test]
+fn a_local_pod_comes_before_what_others_announce() {
+    let mut world = cent222().with([chapter()]);
+    world.route(pod_route("cent333", CENT333, 236, 77));
+    let compiled = world.compile();
+    let local = Hop { next_hop: NextHopKey::Encap(VifId(8)), label: None };
+    assert_eq!(compiled.desired.routes[&(VRF, pod(236))], RouteTarget::Hop(local));
+    let text = findings(&compiled);
+    let said =
+        "route 10.47.255.236/32 of cent333: address 10.47.255.236 is that of vif webserver-xkjpw";
+    assert!(text.contains(said), "{text}");
+}
+
+#[test]
+fn what_the_card_cannot_have_harms_nobody_else() {
+    let sound = cent222().with([chapter()]).desired();
+    let mut world = cent222().with([chapter()]);
+    world.vif(PodVif { label: MplsLabel(9000), ..vif(9, "label", 90, 0) });
+    world.vif(PodVif { address: "fd00::1".parse().unwrap(), ..vif(10, "six", 91, 30) });
+    world.vif(PodVif { vrf: VrfId(77), ..vif(11, "lost", 92, 31) });
+    world.vif(PodVif { name: "low".to_owned(), ..vif(2, "low", 93, 32) });
+    world.vrf(Vrf { networks: Vec::new(), ..vrf(5000, "many") });
+    world.route(route("cent333", CENT333, "fd00:1::/64", 50));
+    world.route(route("cent333", "fd00::2".parse().unwrap(), "10.99.0.0/16", 50));
+    world.route(route("cent333", CENT333, "10.98.0.0/16", 3));
+    world.route(route("cent222", CENT222, "10.97.0.0/16", 50));
+    world.peer("six", "fd00::3".parse().unwrap());
+    let mut six = service(vec![listener("", 80, 80, &[236])]);
+    six.name = ObjectName::new("ns", "six");
+    six.floating_ips[0].address = "fd00::4".parse().unwrap();
+    world.balancer(six);
+    let compiled = world.compile();
+    assert_eq!(compiled.desired, sound);
+    insta::assert_snapshot!("refused", findings(&compiled));
+}
+
+#[test]
+fn a_full_table_of_prefixes_refuses_the_last_announcer() {
+    let shape = Shape { prefixes: 2, ..Shape::default() };
+    let mut world = cent222();
+    for (announcer, prefix) in [("c", "10.1.0.0/16"), ("b", "10.2.0.0/16"), ("a", "10.3.0.0/16")] {
+        world.route(route(announcer, CENT333, prefix, 50));
+    }
+    let compiled =
+        Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours);
+    let served: Vec<_> = compiled.desired.prefixes.keys().map(|(_, p)| p.to_string()).collect();
+    assert_eq!(served, ["10.2.0.0/16", "10.3.0.0/16"]);
+    let said = "route 10.1.0.0/16 of c: refused: table Prefix is full, it holds 2 entries";
+    assert_eq!(findings(&compiled), said);
+}
+
+#[test]
+fn tunnels_for_which_there_is_no_next_hop_are_refused() {
+    // Discard, reject, two vifs, one tunnel.
+    let shape = Shape { next_hops: 5, ..Shape::default() };
+    let third = IpAddr::from(Ipv4Addr::new(10, 169, 25, 22));
+    let mut world = cent222();
+    world.neighbours.insert(third, mac(third));
+    world.route(pod_route("other", third, 239, 99));
+    let mut compiler = Compiler::new(Providers::default(), shape);
+    let compiled = compiler.compile(&world.intent, &world.neighbours);
+    assert_eq!(compiled.desired.next_hops.len(), 5);
+    assert!(compiled.desired.routes.contains_key(&(VRF, pod(238))));
+    let said =
+        "route 10.47.255.239/32 of other: refused: table NextHop is full, it holds 5 entries";
+    assert_eq!(findings(&compiled), said);
+    // Room that is given back is used.
+    world.routes.remove(0);
+    world.settle_rib();
+    let compiled = compiler.compile(&world.intent, &world.neighbours);
+    assert!(compiled.desired.routes.contains_key(&(VRF, pod(239))));
+    assert_eq!(findings(&compiled), "");
+}
+
+#[test]
+fn without_a_node_nothing_is_served() {
+    let mut world = cent222().with([chapter()]);
+    let mut compiler = Compiler::new(Providers::default(), Shape::default());
+    let before = compiler.compile(&world.intent, &world.neighbours);
+    let node = world.intent.node.take();
+    assert_eq!(compiler.compile(&world.intent, &world.neighbours), Compiled::default());
+    world.intent.node = node;
+    assert_eq!(compiler.compile(&world.intent, &world.neighbours), before);
+}
+
+#[test]
+fn an_address_goes_from_a_floating_ip_to_a_pod_and_back() {
+    let mut web = chapter();
+    web.floating_ips[0].address = pod(200);
+    let served = cent222().with([web]);
+    let (mut here, mut there, mut nowhere) = (served.clone(), served.clone(), served.clone());
+    here.vif(vif(8, "webserver-xkjpw", 200, 28));
+    there.route(pod_route("cent333", CENT333, 200, 99));
+    nowhere.route(pod_route("cent333", CENT333, 200, 3));
+    for world in [&here, &there] {
+        let worlds = [&served, world, &served, &nowhere, world];
+        let compiled = after(&worlds, Shape::default());
+        assert!(matches!(compiled.desired.routes[&(VRF, pod(200))], RouteTarget::Hop(_)));
+        assert!(compiled.desired.services.is_empty());
+    }
+}
+
+#[test]
+fn a_refused_route_is_that_of_who_announces_it_now() {
+    let shape = Shape { host_route_rows_log2: 0, ..Shape::default() };
+    let mut world = cent222();
+    (1..=5).for_each(|last| world.route(pod_route("a", CENT333, last, 50)));
+    let (mut first, mut second) = (world.clone(), world);
+    first.route(pod_route("x", CENT333, 200, 99));
+    second.route(pod_route("y", CENT333, 200, 99));
+    let compiled = after(&[&first, &second], shape);
+    let said = "route 10.47.255.200/32 of y: refused: table HostRoute is full, it holds 8 entries";
+    assert_eq!(findings(&compiled), said);
+}

@@ -1,0 +1,166 @@
+//! What a plan has to look at: keys of the desired state and of the card.
+//!
+//! A full plan looks at every key of both. Otherwise it is what differs between the desired state that was planned last and this
+//! one, what was refused then, and the closure of both: what depends on them by way of what the card holds. So a plan is the same
+//! whether it looked at all keys or at those that are dirty (`tests::machine` checks just this).
+//!
+//! Example: the route to 10.47.255.236 goes. Dirty is that route, and by closure every group of its VRF with a member that is
+//! reached in the same way, as one that departed stays there only while the route does.
+
+use std::collections::BTreeSet;
+
+use imbl::ordmap::DiffItem;
+use penstock_abi::table::{Ilm, Vif};
+use penstock_compile::{Desired, FipKey, NextHopKey, RouteTarget};
+use penstock_model::{MplsLabel, OrdMap, VifId};
+
+use crate::planner::Planner;
+use crate::prefixes::PrefixKey;
+use crate::refusal::What;
+use crate::routes::RouteKey;
+
+/// Keys to look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) next_hops: BTreeSet<NextHopKey>,
+    pub(crate) vifs: BTreeSet<VifId>,
+    pub(crate) labels: BTreeSet<MplsLabel>,
+    pub(crate) routes: BTreeSet<RouteKey>,
+    pub(crate) prefixes: BTreeSet<PrefixKey>,
+    pub(crate) fip: BTreeSet<FipKey>,
+}
+
+/// Keys at which two maps differ.
+fn differing<K: Ord + Clone, V: PartialEq>(
+    old: &OrdMap<K, V>,
+    new: &OrdMap<K, V>,
+) -> impl Iterator<Item = K> {
+    old.diff(new).map(|item| match item {
+        DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key.clone(),
+        DiffItem::Update { new: (key, _), .. } => key.clone(),
+    })
+}
+
+impl Dirty {
+    /// Every key of a desired state and of the card.
+    pub(crate) fn everything(planner: &Planner, desired: &Desired) -> Self {
+        let tables = planner.card.tables();
+        // Numbers of the table fit 8 bits.
+        let vifs = tables.of::<Vif>().indices().map(|index| VifId(index as u8));
+        let labels = tables.of::<Ilm>().indices().map(MplsLabel);
+        Self {
+            next_hops: desired.next_hops.keys().copied().chain(planner.next_hops.keys()).collect(),
+            vifs: desired.vifs.keys().copied().chain(vifs).collect(),
+            labels: desired.labels.keys().copied().chain(labels).collect(),
+            routes: desired.routes.keys().copied().chain(planner.routes.keys()).collect(),
+            prefixes: desired.prefixes.keys().copied().chain(planner.prefixes.keys()).collect(),
+            fip: desired.fip.keys().copied().chain(planner.mappings.keys()).collect(),
+        }
+    }
+
+    /// What differs between two desired states, with what depends on it.
+    pub(crate) fn between(planner: &Planner, old: &Desired, new: &Desired) -> Self {
+        let mut dirty = Self {
+            next_hops: differing(&old.next_hops, &new.next_hops).collect(),
+            vifs: differing(&old.vifs, &new.vifs).collect(),
+            labels: differing(&old.labels, &new.labels).collect(),
+            routes: differing(&old.routes, &new.routes).collect(),
+            prefixes: differing(&old.prefixes, &new.prefixes).collect(),
+            fip: differing(&old.fip, &new.fip).collect(),
+        };
+        for address in differing(&old.services, &new.services) {
+            dirty.routes.extend(planner.routes.at(address));
+        }
+        for address in differing(&old.refused, &new.refused) {
+            dirty.routes.extend(planner.routes.at(address));
+            dirty.fip.extend(planner.mappings.at(address));
+        }
+        dirty.add_refused(planner, old, new);
+        dirty
+    }
+
+    /// Adds routes that are refused and lead where a changed route led or leads: who is wanted there is told by what is desired
+    /// for the pods, which may have no place on the card.
+    fn add_refused(&mut self, planner: &Planner, old: &Desired, new: &Desired) {
+        if new.refused.is_empty() {
+            return;
+        }
+        let mut refused = BTreeSet::new();
+        for &key in &self.routes {
+            for desired in [old, new] {
+                let Some(RouteTarget::Hop(hop)) = desired.routes.get(&key) else { continue };
+                let Some(id) = planner.next_hops.id(hop.next_hop) else { continue };
+                let label = hop.label.map_or(0, |label| label.0);
+                let groups = planner.routes.groups_by(id, label, key.0);
+                let led = groups.chain(planner.routes.routes_by(id, label, key.0));
+                refused.extend(led.filter(|(_, address)| new.refused.contains_key(address)));
+            }
+        }
+        self.routes.extend(refused);
+    }
+
+    /// Adds a key.
+    pub(crate) fn add(&mut self, what: What) {
+        match what {
+            What::NextHop(key) => drop(self.next_hops.insert(key)),
+            What::Vif(vif) => drop(self.vifs.insert(vif)),
+            What::Label(label) => drop(self.labels.insert(label)),
+            What::Route(vrf, address) => drop(self.routes.insert((vrf, address))),
+            What::Prefix(vrf, prefix) => drop(self.prefixes.insert((vrf, prefix))),
+            What::Mapping(key) => drop(self.fip.insert(key)),
+        }
+    }
+
+    /// Adds keys.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.next_hops.extend(more.next_hops);
+        self.vifs.extend(more.vifs);
+        self.labels.extend(more.labels);
+        self.routes.extend(more.routes);
+        self.prefixes.extend(more.prefixes);
+        self.fip.extend(more.fip);
+    }
+
+    /// Adds what depends on the keys that are there.
+    pub(crate) fn close(&mut self, planner: &Planner, desired: &Desired) {
+        // Groups whose members are reached as by a route, which may not be so any more.
+        let mut more = Self::default();
+        for &(vrf, address) in &self.routes {
+            if let Some((nh, label)) = planner.routes.way(&planner.card, (vrf, address)) {
+                more.routes.extend(planner.routes.groups_by(nh, label, vrf));
+            }
+            // A mapping stays while nobody wants its pod, and its port is served.
+            more.fip.extend(planner.mappings.staying_at(address));
+        }
+        for &vif in &self.vifs {
+            more.fip.extend(planner.mappings.of_vif(vif));
+        }
+        // Next hops that go, or lead to another pod: everything that names them.
+        let gone = self.next_hops.iter().filter(|key| !desired.next_hops.contains_key(*key));
+        let moved = self.vifs.iter().map(|vif| NextHopKey::Encap(*vif));
+        let ids: BTreeSet<u16> =
+            gone.copied().chain(moved).filter_map(|key| planner.next_hops.id(key)).collect();
+        for &id in &ids {
+            more.routes.extend(planner.routes.users(id));
+        }
+        if !ids.is_empty() {
+            more.add_users(planner, &ids);
+        }
+        self.extend(more);
+    }
+
+    /// Adds labels, vifs and prefixes that name one of these next hops.
+    fn add_users(&mut self, planner: &Planner, ids: &BTreeSet<u16>) {
+        let tables = planner.card.tables();
+        let labels = tables.of::<Ilm>().iter().filter(|(_, label)| ids.contains(&label.nh));
+        self.labels.extend(labels.map(|(index, _)| MplsLabel(index)));
+        let vifs = tables.of::<Vif>().iter().filter(|(_, vif)| ids.contains(&vif.nh));
+        self.vifs.extend(vifs.map(|(index, _)| VifId(index as u8)));
+        let prefixes = planner.prefixes.keys().filter(|key| {
+            let word = planner.prefixes.get(*key);
+            let word = word.map(|index| planner.card.at::<penstock_abi::table::Prefix>(index));
+            word.is_some_and(|word| ids.contains(&word.nh))
+        });
+        self.prefixes.extend(prefixes);
+    }
+}

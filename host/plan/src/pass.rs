@@ -1,0 +1,198 @@
+//! One pass over the keys that are dirty: the algorithm of a plan.
+//!
+//! 1. What no look-up sees is cleared. Next hops that are not wanted any more are given up, those that are get their words.
+//! 2. Whatever is not wanted is removed: routes, labels, prefixes, mappings. So if room runs out later, there is something to
+//!    end a round with.
+//! 3. New next hops, vifs, mappings, routes to one next hop, groups, labels, prefixes.
+//! 4. The round ends: marks that nobody needs, groups, vifs and next hops that nobody names are cleared.
+//!
+//! **Shortage.** What finds no room ends the round so far, which frees what that gave up, and tries again; then members that
+//! departed, and hold what is missing for nobody else, go; then this one key is refused. What the card has for it stays as far as
+//! it is true (`keep`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use imbl::OrdSet;
+use penstock_abi::table::{TableId, Vif};
+use penstock_compile::{Desired, NextHopKey};
+use penstock_model::{Reason, VifId};
+use penstock_tables::Tables;
+
+use crate::card::Step;
+use crate::dirty::Dirty;
+use crate::planner::{Planner, Strays};
+use crate::refusal::What;
+use crate::routes::{RouteKey, Way};
+use crate::{Planned, Refusal, words};
+
+mod departed;
+mod groups;
+mod keep;
+mod leaves;
+mod mappings;
+mod routes;
+
+/// A pass under way.
+pub(crate) struct Pass<'a> {
+    planner: &'a mut Planner,
+    desired: &'a Desired,
+    /// What the card held before this plan: who was in which slot is told by that.
+    before: Before,
+    /// Who departed makes room.
+    departed_go: bool,
+    /// Groups that were brought up to date before it was their turn.
+    done: BTreeSet<RouteKey>,
+    refused: Vec<Refusal>,
+    /// What the next plan has to look at again.
+    retry: Dirty,
+}
+
+/// A card before a plan.
+struct Before {
+    tables: Tables,
+    /// Routes to one next hop, by the way that they go.
+    ways: OrdSet<Way>,
+}
+
+impl<'a> Pass<'a> {
+    pub(crate) fn new(planner: &'a mut Planner, desired: &'a Desired) -> Self {
+        let before = Before { tables: planner.card.tables().clone(), ways: planner.routes.ways() };
+        Self {
+            planner,
+            desired,
+            before,
+            departed_go: true,
+            done: BTreeSet::new(),
+            refused: Vec::new(),
+            retry: Dirty::default(),
+        }
+    }
+
+    /// The plan, and what the next one has to look at again.
+    pub(crate) fn run(mut self, dirty: &Dirty) -> (Planned, Dirty) {
+        self.clear_strays();
+        self.known_next_hops(dirty);
+        self.unwanted(dirty);
+        self.new_next_hops(dirty);
+        self.vifs(dirty);
+        self.mappings(dirty);
+        self.all_routes(dirty);
+        self.labels(dirty);
+        self.prefixes(dirty);
+        self.end_round();
+        self.refused.sort_by_key(|refusal| refusal.what);
+        let planned = Planned { plan: self.planner.card.take_plan(), refused: self.refused };
+        (planned, self.retry)
+    }
+
+    /// Notes that a key is not served as desired.
+    fn refuse(&mut self, what: What, reason: Reason) {
+        self.retry.add(what);
+        self.refused.push(Refusal { what, reason });
+    }
+
+    /// Whether a floating IP is refused by the compiler: nothing is added to it, and it leads to nobody but those who are wanted.
+    fn is_refused(&self, address: IpAddr) -> bool {
+        self.desired.refused.contains_key(&address)
+    }
+
+    /// The id of a next hop that may be named.
+    fn usable(&self, key: NextHopKey) -> Result<u16, Reason> {
+        let planner = &self.planner;
+        planner
+            .next_hops
+            .usable(&planner.card, key)
+            .ok_or_else(|| words::text(format!("its next hop {key:?} is not there")))
+    }
+
+    /// Clears what the card was found with.
+    fn clear_strays(&mut self) {
+        let Planner { card, next_hops, mappings, prefixes, strays, .. } = &mut *self.planner;
+        let Strays { routes: stray_routes, mappings: stray_mappings, prefixes: stray_prefixes } =
+            std::mem::take(strays);
+        for index in stray_routes.routes {
+            card.clear::<penstock_abi::table::HostRoute>(Step::Make, index);
+        }
+        for index in stray_mappings.keys {
+            card.clear::<penstock_abi::table::FipKey>(Step::Make, index);
+        }
+        for index in stray_routes.ring_words {
+            card.clear::<penstock_abi::table::EcmpSlot>(Step::Make, index);
+        }
+        for id in stray_routes.groups {
+            next_hops.give_up(id);
+        }
+        for index in stray_mappings.maps {
+            let map = card.at(index);
+            mappings.entomb(card, index, &map);
+        }
+        for index in stray_prefixes {
+            prefixes.clear(card, index);
+        }
+    }
+
+    /// Ends a round: what it made may be relied on, what it gave up is free.
+    fn end_round(&mut self) {
+        let Planner { card, next_hops, routes, mappings, prefixes, .. } = &mut *self.planner;
+        mappings.sweep(card);
+        // Groups first, as their members are named by them.
+        for id in next_hops.nameless(card) {
+            if let Some(composite) = routes.composite_at(card, id) {
+                routes.clear_ring(card, &composite);
+                next_hops.clear(card, id);
+            }
+        }
+        next_hops.clear_vifs(card);
+        for id in next_hops.nameless(card) {
+            next_hops.clear(card, id);
+        }
+        card.end_round();
+        next_hops.end_round();
+        routes.end_round();
+        mappings.end_round();
+        prefixes.end_round();
+    }
+
+    /// Tries to get something from a table; if it is full, makes room in it and tries again.
+    fn with_room<T>(
+        &mut self,
+        table: TableId,
+        mut attempt: impl FnMut(&mut Planner) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(got) = attempt(self.planner) {
+            return Some(got);
+        }
+        self.end_round();
+        if let Some(got) = attempt(self.planner) {
+            return Some(got);
+        }
+        if !self.departed_go || !self.let_departed_go(table) {
+            return None;
+        }
+        self.end_round();
+        attempt(self.planner)
+    }
+
+    /// Why there is no room in a table for a key.
+    fn no_room(&self, table: TableId, key: impl FnOnce() -> String) -> Reason {
+        let card = &self.planner.card;
+        let usage = card.tables().usage(table);
+        let name = table.desc().name.to_owned();
+        if usage.used >= usage.capacity || matches!(table, TableId::Ecmp | TableId::FipMap) {
+            Reason::TableFull { table: name, capacity: usage.capacity }
+        } else {
+            Reason::NoPlace { table: name, key: key() }
+        }
+    }
+
+    /// Whether a vif goes on belonging to the pod that it belonged to.
+    fn same_pod(&self, vif: VifId) -> bool {
+        let new = self.desired.vifs.get(&vif);
+        let old = self.before.tables.get::<Vif>(vif.0.into()).filter(|old| old.valid);
+        new.zip(old).is_some_and(|(new, old)| {
+            let address = (old.ip != 0).then(|| words::address(old.ip));
+            (new.address, new.mac.to_bits(), new.vrf.0) == (address, old.mac, old.vrf)
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! What stays of members that are no longer wanted.
+//!
+//! A backend that turns not ready, or leaves the service while its pod lives, keeps the connections that it has: its slot in
+//! the group on the clients' nodes, and its mappings on its own. What it was is read from the card, so it is known after a
+//! restart as well, and nothing has to be written down. It ends when the pod is no longer reached in the same way (its route
+//! is gone, or its address has another vif, node or label), when the floating IP or its port is not served any more, or when
+//! a table has no room for what is wanted: then what is there for departed members only goes, in that table.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use penstock_abi::table::{EcmpSlot, NextHop, TableId, Vif};
+use penstock_compile::{FipKey, FipTarget, Hop, NextHopKey, RouteTarget};
+use penstock_model::VrfId;
+
+use super::Pass;
+use crate::group::{OldSlot, Pods, Who};
+use crate::planner::Planner;
+use crate::routes::{Composite, RouteKey};
+use crate::words;
+
+impl Pass<'_> {
+    /// The slots of a group as the card had them, who was in them, and whether they stay.
+    pub(super) fn old_slots(&self, vrf: VrfId, composite: &Composite) -> Vec<OldSlot> {
+        let tables = &self.before.tables;
+        // Where its ring was then.
+        let then =
+            tables.get::<NextHop>(composite.id.into()).filter(|word| words::is_composite(word));
+        let Some(then) = then else { return Vec::new() };
+        let mut seen: Vec<Hop> = Vec::new();
+        (0..u32::from(then.slots))
+            .map(|n| {
+                let Some(word) = tables.ring_word(then.base, n) else {
+                    return OldSlot { who: None, generation: None, stays: false };
+                };
+                let who = if word.valid { self.who(vrf, word) } else { None };
+                // Nobody is in two slots.
+                let who = who.filter(|who| !seen.contains(&who.hop));
+                seen.extend(who.as_ref().map(|who| who.hop));
+                let stays = who.as_ref().is_some_and(|who| self.stays(who));
+                OldSlot { who, generation: Some(word.generation), stays }
+            })
+            .collect()
+    }
+
+    /// Who a ring word stood for: its hop, and the pod that the card reached so.
+    fn who(&self, vrf: VrfId, word: &EcmpSlot) -> Option<Who> {
+        let tables = &self.before.tables;
+        let next_hop = words::next_hop_key(tables.get::<NextHop>(word.nh.into())?)?;
+        let label = (word.label != 0).then_some(word.label.into());
+        let hop = Hop { next_hop, label };
+        let pods = match next_hop {
+            NextHopKey::Encap(vif) => {
+                let vif = tables.get::<Vif>(vif.0.into())?;
+                if vif.ip == 0 { Vec::new() } else { vec![words::address(vif.ip)] }
+            }
+            _ => self.reached(word.nh, word.label, vrf),
+        };
+        let pods = match pods.as_slice() {
+            [] => Pods::Unknown,
+            pods if pods.iter().all(|pod| self.leads(vrf, *pod, hop)) => Pods::Same,
+            [one] => Pods::Moved(*one),
+            // One of them is being moved elsewhere, and nobody can tell whether it was this member.
+            _ => return None,
+        };
+        Some(Who { hop, pods })
+    }
+
+    /// Addresses that the card reached in a way.
+    fn reached(&self, nh: u16, label: u32, vrf: VrfId) -> Vec<IpAddr> {
+        let lowest = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let ways = self.before.ways.range((nh, label, vrf, lowest)..);
+        ways.take_while(|way| (way.0, way.1, way.2) == (nh, label, vrf)).map(|way| way.3).collect()
+    }
+
+    /// Whether an address is to be reached by a hop.
+    fn leads(&self, vrf: VrfId, address: IpAddr, hop: Hop) -> bool {
+        self.desired.routes.get(&(vrf, address)) == Some(&RouteTarget::Hop(hop))
+    }
+
+    /// Whether a member goes on being reached as it was.
+    pub(super) fn stays(&self, who: &Who) -> bool {
+        who.pods == Pods::Same && self.reachable(who.hop.next_hop)
+    }
+
+    /// Whether a next hop still leads where it did.
+    pub(super) fn reachable(&self, next_hop: NextHopKey) -> bool {
+        let same_pod = match next_hop {
+            NextHopKey::Encap(vif) => self.same_pod(vif),
+            _ => true,
+        };
+        same_pod && self.usable(next_hop).is_ok()
+    }
+
+    /// Whether a mapping that is not wanted any more stays for the connections of its backend.
+    pub(super) fn mapping_stays(&self, key: &FipKey, target: &FipTarget) -> bool {
+        let Some(vif) = self.desired.vifs.get(&key.vif) else { return false };
+        let ports = self.desired.services.get(&key.address);
+        // Who is wanted for another port would be given new connections to this one.
+        let wanted = match self.desired.routes.get(&(vif.vrf, key.address)) {
+            Some(RouteTarget::Group(group)) => {
+                group.members.iter().any(|member| member.pod == Some(target.address))
+            }
+            _ => false,
+        };
+        ports.is_some_and(|ports| ports.contains(&(key.protocol, key.port)))
+            && self.mapping_is_true(key, target)
+            && !wanted
+    }
+
+    /// Whether a mapping still leads to the pod that it was made for.
+    pub(super) fn mapping_is_true(&self, key: &FipKey, target: &FipTarget) -> bool {
+        let vif = self.desired.vifs.get(&key.vif);
+        vif.is_some_and(|vif| vif.address == Some(target.address)) && self.same_pod(key.vif)
+    }
+
+    /// Removes what is there in a table for departed members only. Says whether there was anything.
+    pub(super) fn let_departed_go(&mut self, table: TableId) -> bool {
+        match table {
+            TableId::Ecmp | TableId::NextHop => {
+                let routes = &mut self.planner.routes;
+                let idle: Vec<RouteKey> = routes.idle.iter().copied().collect();
+                let spare = if table == TableId::Ecmp {
+                    std::mem::take(&mut routes.spare)
+                } else {
+                    BTreeSet::new()
+                };
+                idle.iter().for_each(|key| self.dissolve(*key));
+                spare.iter().for_each(|key| self.slim(*key));
+                !idle.is_empty() || !spare.is_empty()
+            }
+            TableId::FipKey | TableId::FipMap => {
+                let Planner { card, mappings, .. } = &mut *self.planner;
+                let staying: Vec<FipKey> = mappings.staying.iter().map(|(_, key)| *key).collect();
+                staying.iter().for_each(|key| mappings.remove(card, key));
+                !staying.is_empty()
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What becomes of a route that is refused: the card keeps what it has of it, as far as that is true.
+//!
+//! If the compiler refused it, that is as far as it leads to pods that its owner wants; so nobody goes on getting the traffic of an
+//! address that has passed to somebody else, and no backend that was taken away goes on serving.
+//!
+//! A member that is gone, or not wanted there, is taken out in place, word by word, as there may be no room for another ring: first
+//! the words by which it gets new flows lead to another member (or, without any, the group has none), then its slot becomes a hole.
+//! One that only takes no new flows any more departs or drains in the same way: its slot stays, for those that it has.
+
+use std::collections::BTreeSet;
+
+use penstock_abi::table::{EcmpSlot, HostRoute, NextHop};
+use penstock_compile::{Group, Hop, NextHopKey, RouteTarget};
+use penstock_model::MplsLabel;
+
+use super::Pass;
+use crate::card::Step;
+use crate::group::{self, OldSlot, Pods};
+use crate::planner::Planner;
+use crate::routes::{Composite, RouteKey, slot_ways};
+use crate::words;
+
+/// Who may stay behind a route that is refused.
+#[derive(Debug)]
+pub(super) enum Wanted<'a> {
+    /// Everybody who is not gone.
+    Anybody,
+    /// Members of this group, and who departed from it.
+    Group(&'a Group),
+    /// Who is reached by one of these.
+    Only(BTreeSet<Hop>),
+}
+
+impl Pass<'_> {
+    /// What the compiler says of a floating IP that it refuses, by the hops of those who are wanted in the VRF of the route.
+    pub(super) fn wanted_at(&self, key: RouteKey) -> Option<Wanted<'static>> {
+        let pods = self.desired.refused.get(&key.1)?;
+        let hops = pods.iter().filter_map(|pod| match self.desired.routes.get(&(key.0, *pod))? {
+            RouteTarget::Hop(hop) => Some(*hop),
+            RouteTarget::Group(_) => None,
+        });
+        Some(Wanted::Only(hops.collect()))
+    }
+
+    /// Keeps what the card has of a route, but those of its members that are gone.
+    pub(super) fn keep(&mut self, key: RouteKey, wanted: &Wanted<'_>) {
+        self.planner.routes.idle.remove(&key);
+        self.planner.routes.spare.remove(&key);
+        let card = &self.planner.card;
+        if let Some(composite) = self.planner.routes.composite(card, key) {
+            return self.keep_group(key, &composite, wanted);
+        }
+        let Some((_, route)) = self.planner.routes.get(card, key) else { return };
+        let word: NextHop = card.at(route.nh.into());
+        let next_hop = words::next_hop_key(&word).filter(|_| word.valid);
+        let label = route.label_valid.then_some(MplsLabel(route.label));
+        let is_true = next_hop.is_some_and(|next_hop| {
+            let refuses = matches!(next_hop, NextHopKey::Discard | NextHopKey::Reject);
+            let leads = match wanted {
+                Wanted::Only(hops) => hops.contains(&Hop { next_hop, label }),
+                Wanted::Anybody | Wanted::Group(_) => false,
+            };
+            self.usable(next_hop).is_ok() && (refuses || (leads && self.reachable(next_hop)))
+        });
+        if !is_true {
+            self.remove_route(key);
+        }
+    }
+
+    /// Whether somebody is to be taken out of a slot.
+    fn is_gone(&self, slot: &OldSlot, wanted: &Wanted<'_>) -> bool {
+        let Some(who) = &slot.who else { return true };
+        let (stays, known) = match wanted {
+            // Nothing says that it leads elsewhere.
+            Wanted::Anybody => (slot.stays, who.pods == Pods::Unknown),
+            Wanted::Group(group) => (slot.stays, group::wanted(slot, group).is_some()),
+            // It leads to one who is wanted, and did before.
+            Wanted::Only(hops) => {
+                let moved = matches!(who.pods, Pods::Moved(_));
+                (false, !moved && hops.contains(&who.hop))
+            }
+        };
+        !(stays || known && self.reachable(who.hop.next_hop))
+    }
+
+    /// What becomes of the word of a slot, where those drain who shall if `drains`, and a refusal stands in for members if
+    /// `refuses`. It is never better than it was: who takes no new flows has no word by which he would.
+    fn kept_word(
+        &self,
+        slot: &OldSlot,
+        word: EcmpSlot,
+        wanted: &Wanted<'_>,
+        (drains, refuses): (bool, bool),
+    ) -> EcmpSlot {
+        if !word.valid {
+            return word;
+        }
+        if self.is_gone(slot, wanted) {
+            return EcmpSlot { generation: word.generation, ..EcmpSlot::default() };
+        }
+        let Wanted::Group(group) = wanted else { return word };
+        match group::wanted(slot, group).map(|at| group.members[at]) {
+            Some(member) => EcmpSlot { drain: word.drain || (drains && member.draining), ..word },
+            // A refusal must not count as somebody else who takes them.
+            None => EcmpSlot { drain: true, evict_udp: !refuses, ..word },
+        }
+    }
+
+    fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
+        let slots = self.old_slots(key.0, composite);
+        let words: Vec<EcmpSlot> =
+            (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();
+        let (words, live) = words.split_at(slots.len());
+        // A live word without a generation is no member: it refuses.
+        let is_member = |word: &EcmpSlot| word.valid && word.generation != 0;
+        let refuses = live.iter().any(|word| word.valid && !is_member(word));
+        let takes = |word: &EcmpSlot| word.valid && !word.drain;
+        let keep = |drains: bool| -> Vec<EcmpSlot> {
+            let slots = slots.iter().zip(words);
+            slots
+                .map(|(slot, word)| self.kept_word(slot, *word, wanted, (drains, refuses)))
+                .collect()
+        };
+        // Those that terminate take new connections if nobody else does.
+        let kept = Some(keep(true)).filter(|kept| kept.iter().any(takes));
+        let kept = kept.unwrap_or_else(|| keep(false));
+        if kept == words {
+            return;
+        }
+        let is_gone = |word: &EcmpSlot| {
+            is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
+        };
+        let rest = || kept.iter().filter(|word| word.valid);
+        let other = kept.iter().copied().find(takes);
+        let is_here = |word: &EcmpSlot| {
+            let next_hop: NextHop = self.planner.card.at(word.nh.into());
+            matches!(words::next_hop_key(&next_hop), Some(NextHopKey::Encap(_)))
+        };
+        let local = rest().next().is_some() && rest().all(is_here);
+        let Planner { card, routes, .. } = &mut *self.planner;
+        let shape = card.shape();
+        let before = slot_ways(card, key, composite);
+        if let Some((place, route)) = routes.get(card, key)
+            && route.own
+            && !local
+        {
+            routes.set(card, place, HostRoute { own: false, ..route });
+        }
+        let index = |n: usize| shape.ring_index(composite.first, n as u32);
+        match other {
+            Some(other) => {
+                for (n, _) in live.iter().enumerate().filter(|(_, word)| is_gone(word)) {
+                    card.write(Step::Point, index(slots.len() + n), other);
+                }
+            }
+            None if live.iter().any(is_gone) => {
+                let word: NextHop = card.at(composite.id.into());
+                card.write(Step::Point, composite.id.into(), NextHop { live: 0, ..word });
+                for n in slots.len()..slots.len() + live.len() {
+                    card.clear::<EcmpSlot>(Step::Unmake, index(n));
+                }
+                routes.ring.release_tail(composite.first, composite.words(), composite.slots);
+            }
+            None => {}
+        }
+        for (n, word) in kept.iter().enumerate().filter(|(n, word)| words[*n] != **word) {
+            card.write(Step::Point, index(n), *word);
+        }
+        let after = slot_ways(card, key, composite);
+        routes.renew_slots(&before, after);
+        if let Some((place, route)) = routes.get(card, key)
+            && route.own != local
+        {
+            routes.set(card, place, HostRoute { own: local, ..route });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What has one word: next hops, vifs, labels, prefixes; and the removal of everything that is not wanted.
+
+use penstock_abi::table::{Ilm, TableId};
+use penstock_compile::NextHopKey;
+use penstock_model::{MplsLabel, Reason};
+
+use super::Pass;
+use crate::card::Step;
+use crate::dirty::Dirty;
+use crate::planner::Planner;
+use crate::prefixes::PrefixKey;
+use crate::refusal::What;
+use crate::words;
+
+impl Pass<'_> {
+    /// Gives up next hops and vifs that are not wanted any more, and rewrites those that are and have an id.
+    pub(super) fn known_next_hops(&mut self, dirty: &Dirty) {
+        for &key in &dirty.next_hops {
+            let wanted = self.desired.next_hops.get(&key).map(|spec| words::next_hop(key, spec));
+            let Planner { card, next_hops, .. } = &mut *self.planner;
+            let id = next_hops.id(key);
+            match (wanted, id) {
+                (Some(Ok(word)), Some(id)) => {
+                    next_hops.want(id);
+                    card.write(Step::Make, id.into(), word);
+                }
+                (Some(Ok(_)), None) => {}
+                (Some(Err(reason)), _) => self.refuse(What::NextHop(key), reason),
+                (None, _) => {}
+            }
+            let served =
+                self.desired.next_hops.get(&key).is_some_and(|s| words::next_hop(key, s).is_ok());
+            if let Some(id) = id.filter(|_| !served) {
+                self.planner.next_hops.give_up(id);
+            }
+        }
+        for &vif in &dirty.vifs {
+            let entry = self.desired.vifs.get(&vif);
+            let Planner { card, next_hops, .. } = &mut *self.planner;
+            match entry.map(|entry| words::vif(entry, 0)) {
+                Some(Ok(_)) => next_hops.want_vif(vif),
+                Some(Err(reason)) => {
+                    next_hops.give_up_vif(card, vif);
+                    self.refuse(What::Vif(vif), reason);
+                }
+                None => next_hops.give_up_vif(card, vif),
+            }
+        }
+    }
+
+    /// Gives ids to next hops that have none.
+    pub(super) fn new_next_hops(&mut self, dirty: &Dirty) {
+        for &key in &dirty.next_hops {
+            let wanted = self.desired.next_hops.get(&key);
+            let Some(word) = wanted.and_then(|spec| words::next_hop(key, spec).ok()) else {
+                continue;
+            };
+            if self.planner.next_hops.id(key).is_some() {
+                continue;
+            }
+            match self.new_id(|| format!("{key:?}")) {
+                Ok(id) => {
+                    let Planner { card, next_hops, .. } = &mut *self.planner;
+                    card.write(Step::Make, id.into(), word);
+                    next_hops.learn(key, id);
+                }
+                Err(reason) => self.refuse(What::NextHop(key), reason),
+            }
+        }
+    }
+
+    /// An id that nothing uses.
+    pub(super) fn new_id(&mut self, who: impl FnOnce() -> String) -> Result<u16, Reason> {
+        self.with_room(TableId::NextHop, |planner| planner.next_hops.take())
+            .ok_or_else(|| self.no_room(TableId::NextHop, who))
+    }
+
+    pub(super) fn vifs(&mut self, dirty: &Dirty) {
+        for &vif in &dirty.vifs {
+            let Some(entry) = self.desired.vifs.get(&vif) else { continue };
+            if words::vif(entry, 0).is_err() {
+                continue;
+            }
+            let Planner { card, next_hops, .. } = &mut *self.planner;
+            // Its own next hop counts as usable only once the vif stands.
+            let wanted = self.desired.next_hops.contains_key(&entry.next_hop);
+            let id = match entry.next_hop {
+                NextHopKey::Encap(own) if own == vif && wanted => next_hops.id(entry.next_hop),
+                key => next_hops.usable(card, key),
+            };
+            let full = || Reason::TableFull {
+                table: TableId::Vif.desc().name.to_owned(),
+                capacity: card.shape().vifs,
+            };
+            let word = if u32::from(vif.0) >= card.shape().vifs {
+                Err(full())
+            } else {
+                id.ok_or_else(|| words::text("its next hop is not there"))
+                    .and_then(|id| words::vif(entry, id))
+            };
+            match word {
+                Ok(word) => card.write(Step::Make, vif.0.into(), word),
+                Err(reason) => {
+                    next_hops.give_up_vif(card, vif);
+                    self.refuse(What::Vif(vif), reason);
+                }
+            }
+        }
+    }
+
+    /// Removes what is not wanted.
+    pub(super) fn unwanted(&mut self, dirty: &Dirty) {
+        // The shortest first, then the longer ones, then routes: a packet never falls through to what is about to go.
+        for &key in by_length(dirty).iter().rev() {
+            if self.desired.prefixes.get(&key).is_none() {
+                let Planner { card, prefixes, .. } = &mut *self.planner;
+                prefixes.remove(card, key);
+            }
+        }
+        self.unwanted_routes(dirty);
+        for &label in &dirty.labels {
+            if self.label_word(label).is_none_or(|word| word.is_err()) {
+                self.planner.card.clear::<Ilm>(Step::Unpoint, label.0);
+            }
+        }
+        self.unwanted_mappings(dirty);
+    }
+
+    /// The word of a wanted label; what is not there yet may still come.
+    fn label_word(&self, label: MplsLabel) -> Option<Result<Ilm, Reason>> {
+        let entry = self.desired.labels.get(&label)?;
+        Some(words::label(entry, 0))
+    }
+
+    pub(super) fn labels(&mut self, dirty: &Dirty) {
+        for &label in &dirty.labels {
+            let Some(entry) = self.desired.labels.get(&label) else { continue };
+            let labels = self.planner.card.shape().labels;
+            let word = if label.0 >= labels {
+                let table = TableId::Ilm.desc().name.to_owned();
+                Err(Reason::TableFull { table, capacity: labels })
+            } else {
+                self.usable(entry.next_hop).and_then(|id| words::label(entry, id))
+            };
+            match word {
+                Ok(word) => self.planner.card.write(Step::Point, label.0, word),
+                Err(reason) => {
+                    self.planner.card.clear::<Ilm>(Step::Unpoint, label.0);
+                    self.refuse(What::Label(label), reason);
+                }
+            }
+        }
+    }
+
+    pub(super) fn prefixes(&mut self, dirty: &Dirty) {
+        // The longest first, behind routes: a packet never meets what is not meant for it.
+        for key in by_length(dirty) {
+            if let Err(reason) = self.prefix(key) {
+                // Shorter ones would match in its place; so they do without it.
+                let Planner { card, prefixes, .. } = &mut *self.planner;
+                prefixes.remove(card, key);
+                self.refuse(What::Prefix(key.0, key.1), reason);
+            }
+        }
+    }
+
+    fn prefix(&mut self, key: PrefixKey) -> Result<(), Reason> {
+        let Some(&hop) = self.desired.prefixes.get(&key) else { return Ok(()) };
+        let word = words::prefix(key, hop, self.usable(hop.next_hop)?)?;
+        let place = match self.planner.prefixes.get(key) {
+            Some(index) => Some(index),
+            None => self.with_room(TableId::Prefix, |planner| planner.prefixes.free(&planner.card)),
+        };
+        let full = || self.no_room(TableId::Prefix, || key.1.to_string());
+        let index = place.ok_or_else(full)?;
+        let Planner { card, prefixes, .. } = &mut *self.planner;
+        prefixes.set(card, key, index, word);
+        Ok(())
+    }
+}
+
+/// Prefixes, the longest first.
+fn by_length(dirty: &Dirty) -> Vec<PrefixKey> {
+    let mut keys: Vec<PrefixKey> = dirty.prefixes.iter().copied().collect();
+    keys.sort_by_key(|(_, prefix)| std::cmp::Reverse(prefix.prefix_len()));
+    keys
+}

@@ -1,0 +1,303 @@
+//! Long histories of small changes on a card that is too small: looking at what changed gives the plan that looking at everything
+//! does, and whatever has no room, or makes no sense, harms nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use penstock_abi::table::VifKind;
+use penstock_compile::{
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
+    RouteTarget, VifEntry,
+};
+use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
+use penstock_tables::{Shape, Tables};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{cases, sound};
+use crate::{Planner, plan};
+
+const VRFS: [VrfId; 2] = [VrfId(2), VrfId(3)];
+const PODS: u8 = 5;
+const REMOTES: u8 = 10;
+const NODES: u8 = 3;
+const VIPS: u8 = 6;
+
+/// A node and its cluster. Everything is a small number.
+#[derive(Clone, Debug, Default)]
+struct World {
+    /// Vif -> (pod, MAC).
+    vifs: BTreeMap<u8, (u8, u8)>,
+    /// Pod elsewhere -> (node, label).
+    remotes: BTreeMap<u8, (u8, u8)>,
+    /// Node -> MAC.
+    nodes: BTreeMap<u8, u8>,
+    /// Floating IP -> backends and target port.
+    services: BTreeMap<u8, (BTreeMap<u8, Backend>, u8)>,
+    /// Floating IPs at which nothing is served, though there is a route.
+    unserved: BTreeSet<u8>,
+    /// Floating IPs that are refused, and the one whose backends are wanted at each: its own, or those of another owner.
+    refused: BTreeMap<u8, u8>,
+    /// Defects: nodes whose next hop is forgotten, vifs that are, routes to what this card cannot say.
+    lost_nodes: BTreeSet<u8>,
+    lost_vifs: BTreeSet<u8>,
+    foreign: BTreeSet<u8>,
+    prefixes: BTreeMap<u8, u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Backend {
+    draining: bool,
+    /// It is one for another port.
+    unmapped: bool,
+}
+
+/// A change: what, and three numbers.
+type Edit = (u8, u8, u8, u8);
+
+fn toggle(set: &mut BTreeSet<u8>, number: u8) {
+    if !set.remove(&number) {
+        set.insert(number);
+    }
+}
+
+impl World {
+    fn edit(&mut self, (what, a, b, c): Edit) {
+        let pod = |n: u8| n % (PODS + REMOTES);
+        match what % 16 {
+            0 => drop(self.vifs.insert(3 + a % PODS, (b % PODS, c % 3))),
+            1 => drop(self.vifs.remove(&(3 + a % PODS))),
+            2 | 3 => drop(self.remotes.insert(a % REMOTES, (b % NODES, c % 12))),
+            4 => drop(self.remotes.remove(&(a % REMOTES))),
+            5 => drop(self.nodes.insert(a % NODES, b % 3)),
+            6 if a % 4 == 0 => drop(self.nodes.remove(&(b % NODES))),
+            7 => drop(self.services.remove(&(a % VIPS))),
+            8 if a % 2 == 0 => {
+                if self.refused.remove(&(b % VIPS)).is_none() {
+                    self.refused.insert(b % VIPS, if c % 2 == 0 { b } else { c } % VIPS);
+                }
+            }
+            8 if a % 4 == 1 => toggle(&mut self.unserved, b % VIPS),
+            9 if a % 8 == 0 => toggle(&mut self.lost_nodes, b % NODES),
+            9 if a % 8 == 1 => toggle(&mut self.lost_vifs, 3 + b % PODS),
+            9 if a % 8 == 2 => toggle(&mut self.foreign, b % 4),
+            10 if a % 2 == 0 => drop(self.prefixes.insert(b % 4, c % NODES)),
+            10 => drop(self.prefixes.remove(&(b % 4))),
+            11 => {
+                if let Some((members, _)) = self.services.get_mut(&(a % VIPS)) {
+                    members.remove(&pod(b));
+                }
+            }
+            12 => self.services.entry(a % VIPS).or_default().1 = b % 3,
+            _ => {
+                let (members, _) = self.services.entry(a % VIPS).or_default();
+                members.insert(pod(b), Backend { draining: c % 4 == 0, unmapped: c % 3 == 0 });
+            }
+        }
+    }
+
+    fn desired(&self) -> Desired {
+        let mut d = Desired::default();
+        d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
+        d.next_hops.insert(NextHopKey::Reject, NextHopSpec::default());
+        let mut hops: BTreeMap<u8, Hop> = BTreeMap::new();
+        let mut here: BTreeMap<u8, VifId> = BTreeMap::new();
+        for (&vif, &(pod, octet)) in &self.vifs {
+            if here.contains_key(&pod) {
+                continue;
+            }
+            let next_hop = NextHopKey::Encap(VifId(vif));
+            d.next_hops.insert(next_hop, spec(octet));
+            let address = Some(pod_ip(pod));
+            let kind = VifKind::Virtual;
+            let entry =
+                VifEntry { kind, vrf: VRFS[0], mac: mac(octet), address, rpf: true, next_hop };
+            if !self.lost_vifs.contains(&vif) {
+                d.vifs.insert(VifId(vif), entry);
+            }
+            let label = LabelEntry { next_hop, vrf: VRFS[0] };
+            d.labels.insert(MplsLabel(u32::from(vif) + 100), label);
+            hops.insert(pod, Hop { next_hop, label: None });
+            here.insert(pod, VifId(vif));
+        }
+        let mut labels = BTreeSet::new();
+        for (&remote, &(node, label)) in &self.remotes {
+            let Some(&octet) = self.nodes.get(&node) else { continue };
+            // Now and then two addresses share a label, as a pod's and that of a service in front of it.
+            if !labels.insert((node, label)) && remote % 3 != 0 {
+                continue;
+            }
+            let next_hop = NextHopKey::TunnelUdp(node_ip(node));
+            if !self.lost_nodes.contains(&node) {
+                d.next_hops.insert(next_hop, spec(octet));
+            }
+            let label = Some(MplsLabel(u32::from(label) + 16));
+            hops.insert(PODS + remote, Hop { next_hop, label });
+        }
+        for vrf in VRFS {
+            for (&pod, &hop) in &hops {
+                d.routes.insert((vrf, pod_ip(pod)), RouteTarget::Hop(hop));
+            }
+            for (&prefix, &node) in &self.prefixes {
+                let prefix = format!("10.{prefix}.0.0/16").parse().unwrap();
+                let next_hop = NextHopKey::TunnelUdp(node_ip(node));
+                d.prefixes.insert((vrf, prefix), Hop { next_hop, label: Some(MplsLabel(77)) });
+            }
+        }
+        for &foreign in &self.foreign {
+            let hop = RouteTarget::Hop(Hop::default());
+            d.routes.insert((VRFS[0], format!("fd00::{foreign}").parse().unwrap()), hop.clone());
+            d.routes.insert((VrfId(4096), pod_ip(foreign)), hop);
+            d.labels.insert(
+                MplsLabel(1 << 20),
+                LabelEntry { next_hop: NextHopKey::Reject, vrf: VRFS[0] },
+            );
+        }
+        for (&vip, whose) in &self.refused {
+            let backends = self.services.get(whose).into_iter().flat_map(|of| of.0.keys());
+            let pods: BTreeSet<IpAddr> = backends.map(|pod| pod_ip(*pod)).collect();
+            d.refused.insert(vip_ip(vip), Arc::new(pods));
+        }
+        for (&vip, (backends, port)) in &self.services {
+            // The compiler says nothing more of what it refuses; it should not matter if it does.
+            if self.refused.contains_key(&vip) && vip % 2 == 0 {
+                continue;
+            }
+            self.service(&mut d, vip, backends, *port, &hops, &here);
+        }
+        d
+    }
+
+    fn service(
+        &self,
+        d: &mut Desired,
+        vip: u8,
+        backends: &BTreeMap<u8, Backend>,
+        port: u8,
+        hops: &BTreeMap<u8, Hop>,
+        here: &BTreeMap<u8, VifId>,
+    ) {
+        let protocol = if vip.is_multiple_of(2) { Protocol::Tcp } else { Protocol::Udp };
+        let member = |(pod, backend): (&u8, &Backend)| {
+            let draining = backend.draining;
+            let known = pod % 4 != 0;
+            Some(GroupMember { hop: *hops.get(pod)?, pod: known.then_some(pod_ip(*pod)), draining })
+        };
+        let mut members: Vec<GroupMember> = backends.iter().filter_map(member).collect();
+        members.sort();
+        members.dedup_by_key(|member| member.hop);
+        if !self.unserved.contains(&vip) {
+            let ports = [(protocol, 8000 + u16::from(port / 2))];
+            d.services.insert(vip_ip(vip), Arc::new(ports.into()));
+        }
+        for (pod, backend) in backends {
+            if let Some(&vif) = here.get(pod)
+                && !backend.unmapped
+            {
+                let port = 8000 + u16::from(port / 2);
+                let key = FipKey { vif, protocol, address: vip_ip(vip), port };
+                d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + port % 2 });
+            }
+        }
+        for vrf in VRFS {
+            let target = if members.is_empty() {
+                let silent = vip.is_multiple_of(3);
+                let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
+                RouteTarget::Hop(Hop { next_hop, label: None })
+            } else {
+                RouteTarget::Group(Arc::new(Group { members: members.clone(), hash_fields: 0x1f }))
+            };
+            d.routes.insert((vrf, vip_ip(vip)), target);
+        }
+    }
+}
+
+fn pod_ip(pod: u8) -> IpAddr {
+    Ipv4Addr::new(10, 47, 255, 1 + pod).into()
+}
+
+fn vip_ip(vip: u8) -> IpAddr {
+    Ipv4Addr::new(10, 96, 0, 1 + vip).into()
+}
+
+fn node_ip(node: u8) -> IpAddr {
+    Ipv4Addr::new(10, 169, 25, 1 + node).into()
+}
+
+fn mac(octet: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, octet])
+}
+
+fn spec(octet: u8) -> NextHopSpec {
+    NextHopSpec { dmac: mac(octet), smac: mac(99), source: Some(node_ip(200)) }
+}
+
+/// Shapes from one that has room for everything to one that has none.
+fn shape(tightness: u8) -> Shape {
+    let roomy = Shape {
+        next_hops: 64,
+        ecmp_words: 1024,
+        host_route_rows_log2: 4,
+        fip_key_rows_log2: 4,
+        fip_maps: 64,
+        ecmp_group_max: 16,
+        ..Shape::default()
+    };
+    match tightness % 6 {
+        0 => roomy,
+        1 => Shape { ecmp_words: 96, ..roomy },
+        2 => Shape { next_hops: 14, ..roomy },
+        3 => Shape { host_route_rows_log2: 2, ..roomy },
+        4 => Shape { fip_maps: 8, fip_key_rows_log2: 1, ..roomy },
+        _ => Shape {
+            ecmp_words: 120,
+            next_hops: 18,
+            host_route_rows_log2: 2,
+            fip_maps: 12,
+            ecmp_group_max: 4,
+            prefixes: 5,
+            ..roomy
+        },
+    }
+}
+
+fn run(tightness: u8, edits: &[Edit]) -> Result<(), TestCaseError> {
+    let mut card = Tables::new(shape(tightness));
+    let mut planner = Planner::new(card.clone());
+    let mut world = World::default();
+    for (step, &edit) in edits.iter().enumerate() {
+        world.edit(edit);
+        let desired = world.desired();
+        let planned = planner.plan(&desired);
+        prop_assert_eq!(&planned, &plan(&desired, &card), "step {}", step);
+        for (n, op) in planned.plan.ops().enumerate() {
+            card.apply(op);
+            if let Err(fault) = sound::check(&card) {
+                return Err(TestCaseError::fail(format!(
+                    "step {step}, after operation {n} {op:?}: {fault}\n{:#?}",
+                    planned.plan
+                )));
+            }
+        }
+        prop_assert_eq!(planner.tables(), &card);
+        sound::no_leftovers(&card).map_err(TestCaseError::fail)?;
+        sound::only_wanted(&card, &desired).map_err(TestCaseError::fail)?;
+        if planned.refused.is_empty() {
+            let again = planner.audit(&desired);
+            prop_assert!(again.plan.is_empty(), "not settled: {:?}", again.plan);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn what_changed_is_all_that_has_to_be_looked_at(
+        tightness in any::<u8>(), edits in vec(any::<Edit>(), 1..100)
+    ) {
+        run(tightness, &edits)?;
+    }
+}
