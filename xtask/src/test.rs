@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run, step};
-use crate::{firmware, hil, lint, rtl, setup, synth};
+use crate::{firmware, hil, lint, rtl, setup};
 
 /// Runs every check there is; all of them, even after a failure.
 ///
@@ -24,7 +24,6 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     check("lint", &|| lint::lint(root));
     check("firmware", &|| firmware::test(root));
     check("rtl benches", &|| rtl::benches(root, ""));
-    check("synthesis", &|| synth::synth(root, &synth::Options::of_this_change(root)));
     check("build", &|| run(&mut cargo(root, &["build", "--workspace", "--bins"])));
     check("cargo test", &|| {
         // End-to-end tests share two cores with two simulated cards: one test at a time where they run.

@@ -18,12 +18,11 @@ mod tools;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::shell::{output, step};
+use crate::shell::step;
 use blocks::{Block, Catalogue, Choice};
 use budgets::Budgets;
 use netlist::Netlist;
@@ -54,18 +53,6 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What a change can have touched: since `$PENSTOCK_BASE`, else since the commit before; every block where there is none, as in
-    /// a checkout without history.
-    pub(crate) fn of_this_change(root: &Path) -> Self {
-        let base = std::env::var("PENSTOCK_BASE").ok().filter(|base| !base.is_empty());
-        let before = || {
-            let arguments = ["rev-parse", "--verify", "--quiet", "HEAD^"];
-            let commit = output(Command::new("git").current_dir(root).args(arguments)).ok()?;
-            Some(commit.trim().to_owned())
-        };
-        Self { changed: base.or_else(before), ..Self::default() }
-    }
-
     /// Everything, with the figures in a file.
     pub(crate) fn of_everything(json: &Path) -> Self {
         Self { whole: true, json: Some(json.to_owned()), ..Self::default() }
