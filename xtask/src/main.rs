@@ -14,6 +14,7 @@ mod rtl;
 mod setup;
 mod shell;
 mod shells;
+mod synth;
 mod test;
 mod tools;
 
@@ -84,6 +85,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Synthesises the card's modules with open tools: resources and an estimate of the clock (not Vivado's), held against budgets.
+    Synth(synth::Options),
     /// Elaborates the card in the shells that it is made for, and boots its firmware there.
     Shells,
     /// Runs the RTL's self-checking benches (hdl/tb).
@@ -118,6 +121,7 @@ fn run(command: Command) -> Result<()> {
             setup::run_setup(&root())?;
             setup::check_lab()?;
             guest::install(&root())?;
+            synth::install(&root())?;
             println!("everything is there");
             Ok(())
         }
@@ -143,6 +147,10 @@ fn run(command: Command) -> Result<()> {
         Command::FirmwareTest => {
             setup::run_setup(&root())?;
             firmware::test(&root())
+        }
+        Command::Synth(options) => {
+            setup::run_setup(&root())?;
+            synth::synth(&root(), &options)
         }
         Command::Gen { check } => codegen::run(&root(), check),
         Command::Shells => {

