@@ -124,9 +124,6 @@ impl Pass<'_> {
         // Those that terminate take new connections if nobody else does.
         let kept = Some(keep(true)).filter(|kept| kept.iter().any(takes));
         let kept = kept.unwrap_or_else(|| keep(false));
-        if kept == words {
-            return;
-        }
         let is_gone = |word: &EcmpSlot| {
             is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
         };

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use penstock_abi::table;
-use penstock_compile::{Group, GroupMember, RouteTarget};
+use penstock_compile::{Group, GroupMember, NextHopKey, RouteTarget};
 use penstock_model::{Protocol, VrfId};
 use penstock_tables::Shape;
 
-use super::world::{Bench, LOCAL, hop, map, pod, reaches, vip};
+use super::world::{Bench, LOCAL, NODE, hop, map, pod, reaches, serve, vip};
 use crate::plan;
 
 /// A floating IP has its mappings on the nodes of its backends, whose routes may be elsewhere.
@@ -50,4 +50,33 @@ fn who_departed_without_a_route_on_the_card_goes_with_it() {
     let full = plan(&d, &bench.card).plan.writes();
     let planned = bench.planner.plan(&d);
     assert_eq!(planned.plan.writes(), full, "incremental, full");
+}
+
+/// A next hop that is still wanted, and cannot be said to the card any more, takes with it what names it.
+#[test]
+fn what_names_a_next_hop_that_cannot_be_said_goes_with_it() {
+    let mut bench = Bench::new(Shape::default());
+    let mut d = reaches(&[1, 2, LOCAL]);
+    serve(&mut d, vip(1), &[1, LOCAL]);
+    assert_eq!(bench.bring(&d), []);
+    let mut unsaid = d.clone();
+    let tunnel = unsaid.next_hops.get_mut(&NextHopKey::TunnelUdp(NODE)).unwrap();
+    tunnel.source = Some("fd00::1".parse().unwrap());
+    let refused = bench.bring(&unsaid);
+    assert_eq!(refused.len(), 4, "the tunnel, two pods, and the group: {refused:?}");
+    assert_eq!(bench.route(pod(1)), None);
+    assert_eq!(bench.bring(&d), []);
+}
+
+/// So does one that stands in for members who departed.
+#[test]
+fn a_group_of_departed_members_is_looked_at_when_what_refuses_goes() {
+    let mut bench = Bench::new(Shape::default());
+    let mut d = reaches(&[1]);
+    serve(&mut d, vip(1), &[1]);
+    bench.bring(&d);
+    serve(&mut d, vip(1), &[]);
+    bench.bring(&d);
+    d.next_hops.remove(&NextHopKey::Reject);
+    assert_eq!(bench.bring(&d).len(), 1);
 }

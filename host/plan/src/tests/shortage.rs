@@ -10,6 +10,7 @@ use penstock_model::{MplsLabel, Protocol, Reason, VrfId};
 use penstock_tables::Shape;
 
 use super::world::{Bench, LOCAL, VIF, VRF, full, hop, map, pod, reaches, serve, vip};
+use super::{bits, sound};
 use crate::{What, plan};
 
 #[test]
@@ -66,6 +67,32 @@ fn who_is_gone_is_taken_out_in_place() {
     assert_eq!((group.slots, group.live), (3, 0), "new flows are dropped");
     assert!(!bench.route(vip(1)).unwrap().own);
     assert!(bench.card.get::<table::Vif>(VIF.0.into()).is_none());
+}
+
+/// Wherever a plan that takes members out in place breaks off, the next one ends it.
+#[test]
+fn who_was_half_taken_out_in_place_is_taken_out() {
+    let mut bench = Bench::new(Shape { ecmp_words: 12, ..Shape::default() });
+    let state = |pods: &[u8], first: &[u8], second: &[u8]| {
+        let mut d = reaches(pods);
+        serve(&mut d, vip(1), first);
+        serve(&mut d, vip(2), second);
+        d
+    };
+    assert_eq!(bench.bring(&state(&[1, 2, 3, LOCAL], &[1, 2, LOCAL], &[1, 2, 3])), []);
+    let left = state(&[3, LOCAL], &[LOCAL], &[3]);
+    let ops: Vec<_> = plan(&left, &bench.card).plan.ops().copied().collect();
+    for done in 0..ops.len() {
+        let mut card = bench.card.clone();
+        ops[..done].iter().for_each(|op| card.apply(op));
+        for op in plan(&left, &card).plan.ops() {
+            card.apply(op);
+            sound::check(&card).unwrap();
+        }
+        sound::no_leftovers(&card).unwrap();
+        let own = card.find::<HostRoute>((VRF.0, bits(vip(1)))).map(|(_, route)| route.own);
+        assert_eq!(own, Some(true), "after {done} of {} operations", ops.len());
+    }
 }
 
 /// The ring memory is full, but who takes no new flows any more gets none; and keeps those that he has.
