@@ -128,7 +128,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn change(&self, intent: &mut Intent, n: u32, round: u32) {
+    /// Gives service `n` the endpoints of a round.
+    pub(crate) fn change(&self, intent: &mut Intent, n: u32, round: u32) {
         let service = self.service(n, round);
         intent.balancers.insert(service.name.clone(), Arc::new(service));
     }

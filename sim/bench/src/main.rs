@@ -2,6 +2,7 @@
 //!
 //! Cycles are exact and repeat on any machine; times are this machine's, and only to be compared within one run.
 
+mod agent;
 mod card;
 mod host;
 mod report;
@@ -45,6 +46,7 @@ fn main() -> Result<()> {
         report.include(&text).with_context(|| path.display().to_string())?;
     }
     host::run(&mut report)?;
+    agent::run(&mut report)?;
     print!("{}", report.table());
     if let Some(path) = args.json {
         let text = serde_json::to_string_pretty(&report.json())?;
