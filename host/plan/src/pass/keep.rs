@@ -123,7 +123,8 @@ impl Pass<'_> {
         };
         // Those that terminate take new connections if nobody else does.
         let kept = Some(keep(true)).filter(|kept| kept.iter().any(takes));
-        let kept = kept.unwrap_or_else(|| keep(false));
+        let mut kept = kept.unwrap_or_else(|| keep(false));
+        let live = &refill(live, &mut kept);
         let is_gone = |word: &EcmpSlot| {
             is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
         };
@@ -146,8 +147,9 @@ impl Pass<'_> {
         let index = |n: usize| shape.ring_index(composite.first, n as u32);
         match other {
             Some(other) => {
-                for (n, _) in live.iter().enumerate().filter(|(_, word)| is_gone(word)) {
-                    card.write(Step::Point, index(slots.len() + n), other);
+                for (n, word) in live.iter().enumerate() {
+                    let word = if is_gone(word) { other } else { *word };
+                    card.write(Step::Point, index(slots.len() + n), word);
                 }
             }
             None if live.iter().any(is_gone) => {
@@ -182,4 +184,31 @@ impl Pass<'_> {
             routes.set(card, place, HostRoute { own: local, ..route });
         }
     }
+}
+
+/// The live words of a group that changes in place, with a word for each slot that takes new connections: a plan that broke off
+/// may have given its word to another. It has one of those that stand there twice, or that lead to who takes none; a slot for
+/// which there is none drains.
+fn refill(live: &[EcmpSlot], kept: &mut [EcmpSlot]) -> Vec<EcmpSlot> {
+    let takes = |word: &EcmpSlot| word.valid && !word.drain;
+    let mut live = live.to_vec();
+    let mut has = vec![false; kept.len()];
+    let mut free = Vec::new();
+    for (n, word) in live.iter().enumerate().filter(|(_, word)| word.valid && word.generation != 0)
+    {
+        let slot = usize::from(word.slot);
+        if kept.get(slot).is_some_and(takes) && !has[slot] {
+            has[slot] = true;
+        } else {
+            free.push(n);
+        }
+    }
+    let mut free = free.into_iter();
+    for (word, _) in kept.iter_mut().zip(has).filter(|(word, has)| takes(word) && !has) {
+        match free.next() {
+            Some(n) => live[n] = *word,
+            None => word.drain = true,
+        }
+    }
+    live
 }

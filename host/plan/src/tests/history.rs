@@ -363,3 +363,17 @@ proptest! {
         run(tightness, &edits)?;
     }
 }
+
+/// A floating IP is refused, a plan that takes one of its members out in place breaks off when the member's live word is another's
+/// already, and then the member is wanted again.
+#[test]
+fn a_word_given_to_another_by_a_plan_that_broke_off_is_given_back() {
+    let edits = [
+        ((109, 164, 15, 1), None),
+        ((80, 86, 15, 26), None),
+        ((24, 62, 14, 20), None),
+        ((16, 236, 25, 0), Some(4)),
+        ((0, 12, 0, 0), None),
+    ];
+    run(0, &edits).unwrap();
+}
