@@ -21,4 +21,4 @@ mod ready;
 mod sysfs;
 
 pub use error::{NotReady, PciError};
-pub use sysfs::{Function, Sysfs};
+pub use sysfs::{Function, Sysfs, normal};

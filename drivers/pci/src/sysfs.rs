@@ -171,8 +171,9 @@ impl Sysfs {
     }
 }
 
-/// The address as the kernel writes it, or nothing.
-fn normal(address: &str) -> Option<String> {
+/// The address of a PCI function as the kernel writes it (`3b:00.0` is `0000:3b:00.0`), or nothing if it is none.
+#[must_use]
+pub fn normal(address: &str) -> Option<String> {
     let with_domain = match address.matches(':').count() {
         1 => format!("0000:{address}"),
         _ => address.to_owned(),

@@ -165,11 +165,8 @@ fn spec(text: &str) -> Result<String, Infallible> {
 /// A device specification as there is only one of for a PCI function, as the kernel writes its address: by it devices are told
 /// apart, and what a service manager keeps of each. What is no address is told when it is opened.
 fn normal(spec: &str) -> String {
-    match spec.strip_prefix("pci:").map(str::to_ascii_lowercase) {
-        Some(bdf) if bdf.matches(':').count() == 1 => format!("pci:0000:{bdf}"),
-        Some(bdf) => format!("pci:{bdf}"),
-        None => spec.to_owned(),
-    }
+    let address = spec.strip_prefix("pci:").and_then(penstock_pci::normal);
+    address.map_or_else(|| spec.to_owned(), |address| format!("pci:{address}"))
 }
 
 /// Reads a prefix; one with host bits is likely a mistake.
