@@ -1,6 +1,6 @@
 // RAM with one write port and one read port (simple dual port), one clock.
 //
-// Latency:    rdata_o is valid the cycle after re_i and then holds.
+// Latency:    rdata_o is valid Latency cycles after re_i (2: with the memory's output register) and then holds.
 // Collision:  a read of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
 // Style:      "block", "ultra" or "distributed", passed on to synthesis.
@@ -10,6 +10,7 @@ module ps_ram_sdp #(
   // verilator lint_off UNUSEDPARAM  // read by synthesis only, in the attribute below
   parameter              Style = "block",
   // verilator lint_on UNUSEDPARAM
+  parameter int unsigned Latency = 1,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
   input  logic                 clk_i,
@@ -23,9 +24,26 @@ module ps_ram_sdp #(
 
   (* ram_style = Style *) logic [Width-1:0] mem [Depth];
 
+  logic [Width-1:0] read_q;
+
   always_ff @(posedge clk_i) begin
     if (we_i) mem[waddr_i] <= wdata_i;
-    if (re_i) rdata_o <= mem[raddr_i];
+    if (re_i) read_q <= mem[raddr_i];
   end
+
+  if (Latency == 1) begin : gen_direct
+    assign rdata_o = read_q;
+  end else begin : gen_registered
+    logic read_valid_q;
+
+    always_ff @(posedge clk_i) begin
+      read_valid_q <= re_i;
+      if (read_valid_q) rdata_o <= read_q;
+    end
+  end
+
+`ifndef SYNTHESIS
+  initial assert (Latency inside {1, 2}) else $fatal(1, "ps_ram_sdp: Latency is 1 or 2");
+`endif
 
 endmodule

@@ -3,7 +3,7 @@
 // Port B:     reads or writes in a cycle, never both (asserted; with both it would only write). A port of an UltraRAM can do no
 //             more: for both in one cycle synthesis builds the whole table twice.
 // Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
-// Latency:    rdata is valid the cycle after re and then holds, on both ports.
+// Latency:    rdata is valid Latency cycles after re (2: with the memory's output registers) and then holds, on both ports.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
 // Style:      "block", "ultra" or "distributed", passed on to synthesis.
@@ -14,6 +14,7 @@ module ps_ram_tdp #(
   // verilator lint_off UNUSEDPARAM  // read by synthesis only, in the attribute below
   parameter              Style     = "block",
   // verilator lint_on UNUSEDPARAM
+  parameter int unsigned Latency   = 1,
   localparam int unsigned Lanes     = Width / LaneWidth,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
@@ -30,15 +31,33 @@ module ps_ram_tdp #(
 
   (* ram_style = Style *) logic [Width-1:0] mem [Depth];
 
+  logic [Width-1:0] a_read_q, b_read_q;
+
   always_ff @(posedge clk_i) begin
-    if (a_re_i) a_rdata_o <= mem[a_addr_i];
-    if (b_re_i && b_we_i == '0) b_rdata_o <= mem[b_addr_i];
+    if (a_re_i) a_read_q <= mem[a_addr_i];
+    if (b_re_i && b_we_i == '0) b_read_q <= mem[b_addr_i];
     for (int unsigned i = 0; i < Lanes; i++) begin
       if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
     end
   end
 
+  if (Latency == 1) begin : gen_direct
+    assign a_rdata_o = a_read_q;
+    assign b_rdata_o = b_read_q;
+  end else begin : gen_registered
+    logic a_valid_q, b_valid_q;
+
+    always_ff @(posedge clk_i) begin
+      a_valid_q <= a_re_i;
+      b_valid_q <= b_re_i;
+      if (a_valid_q) a_rdata_o <= a_read_q;
+      if (b_valid_q) b_rdata_o <= b_read_q;
+    end
+  end
+
 `ifndef SYNTHESIS
+  initial assert (Latency inside {1, 2}) else $fatal(1, "ps_ram_tdp: Latency is 1 or 2");
+
   // Before its user's reset the enables may be anything: the check begins when the port has been idle once.
   logic armed_q;
 

@@ -1,0 +1,155 @@
+// Deep RAM with a read port (A) and a read/write port (B) (true dual port), one clock, for the clock of the card: banks that are one
+// memory primitive deep, and a tree of registered multiplexers behind them.
+//
+// Port B:     reads or writes in a cycle, never both, as ps_ram_tdp.
+// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
+// Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth) cycles after re: memory, its output register, and a register for each
+//             level of 4:1 multiplexers; only in that cycle.
+// Collision:  a read on port A of the address being written in the same cycle returns the old word.
+// Reset:      none; contents are undefined until written.
+// Simulation: one array and as many registers: the same to its user, and quicker.
+module ps_ram_deep
+  import ps_ram_deep_pkg::*;
+#(
+  parameter int unsigned Width     = 72,
+  parameter int unsigned Depth     = 16384,
+  parameter int unsigned LaneWidth = Width,
+  localparam int unsigned Lanes     = Width / LaneWidth,
+  localparam int unsigned AddrWidth = $clog2(Depth)
+) (
+  input  logic                 clk_i,
+  input  logic                 a_re_i,
+  input  logic [AddrWidth-1:0] a_addr_i,
+  output logic [Width-1:0]     a_rdata_o,
+  input  logic                 b_re_i,
+  input  logic [Lanes-1:0]     b_we_i,
+  input  logic [AddrWidth-1:0] b_addr_i,
+  input  logic [LaneWidth-1:0] b_wdata_i,
+  output logic [Width-1:0]     b_rdata_o
+);
+
+  localparam int unsigned Levels = levels(Depth);
+
+`ifdef SYNTHESIS
+  localparam int unsigned Banks    = banks(Depth);
+  localparam int unsigned BankBits = Depth > BankDepth ? $clog2(BankDepth) : AddrWidth;
+  localparam int unsigned SelBits  = 2 * Levels + 2;   // at least the bank's number
+
+  logic [SelBits-1:0] a_bank, b_bank;
+  logic [SelBits-1:0] a_bank_q [2+Levels], b_bank_q [2+Levels];
+  logic [Width-1:0]   a_found [Banks], b_found [Banks];
+
+  assign a_bank = SelBits'(a_addr_i >> BankBits);
+  assign b_bank = SelBits'(b_addr_i >> BankBits);
+
+  for (genvar b = 0; b < Banks; b++) begin : gen_bank
+    ps_ram_tdp #(
+      .Width    (Width),
+      .Depth    (1 << BankBits),
+      .LaneWidth(LaneWidth),
+      .Style    ("ultra"),
+      .Latency  (2)
+    ) u_bank (
+      .clk_i,
+      .a_re_i   (a_re_i && a_bank == SelBits'(b)),
+      .a_addr_i (a_addr_i[BankBits-1:0]),
+      .a_rdata_o(a_found[b]),
+      .b_re_i   (b_re_i && b_bank == SelBits'(b)),
+      .b_we_i   (b_bank == SelBits'(b) ? b_we_i : '0),
+      .b_addr_i (b_addr_i[BankBits-1:0]),
+      .b_wdata_i,
+      .b_rdata_o(b_found[b])
+    );
+  end
+
+  always_ff @(posedge clk_i) begin
+    a_bank_q[0] <= a_bank;
+    b_bank_q[0] <= b_bank;
+    for (int unsigned i = 1; i < 2 + Levels; i++) begin
+      a_bank_q[i] <= a_bank_q[i-1];
+      b_bank_q[i] <= b_bank_q[i-1];
+    end
+  end
+
+  // Level l has a quarter of the words of the level before it; word w is one of four.
+  for (genvar l = 0; l < Levels; l++) begin : gen_level
+    localparam int unsigned Words = (Banks + (4 ** (l + 1)) - 1) / (4 ** (l + 1));
+    localparam int unsigned From  = (Banks + (4 ** l) - 1) / (4 ** l);
+
+    logic [Width-1:0] a_word [Words], b_word [Words];
+
+    for (genvar w = 0; w < Words; w++) begin : gen_word
+      logic [Width-1:0] a_from [4], b_from [4], a_q, b_q;
+
+      for (genvar f = 0; f < 4; f++) begin : gen_from
+        if (4 * w + f >= From) begin : gen_none
+          assign a_from[f] = '0;
+          assign b_from[f] = '0;
+        end else if (l == 0) begin : gen_bank
+          assign a_from[f] = a_found[4*w+f];
+          assign b_from[f] = b_found[4*w+f];
+        end else begin : gen_before
+          assign a_from[f] = gen_level[l-1].a_word[4*w+f];
+          assign b_from[f] = gen_level[l-1].b_word[4*w+f];
+        end
+      end
+
+      always_ff @(posedge clk_i) begin
+        a_q <= a_from[a_bank_q[1+l][2*l+:2]];
+        b_q <= b_from[b_bank_q[1+l][2*l+:2]];
+      end
+
+      assign a_word[w] = a_q;
+      assign b_word[w] = b_q;
+    end
+  end
+
+  if (Levels == 0) begin : gen_one
+    assign a_rdata_o = a_found[0];
+    assign b_rdata_o = b_found[0];
+  end else begin : gen_tree
+    assign a_rdata_o = gen_level[Levels-1].a_word[0];
+    assign b_rdata_o = gen_level[Levels-1].b_word[0];
+  end
+`else
+  logic [Width-1:0] a_read, b_read;
+
+  ps_ram_tdp #(
+    .Width    (Width),
+    .Depth    (Depth),
+    .LaneWidth(LaneWidth),
+    .Style    ("ultra"),
+    .Latency  (2)
+  ) u_ram (
+    .clk_i,
+    .a_re_i,
+    .a_addr_i,
+    .a_rdata_o(a_read),
+    .b_re_i,
+    .b_we_i,
+    .b_addr_i,
+    .b_wdata_i,
+    .b_rdata_o(b_read)
+  );
+
+  if (Levels == 0) begin : gen_one
+    assign a_rdata_o = a_read;
+    assign b_rdata_o = b_read;
+  end else begin : gen_tree
+    logic [Width-1:0] a_q [Levels], b_q [Levels];
+
+    always_ff @(posedge clk_i) begin
+      a_q[0] <= a_read;
+      b_q[0] <= b_read;
+      for (int unsigned i = 1; i < Levels; i++) begin
+        a_q[i] <= a_q[i-1];
+        b_q[i] <= b_q[i-1];
+      end
+    end
+
+    assign a_rdata_o = a_q[Levels-1];
+    assign b_rdata_o = b_q[Levels-1];
+  end
+`endif
+
+endmodule

@@ -1,0 +1,22 @@
+// How long ps_ram_deep takes, for those that line up with it.
+package ps_ram_deep_pkg;
+
+  // Words of an UltraRAM.
+  localparam int unsigned BankDepth = 4096;
+
+  function automatic int unsigned banks(input int unsigned depth);
+    banks = (depth + BankDepth - 1) / BankDepth;
+  endfunction
+
+  // Levels of 4:1 multiplexers behind the banks.
+  function automatic int unsigned levels(input int unsigned depth);
+    levels = 0;
+    while (4 ** levels < banks(depth)) levels++;
+  endfunction
+
+  // Cycles from re to rdata.
+  function automatic int unsigned latency(input int unsigned depth);
+    latency = 2 + levels(depth);
+  endfunction
+
+endpackage
