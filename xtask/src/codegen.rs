@@ -256,6 +256,8 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("IrqFault", regs::IRQ_FAULT.into()),
         ("RingLog2Min", ring::RING_LOG2_MIN.into()),
         ("RingLog2Max", ring::RING_LOG2_MAX.into()),
+        ("FlagIrqBit", ring::FLAG_IRQ.trailing_zeros().into()),
+        ("FlagChainedBit", ring::FLAG_CHAINED.trailing_zeros().into()),
         ("DigestEntriesMax", ring::DIGEST_ENTRIES_MAX.into()),
         ("FwFrameBytes", fw::FRAME_BYTES.into()),
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
@@ -296,9 +298,10 @@ fn code_table(
 fn rings(o: &mut String) {
     let _ = writeln!(
         o,
-        "\n## Commands\n\nRecords of {} bytes in two rings of host memory; commands are executed in order, each has one completion. `FLAG_IRQ` is {}, `DIGEST_ENTRIES_MAX` {}.",
+        "\n## Commands\n\nRecords of {} bytes in two rings of host memory; commands are executed in order, each has one completion. `FLAG_IRQ` is {}, `FLAG_CHAINED` {} (executed only if the command before ended with Ok, else Skipped), `DIGEST_ENTRIES_MAX` {}.",
         ring::RECORD_BYTES,
         ring::FLAG_IRQ,
+        ring::FLAG_CHAINED,
         ring::DIGEST_ENTRIES_MAX
     );
     for record in ["Command", "Completion"] {

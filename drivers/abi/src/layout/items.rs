@@ -58,7 +58,7 @@ fn constants(f: Visitor<'_>) {
             FRAME_MAX_BYTES, DRAIN_CYCLES;
         regs: MAGIC_VALUE, IRQ_VECTORS, IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT, CLEAR_KEY, RESET_POWER_ON,
             RESET_FLR;
-        ring: RECORD_BYTES, RING_LOG2_MIN, RING_LOG2_MAX, FLAG_IRQ;
+        ring: RECORD_BYTES, RING_LOG2_MIN, RING_LOG2_MAX, FLAG_IRQ, FLAG_CHAINED;
         table: ENTRY_WORDS, TCP_SYN, TCP_FIN, TCP_RST, TCP_ESTABLISHED;
         hash: FIELD_PROTO, FIELD_SIP, FIELD_SPORT, FIELD_DIP, FIELD_DPORT, FIELD_ALL;
         fw: RAM_BASE, RAM_BYTES, MMIO_BASE, RX_BASE, TX_BASE, FRAME_BYTES, RX_QUEUE_FRAMES, TIME_SHIFT;
@@ -144,8 +144,8 @@ fn records(f: Visitor<'_>) {
     })+ }; }
     fields! {
         Command: opcode, table, flags, reserved0, index, cookie, reserved1, data;
-        Completion: status, phase, reserved, index, cookie, sequence, data;
-        Event: kind, phase, reserved, arg0, arg1, sequence, time_cycles, reserved1;
+        Completion: data, index, cookie, sequence, status, reserved, phase;
+        Event: time_cycles, arg0, arg1, reserved0, sequence, kind, reserved1, phase;
     }
 }
 
