@@ -77,7 +77,7 @@
                            input logic [19:0] label, input logic way, input logic own = 0);
     logic [63:0] h = key_hash({84'd0, ip, 12'd1});
     host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, own: own};
-    put(TableHostRoute, {17'd0, way, h[way*12 +: 12], 2'd3}, 384'(r));
+    put(TableHostRoute, 32'({way, h[way*HostRouteRowsLog2 +: HostRouteRowsLog2], 2'd3}), 384'(r));
   endtask
 
   function automatic logic [63:0] hash_of(input flow_key_t key);
@@ -236,7 +236,7 @@
     put(TableFipMap, 5, 384'(fip_map_t'{valid: 1, generation: 3, pod_ip: Backend, pod_port: 80, vip: Vip, vip_port: 8888}));
     key = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
     h   = key_hash({64'd0, key[64:1]});
-    put(TableFipKey, {18'd0, 1'b1, h[21:11], 2'd2}, 384'(key));
+    put(TableFipKey, 32'({1'b1, h[FipKeyRowsLog2 +: FipKeyRowsLog2], 2'd2}), 384'(key));
     put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1}));
     put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1}));
   endtask

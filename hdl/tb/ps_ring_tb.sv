@@ -125,9 +125,10 @@ module ps_ring_tb
 
   logic [31:0] produced = 0;
 
-  task automatic post(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data);
+  task automatic post(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data,
+                      input logic [7:0] flags = 0);
     memory[record(CmdBase) + 8'(produced & ((1 << Log2) - 1))] =
-        {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
+        {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'(flags | 1), id, op};
     produced++;
     cmd_cfg.count = produced;
   endtask
@@ -142,9 +143,9 @@ module ps_ring_tb
       check(limit < cycles, "completion in time");
     end
     completion = memory[record(CplBase) + 8'((produced - 1) & ((1 << Log2) - 1))];
-    check(completion[8] == ((((produced - 1) >> Log2) & 32'd1) == 0), "phase");
-    check(completion[95:64] == 32'hc000_0000 + produced - 1, "cookie");
-    check(completion[127:96] == produced, "sequence");
+    check(completion[504] == ((((produced - 1) >> Log2) & 32'd1) == 0), "phase");
+    check(completion[447:416] == 32'hc000_0000 + produced - 1, "cookie");
+    check(completion[479:448] == produced, "sequence");
   endtask
 
   task automatic start();
@@ -180,11 +181,11 @@ module ps_ring_tb
                         input logic [63:0] expected);
     post(OpDigest, id, from, {288'd0, base, most});
     finish(c, 200000);
-    check(c[7:0] == status, $sformatf("digest of table %0d from %0d: status %0d", id, from, c[7:0]));
-    check(c[63:32] == next, $sformatf("digest of table %0d from %0d: goes on at %0d", id, from, c[63:32]));
-    check(c[223:192] == covered, $sformatf("digest of table %0d from %0d: covers %0d", id, from, c[223:192]));
-    check(c[191:128] == expected, $sformatf("digest of table %0d from %0d: %h", id, from, c[191:128]));
-    check(c[511:224] == 0, "nothing besides in a digest");
+    check(c[487:480] == status, $sformatf("digest of table %0d from %0d: status %0d", id, from, c[487:480]));
+    check(c[415:384] == next, $sformatf("digest of table %0d from %0d: goes on at %0d", id, from, c[415:384]));
+    check(c[95:64] == covered, $sformatf("digest of table %0d from %0d: covers %0d", id, from, c[95:64]));
+    check(c[63:0] == expected, $sformatf("digest of table %0d from %0d: %h", id, from, c[63:0]));
+    check(c[383:96] == 0, "nothing besides in a digest");
   endtask
 
   logic [63:0] sums [40];
@@ -207,18 +208,18 @@ module ps_ring_tb
     for (int n = 0; n < 40; n++) begin
       post(OpRead, TableNextHop, 32'(n * 5), '0);
       finish(c);
-      check(c[7:0] == StOk && c[511:160] == 352'(n) && c[128], "read-back");
+      check(c[487:480] == StOk && c[383:32] == 352'(n) && c[0], "read-back");
     end
     // Search finds exactly what was written.
     for (int n = 0; n < 40; n++) begin
       post(OpGetNext, TableNextHop, n == 0 ? 0 : 32'(n * 5 - 4), '0);
       finish(c);
-      check(c[7:0] == StOk && c[63:32] == 32'(n * 5), "search");
+      check(c[487:480] == StOk && c[415:384] == 32'(n * 5), "search");
     end
     post(OpWrite, TableNextHop, 195, '0);
     post(OpGetNext, TableNextHop, 191, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "search past the end");
+    check(c[487:480] == StNotFound, "search past the end");
     // Flows come and go by the card's own hand; here entry 3 of the table stands for flow 3 and is valid.
     entries[3] = 384'd1;
     for (int n = 0; n < 2; n++) begin
@@ -230,34 +231,58 @@ module ps_ring_tb
     mark = 0;
     post(OpGetNext, TableFlow, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && c[63:32] == 3, "search for flows");
+    check(c[487:480] == StOk && c[415:384] == 3, "search for flows");
     // Flow 200 is marked but no longer valid: the search goes on and finds nothing more.
     entries[200] = '0;
     post(OpGetNext, TableFlow, 4, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "search for flows that have gone");
+    check(c[487:480] == StNotFound, "search for flows that have gone");
     // Refusals.
     post(OpRead, TableNextHop, 256, '0);
     finish(c);
-    check(c[7:0] == StBadIndex, "bad index");
+    check(c[487:480] == StBadIndex, "bad index");
     post(8'h77, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StBadOpcode, "bad opcode");
+    check(c[487:480] == StBadOpcode, "bad opcode");
     post(OpGetNext, 8'd99, 0, '0);
     finish(c);
-    check(c[7:0] == StBadTable, "bad table");
+    check(c[487:480] == StBadTable, "bad table");
     post(OpGetNext, TableVifStats, 0, '0);
     finish(c);
-    check(c[7:0] == StNotPermitted, "search in counters");
+    check(c[487:480] == StNotPermitted, "search in counters");
     post(OpFence, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk, "fence");
+    check(c[487:480] == StOk, "fence");
+    // Chains: a command that fails takes those with it that are chained to it, whatever they are, and no others.
+    begin
+      logic [7:0] expected[9] = '{StOk, StOk, StBadIndex, StSkipped, StSkipped, StSkipped, StOk, StNotFound, StSkipped};
+      int unsigned first;
+      first = produced;
+      post(OpWrite, TableNextHop, 10, 384'h201);
+      post(OpWrite, TableNextHop, 15, 384'h201, 8'd2);
+      post(OpWrite, TableNextHop, 256, 384'h201, 8'd2);
+      post(OpWrite, TableNextHop, 20, 384'h201, 8'd2);
+      post(8'h77, 0, 0, '0, 8'd2);
+      post(OpFence, 0, 0, '0, 8'd2);
+      post(OpWrite, TableNextHop, 25, 384'h201);
+      post(OpGetNext, TableNextHop, 191, '0, 8'd2);
+      post(OpDigest, TableNextHop, 0, '0, 8'd2);
+      finish(c);
+      for (int n = 0; n < 9; n++) begin
+        c = memory[record(CplBase) + 8'((first + n) & ((1 << Log2) - 1))];
+        check(c[487:480] == expected[n], $sformatf("chained command %0d: status %0d", n, c[487:480]));
+        check(c[383:0] == 0, "no data of a chained command");
+      end
+      for (int n = 2; n < 6; n++) check(entries[n*5] == (n == 4 ? {352'd4, 32'd1} : 384'h201), "what a chain wrote");
+      for (int n = 2; n < 6; n++) post(OpWrite, TableNextHop, 32'(n * 5), {352'(n), 32'd1});
+      finish(c);
+    end
     // Events.
     evt_cfg.enable = 1;
     fw_status      = 32'h6000_0002;
     repeat (100) @(posedge clk);
     c = memory[record(EvtBase)];
-    check(evt_producer == 1 && c[7:0] == EventFirmware && c[63:32] == 32'h6000_0002 && c[8], "event");
+    check(evt_producer == 1 && c[487:480] == EventFirmware && c[95:64] == 32'h6000_0002 && c[504], "event");
     for (int n = 0; n < 20; n++) begin
       flow_full = 1;
       @(posedge clk);
@@ -276,14 +301,14 @@ module ps_ring_tb
     start();
     post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "restart");
+    check(c[487:480] == StOk && errors == 0, "restart");
     // A full ring is no fault. More than that would be old commands again: none of it is executed, nothing is even read.
     cmd_cfg.enable = 0;
     repeat (4) @(posedge clk);
     start();
     for (int n = 0; n < 1 << Log2; n++) post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "full ring");
+    check(c[487:480] == StOk && errors == 0, "full ring");
     for (int n = 0; n < 3; n++) begin
       int unsigned bursts_before, faults;
       logic [31:0] consumer_was;
@@ -309,14 +334,14 @@ module ps_ring_tb
     start();
     post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "restart after a producer that lied");
+    check(c[487:480] == StOk && errors == 0, "restart after a producer that lied");
     // Digests. Next hops are at 0, 5, … 190; sums[n] is the digest of the first n of them.
     sums[0] = '0;
     for (int n = 0; n < 39; n++) begin
       post(OpRead, TableNextHop, 32'(n * 5), '0);
       finish(c);
-      check(c[7:0] == StOk && c[128], "next hop to be digested");
-      sums[n+1] = with_entry(sums[n], 32'(n * 5), c[511:128], 7);
+      check(c[487:480] == StOk && c[0], "next hop to be digested");
+      sums[n+1] = with_entry(sums[n], 32'(n * 5), c[383:0], 7);
     end
     digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 39, sums[39]);
     for (int n = 0; n < 35; n += 7) digest(TableNextHop, 32'(n * 5), 7, sums[n], StOk, 32'((n + 6) * 5 + 1), 7, sums[n+7]);
@@ -356,10 +381,10 @@ module ps_ring_tb
     end
     post(OpDigest, 8'd99, 0, '0);
     finish(c);
-    check(c[7:0] == StBadTable && c[511:128] == 0, "digest of no table");
+    check(c[487:480] == StBadTable && c[383:0] == 0, "digest of no table");
     post(OpDigest, TableVifStats, 0, '0);
     finish(c);
-    check(c[7:0] == StNotPermitted && c[511:128] == 0, "digest of counters");
+    check(c[487:480] == StNotPermitted && c[383:0] == 0, "digest of counters");
     // A ring that is stopped in mid-digest starts again when that is over; its completion comes nowhere.
     post(OpDigest, TableFlow, 0, '0);
     repeat (200) @(posedge clk);
@@ -376,14 +401,14 @@ module ps_ring_tb
     @(posedge clk);
     clear = 0;
     finish(c);
-    check(c[7:0] == StNotFound && c[63:32] == Flows, "digest of what is being cleared");
+    check(c[487:480] == StNotFound && c[415:384] == Flows, "digest of what is being cleared");
     // Clearing forgets every entry.
     clear = 1;
     @(posedge clk);
     clear = 0;
     post(OpGetNext, TableNextHop, 0, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "clear");
+    check(c[487:480] == StNotFound, "clear");
     digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 0, '0);
     $display("PASS ps_ring_tb");
     $finish;

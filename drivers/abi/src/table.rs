@@ -103,11 +103,11 @@ table_entry! {
         /// MPLS over GRE instead of MPLS over UDP (Tunnel).
         gre: bool = 1,
         /// First word of the group in the ECMP ring memory (Composite).
-        base: u32 = 16,
-        /// Slots, holes included: 0..=64 (Composite).
-        slots: u16 = 7,
-        /// Members that take new flows: 0..=64 (Composite).
-        live: u16 = 7,
+        base: u32 = 18,
+        /// Slots, holes included: 0..=1024 (Composite).
+        slots: u16 = 11,
+        /// Members that take new flows: 0..=1024 (Composite).
+        live: u16 = 11,
         /// Fields that the member hash covers, see `hash::FIELD_*` (Composite).
         hash_fields: u8 = 5,
     }
@@ -127,7 +127,7 @@ table_entry! {
         /// Generation of the slot: a flow pinned under another generation is not pinned.
         generation: u8 = 8,
         /// Slot number of the member, repeated here for the compact list.
-        slot: u16 = 6,
+        slot: u16 = 11,
         /// Does not even keep its UDP flows, as long as another member takes new ones.
         evict_udp: bool = 1,
     }
@@ -260,7 +260,7 @@ table_entry! {
         /// `ecmp_slot` and `ecmp_generation` pin a member.
         ecmp_valid: bool = 1,
         /// Slot of the member within its group.
-        ecmp_slot: u16 = 6,
+        ecmp_slot: u16 = 11,
         /// Generation of that slot when pinned.
         ecmp_generation: u8 = 8,
         /// `map` and `map_generation` name a mapping.
@@ -374,7 +374,8 @@ pub struct TableDesc {
     pub id: TableId,
     /// Name of the table.
     pub name: &'static str,
-    /// Number of entries.
+    /// Number of entries of the card that the RTL generated from these definitions is; others say theirs in
+    /// [`crate::regs::depth`].
     pub depth: u32,
     /// Name of the entry's type.
     pub entry: &'static str,
@@ -488,8 +489,8 @@ mod tests {
     fn overflow_names_the_field() {
         let err = Ilm { vrf: 4096, ..Ilm::default() }.check().unwrap_err();
         assert_eq!((err.entry, err.field), ("Ilm", "vrf"));
-        // Types may be wider than their fields, for cards with larger tables.
-        let group = NextHop { base: limits::ECMP_WORDS, ..NextHop::default() };
-        assert_eq!(group.check().map_err(|err| (err.field, err.value)), Err(("base", 65536)));
+        // Types may be wider than their fields.
+        let group = NextHop { base: 1 << 18, ..NextHop::default() };
+        assert_eq!(group.check().map_err(|err| (err.field, err.value)), Err(("base", 262_144)));
     }
 }

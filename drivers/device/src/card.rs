@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use penstock_abi::regs::{self, CardStatus, Control};
-use penstock_abi::ring::{Command, Completion, Event, FLAG_IRQ};
+use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::error::DeviceError;
@@ -161,7 +161,8 @@ impl Card {
             {
                 for (i, command) in commands[sent..sent + batch].iter().enumerate() {
                     let last = if i + 1 == batch { FLAG_IRQ } else { 0 };
-                    self.rings.push(&Command { flags: last, ..*command });
+                    let flags = command.flags & FLAG_CHAINED | last;
+                    self.rings.push(&Command { flags, ..*command });
                 }
                 sent += batch;
                 self.rings.publish();

@@ -22,7 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use penstock_abi::layout::Capability;
-use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, RECORD_BYTES, Status};
+use penstock_abi::ring::{
+    Command, Completion, FLAG_CHAINED, FLAG_IRQ, Opcode, RECORD_BYTES, Status,
+};
 use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
 use penstock_tables::{Entry, Tables};
@@ -62,6 +64,8 @@ struct State {
     refuse: Option<(TableId, Status)>,
     attached: bool,
     fences: u64,
+    /// The last command did not end with Ok.
+    broken: bool,
 }
 
 impl FakeCard {
@@ -246,6 +250,7 @@ impl State {
                 self.regs.insert(regs::CMD_CONSUMER, 0);
                 self.regs.insert(regs::CMD_PRODUCER, 0);
                 self.regs.insert(regs::STATUS, 0);
+                self.broken = false;
             }
             regs::MBOX_REQUEST => {
                 let argument = self.read(regs::MBOX_ARG);
@@ -293,21 +298,24 @@ impl State {
             let fetched =
                 self.dma(commands + at, |memory, offset| memory.read(offset, &mut record));
             let command = Command::read_from_bytes(&record).unwrap_or_default();
-            let (status, index, data) = self.execute(&command);
+            let (status, index, data) = if command.flags & FLAG_CHAINED != 0 && self.broken {
+                (Status::Skipped, command.index, Words::default())
+            } else {
+                self.execute(&command)
+            };
+            self.broken = status != Status::Ok;
             let completion = Completion {
-                status: status as u8,
-                phase: u8::from((count >> log2) & 1 == 0),
-                reserved: 0,
+                data,
                 index,
                 cookie: command.cookie,
                 sequence: count.wrapping_add(1),
-                data,
+                status: status as u8,
+                reserved: [0; 2],
+                phase: u8::from((count >> log2) & 1 == 0),
             };
             let stored = fetched.and_then(|()| {
                 self.dma(completions + at, |memory, offset| {
-                    // The record's first word carries the phase: written last, as the card's burst makes it visible whole.
-                    memory.write(offset + 8, &completion.as_bytes()[8..]);
-                    memory.write(offset, &completion.as_bytes()[..8]);
+                    memory.write(offset, completion.as_bytes());
                 })
             });
             if stored.is_err() {

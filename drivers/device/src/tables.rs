@@ -1,6 +1,6 @@
 //! Tables of a card: writes, reads, dumps and fences, as batches of commands.
 
-use penstock_abi::ring::{Command, Completion, Opcode, Status};
+use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, Opcode, Status};
 use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
 
@@ -17,12 +17,15 @@ impl Card {
         self.apply(&[Op::write(index, entry)])
     }
 
-    /// Executes a batch in order. Every operation is attempted, also those behind one that the card refused.
+    /// Executes a batch in order, up to the first operation that the card refuses: those behind it are not executed.
     ///
     /// # Errors
     /// [`DeviceError::Overflow`] before anything is sent, the first [`DeviceError::BadStatus`], or as [`Card::execute`].
     pub fn apply(&mut self, ops: &[Op]) -> Result<(), DeviceError> {
-        let commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
+        let mut commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
+        for command in commands.iter_mut().skip(1) {
+            command.flags |= FLAG_CHAINED;
+        }
         let done = self.execute(&commands)?;
         done.iter()
             .zip(&commands)

@@ -248,7 +248,7 @@ module ps_csr
       RegMboxArg:       rdata_d = mbox_arg_q;
       RegMboxReady:     rdata_d = {31'd0, mbox_ready_q};
       RegMboxReply:     rdata_d = mbox_reply_q;
-      default:          rdata_d = '0;
+      default:          rdata_d = size_register(s_axil_araddr_i);
     endcase
   end
 

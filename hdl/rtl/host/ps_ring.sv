@@ -34,7 +34,7 @@ module ps_ring
 
   // Flow entries that the card inserts and removes
   input  logic         flow_mark_valid_i,
-  input  logic [15:0]  flow_mark_index_i,
+  input  flow_addr_t   flow_mark_index_i,
   input  logic         flow_mark_set_i,
 
   output logic         cfg_valid_o,
@@ -125,6 +125,7 @@ module ps_ring
     .clk_i,
     .rst_i,
     .hold_i,
+    .restart_i   (restart),
     .idle_o      (exec_idle),
     .cmd_valid_i (cmd_valid),
     .cmd_i       (cmd),
@@ -188,8 +189,8 @@ module ps_ring
   end
 
   assign evt = fw_pending_q
-      ? {320'd0, time_i, 32'd0, fw_info_i, fw_status_q, 24'd0, EventFirmware}
-      : {320'd0, time_i, 32'd0, 32'd0, full_count_q, 24'd0, EventFlowTableFull};
+      ? {24'd0, EventFirmware, 32'd0, 320'd0, fw_info_i, fw_status_q, time_i}
+      : {24'd0, EventFlowTableFull, 32'd0, 320'd0, 32'd0, full_count_q, time_i};
 
   ps_ring_write u_write (
     .clk_i,

@@ -2,6 +2,7 @@
 //
 // Contract:   takes a command, performs it and offers one completion, in order. Commands wait while
 //             hold_i (tables are being cleared).
+// Chained:    a command with that flag is skipped if the one before it did not end with Ok.
 // GetNext:    walks the table entry by entry until one is valid; tables that only the host writes are searched
 //             64 entries a cycle in ps_valid_map.
 // Digest:     finds and reads entry by entry as GetNext does, and shifts the words of each into ps_digest. An entry takes
@@ -14,6 +15,7 @@ module ps_ring_exec
   input  logic         clk_i,
   input  logic         rst_i,
   input  logic         hold_i,
+  input  logic         restart_i,      // the ring begins anew: there is no command before the first
   output logic         idle_o,
 
   input  logic         cmd_valid_i,
@@ -55,7 +57,7 @@ module ps_ring_exec
   logic [383:0] rdata_q, rdata_d;
   cfg_req_t     req_q, req_d;
   logic [15:0]  wait_q;
-  logic         take, search;
+  logic         take, search, broken_q;
 
   // Digest
   logic                  index_due_q, index_due_d;
@@ -105,6 +107,10 @@ module ps_ring_exec
           end
           default:          status_d = StBadOpcode;
         endcase
+        if (cmd_i[16+FlagChainedBit] && broken_q) begin
+          status_d = StSkipped;
+          state_d  = StComplete;
+        end
       end
       StFind: if (find_done_i) begin
         req_d.index = find_index_i;
@@ -165,9 +171,11 @@ module ps_ring_exec
     covered_q   <= covered_d;
     limit_q     <= limit_d;
     wait_q      <= state_q == StFence ? wait_q + 16'd1 : '0;
+    if (state_q == StComplete) broken_q <= status_q != StOk;
+    if (restart_i) broken_q <= 1'b0;
     if (take) begin
       opcode_q <= opcode;
-      irq_q    <= cmd_i[16];
+      irq_q    <= cmd_i[16+FlagIrqBit];
       cookie_q <= cmd_i[95:64];
     end
   end
@@ -186,14 +194,14 @@ module ps_ring_exec
   );
 
   logic unused_bits;
-  assign unused_bits = ^{cmd_i[31:17], cmd_i[127:96]};
+  assign unused_bits = ^{cmd_i[31:18], cmd_i[127:96]};
 
   assign cfg_valid_o  = state_q == StAccess;
   assign cfg_req_o    = req_q;
   assign find_valid_o = state_q == StFind;
   assign cpl_valid_o  = state_q == StComplete;
   assign cpl_irq_o    = irq_q;
-  assign cpl_o        = {rdata_q, 32'd0, cookie_q, req_q.index, 24'd0, status_q};
+  assign cpl_o        = {24'd0, status_q, 32'd0, cookie_q, req_q.index, rdata_q};
   assign idle_o       = state_q == StIdle && !cmd_valid_i;
 
 endmodule

@@ -2,7 +2,7 @@
 //
 // Contract:   one record at a time, completions before events; a count is raised, and an interrupt asked
 //             for, only after the write is acknowledged. A bus error pulses fault_o.
-// Phase:      bit 8 of a record is 1 on even laps of its ring (the first is lap 0).
+// Phase:      the last byte of a record is 1 on even laps of its ring (the first is lap 0).
 // Stopping:   when active_i (or evt_active_i) is low, records are taken and thrown away; a write under way ends first.
 // Events:     a full event ring drops the event and counts it.
 module ps_ring_write
@@ -73,8 +73,8 @@ module ps_ring_write
   function automatic logic [511:0] stamp(input logic [511:0] record, input logic [31:0] count,
                                          input logic [4:0] log2);
     stamp          = record;
-    stamp[8]       = ~count[log2];
-    stamp[127:96]  = count + 32'd1;
+    stamp[504]     = ~count[log2];
+    stamp[479:448] = count + 32'd1;
   endfunction
 
   assign take_cpl    = state_q == StIdle && cpl_valid_i;

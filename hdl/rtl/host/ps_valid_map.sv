@@ -21,7 +21,7 @@ module ps_valid_map
   // verilator lint_on UNUSEDSIGNAL
   input  logic        mark_set_i,
   input  logic        flow_mark_valid_i,
-  input  logic [15:0] flow_mark_index_i,
+  input  flow_addr_t  flow_mark_index_i,
   input  logic        flow_mark_set_i,
 
   input  logic        find_valid_i,

@@ -19,7 +19,7 @@ module ps_fip
   output logic [7:0]  vif_addr_o,
   input  vif_t        vif_i,
   output logic        map_re_o,
-  output logic [13:0] map_addr_o,
+  output map_id_t     map_addr_o,
   input  fip_map_t    map_i,
   input  access_t     acc_i,
   input  logic [FipKeyBits-1:0] acc_wdata_i,
@@ -39,9 +39,9 @@ module ps_fip
   logic        to_vif, look, look_source;
   key_t        key, source_key;
   logic        to_vif1_q, hit, hit5_q, marked, marked5_q, out_valid;
-  logic [13:0] unused_mark;
+  map_id_t     unused_mark;
   fip_key_t    unused_key;
-  logic [13:0] index, index5_q;
+  map_id_t     index, index5_q;
   vif_t        out5, out;
 
   assign to_vif = valid_i && !hop_i.drop && (hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive);
@@ -70,7 +70,7 @@ module ps_fip
     .data_o     (index),
     .acc_re_i   (acc_i.re[SelFipKey]),
     .acc_we_i   (acc_i.we[SelFipKey]),
-    .acc_index_i(acc_i.index[13:0]),
+    .acc_index_i(fip_key_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(key_rdata_o)
   );
@@ -89,7 +89,7 @@ module ps_fip
     .data_o     (unused_mark),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelFipKey]),
-    .acc_index_i(acc_i.index[13:0]),
+    .acc_index_i(fip_key_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(unused_key)
   );
@@ -132,7 +132,7 @@ module ps_fip
   assign unused_bits = ^{hdr_i, hop_i, unused_mark, unused_key};
 
 `ifndef SYNTHESIS
-  initial assert (KeyBits == FipKeyBits - 14 - 1) else $fatal(1, "ps_fip: key_t is not the key of fip_key_t");
+  initial assert (KeyBits == FipKeyBits - $bits(map_id_t) - 1) else $fatal(1, "ps_fip: key_t is not the key of fip_key_t");
 `endif
 
 endmodule

@@ -3,8 +3,8 @@
 // Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly Latency cycles
 //             later, in order. Flow entries, counters and learning are side effects, visible some cycles later.
 // Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it.
-// Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, about 65,540
-//             cycles); frames that come meanwhile are dropped as with enable_i = 0.
+// Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, one
+//             cycle an index of the largest); frames that come meanwhile are dropped as with enable_i = 0.
 // Traps:      a trapped frame counts as Trapped; if the stream side cannot hand it over (trap_drop_*) it counts as a drop
 //             besides. Frames that the firmware sends come by fw_tx_*.
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
@@ -42,7 +42,7 @@ module ps_match
 
   output logic        flow_full_o,
   output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
-  output logic [15:0] flow_mark_index_o,
+  output flow_addr_t  flow_mark_index_o,
   output logic        flow_mark_set_o,
   output logic        busy_o
 );
@@ -56,12 +56,12 @@ module ps_match
 
   // --- Tables that several stages read: Vif and FipMap.
   logic        vif_in_re, vif_out_re, map_flow_re, map_fip_re;
-  logic [7:0]  vif_in_addr, vif_out_addr;
-  logic [13:0] map_flow_addr, map_fip_addr;
+  vif_addr_t   vif_in_addr, vif_out_addr;
+  map_id_t     map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
   fip_map_t    map_flow, map_fip, map_acc, map_learn;
   logic        map_learn_re, map_learn_ready;
-  logic [13:0] map_learn_addr;
+  map_id_t     map_learn_addr;
 
   ps_table #(
     .Width(VifBits),
@@ -73,7 +73,7 @@ module ps_match
     .rdata_o    (vif_in),
     .acc_re_i   (acc.re[SelVif]),
     .acc_we_i   (acc.we[SelVif]),
-    .acc_index_i(acc.index[7:0]),
+    .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(vif_acc)
   );
@@ -88,7 +88,7 @@ module ps_match
     .rdata_o    (vif_out),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc.we[SelVif]),
-    .acc_index_i(acc.index[7:0]),
+    .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(unused_vif)
   );
@@ -100,11 +100,11 @@ module ps_match
   ) u_fip_map_flow (
     .clk_i,
     .re_i       (map_flow_re),
-    .addr_i     (map_flow_addr),
+    .addr_i     (fip_map_addr_t'(map_flow_addr)),
     .rdata_o    (map_flow),
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(acc.index[13:0]),
+    .acc_index_i(fip_map_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_acc)
   );
@@ -116,11 +116,11 @@ module ps_match
   ) u_fip_map_new (
     .clk_i,
     .re_i       (map_fip_re),
-    .addr_i     (map_fip_addr),
+    .addr_i     (fip_map_addr_t'(map_fip_addr)),
     .rdata_o    (map_fip),
     .acc_re_i   (map_learn_re && map_learn_ready),
     .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(map_learn_ready ? map_learn_addr : acc.index[13:0]),
+    .acc_index_i(map_learn_ready ? fip_map_addr_t'(map_learn_addr) : fip_map_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_learn)
   );
@@ -279,8 +279,8 @@ module ps_match
   ecmp_slot_t ecmp_acc;
 
   logic        walk_nh_re, walk_nh_ready, walk_ecmp_re, walk_ecmp_ready;
-  logic [14:0] walk_nh_addr;
-  logic [15:0] walk_ecmp_addr;
+  next_hop_addr_t walk_nh_addr;
+  ecmp_addr_t  walk_ecmp_addr;
   next_hop_t   walk_nh;
   ecmp_slot_t  walk_ecmp;
 
@@ -510,7 +510,7 @@ module ps_match
     .rst_i,
     .flush_i     (clearing_o),
     .clear_we_i  (acc.we[SelFlow]),
-    .clear_index_i(acc.index),
+    .clear_index_i(flow_addr_t'(acc.index)),
     .now_i       (time_i[47:16]),
     .busy_o      (learn_busy),
     .valid_i     (learn_valid),
@@ -521,7 +521,7 @@ module ps_match
     .crowded_o   (crowded),
     .host_valid_i(flow_valid),
     .host_write_i(cfg_req_i.write),
-    .host_index_i(acc.index),
+    .host_index_i(flow_addr_t'(acc.index)),
     .host_done_o (flow_done),
     .host_rdata_o(flow_acc),
     .row_re_o    (row_re),
@@ -670,6 +670,6 @@ module ps_match
 
   logic unused_bits;
   assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid,
-                         cfg_req_i.index[31:16]};
+                         cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 
 endmodule

@@ -52,7 +52,7 @@ package ps_match_pkg;
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;
-    logic [15:0]             index;
+    index_t                  index;
   } access_t;
 
   // What section 2 of the specification makes of a frame.
@@ -90,7 +90,7 @@ package ps_match_pkg;
     logic [13:0] map;
     logic        map_valid;
     logic [7:0]  ecmp_generation;
-    logic [5:0]  ecmp_slot;
+    slot_id_t    ecmp_slot;
     logic        ecmp_valid;
     logic        reverse;
     logic        hairpin;
@@ -160,7 +160,7 @@ package ps_match_pkg;
     logic        hairpin;
     logic        port;          // dpat of a forward entry, spat of a reverse one
     logic        ecmp_valid;
-    logic [5:0]  ecmp_slot;
+    slot_id_t    ecmp_slot;
     logic [7:0]  ecmp_generation;
     logic        map_valid;
     fip_map_t    map;
@@ -185,7 +185,7 @@ package ps_match_pkg;
     logic [19:0]  label;
     logic         group;        // through a composite, with
     logic         chosen;       // the member picked by hash, not pinned
-    logic [5:0]   slot;
+    slot_id_t     slot;
     logic [7:0]   generation;
   } hop_t;
 
@@ -194,7 +194,7 @@ package ps_match_pkg;
     vif_t        out;
     logic        marked;        // what comes from this address and port is only sent translated
     logic        found;
-    logic [13:0] index;
+    map_id_t     index;
     fip_map_t    map;
   } fip_t;
 
@@ -260,10 +260,10 @@ package ps_match_pkg;
 
   // Where a walk has found a tunnel: at the route's next hop itself, or in a slot of its group.
   typedef struct packed {
-    logic       found;
-    logic       group;
-    logic [5:0] slot;
-    logic [7:0] generation;
+    logic        found;
+    logic        group;
+    slot_id_t    slot;
+    generation_t generation;
   } move_t;
 
   // One packet's effect on the counters.
@@ -318,6 +318,11 @@ package ps_match_pkg;
     logic added;       // an entry became valid
     logic removed;     // an entry became invalid
   } flow_event_t;
+
+  // Whether a next hop's id is one of the card's table.
+  function automatic logic nh_in_table(input nh_id_t id);
+    nh_in_table = 32'(id) < NextHops;
+  endfunction
 
   // UDP source port of the outer header: hash::entropy_port, of bits 63..50 of the key's hash.
   function automatic logic [15:0] entropy_port(input logic [13:0] hash_high);

@@ -16,11 +16,11 @@ module ps_move
   output move_t       result_o,
 
   output logic        nh_re_o,
-  output logic [14:0] nh_addr_o,
+  output next_hop_addr_t nh_addr_o,
   input  logic        nh_ready_i,
   input  next_hop_t   nh_rdata_i,
   output logic        ecmp_re_o,
-  output logic [15:0] ecmp_addr_o,
+  output ecmp_addr_t  ecmp_addr_o,
   input  logic        ecmp_ready_i,
   input  ecmp_slot_t  ecmp_rdata_i
 );
@@ -38,15 +38,10 @@ module ps_move
 
   state_e             state_q, state_d;
   logic [SlotWidth:0] slot_q, slot_d;      // one bit more: the end of a full group
-  logic [6:0]         slots_q;
-  logic [15:0]        base_q;
+  slot_count_t        slots_q;
+  ecmp_addr_t         base_q;
   ecmp_slot_t         word_q;
   logic               leads;               // the next hop that was read is a tunnel to there
-
-  // A next hop whose id is beyond the table is not valid.
-  function automatic logic in_table(input logic [15:0] id);
-    in_table = 32'(id) < NextHops;
-  endfunction
 
   assign leads = nh_rdata_i.valid && nh_rdata_i.kind == NhTunnel && nh_rdata_i.dip == dip_i;
 
@@ -54,16 +49,16 @@ module ps_move
     state_d     = state_q;
     slot_d      = slot_q;
     nh_re_o     = 1'b0;
-    nh_addr_o   = nh_i[14:0];
+    nh_addr_o   = next_hop_addr_t'(nh_i);
     ecmp_re_o   = 1'b0;
-    ecmp_addr_o = base_q + 16'(slot_q);
+    ecmp_addr_o = base_q + ecmp_addr_t'(slot_q);
     done_o      = 1'b0;
     result_o    = '0;
     unique case (state_q)
       StIdle: begin
-        nh_re_o = start_i && in_table(nh_i);
+        nh_re_o = start_i && nh_in_table(nh_i);
         slot_d  = '0;
-        if (start_i && !in_table(nh_i)) done_o = 1'b1;
+        if (start_i && !nh_in_table(nh_i)) done_o = 1'b1;
         else if (start_i && nh_ready_i) state_d = StFirst;
       end
       StFirst: begin
@@ -76,7 +71,7 @@ module ps_move
         end
       end
       StWordRead: begin
-        if (slot_q == (SlotWidth + 1)'(EcmpGroupMax) || 7'(slot_q) >= slots_q) begin
+        if (slot_q == (SlotWidth + 1)'(EcmpGroupMax) || slot_count_t'(slot_q) >= slots_q) begin
           done_o  = 1'b1;
           state_d = StIdle;
         end else begin
@@ -85,7 +80,7 @@ module ps_move
         end
       end
       StWord: begin
-        if (ecmp_rdata_i.valid && in_table(ecmp_rdata_i.nh)) begin
+        if (ecmp_rdata_i.valid && nh_in_table(ecmp_rdata_i.nh)) begin
           state_d = StMemberRead;
         end else begin
           slot_d  = slot_q + 1'b1;
@@ -94,13 +89,13 @@ module ps_move
       end
       StMemberRead: begin
         nh_re_o   = 1'b1;
-        nh_addr_o = word_q.nh[14:0];
+        nh_addr_o = next_hop_addr_t'(word_q.nh);
         if (nh_ready_i) state_d = StMember;
       end
       StMember: begin
         if (leads) begin
           done_o   = 1'b1;
-          result_o = '{found: 1'b1, group: 1'b1, slot: slot_q[SlotWidth-1:0], generation: word_q.generation};
+          result_o = '{found: 1'b1, group: 1'b1, slot: slot_id_t'(slot_q), generation: word_q.generation};
           state_d  = StIdle;
         end else begin
           slot_d  = slot_q + 1'b1;
@@ -114,7 +109,7 @@ module ps_move
   always_ff @(posedge clk_i) begin
     if (state_q == StFirst) begin
       slots_q <= nh_rdata_i.slots;
-      base_q  <= nh_rdata_i.base;
+      base_q  <= ecmp_addr_t'(nh_rdata_i.base);
     end
     if (state_q == StWord) word_q <= ecmp_rdata_i;
     slot_q  <= slot_d;

@@ -24,14 +24,16 @@ module ps_nexthop
   output ecmp_slot_t  ecmp_rdata_o,
 
   input  logic        walk_nh_re_i,
-  input  logic [14:0] walk_nh_addr_i,
+  input  next_hop_addr_t walk_nh_addr_i,
   output logic        walk_nh_ready_o,
   output next_hop_t   walk_nh_rdata_o,
   input  logic        walk_ecmp_re_i,
-  input  logic [15:0] walk_ecmp_addr_i,
+  input  ecmp_addr_t  walk_ecmp_addr_i,
   output logic        walk_ecmp_ready_o,
   output ecmp_slot_t  walk_ecmp_rdata_o
 );
+
+  localparam int unsigned ScaleBits = 32 + $bits(slot_count_t);
 
   // The 5-tuple in the order of member_hash.
   typedef struct packed {
@@ -44,7 +46,7 @@ module ps_nexthop
 
   typedef struct packed {
     logic        valid;
-    logic [5:0]  slot;
+    slot_id_t    slot;
     logic [7:0]  generation;
     logic        udp;        // leaves a member that keeps no UDP flows
     logic        opens;      // leaves a draining member: nothing is established there
@@ -52,9 +54,9 @@ module ps_nexthop
 
   typedef struct packed {
     pin_t        pin;
-    logic [6:0]  live;
-    logic [6:0]  slots;
-    logic [15:0] base;
+    slot_count_t live;
+    slot_count_t slots;
+    ecmp_addr_t  base;
   } group_t;
 
   typedef struct packed {
@@ -88,8 +90,8 @@ module ps_nexthop
   logic        group2;
   group_t      group3_q, group4_q, group5_q, group6_q, group7_q;
   logic [31:0] hash4_q;
-  logic [5:0]  by_slot5_q, by_live5_q;
-  logic [15:0] addr6_pin_q, addr6_slot_q, addr6_live_q;
+  slot_id_t    by_slot5_q, by_live5_q;
+  ecmp_addr_t  addr6_pin_q, addr6_slot_q, addr6_live_q;
   ecmp_slot_t  word_pin, word_slot, word_live;
   member_t     member, member8_q, member9_q;
   carry_t      carry9;
@@ -98,8 +100,8 @@ module ps_nexthop
   ecmp_slot_t  unused_ecmp_live;
   logic        pinned, leaves;
 
-  function automatic logic [5:0] scale(input logic [31:0] hash, input logic [6:0] count);
-    scale = 6'((39'(hash) * 39'(count)) >> 32);
+  function automatic slot_id_t scale(input logic [31:0] hash, input slot_count_t count);
+    scale = slot_id_t'((ScaleBits'(hash) * ScaleBits'(count)) >> $bits(hash));
   endfunction
 
   // Stage 0: which next hop, or what sections 3 and 5 refuse.
@@ -139,11 +141,11 @@ module ps_nexthop
   ) u_next_hop_first (
     .clk_i,
     .re_i       (valid_q[0] && first1_q.found),
-    .addr_i     (first1_q.nh[14:0]),
+    .addr_i     (next_hop_addr_t'(first1_q.nh)),
     .rdata_o    (nh2),
     .acc_re_i   (acc_i.re[SelNextHop]),
     .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_index_i(acc_i.index[14:0]),
+    .acc_index_i(next_hop_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(nh_rdata_o)
   );
@@ -155,11 +157,11 @@ module ps_nexthop
   ) u_next_hop_member (
     .clk_i,
     .re_i       (group_q[8] && member8_q.ok),
-    .addr_i     (member8_q.word.nh[14:0]),
+    .addr_i     (next_hop_addr_t'(member8_q.word.nh)),
     .rdata_o    (nh9),
     .acc_re_i   (walk_nh_re_i && walk_nh_ready_o),
     .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[14:0]),
+    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : next_hop_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(walk_nh_rdata_o)
   );
@@ -175,7 +177,7 @@ module ps_nexthop
     .rdata_o    (word_pin),
     .acc_re_i   (acc_i.re[SelEcmp]),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(acc_i.index),
+    .acc_index_i(ecmp_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(ecmp_rdata_o)
   );
@@ -191,7 +193,7 @@ module ps_nexthop
     .rdata_o    (word_slot),
     .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index),
+    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : ecmp_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(walk_ecmp_rdata_o)
   );
@@ -207,7 +209,7 @@ module ps_nexthop
     .rdata_o    (word_live),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(acc_i.index),
+    .acc_index_i(ecmp_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_rdata_o(unused_ecmp_live)
   );
@@ -218,7 +220,7 @@ module ps_nexthop
   // A next hop whose id is beyond the table is not valid.
   always_comb begin
     nh2_checked = nh2;
-    if (first2_q.nh[15]) nh2_checked.valid = 1'b0;
+    if (!nh_in_table(first2_q.nh)) nh2_checked.valid = 1'b0;
   end
 
   ps_delay #(
@@ -236,7 +238,7 @@ module ps_nexthop
   assign group2 = valid_q[1] && first2_q.found && nh2_checked.valid && nh2.kind == NhComposite;
 
   // Stage 7: the three words of the group.
-  assign pinned = group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
+  assign pinned = group7_q.pin.valid && slot_count_t'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
                   word_pin.generation == group7_q.pin.generation;
   assign leaves = (word_pin.drain && group7_q.pin.opens) ||
                   (word_pin.evict_udp && group7_q.pin.udp && group7_q.live != '0);
@@ -282,7 +284,7 @@ module ps_nexthop
       combine.chosen      = by.chosen;
       combine.slot        = by.word.slot;
       combine.generation  = by.word.generation;
-      combine.drop        = !by.ok || !member_nh.valid || by.word.nh[15] || member_nh.kind == NhComposite;
+      combine.drop        = !by.ok || !member_nh.valid || !nh_in_table(by.word.nh) || member_nh.kind == NhComposite;
       combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
     end
   endfunction
@@ -302,7 +304,7 @@ module ps_nexthop
       tuple2_q <= tuple1_q;
     end
     if (group2) begin
-      group3_q <= '{pin: pin2_q, live: nh2.live, slots: nh2.slots, base: nh2.base};
+      group3_q <= '{pin: pin2_q, live: nh2.live, slots: nh2.slots, base: ecmp_addr_t'(nh2.base)};
       tuple3_q <= '{dport: nh2.hash_fields[FieldDport] ? tuple2_q.dport : '0,
                     sport: nh2.hash_fields[FieldSport] ? tuple2_q.sport : '0,
                     dip:   nh2.hash_fields[FieldDip]   ? tuple2_q.dip   : '0,
@@ -319,9 +321,9 @@ module ps_nexthop
       group5_q   <= group4_q;
     end
     if (group_q[5]) begin
-      addr6_pin_q  <= group5_q.base + 16'(group5_q.pin.slot);
-      addr6_slot_q <= group5_q.base + 16'(by_slot5_q);
-      addr6_live_q <= group5_q.base + 16'(group5_q.slots) + 16'(by_live5_q);
+      addr6_pin_q  <= group5_q.base + ecmp_addr_t'(group5_q.pin.slot);
+      addr6_slot_q <= group5_q.base + ecmp_addr_t'(by_slot5_q);
+      addr6_live_q <= group5_q.base + ecmp_addr_t'(group5_q.slots) + ecmp_addr_t'(by_live5_q);
       group6_q     <= group5_q;
     end
     if (group_q[6]) group7_q <= group6_q;

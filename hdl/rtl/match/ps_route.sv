@@ -40,7 +40,7 @@ module ps_route
     .data_o     (host_data),
     .acc_re_i   (acc_i.re[SelHostRoute]),
     .acc_we_i   (acc_i.we[SelHostRoute]),
-    .acc_index_i(acc_i.index[14:0]),
+    .acc_index_i(host_route_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[HostRouteBits-1:0]),
     .acc_rdata_o(host_rdata_o)
   );
@@ -54,7 +54,7 @@ module ps_route
     .route_o    (prefix),
     .acc_re_i   (acc_i.re[SelPrefix]),
     .acc_we_i   (acc_i.we[SelPrefix]),
-    .acc_index_i(acc_i.index[5:0]),
+    .acc_index_i(prefix_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(prefix_rdata_o)
   );

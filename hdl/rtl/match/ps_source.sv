@@ -59,11 +59,11 @@ module ps_source
   ) u_ilm (
     .clk_i,
     .re_i       (valid_i && hdr_i.is_tunnel),
-    .addr_i     (hdr_i.label[12:0]),
+    .addr_i     (ilm_addr_t'(hdr_i.label)),
     .rdata_o    (ilm),
     .acc_re_i   (acc_i.re[SelIlm]),
     .acc_we_i   (acc_i.we[SelIlm]),
-    .acc_index_i(acc_i.index[12:0]),
+    .acc_index_i(ilm_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[IlmBits-1:0]),
     .acc_rdata_o(ilm_rdata_o)
   );
@@ -164,8 +164,8 @@ module ps_source
   always_ff @(posedge clk_i) begin
     if (valid_i) hdr_q <= hdr_i;
     if (valid_q) ctx_o <= '{hdr: hdr_q, source: source};
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifFabricId)) vif0_q <= acc_wdata_i;
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
+    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifFabricId)) vif0_q <= acc_wdata_i;
+    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
     if (first_fragment) datagrams_q <= {datagrams_q[FirstFragments-2:0], datagram};
     if (rst_i || clear_i) datagrams_q <= '0;
     valid_q <= valid_i && !rst_i;

@@ -95,10 +95,10 @@ module ps_stats
     .old_o      (flow_old),
     .new_i      (flow_new),
     .re_i       (acc_i.re[SelFlowStats]),
-    .raddr_i    (acc_i.index),
+    .raddr_i    (flow_stats_addr_t'(acc_i.index)),
     .rdata_o    (flow_rdata_o),
     .clr_we_i   (clearing_i && acc_i.we[SelFlowStats]),
-    .clr_index_i(acc_i.index)
+    .clr_index_i(flow_stats_addr_t'(acc_i.index))
   );
 
   /* verilator lint_off UNUSEDSIGNAL */  // of the packet what counts on a flow
@@ -147,7 +147,7 @@ module ps_stats
       tcp_o.index <= flow_index1_q;
       tcp_o.tcp   <= flow_new.tcp;
     end
-    if (clearing_i && acc_i.we[SelFlowStats]) tcp_o <= '{valid: 1'b1, index: acc_i.index, tcp: '0};
+    if (clearing_i && acc_i.we[SelFlowStats]) tcp_o <= '{valid: 1'b1, index: flow_stats_addr_t'(acc_i.index), tcp: '0};
   end
 
   // --- Vifs
@@ -173,10 +173,10 @@ module ps_stats
     .old_o      (rx_old),
     .new_i      (rx_new),
     .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
+    .raddr_i    (vif_stats_addr_t'(acc_i.index)),
     .rdata_o    (rx_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .clr_index_i(vif_stats_addr_t'(acc_i.index))
   );
 
   ps_rmw_ram #(
@@ -190,10 +190,10 @@ module ps_stats
     .old_o      (tx_old),
     .new_i      (tx_new),
     .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
+    .raddr_i    (vif_stats_addr_t'(acc_i.index)),
     .rdata_o    (tx_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .clr_index_i(vif_stats_addr_t'(acc_i.index))
   );
 
   // What comes beside the pipeline has counters of its own, so that it never waits for packets.
@@ -208,10 +208,10 @@ module ps_stats
     .old_o      (trap_old),
     .new_i      (trap_new),
     .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
+    .raddr_i    (vif_stats_addr_t'(acc_i.index)),
     .rdata_o    (trap_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .clr_index_i(vif_stats_addr_t'(acc_i.index))
   );
 
   ps_rmw_ram #(
@@ -225,10 +225,10 @@ module ps_stats
     .old_o      (fw_old),
     .new_i      (fw_new),
     .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
+    .raddr_i    (vif_stats_addr_t'(acc_i.index)),
     .rdata_o    (fw_read),
     .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .clr_index_i(vif_stats_addr_t'(acc_i.index))
   );
 
   always_comb begin
@@ -260,17 +260,17 @@ module ps_stats
   ) u_base (
     .clk_i,
     .we_i   (base_we),
-    .waddr_i(clearing_i ? acc_i.index[7:0] : vif_index1_q),
+    .waddr_i(clearing_i ? vif_stats_addr_t'(acc_i.index) : vif_index1_q),
     .wdata_i(base_wdata),
     .re_i   (acc_i.re[SelVifStats]),
-    .raddr_i(acc_i.index[7:0]),
+    .raddr_i(vif_stats_addr_t'(acc_i.index)),
     .rdata_o(base)
   );
 
   always_ff @(posedge clk_i) begin
     vif_read1_q  <= acc_i.re[SelVifStats];
     vif_write1_q <= acc_i.we[SelVifStats] && !clearing_i && !rst_i;
-    vif_index1_q <= acc_i.index[7:0];
+    vif_index1_q <= vif_stats_addr_t'(acc_i.index);
     if (vif_read1_q) vif_rdata_o <= each_counter(counted, base, 1'b0);
   end
 
@@ -281,8 +281,8 @@ module ps_stats
   always_ff @(posedge clk_i) begin
     if (valid1_q && count1_q.drop) drop_q[count1_q.reason] <= drop_q[count1_q.reason] + 48'd1;
     if (trap_drop1_q) drop_q[DropTrapQueueFull] <= drop_q[DropTrapQueueFull] + 48'd1;
-    if (acc_i.we[SelDropStats]) drop_q[acc_i.index[5:0]] <= acc_wdata_i[47:0];
-    if (acc_i.re[SelDropStats]) drop_rdata_o <= drop_q[acc_i.index[5:0]];
+    if (acc_i.we[SelDropStats]) drop_q[drop_stats_addr_t'(acc_i.index)] <= acc_wdata_i[47:0];
+    if (acc_i.re[SelDropStats]) drop_rdata_o <= drop_q[drop_stats_addr_t'(acc_i.index)];
 
     if (event_i.learned) card_q[CounterFlowsLearned] <= card_q[CounterFlowsLearned] + 48'd1;
     if (event_i.repinned) card_q[CounterFlowsRepinned] <= card_q[CounterFlowsRepinned] + 48'd1;
@@ -292,8 +292,8 @@ module ps_stats
     if (event_i.removed) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] - 48'd1;
     if (valid1_q && count1_q.trap) card_q[CounterTrapped] <= card_q[CounterTrapped] + 48'd1;
     if (fw_tx1_q) card_q[CounterFirmwareTx] <= card_q[CounterFirmwareTx] + 48'd1;
-    if (acc_i.we[SelCardStats]) card_q[acc_i.index[3:0]] <= acc_wdata_i[47:0];
-    if (acc_i.re[SelCardStats]) card_rdata_o <= card_q[acc_i.index[3:0]];
+    if (acc_i.we[SelCardStats]) card_q[card_stats_addr_t'(acc_i.index)] <= acc_wdata_i[47:0];
+    if (acc_i.re[SelCardStats]) card_rdata_o <= card_q[card_stats_addr_t'(acc_i.index)];
   end
 
   always_ff @(posedge clk_i) begin

@@ -2,7 +2,7 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes 4 cycles; a flow waits for its unit.
 //             While tables are being cleared commands wait.
-// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, 65536 cycles (clearing_o).
+// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, as many cycles as the deepest has entries (clearing_o).
 module ps_table_access
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -61,7 +61,7 @@ module ps_table_access
   end
 
   // Tables that have the index.
-  function automatic logic [TableCount-1:0] depth_mask(input logic [15:0] index);
+  function automatic logic [TableCount-1:0] depth_mask(input index_t index);
     for (int unsigned i = 0; i < TableCount; i++) begin
       depth_mask[i] = 32'(index) < table_depth(i[7:0]);
     end
@@ -72,17 +72,17 @@ module ps_table_access
     acc_q.we <= '0;
     unique case (state_q)
       StClear: begin
-        acc_q.we    <= clear_end_q ? '0 : depth_mask(acc_q.index + 16'd1);
-        acc_q.index <= acc_q.index + 16'd1;
+        acc_q.we    <= clear_end_q ? '0 : depth_mask(acc_q.index + index_t'(1));
+        acc_q.index <= acc_q.index + index_t'(1);
         wdata_q     <= '0;
-        clear_end_q <= acc_q.index == 16'hfffe;
+        clear_end_q <= acc_q.index == {{(IndexBits-1){1'b1}}, 1'b0};
         if (clear_end_q) state_q <= StIdle;
       end
       StIdle: begin
         status_q <= status;
         rdata_q  <= '0;
         if (cfg_valid_i) begin
-          acc_q.index <= cfg_req_i.index[15:0];
+          acc_q.index <= index_t'(cfg_req_i.index);
           if (cfg_req_i.write) wdata_q <= cfg_req_i.wdata[WriteMaxBits-1:0];
           if (status != StOk) begin
             state_q <= StDone;
@@ -110,7 +110,7 @@ module ps_table_access
       clear_end_q <= 1'b0;
       acc_q.re    <= '0;
       acc_q.we    <= '0;
-      acc_q.index <= 16'hffff;
+      acc_q.index <= '1;
     end
   end
 

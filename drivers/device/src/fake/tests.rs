@@ -58,6 +58,28 @@ fn a_card_with_another_seed_of_its_hashes_is_refused() {
 }
 
 #[test]
+fn nothing_behind_a_refused_operation_is_executed() {
+    let (fake, mut card) = attached();
+    let word = EcmpSlot { valid: true, ..EcmpSlot::default() };
+    let mut ops: Vec<Op> = (0..600).map(|i| Op::write(i, word)).collect();
+    ops[299] = Op::write(8, Ilm { valid: true, ..Ilm::default() });
+    fake.refuse_writes(Some((TableId::Ilm, Status::NotPermitted)));
+    let err = card.apply(&ops).unwrap_err();
+    let refused = matches!(
+        err,
+        DeviceError::BadStatus { table: TableId::Ilm, index: 8, status: Status::NotPermitted, .. }
+    );
+    assert!(refused, "{err}");
+    assert_eq!(
+        fake.table(TableId::Ecmp).len(),
+        299,
+        "what is sent with later doorbells counts too"
+    );
+    card.apply(&ops[300..]).unwrap();
+    assert_eq!(fake.table(TableId::Ecmp).len(), 599, "the next batch is another chain");
+}
+
+#[test]
 fn batches_larger_than_the_ring_keep_their_order() {
     let (fake, mut card) = attached();
     let word = |i| EcmpSlot { valid: true, nh: i as u16, ..EcmpSlot::default() };
@@ -105,7 +127,7 @@ fn a_digest_takes_as_many_commands_as_it_must() {
 #[test]
 fn a_card_of_the_first_minor_has_no_digests() {
     let fake = FakeCard::new();
-    fake.set_register(regs::LAYOUT_VERSION, 0x0002_0000);
+    fake.set_register(regs::LAYOUT_VERSION, layout::VERSION & 0xffff_0000);
     fake.set_register(regs::CAPABILITIES, 0);
     let mut card = Card::attach(fake.transport()).unwrap();
     assert_eq!(card.digest(TableId::Vif).unwrap(), None);
