@@ -5,6 +5,7 @@ mod departed;
 mod depends;
 mod found;
 mod history;
+mod large;
 mod machine;
 mod refused;
 mod shortage;
