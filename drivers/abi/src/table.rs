@@ -106,7 +106,7 @@ table_entry! {
         base: u32 = 18,
         /// Slots, holes included: 0..=1024 (Composite).
         slots: u16 = 11,
-        /// Members that take new flows: 0..=1024 (Composite).
+        /// Words of the list of members that take new flows: 0..=1024 (Composite).
         live: u16 = 11,
         /// Fields that the member hash covers, see `hash::FIELD_*` (Composite).
         hash_fields: u8 = 5,
@@ -114,19 +114,19 @@ table_entry! {
 }
 
 table_entry! {
-    /// Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
+    /// Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
     EcmpSlot {
         /// A member; otherwise a hole.
         valid: bool = 1,
-        /// Keeps its flows but takes no new ones.
+        /// Keeps its flows but takes no new ones. Of a hole: nobody was ever in it.
         drain: bool = 1,
-        /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a compact list of nobody.
+        /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a list of nobody.
         nh: u16 = 16,
         /// Label pushed when `nh` is a Tunnel.
         label: u32 = 20,
         /// Generation of the slot: a flow pinned under another generation is not pinned.
         generation: u8 = 8,
-        /// Slot number of the member, repeated here for the compact list.
+        /// Slot number of the member, repeated here for the list.
         slot: u16 = 11,
         /// Does not even keep its UDP flows, as long as another member takes new ones.
         evict_udp: bool = 1,

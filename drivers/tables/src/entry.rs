@@ -102,7 +102,7 @@ macro_rules! tables {
 
         /// What tables hold, by index. An entry of all zeros is absent.
         ///
-        /// Indices are not held against the [`Shape`]: a card refuses those that it does not have.
+        /// The default is of the [`Shape`] by default. Indices are not held against it: a card refuses those that it does not have.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Tables {
             shape: Shape,

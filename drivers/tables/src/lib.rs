@@ -41,5 +41,5 @@ pub use entry::{Entry, Stored, Tables};
 pub use key::{Keyed, bucket_slots};
 pub use op::Op;
 pub use read::CONFIG_TABLES;
-pub use shape::{Shape, Usage};
+pub use shape::{Allowed, Implausible, Shape, Usage};
 pub use table::Table;

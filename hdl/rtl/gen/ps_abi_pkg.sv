@@ -273,7 +273,7 @@ package ps_abi_pkg;
     logic          valid;
   } next_hop_t;
 
-  // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
+  // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
   localparam int unsigned EcmpSlotBits = 58;
   typedef struct packed {
     logic          evict_udp;

@@ -29,6 +29,7 @@ use crate::{Planned, Refusal, words};
 
 mod departed;
 mod groups;
+mod in_place;
 mod keep;
 mod leaves;
 mod mappings;

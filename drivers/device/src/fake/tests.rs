@@ -175,7 +175,7 @@ fn refusals_name_table_and_index() {
 fn a_value_that_does_not_fit_keeps_its_whole_batch_from_the_card() {
     let (fake, mut card) = attached();
     let fits = Op::write(25, Ilm { valid: true, ..Ilm::default() });
-    let wide = Op::write(1, NextHop { slots: 200, ..NextHop::default() });
+    let wide = Op::write(1, NextHop { slots: 1 << 11, ..NextHop::default() });
     let err = card.apply(&[fits, wide]).unwrap_err();
     assert!(matches!(err, DeviceError::Overflow(_)), "{err}");
     assert_eq!(fake.writes(), 0);

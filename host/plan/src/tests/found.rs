@@ -108,6 +108,7 @@ fn what_is_wanted_of_a_card_without_tables_is_refused() {
         fip_key_rows_log2: 0,
         fip_maps: 0,
         flow_rows_log2: 0,
+        flows_translated_max: 0,
     };
     let mut d = reaches(&[1, 2, LOCAL]);
     serve(&mut d, vip(1), &[1, LOCAL]);
