@@ -105,7 +105,7 @@ impl Ring {
 }
 
 /// More slots than this make a group large.
-pub(crate) const SMALL_SLOTS: usize = 64;
+pub(crate) const SMALL_SLOTS: usize = Group::SMALL;
 
 /// Generation of a hole in which nobody ever was. Its word is not all zeros either: it drains.
 const NEVER: u8 = 0;

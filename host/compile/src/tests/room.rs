@@ -53,8 +53,8 @@ fn a_group_that_is_too_large_is_served_by_a_part() {
     assert_ne!(first, elsewhere);
 }
 
-/// A service with `count` members on another node, and what is made of it.
-fn large(count: u16) -> Compiled {
+/// A service with `count` members on another node.
+fn large_world(count: u16) -> World {
     let pod = |n: u16| {
         let [high, low] = n.to_be_bytes();
         IpAddr::from(Ipv4Addr::new(10, 48, high, low))
@@ -67,7 +67,25 @@ fn large(count: u16) -> Compiled {
         |n| Member { address: pod(n), port: 80, state: MemberState::Active, node: String::new() };
     let mut listener = listener("", 8888, 80, &[]);
     listener.pool.members = (0..count).map(member).collect();
-    world.with([service(vec![listener])]).compile()
+    world.with([service(vec![listener])])
+}
+
+/// What is made of it.
+fn large(count: u16) -> Compiled {
+    large_world(count).compile()
+}
+
+#[test]
+fn a_large_group_that_vrfs_have_in_common_needs_room_once() {
+    let mut world = large_world(100);
+    world.vrf(vrf(3, "blue"));
+    world.vrf(vrf(4, "green"));
+    let in_vrfs = |words: u32| {
+        let compiled = compiled(&world, Shape { ecmp_words: words, ..Shape::default() });
+        let groups = compiled.desired.routes.iter().filter(|(key, _)| key.1 == VIP);
+        groups.filter(|(_, target)| matches!(target, RouteTarget::Group(_))).count()
+    };
+    assert_eq!((in_vrfs(300), in_vrfs(200)), (3, 0));
 }
 
 #[test]

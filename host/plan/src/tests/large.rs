@@ -9,11 +9,12 @@ use penstock_compile::{Desired, Group, GroupMember, Hop, NextHopKey, RouteTarget
 use penstock_model::{MplsLabel, Protocol, Reason};
 use penstock_tables::{Op, Shape};
 use proptest::collection::vec;
+use proptest::option::of;
 use proptest::prelude::*;
 
 use super::world::{Bench, NODE, VRF, reaches, vip};
 use super::{cases, ops, reread, sound};
-use crate::What;
+use crate::{Planner, What};
 
 fn pod(n: u16) -> IpAddr {
     let [high, low] = n.to_be_bytes();
@@ -231,11 +232,11 @@ proptest! {
         }
     }
 
-    /// The same with two services, which have most members in common and begin alike.
+    /// The same with two services, which have most members in common and begin alike, and plans that break off.
     #[test]
     fn groups_that_share_a_ring_part_and_meet(
         first in vec(fate(), 80..120),
-        steps in vec(vec((0_usize..120, fate(), 0_u8..4), 0..4), 1..6),
+        steps in vec((vec((0_usize..120, fate(), 0_u8..4), 0..4), of(0_usize..30)), 1..6),
         words in prop_oneof![Just(1_u32 << 12), Just(400), Just(260)],
     ) {
         let shape = Shape { ecmp_words: words, ecmp_group_max: 110, ..Shape::default() };
@@ -253,7 +254,7 @@ proptest! {
             d
         };
         bench.bring(&desired(&pods));
-        for step in steps {
+        for (step, cut) in steps {
             for (n, fate, services) in step {
                 if let Some(pod) = pods.get_mut(n) {
                     // Mostly both alike.
@@ -263,6 +264,15 @@ proptest! {
                         _ => *pod = [fate; 2],
                     }
                 }
+            }
+            if let Some(cut) = cut {
+                let planned = bench.planner.plan(&desired(&pods));
+                for op in planned.plan.ops().take(cut) {
+                    bench.card.apply(op);
+                    sound::check(&bench.card).unwrap();
+                }
+                let card = reread(&bench.card);
+                bench = Bench { planner: Planner::new(card.clone()), card };
             }
             let refused = bench.bring(&desired(&pods));
             let again = bench.planner.audit(&desired(&pods));
