@@ -9,9 +9,10 @@
 //             besides. Frames that the firmware sends come by fw_tx_*.
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
 //
-// Stages (cycle in which the result stands):
-//   0 header | 2 source | 8 flow | 14 route | 24 next hop | 30 outgoing vif, mapping | 33 decision | 38 admission, verdict
-// Their lengths are constants of ps_match_pkg, and only there: each part below says where it begins by what it takes.
+// Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
+// ps_match_pkg, and only there:
+//   source | flow (later fragments beside it) | route (service keys, second and third look-up beside it) | next hop (a member's
+//   own translation from its word on) | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission (quotas), verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -93,10 +94,12 @@ module ps_match
     .acc_rdata_o(unused_vif)
   );
 
+  // Mappings are in block RAM, 53 of them a copy: UltraRAM is what the flows need.
+  // The flow lookup's copy: data the cycle after, as it registers them itself.
   ps_table #(
-    .Width(FipMapBits),
-    .Depth(FipMaps),
-    .Style("ultra")
+    .Width  (FipMapBits),
+    .Depth  (FipMaps),
+    .Latency(1)
   ) u_fip_map_flow (
     .clk_i,
     .re_i       (map_flow_re),
@@ -109,21 +112,29 @@ module ps_match
     .acc_rdata_o(map_acc)
   );
 
-  ps_table #(
+  // The other copy, for new flows' packets and for ps_learn, whose data stand the cycle after.
+  logic     map_fip_valid_q;
+  fip_map_t map_fip_read;
+
+  ps_ram_tdp #(
     .Width(FipMapBits),
-    .Depth(FipMaps),
-    .Style("ultra")
+    .Depth(FipMaps)
   ) u_fip_map_new (
     .clk_i,
-    .re_i       (map_fip_re),
-    .addr_i     (fip_map_addr_t'(map_fip_addr)),
-    .rdata_o    (map_fip),
-    .acc_re_i   (map_learn_re && map_learn_ready),
-    .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(map_learn_ready ? fip_map_addr_t'(map_learn_addr) : fip_map_addr_t'(acc.index)),
-    .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .acc_rdata_o(map_learn)
+    .a_re_i   (map_fip_re),
+    .a_addr_i (map_fip_addr),
+    .a_rdata_o(map_fip_read),
+    .b_re_i   (map_learn_re && map_learn_ready),
+    .b_we_i   (acc.we[SelFipMap]),
+    .b_addr_i (map_learn_ready ? map_learn_addr : acc.index[13:0]),
+    .b_wdata_i(acc_wdata[FipMapBits-1:0]),
+    .b_rdata_o(map_learn)
   );
+
+  always_ff @(posedge clk_i) begin
+    map_fip_valid_q <= map_fip_re;
+    if (map_fip_valid_q) map_fip <= map_fip_read;
+  end
 
   // ps_learn reads mappings by a port that packets do not use, when the maintenance side does not write them.
   assign map_learn_ready = !acc.we[SelFipMap];
@@ -226,7 +237,9 @@ module ps_match
     end
   end
 
-  // --- Route, of what the flow lookup leaves.
+  // --- Route, of what the flow lookup leaves. Where section 6 leads without it is known before it.
+  logic        direct, look_direct;
+  logic [15:0] direct_nh, look_direct_nh;
   logic        look_valid, look_flow_valid;
   context_t    look_ctx;
   flow_hit_t   flow_hit;
@@ -259,16 +272,20 @@ module ps_match
     .data_o (look_ctx)
   );
 
+  assign direct    = flow_ctx.hdr.src == SrcFabric ||
+                     (flow_found.usable && flow_found.hairpin && flow_found.reverse);
+  assign direct_nh = flow_ctx.hdr.src == SrcFabric ? flow_ctx.source.ilm_nh : flow_ctx.source.key_nh;
+
   ps_delay #(
-    .Width ($bits(flow_hit_t)),
+    .Width ($bits(flow_hit_t) + 17),
     .Cycles(RouteCycles)
   ) u_look_flow (
     .clk_i,
     .rst_i,
     .valid_i(flow_look_valid),
-    .data_i (flow_found),
+    .data_i ({flow_found, direct, direct_nh}),
     .valid_o(look_flow_valid),
-    .data_o (flow_hit)
+    .data_o ({flow_hit, look_direct, look_direct_nh})
   );
 
   // --- Next hop.
@@ -278,7 +295,7 @@ module ps_match
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
-  logic        walk_nh_re, walk_nh_ready, walk_ecmp_re, walk_ecmp_ready;
+  logic        walk_nh_re, walk_nh_ready, walk_nh_valid, walk_ecmp_re, walk_ecmp_ready, walk_ecmp_valid;
   next_hop_addr_t walk_nh_addr;
   ecmp_addr_t  walk_ecmp_addr;
   next_hop_t   walk_nh;
@@ -290,6 +307,8 @@ module ps_match
     .valid_i     (look_valid && look_ctx.source.act == ActRoute),
     .ctx_i       (look_ctx),
     .flow_i      (flow_hit),
+    .direct_i    (look_direct),
+    .direct_nh_i (look_direct_nh),
     .route_i     (route),
     .hop_o       (hop),
     .acc_i       (acc),
@@ -299,10 +318,12 @@ module ps_match
     .walk_nh_re_i     (walk_nh_re),
     .walk_nh_addr_i   (walk_nh_addr),
     .walk_nh_ready_o  (walk_nh_ready),
+    .walk_nh_valid_o  (walk_nh_valid),
     .walk_nh_rdata_o  (walk_nh),
     .walk_ecmp_re_i   (walk_ecmp_re),
     .walk_ecmp_addr_i (walk_ecmp_addr),
     .walk_ecmp_ready_o(walk_ecmp_ready),
+    .walk_ecmp_valid_o(walk_ecmp_valid),
     .walk_ecmp_rdata_o(walk_ecmp)
   );
 
@@ -571,10 +592,12 @@ module ps_match
     .nh_re_o     (walk_nh_re),
     .nh_addr_o   (walk_nh_addr),
     .nh_ready_i  (walk_nh_ready),
+    .nh_valid_i  (walk_nh_valid),
     .nh_rdata_i  (walk_nh),
     .ecmp_re_o   (walk_ecmp_re),
     .ecmp_addr_o (walk_ecmp_addr),
     .ecmp_ready_i(walk_ecmp_ready),
+    .ecmp_valid_i(walk_ecmp_valid),
     .ecmp_rdata_i(walk_ecmp)
   );
 
@@ -605,25 +628,39 @@ module ps_match
     .busy_o      (stats_busy)
   );
 
+  // What the command's table gives, a cycle later.
+  logic [TableCount-1:0]                   select_q;
+  logic [TableCount-1:0][EntryMaxBits-1:0] entries;
+
   always_comb begin
-    rdata = '0;
-    unique case (cfg_req_i.table_id)
-      TableVif:        rdata = EntryMaxBits'(vif_acc);
-      TableIlm:        rdata = EntryMaxBits'(ilm_acc);
-      TableNextHop:    rdata = EntryMaxBits'(next_hop_acc);
-      TableEcmp:       rdata = EntryMaxBits'(ecmp_acc);
-      TableHostRoute:  rdata = EntryMaxBits'(host_route_acc);
-      TablePrefix:     rdata = EntryMaxBits'(prefix_acc);
-      TableFipKey:     rdata = EntryMaxBits'(fip_key_acc);
-      TableFipMap:     rdata = EntryMaxBits'(map_acc);
-      TableFlow:       rdata = EntryMaxBits'(flow_acc);
-      TableFlowStats:  rdata = EntryMaxBits'(flow_stats_acc);
-      TableVifStats:   rdata = EntryMaxBits'(vif_stats_acc);
-      TableDropStats:  rdata = EntryMaxBits'(drop_acc);
-      TableCardStats:  rdata = EntryMaxBits'(card_acc);
-      default: ;
-    endcase
+    entries               = '0;
+    entries[SelVif]       = EntryMaxBits'(vif_acc);
+    entries[SelIlm]       = EntryMaxBits'(ilm_acc);
+    entries[SelNextHop]   = EntryMaxBits'(next_hop_acc);
+    entries[SelEcmp]      = EntryMaxBits'(ecmp_acc);
+    entries[SelHostRoute] = EntryMaxBits'(host_route_acc);
+    entries[SelPrefix]    = EntryMaxBits'(prefix_acc);
+    entries[SelFipKey]    = EntryMaxBits'(fip_key_acc);
+    entries[SelFipMap]    = EntryMaxBits'(map_acc);
+    entries[SelFlow]      = EntryMaxBits'(flow_acc);
+    entries[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
+    entries[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
+    entries[SelDropStats] = EntryMaxBits'(drop_acc);
+    entries[SelCardStats] = EntryMaxBits'(card_acc);
   end
+
+  always_ff @(posedge clk_i) begin
+    if (cfg_valid_i) begin
+      for (int unsigned i = 0; i < TableCount; i++) select_q[i] <= cfg_req_i.table_id == i[7:0];
+      rdata <= selected(entries, select_q);
+    end
+  end
+
+  function automatic logic [EntryMaxBits-1:0] selected(input logic [TableCount-1:0][EntryMaxBits-1:0] from,
+                                                       input logic [TableCount-1:0] by);
+    selected = '0;
+    for (int unsigned i = 0; i < TableCount; i++) if (by[i]) selected |= from[i];
+  endfunction
 
   ps_table_access u_access (
     .clk_i,

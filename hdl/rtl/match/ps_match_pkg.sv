@@ -5,14 +5,20 @@ package ps_match_pkg;
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
 
+  // Words to one level of multiplexers behind the banks of the tables that section 6 reads, and what the tables then take.
+  localparam int unsigned DeepFan       = 16;
+  localparam int unsigned HopLatency    = ps_ram_deep_pkg::latency(NextHops, DeepFan);
+  localparam int unsigned EcmpLatency   = ps_ram_deep_pkg::latency(EcmpWords, DeepFan);
+
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
-  localparam int unsigned SourceCycles  = 2;
+  localparam int unsigned SourceCycles  = 4;
   localparam int unsigned FlowCycles    = 6;
   localparam int unsigned RouteCycles   = 6;   // behind the flow lookup: what it looks up may come from the flow
-  localparam int unsigned NextHopCycles = 10;
-  localparam int unsigned FipCycles     = 6;
-  localparam int unsigned DecideCycles  = 3;
-  localparam int unsigned EditCycles    = 5;
+  localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
+  localparam int unsigned FipKeyCycles  = 4;   // of ps_bucket_table
+  localparam int unsigned FipCycles     = FipKeyCycles + 2;
+  localparam int unsigned DecideCycles  = 4;
+  localparam int unsigned EditCycles    = 10;
   localparam int unsigned AdmitCycles   = 5;   // admission, that ends with EditCycles
 
   // How long a request to learn counts as under way after it was executed: longer than from the flow lookup to admission.
@@ -48,7 +54,10 @@ package ps_match_pkg;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
   // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are one bit a
-  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand one cycle after `re`.
+  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand at most ReadCycles after `re`, until the next
+  // one; a write is done before an access that follows it.
+  localparam int unsigned ReadCycles = 10;
+
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;
@@ -326,7 +335,8 @@ package ps_match_pkg;
 
   // UDP source port of the outer header: hash::entropy_port, of bits 63..50 of the key's hash.
   function automatic logic [15:0] entropy_port(input logic [13:0] hash_high);
-    entropy_port = 16'(EntropyPortMin) + 16'((28'(hash_high) * 28'(EntropyPorts)) >> 14);
+    // EntropyPorts is 2^14 - 1: the product is a difference.
+    entropy_port = 16'(EntropyPortMin) + 16'(((28'(hash_high) << 14) - 28'(hash_high)) >> 14);
   endfunction
 
   /* verilator lint_off UNUSEDSIGNAL */  // of the header only the key, or the flags, are used

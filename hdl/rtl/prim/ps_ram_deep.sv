@@ -3,8 +3,8 @@
 //
 // Port B:     reads or writes in a cycle, never both, as ps_ram_tdp.
 // Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
-// Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth) cycles after re: memory, its output register, and a register for each
-//             level of 4:1 multiplexers; only in that cycle.
+// Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth, Fan) cycles after re: memory, its output register, and a register for
+//             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
 // Simulation: one array and as many registers: the same to its user, and quicker.
@@ -14,6 +14,7 @@ module ps_ram_deep
   parameter int unsigned Width     = 72,
   parameter int unsigned Depth     = 16384,
   parameter int unsigned LaneWidth = Width,
+  parameter int unsigned Fan       = 4,     // a power of 2
   localparam int unsigned Lanes     = Width / LaneWidth,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
@@ -28,12 +29,13 @@ module ps_ram_deep
   output logic [Width-1:0]     b_rdata_o
 );
 
-  localparam int unsigned Levels = levels(Depth);
+  localparam int unsigned Levels = levels(Depth, Fan);
 
 `ifdef SYNTHESIS
   localparam int unsigned Banks    = banks(Depth);
   localparam int unsigned BankBits = Depth > BankDepth ? $clog2(BankDepth) : AddrWidth;
-  localparam int unsigned SelBits  = 2 * Levels + 2;   // at least the bank's number
+  localparam int unsigned FanBits  = $clog2(Fan);
+  localparam int unsigned SelBits  = FanBits * (Levels + 1);   // at least the bank's number
 
   logic [SelBits-1:0] a_bank, b_bank;
   logic [SelBits-1:0] a_bank_q [2+Levels], b_bank_q [2+Levels];
@@ -71,32 +73,32 @@ module ps_ram_deep
     end
   end
 
-  // Level l has a quarter of the words of the level before it; word w is one of four.
+  // Level l has a Fan-th of the words of the level before it; word w is one of Fan.
   for (genvar l = 0; l < Levels; l++) begin : gen_level
-    localparam int unsigned Words = (Banks + (4 ** (l + 1)) - 1) / (4 ** (l + 1));
-    localparam int unsigned From  = (Banks + (4 ** l) - 1) / (4 ** l);
+    localparam int unsigned Words = (Banks + (Fan ** (l + 1)) - 1) / (Fan ** (l + 1));
+    localparam int unsigned From  = (Banks + (Fan ** l) - 1) / (Fan ** l);
 
     logic [Width-1:0] a_word [Words], b_word [Words];
 
     for (genvar w = 0; w < Words; w++) begin : gen_word
-      logic [Width-1:0] a_from [4], b_from [4], a_q, b_q;
+      logic [Width-1:0] a_from [Fan], b_from [Fan], a_q, b_q;
 
-      for (genvar f = 0; f < 4; f++) begin : gen_from
-        if (4 * w + f >= From) begin : gen_none
+      for (genvar f = 0; f < Fan; f++) begin : gen_from
+        if (Fan * w + f >= From) begin : gen_none
           assign a_from[f] = '0;
           assign b_from[f] = '0;
         end else if (l == 0) begin : gen_bank
-          assign a_from[f] = a_found[4*w+f];
-          assign b_from[f] = b_found[4*w+f];
+          assign a_from[f] = a_found[Fan*w+f];
+          assign b_from[f] = b_found[Fan*w+f];
         end else begin : gen_before
-          assign a_from[f] = gen_level[l-1].a_word[4*w+f];
-          assign b_from[f] = gen_level[l-1].b_word[4*w+f];
+          assign a_from[f] = gen_level[l-1].a_word[Fan*w+f];
+          assign b_from[f] = gen_level[l-1].b_word[Fan*w+f];
         end
       end
 
       always_ff @(posedge clk_i) begin
-        a_q <= a_from[a_bank_q[1+l][2*l+:2]];
-        b_q <= b_from[b_bank_q[1+l][2*l+:2]];
+        a_q <= a_from[a_bank_q[1+l][FanBits*l+:FanBits]];
+        b_q <= b_from[b_bank_q[1+l][FanBits*l+:FanBits]];
       end
 
       assign a_word[w] = a_q;
