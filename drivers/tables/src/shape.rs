@@ -1,7 +1,11 @@
 //! How large the tables of a card are.
 
-use penstock_abi::limits::{self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS};
+use penstock_abi::limits::{
+    self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PREFIX_TABLES,
+};
 use penstock_abi::table::TableId;
+
+use crate::prefix;
 
 /// How large tables are, in entries unless a name says otherwise. The default is the card's, as the layout fixes it; larger ones
 /// are for planning on paper, as their indices do not fit every field.
@@ -19,8 +23,10 @@ pub struct Shape {
     pub ecmp_group_max: u32,
     /// Rows of one way of the host routes, as a power of two.
     pub host_route_rows_log2: u32,
-    /// Prefixes.
-    pub prefixes: u32,
+    /// Rows of one way of one of the tables of prefixes, as a power of two.
+    pub prefix_rows_log2: u32,
+    /// Default routes, one a VRF.
+    pub vrfs: u32,
     /// Rows of one way of the floating-IP keys, as a power of two.
     pub fip_key_rows_log2: u32,
     /// Floating-IP mappings.
@@ -38,7 +44,8 @@ impl Default for Shape {
             ecmp_words: limits::ECMP_WORDS,
             ecmp_group_max: limits::ECMP_GROUP_MAX,
             host_route_rows_log2: limits::HOST_ROUTE_ROWS_LOG2,
-            prefixes: limits::PREFIXES,
+            prefix_rows_log2: limits::PREFIX_ROWS_LOG2,
+            vrfs: limits::VRFS,
             fip_key_rows_log2: limits::FIP_KEY_ROWS_LOG2,
             fip_maps: limits::FIP_MAPS,
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
@@ -56,7 +63,9 @@ impl Shape {
             TableId::NextHop => self.next_hops,
             TableId::Ecmp => self.ecmp_words,
             TableId::HostRoute => (HOST_ROUTE_WAYS * BUCKET_SLOTS) << self.host_route_rows_log2,
-            TableId::Prefix => self.prefixes,
+            TableId::Prefix => PREFIX_TABLES * prefix::table_entries(*self),
+            TableId::DefaultRoute => self.vrfs,
+            TableId::PrefixLength => PREFIX_TABLES,
             TableId::FipKey => (FIP_KEY_WAYS * BUCKET_SLOTS) << self.fip_key_rows_log2,
             TableId::FipMap => self.fip_maps,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,

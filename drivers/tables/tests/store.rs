@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_abi::digest::Digest;
 use penstock_abi::table::{
-    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TABLES, TableId, Words,
+    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, TABLES, TableId, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Difference, Entry, Keyed, Op, Shape, Tables};
 use proptest::collection::{btree_map, vec};
@@ -170,7 +170,7 @@ fn shape() -> Shape {
     Shape {
         host_route_rows_log2: 1,
         fip_key_rows_log2: 1,
-        prefixes: 16,
+        prefix_rows_log2: 0,
         flow_rows_log2: 0,
         ..Shape::default()
     }
@@ -202,13 +202,11 @@ proptest! {
             let (ip, port) = (key, key as u16);
             tables.put(index, HostRoute { valid, vrf: 1, ip, nh: 9, ..HostRoute::default() });
             tables.put(index, FipKey { valid, proto: 6, ip, port, ..FipKey::default() });
-            tables.put(index, Prefix { valid, ip: ip << 8, len: 24, nh: 9, ..Prefix::default() });
             tables.put(index, Flow { valid, proto: 6, sip: ip, dport: 80, ..Flow::default() });
         }
         found::<HostRoute>(&tables, (1, asked))?;
         found::<HostRoute>(&tables, (2, asked))?;
         found::<FipKey>(&tables, (0, 6, asked, asked as u16))?;
-        found::<Prefix>(&tables, (0, asked << 8, 24))?;
         found::<Flow>(&tables, Flow { proto: 6, sip: asked, dport: 80, ..Flow::default() }.key())?;
     }
 

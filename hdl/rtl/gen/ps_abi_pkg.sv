@@ -17,9 +17,13 @@ package ps_abi_pkg;
   localparam int unsigned EcmpGroupMax = 64;
   localparam int unsigned BucketSlots = 4;
   localparam int unsigned HostRouteWays = 2;
-  localparam int unsigned HostRouteRowsLog2 = 12;
-  localparam int unsigned HostRoutes = 32768;
-  localparam int unsigned Prefixes = 64;
+  localparam int unsigned HostRouteRowsLog2 = 13;
+  localparam int unsigned HostRoutes = 65536;
+  localparam int unsigned PrefixTables = 8;
+  localparam int unsigned PrefixWays = 2;
+  localparam int unsigned PrefixRowsLog2 = 10;
+  localparam int unsigned Prefixes = 65536;
+  localparam int unsigned PrefixLenMin = 8;
   localparam int unsigned FipKeyWays = 2;
   localparam int unsigned FipKeyRowsLog2 = 11;
   localparam int unsigned FipKeys = 16384;
@@ -60,8 +64,8 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h20001;
-  localparam logic [63:0] LayoutHash = 64'hb385dd724aae22da;
+  localparam logic [31:0] LayoutVersion = 32'h30001;
+  localparam logic [63:0] LayoutHash = 64'h8bbb711150167a8d;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
@@ -80,6 +84,8 @@ package ps_abi_pkg;
   localparam logic [7:0] TableVifStats = 8'ha;
   localparam logic [7:0] TableDropStats = 8'hb;
   localparam logic [7:0] TableCardStats = 8'hc;
+  localparam logic [7:0] TableDefaultRoute = 8'hd;
+  localparam logic [7:0] TablePrefixLength = 8'he;
 
   // Registers (byte offset in BAR 0).
   localparam logic [15:0] RegMagic = 16'h0;
@@ -250,7 +256,7 @@ package ps_abi_pkg;
     logic          valid;
   } host_route_t;
 
-  // Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+  // Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
   localparam int unsigned PrefixBits = 88;
   typedef struct packed {
     logic          label_valid;
@@ -351,6 +357,22 @@ package ps_abi_pkg;
   typedef struct packed {
     logic [47:0]   count;
   } counter_t;
+
+  // Route of a VRF for what no other matches (prefix length 0); index = VRF.
+  localparam int unsigned DefaultRouteBits = 38;
+  typedef struct packed {
+    logic          label_valid;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic          valid;
+  } default_route_t;
+
+  // Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
+  localparam int unsigned PrefixLengthBits = 7;
+  typedef struct packed {
+    logic [5:0]    len;
+    logic          valid;
+  } prefix_length_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -539,8 +561,8 @@ package ps_abi_pkg;
       TableIlm: table_depth = 32'd8192;
       TableNextHop: table_depth = 32'd32768;
       TableEcmp: table_depth = 32'd65536;
-      TableHostRoute: table_depth = 32'd32768;
-      TablePrefix: table_depth = 32'd64;
+      TableHostRoute: table_depth = 32'd65536;
+      TablePrefix: table_depth = 32'd65536;
       TableFipKey: table_depth = 32'd16384;
       TableFipMap: table_depth = 32'd16384;
       TableFlow: table_depth = 32'd65536;
@@ -548,6 +570,8 @@ package ps_abi_pkg;
       TableVifStats: table_depth = 32'd256;
       TableDropStats: table_depth = 32'd64;
       TableCardStats: table_depth = 32'd16;
+      TableDefaultRoute: table_depth = 32'd4096;
+      TablePrefixLength: table_depth = 32'd8;
       default: table_depth = '0;
     endcase
   endfunction
@@ -564,6 +588,8 @@ package ps_abi_pkg;
       TableFipKey: table_has_valid = 1'b1;
       TableFipMap: table_has_valid = 1'b1;
       TableFlow: table_has_valid = 1'b1;
+      TableDefaultRoute: table_has_valid = 1'b1;
+      TablePrefixLength: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -584,6 +610,8 @@ package ps_abi_pkg;
       TableVifStats: table_words = 4'd8;
       TableDropStats: table_words = 4'd2;
       TableCardStats: table_words = 4'd2;
+      TableDefaultRoute: table_words = 4'd2;
+      TablePrefixLength: table_words = 4'd1;
       default: table_words = '0;
     endcase
   endfunction

@@ -96,7 +96,7 @@ module ps_fip
 
   ps_delay #(
     .Width (VifBits),
-    .Cycles(4)
+    .Cycles(BucketCycles)
   ) u_out (
     .clk_i,
     .rst_i,

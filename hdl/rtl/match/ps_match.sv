@@ -558,7 +558,7 @@ module ps_match
       TableNextHop:    rdata = EntryMaxBits'(next_hop_acc);
       TableEcmp:       rdata = EntryMaxBits'(ecmp_acc);
       TableHostRoute:  rdata = EntryMaxBits'(host_route_acc);
-      TablePrefix:     rdata = EntryMaxBits'(prefix_acc);
+      TablePrefix, TableDefaultRoute, TablePrefixLength: rdata = EntryMaxBits'(prefix_acc);
       TableFipKey:     rdata = EntryMaxBits'(fip_key_acc);
       TableFipMap:     rdata = EntryMaxBits'(map_acc);
       TableFlow:       rdata = EntryMaxBits'(flow_acc);

@@ -7,9 +7,10 @@ package ps_match_pkg;
 
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
   localparam int unsigned SourceCycles  = 2;
-  localparam int unsigned LookupCycles  = 6;   // flow lookup and route, in parallel
+  localparam int unsigned LookupCycles  = 6;   // flow lookup
+  localparam int unsigned RouteCycles   = 8;
   localparam int unsigned NextHopCycles = 10;
-  localparam int unsigned FipCycles     = 6;
+  localparam int unsigned FipCycles     = 8;
   localparam int unsigned DecideCycles  = 3;
   localparam int unsigned EditCycles    = 5;
 
@@ -18,7 +19,13 @@ package ps_match_pkg;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 13;
+  localparam int unsigned TableCount   = 15;
+
+  // Of a look-up in the table of floating-IP keys.
+  localparam int unsigned BucketCycles = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);
+
+  // From an access's `re` until what it reads stands, of the slowest table.
+  localparam int unsigned AccessCycles = 5;
 
   // A table's bit in access_t.
   localparam logic [3:0] SelVif       = TableVif[3:0];
@@ -34,6 +41,8 @@ package ps_match_pkg;
   localparam logic [3:0] SelVifStats  = TableVifStats[3:0];
   localparam logic [3:0] SelDropStats = TableDropStats[3:0];
   localparam logic [3:0] SelCardStats = TableCardStats[3:0];
+  localparam logic [3:0] SelDefaultRoute = TableDefaultRoute[3:0];
+  localparam logic [3:0] SelPrefixLength = TablePrefixLength[3:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;
@@ -41,7 +50,7 @@ package ps_match_pkg;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
   // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are one bit a
-  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand one cycle after `re`.
+  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand AccessCycles after `re` at the latest, and hold.
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;

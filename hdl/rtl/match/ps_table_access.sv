@@ -1,6 +1,6 @@
 // Maintenance side of all tables: checks and serves the command engine, and clears everything on demand.
 //
-// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes 4 cycles; a flow waits for its unit.
+// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes AccessCycles + 3 cycles; a flow waits for its unit.
 //             While tables are being cleared commands wait.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, 65536 cycles (clearing_o).
 module ps_table_access
@@ -35,7 +35,10 @@ module ps_table_access
     StDone
   } state_e;
 
+  localparam int unsigned WaitBits = $clog2(AccessCycles);
+
   state_e       state_q;
+  logic [WaitBits-1:0] wait_q;
   access_t      acc_q;
   logic [WriteMaxBits-1:0] wdata_q;
   logic         clear_end_q;
@@ -95,8 +98,14 @@ module ps_table_access
           end
         end
       end
-      StAccess:   state_q <= StWait;
-      StWait:     state_q <= StCollect;
+      StAccess: begin
+        wait_q  <= WaitBits'(AccessCycles - 1);
+        state_q <= StWait;
+      end
+      StWait: begin
+        wait_q <= wait_q - WaitBits'(1);
+        if (wait_q == WaitBits'(1)) state_q <= StCollect;
+      end
       StFlow:     if (flow_done_i) state_q <= StCollect;
       StCollect: begin
         if (!cfg_req_i.write) rdata_q <= rdata_i;

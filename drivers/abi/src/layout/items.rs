@@ -52,7 +52,8 @@ fn constants(f: Visitor<'_>) {
     }
     list! {
         limits: VIFS, VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABELS, LABEL_FIRST, NEXT_HOPS, ECMP_WORDS,
-            ECMP_GROUP_MAX, BUCKET_SLOTS, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2, HOST_ROUTES, PREFIXES,
+            ECMP_GROUP_MAX, BUCKET_SLOTS, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2, HOST_ROUTES, PREFIX_TABLES,
+            PREFIX_WAYS, PREFIX_ROWS_LOG2, PREFIXES, PREFIX_LEN_MIN,
             FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2, FIP_KEYS, FIP_MAPS, FLOW_WAYS, FLOW_ROWS_LOG2, FLOWS, FLOWS_TRANSLATED_MAX,
             MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
             FRAME_MAX_BYTES, DRAIN_CYCLES;
@@ -199,6 +200,9 @@ fn functions(f: Visitor<'_>) {
     let hashed = hash::key_hash(hash::flow_key(&key));
     function("flow_key", &halves(hash::flow_key(&key)));
     function("host_route_key", &halves(hash::host_route_key(0x0123, key.sip)));
+    for rank in 0..limits::PREFIX_TABLES {
+        function("prefix_table", &[hash::prefix_table(rank, 0x0123, key.sip).into()]);
+    }
     function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
     function("key_hash", &[hashed]);
     for way in 0..limits::FLOW_WAYS {
