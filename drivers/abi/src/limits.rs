@@ -31,8 +31,16 @@ pub const HOST_ROUTE_WAYS: u32 = 2;
 pub const HOST_ROUTE_ROWS_LOG2: u32 = 13;
 /// Host routes (`ways * rows * slots`).
 pub const HOST_ROUTES: u32 = (HOST_ROUTE_WAYS * BUCKET_SLOTS) << HOST_ROUTE_ROWS_LOG2;
-/// Prefixes shorter than /32, over all VRFs.
-pub const PREFIXES: u32 = 64;
+/// Tables of prefixes, and as many lengths, which the host sets (`PrefixLength`).
+pub const PREFIX_TABLES: u32 = 8;
+/// Ways of a table of prefixes.
+pub const PREFIX_WAYS: u32 = 2;
+/// Rows of one way of a table of prefixes, as a power of two.
+pub const PREFIX_ROWS_LOG2: u32 = 10;
+/// Entries for prefixes of 1..=31 bits, over all tables and VRFs (`tables * ways * rows * slots`).
+pub const PREFIXES: u32 = (PREFIX_TABLES * PREFIX_WAYS * BUCKET_SLOTS) << PREFIX_ROWS_LOG2;
+/// Shortest length that a table of prefixes may be set to: the bits before it choose the table (`hash::prefix_table`).
+pub const PREFIX_LEN_MIN: u32 = 8;
 /// Ways of the floating-IP key table.
 pub const FIP_KEY_WAYS: u32 = 2;
 /// Rows of one way of the floating-IP key table, as a power of two.

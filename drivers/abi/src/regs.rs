@@ -176,6 +176,10 @@ registers! {
     DEPTH_DROP_STATS = 0x42c, Ro, keeps;
     /// Entries of the table `CardStats`.
     DEPTH_CARD_STATS = 0x430, Ro, keeps;
+    /// Entries of the table `DefaultRoute`.
+    DEPTH_DEFAULT_ROUTE = 0x434, Ro, keeps;
+    /// Entries of the table `PrefixLength`.
+    DEPTH_PREFIX_LENGTH = 0x438, Ro, keeps;
     /// Most slots of one ECMP group.
     ECMP_GROUP_MAX = 0x500, Ro, keeps;
     /// Rows of one way of the table `Flow`, as a power of two.

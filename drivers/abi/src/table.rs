@@ -154,15 +154,15 @@ table_entry! {
 }
 
 table_entry! {
-    /// Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+    /// Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
     Prefix {
         /// Entry is in use.
         valid: bool = 1,
         /// VRF.
         vrf: u16 = 12,
-        /// IPv4 prefix; bits beyond `len` are 0.
+        /// IPv4 prefix of the table's length; bits beyond that are 0.
         ip: u32 = 32,
-        /// Prefix length 0..=31.
+        /// Length of the prefix that this stands for, at most the table's: told to whoever reads it, no look-up asks.
         len: u8 = 6,
         /// Next hop.
         nh: u16 = 16,
@@ -335,6 +335,30 @@ table_entry! {
     }
 }
 
+table_entry! {
+    /// Route of a VRF for what no other matches (prefix length 0); index = VRF.
+    DefaultRoute {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Next hop.
+        nh: u16 = 16,
+        /// Label pushed when `nh` is a Tunnel.
+        label: u32 = 20,
+        /// `label` is meaningful.
+        label_valid: bool = 1,
+    }
+}
+
+table_entry! {
+    /// Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
+    PrefixLength {
+        /// Prefixes of this length are looked for.
+        valid: bool = 1,
+        /// Prefix length, PREFIX_LEN_MIN..=31.
+        len: u8 = 6,
+    }
+}
+
 /// Identifies a table in a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -365,6 +389,10 @@ pub enum TableId {
     DropStats = 11,
     /// [`Counter`] by [`crate::reason::CardCounter`].
     CardStats = 12,
+    /// [`DefaultRoute`]
+    DefaultRoute = 13,
+    /// [`PrefixLength`]
+    PrefixLength = 14,
 }
 
 /// What the generator and the tools know about a table.
@@ -411,6 +439,8 @@ pub const TABLES: &[TableDesc] = &[
     desc::<VifStats>(TableId::VifStats, "VifStats", limits::VIFS, false),
     desc::<Counter>(TableId::DropStats, "DropStats", 64, false),
     desc::<Counter>(TableId::CardStats, "CardStats", 16, false),
+    desc::<DefaultRoute>(TableId::DefaultRoute, "DefaultRoute", limits::VRFS, true),
+    desc::<PrefixLength>(TableId::PrefixLength, "PrefixLength", limits::PREFIX_TABLES, true),
 ];
 
 impl TableDesc {

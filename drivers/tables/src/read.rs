@@ -11,7 +11,9 @@ pub const CONFIG_TABLES: &[TableId] = &[
     TableId::NextHop,
     TableId::Ecmp,
     TableId::HostRoute,
+    TableId::PrefixLength,
     TableId::Prefix,
+    TableId::DefaultRoute,
     TableId::FipKey,
     TableId::FipMap,
 ];

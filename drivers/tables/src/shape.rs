@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use penstock_abi::limits::{self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS};
+use penstock_abi::limits::{
+    self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PREFIX_TABLES, PREFIX_WAYS,
+};
 use penstock_abi::regs;
 use penstock_abi::table::{EcmpSlot, FieldDesc, FipKey, NextHop, TABLES, TableEntry, TableId};
+
+use crate::prefix;
 
 /// How large tables are, in entries unless a name says otherwise. A card says it of its own ([`Shape::read`]); the default is
 /// that of the card that the RTL generated from these definitions is, for planning on paper.
@@ -22,8 +26,10 @@ pub struct Shape {
     pub ecmp_group_max: u32,
     /// Rows of one way of the host routes, as a power of two.
     pub host_route_rows_log2: u32,
-    /// Prefixes.
-    pub prefixes: u32,
+    /// Rows of one way of one of the tables of prefixes, as a power of two.
+    pub prefix_rows_log2: u32,
+    /// Default routes, one a VRF.
+    pub vrfs: u32,
     /// Rows of one way of the floating-IP keys, as a power of two.
     pub fip_key_rows_log2: u32,
     /// Floating-IP mappings.
@@ -79,7 +85,8 @@ impl Default for Shape {
             ecmp_words: limits::ECMP_WORDS,
             ecmp_group_max: limits::ECMP_GROUP_MAX,
             host_route_rows_log2: limits::HOST_ROUTE_ROWS_LOG2,
-            prefixes: limits::PREFIXES,
+            prefix_rows_log2: limits::PREFIX_ROWS_LOG2,
+            vrfs: limits::VRFS,
             fip_key_rows_log2: limits::FIP_KEY_ROWS_LOG2,
             fip_maps: limits::FIP_MAPS,
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
@@ -125,7 +132,8 @@ impl Shape {
             ecmp_words: depth(TableId::Ecmp)?,
             ecmp_group_max: range(regs::ECMP_GROUP_MAX, 1, GROUP_MOST)?,
             host_route_rows_log2: rows_log2(TableId::HostRoute, HOST_ROUTE_WAYS)?,
-            prefixes: depth(TableId::Prefix)?,
+            prefix_rows_log2: rows_log2(TableId::Prefix, PREFIX_TABLES * PREFIX_WAYS)?,
+            vrfs: depth(TableId::DefaultRoute)?,
             fip_key_rows_log2: rows_log2(TableId::FipKey, FIP_KEY_WAYS)?,
             fip_maps: depth(TableId::FipMap)?,
             flow_rows_log2: rows_log2(TableId::Flow, FLOW_WAYS)?,
@@ -160,7 +168,9 @@ impl Shape {
             TableId::NextHop => self.next_hops,
             TableId::Ecmp => self.ecmp_words,
             TableId::HostRoute => (HOST_ROUTE_WAYS * BUCKET_SLOTS) << self.host_route_rows_log2,
-            TableId::Prefix => self.prefixes,
+            TableId::Prefix => PREFIX_TABLES * prefix::table_entries(*self),
+            TableId::DefaultRoute => self.vrfs,
+            TableId::PrefixLength => PREFIX_TABLES,
             TableId::FipKey => (FIP_KEY_WAYS * BUCKET_SLOTS) << self.fip_key_rows_log2,
             TableId::FipMap => self.fip_maps,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,
@@ -201,6 +211,8 @@ fn most(table: TableId) -> u32 {
         TableId::Ecmp => named_by(NextHop::FIELDS, "base"),
         TableId::FipMap => named_by(FipKey::FIELDS, "map"),
         TableId::HostRoute | TableId::Prefix | TableId::FipKey => INDEX_MOST,
+        TableId::DefaultRoute => limits::VRFS,
+        TableId::PrefixLength => PREFIX_TABLES,
         TableId::Flow | TableId::FlowStats => INDEX_MOST,
         TableId::DropStats | TableId::CardStats => table.desc().depth,
     }

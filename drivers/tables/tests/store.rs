@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_abi::digest::Digest;
 use penstock_abi::table::{
-    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TABLES, TableId, Words,
+    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, TABLES, TableId, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Difference, Entry, Keyed, Op, Shape, Tables};
 use proptest::collection::{btree_map, vec};
@@ -170,7 +170,7 @@ fn shape() -> Shape {
     Shape {
         host_route_rows_log2: 1,
         fip_key_rows_log2: 1,
-        prefixes: 16,
+        prefix_rows_log2: 0,
         flow_rows_log2: 0,
         ..Shape::default()
     }
@@ -202,13 +202,11 @@ proptest! {
             let (ip, port) = (key, key as u16);
             tables.put(index, HostRoute { valid, vrf: 1, ip, nh: 9, ..HostRoute::default() });
             tables.put(index, FipKey { valid, proto: 6, ip, port, ..FipKey::default() });
-            tables.put(index, Prefix { valid, ip: ip << 8, len: 24, nh: 9, ..Prefix::default() });
             tables.put(index, Flow { valid, proto: 6, sip: ip, dport: 80, ..Flow::default() });
         }
         found::<HostRoute>(&tables, (1, asked))?;
         found::<HostRoute>(&tables, (2, asked))?;
         found::<FipKey>(&tables, (0, 6, asked, asked as u16))?;
-        found::<Prefix>(&tables, (0, asked << 8, 24))?;
         found::<Flow>(&tables, Flow { proto: 6, sip: asked, dport: 80, ..Flow::default() }.key())?;
     }
 
@@ -265,7 +263,8 @@ fn a_shape_is_what_the_registers_say() {
         ecmp_words: 4096,
         ecmp_group_max: 64,
         host_route_rows_log2: 4,
-        prefixes: 64,
+        prefix_rows_log2: 8,
+        vrfs: 4096,
         fip_key_rows_log2: 3,
         fip_maps: 256,
         flow_rows_log2: 6,
@@ -302,7 +301,7 @@ fn a_size_that_no_card_can_have_is_told() {
         (regs::DEPTH_NEXT_HOP, "DEPTH_NEXT_HOP", vec![0, (1 << 16) + 1, u32::MAX]),
         (regs::DEPTH_ECMP, "DEPTH_ECMP", vec![0, (1 << 18) + 1]),
         (regs::DEPTH_HOST_ROUTE, "DEPTH_HOST_ROUTE", vec![0, 7, 24, 65_535, 1 << 21, u32::MAX]),
-        (regs::DEPTH_PREFIX, "DEPTH_PREFIX", vec![0, u32::MAX]),
+        (regs::DEPTH_PREFIX, "DEPTH_PREFIX", vec![0, 64, 65_535, u32::MAX]),
         (regs::DEPTH_FIP_KEY, "DEPTH_FIP_KEY", vec![0, 12, 1 << 21]),
         (regs::DEPTH_FIP_MAP, "DEPTH_FIP_MAP", vec![0, (1 << 14) + 1]),
         (regs::DEPTH_FLOW, "DEPTH_FLOW", vec![0, 15, 48, 1 << 21, u32::MAX]),

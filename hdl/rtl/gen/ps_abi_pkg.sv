@@ -19,7 +19,11 @@ package ps_abi_pkg;
   localparam int unsigned HostRouteWays = 2;
   localparam int unsigned HostRouteRowsLog2 = 13;
   localparam int unsigned HostRoutes = 65536;
-  localparam int unsigned Prefixes = 64;
+  localparam int unsigned PrefixTables = 8;
+  localparam int unsigned PrefixWays = 2;
+  localparam int unsigned PrefixRowsLog2 = 10;
+  localparam int unsigned Prefixes = 65536;
+  localparam int unsigned PrefixLenMin = 8;
   localparam int unsigned FipKeyWays = 2;
   localparam int unsigned FipKeyRowsLog2 = 11;
   localparam int unsigned FipKeys = 16384;
@@ -63,7 +67,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h30001;
-  localparam logic [63:0] LayoutHash = 64'h7a5e6987780cc8bf;
+  localparam logic [63:0] LayoutHash = 64'h705b4d745b79327c;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
@@ -82,6 +86,8 @@ package ps_abi_pkg;
   localparam logic [7:0] TableVifStats = 8'ha;
   localparam logic [7:0] TableDropStats = 8'hb;
   localparam logic [7:0] TableCardStats = 8'hc;
+  localparam logic [7:0] TableDefaultRoute = 8'hd;
+  localparam logic [7:0] TablePrefixLength = 8'he;
 
   // Index of an entry: of any table, and of each.
   localparam int unsigned IndexBits = 18;
@@ -91,7 +97,7 @@ package ps_abi_pkg;
   typedef logic [14:0] next_hop_addr_t;
   typedef logic [17:0] ecmp_addr_t;
   typedef logic [15:0] host_route_addr_t;
-  typedef logic [5:0] prefix_addr_t;
+  typedef logic [15:0] prefix_addr_t;
   typedef logic [13:0] fip_key_addr_t;
   typedef logic [13:0] fip_map_addr_t;
   typedef logic [15:0] flow_addr_t;
@@ -99,6 +105,8 @@ package ps_abi_pkg;
   typedef logic [7:0] vif_stats_addr_t;
   typedef logic [5:0] drop_stats_addr_t;
   typedef logic [3:0] card_stats_addr_t;
+  typedef logic [11:0] default_route_addr_t;
+  typedef logic [2:0] prefix_length_addr_t;
 
   // What names something in the entries of tables, whatever a card's sizes are.
   typedef logic [7:0] vif_id_t;
@@ -164,6 +172,8 @@ package ps_abi_pkg;
   localparam logic [15:0] RegDepthVifStats = 16'h428;
   localparam logic [15:0] RegDepthDropStats = 16'h42c;
   localparam logic [15:0] RegDepthCardStats = 16'h430;
+  localparam logic [15:0] RegDepthDefaultRoute = 16'h434;
+  localparam logic [15:0] RegDepthPrefixLength = 16'h438;
   localparam logic [15:0] RegEcmpGroupMax = 16'h500;
   localparam logic [15:0] RegFlowRowsLog2 = 16'h504;
   localparam logic [15:0] RegFlowsTranslatedMax = 16'h508;
@@ -297,7 +307,7 @@ package ps_abi_pkg;
     logic          valid;
   } host_route_t;
 
-  // Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+  // Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
   localparam int unsigned PrefixBits = 88;
   typedef struct packed {
     logic          label_valid;
@@ -398,6 +408,22 @@ package ps_abi_pkg;
   typedef struct packed {
     logic [47:0]   count;
   } counter_t;
+
+  // Route of a VRF for what no other matches (prefix length 0); index = VRF.
+  localparam int unsigned DefaultRouteBits = 38;
+  typedef struct packed {
+    logic          label_valid;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic          valid;
+  } default_route_t;
+
+  // Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
+  localparam int unsigned PrefixLengthBits = 7;
+  typedef struct packed {
+    logic [5:0]    len;
+    logic          valid;
+  } prefix_length_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -587,7 +613,7 @@ package ps_abi_pkg;
       TableNextHop: table_depth = 32'd32768;
       TableEcmp: table_depth = 32'd262144;
       TableHostRoute: table_depth = 32'd65536;
-      TablePrefix: table_depth = 32'd64;
+      TablePrefix: table_depth = 32'd65536;
       TableFipKey: table_depth = 32'd16384;
       TableFipMap: table_depth = 32'd16384;
       TableFlow: table_depth = 32'd65536;
@@ -595,6 +621,8 @@ package ps_abi_pkg;
       TableVifStats: table_depth = 32'd256;
       TableDropStats: table_depth = 32'd64;
       TableCardStats: table_depth = 32'd16;
+      TableDefaultRoute: table_depth = 32'd4096;
+      TablePrefixLength: table_depth = 32'd8;
       default: table_depth = '0;
     endcase
   endfunction
@@ -611,6 +639,8 @@ package ps_abi_pkg;
       TableFipKey: table_has_valid = 1'b1;
       TableFipMap: table_has_valid = 1'b1;
       TableFlow: table_has_valid = 1'b1;
+      TableDefaultRoute: table_has_valid = 1'b1;
+      TablePrefixLength: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -631,6 +661,8 @@ package ps_abi_pkg;
       TableVifStats: table_words = 4'd8;
       TableDropStats: table_words = 4'd2;
       TableCardStats: table_words = 4'd2;
+      TableDefaultRoute: table_words = 4'd2;
+      TablePrefixLength: table_words = 4'd1;
       default: table_words = '0;
     endcase
   endfunction
@@ -643,7 +675,7 @@ package ps_abi_pkg;
       RegDepthNextHop: size_register = 32'd32768;
       RegDepthEcmp: size_register = 32'd262144;
       RegDepthHostRoute: size_register = 32'd65536;
-      RegDepthPrefix: size_register = 32'd64;
+      RegDepthPrefix: size_register = 32'd65536;
       RegDepthFipKey: size_register = 32'd16384;
       RegDepthFipMap: size_register = 32'd16384;
       RegDepthFlow: size_register = 32'd65536;
@@ -651,6 +683,8 @@ package ps_abi_pkg;
       RegDepthVifStats: size_register = 32'd256;
       RegDepthDropStats: size_register = 32'd64;
       RegDepthCardStats: size_register = 32'd16;
+      RegDepthDefaultRoute: size_register = 32'd4096;
+      RegDepthPrefixLength: size_register = 32'd8;
       RegEcmpGroupMax: size_register = 32'd1024;
       RegFlowRowsLog2: size_register = 32'd12;
       RegFlowsTranslatedMax: size_register = 32'd49152;

@@ -42,7 +42,9 @@ module ps_valid_map
   localparam int unsigned BaseFipKey    = BasePrefix + Prefixes / 64;
   localparam int unsigned BaseFipMap    = BaseFipKey + FipKeys / 64;
   localparam int unsigned BaseFlow      = BaseFipMap + FipMaps / 64;
-  localparam int unsigned Words         = BaseFlow + Flows / 64;
+  localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
+  localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
+  localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
   localparam int unsigned AddrWidth     = $clog2(Words);
 
   typedef logic [AddrWidth-1:0] addr_t;
@@ -58,11 +60,13 @@ module ps_valid_map
       TableFipKey:    base = addr_t'(BaseFipKey);
       TableFipMap:    base = addr_t'(BaseFipMap);
       TableFlow:      base = addr_t'(BaseFlow);
+      TableDefaultRoute: base = addr_t'(BaseDefaultRoute);
+      TablePrefixLength: base = addr_t'(BasePrefixLength);
       default:        base = '0;
     endcase
   endfunction
 
-  // Bit of an entry; the tables' sizes are multiples of 64, so that every base is a word.
+  // Bit of an entry; tables begin with a word of their own.
   function automatic logic [AddrWidth+5:0] position(input logic [7:0] id,
                                                     input logic [AddrWidth+5:0] index);
     position = {base(id), 6'd0} + index;

@@ -2,7 +2,7 @@
 //
 // Latency:    FipCycles; one packet every cycle. Without a vif to look at, fip_o.out is 0; of a packet that is not routed fip_o means nothing.
 // Tables:     Vif (reader, data 2 cycles after), FipKey (twice: by destination and by source), FipMap (reader, likewise).
-// Stages:     0 keys | 2 vif | FipKeyCycles hits | and two later the mapping, which goes out as it stands
+// Stages:     0 keys | 2 vif | BucketCycles hits | and two later the mapping, which goes out as it stands
 // Contract:   fip_o.found says that key and mapping are there, fip_o.marked that the key of the source is; whether they
 //             apply is ps_decide's matter.
 module ps_fip
@@ -99,7 +99,7 @@ module ps_fip
 
   ps_delay #(
     .Width (VifBits),
-    .Cycles(FipKeyCycles)
+    .Cycles(BucketCycles)
   ) u_out (
     .clk_i,
     .rst_i,
@@ -127,7 +127,7 @@ module ps_fip
   assign unused_bits = ^{hdr_i, hop_i, out_valid, unused_mark, unused_key};
 
 `ifndef SYNTHESIS
-  initial assert (FipCycles == FipKeyCycles + 2) else $fatal(1, "ps_fip: its stages are not FipCycles");
+  initial assert (FipCycles == BucketCycles + 2) else $fatal(1, "ps_fip: its stages are not FipCycles");
   initial assert (KeyBits == FipKeyBits - 14 - 1) else $fatal(1, "ps_fip: key_t is not the key of fip_key_t");
 `endif
 

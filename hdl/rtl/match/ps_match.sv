@@ -639,7 +639,9 @@ module ps_match
     entries[SelNextHop]   = EntryMaxBits'(next_hop_acc);
     entries[SelEcmp]      = EntryMaxBits'(ecmp_acc);
     entries[SelHostRoute] = EntryMaxBits'(host_route_acc);
-    entries[SelPrefix]    = EntryMaxBits'(prefix_acc);
+    entries[SelPrefix]        = EntryMaxBits'(prefix_acc);
+    entries[SelDefaultRoute]  = EntryMaxBits'(prefix_acc);
+    entries[SelPrefixLength]  = EntryMaxBits'(prefix_acc);
     entries[SelFipKey]    = EntryMaxBits'(fip_key_acc);
     entries[SelFipMap]    = EntryMaxBits'(map_acc);
     entries[SelFlow]      = EntryMaxBits'(flow_acc);

@@ -13,10 +13,10 @@ package ps_match_pkg;
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
   localparam int unsigned SourceCycles  = 4;
   localparam int unsigned FlowCycles    = 6;
-  localparam int unsigned RouteCycles   = 6;   // behind the flow lookup: what it looks up may come from the flow
+  localparam int unsigned RouteCycles   = 8;   // behind the flow lookup: what it looks up may come from the flow
   localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
-  localparam int unsigned FipKeyCycles  = 4;   // of ps_bucket_table
-  localparam int unsigned FipCycles     = FipKeyCycles + 2;
+  localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
+  localparam int unsigned FipCycles     = BucketCycles + 2;
   localparam int unsigned DecideCycles  = 4;
   localparam int unsigned EditCycles    = 10;
   localparam int unsigned AdmitCycles   = 5;   // admission, that ends with EditCycles
@@ -31,7 +31,7 @@ package ps_match_pkg;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 13;
+  localparam int unsigned TableCount   = 15;
 
   // A table's bit in access_t.
   localparam logic [3:0] SelVif       = TableVif[3:0];
@@ -47,6 +47,8 @@ package ps_match_pkg;
   localparam logic [3:0] SelVifStats  = TableVifStats[3:0];
   localparam logic [3:0] SelDropStats = TableDropStats[3:0];
   localparam logic [3:0] SelCardStats = TableCardStats[3:0];
+  localparam logic [3:0] SelDefaultRoute = TableDefaultRoute[3:0];
+  localparam logic [3:0] SelPrefixLength = TablePrefixLength[3:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;

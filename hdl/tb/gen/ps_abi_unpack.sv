@@ -21,6 +21,8 @@ module ps_abi_unpack;
   flow_stats_t flow_stats_v;
   vif_stats_t vif_stats_v;
   counter_t counter_v;
+  default_route_t default_route_v;
+  prefix_length_t prefix_length_v;
 
   initial begin
     if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
@@ -78,6 +80,14 @@ module ps_abi_unpack;
         12: begin
           counter_v = word[47:0];
           $display("%h", counter_v.count);
+        end
+        13: begin
+          default_route_v = word[37:0];
+          $display("%h %h %h %h", default_route_v.valid, default_route_v.nh, default_route_v.label, default_route_v.label_valid);
+        end
+        14: begin
+          prefix_length_v = word[6:0];
+          $display("%h %h", prefix_length_v.valid, prefix_length_v.len);
         end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
         default: $fatal(1, "unknown kind");

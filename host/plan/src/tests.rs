@@ -7,6 +7,7 @@ mod found;
 mod history;
 mod large;
 mod machine;
+mod prefixes;
 mod refused;
 mod shortage;
 mod sound;

@@ -51,7 +51,8 @@ fn constants(f: Visitor<'_>) {
         )+)+ };
     }
     list! {
-        limits: VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABEL_FIRST, BUCKET_SLOTS, HOST_ROUTE_WAYS, FIP_KEY_WAYS,
+        limits: VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABEL_FIRST, BUCKET_SLOTS, HOST_ROUTE_WAYS, PREFIX_TABLES,
+            PREFIX_WAYS, PREFIX_LEN_MIN, FIP_KEY_WAYS,
             FLOW_WAYS, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
             FRAME_MAX_BYTES, DRAIN_CYCLES;
         regs: MAGIC_VALUE, IRQ_VECTORS, IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT, CLEAR_KEY, RESET_POWER_ON,
@@ -200,6 +201,9 @@ fn functions(f: Visitor<'_>) {
     let hashed = hash::key_hash(hash::flow_key(&key));
     function("flow_key", &halves(hash::flow_key(&key)));
     function("host_route_key", &halves(hash::host_route_key(0x0123, key.sip)));
+    for rank in 0..limits::PREFIX_TABLES {
+        function("prefix_table", &[hash::prefix_table(rank, 0x0123, key.sip).into()]);
+    }
     function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
     function("key_hash", &[hashed]);
     for way in 0..limits::FLOW_WAYS {
