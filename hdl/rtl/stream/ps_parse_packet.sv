@@ -1,7 +1,7 @@
 // Second part of the parser: a frame's own packet, from its IPv4 header on (docs/datapath.md, 4).
 //
 //   S4  checks the header's lengths, begins its checksum; shifts layer 4 to byte 0 of `l4`
-//   S5  looks at layer 4 and a packet embedded in an ICMP error; adds options to the sum
+//   S5  looks at layer 4 and a packet embedded in an ICMP error; adds the options that there are to the sum
 //   S6  chooses ports and checksums; ends the sum
 //   S7  ends the checksum, builds hdr_o
 // Latency:    valid_i -> hdr_valid_o 4 cycles; faults_i is 2 cycles behind valid_i.
@@ -57,7 +57,8 @@ module ps_parse_packet
   // verilator lint_on UNUSEDSIGNAL
   logic [15:0][8*TcpBytes-1:0] places;
   logic [4:0][16:0]         fixed4_q;    // sums of pairs of words
-  logic [Options-1:0][16:0] option4_q;   // 0 of those that the header does not have
+  logic [Options-1:0][16:0] option4_q;
+  logic [Options-1:0]       has4_q;      // the header has this option word
 
   always_comb begin
     ip4_d.shim          = around_i.is_tunnel ? be32(packet_i[0+:32]) : '0;
@@ -94,7 +95,8 @@ module ps_parse_packet
       l4_4_q       <= {packet_i[8*(24+TcpBytes)+:8*(L4Bytes-TcpBytes)], places[ip4_d.ihl]};
       for (int i = 0; i < 5; i++) fixed4_q[i] <= 17'(packet_i[32+32*i+:16]) + 17'(packet_i[48+32*i+:16]);
       for (int i = 0; i < Options; i++) begin
-        option4_q[i] <= int'(ip4_d.ihl) > 5 + i ? 17'(packet_i[192+32*i+:16]) + 17'(packet_i[208+32*i+:16]) : '0;
+        option4_q[i] <= 17'(packet_i[192+32*i+:16]) + 17'(packet_i[208+32*i+:16]);
+        has4_q[i]    <= int'(ip4_d.ihl) > 5 + i;
       end
     end
   end
@@ -105,9 +107,8 @@ module ps_parse_packet
   ip_t        ip5_q;
   logic       ip_bad5_q, is_tcp5_q, is_udp5_q, is_ports5_q, is_icmp5_q, short_tcp5_q, short_any5_q;
   logic       err5_q, echo5_q, emb_there5_q, emb_udp5_q, emb_tcp5_q, emb_ports5_q, emb_echo5_q, emb_csum5_q;
-  logic [1:0][18:0] fixed5_q;
-  logic [2:0][19:0] option5_q;
-  logic [2:0][19:0] option5_d;
+  logic [19:0]                fixed5_q;
+  logic [Options/2-1:0][17:0] option5_d, option5_q;
   logic [7:0] icmp_type, emb_proto;
 
   assign icmp_type = l4_4_q[0+:8];
@@ -116,7 +117,7 @@ module ps_parse_packet
   // The one's complement sum does not care for byte order as long as it is compared with 0xffff.
   always_comb begin
     option5_d = '0;
-    for (int i = 0; i < Options; i++) option5_d[i/4] += 20'(option4_q[i]);
+    for (int i = 0; i < Options; i++) option5_d[i/2] += has4_q[i] ? 18'(option4_q[i]) : '0;
   end
 
   always_ff @(posedge clk_i) begin
@@ -140,8 +141,7 @@ module ps_parse_packet
       emb_ports5_q <= emb_proto inside {ProtoTcp, ProtoUdp, ProtoSctp};
       emb_echo5_q  <= emb_proto == ProtoIcmp && (l4_4_q[8*28+:8] == 8'd0 || l4_4_q[8*28+:8] == 8'd8);
       emb_csum5_q  <= ip4_q.ip_len >= EmbTcpMin;
-      fixed5_q[0]  <= 19'(fixed4_q[0]) + 19'(fixed4_q[1]) + 19'(fixed4_q[2]);
-      fixed5_q[1]  <= 19'(fixed4_q[3]) + 19'(fixed4_q[4]);
+      fixed5_q     <= 20'(fixed4_q[0]) + 20'(fixed4_q[1]) + 20'(fixed4_q[2]) + 20'(fixed4_q[3]) + 20'(fixed4_q[4]);
       option5_q    <= option5_d;
     end
   end
@@ -237,7 +237,8 @@ module ps_parse_packet
   always_ff @(posedge clk_i) begin
     if (valid5_q) begin
       hdr6_q <= hdr6_d;
-      sum6_q <= 22'(fixed5_q[0]) + 22'(fixed5_q[1]) + 22'(option5_q[0]) + 22'(option5_q[1]) + 22'(option5_q[2]);
+      sum6_q <= 22'(fixed5_q) + 22'(option5_q[0]) + 22'(option5_q[1]) + 22'(option5_q[2]) + 22'(option5_q[3]) +
+                22'(option5_q[4]);
     end
     if (valid6_q) begin
       hdr7_q             <= hdr6_q;

@@ -24,6 +24,8 @@ module ps_rewrite_plan
 
   localparam int unsigned PacketWords = 40;  // IPv4 header of up to 60 bytes, 20 bytes of layer 4
   localparam int unsigned L4Words = 23;      // as far as the checksum of an embedded TCP header
+  localparam int unsigned IhlWords = 30;     // of the longest IPv4 header; layer 4 is laid by what is left of that
+  localparam int unsigned FillWords = PacketWords - L4Words;
   localparam int unsigned L2Words = 7;       // of each header
   localparam int unsigned UdpWords = 23;
   localparam int unsigned GreWords = 21;
@@ -61,8 +63,8 @@ module ps_rewrite_plan
     // Layer 4: TCP, UDP or ICMP in words 0 to 8; embedded IPv4 from word 4, its layer 4 from word 14, whose checksum
     // is its word 3 (UDP) or 8 (TCP). Only a header without options comes before an embedded packet.
     en               = '0;
-    words            = '0;
     csum             = be16(v.l4_csum);
+    words            = {L4Words{csum}};  // anything where nothing is edited
     en[0]            = v.sport_en;
     words[16*0+:16]  = be16(v.sport);
     en[1]            = v.dport_en || (v.l4_csum_en && v.l4_csum_word == 4'd1);
@@ -86,7 +88,7 @@ module ps_rewrite_plan
 
     // IPv4 header: words 4 (TTL, protocol), 5 (checksum), 6 and 7 (source), 8 and 9 (destination)
     edits_of.en               = PacketWords'(en) << {v.ihl, 1'b0};
-    edits_of.words            = (16*PacketWords)'(words) << {v.ihl, 5'b0};
+    edits_of.words            = (16*PacketWords)'({{FillWords{csum}}, words, {IhlWords{csum}}} >> {~v.ihl, 5'b0});
     edits_of.en[5:4]          = 2'b11;
     edits_of.en[7:6]          = {2{v.sip_en}};
     edits_of.en[9:8]          = {2{v.dip_en}};
@@ -125,7 +127,7 @@ module ps_rewrite_plan
   // verilator lint_off UNUSEDSIGNAL  // the length of the frame's header and what it was is in others
   verdict_t           v1_q;
   // verilator lint_on UNUSEDSIGNAL
-  logic               valid1_q, live1_q;
+  logic               valid1_q, live1_q, edit1_q;
   logic [6:0]         header_len;
   logic               longer;                  // than what is taken off
   logic [15:0]        out_len_q;
@@ -166,9 +168,11 @@ module ps_rewrite_plan
     if (rst_i) begin
       valid1_q <= 1'b0;
       live1_q  <= 1'b0;
+      edit1_q  <= 1'b0;
     end else begin
       valid1_q <= verdict_valid_i;
       live1_q  <= verdict_valid_i && verdict_i.dst != DstDrop;
+      edit1_q  <= verdict_valid_i && verdict_i.dst != DstDrop && !verdict_i.raw;
     end
   end
 
@@ -218,13 +222,13 @@ module ps_rewrite_plan
       raw2_q    <= v1_q.raw;
       side2_q   <= v1_q.dst == DstFw ? {v1_q.trap_reason, v1_q.in_vif, v1_q.frame_len} : side_t'(v1_q.out_vif);
       header2_q <= header_of(v1_q);
-      if (!v1_q.raw) edits2_q <= edits_of(v1_q);
       outer_len2_q <= v1_q.ip_len + (v1_q.encap == EncapGre ? 16'(GreOverhead) : 16'(UdpOverhead));
       udp_len2_q   <= v1_q.ip_len + 16'd12;
       sum2_q       <= 19'(sum_src_q) + 19'(sum_dst_q) +
                       (v1_q.encap == EncapGre ? 19'h4500 + 19'({8'(OuterTtl), ProtoGre}) + 19'(GreOverhead) :
                                                 19'h4500 + 19'({8'(OuterTtl), ProtoUdp}) + 19'(UdpOverhead));
     end
+    if (edit1_q) edits2_q <= edits_of(v1_q);
     if (rst_i) valid2_q <= 1'b0;
     else valid2_q <= live1_q;
   end
@@ -245,23 +249,21 @@ module ps_rewrite_plan
     if (valid2_q) begin
       src3_q         <= src2_q;
       overlay_q.side <= side2_q;
+      // Behind what is laid, words may be anything.
+      overlay_q.words <= WindowBits'({edits2_q.words, header[16*UdpWords-1:0]});
+      unique case (header2_q.encap)
+        EncapUdp: overlay_q.en <= WindowWords'({edits2_q.en, {UdpWords{1'b1}}});
+        EncapGre: begin
+          overlay_q.en <= WindowWords'({edits2_q.en, {GreWords{1'b1}}});
+          overlay_q.words[0+:16*(GreWords+PacketWords)] <= {edits2_q.words, header[16*GreWords-1:0]};
+        end
+        default: begin
+          overlay_q.en <= WindowWords'({edits2_q.en, {L2Words{1'b1}}});
+          overlay_q.words[0+:16*(L2Words+PacketWords)] <= {edits2_q.words, header[16*L2Words-1:0]};
+        end
+      endcase
+      if (header2_q.encap != EncapL2) overlay_q.words[16*CsumWord+:16] <= be16(outer_csum);
       if (raw2_q) overlay_q.en <= '0;
-      else begin
-        // Behind what is laid, words may be anything.
-        overlay_q.words <= WindowBits'({edits2_q.words, header[16*UdpWords-1:0]});
-        unique case (header2_q.encap)
-          EncapUdp: overlay_q.en <= WindowWords'({edits2_q.en, {UdpWords{1'b1}}});
-          EncapGre: begin
-            overlay_q.en <= WindowWords'({edits2_q.en, {GreWords{1'b1}}});
-            overlay_q.words[0+:16*(GreWords+PacketWords)] <= {edits2_q.words, header[16*GreWords-1:0]};
-          end
-          default: begin
-            overlay_q.en <= WindowWords'({edits2_q.en, {L2Words{1'b1}}});
-            overlay_q.words[0+:16*(L2Words+PacketWords)] <= {edits2_q.words, header[16*L2Words-1:0]};
-          end
-        endcase
-        if (header2_q.encap != EncapL2) overlay_q.words[16*CsumWord+:16] <= be16(outer_csum);
-      end
     end
     if (rst_i) valid3_q <= 1'b0;
     else valid3_q <= valid2_q;
