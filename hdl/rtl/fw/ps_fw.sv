@@ -254,6 +254,7 @@ module ps_fw
     if (rst_core) fault_o <= 1'b0;
   end
 
-  assign fw_active_o = rst_core || !started_q || !sleep || irq_timer || irq_external;
+  // Also for an interrupt that has not reached its register yet. Whether it wakes the core, the core says (sleep).
+  assign fw_active_o = rst_core || !started_q || !sleep || irq_timer != irq_timer_q || irq_external != irq_external_q;
 
 endmodule

@@ -325,7 +325,7 @@ module ps_decide
   endfunction
 
   function automatic old_t stage4_old();
-    stage4_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto}, icmp_err: h.icmp_err,
+    stage4_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto},
             udp: h.proto == ProtoUdp, ip_csum: h.ip_csum, l4_csum: h.l4_csum,
             sip_old: h.sip, dip_old: h.dip, sport_old: h.key_sport, dport_old: h.key_dport,
             emb_sip_en: emb && (!d.tr.reverse || d.tr.hairpin),
@@ -415,6 +415,7 @@ module ps_decide
   assign unused_bits = ^{d, h, s1_q};
 
 `ifndef SYNTHESIS
+  initial assert (EntropyPorts == (1 << 14) - 1) else $fatal(1, "ps_decide: entropy_port is not hash::entropy_port");
   initial assert (DecideCycles == 4) else $fatal(1, "ps_decide: its stages are not DecideCycles");
 `endif
 

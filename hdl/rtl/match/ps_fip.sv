@@ -1,6 +1,7 @@
 // Outgoing vif of a next hop, and the floating-IP mapping that a packet finds there.
 //
-// Latency:    FipCycles; one packet every cycle. Without a vif to look at, fip_o.out is 0; of a packet that is not routed fip_o means nothing.
+// Latency:    FipCycles; one packet every cycle. Without a vif to look at, fip_o.out is 0; of a packet that is not routed fip_o
+//             means nothing.
 // Tables:     Vif (reader, data 2 cycles after), FipKey (twice: by destination and by source), FipMap (reader, likewise).
 // Stages:     0 keys | 2 vif | BucketCycles hits | and two later the mapping, which goes out as it stands
 // Contract:   fip_o.found says that key and mapping are there, fip_o.marked that the key of the source is; whether they

@@ -301,7 +301,6 @@ package ps_match_pkg;
   typedef struct packed {
     logic        ttl_en;
     logic [15:0] ttl_old;
-    logic        icmp_err;
     logic        udp;
     logic [15:0] ip_csum;
     logic [15:0] l4_csum;

@@ -1,8 +1,8 @@
 // Table of entries by index in UltraRAM, deeper than one of them: a lookup port, and the maintenance side.
 //
 // Lookup:      re_i/addr_i, rdata_o latency(Depth, Fan) cycles after, only in that cycle; never delayed by the other side.
-// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here; acc_rdata_o with acc_valid_o 2 + latency(Depth, Fan)
-//              cycles after acc_re_i, holds.
+// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here; acc_rdata_o with acc_valid_o comes
+//              2 + latency(Depth, Fan) cycles after acc_re_i, and holds.
 // Banks:       16 to a level of multiplexers: 64 Ki words take one level, 256 Ki two.
 module ps_table_deep
   import ps_ram_deep_pkg::*;
