@@ -232,6 +232,8 @@ bitfield! {
     pub idle, _: 1;
     /// The command ring stopped: on a bus error, or as CMD_PRODUCER said more commands than the ring holds.
     pub ring_fault, _: 2;
+    /// Something of the command ring is under way, perhaps of a run that was stopped: its memory may still be read and written.
+    pub ring_busy, _: 3;
 }
 
 #[cfg(test)]

@@ -121,6 +121,10 @@ impl Card {
         self.running = false;
         let (cmd, cpl) = (self.rings.command_iova(), self.rings.completion_iova());
         self.write_reg(regs::RING_ENABLE, 0)?;
+        // What is on its way of an earlier run would be taken for the new one's.
+        let timeout = self.timeout;
+        let ended = |card: &mut Self| Ok(!card.status()?.ring_busy());
+        self.wait_until("the end of its last commands", timeout, ended)?;
         self.rings.restart();
         self.write_reg(regs::CMD_BASE_LO, cmd as u32)?;
         self.write_reg(regs::CMD_BASE_HI, (cmd >> 32) as u32)?;

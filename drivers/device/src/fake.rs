@@ -41,6 +41,9 @@ use transport::FakeTransport;
 /// Bus master in the command register.
 const COMMAND_MASTER: u16 = 1 << 2;
 
+/// `ring_busy` in the status register.
+const RING_BUSY: u32 = 1 << 3;
+
 /// Handle of a card in memory.
 #[derive(Clone, Default)]
 pub struct FakeCard {
@@ -205,6 +208,13 @@ impl FakeCard {
     /// The card accepts commands but never completes them.
     pub fn stall(&self, stalled: bool) {
         self.lock().stalled = stalled;
+    }
+
+    /// Whether something of the command ring is under way; a card in memory is never slow by itself.
+    pub fn set_ring_busy(&self, busy: bool) {
+        let mut state = self.lock();
+        let status = state.regs.get(&regs::STATUS).copied().unwrap_or(0) & !RING_BUSY;
+        state.regs.insert(regs::STATUS, status | if busy { RING_BUSY } else { 0 });
     }
 
     /// Every write to `table` is refused with `status` until called with `None`.

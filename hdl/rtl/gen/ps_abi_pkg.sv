@@ -67,7 +67,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h30001;
-  localparam logic [63:0] LayoutHash = 64'h705b4d745b79327c;
+  localparam logic [63:0] LayoutHash = 64'h4125f59e12c7ede7;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;

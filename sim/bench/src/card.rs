@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 use penstock_abi::table::NextHop;
-use penstock_card::{CardOptions, CardSim, InProcess};
+use penstock_card::{BusLatency, CardOptions, CardSim, InProcess};
 use penstock_compile::compile;
 use penstock_device::Card;
 use penstock_plan::plan;
@@ -183,18 +183,29 @@ impl Bench {
 
     fn table_operations(&mut self, report: &mut Report) -> Result<()> {
         for batch in [1, 32, 2048] {
-            let entry = |i| NextHop { valid: true, dip: i, ..NextHop::default() };
-            let ops: Vec<Op> = (0..batch).map(|i| Op::write(20_000 + i, entry(i))).collect();
-            let rounds = 4096 / batch;
-            let before = self.sim().cycles();
-            for _ in 0..rounds {
-                self.card.apply(&ops)?;
-            }
-            let cycles = (self.sim().cycles() - before) as f64;
-            let operations = f64::from(batch * rounds);
-            report.add(format!("card.table_write.batch_{batch}"), cycles / operations, "cycles/op");
+            let cycles = self.write_cycles(batch)?;
+            report.add(format!("card.table_write.batch_{batch}"), cycles, "cycles/op");
         }
+        // Reads of a microsecond, and 0.3 of them until a write is acknowledged, as behind a root complex.
+        self.sim().set_bus_latency(BusLatency { read_cycles: 322, answer_cycles: 100 });
+        for (name, batch) in [("cycles_per_op", 2048), ("cycles_of_one", 1)] {
+            let cycles = self.write_cycles(batch)?;
+            report.add(format!("card.ring.{name}.bus_1us"), cycles, "cycles/op");
+        }
+        self.sim().set_bus_latency(BusLatency::default());
         transport::measure(report, "in_process", &mut self.card)
+    }
+
+    /// Cycles that a write takes in batches of this size.
+    fn write_cycles(&mut self, batch: u32) -> Result<f64> {
+        let entry = |i| NextHop { valid: true, dip: i, ..NextHop::default() };
+        let ops: Vec<Op> = (0..batch).map(|i| Op::write(20_000 + i, entry(i))).collect();
+        let rounds = (4096 / batch).min(512);
+        let before = self.sim().cycles();
+        for _ in 0..rounds {
+            self.card.apply(&ops)?;
+        }
+        Ok((self.sim().cycles() - before) as f64 / f64::from(batch * rounds))
     }
 }
 

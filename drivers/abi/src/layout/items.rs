@@ -105,6 +105,7 @@ fn registers(f: Visitor<'_>) {
         ("clearing", status(CardStatus::clearing)),
         ("idle", status(CardStatus::idle)),
         ("ring_fault", status(CardStatus::ring_fault)),
+        ("ring_busy", status(CardStatus::ring_busy)),
     ] {
         f(&Item { group: "STATUS", name, values: &[bits], since: 0 });
     }

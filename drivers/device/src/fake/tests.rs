@@ -80,6 +80,19 @@ fn nothing_behind_a_refused_operation_is_executed() {
 }
 
 #[test]
+fn a_ring_is_not_set_up_anew_while_the_last_one_ends() {
+    let (fake, mut card) = attached();
+    card.set_timeout(Duration::from_millis(20));
+    card.forget_ring();
+    fake.set_ring_busy(true);
+    let err = card.fence().unwrap_err();
+    assert!(matches!(err, DeviceError::Timeout { .. }), "{err}");
+    assert_eq!(fake.register(regs::RING_ENABLE), 0);
+    fake.set_ring_busy(false);
+    card.fence().unwrap();
+}
+
+#[test]
 fn batches_larger_than_the_ring_keep_their_order() {
     let (fake, mut card) = attached();
     let word = |i| EcmpSlot { valid: true, nh: i as u16, ..EcmpSlot::default() };
