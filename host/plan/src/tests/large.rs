@@ -188,6 +188,26 @@ fn groups_that_are_alike_share_a_ring() {
     assert_eq!(bench.card.len(TableId::Ecmp), words);
 }
 
+/// A floating IP that is refused keeps those who are wanted there, in a ring of its own if there is room for one; whoever
+/// shares its ring never notices.
+#[test]
+fn a_refused_group_leaves_the_ring_that_it_shares_alone() {
+    for words in [1 << 12, 208] {
+        let mut bench = Bench::new(Shape { ecmp_words: words, ..Shape::default() });
+        quickly(&mut bench, &alike(2, 0..100));
+        assert_eq!(bench.card.len(TableId::Ecmp), 208);
+        let other = bench.words(vip(2));
+        let mut refused = alike(2, 0..100);
+        refused.routes.remove(&(VRF, vip(1)));
+        refused.services.remove(&vip(1));
+        refused.refused.insert(vip(1), Arc::new((0..50).map(pod).collect()));
+        bench.bring(&refused);
+        assert_eq!(bench.words(vip(2)), other);
+        let kept = bench.group(vip(1)).map(|_| places(&bench).len());
+        assert_eq!(kept, (words > 208).then_some(50));
+    }
+}
+
 /// What becomes of a pod.
 fn fate() -> impl Strategy<Value = Option<Option<bool>>> {
     prop_oneof![
