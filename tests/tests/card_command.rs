@@ -30,6 +30,7 @@ impl Simulated {
                 unchecked: false,
                 clock: Clock::Wall,
                 back_pressure: None,
+                ..CardOptions::default()
             };
             let mut card = CardSim::new(&options).unwrap();
             card.set_bus_master(false);

@@ -105,6 +105,7 @@ fn main() -> Result<()> {
         unchecked: args.unchecked,
         clock: Clock::Wall,
         back_pressure: None,
+        ..CardOptions::default()
     })
     .context("cannot start the card")?;
     attach_ports(&mut card, &args.ports)?;
