@@ -76,9 +76,11 @@ module ps_csr
     if (address[15:10] == '0 && address[1:0] == '0) select[address[9:2]] = 1'b1;
   endfunction
 
+  /* verilator lint_off UNUSEDSIGNAL */  // of the offset those of the words that are decoded
   function automatic logic [7:0] word(input logic [15:0] register);
     word = register[9:2];
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   logic        reset_q, flr_q, halt;
   logic        wr_take, wr_q, wr_go_q, bvalid_q, wr_strobes_q;

@@ -132,6 +132,8 @@ module ps_valid_map
     end
   end
 
+  logic [4:0] unused_count;
+
   ps_fifo #(
     .Width($bits(mark_t)),
     .Depth(8),
@@ -145,7 +147,7 @@ module ps_valid_map
     .rvalid_o(flow_valid),
     .rready_i(flow_go),
     .rdata_o (flow),
-    .count_o ()
+    .count_o (unused_count)
   );
 
   // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
@@ -308,7 +310,7 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q[5:0], c_q.position};
+  assign unused_bits = ^{depth_q[5:0], c_q.position, unused_count};
 
 `ifndef SYNTHESIS
   initial begin
