@@ -214,7 +214,7 @@ fn allow(offset: u32, value: u32, allowed: Allowed) -> Result<u32, Implausible> 
         Allowed::Range(first, last) => (first..=last).contains(&value),
         Allowed::Buckets(of, most) => {
             let rows = value / of;
-            value % of == 0 && rows.is_power_of_two() && rows.ilog2() <= most
+            value.is_multiple_of(of) && rows.is_power_of_two() && rows.ilog2() <= most
         }
         Allowed::Only(other) => value == other,
     };
