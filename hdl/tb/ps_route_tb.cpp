@@ -51,7 +51,13 @@ struct Card {
     VerilatedContext context;
     Vps_route_tb top{&context};
     std::map<unsigned, Bits> tables[15];
-    std::deque<std::pair<bool, Word>> expected;  // what must come, cycle by cycle
+    struct Expected {
+        bool found;
+        Word word;
+        unsigned vrf;
+        uint32_t ip;
+    };
+    std::deque<Expected> expected;  // what must come, cycle by cycle
 
     void edge() {
         top.clk_i = 0, top.eval();
@@ -112,12 +118,13 @@ struct Card {
     }
     void look(bool valid, unsigned vrf, uint32_t ip, bool found, const Word& word) {
         top.valid_i = valid, top.vrf_i = vrf, top.ip_i = ip;
-        expected.push_back({valid && found, word});
+        expected.push_back({valid && found, word, vrf, ip});
         edge();
         top.valid_i = 0;
         if (expected.size() < top.route_cycles_o) return;
-        auto [f, w] = expected.front();
+        auto [f, w, v, a] = expected.front();
         expected.pop_front();
+        if (top.found_o != f || (f && top.nh_o != w.nh)) std::fprintf(stderr, "look-up of %08x in VRF %u: next hop %x\n", a, v, top.nh_o);
         if (top.found_o != f) fail("found", top.found_o, f);
         if (!f) return;
         if (top.nh_o != w.nh) fail("next hop", top.nh_o, w.nh);
@@ -150,7 +157,7 @@ struct World {
     std::map<Net, Word> nets;           // as announced
     std::vector<Net> names;
     std::map<Net, unsigned> parts;      // by rank: the length of who has it
-    unsigned vrfs;
+    unsigned refused = 0, vrfs;
 
     explicit World(unsigned vrfs) : vrfs(vrfs) {
         for (unsigned r = 0; r < Tables; r++) card.write(PrefixLength, r, Bits().put(1, 1).put(Lengths[r], 6));
@@ -160,6 +167,39 @@ struct World {
         static const uint32_t bases[] = {0x0a000000, 0x0a2f0000, 0x0a2fff00, 0xc0a80000, 0};
         uint32_t base = bases[rng() % 5];
         return base ^ (uint32_t(rng()) >> (rng() % 20 + (base ? 6 : 0)));
+    }
+    int find(const std::vector<unsigned>& slots, unsigned vrf, uint32_t ip) {
+        for (unsigned slot : slots) {
+            auto value = card.tables[Prefix][slot].value;
+            if (value & 1 && uint32_t(value >> 13) == ip && (value >> 1 & 0xfff) == vrf) return int(slot);
+        }
+        return -1;
+    }
+    // New parts first: if one has no place (nothing is moved for it), those before it go again.
+    bool expand(unsigned vrf, uint32_t ip, unsigned len, const Word& w) {
+        unsigned rank = rank_of(len), length = Lengths[rank];
+        std::vector<std::pair<unsigned, uint32_t>> fresh, shorter;
+        for (uint32_t n = 0; n < 1u << (length - len); n++) {
+            uint32_t part = ip | (n << (32 - length));
+            auto owner = parts.find({rank, vrf, part});
+            if (owner != parts.end() && owner->second > len) continue;
+            auto slots = card.slots(vrf, part, card.table_of(rank, vrf, part) << (RowsLog2 + 3), RowsLog2);
+            int at = owner == parts.end() ? card.place(Prefix, slots) : find(slots, vrf, part);
+            if (at < 0 && owner != parts.end()) fail("a part is not where it was written");
+            if (at < 0) {
+                for (auto [index, gone] : fresh) card.write(Prefix, index, {}), parts.erase({rank, vrf, gone});
+                return false;
+            }
+            if (owner != parts.end()) {
+                shorter.push_back({unsigned(at), part});
+            } else {
+                fresh.push_back({unsigned(at), part});
+                card.write(Prefix, unsigned(at), word_of(vrf, part, len, w));
+                parts[{rank, vrf, part}] = len;
+            }
+        }
+        for (auto [index, part] : shorter) card.write(Prefix, index, word_of(vrf, part, len, w)), parts[{rank, vrf, part}] = len;
+        return true;
     }
     bool route(unsigned len) {
         unsigned vrf = rng() % vrfs;
@@ -173,21 +213,7 @@ struct World {
             if (at < 0) return false;
             card.write(HostRoute, unsigned(at), word_of(vrf, ip, len, w));
         } else {
-            unsigned rank = rank_of(len), length = Lengths[rank];
-            for (uint32_t n = 0; n < 1u << (length - len); n++) {
-                uint32_t part = ip | (n << (32 - length));
-                auto owner = parts.find({rank, vrf, part});
-                if (owner != parts.end() && owner->second > len) continue;
-                auto slots = card.slots(vrf, part, card.table_of(rank, vrf, part) << (RowsLog2 + 3), RowsLog2);
-                int at = -1;
-                if (owner == parts.end()) at = card.place(Prefix, slots);
-                else
-                    for (unsigned slot : slots)
-                        if (card.used(Prefix, slot) && uint32_t(card.tables[Prefix][slot].value >> 13) == part && (card.tables[Prefix][slot].value >> 1 & 0xfff) == vrf) at = int(slot);
-                if (at < 0) return false; 
-                card.write(Prefix, unsigned(at), word_of(vrf, part, len, w));
-                parts[{rank, vrf, part}] = len;
-            }
+            if (!expand(vrf, ip, len, w)) return refused++, true;
         }
         nets[{len, vrf, ip}] = w;
         names.push_back({len, vrf, ip});
@@ -226,7 +252,8 @@ void longest_match(unsigned vrfs, unsigned count) {
         if (len > 0 && len < 6 && world.rng() % 16) len += 16;
         if (!world.route(len)) fail("the test asks for too much");
     }
-    std::printf("%zu routes, %zu parts\n", world.nets.size(), world.parts.size());
+    std::printf("%zu routes, %zu parts, %u without a place\n", world.nets.size(), world.parts.size(), world.refused);
+    if (world.refused > count / 50) fail("the test asks for too much");
     world.look_ups(300000);
     for (unsigned n = 0; n < 3000; n++) {
         auto& all = world.card.tables;
@@ -235,6 +262,7 @@ void longest_match(unsigned vrfs, unsigned count) {
         std::advance(it, world.rng() % std::min<size_t>(all[table].size(), 4096));
         world.card.read(table, it->first);
     }
+    std::printf("all lengths match\n");
     // A length that is not asked for is as if its prefixes were not there.
     world.card.write(PrefixLength, 2, {});
     world.look_ups(50000, 2);
@@ -259,7 +287,7 @@ void moved_key() {
     card.drain();
     card.write(Prefix, slots[2], {});
     card.look(true, 0, ip | 9, true, w);
-    card.look(true, 0, ip | 256, false, w);
+    card.look(true, 0, ip ^ 256, false, w);
     card.look(true, 1, ip | 9, false, w);
     card.drain();
 }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use penstock_tables::prefix::prefix_cost;
+
 use crate::{Provider, Reach, Served, Vip, marks};
 
 /// One change of what a node is to do, from a world that is so small that things meet. `None` takes the thing away.
@@ -123,6 +125,8 @@ fn change() -> impl Strategy<Value = Change> {
         "0.0.0.0/0",
         "10.1.0.0/16",
         "10.2.0.0/16",
+        "32.0.0.0/3",
+        "64.0.0.0/3",
         "fd00::/64",
     ];
     let wrap = select(vec![Encapsulation::MplsOverUdp, Encapsulation::MplsOverGre]);
@@ -273,7 +277,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         ecmp_words: 12,
         ecmp_group_max: 3,
         host_route_rows_log2: 0,
-        prefixes: 2,
+        prefix_rows_log2: 0,
         fip_key_rows_log2: 0,
         fip_maps: 5,
         ..Shape::default()
@@ -311,7 +315,10 @@ fn sound(compiled: &Compiled, shape: &Shape) {
         (TableId::NextHop, d.next_hops.len() + groups),
         (TableId::Ecmp, words),
         (TableId::HostRoute, d.routes.len()),
-        (TableId::Prefix, d.prefixes.len()),
+        (
+            TableId::Prefix,
+            d.prefixes.keys().map(|(_, p)| prefix_cost(p.prefix_len()) as usize).sum(),
+        ),
         (TableId::FipKey, d.fip.len() + marks(&d.fip).len()),
         (TableId::FipMap, d.fip.len() + usize::from(!d.fip.is_empty())),
     ] {
