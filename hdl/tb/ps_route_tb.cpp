@@ -302,6 +302,7 @@ void damaged_word() {
     auto slots = card.slots(0, ip, 0, HostRowsLog2);
     card.write(HostRoute, slots[1], word_of(0, ip, 32, w));
     for (unsigned bit : {0u, 1u, 20u, 50u, 80u, 82u}) {
+        std::printf("bit %u\n", bit);
         card.look(true, 0, ip, true, w);
         card.look(true, 0, ip + 1, true, all);
         card.drain();

@@ -6,6 +6,7 @@ mod depends;
 mod found;
 mod history;
 mod machine;
+mod prefixes;
 mod refused;
 mod shortage;
 mod sound;

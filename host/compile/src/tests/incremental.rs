@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::table::TableId;
 use penstock_model::{Finding, Pod};
+use penstock_tables::prefix::prefix_cost;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use penstock_tables::prefix::prefix_cost;
-
 use crate::{Provider, Reach, Served, Vip, marks};
 
 /// One change of what a node is to do, from a world that is so small that things meet. `None` takes the thing away.
