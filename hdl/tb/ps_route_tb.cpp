@@ -301,12 +301,11 @@ void damaged_word() {
     uint32_t ip = 0x0a2fff07;
     auto slots = card.slots(0, ip, 0, HostRowsLog2);
     card.write(HostRoute, slots[1], word_of(0, ip, 32, w));
-    for (unsigned bit : {0u, 1u, 20u, 50u, 80u, 82u}) {
-        std::printf("bit %u\n", bit);
+    for (unsigned bit : {0u, 1u, 20u, 50u, 80u, 83u}) {
         card.look(true, 0, ip, true, w);
         card.look(true, 0, ip + 1, true, all);
         card.drain();
-        card.top.damage_i = 1, card.top.damage_row_i = slots[1] >> 2, card.top.damage_bit_i = 83 + bit;
+        card.top.damage_i = 1, card.top.damage_row_i = slots[1] >> 2, card.top.damage_bit_i = 84 + bit;  // of the second slot
         card.edge();
         card.top.damage_i = 0;
         card.look(true, 0, ip, false, w);

@@ -3,7 +3,7 @@
 // Entry:       {data, key, valid}, valid in bit 0; each slot has a parity bit besides. Index of an entry: {way, row, slot}.
 // Lookup:      re_i/row_i every cycle, from registers. row_cycles(RowsLog2) later the key that is looked for is at look_i/key_i (look_i
 //              0: nothing is). hit_o 2 cycles after that, data_o 3 (0 without a hit). The host keeps a key unique, but for one that
-//              it moves: of two equal ones that of the lowest way wins.
+//              it moves from way to way: of two equal ones that of the lowest way wins. (Two in one row would be ored.)
 // Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
 //              be believed is the user's matter, as the slot may have held the key.
 // Maintenance: as in ps_table, by the memories' second port; registered here. acc_rdata_o stands row_cycles(RowsLog2) + 2 cycles after
@@ -198,11 +198,6 @@ module ps_bucket_rows
 `ifndef SYNTHESIS
   initial assert (Ways == 2) else $fatal(1, "ps_bucket_rows: written for two ways");
   initial assert (Style == "ultra" || RowsLog2 <= 12) else $fatal(1, "ps_bucket_rows: too deep for block memory");
-
-  // A key stands once in a row.
-  for (genvar w = 0; w < Ways; w++) begin : gen_once
-    a_once : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(match[w]));
-  end
 `endif
 
 endmodule

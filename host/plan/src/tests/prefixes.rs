@@ -30,13 +30,11 @@ fn net(ip: u32, len: u8) -> IpNet {
 fn desired(vrf: VrfId, routes: &Routes) -> Desired {
     let mut d = Desired::default();
     d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
-    let spec =
-        NextHopSpec { dmac: MacAddr([2; 6]), source: Some(NODE), ..NextHopSpec::default() };
+    let spec = NextHopSpec { dmac: MacAddr([2; 6]), source: Some(NODE), ..NextHopSpec::default() };
     d.next_hops.insert(NextHopKey::TunnelUdp(NODE), spec);
     for (&(ip, len), &label) in routes {
         let node = if label == 0 { LOST } else { NODE };
-        let hop =
-            Hop { next_hop: NextHopKey::TunnelUdp(node), label: Some(MplsLabel(label + 16)) };
+        let hop = Hop { next_hop: NextHopKey::TunnelUdp(node), label: Some(MplsLabel(label + 16)) };
         if len == 32 {
             d.routes.insert((vrf, Ipv4Addr::from(ip).into()), RouteTarget::Hop(hop));
         } else {
@@ -63,7 +61,8 @@ fn longest(routes: &Routes, ip: u32) -> Option<u32> {
 
 /// An address of a few, near enough to one another that prefixes lie in each other.
 fn address() -> impl Strategy<Value = u32> {
-    let bits = proptest::sample::select(vec![0_u32, 1, 2, 6, 0x80, 0x100, 0x300, 0x8000, 0x60_0000]);
+    let bits =
+        proptest::sample::select(vec![0_u32, 1, 2, 6, 0x80, 0x100, 0x300, 0x8000, 0x60_0000]);
     (bits.clone(), bits).prop_map(|(one, other)| 0x0a2f_ff00 ^ one ^ other)
 }
 
@@ -113,7 +112,8 @@ fn run(steps: &[(Routes, Option<usize>)], shape: Shape) -> Result<(), TestCaseEr
                 if now != old && now != longest(&routes, ip) {
                     let new = longest(&routes, ip);
                     let ip = Ipv4Addr::from(ip);
-                    let text = format!("{ip}: {old:?} -> {new:?}, but {now:?} after {n} of {ops:?}");
+                    let text =
+                        format!("{ip}: {old:?} -> {new:?}, but {now:?} after {n} of {ops:?}");
                     return Err(TestCaseError::fail(text));
                 }
             }
@@ -272,7 +272,9 @@ fn one_length_fills_what_it_may() {
     };
     let (table, key) = reason(&planned.refused[0].reason);
     assert_eq!(table, TableId::Prefix.desc().name);
-    assert!(matches!(planned.refused[0].what, What::Prefix(VrfId(5), net) if net.to_string() == key));
+    assert!(
+        matches!(planned.refused[0].what, What::Prefix(VrfId(5), net) if net.to_string() == key)
+    );
 }
 
 /// A card that looks for other lengths loses the prefixes that it was found with, and gets ours.
