@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use penstock_abi::table::{DefaultRoute, TableId};
-use penstock_compile::Hop;
+use penstock_compile::{Desired, Hop};
 use penstock_model::Reason;
 
 use super::Pass;
@@ -20,9 +20,9 @@ use crate::words;
 impl Pass<'_> {
     /// Removes prefixes that are not wanted, and those of their parts that no other wanted prefix will have.
     pub(super) fn unwanted_prefixes(&mut self, dirty: &Dirty) {
-        let wanted = &self.desired.prefixes;
+        let desired = self.desired;
         let Planner { card, prefixes, .. } = &mut *self.planner;
-        for &key in by_length(dirty).iter().rev().filter(|key| !wanted.contains_key(*key)) {
+        for &key in by_length(dirty).iter().rev().filter(|key| !is_wanted(desired, **key)) {
             if !prefixes.forget(key) {
                 continue;
             }
@@ -30,7 +30,7 @@ impl Pass<'_> {
                 card.clear::<DefaultRoute>(Step::Unpoint, key.0.0.into());
             }
             for part in parts_of(key) {
-                if !owners(part).any(|owner| wanted.contains_key(&owner)) {
+                if !owners(part).any(|owner| is_wanted(desired, owner)) {
                     prefixes.clear(card, part);
                 }
             }
@@ -91,6 +91,13 @@ impl Pass<'_> {
         self.planner.prefixes.serve(key, word);
         Ok(words::default_route(hop, id))
     }
+}
+
+/// Whether a prefix is wanted, and the next hop that it needs: without, it goes like one that is not wanted.
+fn is_wanted(desired: &Desired, key: PrefixKey) -> bool {
+    let hop = desired.prefixes.get(&key);
+    let spec = hop.and_then(|hop| Some((hop.next_hop, desired.next_hops.get(&hop.next_hop)?)));
+    spec.is_some_and(|(next_hop, spec)| words::next_hop(next_hop, spec).is_ok())
 }
 
 /// Prefixes, the longest first.
