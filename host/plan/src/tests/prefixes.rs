@@ -142,7 +142,7 @@ fn run(steps: &[(Routes, Option<usize>)], shape: Shape) -> Result<(), TestCaseEr
 }
 
 proptest! {
-    #![proptest_config(cases(64))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn an_address_leads_where_it_led_or_where_it_shall(
