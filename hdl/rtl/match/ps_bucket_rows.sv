@@ -98,6 +98,7 @@ module ps_bucket_rows
         .a_rdata_o(rows[w]),
         .b_re_i   (b_re),
         .b_we_i   (b_we),
+        .b_all_i  (1'b0),
         .b_addr_i (acc_row),
         .b_wdata_i(acc_wdata_q),
         .b_rdata_o(acc_rows[w])

@@ -311,6 +311,7 @@ module ps_match
     .direct_nh_i (look_direct_nh),
     .route_i     (route),
     .hop_o       (hop),
+    .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
     .nh_rdata_o  (next_hop_acc),

@@ -2,7 +2,8 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit. While tables are being cleared commands wait.
-// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, 65536 cycles (clearing_o).
+// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
+//             (clearing_o).
 module ps_table_access
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -36,10 +37,13 @@ module ps_table_access
     StDone
   } state_e;
 
+  // What is cleared index by index; deeper tables are in banks, which are cleared together.
+  localparam int unsigned ClearBits = 16;
+
   state_e       state_q;
   access_t      acc_q;
   logic [WriteMaxBits-1:0] wdata_q;
-  logic [IndexBits:0]      clear_q;      // next index to clear; the upper bit: all are
+  logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
   logic [7:0]   status_q;
   logic [383:0] rdata_q;
   logic         permitted, permitted_q, known, known_q, flow_q;
@@ -71,11 +75,11 @@ module ps_table_access
     wait_q   <= {wait_q[ReadCycles-2:0], state_q == StAccess || (state_q == StFlow && flow_done_i)};
     unique case (state_q)
       StClear: begin
-        acc_q.we    <= clear_q[IndexBits] ? '0 : depth_mask(32'(clear_q));
-        acc_q.index <= clear_q[IndexBits-1:0];
+        acc_q.we    <= clear_q[ClearBits] ? '0 : depth_mask(32'(clear_q));
+        acc_q.index <= index_t'(clear_q[ClearBits-1:0]);
         wdata_q     <= '0;
         clear_q     <= clear_q + 1'b1;
-        if (clear_q[IndexBits]) state_q <= StIdle;
+        if (clear_q[ClearBits]) state_q <= StIdle;
       end
       StIdle: begin
         status_q <= StOk;
@@ -128,6 +132,10 @@ module ps_table_access
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS
+  for (genvar t = 0; t < TableCount; t++) begin : gen_cleared
+    initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp))
+      else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);
+  end
   a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
                             cfg_rsp_o.done |=> !cfg_rsp_o.done);
   a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)

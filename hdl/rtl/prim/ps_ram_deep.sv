@@ -2,7 +2,8 @@
 // memory primitive deep, and a tree of registered multiplexers behind them.
 //
 // Port B:     reads or writes in a cycle, never both, as ps_ram_tdp.
-// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
+// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set. With b_all_i into every bank, at the address' place
+//             within a bank: so a memory is cleared in as many cycles as a bank has words.
 // Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth, Fan) cycles after re: memory, its output register, and a register for
 //             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
@@ -24,6 +25,7 @@ module ps_ram_deep
   output logic [Width-1:0]     a_rdata_o,
   input  logic                 b_re_i,
   input  logic [Lanes-1:0]     b_we_i,
+  input  logic                 b_all_i,
   input  logic [AddrWidth-1:0] b_addr_i,
   input  logic [LaneWidth-1:0] b_wdata_i,
   output logic [Width-1:0]     b_rdata_o
@@ -57,7 +59,7 @@ module ps_ram_deep
       .a_addr_i (a_addr_i[BankBits-1:0]),
       .a_rdata_o(a_found[b]),
       .b_re_i   (b_re_i && b_bank == SelBits'(b)),
-      .b_we_i   (b_bank == SelBits'(b) ? b_we_i : '0),
+      .b_we_i   (b_all_i || b_bank == SelBits'(b) ? b_we_i : '0),
       .b_addr_i (b_addr_i[BankBits-1:0]),
       .b_wdata_i,
       .b_rdata_o(b_found[b])
@@ -114,25 +116,38 @@ module ps_ram_deep
     assign b_rdata_o = gen_level[Levels-1].b_word[0];
   end
 `else
-  logic [Width-1:0] a_read, b_read;
+  localparam int unsigned Stride = Depth > BankDepth ? BankDepth : Depth;
 
-  ps_ram_tdp #(
-    .Width    (Width),
-    .Depth    (Depth),
-    .LaneWidth(LaneWidth),
-    .Style    ("ultra"),
-    .Latency  (2)
-  ) u_ram (
-    .clk_i,
-    .a_re_i,
-    .a_addr_i,
-    .a_rdata_o(a_read),
-    .b_re_i,
-    .b_we_i,
-    .b_addr_i,
-    .b_wdata_i,
-    .b_rdata_o(b_read)
-  );
+  logic [Width-1:0] mem [Depth];
+  logic [Width-1:0] a_first_q, b_first_q, a_read, b_read;
+  logic             a_valid_q, b_valid_q;
+
+  always_ff @(posedge clk_i) begin
+    if (a_re_i) a_first_q <= mem[a_addr_i];
+    if (b_re_i) b_first_q <= mem[b_addr_i];
+    if (a_valid_q) a_read <= a_first_q;
+    if (b_valid_q) b_read <= b_first_q;
+    a_valid_q <= a_re_i;
+    b_valid_q <= b_re_i;
+    for (int unsigned i = 0; i < Lanes; i++) begin
+      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+      if (b_we_i[i] && b_all_i) begin
+        for (int unsigned b = 0; b < Depth / Stride; b++) begin
+          mem[(32'(b_addr_i) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+        end
+      end
+    end
+  end
+
+  // As in ps_ram_tdp: before its user's reset the enables may be anything.
+  logic armed_q;
+
+  initial armed_q = 1'b0;
+
+  always @(posedge clk_i) begin
+    if (!b_re_i && b_we_i == '0) armed_q <= 1'b1;
+    if (armed_q) a_read_or_write : assert (!b_re_i || b_we_i == '0);
+  end
 
   if (Levels == 0) begin : gen_one
     assign a_rdata_o = a_read;
