@@ -93,13 +93,13 @@ module penstock_core
 );
 
   logic        enable, clear, clearing, match_clearing, map_busy;
-  logic        match_busy, datapath_busy, ring_busy;
+  logic        match_busy, datapath_busy, ring_busy, csr_busy, cmd_busy;
   logic [63:0] card_time;
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
   logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set;
-  logic [15:0] flow_mark_index;
+  flow_addr_t  flow_mark_index;
 
   logic        cfg_valid;
   cfg_req_t    cfg_req;
@@ -123,7 +123,7 @@ module penstock_core
   assign clearing = match_clearing || map_busy;
   assign irq_o[2] = ring_fault || fw_fault;
   assign idle_o   = !match_busy && !datapath_busy && !ring_busy && !clearing && !clear &&
-                    !s_axil_bvalid_o && !s_axil_rvalid_o && !mbox_valid;
+                    !csr_busy && !s_axil_bvalid_o && !s_axil_rvalid_o && !mbox_valid;
 
   ps_csr u_csr (
     .clk_i,
@@ -147,6 +147,7 @@ module penstock_core
     .s_axil_rresp_o,
     .s_axil_rvalid_o,
     .s_axil_rready_i,
+    .busy_o            (csr_busy),
     .enable_o          (enable),
     .clear_o           (clear),
     .clearing_i        (clearing),
@@ -156,6 +157,7 @@ module penstock_core
     .cmd_consumer_i    (cmd_consumer),
     .ring_errors_i     (ring_errors),
     .ring_fault_i      (ring_fault),
+    .ring_busy_i       (cmd_busy),
     .evt_cfg_o         (evt_cfg),
     .evt_producer_i    (evt_producer),
     .evt_dropped_i     (evt_dropped),
@@ -177,6 +179,7 @@ module penstock_core
     .clear_i       (clear),
     .busy_o        (ring_busy),
     .map_busy_o    (map_busy),
+    .cmd_busy_o    (cmd_busy),
     .cmd_cfg_i     (cmd_cfg),
     .cmd_consumer_o(cmd_consumer),
     .ring_errors_o (ring_errors),
@@ -352,7 +355,9 @@ module penstock_core
     .rready_i (s_axil_rready_i)
   );
 
-  ps_axi_sva u_sva_axi (
+  ps_axi_sva #(
+    .Outstanding(16)
+  ) u_sva_axi (
     .clk_i,
     .rst_i,
     .awaddr_i (m_axi_awaddr_o),

@@ -1,22 +1,22 @@
 // Bench of ps_ring: a small host memory, a table behind the access port, and rings that wrap several times.
-// Checks order, cookies, phases, search, digests, refusals, fences, a bus error, a producer that lies, stop and restart, and the AXI
-// port by ps_axi_sva. The command ring lies across a 4 KiB boundary. Prints PASS or stops.
+// Checks order, cookies, phases, chains, search, digests, refusals, fences, bus errors, a producer that lies, stop and restart, and the
+// AXI port by ps_axi_sva; cycles for a write on buses with latency; random commands on buses that pause at random against what they
+// must do. The command ring lies across a 4 KiB boundary. Prints PASS or stops.
 module ps_ring_tb
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
 ;
 
-  localparam int unsigned Log2 = 4;
   localparam logic [63:0] CmdBase = 64'h1_0000_0d40;  // record 11 begins a page
-  localparam logic [63:0] CplBase = CmdBase + 64'h1000;
-  localparam logic [63:0] EvtBase = CmdBase + 64'h2000;
+  localparam logic [63:0] CplBase = CmdBase + 64'h8000;
+  localparam logic [63:0] EvtBase = CmdBase + 64'h1_0000;
 
   logic clk = 0, rst = 1;
   always #1 clk = !clk;
 
   ring_cfg_t   cmd_cfg = '0, evt_cfg = '0;
   logic [31:0] consumer, errors, evt_producer, evt_dropped;
-  logic        fault, busy, map_busy, cfg_valid, flow_full = 0, clear = 0;
+  logic        fault, busy, cmd_busy, map_busy, cfg_valid, flow_full = 0, clear = 0;
   logic [1:0]  irq;
   cfg_req_t    cfg_req;
   cfg_rsp_t    cfg_rsp;
@@ -34,7 +34,7 @@ module ps_ring_tb
   logic         fail_reads = 0;
 
   ps_ring dut (
-    .clk_i(clk), .rst_i(rst), .hold_i(map_busy), .clear_i(clear), .busy_o(busy), .map_busy_o(map_busy),
+    .clk_i(clk), .rst_i(rst), .hold_i(map_busy), .clear_i(clear), .busy_o(busy), .map_busy_o(map_busy), .cmd_busy_o(cmd_busy),
     .cmd_cfg_i(cmd_cfg), .cmd_consumer_o(consumer), .ring_errors_o(errors), .ring_fault_o(fault),
     .evt_cfg_i(evt_cfg), .evt_producer_o(evt_producer), .evt_dropped_o(evt_dropped), .irq_o(irq),
     .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full),
@@ -48,58 +48,85 @@ module ps_ring_tb
     .m_axi_rready_o(rready)
   );
 
-  ps_axi_sva u_sva (
+  ps_axi_sva #(.Outstanding(16)) u_sva (
     .clk_i(clk), .rst_i(rst), .awaddr_i(awaddr), .awlen_i(awlen), .awvalid_i(awvalid), .awready_i(awready), .wdata_i(wdata),
     .wstrb_i(wstrb), .wlast_i(wlast), .wvalid_i(wvalid), .wready_i(wready), .bresp_i(bresp), .bvalid_i(bvalid),
     .bready_i(bready), .araddr_i(araddr), .arlen_i(arlen), .arvalid_i(arvalid), .arready_i(arready), .rdata_i(rdata),
     .rresp_i(rresp), .rlast_i(rlast), .rvalid_i(rvalid), .rready_i(rready)
   );
 
-  // Host memory: 256 records from CmdBase on, with random waits.
-  logic [511:0] memory [256];
-  function automatic logic [7:0] record(input logic [63:0] addr);
-    record = 8'((addr - CmdBase) >> 6);
+  // Host memory: 2048 records from CmdBase on, behind a bus that takes its time: latencies in cycles, and handshakes that pause
+  // `stall` times of 16. A write is done, whole, when it is answered.
+  logic [511:0] memory [2048];
+  int unsigned  read_wait = 0, answer_wait = 0, stall = 8, now = 0;
+  int unsigned  bursts = 0, answers = 0, reads_most = 0, writes_most = 0, writes_under_way = 0;
+  int           fail_burst = -1, fail_answer = -1;  // number of the burst, and of the write, that end with an error
+  int unsigned  seed = 32'hace1;
+
+  function automatic int unsigned record(input logic [63:0] addr);
+    record = 32'(addr - CmdBase) >> 6;
+    if (record >= 2048) $fatal(1, "FAIL: access beyond the rings: %h", addr);
   endfunction
 
-  logic [63:0] r_addr = 0, w_addr = 0;
-  logic [8:0]  r_left = 0;
-  int unsigned bursts = 0;
-  logic        w_got_addr = 0, w_got_data = 0;
-  logic [511:0] w_data;
-  logic [31:0] lfsr = 32'hace1;
-  always_ff @(posedge clk) lfsr <= {lfsr[30:0], lfsr[31] ^ lfsr[21] ^ lfsr[1] ^ lfsr[0]};
+  function automatic logic pause();
+    pause = $urandom(seed) % 16 < stall;
+    seed++;
+  endfunction
 
-  assign arready = r_left == 0 && lfsr[0];
-  assign rvalid  = r_left != 0 && lfsr[3];
-  assign rdata   = memory[record(r_addr)];
-  assign rresp   = fail_reads ? 2'b11 : 2'b00;
-  assign rlast   = r_left == 1;
-  assign awready = !w_got_addr && lfsr[5];
-  assign wready  = !w_got_data && lfsr[7];
-  assign bvalid  = w_got_addr && w_got_data;
-  assign bresp   = 2'b00;
-  always_ff @(posedge clk) begin
+  typedef struct {
+    logic [63:0] addr;
+    int unsigned left;
+    int unsigned due;
+    logic        bad;
+  } burst_t;
+
+  burst_t       read_queue[$];
+  logic [63:0]  aw_queue[$];
+  logic [511:0] w_queue[$];
+  int unsigned  b_due[$];
+
+  always @(posedge clk) begin
+    now++;
     if (arvalid && arready) begin
-      bursts <= bursts + 1;
-      r_addr <= araddr;
-      r_left <= {1'b0, arlen} + 1;
-    end else if (rvalid && rready) begin
-      r_addr <= r_addr + 64;
-      r_left <= r_left - 1;
+      read_queue.push_back('{araddr, 32'(arlen) + 1, now + read_wait, fail_reads || int'(bursts) == fail_burst});
+      bursts++;
     end
+    if (32'(read_queue.size()) > reads_most) reads_most = 32'(read_queue.size());
+    arready <= read_queue.size() < 16 && !pause();
+    if (rvalid && rready) begin
+      rvalid <= 0;
+      read_queue[0].addr += 64;
+      read_queue[0].left--;
+      if (read_queue[0].left == 0) void'(read_queue.pop_front());
+    end
+    if ((!rvalid || rready) && read_queue.size() > 0 && now >= read_queue[0].due && !pause()) begin
+      rvalid <= 1;
+      rdata  <= memory[record(read_queue[0].addr)];
+      rresp  <= read_queue[0].bad && read_queue[0].left <= 2 ? 2'b11 : 2'b00;
+      rlast  <= read_queue[0].left == 1;
+    end
+
     if (awvalid && awready) begin
-      w_got_addr <= 1;
-      w_addr     <= awaddr;
+      aw_queue.push_back(awaddr);
+      writes_under_way++;
     end
-    if (wvalid && wready) begin
-      w_got_data <= 1;
-      w_data     <= wdata;
+    if (wvalid && wready) w_queue.push_back(wdata);
+    if (writes_under_way > writes_most) writes_most = writes_under_way;
+    while (b_due.size() < aw_queue.size() && b_due.size() < w_queue.size()) b_due.push_back(now + answer_wait);
+    awready <= aw_queue.size() < 40 && !pause();
+    wready  <= w_queue.size() < 40 && !pause();
+    if (bvalid && bready) bvalid <= 0;
+    if ((!bvalid || bready) && b_due.size() > 0 && now >= b_due[0] && !pause()) begin
+      bvalid <= 1;
+      bresp  <= int'(answers) == fail_answer ? 2'b10 : 2'b00;
+      if (int'(answers) != fail_answer) memory[record(aw_queue[0])] = w_queue[0];
+      answers++;
+      writes_under_way--;
+      void'(aw_queue.pop_front());
+      void'(w_queue.pop_front());
+      void'(b_due.pop_front());
     end
-    if (bvalid && bready) begin
-      w_got_addr <= 0;
-      w_got_data <= 0;
-      memory[record(w_addr)] <= w_data;
-    end
+    if (rst) {arready, rvalid, awready, wready, bvalid} <= '0;
   end
 
   // A table of 256 entries for every id, index checked; those of flows repeat themselves.
@@ -119,15 +146,18 @@ module ps_ring_tb
     end
   end
 
+  int unsigned log2 = 4;
+
   task automatic check(input logic ok, input string what);
     if (!ok) $fatal(1, "FAIL: %s", what);
   endtask
 
   logic [31:0] produced = 0;
 
-  task automatic post(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data);
-    memory[record(CmdBase) + 8'(produced & ((1 << Log2) - 1))] =
-        {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'd1, id, op};
+  task automatic post(input logic [7:0] op, input logic [7:0] id, input logic [31:0] index, input logic [383:0] data,
+                      input logic [7:0] flags = 0);
+    memory[record(CmdBase) + (produced & ((1 << log2) - 1))] =
+        {data, 32'd0, 32'hc000_0000 + produced, index, 8'd0, 8'(flags | 1), id, op};
     produced++;
     cmd_cfg.count = produced;
   endtask
@@ -141,10 +171,10 @@ module ps_ring_tb
       limit++;
       check(limit < cycles, "completion in time");
     end
-    completion = memory[record(CplBase) + 8'((produced - 1) & ((1 << Log2) - 1))];
-    check(completion[8] == ((((produced - 1) >> Log2) & 32'd1) == 0), "phase");
-    check(completion[95:64] == 32'hc000_0000 + produced - 1, "cookie");
-    check(completion[127:96] == produced, "sequence");
+    completion = memory[record(CplBase) + ((produced - 1) & ((1 << log2) - 1))];
+    check(completion[504] == ((((produced - 1) >> log2) & 32'd1) == 0), "phase");
+    check(completion[447:416] == 32'hc000_0000 + produced - 1, "cookie");
+    check(completion[479:448] == produced, "sequence");
   endtask
 
   task automatic start();
@@ -180,22 +210,167 @@ module ps_ring_tb
                         input logic [63:0] expected);
     post(OpDigest, id, from, {288'd0, base, most});
     finish(c, 200000);
-    check(c[7:0] == status, $sformatf("digest of table %0d from %0d: status %0d", id, from, c[7:0]));
-    check(c[63:32] == next, $sformatf("digest of table %0d from %0d: goes on at %0d", id, from, c[63:32]));
-    check(c[223:192] == covered, $sformatf("digest of table %0d from %0d: covers %0d", id, from, c[223:192]));
-    check(c[191:128] == expected, $sformatf("digest of table %0d from %0d: %h", id, from, c[191:128]));
-    check(c[511:224] == 0, "nothing besides in a digest");
+    check(c[487:480] == status, $sformatf("digest of table %0d from %0d: status %0d", id, from, c[487:480]));
+    check(c[415:384] == next, $sformatf("digest of table %0d from %0d: goes on at %0d", id, from, c[415:384]));
+    check(c[95:64] == covered, $sformatf("digest of table %0d from %0d: covers %0d", id, from, c[95:64]));
+    check(c[63:0] == expected, $sformatf("digest of table %0d from %0d: %h", id, from, c[63:0]));
+    check(c[383:96] == 0, "nothing besides in a digest");
+  endtask
+
+  // Ends the run and begins another with a ring of 2^size records.
+  task automatic again(input int unsigned size);
+    cmd_cfg.enable = 0;
+    do @(posedge clk); while (cmd_busy);
+    for (int n = 0; n < 512; n++) memory[record(CplBase) + n] = '0;
+    log2         = size;
+    cmd_cfg.log2 = 5'(size);
+    start();
+    while (consumer != 0) @(posedge clk);
+  endtask
+
+  // Cycles for one write of many, with rings that are kept filled by halves.
+  task automatic rate(input int unsigned reads_wait, input int unsigned answers_wait, input int unsigned most);
+    int unsigned began, cycles;
+    again(8);
+    stall       = 0;
+    read_wait   = reads_wait;
+    answer_wait = answers_wait;
+    reads_most  = 0;
+    writes_most = 0;
+    began       = now;
+    while (produced != 2048) begin
+      if (produced - consumer <= 128) for (int n = 0; n < 128; n++) post(OpWrite, TableNextHop, 32'(n), 384'(produced) << 1 | 1);
+      @(posedge clk);
+    end
+    finish(c);
+    cycles = now - began;
+    $display("%0d cycles for 100 writes with reads of %0d cycles and answers of %0d; %0d reads and %0d writes at once",
+             cycles * 100 / 2048, reads_wait, answers_wait, reads_most, writes_most);
+    check(cycles <= 2048 * most, "cycles for a write");
+    check(reads_most <= 8 && writes_most <= 16, "as many at once as allowed");
+    if (reads_wait > 100) check(reads_most >= 4, "four reads at once");
+    for (int n = 0; n < 128; n++) check(entries[n] == 384'(2048 - 128 + n) << 1 | 384'd1, "what was written");
+  endtask
+
+  // Commands at random against what they must do, with a bus that pauses and takes its time at random.
+  task automatic soak(input int unsigned size, input int unsigned commands);
+    logic [383:0] model[256];
+    logic [511:0] expected[$];
+    logic [7:0]   last;
+    int unsigned  seen;
+    again(size);
+    model = entries;
+    last  = StOk;
+    seen  = 0;
+    while (seen < commands) begin
+      if (produced < commands && produced - seen < 1 << size && $urandom(seed) % 4 != 0) begin
+        int unsigned batch;
+        batch = 1 + $urandom(seed) % ((1 << size) - (produced - seen));
+        seed++;
+        for (int n = 0; n < batch; n++) begin
+          logic [7:0]   op, flags, status;
+          logic [31:0]  index;
+          logic [383:0] data, given;
+          int unsigned  dice;
+          dice   = $urandom(seed);
+          seed++;
+          op     = dice[3:0] < 7 ? OpWrite : dice[3:0] < 13 ? OpRead : dice[3:0] == 13 ? OpNop : dice[3:0] == 14 ? 8'h55 : OpGetNext;
+          flags  = dice[5:4] == 0 ? 8'd0 : 8'd2;
+          index  = dice[11:6] == 0 ? 32'd256 : 32'(dice[19:12]);
+          data   = {12{dice}};
+          status = op == 8'h55 ? StBadOpcode : op != OpNop && op != OpGetNext && index == 256 ? StBadIndex : StOk;
+          if (op == OpGetNext) begin
+            data  = '0;
+            index = dice[19:12];
+            while (index < 256 && !model[index[7:0]][0]) index++;
+            if (index == 256) begin
+              index  = NextHops;
+              status = StNotFound;
+            end
+          end
+          given = '0;
+          if (flags[1] && last != StOk) begin
+            status = StSkipped;
+            index  = op == OpGetNext ? 32'(dice[19:12]) : index;
+          end else if (status == StOk) begin
+            if (op == OpWrite) model[index[7:0]] = data;
+            if (op == OpRead || op == OpGetNext) given = model[index[7:0]];
+          end
+          last = status;
+          expected.push_back({24'd0, status, 32'd0, 32'd0, index, given});
+          post(op, TableNextHop, op == OpGetNext ? 32'(dice[19:12]) : index, data, flags);
+        end
+        // What was announced may no longer be changed; what comes is told by its phase alone, as the host sees it.
+      end
+      seed++;
+      @(posedge clk);
+      while (seen != produced) begin
+        c = memory[record(CplBase) + (seen & ((1 << size) - 1))];
+        if (c[504] != (((seen >> size) & 1) == 0)) break;
+        check(c[447:416] == 32'hc000_0000 + seen && c[479:448] == seen + 1, "cookie and sequence");
+        check({24'd0, c[487:480], 64'd0, c[415:0]} == expected[seen],
+              $sformatf("command %0d of %0d: %h, not %h", seen, size, c, expected[seen]));
+        seen++;
+      end
+      check(seen - consumer < 1 << size, "no count before its completion");
+    end
+    finish(c);
+    for (int n = 0; n < 256; n++) check(entries[n] == model[n], "tables after a soak");
+  endtask
+
+  // Stops in the midst of things as a function-level reset does, and begins anew: nothing of the old run is seen any more.
+  task automatic stopped(input int unsigned after);
+    int unsigned asked;
+    again(6);
+    for (int n = 0; n < 64; n++) post(OpWrite, TableNextHop, 32'(n), 384'd1);
+    repeat (after) @(posedge clk);
+    cmd_cfg  = '0;
+    produced = 0;
+    asked    = bursts + int'(arvalid);
+    for (int n = 0; n < 2000 && busy; n++) @(posedge clk);
+    check(!busy && bursts <= asked, "nothing is asked for after a reset, and all of it comes to an end");
+    for (int n = 0; n < 512; n++) memory[record(CplBase) + n] = '0;
+    cmd_cfg.base     = CmdBase;
+    cmd_cfg.cpl_base = CplBase;
+    again(4);
+    repeat (read_wait + answer_wait + 200) @(posedge clk);
+    for (int n = 0; n < 16; n++) check(memory[record(CplBase) + n] == '0, "no completion without a command");
+    post(OpNop, 0, 0, '0);
+    finish(c);
+    check(errors == 0 && consumer == 1, "a run after a reset");
+  endtask
+
+  // A bus error in the midst of many commands: what comes whole before it counts, nothing behind it does.
+  task automatic broken(input logic write, input int unsigned which);
+    logic [31:0] counted;
+    again(8);
+    if (write) fail_answer = int'(answers + which);
+    else fail_burst = int'(bursts + which);
+    for (int n = 0; n < 200; n++) post(OpWrite, TableNextHop, 32'(n), 384'd1);
+    for (int n = 0; n < 20000 && errors == 0; n++) @(posedge clk);
+    cmd_cfg.enable = 0;
+    for (int n = 0; n < 5000 && busy; n++) @(posedge clk);
+    counted = consumer;
+    check(errors == 1 && !busy, "a bus error is counted once");
+    if (write) check(counted == which, $sformatf("%0d counted before write %0d failed", counted, which));
+    else check(counted <= which * 8, $sformatf("%0d counted before burst %0d failed", counted, which));
+    fail_answer = -1;
+    fail_burst  = -1;
+    again(4);
+    post(OpNop, 0, 0, '0);
+    finish(c);
+    check(errors == 0 && consumer == 1, "a run after a bus error");
   endtask
 
   logic [63:0] sums [40];
   initial begin
     for (int i = 0; i < 256; i++) entries[i] = '0;
-    for (int i = 0; i < 256; i++) memory[i] = '0;
+    for (int i = 0; i < 2048; i++) memory[i] = '0;
     cmd_cfg.base     = CmdBase;
     cmd_cfg.cpl_base = CplBase;
-    cmd_cfg.log2     = 5'(Log2);
+    cmd_cfg.log2     = 5'(log2);
     evt_cfg.base     = EvtBase;
-    evt_cfg.log2     = 5'(Log2);
+    evt_cfg.log2     = 5'(log2);
     repeat (4) @(posedge clk);
     rst = 0;
     start();
@@ -207,18 +382,18 @@ module ps_ring_tb
     for (int n = 0; n < 40; n++) begin
       post(OpRead, TableNextHop, 32'(n * 5), '0);
       finish(c);
-      check(c[7:0] == StOk && c[511:160] == 352'(n) && c[128], "read-back");
+      check(c[487:480] == StOk && c[383:32] == 352'(n) && c[0], "read-back");
     end
     // Search finds exactly what was written.
     for (int n = 0; n < 40; n++) begin
       post(OpGetNext, TableNextHop, n == 0 ? 0 : 32'(n * 5 - 4), '0);
       finish(c);
-      check(c[7:0] == StOk && c[63:32] == 32'(n * 5), "search");
+      check(c[487:480] == StOk && c[415:384] == 32'(n * 5), "search");
     end
     post(OpWrite, TableNextHop, 195, '0);
     post(OpGetNext, TableNextHop, 191, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "search past the end");
+    check(c[487:480] == StNotFound, "search past the end");
     // Flows come and go by the card's own hand; here entry 3 of the table stands for flow 3 and is valid.
     entries[3] = 384'd1;
     for (int n = 0; n < 2; n++) begin
@@ -230,34 +405,58 @@ module ps_ring_tb
     mark = 0;
     post(OpGetNext, TableFlow, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && c[63:32] == 3, "search for flows");
+    check(c[487:480] == StOk && c[415:384] == 3, "search for flows");
     // Flow 200 is marked but no longer valid: the search goes on and finds nothing more.
     entries[200] = '0;
     post(OpGetNext, TableFlow, 4, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "search for flows that have gone");
+    check(c[487:480] == StNotFound, "search for flows that have gone");
     // Refusals.
     post(OpRead, TableNextHop, 256, '0);
     finish(c);
-    check(c[7:0] == StBadIndex, "bad index");
+    check(c[487:480] == StBadIndex, "bad index");
     post(8'h77, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StBadOpcode, "bad opcode");
+    check(c[487:480] == StBadOpcode, "bad opcode");
     post(OpGetNext, 8'd99, 0, '0);
     finish(c);
-    check(c[7:0] == StBadTable, "bad table");
+    check(c[487:480] == StBadTable, "bad table");
     post(OpGetNext, TableVifStats, 0, '0);
     finish(c);
-    check(c[7:0] == StNotPermitted, "search in counters");
+    check(c[487:480] == StNotPermitted, "search in counters");
     post(OpFence, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk, "fence");
+    check(c[487:480] == StOk, "fence");
+    // Chains: a command that fails takes those with it that are chained to it, whatever they are, and no others.
+    begin
+      logic [7:0] expected[9] = '{StOk, StOk, StBadIndex, StSkipped, StSkipped, StSkipped, StOk, StNotFound, StSkipped};
+      int unsigned first;
+      first = produced;
+      post(OpWrite, TableNextHop, 10, 384'h201);
+      post(OpWrite, TableNextHop, 15, 384'h201, 8'd2);
+      post(OpWrite, TableNextHop, 256, 384'h201, 8'd2);
+      post(OpWrite, TableNextHop, 20, 384'h201, 8'd2);
+      post(8'h77, 0, 0, '0, 8'd2);
+      post(OpFence, 0, 0, '0, 8'd2);
+      post(OpWrite, TableNextHop, 25, 384'h201);
+      post(OpGetNext, TableNextHop, 191, '0, 8'd2);
+      post(OpDigest, TableNextHop, 0, '0, 8'd2);
+      finish(c);
+      for (int n = 0; n < 9; n++) begin
+        c = memory[record(CplBase) + ((first + n) & ((1 << log2) - 1))];
+        check(c[487:480] == expected[n], $sformatf("chained command %0d: status %0d", n, c[487:480]));
+        check(c[383:0] == 0, "no data of a chained command");
+      end
+      for (int n = 2; n < 6; n++) check(entries[n*5] == (n == 4 ? {352'd4, 32'd1} : 384'h201), "what a chain wrote");
+      for (int n = 2; n < 6; n++) post(OpWrite, TableNextHop, 32'(n * 5), {352'(n), 32'd1});
+      finish(c);
+    end
     // Events.
     evt_cfg.enable = 1;
     fw_status      = 32'h6000_0002;
     repeat (100) @(posedge clk);
     c = memory[record(EvtBase)];
-    check(evt_producer == 1 && c[7:0] == EventFirmware && c[63:32] == 32'h6000_0002 && c[8], "event");
+    check(evt_producer == 1 && c[487:480] == EventFirmware && c[95:64] == 32'h6000_0002 && c[504], "event");
     for (int n = 0; n < 20; n++) begin
       flow_full = 1;
       @(posedge clk);
@@ -276,14 +475,14 @@ module ps_ring_tb
     start();
     post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "restart");
+    check(c[487:480] == StOk && errors == 0, "restart");
     // A full ring is no fault. More than that would be old commands again: none of it is executed, nothing is even read.
     cmd_cfg.enable = 0;
     repeat (4) @(posedge clk);
     start();
-    for (int n = 0; n < 1 << Log2; n++) post(OpNop, 0, 0, '0);
+    for (int n = 0; n < 1 << log2; n++) post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "full ring");
+    check(c[487:480] == StOk && errors == 0, "full ring");
     for (int n = 0; n < 3; n++) begin
       int unsigned bursts_before, faults;
       logic [31:0] consumer_was;
@@ -309,14 +508,14 @@ module ps_ring_tb
     start();
     post(OpNop, 0, 0, '0);
     finish(c);
-    check(c[7:0] == StOk && errors == 0, "restart after a producer that lied");
+    check(c[487:480] == StOk && errors == 0, "restart after a producer that lied");
     // Digests. Next hops are at 0, 5, … 190; sums[n] is the digest of the first n of them.
     sums[0] = '0;
     for (int n = 0; n < 39; n++) begin
       post(OpRead, TableNextHop, 32'(n * 5), '0);
       finish(c);
-      check(c[7:0] == StOk && c[128], "next hop to be digested");
-      sums[n+1] = with_entry(sums[n], 32'(n * 5), c[511:128], 7);
+      check(c[487:480] == StOk && c[0], "next hop to be digested");
+      sums[n+1] = with_entry(sums[n], 32'(n * 5), c[383:0], 7);
     end
     digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 39, sums[39]);
     for (int n = 0; n < 35; n += 7) digest(TableNextHop, 32'(n * 5), 7, sums[n], StOk, 32'((n + 6) * 5 + 1), 7, sums[n+7]);
@@ -336,13 +535,14 @@ module ps_ring_tb
     digest(TableFlow, 0, 0, '0, StNotFound, Flows, 1, with_entry('0, 3, {12{32'h8765_4321}}, 9));
     // However many are asked for, a command ends after the most that one covers.
     for (int n = 0; n < 256; n++) entries[n] = {352'(n), 31'd0, 1'b1};
-    mark     = 1;
     mark_set = 1;
     for (int n = 0; n < 2 * DigestEntriesMax + 3; n++) begin
       mark_index = 16'(n);
+      mark       = 1;
+      @(posedge clk);
+      mark       = 0;
       @(posedge clk);
     end
-    mark = 0;
     begin
       logic [63:0] sum;
       sum = '0;
@@ -356,10 +556,10 @@ module ps_ring_tb
     end
     post(OpDigest, 8'd99, 0, '0);
     finish(c);
-    check(c[7:0] == StBadTable && c[511:128] == 0, "digest of no table");
+    check(c[487:480] == StBadTable && c[383:0] == 0, "digest of no table");
     post(OpDigest, TableVifStats, 0, '0);
     finish(c);
-    check(c[7:0] == StNotPermitted && c[511:128] == 0, "digest of counters");
+    check(c[487:480] == StNotPermitted && c[383:0] == 0, "digest of counters");
     // A ring that is stopped in mid-digest starts again when that is over; its completion comes nowhere.
     post(OpDigest, TableFlow, 0, '0);
     repeat (200) @(posedge clk);
@@ -376,15 +576,47 @@ module ps_ring_tb
     @(posedge clk);
     clear = 0;
     finish(c);
-    check(c[7:0] == StNotFound && c[63:32] == Flows, "digest of what is being cleared");
+    check(c[487:480] == StNotFound && c[415:384] == Flows, "digest of what is being cleared");
     // Clearing forgets every entry.
     clear = 1;
     @(posedge clk);
     clear = 0;
     post(OpGetNext, TableNextHop, 0, '0);
     finish(c);
-    check(c[7:0] == StNotFound, "clear");
+    check(c[487:480] == StNotFound, "clear");
     digest(TableNextHop, 0, 0, '0, StNotFound, NextHops, 0, '0);
+    for (int n = 0; n < 256; n++) entries[n] = '0;
+    rate(0, 0, 9);
+    rate(322, 100, 27);
+    rate(644, 200, 27);
+    // A batch of one takes a round trip each way.
+    read_wait   = 322;
+    answer_wait = 100;
+    again(4);
+    begin
+      int unsigned began;
+      began = now;
+      post(OpNop, 0, 0, '0);
+      finish(c);
+      check(now - began < 322 + 100 + 50, $sformatf("a batch of one takes %0d cycles", now - began));
+    end
+    for (int n = 0; n < 12; n++) begin
+      read_wait   = n % 3 == 0 ? 0 : $urandom(seed) % 400;
+      answer_wait = n % 4 == 0 ? 0 : $urandom(seed + 1) % 300;
+      stall       = n % 2 == 0 ? 0 : $urandom(seed + 2) % 15;
+      seed += 3;
+      // Valid entries are counted anew where the table was changed behind the card's back.
+      clear = 1;
+      @(posedge clk);
+      clear = 0;
+      while (map_busy) @(posedge clk);
+      for (int i = 0; i < 256; i++) entries[i] = '0;
+      soak(4 + n % 3, 400);
+      for (int m = 0; m < 4; m++) stopped($urandom(seed + m) % (200 + read_wait + answer_wait));
+      seed += 4;
+      broken(1'b0, n % 5);
+      broken(1'b1, 3 * n);
+    end
     $display("PASS ps_ring_tb");
     $finish;
   end

@@ -24,13 +24,7 @@ impl Simulated {
         let stop = Stop::new().unwrap();
         let switch = stop.try_clone().unwrap();
         let thread = std::thread::spawn(move || {
-            let options = CardOptions {
-                firmware: None,
-                trace: None,
-                unchecked: false,
-                clock: Clock::Wall,
-                back_pressure: None,
-            };
+            let options = CardOptions { clock: Clock::Wall, ..CardOptions::default() };
             let mut card = CardSim::new(&options).unwrap();
             card.set_bus_master(false);
             service::run(&mut card, &mut server, &switch, false).unwrap();

@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0002_0001;
+pub const VERSION: u32 = 0x0003_0001;
 
 codes! {
     /// An addition to the major version that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -51,8 +51,21 @@ pub const CAPABILITIES: u32 = {
 pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [FieldDesc], u32)) {
     macro_rules! visit { ($($t:ty),*) => { $(f(<$t>::NAME, <$t>::DOC, <$t>::FIELDS, <$t>::BITS);)* }; }
     visit!(
-        Vif, Ilm, NextHop, EcmpSlot, HostRoute, Prefix, FipKey, FipMap, FlowKey, Flow, FlowStats,
-        VifStats, Counter
+        Vif,
+        Ilm,
+        NextHop,
+        EcmpSlot,
+        HostRoute,
+        Prefix,
+        FipKey,
+        FipMap,
+        FlowKey,
+        Flow,
+        FlowStats,
+        VifStats,
+        Counter,
+        DefaultRoute,
+        PrefixLength
     );
 }
 

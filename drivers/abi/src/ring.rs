@@ -3,7 +3,14 @@
 //! The host writes commands into the command ring and the doorbell (`regs::CMD_PRODUCER`); the card executes them strictly
 //! in order and writes one completion a command into the completion ring, at the same position. Producer and consumer
 //! counts run freely modulo 2^32; position = count mod ring size. A completion is new when its `phase` equals the ring's
-//! current lap: 1 on the first lap, 0 on the second, and so on.
+//! current lap: 1 on the first lap, 0 on the second, and so on. The phase is a record's last byte: a record that becomes
+//! visible in pieces, lower addresses first, is whole when its phase is seen.
+//!
+//! Several completions may be on their way at once; `regs::CMD_CONSUMER` counts, in order, those whose writes are acknowledged.
+//!
+//! A command with [`FLAG_CHAINED`] is executed only if the one before it ended with `Ok`; else it ends with `Skipped`, and so
+//! do all chained ones behind it. A list of commands of which all but the first are chained is thus carried out up to the first
+//! that fails and no further, however many of them are sent ahead. A run of the ring begins as if one had ended with `Ok`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,11 +57,15 @@ codes! {
         NotPermitted = 4;
         /// No further valid entry.
         NotFound = 5;
+        /// Not executed, as it is chained to one that did not end with Ok.
+        Skipped = 6;
     }
 }
 
 /// Command flag: raise the completion interrupt when this one completes.
 pub const FLAG_IRQ: u8 = 1;
+/// Command flag: execute this one only if the one before it ended with `Ok`.
+pub const FLAG_CHAINED: u8 = 2;
 /// Most entries that one Digest covers: about 100,000 core cycles.
 pub const DIGEST_ENTRIES_MAX: u32 = 4096;
 
@@ -88,20 +99,20 @@ pub struct Command {
 )]
 #[repr(C)]
 pub struct Completion {
-    /// [`Status`].
-    pub status: u8,
-    /// Lap bit, see the module.
-    pub phase: u8,
-    /// Zero.
-    pub reserved: u16,
+    /// Entry (Read, GetNext), or what Digest found.
+    pub data: Words,
     /// Index of the entry (Read, Write, GetNext), or where to go on (Digest).
     pub index: u32,
     /// The command's cookie.
     pub cookie: u32,
     /// Commands completed since the ring was set up, modulo 2^32, this one included.
     pub sequence: u32,
-    /// Entry (Read, GetNext), or what Digest found.
-    pub data: Words,
+    /// [`Status`].
+    pub status: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+    /// Lap bit, see the module. The last byte.
+    pub phase: u8,
 }
 
 codes! {
@@ -120,24 +131,26 @@ codes! {
 )]
 #[repr(C)]
 pub struct Event {
-    /// [`EventKind`].
-    pub kind: u8,
-    /// Lap bit, as in [`Completion`].
-    pub phase: u8,
-    /// Zero.
-    pub reserved: u16,
+    /// Card time in core cycles.
+    pub time_cycles: u64,
     /// First argument.
     pub arg0: u32,
     /// Second argument.
     pub arg1: u32,
+    /// Zero.
+    pub reserved0: [u32; 10],
     /// Events since the ring was set up, modulo 2^32, this one included.
     pub sequence: u32,
-    /// Card time in core cycles.
-    pub time_cycles: u64,
+    /// [`EventKind`].
+    pub kind: u8,
     /// Zero.
-    pub reserved1: [u32; 10],
+    pub reserved1: [u8; 2],
+    /// Lap bit, as in [`Completion`]. The last byte.
+    pub phase: u8,
 }
 
 const _: () = assert!(size_of::<Command>() == RECORD_BYTES);
 const _: () = assert!(size_of::<Completion>() == RECORD_BYTES);
 const _: () = assert!(size_of::<Event>() == RECORD_BYTES);
+const _: () = assert!(core::mem::offset_of!(Completion, phase) == RECORD_BYTES - 1);
+const _: () = assert!(core::mem::offset_of!(Event, phase) == RECORD_BYTES - 1);

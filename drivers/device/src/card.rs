@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use penstock_abi::regs::{self, CardStatus, Control};
-use penstock_abi::ring::{Command, Completion, Event, FLAG_IRQ};
+use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::error::DeviceError;
@@ -121,6 +121,10 @@ impl Card {
         self.running = false;
         let (cmd, cpl) = (self.rings.command_iova(), self.rings.completion_iova());
         self.write_reg(regs::RING_ENABLE, 0)?;
+        // What is on its way of an earlier run would be taken for the new one's.
+        let timeout = self.timeout;
+        let ended = |card: &mut Self| Ok(!card.status()?.ring_busy());
+        self.wait_until("the end of its last commands", timeout, ended)?;
         self.rings.restart();
         self.write_reg(regs::CMD_BASE_LO, cmd as u32)?;
         self.write_reg(regs::CMD_BASE_HI, (cmd >> 32) as u32)?;
@@ -161,7 +165,8 @@ impl Card {
             {
                 for (i, command) in commands[sent..sent + batch].iter().enumerate() {
                     let last = if i + 1 == batch { FLAG_IRQ } else { 0 };
-                    self.rings.push(&Command { flags: last, ..*command });
+                    let flags = command.flags & FLAG_CHAINED | last;
+                    self.rings.push(&Command { flags, ..*command });
                 }
                 sent += batch;
                 self.rings.publish();

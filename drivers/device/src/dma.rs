@@ -127,8 +127,8 @@ impl SharedMemory {
         }
     }
 
-    /// Copies in `data` at `offset`, the first word last: a record whose first word is seen new is seen whole by a reader that
-    /// fences after it.
+    /// Copies in `data` at `offset`, the last word last, as a bus does: a record whose last word is seen new is seen whole by a
+    /// reader that fences after it.
     ///
     /// # Panics
     /// Beyond the end or not writable: the caller's bug.
@@ -136,9 +136,10 @@ impl SharedMemory {
         self.check(offset, data.len());
         assert!(self.writable, "write to a read-only mapping");
         let step = offset.is_multiple_of(8);
-        // Backwards, the first word after a fence: whoever sees a record's phase, which lies there, sees the record whole.
-        for (n, chunk) in data.chunks(8).enumerate().rev() {
-            if n == 0 {
+        let last = data.len().div_ceil(8).saturating_sub(1);
+        // The last word after a fence: whoever sees a record's phase, which lies there, sees the record whole.
+        for (n, chunk) in data.chunks(8).enumerate() {
+            if n == last {
                 fence(Ordering::Release);
             }
             // SAFETY: in bounds by `check`.

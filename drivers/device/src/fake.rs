@@ -22,10 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use penstock_abi::layout::Capability;
-use penstock_abi::ring::{Command, Completion, FLAG_IRQ, Opcode, RECORD_BYTES, Status};
+use penstock_abi::ring::{
+    Command, Completion, FLAG_CHAINED, FLAG_IRQ, Opcode, RECORD_BYTES, Status,
+};
 use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
-use penstock_tables::{Entry, Tables};
+use penstock_tables::{Entry, Shape, Tables};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -38,6 +40,9 @@ use transport::FakeTransport;
 
 /// Bus master in the command register.
 const COMMAND_MASTER: u16 = 1 << 2;
+
+/// `ring_busy` in the status register.
+const RING_BUSY: u32 = 1 << 3;
 
 /// Handle of a card in memory.
 #[derive(Clone, Default)]
@@ -62,15 +67,25 @@ struct State {
     refuse: Option<(TableId, Status)>,
     attached: bool,
     fences: u64,
+    /// The last command did not end with Ok.
+    broken: bool,
 }
 
 impl FakeCard {
-    /// A card after power-on: empty tables, forwarding off.
+    /// A card after power-on: empty tables, forwarding off. It is as large as the RTL's.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_shape(Shape::default())
+    }
+
+    /// The same, with tables of these sizes, which its registers say.
+    #[must_use]
+    pub fn with_shape(shape: Shape) -> Self {
         let fake = Self::default();
         {
             let mut state = fake.lock();
+            state.tables = Tables::new(shape);
+            state.regs.extend(shape.registers());
             state.regs.insert(regs::LAYOUT_VERSION, layout::VERSION);
             state.regs.insert(regs::LAYOUT_HASH_LO, layout::hash() as u32);
             state.regs.insert(regs::LAYOUT_HASH_HI, (layout::hash() >> 32) as u32);
@@ -195,6 +210,13 @@ impl FakeCard {
         self.lock().stalled = stalled;
     }
 
+    /// Whether something of the command ring is under way; a card in memory is never slow by itself.
+    pub fn set_ring_busy(&self, busy: bool) {
+        let mut state = self.lock();
+        let status = state.regs.get(&regs::STATUS).copied().unwrap_or(0) & !RING_BUSY;
+        state.regs.insert(regs::STATUS, status | if busy { RING_BUSY } else { 0 });
+    }
+
     /// Every write to `table` is refused with `status` until called with `None`.
     pub fn refuse_writes(&self, refuse: Option<(TableId, Status)>) {
         self.lock().refuse = refuse;
@@ -237,7 +259,7 @@ impl State {
         match offset {
             regs::CLEAR => {
                 if value == regs::CLEAR_KEY {
-                    self.tables = Tables::default();
+                    self.tables = Tables::new(self.tables.shape());
                     self.regs.insert(regs::EPOCH, 0);
                 }
                 return;
@@ -246,6 +268,7 @@ impl State {
                 self.regs.insert(regs::CMD_CONSUMER, 0);
                 self.regs.insert(regs::CMD_PRODUCER, 0);
                 self.regs.insert(regs::STATUS, 0);
+                self.broken = false;
             }
             regs::MBOX_REQUEST => {
                 let argument = self.read(regs::MBOX_ARG);
@@ -293,21 +316,24 @@ impl State {
             let fetched =
                 self.dma(commands + at, |memory, offset| memory.read(offset, &mut record));
             let command = Command::read_from_bytes(&record).unwrap_or_default();
-            let (status, index, data) = self.execute(&command);
+            let (status, index, data) = if command.flags & FLAG_CHAINED != 0 && self.broken {
+                (Status::Skipped, command.index, Words::default())
+            } else {
+                self.execute(&command)
+            };
+            self.broken = status != Status::Ok;
             let completion = Completion {
-                status: status as u8,
-                phase: u8::from((count >> log2) & 1 == 0),
-                reserved: 0,
+                data,
                 index,
                 cookie: command.cookie,
                 sequence: count.wrapping_add(1),
-                data,
+                status: status as u8,
+                reserved: [0; 2],
+                phase: u8::from((count >> log2) & 1 == 0),
             };
             let stored = fetched.and_then(|()| {
                 self.dma(completions + at, |memory, offset| {
-                    // The record's first word carries the phase: written last, as the card's burst makes it visible whole.
-                    memory.write(offset + 8, &completion.as_bytes()[8..]);
-                    memory.write(offset, &completion.as_bytes()[..8]);
+                    memory.write(offset, completion.as_bytes());
                 })
             });
             if stored.is_err() {
@@ -358,6 +384,7 @@ impl State {
         let Some(desc) = TABLES.get(usize::from(command.table)) else {
             return (Status::BadTable, index, none);
         };
+        let entries = self.tables.shape().capacity(desc.id);
         match opcode {
             Opcode::GetNext | Opcode::Digest if !desc.has_valid => {
                 (Status::NotPermitted, index, none)
@@ -365,9 +392,9 @@ impl State {
             Opcode::GetNext => self
                 .valid_from(desc.id, index)
                 .next()
-                .map_or((Status::NotFound, desc.depth, none), |(i, w)| (Status::Ok, i, w)),
-            Opcode::Digest => self.execute_digest(desc, index, &command.data),
-            _ if index >= desc.depth => (Status::BadIndex, index, none),
+                .map_or((Status::NotFound, entries, none), |(i, w)| (Status::Ok, i, w)),
+            Opcode::Digest => self.execute_digest(desc.id, index, &command.data),
+            _ if index >= entries => (Status::BadIndex, index, none),
             Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
             _ => {
                 let entry = self.tables.entry(desc.id, index);

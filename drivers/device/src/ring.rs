@@ -235,6 +235,52 @@ mod tests {
         });
     }
 
+    /// Writes a record a piece at a time, lower addresses first, and calls `look` after each but the last.
+    fn in_pieces(to: &DmaBuffer, at: usize, record: &[u8], piece: usize, mut look: impl FnMut()) {
+        for (n, bytes) in record.chunks(piece).enumerate() {
+            to.memory().write(at + n * piece, bytes);
+            if (n + 1) * piece < record.len() {
+                look();
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_completion_is_not_believed() {
+        for piece in [1, 4, 8, 16, 32] {
+            let mut rings = Rings::new(buffer(4), buffer(4), 4);
+            let card = DmaBuffer::new(Arc::clone(rings.completions.memory()), 0);
+            for count in 0..40 {
+                rings.push(&Command::default());
+                let (at, phase) = (rings.position(count), u8::from((count / 16) % 2 == 0));
+                let (cookie, sequence) = (count, count + 1);
+                let whole =
+                    Completion { phase, cookie, sequence, data: [count; 12], ..Default::default() };
+                in_pieces(&card, at, whole.as_bytes(), piece, || {
+                    assert!(rings.pop().unwrap().is_none(), "{count} in pieces of {piece}");
+                });
+                assert_eq!(rings.pop().unwrap().unwrap(), whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_event_is_not_believed() {
+        for piece in [1, 4, 8, 16, 32] {
+            let mut ring = EventRing::new(buffer(4), 4);
+            let card = DmaBuffer::new(Arc::clone(ring.events.memory()), 0);
+            for count in 0..40u32 {
+                let phase = u8::from((count / 16) % 2 == 0);
+                let whole = Event { phase, sequence: count + 1, arg0: count, ..Default::default() };
+                let at = (count % 16) as usize * RECORD_BYTES;
+                in_pieces(&card, at, whole.as_bytes(), piece, || {
+                    assert!(ring.pop().unwrap().is_none(), "{count} in pieces of {piece}");
+                });
+                assert_eq!(ring.pop().unwrap().unwrap(), whole);
+            }
+        }
+    }
+
     #[test]
     fn foreign_completion_is_refused() {
         let mut rings = Rings::new(buffer(4), buffer(4), 4);

@@ -1,6 +1,6 @@
 //! Tables of a card: writes, reads, dumps and fences, as batches of commands.
 
-use penstock_abi::ring::{Command, Completion, Opcode, Status};
+use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, Opcode, Status};
 use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
 
@@ -17,12 +17,15 @@ impl Card {
         self.apply(&[Op::write(index, entry)])
     }
 
-    /// Executes a batch in order. Every operation is attempted, also those behind one that the card refused.
+    /// Executes a batch in order, up to the first operation that the card refuses: those behind it are not executed.
     ///
     /// # Errors
     /// [`DeviceError::Overflow`] before anything is sent, the first [`DeviceError::BadStatus`], or as [`Card::execute`].
     pub fn apply(&mut self, ops: &[Op]) -> Result<(), DeviceError> {
-        let commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
+        let mut commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
+        for command in commands.iter_mut().skip(1) {
+            command.flags |= FLAG_CHAINED;
+        }
         let done = self.execute(&commands)?;
         done.iter()
             .zip(&commands)
@@ -64,9 +67,15 @@ impl Card {
     /// # Errors
     /// As [`Card::read`].
     pub fn dump(&mut self, table: TableId) -> Result<Vec<(u32, Words)>, DeviceError> {
-        let mut dump = TableDump::new(table);
+        let mut dump = self.dump_from_start(table);
         while !self.dump_on(&mut dump)? {}
         Ok(dump.finish())
+    }
+
+    /// A dump of a table, of which nothing was read yet, see [`Card::dump_on`].
+    #[must_use]
+    pub fn dump_from_start(&self, table: TableId) -> TableDump {
+        TableDump::new(table, self.ident().shape)
     }
 
     /// Goes on with a dump by one batch of at most 256 commands, so that an owner can do other things in between. Says whether it

@@ -2,7 +2,8 @@
 //
 // Contract:   one access at a time; a write is taken when address and data are both there, with all strobes
 //             set (others are answered and ignored). Reads and writes of unknown addresses are answered with 0 / OKAY.
-// Latency:    response valid one cycle after the request is taken.
+// Latency:    a write is done three cycles after it is taken, with its response; a read shows the registers of two cycles after it is
+//             taken, with its response another two later.
 // Reset:      rst_i (power-on) resets everything. flr_i (function-level reset) resets only what
 //             ps_abi marks as cleared by it: rings, mailbox, scratch. The data path goes on.
 // Time:       time_o counts core cycles, plus time_skip_i in each cycle (a simulation lets idle time pass so).
@@ -33,6 +34,7 @@ module ps_csr
   output logic [1:0]  s_axil_rresp_o,
   output logic        s_axil_rvalid_o,
   input  logic        s_axil_rready_i,
+  output logic        busy_o,        // a write or a reset is under way
 
   // Card
   output logic        enable_o,      // data path forwards
@@ -46,6 +48,7 @@ module ps_csr
   input  logic [31:0] cmd_consumer_i,
   input  logic [31:0] ring_errors_i,
   input  logic        ring_fault_i,  // pulse: the command ring stopped (bus error, CMD_PRODUCER beyond the ring)
+  input  logic        ring_busy_i,   // something of the command ring is under way
   output ring_cfg_t   evt_cfg_o,
   input  logic [31:0] evt_producer_i,
   input  logic [31:0] evt_dropped_i,
@@ -62,36 +65,75 @@ module ps_csr
   input  logic [31:0] mbox_reply_i
 );
 
-  logic        wr_en;
-  logic [15:0] wr_addr;
-  logic [31:0] wr_data;
-  logic        bvalid_q, rvalid_q;
-  logic [31:0] rdata_q, rdata_d;
-  logic        rd_en;
+  // --- Accesses: taken into registers, decoded into one bit a register, carried out
+  localparam int unsigned RegWords = 256;   // words that are decoded; beyond them nothing is
 
-  assign s_axil_awready_o = s_axil_awvalid_i && s_axil_wvalid_i && !bvalid_q;
-  assign s_axil_wready_o  = s_axil_awready_o;
+  typedef logic [RegWords-1:0] select_t;
+
+  // Which word an address selects; none if it is beyond them or not a word's.
+  function automatic select_t select(input logic [15:0] address);
+    select = '0;
+    if (address[15:10] == '0 && address[1:0] == '0) select[address[9:2]] = 1'b1;
+  endfunction
+
+  /* verilator lint_off UNUSEDSIGNAL */  // of the offset those of the words that are decoded
+  function automatic logic [7:0] word(input logic [15:0] register);
+    word = register[9:2];
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  logic        reset_q, flr_q, halt;
+  logic        wr_take, wr_q, wr_go_q, bvalid_q, wr_strobes_q;
+  logic [15:0] wr_addr_q, rd_addr_q;
+  logic [31:0] wr_data_q, wdata_q;
+  logic        wlarge_q;  // what is written is 32 or more
+  logic        wkey_q;    // it is the key to clear
+  select_t     wr_sel_q, rd_sel_q;
+  logic        rd_take, rd_q, rd_go_q, rd_have_q, rvalid_q;
+
+  // A function-level reset throws away what is on its way.
+  assign halt             = flr_i || reset_q;
+  assign wr_take          = s_axil_awvalid_i && s_axil_wvalid_i && !wr_q && !wr_go_q && !bvalid_q && !halt;
+  assign s_axil_awready_o = wr_take;
+  assign s_axil_wready_o  = wr_take;
   assign s_axil_bresp_o   = 2'b00;
   assign s_axil_bvalid_o  = bvalid_q;
-  assign wr_en            = s_axil_awready_o && (s_axil_wstrb_i == 4'hf);
-  assign wr_addr          = s_axil_awaddr_i;
-  assign wr_data          = s_axil_wdata_i;
 
-  assign rd_en            = s_axil_arvalid_i && !rvalid_q;
-  assign s_axil_arready_o = !rvalid_q;
+  assign s_axil_arready_o = !rd_q && !rd_go_q && !rd_have_q && !rvalid_q;
+  assign rd_take          = s_axil_arvalid_i && s_axil_arready_o;
   assign s_axil_rresp_o   = 2'b00;
   assign s_axil_rvalid_o  = rvalid_q;
-  assign s_axil_rdata_o   = rdata_q;
+
+  assign busy_o           = wr_q || wr_go_q || halt;
 
   always_ff @(posedge clk_i) begin
+    reset_q      <= flr_i || rst_i;
+    flr_q        <= flr_i && !rst_i;
+    wr_q         <= wr_take;
+    wr_addr_q    <= s_axil_awaddr_i;
+    wr_data_q    <= s_axil_wdata_i;
+    wr_strobes_q <= s_axil_wstrb_i == 4'hf;
+    wr_go_q      <= wr_q;
+    wr_sel_q     <= wr_q && wr_strobes_q && !halt ? select(wr_addr_q) : '0;
+    wdata_q      <= wr_data_q;
+    wlarge_q     <= wr_data_q[31:5] != '0;
+    wkey_q       <= wr_data_q == ClearKey;
+    bvalid_q     <= wr_go_q || (bvalid_q && !s_axil_bready_i);
+    rd_q         <= rd_take;
+    rd_addr_q    <= s_axil_araddr_i;
+    rd_go_q      <= rd_q;
+    rd_sel_q     <= rd_q ? select(rd_addr_q) : '0;
+    rd_have_q    <= rd_go_q;
+    rvalid_q     <= rd_have_q || (rvalid_q && !s_axil_rready_i);
     if (rst_i) begin
-      bvalid_q <= 1'b0;
-      rvalid_q <= 1'b0;
-    end else begin
-      bvalid_q <= s_axil_awready_o || (bvalid_q && !s_axil_bready_i);
-      rvalid_q <= rd_en || (rvalid_q && !s_axil_rready_i);
+      wr_q      <= 1'b0;
+      wr_go_q   <= 1'b0;
+      bvalid_q  <= 1'b0;
+      rd_q      <= 1'b0;
+      rd_go_q   <= 1'b0;
+      rd_have_q <= 1'b0;
+      rvalid_q  <= 1'b0;
     end
-    if (rd_en) rdata_q <= rdata_d;
   end
 
   // Registers that only power-on resets.
@@ -112,7 +154,7 @@ module ps_csr
     cmd_q.start  <= 1'b0;
     evt_q.start  <= 1'b0;
     time_q       <= time_q + 64'd1 + time_skip_i;
-    if (rd_en && s_axil_araddr_i == RegTimeLo) time_hi_q <= time_q[63:32];
+    if (rd_sel_q[word(RegTimeLo)]) time_hi_q <= time_q[63:32];
 
     if (mbox_reply_valid_i && mbox_pending_q) begin
       mbox_ready_q   <= 1'b1;
@@ -124,54 +166,49 @@ module ps_csr
       cmd_q.enable <= 1'b0;
     end
 
-    if (wr_en) begin
-      unique case (wr_addr)
-        RegScratch:     scratch_q <= wr_data;
-        RegControl:     enable_q <= wr_data[0];
-        RegClear: if (wr_data == ClearKey) begin
-          clear_q <= 1'b1;
-          epoch_q <= '0;
-        end
-        RegEpoch:       epoch_q <= wr_data;
-        RegCmdBaseLo:   cmd_q.base[31:0] <= {wr_data[31:6], 6'd0};
-        RegCmdBaseHi:   cmd_q.base[63:32] <= wr_data;
-        RegCplBaseLo:   cmd_q.cpl_base[31:0] <= {wr_data[31:6], 6'd0};
-        RegCplBaseHi:   cmd_q.cpl_base[63:32] <= wr_data;
-        RegRingLog2:    cmd_q.log2 <= ring_log2(wr_data);
-        RegRingEnable: begin
-          cmd_q.enable <= wr_data[0];
-          if (wr_data[0] && !cmd_q.enable) begin
-            cmd_q.start  <= 1'b1;
-            cmd_q.count  <= '0;
-            cmd_counts_q <= 1'b1;
-            ring_fault_q <= 1'b0;
-          end
-        end
-        RegCmdProducer: cmd_q.count <= wr_data;
-        RegEvtBaseLo:   evt_q.base[31:0] <= {wr_data[31:6], 6'd0};
-        RegEvtBaseHi:   evt_q.base[63:32] <= wr_data;
-        RegEvtLog2:     evt_q.log2 <= ring_log2(wr_data);
-        RegEvtEnable: begin
-          evt_q.enable <= wr_data[0];
-          if (wr_data[0] && !evt_q.enable) begin
-            evt_q.start  <= 1'b1;
-            evt_q.count  <= '0;
-            evt_counts_q <= 1'b1;
-          end
-        end
-        RegEvtConsumer: evt_q.count <= wr_data;
-        RegMboxArg:     mbox_arg_q <= wr_data;
-        RegMboxRequest: begin
-          mbox_request_q <= wr_data;
-          mbox_valid_q   <= 1'b1;
-          mbox_pending_q <= 1'b1;
-          mbox_ready_q   <= 1'b0;
-        end
-        default: ;
-      endcase
+    if (wr_sel_q[word(RegScratch)]) scratch_q <= wdata_q;
+    if (wr_sel_q[word(RegControl)]) enable_q <= wdata_q[0];
+    if (wr_sel_q[word(RegClear)] && wkey_q) begin
+      clear_q <= 1'b1;
+      epoch_q <= '0;
+    end
+    if (wr_sel_q[word(RegEpoch)]) epoch_q <= wdata_q;
+    if (wr_sel_q[word(RegCmdBaseLo)]) cmd_q.base[31:0] <= {wdata_q[31:6], 6'd0};
+    if (wr_sel_q[word(RegCmdBaseHi)]) cmd_q.base[63:32] <= wdata_q;
+    if (wr_sel_q[word(RegCplBaseLo)]) cmd_q.cpl_base[31:0] <= {wdata_q[31:6], 6'd0};
+    if (wr_sel_q[word(RegCplBaseHi)]) cmd_q.cpl_base[63:32] <= wdata_q;
+    if (wr_sel_q[word(RegRingLog2)]) cmd_q.log2 <= ring_log2(wlarge_q, wdata_q[4:0]);
+    if (wr_sel_q[word(RegRingEnable)]) begin
+      cmd_q.enable <= wdata_q[0];
+      if (wdata_q[0] && !cmd_q.enable) begin
+        cmd_q.start  <= 1'b1;
+        cmd_q.count  <= '0;
+        cmd_counts_q <= 1'b1;
+        ring_fault_q <= 1'b0;
+      end
+    end
+    if (wr_sel_q[word(RegCmdProducer)]) cmd_q.count <= wdata_q;
+    if (wr_sel_q[word(RegEvtBaseLo)]) evt_q.base[31:0] <= {wdata_q[31:6], 6'd0};
+    if (wr_sel_q[word(RegEvtBaseHi)]) evt_q.base[63:32] <= wdata_q;
+    if (wr_sel_q[word(RegEvtLog2)]) evt_q.log2 <= ring_log2(wlarge_q, wdata_q[4:0]);
+    if (wr_sel_q[word(RegEvtEnable)]) begin
+      evt_q.enable <= wdata_q[0];
+      if (wdata_q[0] && !evt_q.enable) begin
+        evt_q.start  <= 1'b1;
+        evt_q.count  <= '0;
+        evt_counts_q <= 1'b1;
+      end
+    end
+    if (wr_sel_q[word(RegEvtConsumer)]) evt_q.count <= wdata_q;
+    if (wr_sel_q[word(RegMboxArg)]) mbox_arg_q <= wdata_q;
+    if (wr_sel_q[word(RegMboxRequest)]) begin
+      mbox_request_q <= wdata_q;
+      mbox_valid_q   <= 1'b1;
+      mbox_pending_q <= 1'b1;
+      mbox_ready_q   <= 1'b0;
     end
 
-    if (flr_i || rst_i) begin
+    if (reset_q) begin
       scratch_q      <= '0;
       cmd_q          <= '0;
       cmd_q.log2     <= 5'(RingLog2Min);
@@ -195,62 +232,74 @@ module ps_csr
       epoch_q       <= '0;
       time_q        <= '0;
       time_hi_q     <= '0;
-    end else if (flr_i) begin
+    end else if (flr_q) begin
       reset_cause_q <= 32'd2;
       flr_count_q   <= flr_count_q + 32'd1;
     end
   end
 
   // A ring of a size the layout does not allow is clamped, so that no address outside it is ever touched.
-  function automatic logic [4:0] ring_log2(input logic [31:0] value);
-    if (value < RingLog2Min) ring_log2 = 5'(RingLog2Min);
-    else if (value > RingLog2Max) ring_log2 = 5'(RingLog2Max);
-    else ring_log2 = value[4:0];
+  function automatic logic [4:0] ring_log2(input logic huge, input logic [4:0] value);
+    if (huge || value > 5'(RingLog2Max)) ring_log2 = 5'(RingLog2Max);
+    else if (value < 5'(RingLog2Min)) ring_log2 = 5'(RingLog2Min);
+    else ring_log2 = value;
   endfunction
 
-  always_comb begin
-    unique case (s_axil_araddr_i)
-      RegMagic:         rdata_d = MagicValue;
-      RegLayoutVersion: rdata_d = LayoutVersion;
-      RegLayoutHashLo:  rdata_d = LayoutHash[31:0];
-      RegLayoutHashHi:  rdata_d = LayoutHash[63:32];
-      RegClockKhz:      rdata_d = 32'(CoreClockKhz);
-      RegScratch:       rdata_d = scratch_q;
-      RegCapabilities:  rdata_d = Capabilities;
-      RegControl:       rdata_d = {31'd0, enable_q};
-      RegStatus:        rdata_d = {29'd0, ring_fault_q, idle_i, clearing_i};
-      RegResetCause:    rdata_d = reset_cause_q;
-      RegFlrCount:      rdata_d = flr_count_q;
-      RegEpoch:         rdata_d = epoch_q;
-      RegTimeLo:        rdata_d = time_q[31:0];
-      RegTimeHi:        rdata_d = time_hi_q;
-      RegCmdBaseLo:     rdata_d = cmd_q.base[31:0];
-      RegCmdBaseHi:     rdata_d = cmd_q.base[63:32];
-      RegCplBaseLo:     rdata_d = cmd_q.cpl_base[31:0];
-      RegCplBaseHi:     rdata_d = cmd_q.cpl_base[63:32];
-      RegRingLog2:      rdata_d = 32'(cmd_q.log2);
-      RegRingEnable:    rdata_d = {31'd0, cmd_q.enable};
-      RegCmdProducer:   rdata_d = cmd_q.count;
-      RegCmdConsumer:   rdata_d = cmd_counts_q ? cmd_consumer_i : '0;
-      RegRingErrors:    rdata_d = cmd_counts_q ? ring_errors_i : '0;
-      RegEvtBaseLo:     rdata_d = evt_q.base[31:0];
-      RegEvtBaseHi:     rdata_d = evt_q.base[63:32];
-      RegEvtLog2:       rdata_d = 32'(evt_q.log2);
-      RegEvtEnable:     rdata_d = {31'd0, evt_q.enable};
-      RegEvtProducer:   rdata_d = evt_counts_q ? evt_producer_i : '0;
-      RegEvtConsumer:   rdata_d = evt_q.count;
-      RegEvtDropped:    rdata_d = evt_counts_q ? evt_dropped_i : '0;
-      RegFwStatus:      rdata_d = fw_status_i;
-      RegFwInfo:        rdata_d = fw_info_i;
-      RegFwVersion:     rdata_d = fw_version_i;
-      RegFwHeartbeat:   rdata_d = fw_heartbeat_i;
-      RegMboxRequest:   rdata_d = mbox_request_q;
-      RegMboxArg:       rdata_d = mbox_arg_q;
-      RegMboxReady:     rdata_d = {31'd0, mbox_ready_q};
-      RegMboxReply:     rdata_d = mbox_reply_q;
-      default:          rdata_d = '0;
-    endcase
+  // A register's value if it is read, else nothing
+  function automatic logic [31:0] when(input logic chosen, input logic [31:0] value);
+    when = {32{chosen}} & value;
+  endfunction
+
+  logic [31:0] rdata_q;
+  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q;
+  logic [15:0] rd_size_q;
+
+  always_ff @(posedge clk_i) begin
+    card_low_q <= when(rd_sel_q[word(RegMagic)], MagicValue) |
+                  when(rd_sel_q[word(RegLayoutVersion)], LayoutVersion) |
+                  when(rd_sel_q[word(RegLayoutHashLo)], LayoutHash[31:0]) |
+                  when(rd_sel_q[word(RegLayoutHashHi)], LayoutHash[63:32]) |
+                  when(rd_sel_q[word(RegClockKhz)], 32'(CoreClockKhz)) |
+                  when(rd_sel_q[word(RegScratch)], scratch_q) |
+                  when(rd_sel_q[word(RegCapabilities)], Capabilities);
+    card_high_q <= when(rd_sel_q[word(RegControl)], {31'd0, enable_q}) |
+                   when(rd_sel_q[word(RegStatus)], {28'd0, ring_busy_i, ring_fault_q, idle_i, clearing_i}) |
+                   when(rd_sel_q[word(RegResetCause)], reset_cause_q) |
+                   when(rd_sel_q[word(RegFlrCount)], flr_count_q) |
+                   when(rd_sel_q[word(RegEpoch)], epoch_q) |
+                   when(rd_sel_q[word(RegTimeLo)], time_q[31:0]) |
+                   when(rd_sel_q[word(RegTimeHi)], time_hi_q);
+    ring_low_q <= when(rd_sel_q[word(RegCmdBaseLo)], cmd_q.base[31:0]) |
+                  when(rd_sel_q[word(RegCmdBaseHi)], cmd_q.base[63:32]) |
+                  when(rd_sel_q[word(RegCplBaseLo)], cmd_q.cpl_base[31:0]) |
+                  when(rd_sel_q[word(RegCplBaseHi)], cmd_q.cpl_base[63:32]) |
+                  when(rd_sel_q[word(RegRingLog2)], 32'(cmd_q.log2)) |
+                  when(rd_sel_q[word(RegRingEnable)], {31'd0, cmd_q.enable}) |
+                  when(rd_sel_q[word(RegCmdProducer)], cmd_q.count) |
+                  when(rd_sel_q[word(RegCmdConsumer)], cmd_counts_q ? cmd_consumer_i : '0);
+    ring_high_q <= when(rd_sel_q[word(RegRingErrors)], cmd_counts_q ? ring_errors_i : '0) |
+                   when(rd_sel_q[word(RegEvtBaseLo)], evt_q.base[31:0]) |
+                   when(rd_sel_q[word(RegEvtBaseHi)], evt_q.base[63:32]) |
+                   when(rd_sel_q[word(RegEvtLog2)], 32'(evt_q.log2)) |
+                   when(rd_sel_q[word(RegEvtEnable)], {31'd0, evt_q.enable}) |
+                   when(rd_sel_q[word(RegEvtProducer)], evt_counts_q ? evt_producer_i : '0) |
+                   when(rd_sel_q[word(RegEvtConsumer)], evt_q.count) |
+                   when(rd_sel_q[word(RegEvtDropped)], evt_counts_q ? evt_dropped_i : '0);
+    fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_status_i) |
+            when(rd_sel_q[word(RegFwInfo)], fw_info_i) |
+            when(rd_sel_q[word(RegFwVersion)], fw_version_i) |
+            when(rd_sel_q[word(RegFwHeartbeat)], fw_heartbeat_i) |
+            when(rd_sel_q[word(RegMboxRequest)], mbox_request_q) |
+            when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
+            when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
+            when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
+    // With the one-hot selection, so that both are of the same access
+    rd_size_q <= rd_q ? rd_addr_q : '0;
+    sizes_q   <= size_register(rd_size_q);
+    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q;
   end
+
+  assign s_axil_rdata_o = rdata_q;
 
   assign enable_o       = enable_q;
   assign clear_o        = clear_q;
@@ -260,5 +309,13 @@ module ps_csr
   assign mbox_valid_o   = mbox_valid_q;
   assign mbox_request_o = mbox_request_q;
   assign mbox_arg_o     = mbox_arg_q;
+
+`ifndef SYNTHESIS
+  a_one_write : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(wr_sel_q) && (wr_sel_q == '0 || wr_go_q));
+  a_one_read : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(rd_sel_q) && (rd_sel_q == '0 || rd_go_q));
+  a_answered : assert property (@(posedge clk_i) disable iff (rst_i) s_axil_bvalid_o |-> wr_sel_q == '0 && !wr_q);
+  a_start : assert property (@(posedge clk_i) disable iff (rst_i) (cmd_q.start |-> cmd_q.enable || ring_fault_q) and
+                             (evt_q.start |-> evt_q.enable));
+`endif
 
 endmodule

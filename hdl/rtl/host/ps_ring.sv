@@ -9,6 +9,7 @@
 module ps_ring
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
+  import ps_ring_pkg::*;
 (
   input  logic         clk_i,
   input  logic         rst_i,
@@ -16,6 +17,7 @@ module ps_ring
   input  logic         clear_i,         // pulse: they will be
   output logic         busy_o,
   output logic         map_busy_o,      // the valid map is being cleared
+  output logic         cmd_busy_o,      // something of the command ring is under way
 
   input  ring_cfg_t    cmd_cfg_i,
   output logic [31:0]  cmd_consumer_o,
@@ -34,7 +36,7 @@ module ps_ring
 
   // Flow entries that the card inserts and removes
   input  logic         flow_mark_valid_i,
-  input  logic [15:0]  flow_mark_index_i,
+  input  flow_addr_t   flow_mark_index_i,
   input  logic         flow_mark_set_i,
 
   output logic         cfg_valid_o,
@@ -64,25 +66,30 @@ module ps_ring
   output logic         m_axi_rready_o
 );
 
-  logic         active_q, restart, start_q, all_idle;
+  logic         active_q, restart_q, start_q, all_idle;
   logic         fetch_idle, exec_idle, write_idle, fetch_fault, write_fault;
-  logic         cmd_valid, cmd_ready, cpl_valid, cpl_ready, cpl_irq, evt_ready;
-  logic [511:0] cmd, cpl;
+  logic         cmd_valid, cmd_next, cpl_valid, cpl_ready, evt_ready, evt_busy;
+  command_t     cmd;
+  record_t      cpl, evt;
   logic         find_valid, find_done, find_found;
-  logic [31:0]  find_index, errors_q;
+  logic [31:0]  find_from, find_index, errors_q;
+  logic         active;
 
   // Run state: a new run begins only when nothing of the last one is left.
   assign all_idle = fetch_idle && exec_idle && write_idle;
-  assign restart  = !active_q && start_q && all_idle;
+  // A reset clears bases and counts the cycle before active_q falls: nothing may go there.
+  assign active   = active_q && cmd_cfg_i.enable;
 
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
-      active_q <= 1'b0;
-      start_q  <= 1'b0;
-      errors_q <= '0;
+      active_q  <= 1'b0;
+      start_q   <= 1'b0;
+      restart_q <= 1'b0;
+      errors_q  <= '0;
     end else begin
+      restart_q <= !active_q && start_q && all_idle && !restart_q;
       if (cmd_cfg_i.start) start_q <= 1'b1;
-      if (restart) begin
+      if (restart_q) begin
         start_q  <= 1'b0;
         active_q <= 1'b1;
         errors_q <= '0;
@@ -102,14 +109,13 @@ module ps_ring
     .clk_i,
     .rst_i,
     .cmd_i      (cmd_cfg_i),
-    // A reset clears base and count the cycle before active_q falls: nothing may be fetched from there.
-    .active_i   (active_q && cmd_cfg_i.enable),
-    .restart_i  (restart),
+    .active_i   (active),
+    .restart_i  (restart_q),
     .idle_o     (fetch_idle),
     .fault_o    (fetch_fault),
     .cmd_valid_o(cmd_valid),
     .cmd_o      (cmd),
-    .cmd_ready_i(cmd_ready),
+    .next_i     (cmd_next),
     .m_axi_araddr_o,
     .m_axi_arlen_o,
     .m_axi_arvalid_o,
@@ -125,18 +131,19 @@ module ps_ring
     .clk_i,
     .rst_i,
     .hold_i,
+    .restart_i   (restart_q),
     .idle_o      (exec_idle),
     .cmd_valid_i (cmd_valid),
     .cmd_i       (cmd),
-    .cmd_ready_o (cmd_ready),
+    .next_o      (cmd_next),
     .cpl_valid_o (cpl_valid),
     .cpl_o       (cpl),
-    .cpl_irq_o   (cpl_irq),
     .cpl_ready_i (cpl_ready),
     .cfg_valid_o,
     .cfg_req_o,
     .cfg_rsp_i,
     .find_valid_o(find_valid),
+    .find_index_o(find_from),
     .find_done_i (find_done),
     .find_found_i(find_found),
     .find_index_i(find_index)
@@ -157,7 +164,7 @@ module ps_ring
     .flow_mark_set_i,
     .find_valid_i (find_valid),
     .find_table_i (cfg_req_o.table_id),
-    .find_index_i (cfg_req_o.index),
+    .find_index_i (find_from),
     .find_done_o  (find_done),
     .find_found_o (find_found),
     .find_index_o (find_index)
@@ -166,7 +173,6 @@ module ps_ring
   // Events: one waits at a time of each kind; what happens meanwhile is merged into it.
   logic [31:0]  fw_status_q, full_count_q;
   logic         fw_pending_q, full_pending_q;
-  logic [511:0] evt;
 
   always_ff @(posedge clk_i) begin
     fw_status_q <= fw_status_i;
@@ -187,18 +193,21 @@ module ps_ring
     end
   end
 
-  assign evt = fw_pending_q
-      ? {320'd0, time_i, 32'd0, fw_info_i, fw_status_q, 24'd0, EventFirmware}
-      : {320'd0, time_i, 32'd0, 32'd0, full_count_q, 24'd0, EventFlowTableFull};
+  assign evt = '{
+    is_evt: 1'b1, irq: 1'b1, status: fw_pending_q ? EventFirmware : EventFlowTableFull, cookie: '0, index: '0,
+    data: {256'd0, fw_pending_q ? {fw_info_i, fw_status_q} : {32'd0, full_count_q}, time_i}
+  };
 
   ps_ring_write u_write (
     .clk_i,
     .rst_i,
     .cmd_i         (cmd_cfg_i),
+    // Where the next record goes is known a cycle ahead, so that it is still of the ring that active_q speaks of.
     .active_i      (active_q),
-    .restart_i     (restart),
+    .restart_i     (restart_q),
     .evt_i         (evt_cfg_i),
     .idle_o        (write_idle),
+    .evt_busy_o    (evt_busy),
     .fault_o       (write_fault),
     .consumer_o    (cmd_consumer_o),
     .evt_producer_o,
@@ -207,7 +216,6 @@ module ps_ring
     .irq_evt_o     (irq_o[1]),
     .cpl_valid_i   (cpl_valid),
     .cpl_i         (cpl),
-    .cpl_irq_i     (cpl_irq),
     .cpl_ready_o   (cpl_ready),
     .evt_valid_i   (fw_pending_q || full_pending_q),
     .evt_record_i  (evt),
@@ -228,6 +236,25 @@ module ps_ring
 
   assign ring_fault_o  = fetch_fault || write_fault;
   assign ring_errors_o = errors_q;
-  assign busy_o        = !all_idle || (active_q && cmd_cfg_i.count != cmd_consumer_o) || start_q;
+  assign cmd_busy_o    = !all_idle;
+  assign busy_o        = !all_idle || (active_q && cmd_cfg_i.count != cmd_consumer_o) || start_q ||
+                         evt_busy || fw_pending_q || full_pending_q;
+
+`ifndef SYNTHESIS
+  // No completion before its command, and none too many.
+  logic [31:0] offered_q, completed_q;
+
+  always_ff @(posedge clk_i) begin
+    if (cmd_next && active) offered_q <= offered_q + 32'd1;
+    if (cpl_valid && cpl_ready && active) completed_q <= completed_q + 32'd1;
+    if (restart_q || rst_i) {offered_q, completed_q} <= '0;
+  end
+
+  a_completed : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)
+                                 offered_q - completed_q <= 32'd1);
+  a_counted : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)
+                               completed_q - cmd_consumer_o <= 32'd40);
+  a_restart : assert property (@(posedge clk_i) disable iff (rst_i) restart_q |-> !active_q);
+`endif
 
 endmodule

@@ -1,14 +1,20 @@
 // Knows which entries of the tables are valid, so that a search covers 64 entries in two cycles.
 //
-// Marks:      mark_*: the host wrote an entry; flow_mark_*: the card inserted or removed a flow. Each at most one a cycle; the
-//             host's marks, which are rare, give way.
+// Marks:      mark_*: the host wrote an entry, at most one every eight cycles; flow_mark_*: the card inserted or removed a flow, at
+//             most one every two cycles on average, a few at once. Each is taken at once and none is lost.
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
-//             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found). What changes behind
-//             the search's back is not seen.
-// Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends.
+//             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found), which hold until the next
+//             search. The host's marks that came before it are seen; what changes behind the search's back is not.
+// Memory:     words of 64 bits in block RAM. A mark reads its word, changes it and writes it back: even cycles are for flows, odd ones
+//             for the host's marks and searches. A mark of a flow is written four cycles after its word was read, so the mark two
+//             cycles behind it takes the word from it (same_q); the host's marks are too far apart, and of other words than flows'.
+// Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends. Marks are lost meanwhile.
+// Latency:    a search takes about 13 cycles, and two for each word without a valid entry.
 module ps_valid_map
   import ps_abi_pkg::*;
-(
+#(
+  localparam int unsigned FlowIndexWidth = $clog2(Flows)
+) (
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        clear_i,
@@ -21,7 +27,7 @@ module ps_valid_map
   // verilator lint_on UNUSEDSIGNAL
   input  logic        mark_set_i,
   input  logic        flow_mark_valid_i,
-  input  logic [15:0] flow_mark_index_i,
+  input  flow_addr_t  flow_mark_index_i,
   input  logic        flow_mark_set_i,
 
   input  logic        find_valid_i,
@@ -32,7 +38,7 @@ module ps_valid_map
   output logic [31:0] find_index_o
 );
 
-  // First word of each table's bits.
+  // First word of each table's bits; the tables' sizes are multiples of 64.
   localparam int unsigned BaseVif       = 0;
   localparam int unsigned BaseIlm       = BaseVif + Vifs / 64;
   localparam int unsigned BaseNextHop   = BaseIlm + Labels / 64;
@@ -42,10 +48,18 @@ module ps_valid_map
   localparam int unsigned BaseFipKey    = BasePrefix + Prefixes / 64;
   localparam int unsigned BaseFipMap    = BaseFipKey + FipKeys / 64;
   localparam int unsigned BaseFlow      = BaseFipMap + FipMaps / 64;
-  localparam int unsigned Words         = BaseFlow + Flows / 64;
+  localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
+  localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
+  localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
   localparam int unsigned AddrWidth     = $clog2(Words);
 
   typedef logic [AddrWidth-1:0] addr_t;
+
+  typedef struct packed {
+    addr_t      addr;
+    logic [5:0] position;
+    logic       set;
+  } mark_t;
 
   function automatic addr_t base(input logic [7:0] id);
     unique case (id)
@@ -58,117 +72,261 @@ module ps_valid_map
       TableFipKey:    base = addr_t'(BaseFipKey);
       TableFipMap:    base = addr_t'(BaseFipMap);
       TableFlow:      base = addr_t'(BaseFlow);
+      TableDefaultRoute: base = addr_t'(BaseDefaultRoute);
+      TablePrefixLength: base = addr_t'(BasePrefixLength);
       default:        base = '0;
     endcase
   endfunction
 
-  // Bit of an entry; the tables' sizes are multiples of 64, so that every base is a word.
-  function automatic logic [AddrWidth+5:0] position(input logic [7:0] id,
-                                                    input logic [AddrWidth+5:0] index);
-    position = {base(id), 6'd0} + index;
-  endfunction
-
   // Lowest set bit.
-  function automatic logic [5:0] lowest(input logic [63:0] value);
+  function automatic logic [2:0] lowest(input logic [7:0] value);
     lowest = '0;
-    for (int i = 63; i >= 0; i--) if (value[i]) lowest = 6'(i);
+    for (int i = 7; i >= 0; i--) if (value[i]) lowest = 3'(i);
   endfunction
 
-  // --- Marks and clearing
-  logic                 clear_q, mark_pending_q, mark_set_q, we, wbit;
-  addr_t                clear_addr_q;
-  logic [AddrWidth+5:0] mark_addr_q, waddr;
-
-  always_comb begin
-    we    = flow_mark_valid_i || mark_pending_q;
-    wbit  = flow_mark_valid_i ? flow_mark_set_i : mark_set_q;
-    waddr = flow_mark_valid_i ? position(TableFlow, (AddrWidth + 6)'(flow_mark_index_i)) : mark_addr_q;
-    if (clear_q) waddr = {clear_addr_q, 6'd0};
-  end
+  // --- Clearing
+  logic  clear_q;
+  addr_t clear_addr_q;
 
   always_ff @(posedge clk_i) begin
-    if (mark_valid_i) begin
-      mark_addr_q <= position(mark_table_i, mark_index_i[AddrWidth+5:0]);
-      mark_set_q  <= mark_set_i;
-    end
-    if (mark_valid_i) mark_pending_q <= 1'b1;
-    else if (!flow_mark_valid_i) mark_pending_q <= 1'b0;
-    if (clear_q) clear_addr_q <= clear_addr_q + addr_t'(1);
+    clear_addr_q <= clear_addr_q + addr_t'(1);
     if (clear_addr_q == addr_t'(Words - 1)) clear_q <= 1'b0;
     if (clear_i || rst_i) begin
-      clear_q        <= 1'b1;
-      clear_addr_q   <= '0;
-      mark_pending_q <= 1'b0;
+      clear_q      <= 1'b1;
+      clear_addr_q <= '0;
     end
   end
 
-  // --- Search
-  typedef enum logic [1:0] {
-    StIdle,
-    StRead,
-    StLook,
-    StDone
-  } state_e;
+  // --- Marks, as they come
+  logic       host_valid_q, host_set_q, host_pending_q, host_go;
+  addr_t      host_base_q, host_offset_q;
+  logic [5:0] host_position_q;
+  mark_t      host_q, flow_in_q, flow;
+  logic       flow_in_valid_q, flow_in_ready, flow_valid, flow_go;
+  logic [3:0] settle_q;   // until the host's last mark is in memory
+  logic       even_q;
 
-  state_e      state_q;
-  addr_t       addr_q;
-  logic [63:0] rdata, bits;
-  logic [5:0]  from_q;
-  logic        first_q, found_q;
-  logic [31:0] index_q, depth;   // index_q: first entry of the word under search
+  always_ff @(posedge clk_i) begin
+    even_q          <= !even_q;
+    host_valid_q    <= mark_valid_i;
+    host_base_q     <= base(mark_table_i);
+    host_offset_q   <= mark_index_i[6+:AddrWidth];
+    host_position_q <= mark_index_i[5:0];
+    host_set_q      <= mark_set_i;
+    if (host_valid_q) host_q <= '{addr: host_base_q + host_offset_q, position: host_position_q, set: host_set_q};
+    if (host_valid_q) host_pending_q <= 1'b1;
+    else if (host_go) host_pending_q <= 1'b0;
+    if (mark_valid_i) settle_q <= 4'd6;
+    else if (settle_q != '0) settle_q <= settle_q - 4'd1;
+    flow_in_valid_q <= flow_mark_valid_i && !clear_q;
+    flow_in_q       <= '{addr: addr_t'(BaseFlow) + addr_t'(flow_mark_index_i[FlowIndexWidth-1:6]), position: flow_mark_index_i[5:0],
+                         set: flow_mark_set_i};
+    if (clear_q || rst_i) begin
+      host_valid_q   <= 1'b0;
+      host_pending_q <= 1'b0;
+    end
+    if (rst_i) begin
+      even_q          <= 1'b0;
+      settle_q        <= '0;
+      flow_in_valid_q <= 1'b0;
+    end
+  end
 
-  ps_ram_bitmap #(
-    .Words(Words)
+  logic [4:0] unused_count;
+
+  ps_fifo #(
+    .Width($bits(mark_t)),
+    .Depth(8),
+    .Style("distributed")
+  ) u_flow_marks (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(flow_in_valid_q),
+    .wready_o(flow_in_ready),
+    .wdata_i (flow_in_q),
+    .rvalid_o(flow_valid),
+    .rready_i(flow_go),
+    .rdata_o (flow),
+    .count_o (unused_count)
+  );
+
+  // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
+  logic        search_want, search_go;
+  addr_t       search_addr_q;
+  mark_t       a_q, b_q, c_q;
+  logic        a_mark_q, a_flow_q, a_search_q, b_mark_q, b_flow_q, b_search_q, c_mark_q, c_flow_q, c_search_q, d_mark_q;
+  logic        b_same_q, c_same_q, flow_known_q;
+  addr_t       flow_addr_q, d_addr_q;              // of the last flow's mark, and its word
+  logic [63:0] rdata, c_mask_q, changed, flow_word_q, d_word_q;
+
+  assign flow_go   = even_q && flow_valid;
+  assign host_go   = !even_q && host_pending_q;
+  assign search_go = !even_q && !host_pending_q && search_want;
+
+  always_ff @(posedge clk_i) begin
+    a_q        <= even_q ? flow : host_q;
+    if (search_go) a_q.addr <= search_addr_q;
+    a_mark_q   <= flow_go || host_go;
+    a_flow_q   <= flow_go;
+    a_search_q <= search_go;
+
+    b_q        <= a_q;
+    b_mark_q   <= a_mark_q;
+    b_flow_q   <= a_flow_q;
+    b_search_q <= a_search_q;
+    b_same_q   <= flow_known_q && a_q.addr == flow_addr_q;
+    if (a_flow_q) begin
+      flow_addr_q  <= a_q.addr;
+      flow_known_q <= 1'b1;
+    end
+
+    c_q        <= b_q;
+    c_mask_q   <= 64'd1 << b_q.position;
+    c_mark_q   <= b_mark_q;
+    c_flow_q   <= b_flow_q;
+    c_search_q <= b_search_q;
+    c_same_q   <= b_same_q && b_flow_q;
+
+    d_addr_q   <= c_q.addr;
+    d_mark_q   <= c_mark_q;
+    d_word_q   <= changed;
+    if (c_flow_q) flow_word_q <= changed;
+    if (clear_q || rst_i) begin
+      {a_mark_q, b_mark_q, c_mark_q, d_mark_q} <= '0;
+      {a_flow_q, b_flow_q, c_flow_q}           <= '0;
+      flow_known_q                             <= 1'b0;
+    end
+  end
+
+  always_comb begin
+    changed = c_same_q ? flow_word_q : rdata;
+    changed = c_q.set ? changed | c_mask_q : changed & ~c_mask_q;
+  end
+
+  ps_ram_sdp #(
+    .Width  (64),
+    .Depth  (Words),
+    .Style  ("block"),
+    .Latency(2)
   ) u_bits (
     .clk_i,
-    .clear_i(clear_q),
-    .we_i   (we),
-    .waddr_i(waddr),
-    .wbit_i (wbit),
-    .re_i   (state_q == StRead),
-    .raddr_i(addr_q),
+    .we_i   (d_mark_q || clear_q),
+    .waddr_i(clear_q ? clear_addr_q : d_addr_q),
+    .wdata_i(clear_q ? '0 : d_word_q),
+    .re_i   (a_mark_q || a_search_q),
+    .raddr_i(a_q.addr),
     .rdata_o(rdata)
   );
 
-  assign depth = table_depth(find_table_i);
-  // In the first word, entries before the one asked for do not count.
-  assign bits  = first_q ? rdata & ~((64'd1 << from_q) - 64'd1) : rdata;
+  // --- Search: words are read ahead, every other cycle, and looked at as they come
+  typedef enum logic [6:0] {
+    StIdle   = 7'b0000001,
+    StSetUp  = 7'b0000010,
+    StBegin  = 7'b0000100,
+    StSearch = 7'b0001000,
+    StByte   = 7'b0010000,
+    StBit    = 7'b0100000,
+    StDone   = 7'b1000000
+  } state_e;
+
+  state_e      state_q;
+  logic        reading_q, found_q, first_q, beyond, searching, seen_q, looked_q, hit;
+  logic [31:0] depth_q, index_q;
+  addr_t       base_q, last_q, ask_q, look_q;   // words of the table: the last one, the one to be read, the one to be looked at
+  logic [63:0] from_q, seen_bits_q, bits_q;
+  logic [7:0]  bytes_q, byte_q;                 // of bits_q: which bytes have a bit; the lowest of these
+  logic [2:0]  high_q;
+
+  assign search_want = reading_q && state_q == StSearch;
+  assign searching   = state_q == StSearch;
+  assign beyond      = find_index_i >= depth_q;
+  assign hit         = looked_q && bytes_q != '0;
 
   always_ff @(posedge clk_i) begin
+    // Into the look: less the entries before the one asked for, in the first word
+    seen_q      <= c_search_q && searching && !hit;
+    seen_bits_q <= rdata & (first_q ? from_q : '1);
+    if (c_search_q) first_q <= 1'b0;
+    looked_q    <= seen_q && searching && !hit;
+    if (seen_q) begin
+      bits_q <= seen_bits_q;
+      for (int unsigned i = 0; i < 8; i++) bytes_q[i] <= seen_bits_q[8*i+:8] != '0;
+    end
+
     unique case (state_q)
       // A mark that is still on its way must be seen.
-      StIdle: if (find_valid_i && !mark_pending_q && !mark_valid_i) begin
-        addr_q  <= addr_t'(position(find_table_i, find_index_i[AddrWidth+5:0]) >> 6);
-        from_q  <= find_index_i[5:0];
-        index_q <= find_index_i < depth ? {find_index_i[31:6], 6'd0} : depth;
-        first_q <= 1'b1;
+      StIdle: if (find_valid_i && settle_q == '0 && !mark_valid_i) begin
+        state_q <= StSetUp;
         found_q <= 1'b0;
-        state_q <= find_index_i < depth ? StRead : StDone;
       end
-      StRead: state_q <= StLook;
-      StLook: begin
-        first_q <= 1'b0;
-        if (bits != 0) begin
-          index_q <= {index_q[31:6], lowest(bits)};
-          found_q <= 1'b1;
-          state_q <= StDone;
-        end else if (index_q + 32'd64 >= depth) begin
-          index_q <= depth;
-          state_q <= StDone;
-        end else begin
-          index_q <= index_q + 32'd64;
-          addr_q  <= addr_q + addr_t'(1);
-          state_q <= StRead;
+      StSetUp: state_q <= StBegin;
+      StBegin: begin
+        state_q   <= beyond ? StDone : StSearch;
+        reading_q <= 1'b1;
+        first_q   <= 1'b1;
+        index_q   <= depth_q;
+      end
+      StSearch: begin
+        if (search_go) begin
+          search_addr_q <= search_addr_q + addr_t'(1);
+          ask_q         <= ask_q + addr_t'(1);
+          if (ask_q == last_q) reading_q <= 1'b0;
         end
+        if (looked_q && !hit) look_q <= look_q + addr_t'(1);
+        if (hit) state_q <= StByte;
+        else if (looked_q && look_q == last_q) state_q <= StDone;
+      end
+      StByte: begin
+        high_q  <= lowest(bytes_q);
+        byte_q  <= bits_q[{lowest(bytes_q), 3'd0}+:8];
+        state_q <= StBit;
+      end
+      StBit: begin
+        index_q <= 32'({look_q, high_q, lowest(byte_q)});
+        found_q <= 1'b1;
+        state_q <= StDone;
       end
       default: state_q <= StIdle;
     endcase
-    if (rst_i) state_q <= StIdle;
+
+    depth_q <= table_depth(find_table_i);
+    base_q  <= base(find_table_i);
+    if (state_q == StSetUp || state_q == StBegin) begin
+      search_addr_q <= base_q + find_index_i[6+:AddrWidth];
+      ask_q         <= find_index_i[6+:AddrWidth];
+      look_q        <= find_index_i[6+:AddrWidth];
+      last_q        <= depth_q[6+:AddrWidth] - addr_t'(1);
+      from_q        <= '1 << find_index_i[5:0];
+    end
+    if (rst_i) begin
+      state_q   <= StIdle;
+      reading_q <= 1'b0;
+    end
   end
 
   assign busy_o       = clear_q;
   assign find_done_o  = state_q == StDone;
   assign find_found_o = found_q;
   assign find_index_o = index_q;
+
+  logic unused_bits;
+  assign unused_bits = ^{depth_q[5:0], c_q.position, unused_count};
+
+`ifndef SYNTHESIS
+  initial begin
+    assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
+            Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0)
+      else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
+  end
+
+  a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));
+  a_flow_taken : assert property (@(posedge clk_i) disable iff (rst_i) flow_in_valid_q |-> flow_in_ready);
+  a_host_taken : assert property (@(posedge clk_i) disable iff (rst_i || clear_q) host_valid_q |-> !host_pending_q);
+  a_host_apart : assert property (@(posedge clk_i) disable iff (rst_i || clear_q) mark_valid_i |-> settle_q == '0);
+  a_asked : assert property (@(posedge clk_i) disable iff (rst_i) !find_valid_i |-> state_q == StIdle);
+  a_whole : assert property (@(posedge clk_i) disable iff (rst_i) find_done_o |-> find_found_o == (index_q < depth_q));
+  a_host_seen : assert property (@(posedge clk_i) disable iff (rst_i || clear_q)
+                                 search_want |-> !host_pending_q && !host_valid_q);
+`endif
 
 endmodule

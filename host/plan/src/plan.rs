@@ -20,8 +20,8 @@ pub struct Plan {
     pub phases: Vec<Phase>,
 }
 
-/// Steps that may be sent at once. All of them must be confirmed before the next phase is begun, so that nothing is pointed to
-/// that the card did not take, and nothing is cleared that it still points to.
+/// Steps of one kind. A step is executed only if all those before it were, in this phase and in earlier ones, so that nothing is
+/// pointed to that the card did not take, and nothing is cleared that it still points to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phase {
     /// The steps; their order matters.

@@ -1,12 +1,17 @@
 //! Host memory as the card's AXI4 master sees it: answers bursts of 64-byte beats out of a [`DmaMap`].
 //!
-//! One read burst and one write burst at a time. An access that faults gets SLVERR on the beats that fault. A burst that crosses a
-//! 4 KiB boundary, which AXI4 forbids and a bridge may take for anything, gets SLVERR throughout and is a violation.
-//! `stall` holds back handshakes to make the card wait, as a busy root complex would.
+//! Several bursts of each kind may be under way; they are answered in order, each no sooner than the bus's latency after it was
+//! asked for ([`BusLatency`]). Memory changes when a write's data arrives, and is read when a beat is shown. An access that faults
+//! gets SLVERR on the beats that fault. A burst that crosses a 4 KiB boundary, which AXI4 forbids and a bridge may take for
+//! anything, gets SLVERR throughout and is a violation. `stall` holds back handshakes to make the card wait, as a busy root
+//! complex would.
+
+use std::collections::VecDeque;
 
 use penstock_abi::limits::BEAT_BYTES;
 use penstock_rtl::{Inputs, Outputs};
 
+use crate::card::BusLatency;
 use crate::dma::DmaMap;
 
 const OKAY: u8 = 0;
@@ -14,6 +19,8 @@ const SLVERR: u8 = 2;
 
 /// No burst crosses a multiple of this (AXI4 specification, A3.4.1).
 const BOUNDARY_BYTES: u64 = 4096;
+/// Bursts of a kind that are taken before the first of them is answered.
+const BURSTS: usize = 32;
 
 #[derive(Clone, Copy, Debug)]
 struct Burst {
@@ -21,14 +28,28 @@ struct Burst {
     beats_left: u32,
     /// Against the protocol: nothing of it is carried out.
     refused: bool,
+    /// Cycle before which it is not answered.
+    due: u64,
+    /// Of a write: something of it could not be done.
+    failed: bool,
+}
+
+/// A beat of a write whose burst is not known yet.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    data: [u32; BEAT_BYTES / 4],
+    strobes: u64,
 }
 
 /// Slave side of the master's channels.
 #[derive(Debug, Default)]
 pub(crate) struct AxiMemory {
-    read: Option<Burst>,
-    write: Option<Burst>,
-    write_failed: bool,
+    now: u64,
+    reads: VecDeque<Burst>,
+    writes: VecDeque<Burst>,
+    beats: VecDeque<Beat>,
+    /// How long the bus takes.
+    pub(crate) latency: BusLatency,
     /// Whether the function may master the bus.
     pub(crate) enabled: bool,
     /// Accesses that faulted so far.
@@ -39,13 +60,13 @@ pub(crate) struct AxiMemory {
 
 impl AxiMemory {
     /// A bus that the function may master.
-    pub(crate) fn new() -> Self {
-        Self { enabled: true, ..Self::default() }
+    pub(crate) fn new(latency: BusLatency) -> Self {
+        Self { latency, enabled: true, ..Self::default() }
     }
 
     /// Nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.read.is_none() && self.write.is_none()
+        self.reads.is_empty() && self.writes.is_empty() && self.beats.is_empty()
     }
 
     /// Looks at what the card showed in the cycle that just ended, and sets the inputs of the next one.
@@ -56,11 +77,12 @@ impl AxiMemory {
         dma: &DmaMap,
         mut stall: impl FnMut() -> bool,
     ) {
+        self.now += 1;
         self.step_read(inputs, outputs, dma, &mut stall);
         self.step_write(inputs, outputs, dma, &mut stall);
     }
 
-    fn begin(&mut self, what: &str, address: u64, len: u8) -> Burst {
+    fn begin(&mut self, what: &str, address: u64, len: u8, latency: u32) -> Burst {
         let beats = u32::from(len) + 1;
         let bytes = u64::from(beats) * BEAT_BYTES as u64;
         let refused = address % BOUNDARY_BYTES + bytes > BOUNDARY_BYTES;
@@ -68,7 +90,8 @@ impl AxiMemory {
             let text = format!("AXI {what} burst of {beats} beats at {address:#x} crosses 4 KiB");
             self.violation.get_or_insert(text);
         }
-        Burst { address, beats_left: beats, refused }
+        let due = self.now + u64::from(latency);
+        Burst { address, beats_left: beats, refused, due, failed: false }
     }
 
     fn step_read(
@@ -79,23 +102,26 @@ impl AxiMemory {
         stall: &mut impl FnMut() -> bool,
     ) {
         if inputs.axi_arready & outputs.axi_arvalid != 0 {
-            self.read = Some(self.begin("read", outputs.axi_araddr, outputs.axi_arlen));
+            let latency = self.latency.read_cycles;
+            let burst = self.begin("read", outputs.axi_araddr, outputs.axi_arlen, latency);
+            self.reads.push_back(burst);
         }
+        inputs.axi_arready = u8::from(self.reads.len() < BURSTS && !stall());
         if inputs.axi_rvalid != 0 {
             if outputs.axi_rready == 0 {
                 return; // held stable
             }
             inputs.axi_rvalid = 0;
-            self.read = self.read.and_then(|b| {
-                (b.beats_left > 1).then(|| Burst {
-                    address: b.address.wrapping_add(BEAT_BYTES as u64),
-                    beats_left: b.beats_left - 1,
-                    refused: b.refused,
-                })
-            });
+            if let Some(burst) = self.reads.front_mut() {
+                burst.address = burst.address.wrapping_add(BEAT_BYTES as u64);
+                burst.beats_left -= 1;
+                if burst.beats_left == 0 {
+                    self.reads.pop_front();
+                }
+            }
         }
-        inputs.axi_arready = u8::from(self.read.is_none() && !stall());
-        if let Some(burst) = self.read
+        if let Some(burst) = self.reads.front()
+            && self.now >= burst.due
             && !stall()
         {
             let mut data = [0; BEAT_BYTES];
@@ -117,47 +143,64 @@ impl AxiMemory {
         dma: &DmaMap,
         stall: &mut impl FnMut() -> bool,
     ) {
+        if inputs.axi_awready & outputs.axi_awvalid != 0 {
+            let latency = self.latency.answer_cycles;
+            let burst = self.begin("write", outputs.axi_awaddr, outputs.axi_awlen, latency);
+            self.writes.push_back(burst);
+        }
+        if inputs.axi_wready & outputs.axi_wvalid != 0 {
+            self.beats.push_back(Beat { data: outputs.axi_wdata, strobes: outputs.axi_wstrb });
+        }
+        self.carry_out(dma);
+        inputs.axi_awready = u8::from(self.writes.len() < BURSTS && !stall());
+        inputs.axi_wready = u8::from(self.beats.len() < BURSTS && !stall());
         if inputs.axi_bvalid != 0 {
             if outputs.axi_bready == 0 {
                 return; // held stable
             }
             inputs.axi_bvalid = 0;
-            self.write = None;
+            self.writes.pop_front();
         }
-        if inputs.axi_awready & outputs.axi_awvalid != 0 {
-            self.write = Some(self.begin("write", outputs.axi_awaddr, outputs.axi_awlen));
-            self.write_failed = false;
-        }
-        if inputs.axi_wready & outputs.axi_wvalid != 0
-            && let Some(burst) = &mut self.write
+        if let Some(burst) = self.writes.front()
+            && burst.beats_left == 0
+            && self.now >= burst.due
+            && !stall()
         {
-            let good = self.enabled && !burst.refused && write_beat(dma, burst.address, outputs);
-            self.faults += u64::from(!good);
-            self.write_failed |= !good;
-            burst.address = burst.address.wrapping_add(BEAT_BYTES as u64);
-            burst.beats_left = burst.beats_left.saturating_sub(1);
-        }
-        let beats_left = self.write.map(|b| b.beats_left);
-        inputs.axi_awready = u8::from(beats_left.is_none() && !stall());
-        inputs.axi_wready = u8::from(beats_left.is_some_and(|n| n > 0) && !stall());
-        if beats_left == Some(0) && !stall() {
             inputs.axi_bvalid = 1;
-            inputs.axi_bresp = if self.write_failed { SLVERR } else { OKAY };
+            inputs.axi_bresp = if burst.failed { SLVERR } else { OKAY };
+        }
+    }
+
+    /// Writes what has come to where it belongs.
+    fn carry_out(&mut self, dma: &DmaMap) {
+        let mut open = self.writes.iter_mut().filter(|burst| burst.beats_left > 0);
+        let mut burst = open.next();
+        while let Some(into) = &mut burst
+            && let Some(beat) = self.beats.pop_front()
+        {
+            let good = self.enabled && !into.refused && write_beat(dma, into.address, &beat);
+            self.faults += u64::from(!good);
+            into.failed |= !good;
+            into.address = into.address.wrapping_add(BEAT_BYTES as u64);
+            into.beats_left -= 1;
+            if into.beats_left == 0 {
+                burst = open.next();
+            }
         }
     }
 }
 
-fn write_beat(dma: &DmaMap, address: u64, outputs: &Outputs) -> bool {
+fn write_beat(dma: &DmaMap, address: u64, beat: &Beat) -> bool {
     let mut data = [0; BEAT_BYTES];
-    for (four, word) in data.chunks_exact_mut(4).zip(outputs.axi_wdata) {
+    for (four, word) in data.chunks_exact_mut(4).zip(beat.data) {
         four.copy_from_slice(&word.to_le_bytes());
     }
-    if outputs.axi_wstrb == u64::MAX {
+    if beat.strobes == u64::MAX {
         return dma.write(address, &data).is_ok();
     }
     let mut good = true;
     for (i, byte) in data.iter().enumerate() {
-        if outputs.axi_wstrb >> i & 1 == 1 {
+        if beat.strobes >> i & 1 == 1 {
             good &= dma.write(address.wrapping_add(i as u64), std::slice::from_ref(byte)).is_ok();
         }
     }
@@ -185,7 +228,7 @@ mod tests {
             let mut dma = DmaMap::default();
             dma.map_memory(0x1_0000, Arc::new(SharedMemory::create(3 * 4096).unwrap())).unwrap();
             let (inputs, outputs) = (Inputs::default(), Outputs::default());
-            Self { memory: AxiMemory::new(), dma, inputs, outputs }
+            Self { memory: AxiMemory::new(BusLatency::default()), dma, inputs, outputs }
         }
 
         fn step(&mut self) {
@@ -240,6 +283,36 @@ mod tests {
             }
             panic!("no answer to a write of {beats} beats at {address:#x}");
         }
+    }
+
+    #[test]
+    fn a_bus_takes_its_time_for_each_and_serves_many_at_once() {
+        let mut bus = Bus::new();
+        bus.memory.latency = BusLatency { read_cycles: 100, answer_cycles: 30 };
+        let mut reads = Vec::new();
+        bus.outputs.axi_rready = 1;
+        bus.outputs.axi_bready = 1;
+        (bus.outputs.axi_arlen, bus.outputs.axi_wstrb) = (1, u64::MAX);
+        let (mut asked, mut written, mut answers) = (0, 0, Vec::new());
+        for cycle in 0..200u64 {
+            bus.outputs.axi_araddr = 0x1_0000 + asked * 128;
+            bus.outputs.axi_arvalid = u8::from(asked < 8);
+            bus.outputs.axi_awaddr = 0x1_1000 + written * 64;
+            bus.outputs.axi_awvalid = u8::from(written < 8);
+            bus.outputs.axi_wvalid = bus.outputs.axi_awvalid;
+            asked += u64::from(bus.inputs.axi_arready & bus.outputs.axi_arvalid);
+            written += u64::from(bus.inputs.axi_awready & bus.outputs.axi_awvalid);
+            bus.step();
+            reads.extend((bus.inputs.axi_rvalid != 0).then_some(cycle));
+            answers.extend((bus.inputs.axi_bvalid != 0).then_some(cycle));
+        }
+        assert_eq!(
+            reads,
+            (101..117).collect::<Vec<u64>>(),
+            "16 beats in 8 bursts, one after the other"
+        );
+        assert_eq!(answers, (31..39).collect::<Vec<u64>>());
+        assert!(bus.memory.is_idle());
     }
 
     #[test]

@@ -28,7 +28,7 @@ use ports::Ports;
 use streams::Streams;
 use time::Time;
 
-pub use options::{BackPressure, CardOptions, Clock};
+pub use options::{BackPressure, BusLatency, CardOptions, Clock};
 pub use streams::Egress;
 
 /// Cycles without any activity after which the card counts as idle: more than any register takes to show in `idle_o`.
@@ -105,7 +105,7 @@ impl CardSim {
             rtl,
             inputs: Inputs { fab_tx_ready: 1, host_tx_ready: 1, ..Inputs::default() },
             outputs: Outputs::default(),
-            axi: AxiMemory::new(),
+            axi: AxiMemory::new(options.bus),
             dma: DmaMap::default(),
             streams: Streams::default(),
             ports: Ports::new(),
@@ -313,6 +313,11 @@ impl CardSim {
     /// Host memory as the card sees it.
     pub fn dma(&mut self) -> &mut DmaMap {
         &mut self.dma
+    }
+
+    /// Makes the host's bus slower or faster, for what is asked for from now on.
+    pub fn set_bus_latency(&mut self, latency: BusLatency) {
+        self.axi.latency = latency;
     }
 
     /// Whether the card may master the bus; otherwise its accesses fault.

@@ -18,7 +18,7 @@ pub mod port;
 mod server;
 pub mod service;
 
-pub use card::{BackPressure, CardError, CardOptions, CardSim, Clock, Egress};
+pub use card::{BackPressure, BusLatency, CardError, CardOptions, CardSim, Clock, Egress};
 pub use config::Identity;
 pub use dma::{DmaFault, DmaMap, DmaMapError};
 pub use inprocess::InProcess;

@@ -104,7 +104,7 @@ fn main() -> Result<()> {
         trace: args.trace.clone(),
         unchecked: args.unchecked,
         clock: Clock::Wall,
-        back_pressure: None,
+        ..CardOptions::default()
     })
     .context("cannot start the card")?;
     attach_ports(&mut card, &args.ports)?;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use penstock_abi::regs;
-use penstock_abi::ring::{Command, Opcode, Status};
+use penstock_abi::ring::{Command, FLAG_CHAINED, Opcode, Status};
 use penstock_abi::table::{EcmpSlot, NextHop, TableEntry, TableId, Vif};
 use penstock_tables::Op;
 
 use super::raw::{RECORDS, RawRing};
-use super::{Outcome, Suite, require};
+use super::{Failed, Outcome, Suite, require};
 use crate::card::Card;
 use crate::error::DeviceError;
 
@@ -146,7 +146,44 @@ pub(super) fn refusals(suite: &mut Suite<'_>) -> Outcome {
     let done = card.execute(&[unknown])?;
     let refused = done[0].status == Status::BadOpcode as u8 && done[0].cookie == 77;
     require(refused, format!("an unknown command gave {:?}", done[0]))?;
+    chains(card)?;
     Ok(String::new())
+}
+
+/// A refused command takes those with it that are chained to it, and no others.
+fn chains(card: &mut Card) -> Result<(), Failed> {
+    card.clear_all()?;
+    let write = |index, flags| Command {
+        opcode: Opcode::Write as u8,
+        table: TableId::NextHop as u8,
+        flags,
+        index,
+        data: entry(index).pack(),
+        ..Command::default()
+    };
+    let (alone, chained) = (0, FLAG_CHAINED);
+    let beyond = TableId::NextHop.desc().depth;
+    let commands = [
+        write(1, alone),
+        write(2, chained),
+        write(beyond, chained),
+        write(3, chained),
+        Command { opcode: Opcode::Fence as u8, flags: chained, ..Command::default() },
+        write(beyond, chained),
+        write(4, alone),
+        write(5, chained),
+    ];
+    let ended: Vec<u8> = card.execute(&commands)?.iter().map(|done| done.status).collect();
+    let (ok, bad, skipped) = (Status::Ok as u8, Status::BadIndex as u8, Status::Skipped as u8);
+    let expected = [ok, ok, bad, skipped, skipped, skipped, ok, ok];
+    require(ended == expected, format!("chained commands ended as {ended:?}"))?;
+    let written: Vec<u32> = card.dump(TableId::NextHop)?.into_iter().map(|(i, _)| i).collect();
+    require(written == [1, 2, 4, 5], format!("chained commands wrote {written:?}"))?;
+    // A ring that begins anew has nothing before its first command.
+    card.execute(&[write(beyond, alone)])?;
+    card.forget_ring();
+    let done = card.execute(&[write(6, chained)])?;
+    require(done[0].status == ok, format!("the first command of a ring gave {:?}", done[0]))
 }
 
 pub(super) fn times_out(suite: &mut Suite<'_>) -> Outcome {

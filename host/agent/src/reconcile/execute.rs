@@ -37,7 +37,9 @@ impl Reconciler {
         inputs: &Inputs,
         held: &mut Held,
     ) -> Result<(), Failure> {
-        for batch in pass.phases.iter().flat_map(|phase| phase.chunks(JOB_COMMANDS)) {
+        // The card stops by itself at what it refuses, so that phases need not be waited for one by one.
+        let ops = pass.phases.concat();
+        for batch in ops.chunks(JOB_COMMANDS) {
             let ops = batch.to_vec();
             match self.device.run(move |card| card.apply(&ops)).await {
                 Ok(()) => batch.iter().for_each(|op| held.tables.apply(op)),
@@ -96,7 +98,7 @@ impl Reconciler {
         }
     }
 
-    /// Reads back what a batch writes of which something was refused: some of it may have been done. The rest of the card is as
+    /// Reads back what a batch writes of which something was refused: what stands before that was done. The rest of the card is as
     /// it was, so that a card that refuses the same thing each time is not read whole each time.
     async fn read_again(&self, batch: &[Op], held: &mut Held) -> Result<(), LinkError> {
         let mut entries: BTreeMap<TableId, BTreeSet<u32>> = BTreeMap::new();

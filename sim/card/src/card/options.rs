@@ -21,6 +21,15 @@ pub struct BackPressure {
     pub of_256: u8,
 }
 
+/// What the host's bus takes, in core cycles, beyond what each handshake does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BusLatency {
+    /// From the request of a read to its first beat.
+    pub read_cycles: u32,
+    /// From the request of a write to its answer.
+    pub answer_cycles: u32,
+}
+
 /// How a card is set up.
 #[derive(Clone, Debug, Default)]
 pub struct CardOptions {
@@ -34,4 +43,6 @@ pub struct CardOptions {
     pub clock: Clock,
     /// Back-pressure.
     pub back_pressure: Option<BackPressure>,
+    /// The host's bus.
+    pub bus: BusLatency,
 }
