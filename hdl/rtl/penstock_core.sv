@@ -99,7 +99,7 @@ module penstock_core
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
   logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set;
-  logic [15:0] flow_mark_index;
+  flow_addr_t  flow_mark_index;
 
   logic        cfg_valid;
   cfg_req_t    cfg_req;

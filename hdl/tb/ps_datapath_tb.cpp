@@ -55,6 +55,7 @@ struct Bench {
     uint64_t cycle = 0;
     unsigned latency = 40;                       // of the core
     unsigned gap_percent = 30, stall_percent = 30, full_percent = 20;
+    int closed_sink = -1;                        // takes nothing
     Source in[3];                                // fabric, host, firmware
     std::deque<std::pair<Bytes, uint8_t>> parsing[2];   // taken in, header not yet seen
     std::deque<std::pair<uint64_t, Verdict>> core;
@@ -158,6 +159,8 @@ struct Bench {
         in[1].drive(go(), top.s_host_tdata_i.m_storage, top.s_host_tkeep_i, top.s_host_tlast_i, top.s_host_tuser_i, top.s_host_tvalid_i, rng);
         in[2].drive(go(), top.fw_tx_tdata_i.m_storage, top.fw_tx_tkeep_i, top.fw_tx_tlast_i, top.fw_tx_vif_i, top.fw_tx_tvalid_i, rng);
         top.m_fab_tready_i = flow(), top.m_host_tready_i = flow(), top.fw_rx_tready_i = flow();
+        if (closed_sink == 0) top.m_fab_tready_i = 0;
+        if (closed_sink == 1) top.m_host_tready_i = 0;
         top.fw_rx_full_i = rng.percent(full_percent);
         give_verdict();
         top.clk_i = 0, top.eval();
@@ -217,7 +220,7 @@ struct Bench {
 void random_test(uint64_t frames) {
     for (uint64_t round = 0; frames > 0; round++) {
         Bench b(seed * 1000003 + round);
-        b.latency = 1 + b.rng.below(48);
+        b.latency = 1 + b.rng.below(72);
         static const unsigned levels[] = {0, 5, 30, 80};
         b.gap_percent = levels[b.rng.below(4)], b.stall_percent = levels[b.rng.below(4)], b.full_percent = levels[b.rng.below(4)];
         uint64_t n = frames < 4000 ? frames : 4000;
@@ -287,7 +290,7 @@ void rate(Job job, size_t size, unsigned ports) {
     uint64_t one = 0, all = 0;
     for (unsigned n : {1u, count}) {
         Bench b(seed);
-        b.latency = 48, b.gap_percent = b.stall_percent = b.full_percent = 0;
+        b.latency = 72, b.gap_percent = b.stall_percent = b.full_percent = 0;
         b.policy = [&](const Header& h, uint32_t src, uint32_t vif) { return job_verdict(b.rng, job, h, src, vif); };
         for (unsigned i = 0; i < n; i++)
             for (unsigned p = 0; p < 2; p++)
@@ -313,6 +316,48 @@ void rate(Job job, size_t size, unsigned ports) {
     if (per_frame > bound * 1.005) fail("slower than the specification");
 }
 
+// Frames of every size back to back, which grow, shrink or stay, at full rate and against sinks that stall.
+void every_size() {
+    static const Job jobs[] = {Raw, Encapsulate, Decapsulate, Local};
+    for (unsigned stall : {0u, 50u}) {
+        for (Job job : jobs) {
+            Bench b(seed);
+            b.latency = 72, b.gap_percent = b.full_percent = 0, b.stall_percent = stall;
+            b.policy = [&](const Header& h, uint32_t src, uint32_t vif) { return job_verdict(b.rng, job, h, src, vif); };
+            for (size_t size = 96; size <= 420; size++) {
+                b.in[0].frames.emplace_back(plain(b.rng, size, job == Decapsulate), 0);
+                if (job != Decapsulate) b.in[1].frames.emplace_back(plain(b.rng, size, false), 7);
+            }
+            for (size_t size : {9152, 9215, 9216, 64, 96})
+                if (size >= 96 || job != Decapsulate) b.in[0].frames.emplace_back(plain(b.rng, size, job == Decapsulate), 0);
+            b.drain();
+        }
+    }
+}
+
+// A sink that takes nothing holds up its own frames and those behind them, and no other port's: all of one port go to it and
+// more than there is room for, the other port's go elsewhere and all arrive. Then it opens, and nothing has been lost.
+void blocked_sink() {
+    for (uint32_t closed : {0u, 1u}) {
+        Bench b(seed);
+        b.latency = 72, b.gap_percent = b.stall_percent = b.full_percent = 0;
+        uint32_t held = 1 - closed;  // the port whose frames go to the closed sink
+        b.policy = [&](const Header& h, uint32_t src, uint32_t vif) {
+            return job_verdict(b.rng, (closed == 0) == (src == held) ? Encapsulate : Local, h, src, vif);
+        };
+        const unsigned count = 1500;
+        for (unsigned i = 0; i < count; i++)
+            for (unsigned p = 0; p < 2; p++) b.in[p].frames.emplace_back(plain(b.rng, 64 + i % 200, false), p == 0 ? 0 : 5);
+        b.closed_sink = int(closed);
+        for (uint64_t limit = b.cycle + 20000; b.frames_out < count; )
+            if (b.step(), b.cycle > limit) fail("a closed sink holds up the other one");
+        if (b.in[held].idle()) fail("a closed sink takes everything");
+        b.closed_sink = -1;
+        b.drain();
+        if (b.frames_out != 2 * count) fail("frames lost at a closed sink");
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -322,6 +367,8 @@ int main(int argc, char** argv) {
         if (!std::strcmp(argv[i], "--frames")) frames = std::strtoull(argv[i + 1], nullptr, 0);
     }
     firmware_test();
+    every_size();
+    blocked_sink();
     random_test(frames);
     for (auto& [name, count] : met) {
         std::printf("met %7llu  %s\n", (unsigned long long)count, name.c_str());

@@ -22,7 +22,7 @@ module ps_match_admission_tb
                          input logic [13:0] map, input logic [1:0] slot, input logic valid = 1);
     fip_key_t    key = '{valid: 1, vif: vif, proto: proto, ip: ip, port: port, map: map};
     logic [63:0] h = key_hash({64'd0, key[64:1]});
-    put(TableFipKey, {18'd0, 1'b0, h[10:0], slot}, valid ? 384'(key) : '0);
+    put(TableFipKey, 32'({1'b0, h[FipKeyRowsLog2-1:0], slot}), valid ? 384'(key) : '0);
   endtask
 
   task automatic put_map(input logic [13:0] id, input logic [31:0] vip, input logic [7:0] generation, input logic valid = 1);
@@ -38,15 +38,15 @@ module ps_match_admission_tb
   // Group's words: two slots, then `live` of those that take new flows.
   task automatic put_member(input int at, input logic slot, input logic drain = 0, input logic evict_udp = 0);
     put(TableEcmp, 32'(300 + at), 384'(ecmp_slot_t'{valid: 1, drain: drain, evict_udp: evict_udp, nh: slot ? 14 : 12,
-                                                    label: slot ? 51 : 50, slot: 6'(slot), generation: 8'd1}));
+                                                    label: slot ? 51 : 50, slot: slot_id_t'(slot), generation: 8'd1}));
   endtask
 
-  task automatic put_live(input logic [6:0] live);
+  task automatic put_live(input slot_count_t live);
     put(TableNextHop, 21, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 300, slots: 2, live: live,
                                            hash_fields: 5'h1f, default: '0}));
   endtask
 
-  task automatic put_group(input logic [6:0] live);
+  task automatic put_group(input slot_count_t live);
     put_live(live);
     put_member(0, 0);
     put_member(1, 1);
@@ -457,7 +457,7 @@ module ps_match_admission_tb
     counter(CounterFlowsRepinned, repinned1);
     check(repinned1 == repinned0 + 1, "the pair is rewritten");
     expect_flow(key_of(10, h), 1, now, "new connection");
-    check(now.ecmp_slot == 6'(!slot) && now.generation == old.generation + 1, "with its own member");
+    check(now.ecmp_slot == slot_id_t'(!slot) && now.generation == old.generation + 1, "with its own member");
     // A reset ends it, too, unless the connection lives on.
     put_group(2);
     open(40001, 1, slot);

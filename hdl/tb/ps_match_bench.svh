@@ -77,7 +77,18 @@
                            input logic [19:0] label, input logic way, input logic own = 0);
     logic [63:0] h = key_hash({84'd0, ip, 12'd1});
     host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, own: own};
-    put(TableHostRoute, {17'd0, way, h[way*12 +: 12], 2'd3}, 384'(r));
+    put(TableHostRoute, 32'({way, h[way*HostRouteRowsLog2 +: HostRouteRowsLog2], 2'd3}), 384'(r));
+  endtask
+
+  // A prefix of the length of its rank, in VRF 1.
+  task automatic put_prefix(input logic [2:0] rank, input logic [5:0] len, input logic [31:0] ip, input logic [15:0] nh,
+                            input logic label_valid, input logic [19:0] label, input logic way);
+    logic [63:0] h      = key_hash({84'd0, ip, 12'd1});
+    logic [63:0] spread = key_hash({84'd0, ip[31:24], 24'd0, 12'd1});
+    prefix_t     p      = '{valid: 1, vrf: 12'd1, ip: ip, len: len, nh: nh, label: label, label_valid: label_valid};
+    put(TablePrefixLength, 32'(rank), 384'(prefix_length_t'{valid: 1, len: len}));
+    put(TablePrefix, 32'({rank ^ spread[PrefixWays*PrefixRowsLog2 +: 3], way, h[way*PrefixRowsLog2 +: PrefixRowsLog2], 2'd1}),
+        384'(p));
   endtask
 
   function automatic logic [63:0] hash_of(input flow_key_t key);
@@ -229,14 +240,13 @@
     put_route(Vip, 20, 0, 0, 0);
     put_route(Client, 10, 0, 0, 1);
     put_route(Backend, 11, 0, 0, 1);
-    put(TablePrefix, 7, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f0000, len: 16, nh: 12, label: 30, label_valid: 1}));
-    put(TablePrefix, 9, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 31, label_valid: 1}));
-    put(TablePrefix, 60, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0a2f8000, len: 17, nh: 12, label: 32, label_valid: 1}));
-    put(TablePrefix, 61, 384'(prefix_t'{valid: 1, vrf: 1, ip: 32'h0b000000, len: 8, nh: 13, label: 0, label_valid: 0}));
+    put_prefix(5, 16, 32'h0a2f0000, 12, 1, 30, 0);
+    put_prefix(4, 17, 32'h0a2f8000, 12, 1, 31, 1);
+    put_prefix(7, 8, 32'h0b000000, 13, 0, 0, 1);
     put(TableFipMap, 5, 384'(fip_map_t'{valid: 1, generation: 3, pod_ip: Backend, pod_port: 80, vip: Vip, vip_port: 8888}));
     key = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
     h   = key_hash({64'd0, key[64:1]});
-    put(TableFipKey, {18'd0, 1'b1, h[21:11], 2'd2}, 384'(key));
+    put(TableFipKey, 32'({1'b1, h[FipKeyRowsLog2 +: FipKeyRowsLog2], 2'd2}), 384'(key));
     put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1}));
     put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1}));
   endtask

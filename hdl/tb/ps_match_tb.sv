@@ -89,7 +89,7 @@ module ps_match_tb
     check_packet(h, v, 32'h0a2ffff0, Backend, 50000, 80, "from the fabric");
     h = packet(4, 6, Backend, 32'h0a2ffff0, 80, 50000);
     pass(h, v);
-    check(v.dst == DstFabric && v.label == 31, "longest prefix, lowest index");
+    check(v.dst == DstFabric && v.label == 31, "longest prefix");
     check_packet(h, v, Vip, 32'h0a2ffff0, 8888, 50000, "reply to the fabric");
   endtask
 
@@ -242,11 +242,11 @@ module ps_match_tb
 
   task automatic refusals();
     cfg_rsp_t rsp;
-    access(0, 8'd13, 0, '0, rsp);
+    access(0, 8'd15, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
     access(0, 8'd255, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
-    for (logic [7:0] t = 0; t < 13; t++) begin
+    for (logic [7:0] t = 0; t < 15; t++) begin
       access(0, t, table_depth(t), '0, rsp);
       check(rsp.status == StBadIndex, "bad index");
       access(0, t, table_depth(t) - 1, '0, rsp);
@@ -261,9 +261,9 @@ module ps_match_tb
   // Every table keeps what is written, to its full width.
   task automatic readback();
     logic [383:0] pattern, value;
-    int unsigned  width[13] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
-                                FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits};
-    for (int t = 0; t < 13; t++) begin
+    int unsigned  width[15] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
+                                FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits, DefaultRouteBits, PrefixLengthBits};
+    for (int t = 0; t < 15; t++) begin
       if (width[t] == 0) continue;
       for (int i = 0; i < 12; i++) pattern[i*32 +: 32] = 32'hdeadbeef * (i + t + 1);
       put(8'(t), table_depth(8'(t)) - 3, pattern);

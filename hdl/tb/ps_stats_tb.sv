@@ -7,7 +7,7 @@ module ps_stats_tb
   import ps_match_pkg::*;
 ;
 
-  localparam int WriteCycles = 8;
+  localparam int WriteCycles = 18;
 
   logic clk = 0, rst = 1;
   always #1 clk = !clk;

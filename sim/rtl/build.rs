@@ -2,7 +2,9 @@
 //!
 //! Verilator is looked for in `$VERILATOR`, then in `.tools/verilator` of the workspace, then in `PATH`. `$PENSTOCK_RTL` names
 //! another folder of RTL than `hdl/rtl` (a mutated copy, for example). Optimisation of the C++ does not depend on the
-//! profile: an unoptimised model is forty times slower. `$PENSTOCK_RTL_OPT` overrides the level (default 3).
+//! profile: an unoptimised model is forty times slower. `$PENSTOCK_RTL_OPT` overrides the level (default 2).
+//!
+//! Beside it goes `sim_reference` (`reference/`), a small block that never changes, for the bench to compare speeds with.
 
 use std::env;
 use std::error::Error;
@@ -12,6 +14,11 @@ use std::process::Command;
 
 const TOP: &str = "penstock_core";
 const VERILATOR_MIN: (u32, u32) = (5, 50);
+/// Statements of a generated function. Without a limit everything that a clock edge does is three functions of 20,000 lines, on
+/// which the compiler spends a quarter more time and whose simulation is up to a tenth slower; at 300 it is slower again.
+const FUNCTION_STATEMENTS: &str = "1000";
+/// At 3 the simulation is no faster when idle and 7 % slower when busy, presumably as there is more code to fetch.
+const OPT_LEVEL: u32 = 2;
 const INSTALL: &str = "run `cargo xtask setup`, which installs it under .tools";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -30,14 +37,16 @@ fn main() -> Result<()> {
     }
     println!("cargo:rerun-if-changed={}", rtl.display());
     println!("cargo:rerun-if-changed=shim");
+    println!("cargo:rerun-if-changed=reference");
     println!("cargo:rerun-if-changed=build.rs");
 
     let verilator = find_verilator(&workspace)?;
     let root =
         PathBuf::from(run(Command::new(&verilator).args(["--getenv", "VERILATOR_ROOT"]))?.trim());
-    let model = out.join("model");
+    let (model, reference) = (out.join("model"), out.join("reference"));
     verilate(&verilator, &workspace, &rtl, &model)?;
-    compile(&root.join("include"), &manifest, &model)
+    verilate_reference(&verilator, &manifest.join("reference"), &reference)?;
+    compile(&root.join("include"), &manifest, &[&model, &reference])
 }
 
 fn find_verilator(workspace: &Path) -> Result<PathBuf> {
@@ -81,28 +90,14 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
         _ => 3,
     };
     files.sort_by_key(|f| (rank(f), f.clone()));
-    if model.exists() {
-        fs::remove_dir_all(model)?;
-    }
-    let mut command = Command::new(verilator);
-    command
-        .args(["--cc", "--top-module", TOP, "--prefix", "Vpenstock", "-O3", "--x-assign", "fast"])
-        .args([
-            "--x-initial",
-            "fast",
-            "-fno-ico-change-detect",
-            "-Wno-fatal",
-            "--output-split",
-            "20000",
-        ])
-        .arg(if feature("ASSERT") { "--assert" } else { "--no-assert" })
-        .env("IBEX_ROOT", &ibex);
+    let mut command = verilator_command(verilator, TOP, "Vpenstock", model)?;
+    command.arg(if feature("ASSERT") { "--assert" } else { "--no-assert" }).env("IBEX_ROOT", &ibex);
     if feature("TRACE") {
         command.arg("--trace-fst");
     }
     let soft_core = rtl.join("fw/ibex.f");
     let split = files.iter().position(|f| !is_package(f)).unwrap_or(files.len());
-    command.arg("--Mdir").arg(model).args(&files[..split]);
+    command.args(&files[..split]);
     if soft_core.exists() {
         if !ibex.exists() {
             return Err(format!(
@@ -115,6 +110,28 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
     }
     command.args(&files[split..]);
     run(&mut command).map(drop)
+}
+
+fn verilate_reference(verilator: &Path, from: &Path, model: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    sources(from, &mut files)?;
+    let mut command = verilator_command(verilator, "sim_reference", "Vreference", model)?;
+    run(command.arg("--no-assert").args(files)).map(drop)
+}
+
+/// What all models have in common; `into` is emptied.
+fn verilator_command(verilator: &Path, top: &str, prefix: &str, into: &Path) -> Result<Command> {
+    if into.exists() {
+        fs::remove_dir_all(into)?;
+    }
+    let mut command = Command::new(verilator);
+    command
+        .args(["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast"])
+        .args(["-fno-ico-change-detect", "-Wno-fatal", "--output-split", "20000"])
+        .args(["--output-split-cfuncs", FUNCTION_STATEMENTS])
+        .args(["--top-module", top, "--prefix", prefix, "--Mdir"])
+        .arg(into);
+    Ok(command)
 }
 
 fn feature(name: &str) -> bool {
@@ -137,9 +154,9 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
+fn compile(include: &Path, manifest: &Path, models: &[&Path]) -> Result<()> {
     let printf = manifest.join("shim/printf.h");
-    let level = env::var("PENSTOCK_RTL_OPT").ok().and_then(|l| l.parse().ok()).unwrap_or(3);
+    let level = env::var("PENSTOCK_RTL_OPT").ok().and_then(|l| l.parse().ok()).unwrap_or(OPT_LEVEL);
     let trace = if feature("TRACE") { "1" } else { "0" };
     let mut build = cc::Build::new();
     build
@@ -152,7 +169,7 @@ fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
         .flag(printf)
         .include(include)
         .include(include.join("vltstd"))
-        .include(model)
+        .includes(models)
         .define("VM_COVERAGE", "0")
         .define("VM_SC", "0")
         .define("VM_TIMING", "0")
@@ -167,11 +184,16 @@ fn compile(include: &Path, manifest: &Path, model: &Path) -> Result<()> {
         runtime.push("verilated_fst_c.cpp");
     }
     // The linker takes what it needs from left to right: model first, then what the model calls.
-    let mut generated: Vec<PathBuf> =
-        fs::read_dir(model)?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>()?;
+    let mut generated = Vec::new();
+    for model in models {
+        for entry in fs::read_dir(model)? {
+            generated.push(entry?.path());
+        }
+    }
     generated.retain(|f| f.extension().is_some_and(|e| e == "cpp"));
     generated.sort();
-    build.clone().file(manifest.join("shim/shim.cpp")).files(generated).compile("penstock_model");
+    let shim = ["shim.cpp", "reference.cpp"].map(|f| manifest.join("shim").join(f));
+    build.clone().files(shim).files(generated).compile("penstock_model");
     build.files(runtime.iter().map(|f| include.join(f))).compile("penstock_verilated");
     if feature("TRACE") {
         println!("cargo:rustc-link-lib=z");

@@ -245,7 +245,8 @@ pub fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn entry(write: &Write) -> String {
     use penstock_abi::table::{
-        EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix, TableEntry, TableId, Vif,
+        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix,
+        PrefixLength, TableEntry, TableId, Vif,
     };
     let (table, index, w) = write;
     let text = match table {
@@ -255,6 +256,8 @@ pub fn entry(write: &Write) -> String {
         TableId::Ecmp => format!("{:?}", EcmpSlot::unpack(w)),
         TableId::HostRoute => format!("{:?}", HostRoute::unpack(w)),
         TableId::Prefix => format!("{:?}", Prefix::unpack(w)),
+        TableId::DefaultRoute => format!("{:?}", DefaultRoute::unpack(w)),
+        TableId::PrefixLength => format!("{:?}", PrefixLength::unpack(w)),
         TableId::FipKey => format!("{:?}", FipKey::unpack(w)),
         TableId::FipMap => format!("{:?}", FipMap::unpack(w)),
         TableId::Flow => format!("{:?}", Flow::unpack(w)),

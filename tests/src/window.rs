@@ -23,7 +23,7 @@ use crate::matching::{Expected, assign};
 /// Versions of the tables at most; beyond that only the first and the last state of each table count.
 const VERSIONS_MAX: usize = 200;
 /// Flow entries that the packets of one flow may have left.
-const VARIANTS_MAX: usize = 6;
+const VARIANTS_MAX: usize = 12;
 
 /// Every state of the tables that a packet in flight may see.
 #[must_use]
@@ -155,19 +155,31 @@ impl Allowed {
         let mut list = states.to_vec();
         for base in std::iter::once(model.flows()).chain(states) {
             for d in decisions {
-                let mut flows = base.clone();
-                // In step with the tables as they were: a request that reads them stays out of windows.
-                if flows.execute(model.tables(), &d.learn, Arrived::default()).is_none() {
-                    continue;
-                }
-                let new = flows.attributes();
-                if list.len() < VARIANTS_MAX && list.iter().all(|s| s.attributes() != new) {
-                    list.push(flows);
+                // Its connection counts as opening (section 6) from when its statistics have begun, a little after the entry is there.
+                let begun = Arrived { tcp_flags: d.tcp_flags, ..Arrived::default() };
+                for arrived in [Arrived::default(), begun] {
+                    let mut flows = base.clone();
+                    // In step with the tables as they were: a request that reads them stays out of windows.
+                    if flows.execute(model.tables(), &d.learn, arrived).is_none() {
+                        continue;
+                    }
+                    let same = |s: &FlowTable| {
+                        s.attributes() == flows.attributes()
+                            && opening(s, &key) == opening(&flows, &key)
+                    };
+                    if list.len() < VARIANTS_MAX && !list.iter().any(same) {
+                        list.push(flows);
+                    }
                 }
             }
         }
         self.states.insert(key, list);
     }
+}
+
+/// Whether the connection of the entry with this key is opening.
+fn opening(flows: &FlowTable, key: &FlowKey) -> bool {
+    flows.get(key).is_some_and(|f| flows.is_opening(f))
 }
 
 impl Board<'_> {

@@ -84,10 +84,11 @@ fn package() -> String {
     param(&mut o, "Capabilities", 32, layout::CAPABILITIES.into());
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
-    o.push_str("\n  // Tables: id, and index width where the hash tables need it.\n");
+    o.push_str("\n  // Tables: id.\n");
     for t in TABLES {
         param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);
     }
+    indices(&mut o);
     o.push_str("\n  // Registers (byte offset in BAR 0).\n");
     for r in regs::REGISTERS {
         param(&mut o, &format!("Reg{}", camel(r.name)), 16, r.offset.into());
@@ -148,8 +149,58 @@ fn package() -> String {
         let _ = writeln!(o, "      Table{}: table_words = 4'd{};", t.name, t.words());
     }
     o.push_str("      default: table_words = '0;\n    endcase\n  endfunction\n");
+    o.push_str("\n  // What a register says that tells how large something is; 0 for any other.\n  function automatic logic [31:0] size_register(input logic [15:0] offset);\n    unique case (offset)\n");
+    let name = |offset| regs::REGISTERS.iter().find(|r| r.offset == offset).map(|r| r.name);
+    for (register, value) in regs::sizes().filter_map(|(at, value)| Some((name(at)?, value))) {
+        let _ = writeln!(o, "      Reg{}: size_register = 32'd{value};", camel(register));
+    }
+    o.push_str("      default: size_register = '0;\n    endcase\n  endfunction\n");
     o.push_str("\nendpackage\n/* verilator lint_on UNUSEDPARAM */\n");
     o
+}
+
+/// Types of indices, as wide as the card's tables need them, and of the fields that carry one, as wide as the layout has them.
+fn indices(o: &mut String) {
+    let bits = |depth: u32| depth.next_power_of_two().trailing_zeros();
+    let most = TABLES.iter().map(|table| bits(table.depth)).max().unwrap_or(1);
+    let _ = writeln!(
+        o,
+        "\n  // Index of an entry: of any table, and of each.\n  localparam int unsigned IndexBits = {most};\n  typedef logic [IndexBits-1:0] index_t;"
+    );
+    let mut types = |name: String, width: u32| {
+        let _ = writeln!(o, "  typedef logic [{}:0] {name};", width - 1);
+    };
+    for table in TABLES {
+        types(format!("{}_addr_t", snake(table.name)), bits(table.depth));
+    }
+    o.push_str(
+        "\n  // What names something in the entries of tables, whatever a card's sizes are.\n",
+    );
+    for (name, entry, field) in [
+        ("vif_id_t", "NextHop", "vif"),
+        ("vrf_id_t", "Vif", "vrf"),
+        ("label_t", "EcmpSlot", "label"),
+        ("nh_id_t", "EcmpSlot", "nh"),
+        ("ring_base_t", "NextHop", "base"),
+        ("slot_count_t", "NextHop", "slots"),
+        ("slot_id_t", "EcmpSlot", "slot"),
+        ("map_id_t", "FipKey", "map"),
+        ("generation_t", "EcmpSlot", "generation"),
+    ] {
+        let _ = writeln!(o, "  typedef logic [{}:0] {name};", width_of(entry, field) - 1);
+    }
+}
+
+/// Width of a field, in bits.
+fn width_of(entry: &str, field: &str) -> u32 {
+    let mut width = 0;
+    layout::for_each_entry(|name, _, fields, _| {
+        if name == entry {
+            width += fields.iter().filter(|f| f.name == field).map(|f| f.width).sum::<u32>();
+        }
+    });
+    assert!(width > 0, "no entry {entry} with a field {field}");
+    width
 }
 
 const FUNCTIONS: &str = "
@@ -226,7 +277,11 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("HostRouteWays", limits::HOST_ROUTE_WAYS.into()),
         ("HostRouteRowsLog2", limits::HOST_ROUTE_ROWS_LOG2.into()),
         ("HostRoutes", limits::HOST_ROUTES.into()),
+        ("PrefixTables", limits::PREFIX_TABLES.into()),
+        ("PrefixWays", limits::PREFIX_WAYS.into()),
+        ("PrefixRowsLog2", limits::PREFIX_ROWS_LOG2.into()),
         ("Prefixes", limits::PREFIXES.into()),
+        ("PrefixLenMin", limits::PREFIX_LEN_MIN.into()),
         ("FipKeyWays", limits::FIP_KEY_WAYS.into()),
         ("FipKeyRowsLog2", limits::FIP_KEY_ROWS_LOG2.into()),
         ("FipKeys", limits::FIP_KEYS.into()),

@@ -6,7 +6,9 @@
 //!
 //! Keys are 128 bits, packed least significant field first as their `TableEntry` says, zero padded.
 
-use crate::limits::{ENTROPY_PORT_MIN, ENTROPY_PORTS};
+use crate::limits::{
+    ENTROPY_PORT_MIN, ENTROPY_PORTS, PREFIX_LEN_MIN, PREFIX_ROWS_LOG2, PREFIX_TABLES, PREFIX_WAYS,
+};
 use crate::table::{FlowKey, TableEntry};
 
 /// Member hash covers the IP protocol.
@@ -78,10 +80,20 @@ pub fn flow_key(key: &FlowKey) -> u128 {
     u128::from(w[0]) | u128::from(w[1]) << 32 | u128::from(w[2]) << 64 | u128::from(w[3]) << 96
 }
 
-/// Key of the host-route table: `vrf[11:0]`, then `ip[31:0]`.
+/// Key of the host-route table, and of the tables of prefixes: `vrf[11:0]`, then `ip[31:0]`.
 #[must_use]
 pub const fn host_route_key(vrf: u16, ip: u32) -> u128 {
     (vrf as u128 & 0xfff) | (ip as u128) << 12
+}
+
+/// Table in which prefixes of the length `PrefixLength[rank]` stand, of the address `ip` in a VRF: `rank` exclusive-or bits 22..20 of
+/// the [`key_hash`] of VRF and first 8 bits of the address. So prefixes of one length use all tables, as long as they are of
+/// many VRFs or begin with different bits, and an address finds those of each length in another table.
+#[must_use]
+pub const fn prefix_table(rank: u32, vrf: u16, ip: u32) -> u32 {
+    let first = ip & !(u32::MAX >> PREFIX_LEN_MIN);
+    let hash = key_hash(host_route_key(vrf, first)) >> (PREFIX_WAYS * PREFIX_ROWS_LOG2);
+    rank ^ (hash as u32 & (PREFIX_TABLES - 1))
 }
 
 /// Key of the floating-IP table: `vif`, `proto`, `ip`, `port`, lowest first.

@@ -51,8 +51,21 @@ pub const CAPABILITIES: u32 = {
 pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [FieldDesc], u32)) {
     macro_rules! visit { ($($t:ty),*) => { $(f(<$t>::NAME, <$t>::DOC, <$t>::FIELDS, <$t>::BITS);)* }; }
     visit!(
-        Vif, Ilm, NextHop, EcmpSlot, HostRoute, Prefix, FipKey, FipMap, FlowKey, Flow, FlowStats,
-        VifStats, Counter
+        Vif,
+        Ilm,
+        NextHop,
+        EcmpSlot,
+        HostRoute,
+        Prefix,
+        FipKey,
+        FipMap,
+        FlowKey,
+        Flow,
+        FlowStats,
+        VifStats,
+        Counter,
+        DefaultRoute,
+        PrefixLength
     );
 }
 

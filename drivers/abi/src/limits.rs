@@ -1,4 +1,7 @@
-//! Sizes of the card's tables and the numbers with a fixed meaning. Entries, unless a name says otherwise.
+//! Sizes of tables and the numbers with a fixed meaning. Entries, unless a name says otherwise.
+//!
+//! The sizes are those of the card that the RTL generated from these definitions is. A card says its own in registers
+//! ([`crate::regs::depth`]), and a host goes by these.
 
 /// Virtual interfaces, numbered 0..`VIFS`.
 pub const VIFS: u32 = 256;
@@ -17,19 +20,27 @@ pub const LABEL_FIRST: u32 = 16;
 /// Next hops; id 0 always discards.
 pub const NEXT_HOPS: u32 = 32768;
 /// Words of the ECMP ring memory shared by all groups.
-pub const ECMP_WORDS: u32 = 65536;
+pub const ECMP_WORDS: u32 = 262_144;
 /// Most slots of one ECMP group (members and holes).
-pub const ECMP_GROUP_MAX: u32 = 64;
+pub const ECMP_GROUP_MAX: u32 = 1024;
 /// Slots a bucket of any hash table has.
 pub const BUCKET_SLOTS: u32 = 4;
 /// Ways (independent hash functions) of the host-route table.
 pub const HOST_ROUTE_WAYS: u32 = 2;
 /// Rows of one way of the host-route table, as a power of two.
-pub const HOST_ROUTE_ROWS_LOG2: u32 = 12;
+pub const HOST_ROUTE_ROWS_LOG2: u32 = 13;
 /// Host routes (`ways * rows * slots`).
 pub const HOST_ROUTES: u32 = (HOST_ROUTE_WAYS * BUCKET_SLOTS) << HOST_ROUTE_ROWS_LOG2;
-/// Prefixes shorter than /32, over all VRFs.
-pub const PREFIXES: u32 = 64;
+/// Tables of prefixes, and as many lengths, which the host sets (`PrefixLength`).
+pub const PREFIX_TABLES: u32 = 8;
+/// Ways of a table of prefixes.
+pub const PREFIX_WAYS: u32 = 2;
+/// Rows of one way of a table of prefixes, as a power of two.
+pub const PREFIX_ROWS_LOG2: u32 = 10;
+/// Entries for prefixes of 1..=31 bits, over all tables and VRFs (`tables * ways * rows * slots`).
+pub const PREFIXES: u32 = (PREFIX_TABLES * PREFIX_WAYS * BUCKET_SLOTS) << PREFIX_ROWS_LOG2;
+/// Shortest length that a table of prefixes may be set to: the bits before it choose the table (`hash::prefix_table`).
+pub const PREFIX_LEN_MIN: u32 = 8;
 /// Ways of the floating-IP key table.
 pub const FIP_KEY_WAYS: u32 = 2;
 /// Rows of one way of the floating-IP key table, as a power of two.

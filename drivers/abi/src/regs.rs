@@ -6,6 +6,9 @@
 
 use bitfield::bitfield;
 
+use crate::limits;
+use crate::table::{TABLES, TableId};
+
 /// How a register may be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -146,6 +149,60 @@ registers! {
     MBOX_READY = 0x318, Ro, clears;
     /// Mailbox: reply.
     MBOX_REPLY = 0x31c, Ro, clears;
+
+    /// Entries of the table `Vif`.
+    DEPTH_VIF = 0x400, Ro, keeps;
+    /// Entries of the table `Ilm`.
+    DEPTH_ILM = 0x404, Ro, keeps;
+    /// Entries of the table `NextHop`.
+    DEPTH_NEXT_HOP = 0x408, Ro, keeps;
+    /// Entries of the table `Ecmp`.
+    DEPTH_ECMP = 0x40c, Ro, keeps;
+    /// Entries of the table `HostRoute`.
+    DEPTH_HOST_ROUTE = 0x410, Ro, keeps;
+    /// Entries of the table `Prefix`.
+    DEPTH_PREFIX = 0x414, Ro, keeps;
+    /// Entries of the table `FipKey`.
+    DEPTH_FIP_KEY = 0x418, Ro, keeps;
+    /// Entries of the table `FipMap`.
+    DEPTH_FIP_MAP = 0x41c, Ro, keeps;
+    /// Entries of the table `Flow`.
+    DEPTH_FLOW = 0x420, Ro, keeps;
+    /// Entries of the table `FlowStats`.
+    DEPTH_FLOW_STATS = 0x424, Ro, keeps;
+    /// Entries of the table `VifStats`.
+    DEPTH_VIF_STATS = 0x428, Ro, keeps;
+    /// Entries of the table `DropStats`.
+    DEPTH_DROP_STATS = 0x42c, Ro, keeps;
+    /// Entries of the table `CardStats`.
+    DEPTH_CARD_STATS = 0x430, Ro, keeps;
+    /// Entries of the table `DefaultRoute`.
+    DEPTH_DEFAULT_ROUTE = 0x434, Ro, keeps;
+    /// Entries of the table `PrefixLength`.
+    DEPTH_PREFIX_LENGTH = 0x438, Ro, keeps;
+    /// Most slots of one ECMP group.
+    ECMP_GROUP_MAX = 0x500, Ro, keeps;
+    /// Rows of one way of the table `Flow`, as a power of two.
+    FLOW_ROWS_LOG2 = 0x504, Ro, keeps;
+    /// Flow entries in use above which a new flow that needs translation is dropped.
+    FLOWS_TRANSLATED_MAX = 0x508, Ro, keeps;
+}
+
+/// The register that says how many entries a table has.
+#[must_use]
+pub const fn depth(table: TableId) -> u32 {
+    DEPTH_VIF + 4 * table as u32
+}
+
+/// Every register that says how large something is, with what the card says there that the RTL generated from these
+/// definitions is.
+pub fn sizes() -> impl Iterator<Item = (u32, u32)> {
+    let depths = TABLES.iter().map(|table| (depth(table.id), table.depth));
+    depths.chain([
+        (ECMP_GROUP_MAX, limits::ECMP_GROUP_MAX),
+        (FLOW_ROWS_LOG2, limits::FLOW_ROWS_LOG2),
+        (FLOWS_TRANSLATED_MAX, limits::FLOWS_TRANSLATED_MAX),
+    ])
 }
 
 /// Value that makes [`CLEAR`] act: "CLR!".
@@ -177,4 +234,27 @@ bitfield! {
     pub ring_fault, _: 2;
     /// Something of the command ring is under way, perhaps of a run that was stopped: its memory may still be read and written.
     pub ring_busy, _: 3;
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn each_table_has_a_register_that_says_its_depth() {
+        for table in TABLES {
+            let register = REGISTERS.iter().find(|r| r.offset == depth(table.id));
+            let named = register.map(|r| r.name.replace('_', "").to_lowercase());
+            assert_eq!(named, Some(format!("depth{}", table.name.to_lowercase())));
+        }
+        for (offset, value) in sizes() {
+            let register = REGISTERS.iter().find(|r| r.offset == offset);
+            assert!(register.is_some_and(|r| r.access == Access::Ro && r.survives_flr));
+            assert!(value > 0, "{offset:#x}");
+        }
+    }
 }

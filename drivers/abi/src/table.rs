@@ -103,31 +103,31 @@ table_entry! {
         /// MPLS over GRE instead of MPLS over UDP (Tunnel).
         gre: bool = 1,
         /// First word of the group in the ECMP ring memory (Composite).
-        base: u32 = 16,
-        /// Slots, holes included: 0..=64 (Composite).
-        slots: u16 = 7,
-        /// Members that take new flows: 0..=64 (Composite).
-        live: u16 = 7,
+        base: u32 = 18,
+        /// Slots, holes included: 0..=1024 (Composite).
+        slots: u16 = 11,
+        /// Words of the list of members that take new flows: 0..=1024 (Composite).
+        live: u16 = 11,
         /// Fields that the member hash covers, see `hash::FIELD_*` (Composite).
         hash_fields: u8 = 5,
     }
 }
 
 table_entry! {
-    /// Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
+    /// Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
     EcmpSlot {
         /// A member; otherwise a hole.
         valid: bool = 1,
-        /// Keeps its flows but takes no new ones.
+        /// Keeps its flows but takes no new ones. Of a hole: nobody was ever in it.
         drain: bool = 1,
-        /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a compact list of nobody.
+        /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a list of nobody.
         nh: u16 = 16,
         /// Label pushed when `nh` is a Tunnel.
         label: u32 = 20,
         /// Generation of the slot: a flow pinned under another generation is not pinned.
         generation: u8 = 8,
-        /// Slot number of the member, repeated here for the compact list.
-        slot: u16 = 6,
+        /// Slot number of the member, repeated here for the list.
+        slot: u16 = 11,
         /// Does not even keep its UDP flows, as long as another member takes new ones.
         evict_udp: bool = 1,
     }
@@ -154,15 +154,15 @@ table_entry! {
 }
 
 table_entry! {
-    /// Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+    /// Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
     Prefix {
         /// Entry is in use.
         valid: bool = 1,
         /// VRF.
         vrf: u16 = 12,
-        /// IPv4 prefix; bits beyond `len` are 0.
+        /// IPv4 prefix of the table's length; bits beyond that are 0.
         ip: u32 = 32,
-        /// Prefix length 0..=31.
+        /// Length of the prefix that this stands for, at most the table's: told to whoever reads it, no look-up asks.
         len: u8 = 6,
         /// Next hop.
         nh: u16 = 16,
@@ -260,7 +260,7 @@ table_entry! {
         /// `ecmp_slot` and `ecmp_generation` pin a member.
         ecmp_valid: bool = 1,
         /// Slot of the member within its group.
-        ecmp_slot: u16 = 6,
+        ecmp_slot: u16 = 11,
         /// Generation of that slot when pinned.
         ecmp_generation: u8 = 8,
         /// `map` and `map_generation` name a mapping.
@@ -335,6 +335,30 @@ table_entry! {
     }
 }
 
+table_entry! {
+    /// Route of a VRF for what no other matches (prefix length 0); index = VRF.
+    DefaultRoute {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Next hop.
+        nh: u16 = 16,
+        /// Label pushed when `nh` is a Tunnel.
+        label: u32 = 20,
+        /// `label` is meaningful.
+        label_valid: bool = 1,
+    }
+}
+
+table_entry! {
+    /// Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
+    PrefixLength {
+        /// Prefixes of this length are looked for.
+        valid: bool = 1,
+        /// Prefix length, PREFIX_LEN_MIN..=31.
+        len: u8 = 6,
+    }
+}
+
 /// Identifies a table in a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -365,6 +389,10 @@ pub enum TableId {
     DropStats = 11,
     /// [`Counter`] by [`crate::reason::CardCounter`].
     CardStats = 12,
+    /// [`DefaultRoute`]
+    DefaultRoute = 13,
+    /// [`PrefixLength`]
+    PrefixLength = 14,
 }
 
 /// What the generator and the tools know about a table.
@@ -374,7 +402,8 @@ pub struct TableDesc {
     pub id: TableId,
     /// Name of the table.
     pub name: &'static str,
-    /// Number of entries.
+    /// Number of entries of the card that the RTL generated from these definitions is; others say theirs in
+    /// [`crate::regs::depth`].
     pub depth: u32,
     /// Name of the entry's type.
     pub entry: &'static str,
@@ -410,6 +439,8 @@ pub const TABLES: &[TableDesc] = &[
     desc::<VifStats>(TableId::VifStats, "VifStats", limits::VIFS, false),
     desc::<Counter>(TableId::DropStats, "DropStats", 64, false),
     desc::<Counter>(TableId::CardStats, "CardStats", 16, false),
+    desc::<DefaultRoute>(TableId::DefaultRoute, "DefaultRoute", limits::VRFS, true),
+    desc::<PrefixLength>(TableId::PrefixLength, "PrefixLength", limits::PREFIX_TABLES, true),
 ];
 
 impl TableDesc {
@@ -488,8 +519,8 @@ mod tests {
     fn overflow_names_the_field() {
         let err = Ilm { vrf: 4096, ..Ilm::default() }.check().unwrap_err();
         assert_eq!((err.entry, err.field), ("Ilm", "vrf"));
-        // Types may be wider than their fields, for cards with larger tables.
-        let group = NextHop { base: limits::ECMP_WORDS, ..NextHop::default() };
-        assert_eq!(group.check().map_err(|err| (err.field, err.value)), Err(("base", 65536)));
+        // Types may be wider than their fields.
+        let group = NextHop { base: 1 << 18, ..NextHop::default() };
+        assert_eq!(group.check().map_err(|err| (err.field, err.value)), Err(("base", 262_144)));
     }
 }

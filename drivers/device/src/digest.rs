@@ -20,13 +20,14 @@ impl Card {
         if !self.ident().has(Capability::Digest) {
             return Ok(None);
         }
+        let entries = self.ident().shape.capacity(table);
         let ask = |command: &Command| {
             let done = self.execute(std::slice::from_ref(command))?;
             done.first()
                 .copied()
                 .ok_or_else(|| DeviceError::protocol("a command has no completion"))
         };
-        walk(table, ask).map(Some)
+        walk(table, entries, ask).map(Some)
     }
 }
 
@@ -43,9 +44,10 @@ pub(crate) fn value(completion: &Completion) -> u64 {
     u64::from(completion.data[0]) | u64::from(completion.data[1]) << 32
 }
 
-/// Asks for part after part until the table ends.
+/// Asks for part after part until the table of so many entries ends.
 fn walk(
     table: TableId,
+    entries: u32,
     mut ask: impl FnMut(&Command) -> Result<Completion, DeviceError>,
 ) -> Result<u64, DeviceError> {
     let (mut index, mut digest) = (0, 0);
@@ -56,7 +58,7 @@ fn walk(
             return Ok(value(&done));
         }
         expect_ok(&asked, &done)?;
-        if done.index <= index || done.index > table.desc().depth {
+        if done.index <= index || done.index > entries {
             return Err(DeviceError::protocol(format!(
                 "a digest of {table:?} from {index} on goes on at {}",
                 done.index
@@ -85,7 +87,7 @@ mod tests {
             (64, 5, done(Status::NotFound, 64, 6)),
         ]
         .into_iter();
-        let digest = walk(TableId::Prefix, |asked| {
+        let digest = walk(TableId::Prefix, 64, |asked| {
             let (index, before, done) = parts.next().unwrap();
             assert_eq!(*asked, part(TableId::Prefix, index, before, 0));
             Ok(done)
@@ -98,7 +100,8 @@ mod tests {
     fn a_card_that_leads_nowhere_is_told() {
         for (first, second) in [(0, 0), (41, 41), (41, 40), (65, 0), (u32::MAX, 0)] {
             let mut parts = [first, second].into_iter();
-            let error = walk(TableId::Prefix, |_| Ok(done(Status::Ok, parts.next().unwrap(), 1)));
+            let error =
+                walk(TableId::Prefix, 64, |_| Ok(done(Status::Ok, parts.next().unwrap(), 1)));
             assert!(matches!(error, Err(DeviceError::Protocol { .. })), "{first}, {second}");
         }
     }

@@ -11,6 +11,7 @@
 //! 101 and 131, which find 100, 130 and 900: nothing more in their own stretches, the window is done.
 
 use penstock_abi::table::{TableId, Words};
+use penstock_tables::Shape;
 
 /// Entries of the first window, read whole.
 const FIRST_WINDOW: u32 = 16;
@@ -68,18 +69,19 @@ pub struct TableDump {
 enum Way {
     /// Entries with a valid bit are searched.
     Search(Dump),
-    /// Counters are read one after the other: the next index, and what was read.
-    Count(u32, Vec<(u32, Words)>),
+    /// Counters are read one after the other: the next index, how many there are, and what was read.
+    Count(u32, u32, Vec<(u32, Words)>),
 }
 
 impl TableDump {
-    /// A dump of `table`, of which nothing was read yet.
+    /// A dump of `table` of a card of this shape, of which nothing was read yet.
     #[must_use]
-    pub fn new(table: TableId) -> Self {
+    pub fn new(table: TableId, shape: Shape) -> Self {
+        let depth = shape.capacity(table);
         let way = if table.desc().has_valid {
-            Way::Search(Dump::new(table.desc().depth))
+            Way::Search(Dump::new(depth))
         } else {
-            Way::Count(0, Vec::new())
+            Way::Count(0, depth, Vec::new())
         };
         Self { table, way }
     }
@@ -88,8 +90,8 @@ impl TableDump {
     pub(crate) fn probes(&self) -> Vec<Probe> {
         match &self.way {
             Way::Search(dump) => dump.probes(),
-            Way::Count(next, _) => {
-                let end = next.saturating_add(COUNTERS).min(self.table.desc().depth);
+            Way::Count(next, depth, _) => {
+                let end = next.saturating_add(COUNTERS).min(*depth);
                 (*next..end).map(Probe::Read).collect()
             }
         }
@@ -99,7 +101,7 @@ impl TableDump {
     pub(crate) fn absorb(&mut self, answers: &[Answer]) -> bool {
         match &mut self.way {
             Way::Search(dump) => dump.absorb(answers),
-            Way::Count(next, found) => answers.iter().all(|answer| match answer {
+            Way::Count(next, _, found) => answers.iter().all(|answer| match answer {
                 Answer::Entry(index, words) if index == next => {
                     found.push((*index, *words));
                     *next += 1;
@@ -115,7 +117,7 @@ impl TableDump {
     pub fn finish(self) -> Vec<(u32, Words)> {
         match self.way {
             Way::Search(dump) => dump.finish(),
-            Way::Count(_, found) => found,
+            Way::Count(_, _, found) => found,
         }
     }
 }

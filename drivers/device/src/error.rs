@@ -8,6 +8,7 @@ use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
 use penstock_abi::ring::Status;
 use penstock_abi::table::{FieldOverflow, TableId};
 use penstock_pci::{NotReady, PciError};
+use penstock_tables::Implausible;
 
 /// Why an operation on a card did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +115,9 @@ pub enum DeviceError {
         /// Those that it lacks.
         missing: u32,
     },
+    /// The card says a size of its tables that no card of this layout can have. The card's, or its image is broken.
+    #[error("the card says a size of its tables that cannot be")]
+    Shape(#[source] Implausible),
     /// The card's firmware speaks another version of its interface. Update the older of the two.
     #[error("the card's firmware has interface version {}.{}, this host {}.{}", card >> 16, card & 0xffff, host >> 16, host & 0xffff)]
     FirmwareMismatch {

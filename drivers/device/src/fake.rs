@@ -27,7 +27,7 @@ use penstock_abi::ring::{
 };
 use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
-use penstock_tables::{Entry, Tables};
+use penstock_tables::{Entry, Shape, Tables};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -72,12 +72,20 @@ struct State {
 }
 
 impl FakeCard {
-    /// A card after power-on: empty tables, forwarding off.
+    /// A card after power-on: empty tables, forwarding off. It is as large as the RTL's.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_shape(Shape::default())
+    }
+
+    /// The same, with tables of these sizes, which its registers say.
+    #[must_use]
+    pub fn with_shape(shape: Shape) -> Self {
         let fake = Self::default();
         {
             let mut state = fake.lock();
+            state.tables = Tables::new(shape);
+            state.regs.extend(shape.registers());
             state.regs.insert(regs::LAYOUT_VERSION, layout::VERSION);
             state.regs.insert(regs::LAYOUT_HASH_LO, layout::hash() as u32);
             state.regs.insert(regs::LAYOUT_HASH_HI, (layout::hash() >> 32) as u32);
@@ -251,7 +259,7 @@ impl State {
         match offset {
             regs::CLEAR => {
                 if value == regs::CLEAR_KEY {
-                    self.tables = Tables::default();
+                    self.tables = Tables::new(self.tables.shape());
                     self.regs.insert(regs::EPOCH, 0);
                 }
                 return;
@@ -376,6 +384,7 @@ impl State {
         let Some(desc) = TABLES.get(usize::from(command.table)) else {
             return (Status::BadTable, index, none);
         };
+        let entries = self.tables.shape().capacity(desc.id);
         match opcode {
             Opcode::GetNext | Opcode::Digest if !desc.has_valid => {
                 (Status::NotPermitted, index, none)
@@ -383,9 +392,9 @@ impl State {
             Opcode::GetNext => self
                 .valid_from(desc.id, index)
                 .next()
-                .map_or((Status::NotFound, desc.depth, none), |(i, w)| (Status::Ok, i, w)),
-            Opcode::Digest => self.execute_digest(desc, index, &command.data),
-            _ if index >= desc.depth => (Status::BadIndex, index, none),
+                .map_or((Status::NotFound, entries, none), |(i, w)| (Status::Ok, i, w)),
+            Opcode::Digest => self.execute_digest(desc.id, index, &command.data),
+            _ if index >= entries => (Status::BadIndex, index, none),
             Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
             _ => {
                 let entry = self.tables.entry(desc.id, index);

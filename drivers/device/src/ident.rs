@@ -2,6 +2,7 @@
 
 use penstock_abi::layout::Capability;
 use penstock_abi::{fw, layout, regs};
+use penstock_tables::Shape;
 
 use crate::error::DeviceError;
 use crate::transport::{FunctionInfo, PciTransport};
@@ -15,6 +16,8 @@ pub struct Ident {
     pub layout_hash: u64,
     /// Additions to the layout's major version that the card has, a bit each.
     pub capabilities: u32,
+    /// How large its tables are.
+    pub shape: Shape,
     /// Nominal core clock in kHz.
     pub clock_khz: u32,
     /// Cause of the last reset: `regs::RESET_POWER_ON` or `regs::RESET_FLR`.
@@ -84,6 +87,7 @@ pub(crate) fn identify(transport: &mut dyn PciTransport) -> Result<Ident, Device
     }
     let capabilities = transport.read32(regs::CAPABILITIES)?;
     check_capabilities(capabilities, NEEDED_CAPABILITIES)?;
+    let shape = Shape::read(|offset| transport.read32(offset))?.map_err(DeviceError::Shape)?;
     // 0: the firmware has not started, which keeps nobody from managing the tables.
     let firmware_version = transport.read32(regs::FW_VERSION)?;
     if firmware_version != 0 && firmware_version >> 16 != fw::VERSION >> 16 {
@@ -93,6 +97,7 @@ pub(crate) fn identify(transport: &mut dyn PciTransport) -> Result<Ident, Device
         layout_version,
         layout_hash,
         capabilities,
+        shape,
         clock_khz: transport.read32(regs::CLOCK_KHZ)?,
         reset_cause: transport.read32(regs::RESET_CAUSE)?,
         flr_count: transport.read32(regs::FLR_COUNT)?,

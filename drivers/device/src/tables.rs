@@ -67,9 +67,15 @@ impl Card {
     /// # Errors
     /// As [`Card::read`].
     pub fn dump(&mut self, table: TableId) -> Result<Vec<(u32, Words)>, DeviceError> {
-        let mut dump = TableDump::new(table);
+        let mut dump = self.dump_from_start(table);
         while !self.dump_on(&mut dump)? {}
         Ok(dump.finish())
+    }
+
+    /// A dump of a table, of which nothing was read yet, see [`Card::dump_on`].
+    #[must_use]
+    pub fn dump_from_start(&self, table: TableId) -> TableDump {
+        TableDump::new(table, self.ident().shape)
     }
 
     /// Goes on with a dump by one batch of at most 256 commands, so that an owner can do other things in between. Says whether it

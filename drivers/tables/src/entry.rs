@@ -3,8 +3,8 @@
 use std::ops::RangeBounds;
 
 use penstock_abi::table::{
-    Counter, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowStats, HostRoute, Ilm, NextHop,
-    Prefix, TableEntry, TableId, Vif, VifStats, Words,
+    Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowStats, HostRoute,
+    Ilm, NextHop, Prefix, PrefixLength, TableEntry, TableId, Vif, VifStats, Words,
 };
 
 use crate::difference::{self, Difference};
@@ -28,7 +28,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// `Variant(Type) in field`, in the order of the tables' ids; first those that alone hold their type.
+/// `Variant(Type) in field`: first those that alone hold their type.
 macro_rules! tables {
     (alone { $($variant:ident($entry:ident) in $field:ident,)+ } shared { $($more:ident($type:ident) in $place:ident,)+ }) => {
         $(
@@ -102,7 +102,7 @@ macro_rules! tables {
 
         /// What tables hold, by index. An entry of all zeros is absent.
         ///
-        /// Indices are not held against the [`Shape`]: a card refuses those that it does not have.
+        /// The default is of the [`Shape`] by default. Indices are not held against it: a card refuses those that it does not have.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Tables {
             shape: Shape,
@@ -152,7 +152,7 @@ macro_rules! tables {
                 match table { $(TableId::$variant => self.$field.len(),)+ }
             }
 
-            /// Where `other` is not the same, in order of table and index. Copies of one another are compared in proportion
+            /// Where `other` is not the same, by table, and within it in order of index. Copies of one another are compared in proportion
             /// to what was changed in them.
             #[must_use]
             pub fn difference(&self, other: &Self) -> Vec<Difference> {
@@ -189,6 +189,8 @@ tables! {
         Flow(Flow) in flows,
         FlowStats(FlowStats) in flow_stats,
         VifStats(VifStats) in vif_stats,
+        DefaultRoute(DefaultRoute) in default_routes,
+        PrefixLength(PrefixLength) in prefix_lengths,
     }
     shared {
         DropStats(Counter) in drop_stats,

@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use penstock_abi::hash::{fip_key, flow_key, host_route_key, key_hash, row};
 use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS};
-use penstock_abi::table::{FipKey, Flow, FlowKey, HostRoute, Prefix, bucket_index};
+use penstock_abi::table::{FipKey, Flow, FlowKey, HostRoute, bucket_index};
 
 use crate::{Shape, Stored};
 
@@ -56,24 +56,6 @@ impl Keyed for FipKey {
     fn places((vif, proto, ip, port): Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
         let hash = key_hash(fip_key(vif, proto, ip, port));
         bucket_slots(hash, FIP_KEY_WAYS, shape.fip_key_rows_log2)
-    }
-}
-
-impl Keyed for Prefix {
-    /// VRF, address, length.
-    type Key = (u16, u32, u8);
-
-    fn key(&self) -> Self::Key {
-        (self.vrf, self.ip, self.len)
-    }
-
-    fn is_valid(&self) -> bool {
-        self.valid
-    }
-
-    /// Anywhere.
-    fn places(_: Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
-        0..shape.prefixes
     }
 }
 

@@ -2,7 +2,7 @@
 
 use penstock_abi::table::{NextHop, NextHopKind, TableId, Words};
 
-use crate::Tables;
+use crate::{Shape, Tables};
 
 /// The tables that the host owns, in the order in which they should be read.
 pub const CONFIG_TABLES: &[TableId] = &[
@@ -11,22 +11,25 @@ pub const CONFIG_TABLES: &[TableId] = &[
     TableId::NextHop,
     TableId::Ecmp,
     TableId::HostRoute,
+    TableId::PrefixLength,
     TableId::Prefix,
+    TableId::DefaultRoute,
     TableId::FipKey,
     TableId::FipMap,
 ];
 
 impl Tables {
-    /// Reads a card's configuration: `dump` gives all valid entries of a table, `read` one entry whether valid or not. Besides the
+    /// Reads the configuration of a card of this shape: `dump` gives all valid entries of a table, `read` one entry whether valid or not. Besides the
     /// dumps, `read` is called for each hole of an ECMP group, which a dump does not show and whose generation must not be lost.
     ///
     /// # Errors
     /// Those of `dump` and `read`.
     pub fn read<E>(
+        shape: Shape,
         mut dump: impl FnMut(TableId) -> Result<Vec<(u32, Words)>, E>,
         mut read: impl FnMut(TableId, u32) -> Result<Words, E>,
     ) -> Result<Self, E> {
-        let mut tables = Self::default();
+        let mut tables = Self::new(shape);
         for &table in CONFIG_TABLES {
             tables.load_all(table, &dump(table)?);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_abi::digest::Digest;
 use penstock_abi::table::{
-    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TABLES, TableId, Words,
+    FipKey, Flow, HostRoute, Ilm, NextHop, NextHopKind, TABLES, TableId, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Difference, Entry, Keyed, Op, Shape, Tables};
 use proptest::collection::{btree_map, vec};
@@ -170,7 +170,7 @@ fn shape() -> Shape {
     Shape {
         host_route_rows_log2: 1,
         fip_key_rows_log2: 1,
-        prefixes: 16,
+        prefix_rows_log2: 0,
         flow_rows_log2: 0,
         ..Shape::default()
     }
@@ -202,13 +202,11 @@ proptest! {
             let (ip, port) = (key, key as u16);
             tables.put(index, HostRoute { valid, vrf: 1, ip, nh: 9, ..HostRoute::default() });
             tables.put(index, FipKey { valid, proto: 6, ip, port, ..FipKey::default() });
-            tables.put(index, Prefix { valid, ip: ip << 8, len: 24, nh: 9, ..Prefix::default() });
             tables.put(index, Flow { valid, proto: 6, sip: ip, dport: 80, ..Flow::default() });
         }
         found::<HostRoute>(&tables, (1, asked))?;
         found::<HostRoute>(&tables, (2, asked))?;
         found::<FipKey>(&tables, (0, 6, asked, asked as u16))?;
-        found::<Prefix>(&tables, (0, asked << 8, 24))?;
         found::<Flow>(&tables, Flow { proto: 6, sip: asked, dport: 80, ..Flow::default() }.key())?;
     }
 
@@ -218,7 +216,8 @@ proptest! {
         groups in btree_map(1_u32..8, (0_u16..64, 0_u8..8, any::<bool>()), 0..4),
         ring in vec((0_u32..64, any::<bool>(), 0_u8..4), 0..64),
     ) {
-        let mut card = Tables::default();
+        let shape = Shape { ecmp_words: 1 << 16, ..Shape::default() };
+        let mut card = Tables::new(shape);
         for (id, (base, slots, valid)) in groups {
             let base = base.wrapping_sub(4).into();
             let kind = NextHopKind::Composite;
@@ -232,7 +231,7 @@ proptest! {
             card.words(table).filter(|(_, words)| words[0] & 1 == 1).collect::<Vec<_>>()
         };
         let at = |table, index| card.entry(table, index).map_or(Words::default(), |e| e.pack());
-        let read = Tables::read(|table| Ok::<_, ()>(valid(table)), |table, index| Ok(at(table, index)));
+        let read = Tables::read(shape, |table| Ok::<_, ()>(valid(table)), |table, index| Ok(at(table, index)));
         let mut expected = card.clone();
         let group = |nh: &&NextHop| nh.valid && nh.kind == NextHopKind::Composite;
         let of = |nh: &NextHop| (0..u32::from(nh.slots)).map(|n| card.shape().ring_index(nh.base, n)).collect::<Vec<_>>();
@@ -252,6 +251,74 @@ proptest! {
 fn the_usual_shape_is_the_layouts() {
     for desc in TABLES {
         assert_eq!(Shape::default().capacity(desc.id), desc.depth, "{}", desc.name);
+    }
+}
+
+#[test]
+fn a_shape_is_what_the_registers_say() {
+    let small = Shape {
+        vifs: 16,
+        labels: 1024,
+        next_hops: 512,
+        ecmp_words: 4096,
+        ecmp_group_max: 64,
+        host_route_rows_log2: 4,
+        prefix_rows_log2: 8,
+        vrfs: 4096,
+        fip_key_rows_log2: 3,
+        fip_maps: 256,
+        flow_rows_log2: 6,
+        flows_translated_max: 700,
+    };
+    let large = Shape {
+        labels: 1 << 20,
+        next_hops: 1 << 16,
+        host_route_rows_log2: 16,
+        flow_rows_log2: 16,
+        flows_translated_max: 1 << 20,
+        ..Shape::default()
+    };
+    for shape in [small, large, Shape::default()] {
+        let said: BTreeMap<u32, u32> = shape.registers().collect();
+        let read = Shape::read(|offset| said.get(&offset).copied().ok_or(offset));
+        assert_eq!(read, Ok(Ok(shape)));
+    }
+    assert_eq!(Shape::read(Err), Err(penstock_abi::regs::DEPTH_VIF));
+}
+
+#[test]
+fn a_size_that_no_card_can_have_is_told() {
+    use penstock_abi::regs;
+    let wrong = |register: u32, value: u32| {
+        let mut said: BTreeMap<u32, u32> = Shape::default().registers().collect();
+        said.insert(register, value);
+        let read = Shape::read(|offset| Ok::<_, ()>(said[&offset]));
+        read.map(|shape| shape.map_err(|wrong| wrong.to_string()))
+    };
+    for (register, name, values) in [
+        (regs::DEPTH_VIF, "DEPTH_VIF", vec![0, 3, 257, u32::MAX]),
+        (regs::DEPTH_ILM, "DEPTH_ILM", vec![0, 16, (1 << 20) + 1]),
+        (regs::DEPTH_NEXT_HOP, "DEPTH_NEXT_HOP", vec![0, (1 << 16) + 1, u32::MAX]),
+        (regs::DEPTH_ECMP, "DEPTH_ECMP", vec![0, (1 << 18) + 1]),
+        (regs::DEPTH_HOST_ROUTE, "DEPTH_HOST_ROUTE", vec![0, 7, 24, 65_535, 1 << 21, u32::MAX]),
+        (regs::DEPTH_PREFIX, "DEPTH_PREFIX", vec![0, 64, 65_535, u32::MAX]),
+        (regs::DEPTH_FIP_KEY, "DEPTH_FIP_KEY", vec![0, 12, 1 << 21]),
+        (regs::DEPTH_FIP_MAP, "DEPTH_FIP_MAP", vec![0, (1 << 14) + 1]),
+        (regs::DEPTH_FLOW, "DEPTH_FLOW", vec![0, 15, 48, 1 << 21, u32::MAX]),
+        (regs::DEPTH_FLOW_STATS, "DEPTH_FLOW_STATS", vec![0, 1 << 15]),
+        (regs::DEPTH_VIF_STATS, "DEPTH_VIF_STATS", vec![0, 255]),
+        (regs::DEPTH_DROP_STATS, "DEPTH_DROP_STATS", vec![0, 65]),
+        (regs::DEPTH_CARD_STATS, "DEPTH_CARD_STATS", vec![0, 17]),
+        (regs::ECMP_GROUP_MAX, "ECMP_GROUP_MAX", vec![0, 1025]),
+        (regs::FLOW_ROWS_LOG2, "FLOW_ROWS_LOG2", vec![0, 11, u32::MAX]),
+        (regs::FLOWS_TRANSLATED_MAX, "FLOWS_TRANSLATED_MAX", vec![0, (1 << 16) + 1]),
+    ] {
+        for value in values {
+            let Ok(Err(text)) = wrong(register, value) else {
+                panic!("{name} = {value} is taken");
+            };
+            assert!(text.starts_with(&format!("{name} is {value}, which can be ")), "{text}");
+        }
     }
 }
 

@@ -91,7 +91,7 @@ module ps_fw
 
   // ------------------------------------------------------------------ core and registers
 
-  logic        irq_timer, irq_external, sleep;
+  logic        irq_timer, irq_external, irq_timer_q, irq_external_q, sleep;
   logic        mmio_req, mmio_we, mmio_err;
   logic [3:0]  mmio_be;
   logic [15:0] mmio_addr;
@@ -110,15 +110,26 @@ module ps_fw
   logic [3:0]  tx_win_we;
   logic [31:0] tx_win_rdata;
 
+  // The core's interrupts are registered on its own clock, which they must start first where it stands still (fw_active_o). They
+  // end by the second cycle after the store or load that takes the cause away, before the core can leave its handler.
   assign irq_external = rx_frames != '0 || mbox_pending;
+
+  always_ff @(posedge clk_fw_i) begin
+    irq_timer_q    <= irq_timer;
+    irq_external_q <= irq_external;
+    if (rst_fw_q) begin
+      irq_timer_q    <= 1'b0;
+      irq_external_q <= 1'b0;
+    end
+  end
 
   ps_fw_cpu #(
     .FirmwareFile (FirmwareFile)
   ) u_cpu (
     .clk_i          (clk_fw_i),
     .rst_i          (rst_fw_q),
-    .irq_timer_i    (irq_timer),
-    .irq_external_i (irq_external),
+    .irq_timer_i    (irq_timer_q),
+    .irq_external_i (irq_external_q),
     .sleep_o        (sleep),
     .mmio_req_o     (mmio_req),
     .mmio_we_o      (mmio_we),
@@ -243,6 +254,7 @@ module ps_fw
     if (rst_core) fault_o <= 1'b0;
   end
 
-  assign fw_active_o = rst_core || !started_q || !sleep;
+  // Also for an interrupt that has not reached its register yet. Whether it wakes the core, the core says (sleep).
+  assign fw_active_o = rst_core || !started_q || !sleep || irq_timer != irq_timer_q || irq_external != irq_external_q;
 
 endmodule

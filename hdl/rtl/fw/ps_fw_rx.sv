@@ -48,33 +48,38 @@ module ps_fw_rx
 
   // ------------------------------------------------------------------ data path's side
 
-  logic [PtrWidth-1:0]  wr_ptr_q, rd_ptr_q, used;
+  logic [PtrWidth-1:0]  wr_ptr_d, wr_ptr_q, rd_ptr_q, used;
   logic [BeatWidth:0]   beat_q;          // beats of the frame so far, saturating at SlotBeats
   logic                 swallow_q;
-  logic                 first, no_slot, beat_taken, swallow, store;
+  logic                 first, no_slot_q, one_slot_q, beat_taken, swallow, store;
 
-  assign used        = wr_ptr_q - rd_ptr_q;
-  assign no_slot     = used == PtrWidth'(FwRxQueueFrames);
+  // What is free is known a cycle late of the firmware's pops, and at once of the frames that come.
+  assign used        = wr_ptr_d - rd_ptr_q;
   assign first       = beat_q == '0;
-  assign rx_tready_o = !first || !no_slot || !accept_i;
-  assign rx_full_o   = !accept_i || no_slot || (!first && used == PtrWidth'(FwRxQueueFrames - 1));
+  assign rx_tready_o = !first || !no_slot_q || !accept_i;
+  assign rx_full_o   = !accept_i || no_slot_q || (!first && one_slot_q);
   assign beat_taken  = rx_tvalid_i && rx_tready_o;
-  assign swallow     = first ? no_slot : swallow_q;
+  assign swallow     = first ? no_slot_q : swallow_q;
   assign store       = beat_taken && !swallow && !beat_q[BeatWidth];
+  assign wr_ptr_d    = wr_ptr_q + PtrWidth'(beat_taken && rx_tlast_i && !swallow);
 
   always_ff @(posedge clk_i) begin
     if (beat_taken) begin
       swallow_q <= swallow;
       if (rx_tlast_i) begin
         beat_q <= '0;
-        if (!swallow) wr_ptr_q <= wr_ptr_q + PtrWidth'(1);
       end else if (!beat_q[BeatWidth]) begin
         beat_q <= beat_q + (BeatWidth + 1)'(1);
       end
     end
+    wr_ptr_q   <= wr_ptr_d;
+    no_slot_q  <= used == PtrWidth'(FwRxQueueFrames);
+    one_slot_q <= used == PtrWidth'(FwRxQueueFrames - 1);
     if (rst_i) begin
-      beat_q    <= '0;
-      wr_ptr_q  <= '0;
+      beat_q     <= '0;
+      wr_ptr_q   <= '0;
+      no_slot_q  <= 1'b0;
+      one_slot_q <= 1'b0;
     end
   end
 
@@ -106,26 +111,28 @@ module ps_fw_rx
   assign wr_pending = wr_toggle_q != wr_seen_q;
 
   always_ff @(posedge clk_i) begin
-    if (wr_pending && !store) wr_seen_q <= wr_toggle_q;
+    if (wr_pending && !rx_tvalid_i) wr_seen_q <= wr_toggle_q;
     if (rst_i) wr_seen_q <= 1'b0;
   end
 
   // ------------------------------------------------------------------ memories
 
-  logic [BeatBytes-1:0] we;
-  logic [RowWidth-1:0]  waddr;
-  logic [BeatBits-1:0]  wdata, rdata;
+  // Registered on the way in: a frame's last beat is written in the cycle after wr_ptr_q tells of it, and the firmware reads no
+  // sooner than two cycles after it sees that.
+  logic [BeatBytes-1:0] we_q;
+  logic [RowWidth-1:0]  waddr_q;
+  logic [BeatBits-1:0]  wdata_q, rdata;
 
-  always_comb begin
-    we    = '0;
-    waddr = {wr_ptr_q[PtrWidth-2:0], beat_q[BeatWidth-1:0]};
-    wdata = rx_tdata_i;
-    if (store) begin
-      we = '1;
+  always_ff @(posedge clk_i) begin
+    we_q <= '0;
+    if (rx_tvalid_i) begin
+      we_q    <= {BeatBytes{store}};
+      waddr_q <= {wr_ptr_q[PtrWidth-2:0], beat_q[BeatWidth-1:0]};
+      wdata_q <= rx_tdata_i;
     end else if (wr_pending) begin
-      we    = BeatBytes'(wr_be_q) << {wr_lane_q, 2'b00};
-      waddr = wr_row_q;
-      wdata = {(BeatBits / 32){wr_data_q}};
+      we_q    <= BeatBytes'(wr_be_q) << {wr_lane_q, 2'b00};
+      waddr_q <= wr_row_q;
+      wdata_q <= {(BeatBits / 32){wr_data_q}};
     end
   end
 
@@ -135,9 +142,9 @@ module ps_fw_rx
     .LaneWidth (8)
   ) u_frames (
     .wclk_i  (clk_i),
-    .we_i    (we),
-    .waddr_i (waddr),
-    .wdata_i (wdata),
+    .we_i    (we_q),
+    .waddr_i (waddr_q),
+    .wdata_i (wdata_q),
     .rclk_i  (clk_fw_i),
     .re_i    (win_re_i),
     .raddr_i ({rd_ptr_q[PtrWidth-2:0], win_addr_i[7:6]}),
@@ -164,7 +171,7 @@ module ps_fw_rx
 `ifndef SYNTHESIS
   // The queue never holds more than it has slots for, and is ready when it says that it has room.
   UsedInRange_A: assert property (@(posedge clk_i) disable iff (rst_i)
-    used <= PtrWidth'(FwRxQueueFrames));
+    PtrWidth'(wr_ptr_q - rd_ptr_q) <= PtrWidth'(FwRxQueueFrames));
   ReadyUnlessFull_A: assert property (@(posedge clk_i) disable iff (rst_i)
     !rx_full_o |-> rx_tready_o);
 `endif

@@ -13,13 +13,17 @@ package ps_abi_pkg;
   localparam int unsigned Labels = 8192;
   localparam int unsigned LabelFirst = 16;
   localparam int unsigned NextHops = 32768;
-  localparam int unsigned EcmpWords = 65536;
-  localparam int unsigned EcmpGroupMax = 64;
+  localparam int unsigned EcmpWords = 262144;
+  localparam int unsigned EcmpGroupMax = 1024;
   localparam int unsigned BucketSlots = 4;
   localparam int unsigned HostRouteWays = 2;
-  localparam int unsigned HostRouteRowsLog2 = 12;
-  localparam int unsigned HostRoutes = 32768;
-  localparam int unsigned Prefixes = 64;
+  localparam int unsigned HostRouteRowsLog2 = 13;
+  localparam int unsigned HostRoutes = 65536;
+  localparam int unsigned PrefixTables = 8;
+  localparam int unsigned PrefixWays = 2;
+  localparam int unsigned PrefixRowsLog2 = 10;
+  localparam int unsigned Prefixes = 65536;
+  localparam int unsigned PrefixLenMin = 8;
   localparam int unsigned FipKeyWays = 2;
   localparam int unsigned FipKeyRowsLog2 = 11;
   localparam int unsigned FipKeys = 16384;
@@ -63,12 +67,12 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h30001;
-  localparam logic [63:0] LayoutHash = 64'hfb1ce9b877c521ab;
+  localparam logic [63:0] LayoutHash = 64'h4125f59e12c7ede7;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
 
-  // Tables: id, and index width where the hash tables need it.
+  // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;
   localparam logic [7:0] TableIlm = 8'h1;
   localparam logic [7:0] TableNextHop = 8'h2;
@@ -82,6 +86,38 @@ package ps_abi_pkg;
   localparam logic [7:0] TableVifStats = 8'ha;
   localparam logic [7:0] TableDropStats = 8'hb;
   localparam logic [7:0] TableCardStats = 8'hc;
+  localparam logic [7:0] TableDefaultRoute = 8'hd;
+  localparam logic [7:0] TablePrefixLength = 8'he;
+
+  // Index of an entry: of any table, and of each.
+  localparam int unsigned IndexBits = 18;
+  typedef logic [IndexBits-1:0] index_t;
+  typedef logic [7:0] vif_addr_t;
+  typedef logic [12:0] ilm_addr_t;
+  typedef logic [14:0] next_hop_addr_t;
+  typedef logic [17:0] ecmp_addr_t;
+  typedef logic [15:0] host_route_addr_t;
+  typedef logic [15:0] prefix_addr_t;
+  typedef logic [13:0] fip_key_addr_t;
+  typedef logic [13:0] fip_map_addr_t;
+  typedef logic [15:0] flow_addr_t;
+  typedef logic [15:0] flow_stats_addr_t;
+  typedef logic [7:0] vif_stats_addr_t;
+  typedef logic [5:0] drop_stats_addr_t;
+  typedef logic [3:0] card_stats_addr_t;
+  typedef logic [11:0] default_route_addr_t;
+  typedef logic [2:0] prefix_length_addr_t;
+
+  // What names something in the entries of tables, whatever a card's sizes are.
+  typedef logic [7:0] vif_id_t;
+  typedef logic [11:0] vrf_id_t;
+  typedef logic [19:0] label_t;
+  typedef logic [15:0] nh_id_t;
+  typedef logic [17:0] ring_base_t;
+  typedef logic [10:0] slot_count_t;
+  typedef logic [10:0] slot_id_t;
+  typedef logic [13:0] map_id_t;
+  typedef logic [7:0] generation_t;
 
   // Registers (byte offset in BAR 0).
   localparam logic [15:0] RegMagic = 16'h0;
@@ -123,6 +159,24 @@ package ps_abi_pkg;
   localparam logic [15:0] RegMboxArg = 16'h314;
   localparam logic [15:0] RegMboxReady = 16'h318;
   localparam logic [15:0] RegMboxReply = 16'h31c;
+  localparam logic [15:0] RegDepthVif = 16'h400;
+  localparam logic [15:0] RegDepthIlm = 16'h404;
+  localparam logic [15:0] RegDepthNextHop = 16'h408;
+  localparam logic [15:0] RegDepthEcmp = 16'h40c;
+  localparam logic [15:0] RegDepthHostRoute = 16'h410;
+  localparam logic [15:0] RegDepthPrefix = 16'h414;
+  localparam logic [15:0] RegDepthFipKey = 16'h418;
+  localparam logic [15:0] RegDepthFipMap = 16'h41c;
+  localparam logic [15:0] RegDepthFlow = 16'h420;
+  localparam logic [15:0] RegDepthFlowStats = 16'h424;
+  localparam logic [15:0] RegDepthVifStats = 16'h428;
+  localparam logic [15:0] RegDepthDropStats = 16'h42c;
+  localparam logic [15:0] RegDepthCardStats = 16'h430;
+  localparam logic [15:0] RegDepthDefaultRoute = 16'h434;
+  localparam logic [15:0] RegDepthPrefixLength = 16'h438;
+  localparam logic [15:0] RegEcmpGroupMax = 16'h500;
+  localparam logic [15:0] RegFlowRowsLog2 = 16'h504;
+  localparam logic [15:0] RegFlowsTranslatedMax = 16'h508;
 
   // Ring codes.
   localparam logic [7:0] OpNop = 8'h0;
@@ -213,12 +267,12 @@ package ps_abi_pkg;
   } ilm_t;
 
   // Next hop; index = next hop id. Which fields count depends on `kind`.
-  localparam int unsigned NextHopBits = 208;
+  localparam int unsigned NextHopBits = 218;
   typedef struct packed {
     logic [4:0]    hash_fields;
-    logic [6:0]    live;
-    logic [6:0]    slots;
-    logic [15:0]   base;
+    logic [10:0]   live;
+    logic [10:0]   slots;
+    logic [17:0]   base;
     logic          gre;
     logic [31:0]   dip;
     logic [31:0]   sip;
@@ -229,11 +283,11 @@ package ps_abi_pkg;
     logic          valid;
   } next_hop_t;
 
-  // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a compact list of the members that take new flows.
-  localparam int unsigned EcmpSlotBits = 53;
+  // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
+  localparam int unsigned EcmpSlotBits = 58;
   typedef struct packed {
     logic          evict_udp;
-    logic [5:0]    slot;
+    logic [10:0]   slot;
     logic [7:0]    generation;
     logic [19:0]   label;
     logic [15:0]   nh;
@@ -253,7 +307,7 @@ package ps_abi_pkg;
     logic          valid;
   } host_route_t;
 
-  // Route with a prefix shorter than /32; the longest match wins, at equal length the lowest index. Any index.
+  // Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
   localparam int unsigned PrefixBits = 88;
   typedef struct packed {
     logic          label_valid;
@@ -299,7 +353,7 @@ package ps_abi_pkg;
   } flow_key_t;
 
   // Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*. The host reads and deletes, never inserts.
-  localparam int unsigned FlowBits = 278;
+  localparam int unsigned FlowBits = 283;
   typedef struct packed {
     logic [15:0]   rpf_nh;
     logic [31:0]   src_info;
@@ -313,7 +367,7 @@ package ps_abi_pkg;
     logic [13:0]   map;
     logic          map_valid;
     logic [7:0]    ecmp_generation;
-    logic [5:0]    ecmp_slot;
+    logic [10:0]   ecmp_slot;
     logic          ecmp_valid;
     logic          reverse;
     logic          hairpin;
@@ -354,6 +408,22 @@ package ps_abi_pkg;
   typedef struct packed {
     logic [47:0]   count;
   } counter_t;
+
+  // Route of a VRF for what no other matches (prefix length 0); index = VRF.
+  localparam int unsigned DefaultRouteBits = 38;
+  typedef struct packed {
+    logic          label_valid;
+    logic [19:0]   label;
+    logic [15:0]   nh;
+    logic          valid;
+  } default_route_t;
+
+  // Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
+  localparam int unsigned PrefixLengthBits = 7;
+  typedef struct packed {
+    logic [5:0]    len;
+    logic          valid;
+  } prefix_length_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -541,9 +611,9 @@ package ps_abi_pkg;
       TableVif: table_depth = 32'd256;
       TableIlm: table_depth = 32'd8192;
       TableNextHop: table_depth = 32'd32768;
-      TableEcmp: table_depth = 32'd65536;
-      TableHostRoute: table_depth = 32'd32768;
-      TablePrefix: table_depth = 32'd64;
+      TableEcmp: table_depth = 32'd262144;
+      TableHostRoute: table_depth = 32'd65536;
+      TablePrefix: table_depth = 32'd65536;
       TableFipKey: table_depth = 32'd16384;
       TableFipMap: table_depth = 32'd16384;
       TableFlow: table_depth = 32'd65536;
@@ -551,6 +621,8 @@ package ps_abi_pkg;
       TableVifStats: table_depth = 32'd256;
       TableDropStats: table_depth = 32'd64;
       TableCardStats: table_depth = 32'd16;
+      TableDefaultRoute: table_depth = 32'd4096;
+      TablePrefixLength: table_depth = 32'd8;
       default: table_depth = '0;
     endcase
   endfunction
@@ -567,6 +639,8 @@ package ps_abi_pkg;
       TableFipKey: table_has_valid = 1'b1;
       TableFipMap: table_has_valid = 1'b1;
       TableFlow: table_has_valid = 1'b1;
+      TableDefaultRoute: table_has_valid = 1'b1;
+      TablePrefixLength: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -587,7 +661,34 @@ package ps_abi_pkg;
       TableVifStats: table_words = 4'd8;
       TableDropStats: table_words = 4'd2;
       TableCardStats: table_words = 4'd2;
+      TableDefaultRoute: table_words = 4'd2;
+      TablePrefixLength: table_words = 4'd1;
       default: table_words = '0;
+    endcase
+  endfunction
+
+  // What a register says that tells how large something is; 0 for any other.
+  function automatic logic [31:0] size_register(input logic [15:0] offset);
+    unique case (offset)
+      RegDepthVif: size_register = 32'd256;
+      RegDepthIlm: size_register = 32'd8192;
+      RegDepthNextHop: size_register = 32'd32768;
+      RegDepthEcmp: size_register = 32'd262144;
+      RegDepthHostRoute: size_register = 32'd65536;
+      RegDepthPrefix: size_register = 32'd65536;
+      RegDepthFipKey: size_register = 32'd16384;
+      RegDepthFipMap: size_register = 32'd16384;
+      RegDepthFlow: size_register = 32'd65536;
+      RegDepthFlowStats: size_register = 32'd65536;
+      RegDepthVifStats: size_register = 32'd256;
+      RegDepthDropStats: size_register = 32'd64;
+      RegDepthCardStats: size_register = 32'd16;
+      RegDepthDefaultRoute: size_register = 32'd4096;
+      RegDepthPrefixLength: size_register = 32'd8;
+      RegEcmpGroupMax: size_register = 32'd1024;
+      RegFlowRowsLog2: size_register = 32'd12;
+      RegFlowsTranslatedMax: size_register = 32'd49152;
+      default: size_register = '0;
     endcase
   endfunction
 

@@ -76,9 +76,11 @@ module ps_csr
     if (address[15:10] == '0 && address[1:0] == '0) select[address[9:2]] = 1'b1;
   endfunction
 
+  /* verilator lint_off UNUSEDSIGNAL */  // of the offset those of the words that are decoded
   function automatic logic [7:0] word(input logic [15:0] register);
     word = register[9:2];
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   logic        reset_q, flr_q, halt;
   logic        wr_take, wr_q, wr_go_q, bvalid_q, wr_strobes_q;
@@ -249,7 +251,8 @@ module ps_csr
   endfunction
 
   logic [31:0] rdata_q;
-  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q;
+  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q;
+  logic [15:0] rd_size_q;
 
   always_ff @(posedge clk_i) begin
     card_low_q <= when(rd_sel_q[word(RegMagic)], MagicValue) |
@@ -290,7 +293,10 @@ module ps_csr
             when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
             when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
             when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
-    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q;
+    // With the one-hot selection, so that both are of the same access
+    rd_size_q <= rd_q ? rd_addr_q : '0;
+    sizes_q   <= size_register(rd_size_q);
+    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q;
   end
 
   assign s_axil_rdata_o = rdata_q;

@@ -36,7 +36,7 @@ module ps_ring
 
   // Flow entries that the card inserts and removes
   input  logic         flow_mark_valid_i,
-  input  logic [$clog2(Flows)-1:0] flow_mark_index_i,
+  input  flow_addr_t   flow_mark_index_i,
   input  logic         flow_mark_set_i,
 
   output logic         cfg_valid_o,

@@ -231,6 +231,9 @@ module ps_ring_exec
   };
   assign idle_o       = state_q[Idle];
 
+  logic unused_bits;
+  assign unused_bits = ^kind_q;
+
 `ifndef SYNTHESIS
   a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q) && {open_q, reading_q, completing_q} ==
                              {state_q == StIdle, state_q == StAccess, state_q == StComplete});

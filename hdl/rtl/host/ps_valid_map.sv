@@ -27,7 +27,7 @@ module ps_valid_map
   // verilator lint_on UNUSEDSIGNAL
   input  logic        mark_set_i,
   input  logic        flow_mark_valid_i,
-  input  logic [FlowIndexWidth-1:0] flow_mark_index_i,
+  input  flow_addr_t  flow_mark_index_i,
   input  logic        flow_mark_set_i,
 
   input  logic        find_valid_i,
@@ -48,7 +48,9 @@ module ps_valid_map
   localparam int unsigned BaseFipKey    = BasePrefix + Prefixes / 64;
   localparam int unsigned BaseFipMap    = BaseFipKey + FipKeys / 64;
   localparam int unsigned BaseFlow      = BaseFipMap + FipMaps / 64;
-  localparam int unsigned Words         = BaseFlow + Flows / 64;
+  localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
+  localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
+  localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
   localparam int unsigned AddrWidth     = $clog2(Words);
 
   typedef logic [AddrWidth-1:0] addr_t;
@@ -70,6 +72,8 @@ module ps_valid_map
       TableFipKey:    base = addr_t'(BaseFipKey);
       TableFipMap:    base = addr_t'(BaseFipMap);
       TableFlow:      base = addr_t'(BaseFlow);
+      TableDefaultRoute: base = addr_t'(BaseDefaultRoute);
+      TablePrefixLength: base = addr_t'(BasePrefixLength);
       default:        base = '0;
     endcase
   endfunction
@@ -128,6 +132,8 @@ module ps_valid_map
     end
   end
 
+  logic [4:0] unused_count;
+
   ps_fifo #(
     .Width($bits(mark_t)),
     .Depth(8),
@@ -141,7 +147,7 @@ module ps_valid_map
     .rvalid_o(flow_valid),
     .rready_i(flow_go),
     .rdata_o (flow),
-    .count_o ()
+    .count_o (unused_count)
   );
 
   // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
@@ -304,7 +310,7 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q[5:0], c_q.position};
+  assign unused_bits = ^{depth_q[5:0], c_q.position, unused_count};
 
 `ifndef SYNTHESIS
   initial begin

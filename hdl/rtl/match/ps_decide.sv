@@ -1,6 +1,7 @@
 // The decision: sections 6 (by kind), 7, 8 (length) and 9 for one packet, from all that the stages before have looked up.
 //
-// Latency:    DecideCycles (3); one packet every cycle.
+// Latency:    DecideCycles (4); one packet every cycle.
+// Stages:     1 comparisons | 2 fate by source and next hop, translation | 3 addresses, delivery check | 4 verdict and the rest
 // Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
 // Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
 //             ps_admit has the last word on all but the first two.
@@ -42,156 +43,224 @@ module ps_decide
     fip_map_t    map;
   } translation_t;
 
+  // What stage 1 finds out by comparing.
+  typedef struct packed {
+    logic to_tunnel;
+    logic to_vif;             // Encap or Receive
+    logic encap;
+    logic reject;
+    logic vif_usable;         // of the next hop
+    logic same_vif;           // the packet came from there
+    logic fabric_valid;
+    logic syn;                // bare
+    logic tcp;
+    logic ported;             // TCP or UDP
+    logic known_proto;
+    logic out_any;            // the outgoing vif takes any address
+    logic flow_fits;          // the flow's mapping leads to its address
+    logic fip_fits;           // the mapping found does
+    logic dip_fits;           // the packet's own destination does
+    logic ports_differ;       // of the mapping found
+    logic whole;              // neither a fragment nor an ICMP error
+    logic rechosen;           // the member of a group was chosen anew
+    logic mapped;             // a usable flow with a mapping
+    logic fip_applies;        // a mapping was found for what leaves by an Encap next hop
+    logic sip_is_keys;        // an ICMP error's own source may be a router on the way: then it stays
+    logic [16:0] bytes;       // of the frame that leaves
+  } facts_t;
+
   typedef struct packed {
     context_t     ctx;
     logic [63:0]  hash;
+    hop_t         hop;
+    flow_hit_t    flow;
+    fip_t         fip;
+    facts_t       is;
+  } stage1_t;
+
+  typedef struct packed {
+    context_t     ctx;
+    logic [63:0]  hash;
+    logic [15:0]  entropy;
     fate_e        fate;
     drop_reason_e reason;
-    logic         encap;      // Encap next hop
-    logic         to_vif;     // Encap or Receive
+    logic         to_vif;
+    logic         misdelivered; // if it leaves by an Encap next hop
+    logic         oversize;     // if it leaves
+    logic         sip_is_keys;
+    logic [15:0]  bytes;
     hop_t         hop;
     vif_t         out;
     translation_t tr;
     flow_hit_t    flow;
     logic         learns;     // unless it is dropped after all
     learn_kind_e  kind;       // of what it learns
-  } stage1_t;
+  } stage2_t;
 
   typedef struct packed {
-    stage1_t      s;
+    stage2_t      s;
     logic         sip_en;
     logic         dip_en;
     ip4_t         sip;        // of the packet that leaves
     ip4_t         dip;
-    logic [15:0]  dport;      // translated port of the key (forward only)
+    flow_key_t    reverse_key;
     logic [15:0]  tx_bytes;
-  } stage2_t;
+  } stage3_t;
 
-  logic    valid1_q, valid2_q;
+  logic    valid1_q, valid2_q, valid3_q;
   stage1_t s1_q;
   stage2_t s2_q;
+  stage3_t s3_q;
 
-  // Stage 1: fate by source and next hop, and the translation.
-  function automatic stage1_t stage1();
-    logic         from_fabric, rechosen, fits, fresh, fwd_map, holds, turns, known_proto;
+  // Stage 1.
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
+  function automatic facts_t compare(input context_t ctx, input flow_hit_t flow, input hop_t hop, input fip_t fip,
+                                     input logic fabric);
+    logic [15:0] head_bytes;
+    compare.to_tunnel    = hop.nh.kind == NhTunnel;
+    compare.encap        = hop.nh.kind == NhEncap;
+    compare.to_vif       = compare.encap || hop.nh.kind == NhReceive;
+    compare.reject       = hop.nh.kind == NhReject;
+    compare.vif_usable   = hop.nh.vif != 8'(VifFabricId) && fip.out.valid;
+    compare.same_vif     = ctx.hdr.src == SrcHost && ctx.hdr.vif == hop.nh.vif;
+    compare.fabric_valid = fabric;
+    compare.syn          = bare_syn(ctx.hdr);
+    compare.tcp          = ctx.hdr.proto == ProtoTcp;
+    compare.ported       = ctx.hdr.proto == ProtoTcp || ctx.hdr.proto == ProtoUdp;
+    compare.known_proto  = compare.ported || ctx.hdr.proto == ProtoSctp || ctx.hdr.icmp_echo;
+    compare.out_any      = fip.out.ip == '0;
+    compare.flow_fits    = flow.map.pod_ip == fip.out.ip;
+    compare.fip_fits     = fip.map.pod_ip == fip.out.ip;
+    compare.dip_fits     = ctx.hdr.dip == fip.out.ip;
+    compare.ports_differ = fip.map.pod_port != fip.map.vip_port;
+    compare.whole        = !ctx.hdr.frag && !ctx.hdr.icmp_err;
+    compare.rechosen     = hop.group && hop.chosen;
+    compare.mapped       = flow.usable && flow.map_valid;
+    compare.fip_applies  = compare.encap && fip.found && compare.whole;
+    compare.sip_is_keys  = !ctx.hdr.icmp_err || ctx.hdr.sip == ctx.hdr.key_sip;
+    head_bytes           = compare.to_vif ? 16'd14 : hop.nh.gre ? 16'd42 : 16'd46;
+    compare.bytes        = 17'(ctx.hdr.ip_len) + 17'(head_bytes);
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // Stage 2: fate by source and next hop, and the translation.
+  function automatic stage2_t decide(input stage1_t p);
+    logic         from_fabric, fresh, kept, holds, turns;
     fate_e        kind_fate;
     drop_reason_e kind_reason;
 
-    from_fabric = ctx_i.hdr.src == SrcFabric;
+    from_fabric = p.ctx.hdr.src == SrcFabric;
     kind_fate   = FateDrop;
     kind_reason = DropDiscard;
-    unique case (hop_i.nh.kind)
-      NhReject: kind_fate = FateTrap;
-      NhTunnel: begin
-        if (from_fabric) kind_reason = DropPacketLoop;
-        else if (!fabric_valid_i) kind_reason = DropInvalidIf;
-        else if (!hop_i.label_valid) kind_reason = DropInvalidLabel;
-        else kind_fate = FateSend;
-      end
-      NhReceive, NhEncap: begin
-        if (hop_i.nh.vif == 8'(VifFabricId) || !fip_i.out.valid) kind_reason = DropInvalidIf;
-        else kind_fate = FateSend;
-      end
-      default: ;
-    endcase
+    if (p.is.reject) begin
+      kind_fate = FateTrap;
+    end else if (p.is.to_tunnel) begin
+      if (from_fabric) kind_reason = DropPacketLoop;
+      else if (!p.is.fabric_valid) kind_reason = DropInvalidIf;
+      else if (!p.hop.label_valid) kind_reason = DropInvalidLabel;
+      else kind_fate = FateSend;
+    end else if (p.is.to_vif) begin
+      if (!p.is.vif_usable) kind_reason = DropInvalidIf;
+      else kind_fate = FateSend;
+    end
 
-    stage1            = '0;
-    stage1.ctx        = ctx_i;
-    stage1.hash       = hash_i;
-    stage1.hop        = hop_i;
-    stage1.out        = fip_i.out;
-    stage1.flow       = flow_i;
-    stage1.encap      = hop_i.nh.kind == NhEncap;
-    stage1.to_vif     = hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive;
-    unique case (ctx_i.source.act)
+    decide             = '0;
+    decide.ctx         = p.ctx;
+    decide.hash        = p.hash;
+    decide.entropy     = entropy_port(p.hash[63:50]);
+    decide.hop         = p.hop;
+    decide.out         = p.fip.out;
+    decide.flow        = p.flow;
+    decide.to_vif      = p.is.to_vif;
+    decide.sip_is_keys = p.is.sip_is_keys;
+    decide.bytes       = p.is.bytes[15:0];
+    decide.oversize    = p.is.bytes > 17'(FrameMaxBytes);
+    unique case (p.ctx.source.act)
       ActDrop: begin
-        stage1.fate   = FateDrop;
-        stage1.reason = ctx_i.source.reason;
+        decide.fate   = FateDrop;
+        decide.reason = p.ctx.source.reason;
       end
-      ActRaw:  stage1.fate = FateRaw;
-      ActTrap: stage1.fate = FateTrap;
+      ActRaw:  decide.fate = FateRaw;
+      ActTrap: decide.fate = FateTrap;
       default: begin
-        stage1.fate   = hop_i.drop ? FateDrop : kind_fate;
-        stage1.reason = hop_i.drop ? hop_i.reason : kind_reason;
+        decide.fate   = p.hop.drop ? FateDrop : kind_fate;
+        decide.reason = p.hop.drop ? p.hop.reason : kind_reason;
         // Replies that are only sent translated, without the flow that says how.
-        if (stage1.fate == FateSend && !flow_i.usable && fip_i.marked) begin
-          if (ctx_i.hdr.frag) begin
-            stage1.fate   = FateDrop;
-            stage1.reason = DropFragments;
-          end else if (ctx_i.hdr.icmp_err || (ctx_i.hdr.proto == ProtoTcp && !bare_syn(ctx_i.hdr))) begin
-            stage1.fate   = FateDrop;
-            stage1.reason = DropFlowUnusable;
+        if (!p.hop.drop && kind_fate == FateSend && !p.flow.usable && p.fip.marked) begin
+          if (p.ctx.hdr.frag) begin
+            decide.fate   = FateDrop;
+            decide.reason = DropFragments;
+          end else if (p.ctx.hdr.icmp_err || (p.is.tcp && !p.is.syn)) begin
+            decide.fate   = FateDrop;
+            decide.reason = DropFlowUnusable;
           end
         end
       end
     endcase
 
-    rechosen = hop_i.group && hop_i.chosen;
-    fwd_map  = flow_i.usable && flow_i.map_valid && !flow_i.reverse;
-    fits     = stage1.encap && (fip_i.out.ip == '0 || flow_i.map.pod_ip == fip_i.out.ip);
-    fresh    = stage1.encap && fip_i.found && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
-               ctx_i.hdr.dip != fip_i.out.ip;
+    fresh = p.is.fip_applies && !p.is.dip_fits;
+    // The flow's own mapping stays: of a reply always, else unless the flow "counts as not found".
+    kept  = p.is.mapped && (p.flow.reverse || (!p.is.rechosen && p.is.encap && (p.is.out_any || p.is.flow_fits)));
     // Whether a usable forward flow does not "count as not found".
-    holds    = !rechosen && (fwd_map ? fits : !fresh);
+    holds = p.is.mapped ? kept : !p.is.rechosen && !fresh;
     // A pair that the far end began, before its own entry was there: it knows nothing of the service.
-    turns    = flow_i.usable && flow_i.reverse && !flow_i.map_valid && fresh;
-    if (flow_i.usable && ((flow_i.reverse && !turns) || (fwd_map && holds))) begin
-      stage1.tr = '{on: flow_i.map_valid, reverse: flow_i.reverse, port: flow_i.port,
-                    hairpin: flow_i.hairpin, index: '0, map: flow_i.map};
+    turns = p.flow.usable && p.flow.reverse && !p.flow.map_valid && fresh;
+    // Without `on` nothing of it counts.
+    decide.tr.on      = kept || fresh;
+    decide.tr.reverse = kept && p.flow.reverse;
+    decide.tr.port    = kept ? p.flow.port : p.is.ports_differ && p.is.ported;
+    decide.tr.hairpin = kept ? p.flow.hairpin : p.is.same_vif;
+    decide.tr.index   = kept ? '0 : p.fip.index;
+    decide.tr.map     = kept ? p.flow.map : p.fip.map;
+    decide.misdelivered = !p.is.dip_fits;
+    if (kept) begin
+      if (!p.flow.reverse || p.flow.hairpin) decide.misdelivered = !p.is.flow_fits;
     end else if (fresh) begin
-      stage1.tr = '{on: 1'b1, reverse: 1'b0,
-                    port: fip_i.map.pod_port != fip_i.map.vip_port &&
-                          (ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp),
-                    hairpin: !from_fabric && ctx_i.hdr.vif == hop_i.nh.vif,
-                    index: fip_i.index, map: fip_i.map};
+      decide.misdelivered = !p.is.fip_fits;
     end
+    if (!p.is.encap || p.is.out_any) decide.misdelivered = 1'b0;
 
-    known_proto = ctx_i.hdr.proto == ProtoTcp || ctx_i.hdr.proto == ProtoUdp ||
-                  ctx_i.hdr.proto == ProtoSctp || ctx_i.hdr.icmp_echo;
-    if (!flow_i.found)                              stage1.kind = LearnNew;
-    else if (!flow_i.usable)                        stage1.kind = LearnReplace;
-    else if (flow_i.reverse && !turns)              stage1.kind = LearnReverse;
-    else                                            stage1.kind = LearnRepin;
-    stage1.learns = known_proto && !ctx_i.hdr.frag && !ctx_i.hdr.icmp_err &&
-                    (!flow_i.usable || (flow_i.reverse ? rechosen || turns : !holds));
+    if (!p.flow.found)                              decide.kind = LearnNew;
+    else if (!p.flow.usable)                        decide.kind = LearnReplace;
+    else if (p.flow.reverse && !turns)              decide.kind = LearnReverse;
+    else                                            decide.kind = LearnRepin;
+    decide.learns = p.is.known_proto && p.is.whole &&
+                    (!p.flow.usable || (p.flow.reverse ? p.is.rechosen || turns : !holds));
   endfunction
 
-  // Stage 2: addresses of the packet that leaves, and the delivery check.
-  function automatic stage2_t stage2();
-    // An ICMP error's own source may be a router on the way; then it stays.
-    logic        sip_is_keys;
-    logic [15:0] head_bytes;
-    logic [16:0] bytes;
-    head_bytes    = s1_q.to_vif ? 16'd14 : s1_q.hop.nh.gre ? 16'd42 : 16'd46;
-    bytes         = 17'(s1_q.ctx.hdr.ip_len) + 17'(head_bytes);
-    sip_is_keys   = !s1_q.ctx.hdr.icmp_err || s1_q.ctx.hdr.sip == s1_q.ctx.hdr.key_sip;
-    stage2        = '0;
-    stage2.s      = s1_q;
-    stage2.sip_en = s1_q.tr.on && (s1_q.tr.reverse || s1_q.tr.hairpin) && sip_is_keys;
-    stage2.dip_en = s1_q.tr.on && (!s1_q.tr.reverse || s1_q.tr.hairpin);
-    stage2.sip    = stage2.sip_en ? s1_q.tr.map.vip : s1_q.ctx.hdr.sip;
-    stage2.dip    = stage2.dip_en ? s1_q.tr.map.pod_ip : s1_q.ctx.hdr.dip;
-    stage2.dport  = s1_q.tr.on && !s1_q.tr.reverse && s1_q.tr.port ? s1_q.tr.map.pod_port :
-                                                                     s1_q.ctx.hdr.key_dport;
-    if (s1_q.fate == FateSend && s1_q.encap && s1_q.out.ip != '0 && stage2.dip != s1_q.out.ip) begin
-      stage2.s.fate   = FateDrop;
-      stage2.s.reason = s1_q.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
-    end else if (s1_q.fate == FateSend && bytes > 17'(FrameMaxBytes)) begin
-      stage2.s.fate   = FateDrop;
-      stage2.s.reason = DropEgressOversize;
+  // Stage 3: addresses of the packet that leaves, and the delivery check.
+  function automatic stage3_t address(input stage2_t p);
+    logic [15:0] dport;
+    address        = '0;
+    address.s      = p;
+    address.sip_en = p.tr.on && (p.tr.reverse || p.tr.hairpin) && p.sip_is_keys;
+    address.dip_en = p.tr.on && (!p.tr.reverse || p.tr.hairpin);
+    address.sip    = address.sip_en ? p.tr.map.vip : p.ctx.hdr.sip;
+    address.dip    = address.dip_en ? p.tr.map.pod_ip : p.ctx.hdr.dip;
+    dport          = p.tr.on && !p.tr.reverse && p.tr.port ? p.tr.map.pod_port : p.ctx.hdr.key_dport;
+    address.reverse_key = '{nh: p.to_vif ? p.out.nh : p.ctx.source.key_nh, proto: p.ctx.hdr.proto,
+                            sip: address.dip, dip: address.sip,
+                            sport: p.ctx.hdr.icmp_echo ? p.ctx.hdr.key_sport : dport,
+                            dport: p.ctx.hdr.icmp_echo ? dport : p.ctx.hdr.key_sport};
+    if (p.fate == FateSend && p.misdelivered) begin
+      address.s.fate   = FateDrop;
+      address.s.reason = p.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
+    end else if (p.fate == FateSend && p.oversize) begin
+      address.s.fate   = FateDrop;
+      address.s.reason = DropEgressOversize;
     end
-    stage2.tx_bytes = s1_q.fate == FateSend ? bytes[15:0] : s1_q.ctx.hdr.frame_len;
+    address.tx_bytes = p.fate == FateSend ? p.bytes : p.ctx.hdr.frame_len;
   endfunction
 
-  // Stage 3: verdict, counts, learn request.
-  stage1_t    d;
+  // Stage 4: verdict, counts, learn request.
+  stage2_t    d;
   hdr_t       h;
   flow_key_t  key;
   logic       send, fabric_out, sport_en, dport_en, emb;
   logic [7:0] ttl, out_vif;
 
-  assign d          = s2_q.s;
-  assign h          = s2_q.s.ctx.hdr;
+  assign d          = s3_q.s;
+  assign h          = s3_q.s.ctx.hdr;
   assign key        = flow_key(d.ctx.source.key_nh, h);
   assign send       = d.fate == FateSend;
   assign fabric_out = send ? !d.to_vif : h.src == SrcHost;
@@ -201,7 +270,7 @@ module ps_decide
   assign sport_en   = d.tr.on && d.tr.reverse && d.tr.port;
   assign emb        = h.icmp_err && d.tr.on;
 
-  function automatic verdict_t stage3_verdict();
+  function automatic verdict_t stage4_verdict();
     verdict_t v;
     v             = '0;
     v.src         = h.src;
@@ -224,14 +293,14 @@ module ps_decide
     v.outer_sip   = d.hop.nh.sip;
     v.outer_dip   = d.hop.nh.dip;
     v.outer_id    = h.ip_id ^ d.hash[15:0];
-    v.entropy     = entropy_port(d.hash[63:50]);
+    v.entropy     = d.entropy;
     v.label       = d.hop.label;
     v.mpls_ttl    = ttl;
     v.ttl_proto   = {ttl, h.proto};
-    v.sip_en      = s2_q.sip_en;
-    v.sip         = s2_q.sip;
-    v.dip_en      = s2_q.dip_en;
-    v.dip         = s2_q.dip;
+    v.sip_en      = s3_q.sip_en;
+    v.sip         = s3_q.sip;
+    v.dip_en      = s3_q.dip_en;
+    v.dip         = s3_q.dip;
     v.sport_en    = sport_en && !h.icmp_err;
     v.sport       = d.tr.map.vip_port;
     v.dport_en    = dport_en && !h.icmp_err;
@@ -252,11 +321,11 @@ module ps_decide
     v.emb_dport    = d.tr.map.vip_port;
     v.emb_l4_csum_en   = v.emb_en && h.emb_l4_csum_en;
     v.emb_l4_csum_word = h.key_proto == ProtoTcp ? 4'd8 : 4'd3;
-    stage3_verdict = v;
+    stage4_verdict = v;
   endfunction
 
-  function automatic old_t stage3_old();
-    stage3_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto}, icmp_err: h.icmp_err,
+  function automatic old_t stage4_old();
+    stage4_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto},
             udp: h.proto == ProtoUdp, ip_csum: h.ip_csum, l4_csum: h.l4_csum,
             sip_old: h.sip, dip_old: h.dip, sport_old: h.key_sport, dport_old: h.key_dport,
             emb_sip_en: emb && (!d.tr.reverse || d.tr.hairpin),
@@ -267,34 +336,27 @@ module ps_decide
             emb_udp: h.key_proto == ProtoUdp, emb_l4_csum: h.emb_l4_csum};
   endfunction
 
-  function automatic count_t stage3_count();
-    stage3_count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
+  function automatic count_t stage4_count();
+    stage4_count = '{in_vif: h.src == SrcFabric ? 8'(VifFabricId) : h.vif, rx_bytes: h.frame_len,
               drop: d.fate == FateDrop, reason: d.reason, trap: d.fate == FateTrap,
               tx: send || d.fate == FateRaw,
               tx_vif: fabric_out ? 8'(VifFabricId) : out_vif,
-              tx_bytes: s2_q.tx_bytes,
+              tx_bytes: s3_q.tx_bytes,
               flow: send && d.flow.usable, flow_index: d.flow.index, deferred: 1'b0,
               tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
   endfunction
 
-  function automatic flow_key_t reverse_key();
-    reverse_key = '{nh: d.to_vif ? d.out.nh : d.ctx.source.key_nh, proto: h.proto,
-                    sip: s2_q.dip, dip: s2_q.sip,
-                    sport: h.icmp_echo ? h.key_sport : s2_q.dport,
-                    dport: h.icmp_echo ? s2_q.dport : h.key_sport};
-  endfunction
-
-  function automatic learn_t stage3_learn();
+  function automatic learn_t stage4_learn();
     learn_t learn;
     learn      = '0;
     learn.kind = d.hop.move ? LearnMove : d.kind;
     learn.key  = key;
-    learn.reverse_key = reverse_key();
+    learn.reverse_key = s3_q.reverse_key;
     learn.data.rpf_nh          = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
     learn.data.src_info        = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
-    learn.data.entropy         = entropy_port(d.hash[63:50]);
+    learn.data.entropy         = d.entropy;
     learn.data.vrf             = d.ctx.source.vrf;
     learn.data.dvrf            = d.to_vif ? d.out.vrf : d.ctx.source.vrf;
     learn.data.ecmp_valid      = d.hop.group;
@@ -315,36 +377,46 @@ module ps_decide
     learn.tcp[TcpSynBit] = h.proto == ProtoTcp && h.tcp_syn;
     learn.tcp[TcpFinBit] = h.proto == ProtoTcp && h.tcp_fin;
     learn.tcp[TcpRstBit] = h.proto == ProtoTcp && h.tcp_rst;
-    stage3_learn = learn;
+    stage4_learn = learn;
   endfunction
 
   // A pod that talks to itself from the same port would have one entry for both directions: it asks for nothing.
-  function automatic ask_t stage3_ask();
+  function automatic ask_t stage4_ask();
     learn_t learn;
     logic   loops, moves;
-    learn      = stage3_learn();
+    learn      = stage4_learn();
     loops      = asks_pair(learn.kind) && learn.key == learn.reverse_key;
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && d.hop.move;
-    stage3_ask = '{valid: moves || (send && d.learns && !loops), translated: d.tr.on,
+    stage4_ask = '{valid: moves || (send && d.learns && !loops), translated: d.tr.on,
                    plain: !d.tr.on && !d.hop.group, found: d.flow.found, partner: d.flow.partner,
                    print: print_of(d.hash), learn: learn};
   endfunction
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) s1_q <= stage1();
-    if (valid1_q) s2_q <= stage2();
-    if (valid2_q) begin
-      verdict_o     <= stage3_verdict();
-      old_o         <= stage3_old();
-      count_o       <= stage3_count();
-      ask_o         <= stage3_ask();
+    if (valid_i) begin
+      s1_q <= '{ctx: ctx_i, hash: hash_i, hop: hop_i, flow: flow_i, fip: fip_i,
+                is: compare(ctx_i, flow_i, hop_i, fip_i, fabric_valid_i)};
+    end
+    if (valid1_q) s2_q <= decide(s1_q);
+    if (valid2_q) s3_q <= address(s2_q);
+    if (valid3_q) begin
+      verdict_o     <= stage4_verdict();
+      old_o         <= stage4_old();
+      count_o       <= stage4_count();
+      ask_o         <= stage4_ask();
     end
     valid1_q      <= valid_i && !rst_i;
     valid2_q      <= valid1_q && !rst_i;
-    valid_o       <= valid2_q && !rst_i;
+    valid3_q      <= valid2_q && !rst_i;
+    valid_o       <= valid3_q && !rst_i;
   end
 
   logic unused_bits;
-  assign unused_bits = ^{d, h, flow_i};
+  assign unused_bits = ^{d, h, s1_q};
+
+`ifndef SYNTHESIS
+  initial assert (EntropyPorts == (1 << 14) - 1) else $fatal(1, "ps_decide: entropy_port is not hash::entropy_port");
+  initial assert (DecideCycles == 4) else $fatal(1, "ps_decide: its stages are not DecideCycles");
+`endif
 
 endmodule

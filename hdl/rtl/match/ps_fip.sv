@@ -1,7 +1,9 @@
 // Outgoing vif of a next hop, and the floating-IP mapping that a packet finds there.
 //
-// Latency:    FipCycles (6); one packet every cycle. Without a vif to look at, fip_o is 0.
-// Tables:     Vif (reader, data the cycle after), FipKey (twice: by destination and by source), FipMap (reader, likewise).
+// Latency:    FipCycles; one packet every cycle. Without a vif to look at, fip_o.out is 0; of a packet that is not routed fip_o
+//             means nothing.
+// Tables:     Vif (reader, data 2 cycles after), FipKey (twice: by destination and by source), FipMap (reader, likewise).
+// Stages:     0 keys | 2 vif | BucketCycles hits | and two later the mapping, which goes out as it stands
 // Contract:   fip_o.found says that key and mapping are there, fip_o.marked that the key of the source is; whether they
 //             apply is ps_decide's matter.
 module ps_fip
@@ -19,7 +21,7 @@ module ps_fip
   output logic [7:0]  vif_addr_o,
   input  vif_t        vif_i,
   output logic        map_re_o,
-  output logic [13:0] map_addr_o,
+  output map_id_t     map_addr_o,
   input  fip_map_t    map_i,
   input  access_t     acc_i,
   input  logic [FipKeyBits-1:0] acc_wdata_i,
@@ -38,11 +40,13 @@ module ps_fip
 
   logic        to_vif, look, look_source;
   key_t        key, source_key;
-  logic        to_vif1_q, hit, hit5_q, marked, marked5_q, out_valid;
+  logic        hit, marked, out_valid;
+  logic [2:1]  valid_q, to_vif_q, hit_q, marked_q;   // bit i: i cycles later
   logic [13:0] unused_mark;
   fip_key_t    unused_key;
-  logic [13:0] index, index5_q;
-  vif_t        out5, out;
+  logic [13:0] index;
+  logic [13:0] index_q [2:1];
+  vif_t        out;
 
   assign to_vif = valid_i && !hop_i.drop && (hop_i.nh.kind == NhEncap || hop_i.nh.kind == NhReceive);
   assign look   = to_vif && hop_i.nh.kind == NhEncap && !hdr_i.frag && !hdr_i.icmp_err;
@@ -70,7 +74,7 @@ module ps_fip
     .data_o     (index),
     .acc_re_i   (acc_i.re[SelFipKey]),
     .acc_we_i   (acc_i.we[SelFipKey]),
-    .acc_index_i(acc_i.index[13:0]),
+    .acc_index_i(fip_key_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(key_rdata_o)
   );
@@ -89,49 +93,42 @@ module ps_fip
     .data_o     (unused_mark),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc_i.we[SelFipKey]),
-    .acc_index_i(acc_i.index[13:0]),
+    .acc_index_i(fip_key_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i),
     .acc_rdata_o(unused_key)
   );
 
   ps_delay #(
     .Width (VifBits),
-    .Cycles(4)
+    .Cycles(BucketCycles)
   ) u_out (
     .clk_i,
     .rst_i,
-    .valid_i(to_vif1_q),
-    .data_i (vif_i),
+    .valid_i(valid_q[2]),
+    .data_i (to_vif_q[2] ? vif_i : '0),
     .valid_o(out_valid),
-    .data_o (out5)
+    .data_o (out)
   );
 
   assign map_re_o   = hit;
   assign map_addr_o = index;
 
-  always_comb begin
-    out = '0;
-    if (out_valid) out = out5;
+  always_ff @(posedge clk_i) begin
+    valid_q    <= rst_i ? '0 : {valid_q[1], valid_i};
+    to_vif_q   <= rst_i ? '0 : {to_vif_q[1], to_vif};
+    hit_q      <= rst_i ? '0 : {hit_q[1], hit};
+    marked_q   <= rst_i ? '0 : {marked_q[1], marked};
+    index_q[1] <= index;
+    index_q[2] <= index_q[1];
   end
 
-  always_ff @(posedge clk_i) begin
-    to_vif1_q <= to_vif && !rst_i;
-    hit5_q    <= hit && !rst_i;
-    marked5_q <= marked && !rst_i;
-    if (hit) index5_q <= index;
-    fip_o.out    <= out;
-    fip_o.marked <= marked5_q;
-    fip_o.found  <= hit5_q && map_i.valid;
-    if (hit5_q) begin
-      fip_o.index <= index5_q;
-      fip_o.map   <= map_i;
-    end
-  end
+  assign fip_o = '{out: out, marked: marked_q[2], found: hit_q[2] && map_i.valid, index: index_q[2], map: map_i};
 
   logic unused_bits;
-  assign unused_bits = ^{hdr_i, hop_i, unused_mark, unused_key};
+  assign unused_bits = ^{hdr_i, hop_i, out_valid, unused_mark, unused_key};
 
 `ifndef SYNTHESIS
+  initial assert (FipCycles == BucketCycles + 2) else $fatal(1, "ps_fip: its stages are not FipCycles");
   initial assert (KeyBits == FipKeyBits - 14 - 1) else $fatal(1, "ps_fip: key_t is not the key of fip_key_t");
 `endif
 

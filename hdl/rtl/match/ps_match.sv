@@ -3,14 +3,16 @@
 // Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly Latency cycles
 //             later, in order. Flow entries, counters and learning are side effects, visible some cycles later.
 // Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it.
-// Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, about 65,540
-//             cycles); frames that come meanwhile are dropped as with enable_i = 0.
+// Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, one
+//             cycle an index of the largest); frames that come meanwhile are dropped as with enable_i = 0.
 // Traps:      a trapped frame counts as Trapped; if the stream side cannot hand it over (trap_drop_*) it counts as a drop
 //             besides. Frames that the firmware sends come by fw_tx_*.
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
 //
-// Stages (cycle in which the result stands):
-//   0 header | 2 source | 8 flow, route | 18 next hop | 24 outgoing vif, mapping | 27 decision | 32 admission, verdict
+// Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
+// ps_match_pkg, and only there:
+//   source | flow (later fragments beside it) | route (service keys, second and third look-up beside it) | next hop (a member's
+//   own translation from its word on) | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission (quotas), verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -41,12 +43,12 @@ module ps_match
 
   output logic        flow_full_o,
   output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
-  output logic [15:0] flow_mark_index_o,
+  output flow_addr_t  flow_mark_index_o,
   output logic        flow_mark_set_o,
   output logic        busy_o
 );
 
-  localparam int unsigned Latency = SourceCycles + LookupCycles + NextHopCycles + FipCycles +
+  localparam int unsigned Latency = SourceCycles + FlowCycles + RouteCycles + NextHopCycles + FipCycles +
                                     DecideCycles + EditCycles;
 
   access_t                 acc;
@@ -55,12 +57,12 @@ module ps_match
 
   // --- Tables that several stages read: Vif and FipMap.
   logic        vif_in_re, vif_out_re, map_flow_re, map_fip_re;
-  logic [7:0]  vif_in_addr, vif_out_addr;
-  logic [13:0] map_flow_addr, map_fip_addr;
+  vif_addr_t   vif_in_addr, vif_out_addr;
+  map_id_t     map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
   fip_map_t    map_flow, map_fip, map_acc, map_learn;
   logic        map_learn_re, map_learn_ready;
-  logic [13:0] map_learn_addr;
+  map_id_t     map_learn_addr;
 
   ps_table #(
     .Width(VifBits),
@@ -72,7 +74,7 @@ module ps_match
     .rdata_o    (vif_in),
     .acc_re_i   (acc.re[SelVif]),
     .acc_we_i   (acc.we[SelVif]),
-    .acc_index_i(acc.index[7:0]),
+    .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(vif_acc)
   );
@@ -87,47 +89,57 @@ module ps_match
     .rdata_o    (vif_out),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc.we[SelVif]),
-    .acc_index_i(acc.index[7:0]),
+    .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
     .acc_rdata_o(unused_vif)
   );
 
+  // Mappings are in block RAM, 53 of them a copy: UltraRAM is what the flows need.
+  // The flow lookup's copy: data the cycle after, as it registers them itself.
   ps_table #(
-    .Width(FipMapBits),
-    .Depth(FipMaps),
-    .Style("ultra")
+    .Width  (FipMapBits),
+    .Depth  (FipMaps),
+    .Latency(1)
   ) u_fip_map_flow (
     .clk_i,
     .re_i       (map_flow_re),
-    .addr_i     (map_flow_addr),
+    .addr_i     (fip_map_addr_t'(map_flow_addr)),
     .rdata_o    (map_flow),
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(acc.index[13:0]),
+    .acc_index_i(fip_map_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_acc)
   );
 
-  ps_table #(
+  // The other copy, for new flows' packets and for ps_learn, whose data stand the cycle after.
+  logic     map_fip_valid_q;
+  fip_map_t map_fip_read;
+
+  ps_ram_tdp #(
     .Width(FipMapBits),
-    .Depth(FipMaps),
-    .Style("ultra")
+    .Depth(FipMaps)
   ) u_fip_map_new (
     .clk_i,
-    .re_i       (map_fip_re),
-    .addr_i     (map_fip_addr),
-    .rdata_o    (map_fip),
-    .acc_re_i   (map_learn_re && map_learn_ready),
-    .acc_we_i   (acc.we[SelFipMap]),
-    .acc_index_i(map_learn_ready ? map_learn_addr : acc.index[13:0]),
-    .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .acc_rdata_o(map_learn)
+    .a_re_i   (map_fip_re),
+    .a_addr_i (map_fip_addr),
+    .a_rdata_o(map_fip_read),
+    .b_re_i   (map_learn_re && map_learn_ready),
+    .b_we_i   (acc.we[SelFipMap]),
+    .b_addr_i (map_learn_ready ? map_learn_addr : acc.index[13:0]),
+    .b_wdata_i(acc_wdata[FipMapBits-1:0]),
+    .b_rdata_o(map_learn)
   );
+
+  always_ff @(posedge clk_i) begin
+    map_fip_valid_q <= map_fip_re;
+    if (map_fip_valid_q) map_fip <= map_fip_read;
+  end
 
   // ps_learn reads mappings by a port that packets do not use, when the maintenance side does not write them.
   assign map_learn_ready = !acc.we[SelFipMap];
 
-  // --- Source: cycles 0 to 2.
+  // --- Source.
   logic     src_valid, fabric_valid, routed;
   context_t src_ctx;
   ilm_t     ilm_acc;
@@ -152,15 +164,12 @@ module ps_match
 
   assign routed = src_valid && src_ctx.source.act == ActRoute;
 
-  // --- Flow lookup and route: cycles 2 to 8.
-  logic        look_valid;
-  context_t    look_ctx;
+  // --- Flow lookup. Its hash stands one cycle after the source.
+  logic        flow_look_valid;
+  context_t    flow_ctx;
   logic [63:0] hash;
   logic        hash_valid_q;
-  flow_hit_t   flow_hit;
-  route_t      route;
-  host_route_t host_route_acc;
-  prefix_t     prefix_acc;
+  flow_hit_t   flow_found;
 
   slot_mark_t                            mark;
   logic                                  row_re, slot_we, mark_we, data_re, data_we, tcp_re;
@@ -182,7 +191,7 @@ module ps_match
     .key_i        (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
     .bare_syn_i   (bare_syn(src_ctx.hdr)),
     .hash_o       (hash),
-    .hit_o        (flow_hit),
+    .hit_o        (flow_found),
     .map_re_o     (map_flow_re),
     .map_addr_o   (map_flow_addr),
     .map_i        (map_flow),
@@ -207,29 +216,16 @@ module ps_match
     .data_rdata_o  (data_rdata)
   );
 
-  ps_route u_route (
-    .clk_i,
-    .rst_i,
-    .valid_i       (routed),
-    .vrf_i         (src_ctx.source.vrf),
-    .ip_i          (src_ctx.hdr.src == SrcFabric ? src_ctx.hdr.key_sip : src_ctx.hdr.dip),
-    .route_o       (route),
-    .acc_i         (acc),
-    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
-    .host_rdata_o  (host_route_acc),
-    .prefix_rdata_o(prefix_acc)
-  );
-
   ps_delay #(
     .Width ($bits(context_t)),
-    .Cycles(LookupCycles)
-  ) u_look_ctx (
+    .Cycles(FlowCycles)
+  ) u_flow_ctx (
     .clk_i,
     .rst_i,
     .valid_i(src_valid),
     .data_i (src_ctx),
-    .valid_o(look_valid),
-    .data_o (look_ctx)
+    .valid_o(flow_look_valid),
+    .data_o (flow_ctx)
   );
 
   // Tells the command engine which flow entries come and go.
@@ -241,16 +237,67 @@ module ps_match
     end
   end
 
-  // --- Next hop: cycles 8 to 18.
+  // --- Route, of what the flow lookup leaves. Where section 6 leads without it is known before it.
+  logic        direct, look_direct;
+  logic [15:0] direct_nh, look_direct_nh;
+  logic        look_valid, look_flow_valid;
+  context_t    look_ctx;
+  flow_hit_t   flow_hit;
+  route_t      route;
+  host_route_t host_route_acc;
+  prefix_t     prefix_acc;
+
+  ps_route u_route (
+    .clk_i,
+    .rst_i,
+    .valid_i       (flow_look_valid && flow_ctx.source.act == ActRoute),
+    .vrf_i         (flow_ctx.source.vrf),
+    .ip_i          (flow_ctx.hdr.src == SrcFabric ? flow_ctx.hdr.key_sip : flow_ctx.hdr.dip),
+    .route_o       (route),
+    .acc_i         (acc),
+    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
+    .host_rdata_o  (host_route_acc),
+    .prefix_rdata_o(prefix_acc)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(RouteCycles)
+  ) u_look_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(flow_look_valid),
+    .data_i (flow_ctx),
+    .valid_o(look_valid),
+    .data_o (look_ctx)
+  );
+
+  assign direct    = flow_ctx.hdr.src == SrcFabric ||
+                     (flow_found.usable && flow_found.hairpin && flow_found.reverse);
+  assign direct_nh = flow_ctx.hdr.src == SrcFabric ? flow_ctx.source.ilm_nh : flow_ctx.source.key_nh;
+
+  ps_delay #(
+    .Width ($bits(flow_hit_t) + 17),
+    .Cycles(RouteCycles)
+  ) u_look_flow (
+    .clk_i,
+    .rst_i,
+    .valid_i(flow_look_valid),
+    .data_i ({flow_found, direct, direct_nh}),
+    .valid_o(look_flow_valid),
+    .data_o ({flow_hit, look_direct, look_direct_nh})
+  );
+
+  // --- Next hop.
   logic       hop_valid;
   context_t   hop_ctx;
   hop_t       hop;
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
-  logic        walk_nh_re, walk_nh_ready, walk_ecmp_re, walk_ecmp_ready;
-  logic [14:0] walk_nh_addr;
-  logic [15:0] walk_ecmp_addr;
+  logic        walk_nh_re, walk_nh_ready, walk_nh_valid, walk_ecmp_re, walk_ecmp_ready, walk_ecmp_valid;
+  next_hop_addr_t walk_nh_addr;
+  ecmp_addr_t  walk_ecmp_addr;
   next_hop_t   walk_nh;
   ecmp_slot_t  walk_ecmp;
 
@@ -260,8 +307,11 @@ module ps_match
     .valid_i     (look_valid && look_ctx.source.act == ActRoute),
     .ctx_i       (look_ctx),
     .flow_i      (flow_hit),
+    .direct_i    (look_direct),
+    .direct_nh_i (look_direct_nh),
     .route_i     (route),
     .hop_o       (hop),
+    .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
     .nh_rdata_o  (next_hop_acc),
@@ -269,10 +319,12 @@ module ps_match
     .walk_nh_re_i     (walk_nh_re),
     .walk_nh_addr_i   (walk_nh_addr),
     .walk_nh_ready_o  (walk_nh_ready),
+    .walk_nh_valid_o  (walk_nh_valid),
     .walk_nh_rdata_o  (walk_nh),
     .walk_ecmp_re_i   (walk_ecmp_re),
     .walk_ecmp_addr_i (walk_ecmp_addr),
     .walk_ecmp_ready_o(walk_ecmp_ready),
+    .walk_ecmp_valid_o(walk_ecmp_valid),
     .walk_ecmp_rdata_o(walk_ecmp)
   );
 
@@ -288,7 +340,7 @@ module ps_match
     .data_o (hop_ctx)
   );
 
-  // --- Outgoing vif and mapping: cycles 18 to 24.
+  // --- Outgoing vif and mapping.
   logic     fip_valid, fip_hop_valid;
   context_t fip_ctx;
   hop_t     fip_hop;
@@ -337,14 +389,14 @@ module ps_match
     .data_o (fip_hop)
   );
 
-  // The hash stands in cycle 3, the flow in cycle 8; the decision needs both in cycle 24.
+  // The decision needs the hash and the flow as well.
   logic [63:0] decide_hash;
   flow_hit_t   decide_flow;
   logic        decide_hash_valid, decide_flow_valid;
 
   ps_delay #(
     .Width (64),
-    .Cycles(LookupCycles - 1 + NextHopCycles + FipCycles)
+    .Cycles(FlowCycles - 1 + RouteCycles + NextHopCycles + FipCycles)
   ) u_hash (
     .clk_i,
     .rst_i,
@@ -366,7 +418,7 @@ module ps_match
     .data_o (decide_flow)
   );
 
-  // --- Decision: cycles 24 to 27.
+  // --- Decision.
   logic     decided;
   verdict_t decided_verdict;
   old_t     decided_old;
@@ -390,7 +442,7 @@ module ps_match
     .ask_o         (decided_ask)
   );
 
-  // --- Checksums and, beside them, admission: cycles 27 to 32.
+  // --- Checksums and, beside them, admission.
   verdict_t edited;
   logic     admitted, refused, admit_busy;
   count_t   count;
@@ -407,13 +459,38 @@ module ps_match
     .verdict_o(edited)
   );
 
+  // Admission may take less: it begins as late as it can.
+  localparam int unsigned AdmitWait = EditCycles - AdmitCycles;
+
+  logic   admit_valid;
+  ask_t   admit_ask;
+  count_t admit_count;
+
+  if (AdmitWait == 0) begin : gen_admit_at_once
+    assign admit_valid = decided;
+    assign admit_ask   = decided_ask;
+    assign admit_count = decided_count;
+  end else begin : gen_admit_late
+    ps_delay #(
+      .Width ($bits(ask_t) + $bits(count_t)),
+      .Cycles(AdmitWait)
+    ) u_admit_wait (
+      .clk_i,
+      .rst_i,
+      .valid_i(decided),
+      .data_i ({decided_ask, decided_count}),
+      .valid_o(admit_valid),
+      .data_o ({admit_ask, admit_count})
+    );
+  end
+
   ps_admit u_admit (
     .clk_i,
     .rst_i,
     .flush_i      (clearing_o),
-    .valid_i      (decided),
-    .ask_i        (decided_ask),
-    .count_i      (decided_count),
+    .valid_i      (admit_valid),
+    .ask_i        (admit_ask),
+    .count_i      (admit_count),
     .valid_o      (admitted),
     .refused_o    (refused),
     .count_o      (count),
@@ -455,7 +532,7 @@ module ps_match
     .rst_i,
     .flush_i     (clearing_o),
     .clear_we_i  (acc.we[SelFlow]),
-    .clear_index_i(acc.index),
+    .clear_index_i(flow_addr_t'(acc.index)),
     .now_i       (time_i[47:16]),
     .busy_o      (learn_busy),
     .valid_i     (learn_valid),
@@ -466,7 +543,7 @@ module ps_match
     .crowded_o   (crowded),
     .host_valid_i(flow_valid),
     .host_write_i(cfg_req_i.write),
-    .host_index_i(acc.index),
+    .host_index_i(flow_addr_t'(acc.index)),
     .host_done_o (flow_done),
     .host_rdata_o(flow_acc),
     .row_re_o    (row_re),
@@ -516,10 +593,12 @@ module ps_match
     .nh_re_o     (walk_nh_re),
     .nh_addr_o   (walk_nh_addr),
     .nh_ready_i  (walk_nh_ready),
+    .nh_valid_i  (walk_nh_valid),
     .nh_rdata_i  (walk_nh),
     .ecmp_re_o   (walk_ecmp_re),
     .ecmp_addr_o (walk_ecmp_addr),
     .ecmp_ready_i(walk_ecmp_ready),
+    .ecmp_valid_i(walk_ecmp_valid),
     .ecmp_rdata_i(walk_ecmp)
   );
 
@@ -550,25 +629,41 @@ module ps_match
     .busy_o      (stats_busy)
   );
 
+  // What the command's table gives, a cycle later.
+  logic [TableCount-1:0]                   select_q;
+  logic [TableCount-1:0][EntryMaxBits-1:0] entries;
+
   always_comb begin
-    rdata = '0;
-    unique case (cfg_req_i.table_id)
-      TableVif:        rdata = EntryMaxBits'(vif_acc);
-      TableIlm:        rdata = EntryMaxBits'(ilm_acc);
-      TableNextHop:    rdata = EntryMaxBits'(next_hop_acc);
-      TableEcmp:       rdata = EntryMaxBits'(ecmp_acc);
-      TableHostRoute:  rdata = EntryMaxBits'(host_route_acc);
-      TablePrefix:     rdata = EntryMaxBits'(prefix_acc);
-      TableFipKey:     rdata = EntryMaxBits'(fip_key_acc);
-      TableFipMap:     rdata = EntryMaxBits'(map_acc);
-      TableFlow:       rdata = EntryMaxBits'(flow_acc);
-      TableFlowStats:  rdata = EntryMaxBits'(flow_stats_acc);
-      TableVifStats:   rdata = EntryMaxBits'(vif_stats_acc);
-      TableDropStats:  rdata = EntryMaxBits'(drop_acc);
-      TableCardStats:  rdata = EntryMaxBits'(card_acc);
-      default: ;
-    endcase
+    entries               = '0;
+    entries[SelVif]       = EntryMaxBits'(vif_acc);
+    entries[SelIlm]       = EntryMaxBits'(ilm_acc);
+    entries[SelNextHop]   = EntryMaxBits'(next_hop_acc);
+    entries[SelEcmp]      = EntryMaxBits'(ecmp_acc);
+    entries[SelHostRoute] = EntryMaxBits'(host_route_acc);
+    entries[SelPrefix]        = EntryMaxBits'(prefix_acc);
+    entries[SelDefaultRoute]  = EntryMaxBits'(prefix_acc);
+    entries[SelPrefixLength]  = EntryMaxBits'(prefix_acc);
+    entries[SelFipKey]    = EntryMaxBits'(fip_key_acc);
+    entries[SelFipMap]    = EntryMaxBits'(map_acc);
+    entries[SelFlow]      = EntryMaxBits'(flow_acc);
+    entries[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
+    entries[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
+    entries[SelDropStats] = EntryMaxBits'(drop_acc);
+    entries[SelCardStats] = EntryMaxBits'(card_acc);
   end
+
+  always_ff @(posedge clk_i) begin
+    if (cfg_valid_i) begin
+      for (int unsigned i = 0; i < TableCount; i++) select_q[i] <= cfg_req_i.table_id == i[7:0];
+      rdata <= selected(entries, select_q);
+    end
+  end
+
+  function automatic logic [EntryMaxBits-1:0] selected(input logic [TableCount-1:0][EntryMaxBits-1:0] from,
+                                                       input logic [TableCount-1:0] by);
+    selected = '0;
+    for (int unsigned i = 0; i < TableCount; i++) if (by[i]) selected |= from[i];
+  endfunction
 
   ps_table_access u_access (
     .clk_i,
@@ -601,16 +696,20 @@ module ps_match
   // Exactly one verdict a header, Latency cycles later, hence in order.
   a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[Latency]);
   a_aligned : assert property (@(posedge clk_i) disable iff (rst_i)
-                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid);
+                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid &&
+                               look_valid == look_flow_valid);
   a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
                                decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
   a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted);
-  initial assert (LingerCycles > LookupCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles)
+  initial assert (LingerCycles > Latency - SourceCycles)
     else $fatal(1, "ps_match: a request may leave the pending ones before all that could not see it in the table");
-  initial assert (Latency <= 48) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+  initial assert (Latency <= LatencyMax) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+  initial assert (ArrivalMax + LatencyMax < DrainCycles)
+    else $fatal(1, "ps_match: a fence would end before the packets that it waits for");
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
+  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid,
+                         cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 
 endmodule

@@ -5,20 +5,33 @@ package ps_match_pkg;
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
 
+  // Words to one level of multiplexers behind the banks of the tables that section 6 reads, and what the tables then take.
+  localparam int unsigned DeepFan       = 16;
+  localparam int unsigned HopLatency    = ps_ram_deep_pkg::latency(NextHops, DeepFan);
+  localparam int unsigned EcmpLatency   = ps_ram_deep_pkg::latency(EcmpWords, DeepFan);
+
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
-  localparam int unsigned SourceCycles  = 2;
-  localparam int unsigned LookupCycles  = 6;   // flow lookup and route, in parallel
-  localparam int unsigned NextHopCycles = 10;
-  localparam int unsigned FipCycles     = 6;
-  localparam int unsigned DecideCycles  = 3;
-  localparam int unsigned EditCycles    = 5;
+  localparam int unsigned SourceCycles  = 4;
+  localparam int unsigned FlowCycles    = 6;
+  localparam int unsigned RouteCycles   = 8;   // behind the flow lookup: what it looks up may come from the flow
+  localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
+  localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
+  localparam int unsigned FipCycles     = BucketCycles + 2;
+  localparam int unsigned DecideCycles  = 4;
+  localparam int unsigned EditCycles    = 10;
+  localparam int unsigned AdmitCycles   = 5;   // admission, that ends with EditCycles
 
   // How long a request to learn counts as under way after it was executed: longer than from the flow lookup to admission.
-  localparam int unsigned LingerCycles  = 40;
+  localparam int unsigned LingerCycles  = FlowCycles + RouteCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles + 4;
+
+  // The longest that headers may take from the core's entry to their verdicts: what the streams buffer frames for.
+  localparam int unsigned LatencyMax    = 72;
+  // And what a frame takes from the entry to its header, at most (DrainCycles covers both).
+  localparam int unsigned ArrivalMax    = 32;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 13;
+  localparam int unsigned TableCount   = 15;
 
   // A table's bit in access_t.
   localparam logic [3:0] SelVif       = TableVif[3:0];
@@ -34,6 +47,8 @@ package ps_match_pkg;
   localparam logic [3:0] SelVifStats  = TableVifStats[3:0];
   localparam logic [3:0] SelDropStats = TableDropStats[3:0];
   localparam logic [3:0] SelCardStats = TableCardStats[3:0];
+  localparam logic [3:0] SelDefaultRoute = TableDefaultRoute[3:0];
+  localparam logic [3:0] SelPrefixLength = TablePrefixLength[3:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;
@@ -41,11 +56,14 @@ package ps_match_pkg;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
   // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are one bit a
-  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand one cycle after `re`.
+  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand at most ReadCycles after `re`, until the next
+  // one; a write is done before an access that follows it.
+  localparam int unsigned ReadCycles = 10;
+
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;
-    logic [15:0]             index;
+    index_t                  index;
   } access_t;
 
   // What section 2 of the specification makes of a frame.
@@ -83,7 +101,7 @@ package ps_match_pkg;
     logic [13:0] map;
     logic        map_valid;
     logic [7:0]  ecmp_generation;
-    logic [5:0]  ecmp_slot;
+    slot_id_t    ecmp_slot;
     logic        ecmp_valid;
     logic        reverse;
     logic        hairpin;
@@ -153,7 +171,7 @@ package ps_match_pkg;
     logic        hairpin;
     logic        port;          // dpat of a forward entry, spat of a reverse one
     logic        ecmp_valid;
-    logic [5:0]  ecmp_slot;
+    slot_id_t    ecmp_slot;
     logic [7:0]  ecmp_generation;
     logic        map_valid;
     fip_map_t    map;
@@ -178,7 +196,7 @@ package ps_match_pkg;
     logic [19:0]  label;
     logic         group;        // through a composite, with
     logic         chosen;       // the member picked by hash, not pinned
-    logic [5:0]   slot;
+    slot_id_t     slot;
     logic [7:0]   generation;
   } hop_t;
 
@@ -187,7 +205,7 @@ package ps_match_pkg;
     vif_t        out;
     logic        marked;        // what comes from this address and port is only sent translated
     logic        found;
-    logic [13:0] index;
+    map_id_t     index;
     fip_map_t    map;
   } fip_t;
 
@@ -253,10 +271,10 @@ package ps_match_pkg;
 
   // Where a walk has found a tunnel: at the route's next hop itself, or in a slot of its group.
   typedef struct packed {
-    logic       found;
-    logic       group;
-    logic [5:0] slot;
-    logic [7:0] generation;
+    logic        found;
+    logic        group;
+    slot_id_t    slot;
+    generation_t generation;
   } move_t;
 
   // One packet's effect on the counters.
@@ -283,7 +301,6 @@ package ps_match_pkg;
   typedef struct packed {
     logic        ttl_en;
     logic [15:0] ttl_old;
-    logic        icmp_err;
     logic        udp;
     logic [15:0] ip_csum;
     logic [15:0] l4_csum;
@@ -312,9 +329,15 @@ package ps_match_pkg;
     logic removed;     // an entry became invalid
   } flow_event_t;
 
+  // Whether a next hop's id is one of the card's table.
+  function automatic logic nh_in_table(input nh_id_t id);
+    nh_in_table = 32'(id) < NextHops;
+  endfunction
+
   // UDP source port of the outer header: hash::entropy_port, of bits 63..50 of the key's hash.
   function automatic logic [15:0] entropy_port(input logic [13:0] hash_high);
-    entropy_port = 16'(EntropyPortMin) + 16'((28'(hash_high) * 28'(EntropyPorts)) >> 14);
+    // EntropyPorts is 2^14 - 1: the product is a difference.
+    entropy_port = 16'(EntropyPortMin) + 16'(((28'(hash_high) << 14) - 28'(hash_high)) >> 14);
   endfunction
 
   /* verilator lint_off UNUSEDSIGNAL */  // of the header only the key, or the flags, are used

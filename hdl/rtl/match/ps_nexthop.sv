@@ -1,11 +1,15 @@
 // Section 6: from label or route to a next hop, through an ECMP group where one stands in between.
 //
 // Refusals:   of sections 3 and 5 come before all that section 6 finds: own source, lost reply, wrong tunnel.
-// Latency:    NextHopCycles (10); one packet every cycle. hop_o of a packet with route_i = 0 means nothing.
-// Tables:     NextHop (two readers: what the route names, and the member's), Ecmp (three readers: the pinned
-//             slot, the hashed slot, the hashed entry of the list of live members).
-// Walk:       walk_* read NextHop and Ecmp for ps_move through ports that packets do not use: data the cycle after an
-//             enable with ready. Not ready while the table is being written.
+// Latency:    NextHopCycles; one packet every cycle. hop_o of a packet with route_i = 0 means nothing.
+// Tables:     NextHop (two readers: what the route names, and the member's), Ecmp (two readers: the slot, pinned or hashed, and
+//             the hashed entry of the list of live members). Each reader has a copy, whose other port writes it and serves the
+//             maintenance side or the walk. One copy with packets on both ports would have to find cycles for writes and for the
+//             walk, that is headers that come with a gap behind them: the entry's credits could make one on demand.
+// Walk:       walk_* read NextHop and Ecmp for ps_move through the second port of a copy: taken with an enable and ready, data
+//             with valid some cycles later. Not ready while the table is being written.
+// Stages:     with n cycles for a next hop and e for a word: 0 read the first next hop | n it stands: group and hash | n + 1
+//             products | n + 2 addresses | n + 3 read two words | n + 3 + e member | n + 4 + e read its next hop | 2n + 4 + e all
 module ps_nexthop
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -16,22 +20,34 @@ module ps_nexthop
   input  logic        valid_i,       // a packet that is to be routed
   input  context_t    ctx_i,
   input  flow_hit_t   flow_i,
+  input  logic        direct_i,      // the next hop is not the route's but this, without a label
+  input  logic [15:0] direct_nh_i,
   input  route_t      route_i,
   output hop_t        hop_o,
+  input  logic        clearing_i,      // writes are the clearing walk's
   input  access_t     acc_i,
   input  logic [NextHopBits-1:0] acc_wdata_i,
   output next_hop_t   nh_rdata_o,
   output ecmp_slot_t  ecmp_rdata_o,
 
   input  logic        walk_nh_re_i,
-  input  logic [14:0] walk_nh_addr_i,
+  input  next_hop_addr_t walk_nh_addr_i,
   output logic        walk_nh_ready_o,
+  output logic        walk_nh_valid_o,
   output next_hop_t   walk_nh_rdata_o,
   input  logic        walk_ecmp_re_i,
-  input  logic [15:0] walk_ecmp_addr_i,
+  input  ecmp_addr_t  walk_ecmp_addr_i,
   output logic        walk_ecmp_ready_o,
+  output logic        walk_ecmp_valid_o,
   output ecmp_slot_t  walk_ecmp_rdata_o
 );
+
+  localparam int unsigned HashFields = 5;
+  localparam int unsigned Read  = HopLatency;                // the first next hop stands
+  localparam int unsigned Words = Read + 3 + EcmpLatency;    // two words of its group stand
+  localparam int unsigned All   = Words + 1 + HopLatency;    // the member's next hop stands
+
+  localparam int unsigned CountBits = $bits(slot_count_t);
 
   // The 5-tuple in the order of member_hash.
   typedef struct packed {
@@ -44,17 +60,17 @@ module ps_nexthop
 
   typedef struct packed {
     logic        valid;
-    logic [5:0]  slot;
+    slot_id_t       slot;
     logic [7:0]  generation;
     logic        udp;        // leaves a member that keeps no UDP flows
     logic        opens;      // leaves a draining member: nothing is established there
   } pin_t;
 
+  // A group's packet, on its way to the words.
   typedef struct packed {
-    pin_t        pin;
-    logic [6:0]  live;
-    logic [6:0]  slots;
-    logic [15:0] base;
+    pin_t        pin;        // valid: the first word is the pinned one, else the hashed one
+    logic        live;       // there are members that take new flows
+    logic        slots;      // there are any
   } group_t;
 
   typedef struct packed {
@@ -68,9 +84,22 @@ module ps_nexthop
     logic [19:0]  label;
   } first_t;
 
+  // What sections 3 and 5 refuse, before it is summed up.
+  typedef struct packed {
+    logic own;
+    logic lost;
+    logic strange;            // from the fabric on a usable flow, whose tunnel is
+    logic differs;            // another one
+    logic movable;
+    logic [15:0] route_nh;    // the route to where it says it comes from
+  } refusal_t;
+
   typedef struct packed {
     first_t    first;
     next_hop_t nh;
+    logic      usable;        // the next hop's id is in the table, and it is valid
+    logic      group;         // the packet goes through it
+    logic      fragment;      // or would, if it were no fragment
   } carry_t;
 
   typedef struct packed {
@@ -79,202 +108,205 @@ module ps_nexthop
     ecmp_slot_t  word;
   } member_t;
 
-  logic [1:0]  valid_q;    // valid_q[i]: stage i + 1
-  logic [8:3]  group_q;    // group_q[i]: the packet in stage i goes through a group
-  first_t      first, first1_q, first2_q;
-  pin_t        pin1_q, pin2_q;
-  tuple_t      tuple1_q, tuple2_q, tuple3_q;
-  next_hop_t   nh2, nh2_checked, nh9;
-  logic        group2;
-  group_t      group3_q, group4_q, group5_q, group6_q, group7_q;
-  logic [31:0] hash4_q;
-  logic [5:0]  by_slot5_q, by_live5_q;
-  logic [15:0] addr6_pin_q, addr6_slot_q, addr6_live_q;
-  ecmp_slot_t  word_pin, word_slot, word_live;
-  member_t     member, member8_q, member9_q;
-  carry_t      carry9;
-  logic        group9_q;
-  logic        carry9_valid;
-  ecmp_slot_t  unused_ecmp_live;
-  logic        pinned, leaves;
+  logic [All:1]   valid_q;           // bit i: a packet is in cycle i
+  logic [All:1]   group_q;           // and goes through a group
+  first_t         first;
+  first_t         first_q [Read:1];
+  refusal_t       refusal1_q;
+  pin_t           pin;
+  pin_t           pin_q [Read:1];
+  tuple_t         tuple;
+  tuple_t         tuple_q [Read-1:1];
+  logic [HashFields-1:0][31:0] parts_q;      // of the hash, a field each: it is linear
+  next_hop_t      nh, nh_member;
+  carry_t         carry, carry_all;
+  logic           carry_valid, group;
+  // Cycles Read + 1 to Read + 3.
+  logic [31:0]    hash_q;
+  group_t         group1, group1_q;
+  group_t         group_words_q [Words:Read+2];
+  slot_count_t         slots1_q, live1_q;
+  ecmp_addr_t     base1_q, base2_q, base_live1_q, base_live2_q, addr_pin2_q, addr_slot_q, addr_live_q;
+  logic [CountBits+15:0] slot_high2_q, slot_low2_q, live_high2_q, live_low2_q;
+  // Cycle Words and on.
+  ecmp_slot_t     word_slot, word_live;
+  member_t        member;
+  member_t        member_q [All:Words+1];
+  logic           host_nh_valid, host_ecmp_valid;
 
-  function automatic logic [5:0] scale(input logic [31:0] hash, input logic [6:0] count);
-    scale = 6'((39'(hash) * 39'(count)) >> 32);
+  // Of the products with the halves of a hash: floor(hash * count / 2^32), hash::scale.
+  function automatic ecmp_addr_t scaled(input logic [CountBits+15:0] high, input logic [CountBits+15:0] low);
+    scaled = ecmp_addr_t'((high + (CountBits + 16)'(low >> 16)) >> 16);
   endfunction
 
-  // Stage 0: which next hop, or what sections 3 and 5 refuse.
+  // Cycle 0: which next hop, whatever sections 3 and 5 say.
+  assign first = '{refused: 1'b0, reason: DropInvalidSource, move: 1'b0, frag: ctx_i.hdr.frag,
+                   found: direct_i || route_i.found, nh: direct_i ? direct_nh_i : route_i.nh,
+                   label_valid: !direct_i && route_i.label_valid, label: route_i.label};
+
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic first_t choose_first(input context_t ctx, input flow_hit_t flow, input route_t route);
-    /* verilator lint_on UNUSEDSIGNAL */
-    logic from_fabric, wrong_tunnel;
-    from_fabric      = ctx.hdr.src == SrcFabric;
-    wrong_tunnel     = from_fabric && flow.usable && flow.src_info != ctx.hdr.outer_sip;
-    choose_first     = '{refused: 1'b0, reason: DropInvalidSource, move: 1'b0, frag: ctx.hdr.frag,
-                         found: route.found, nh: route.nh, label_valid: route.label_valid, label: route.label};
-    if (from_fabric && route.found && route.own) begin
-      choose_first.refused = 1'b1;
-    end else if (flow.lost) begin
-      choose_first.refused = 1'b1;
-      choose_first.reason  = DropFlowUnusable;
-    end else if (wrong_tunnel) begin
-      choose_first.refused = 1'b1;
-      choose_first.move    = route.found && !ctx.hdr.icmp_err;
-    end else if (from_fabric) begin
-      choose_first.found       = 1'b1;
-      choose_first.nh          = ctx.source.ilm_nh;
-      choose_first.label_valid = 1'b0;
-    end else if (flow.usable && flow.hairpin && flow.reverse) begin
-      choose_first.found       = 1'b1;
-      choose_first.nh          = ctx.source.key_nh;
-      choose_first.label_valid = 1'b0;
-    end
+  function automatic refusal_t may_refuse(input context_t ctx, input flow_hit_t flow, input route_t route);
+    may_refuse = '{own: ctx.hdr.src == SrcFabric && route.found && route.own, lost: flow.lost,
+                   strange: ctx.hdr.src == SrcFabric && flow.usable, differs: flow.src_info != ctx.hdr.outer_sip,
+                   movable: route.found && !ctx.hdr.icmp_err, route_nh: route.nh};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // Cycle 1: and what they do say.
+  function automatic first_t refuse(input first_t at, input refusal_t by);
+    refuse         = at;
+    refuse.refused = by.own || by.lost || (by.strange && by.differs);
+    refuse.reason  = !by.own && by.lost ? DropFlowUnusable : DropInvalidSource;
+    if (refuse.refused) refuse.nh = by.route_nh;
+    refuse.move    = !by.own && !by.lost && by.strange && by.differs && by.movable;
   endfunction
 
-  assign first = choose_first(ctx_i, flow_i, route_i);
+  // The part of one field in the hash.
+  function automatic logic [31:0] part(input int unsigned field, input tuple_t of);
+    tuple_t only;
+    only = '0;
+    unique case (field)
+      FieldProto: only.proto = of.proto;
+      FieldSip:   only.sip   = of.sip;
+      FieldSport: only.sport = of.sport;
+      FieldDip:   only.dip   = of.dip;
+      default:    only.dport = of.dport;
+    endcase
+    part = member_hash({24'd0, only});
+  endfunction
 
-  ps_table #(
+  function automatic logic [31:0] masked_sum(input logic [HashFields-1:0][31:0] parts, input logic [HashFields-1:0] mask);
+    masked_sum = '0;
+    for (int unsigned f = 0; f < HashFields; f++) if (mask[f]) masked_sum ^= parts[f];
+  endfunction
+
+  assign pin   = '{valid: flow_i.usable && flow_i.ecmp_valid, slot: slot_id_t'(flow_i.ecmp_slot),
+                   generation: flow_i.ecmp_generation, udp: ctx_i.hdr.proto == ProtoUdp,
+                   opens: flow_i.opening && bare_syn(ctx_i.hdr)};
+  assign tuple = '{dport: ctx_i.hdr.key_dport, sport: ctx_i.hdr.key_sport, dip: ctx_i.hdr.key_dip,
+                   sip: ctx_i.hdr.key_sip, proto: ctx_i.hdr.key_proto};
+
+  ps_table_deep #(
     .Width(NextHopBits),
     .Depth(NextHops),
-    .Style("ultra")
+    .Fan  (DeepFan)
   ) u_next_hop_first (
     .clk_i,
-    .re_i       (valid_q[0] && first1_q.found),
-    .addr_i     (first1_q.nh[14:0]),
-    .rdata_o    (nh2),
+    .re_i       (valid_i),
+    .addr_i     (first.nh[$clog2(NextHops)-1:0]),
+    .rdata_o    (nh),
     .acc_re_i   (acc_i.re[SelNextHop]),
     .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_index_i(acc_i.index[14:0]),
+    .acc_all_i  (clearing_i),
+    .acc_index_i(acc_i.index[$clog2(NextHops)-1:0]),
     .acc_wdata_i(acc_wdata_i),
+    .acc_valid_o(host_nh_valid),
     .acc_rdata_o(nh_rdata_o)
   );
 
-  ps_table #(
+  ps_table_deep #(
     .Width(NextHopBits),
     .Depth(NextHops),
-    .Style("ultra")
+    .Fan  (DeepFan)
   ) u_next_hop_member (
     .clk_i,
-    .re_i       (group_q[8] && member8_q.ok),
-    .addr_i     (member8_q.word.nh[14:0]),
-    .rdata_o    (nh9),
+    .re_i       (group_q[Words+1] && member_q[Words+1].ok),
+    .addr_i     (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
+    .rdata_o    (nh_member),
     .acc_re_i   (walk_nh_re_i && walk_nh_ready_o),
     .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[14:0]),
+    .acc_all_i  (clearing_i),
+    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[$clog2(NextHops)-1:0]),
     .acc_wdata_i(acc_wdata_i),
+    .acc_valid_o(walk_nh_valid_o),
     .acc_rdata_o(walk_nh_rdata_o)
   );
 
-  ps_table #(
+  ps_table_deep #(
     .Width(EcmpSlotBits),
     .Depth(EcmpWords),
-    .Style("ultra")
-  ) u_ecmp_pin (
+    .Fan  (DeepFan)
+  ) u_ecmp_slot (
     .clk_i,
-    .re_i       (group_q[6]),
-    .addr_i     (addr6_pin_q),
-    .rdata_o    (word_pin),
+    .re_i       (group_q[Read+3]),
+    .addr_i     (addr_slot_q),
+    .rdata_o    (word_slot),
     .acc_re_i   (acc_i.re[SelEcmp]),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(acc_i.index),
+    .acc_all_i  (clearing_i),
+    .acc_index_i(acc_i.index[$clog2(EcmpWords)-1:0]),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
+    .acc_valid_o(host_ecmp_valid),
     .acc_rdata_o(ecmp_rdata_o)
   );
 
-  ps_table #(
+  ps_table_deep #(
     .Width(EcmpSlotBits),
     .Depth(EcmpWords),
-    .Style("ultra")
-  ) u_ecmp_slot (
-    .clk_i,
-    .re_i       (group_q[6]),
-    .addr_i     (addr6_slot_q),
-    .rdata_o    (word_slot),
-    .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
-    .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index),
-    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
-    .acc_rdata_o(walk_ecmp_rdata_o)
-  );
-
-  ps_table #(
-    .Width(EcmpSlotBits),
-    .Depth(EcmpWords),
-    .Style("ultra")
+    .Fan  (DeepFan)
   ) u_ecmp_live (
     .clk_i,
-    .re_i       (group_q[6]),
-    .addr_i     (addr6_live_q),
+    .re_i       (group_q[Read+3]),
+    .addr_i     (addr_live_q),
     .rdata_o    (word_live),
-    .acc_re_i   (1'b0),
+    .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
     .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_index_i(acc_i.index),
+    .acc_all_i  (clearing_i),
+    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index[$clog2(EcmpWords)-1:0]),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
-    .acc_rdata_o(unused_ecmp_live)
+    .acc_valid_o(walk_ecmp_valid_o),
+    .acc_rdata_o(walk_ecmp_rdata_o)
   );
 
   assign walk_nh_ready_o   = !acc_i.we[SelNextHop];
   assign walk_ecmp_ready_o = !acc_i.we[SelEcmp];
 
-  // A next hop whose id is beyond the table is not valid.
-  always_comb begin
-    nh2_checked = nh2;
-    if (first2_q.nh[15]) nh2_checked.valid = 1'b0;
-  end
+  // Cycle Read: the first next hop. One whose id is beyond the table is not valid.
+  assign carry.first  = first_q[Read];
+  assign carry.nh     = nh;
+  assign carry.usable = nh.valid && 32'(first_q[Read].nh) < NextHops;
+  assign group          = carry.usable && nh.kind == NhComposite && first_q[Read].found && !first_q[Read].refused;
+  assign carry.group    = group && !first_q[Read].frag;
+  assign carry.fragment = group && first_q[Read].frag;
 
   ps_delay #(
     .Width ($bits(carry_t)),
-    .Cycles(7)
+    .Cycles(All - Read)
   ) u_carry (
     .clk_i,
     .rst_i,
-    .valid_i(valid_q[1]),
-    .data_i ({first2_q, nh2_checked}),
-    .valid_o(carry9_valid),
-    .data_o (carry9)
+    .valid_i(valid_q[Read]),
+    .data_i (carry),
+    .valid_o(carry_valid),
+    .data_o (carry_all)
   );
 
-  assign group2 = valid_q[1] && first2_q.found && nh2_checked.valid && nh2.kind == NhComposite;
-
-  // Stage 7: the three words of the group.
-  assign pinned = group7_q.pin.valid && 7'(group7_q.pin.slot) < group7_q.slots && word_pin.valid &&
-                  word_pin.generation == group7_q.pin.generation;
-  assign leaves = (word_pin.drain && group7_q.pin.opens) ||
-                  (word_pin.evict_udp && group7_q.pin.udp && group7_q.live != '0);
-
   always_comb begin
-    member        = '0;
-    member.chosen = 1'b1;
-    if (!group_q[7]) begin
-      member = '0;
-    end else if (pinned && !leaves) begin
-      member = '{ok: 1'b1, chosen: 1'b0, word: word_pin};
-      member.word.slot = group7_q.pin.slot;
-    end else if (group7_q.slots != '0 && word_slot.valid && !word_slot.drain) begin
-      member = '{ok: 1'b1, chosen: 1'b1, word: word_slot};
-    end else if (group7_q.live != '0 && word_live.valid) begin
-      member = '{ok: 1'b1, chosen: 1'b1, word: word_live};
-    end
+    group1.pin       = pin_q[Read];
+    group1.pin.valid = pin_q[Read].valid && (CountBits + 1)'(pin_q[Read].slot) < (CountBits + 1)'(nh.slots);
+    group1.live      = nh.live != '0;
+    group1.slots     = nh.slots != '0;
   end
 
-  // Stage 9: what comes out.
-  function automatic hop_t combine(input first_t at, input next_hop_t nh, input logic group, input member_t by,
-                                   input next_hop_t member_nh);
-    combine = '{drop: 1'b0, reason: DropDiscard, move: 1'b0, first_nh: at.nh, nh: nh,
-                label_valid: at.label_valid, label: at.label,
+  // Cycle Words: the pinned word, unless it is no longer the flow's or the packet leaves it; without one the hashed word, unless
+  // its member takes no new flows; else the word of the list.
+  function automatic member_t choose(input group_t by, input ecmp_slot_t slot, input ecmp_slot_t live);
+    logic pinned, leaves, take;
+    pinned = slot.valid && slot.generation == by.pin.generation;
+    leaves = (slot.drain && by.pin.opens) || (slot.evict_udp && by.pin.udp && by.live);
+    take   = by.pin.valid ? pinned && !leaves : by.slots && slot.valid && !slot.drain;
+    choose = '{ok: take || (by.live && live.valid), chosen: !(take && by.pin.valid), word: take ? slot : live};
+    if (take && by.pin.valid) choose.word.slot = by.pin.slot;
+  endfunction
+
+  assign member = choose(group_words_q[Words], word_slot, word_live);
+
+  // Cycle All: what comes out.
+  function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh);
+    combine = '{drop: 1'b0, reason: DropDiscard, move: 1'b0, first_nh: at.first.nh, nh: at.nh,
+                label_valid: at.first.label_valid, label: at.first.label,
                 group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
-    if (at.refused) begin
-      combine.drop   = 1'b1;
-      combine.reason = at.reason;
-      combine.move   = at.move;
-    end else if (!at.found) begin
-      combine.drop = 1'b1;
-    end else if (!nh.valid) begin
-      combine.drop   = 1'b1;
-      combine.reason = DropInvalidNextHop;
-    end else if (group && at.frag) begin
-      combine.drop   = 1'b1;
-      combine.reason = DropFragments;
-    end else if (group) begin
+    if (at.group) begin
       combine.nh          = member_nh;
       combine.label_valid = 1'b1;
       combine.label       = by.word.label;
@@ -282,63 +314,86 @@ module ps_nexthop
       combine.chosen      = by.chosen;
       combine.slot        = by.word.slot;
       combine.generation  = by.word.generation;
-      combine.drop        = !by.ok || !member_nh.valid || by.word.nh[15] || member_nh.kind == NhComposite;
+      combine.drop        = !by.ok || !member_nh.valid || 32'(by.word.nh) >= NextHops || member_nh.kind == NhComposite;
       combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
+    end
+    if (at.first.refused) begin
+      combine.drop   = 1'b1;
+      combine.reason = at.first.reason;
+      combine.move   = at.first.move;
+    end else if (!at.first.found) begin
+      combine.drop   = 1'b1;
+      combine.reason = DropDiscard;
+    end else if (!at.usable) begin
+      combine.drop   = 1'b1;
+      combine.reason = DropInvalidNextHop;
+    end else if (at.fragment) begin
+      combine.drop   = 1'b1;
+      combine.reason = DropFragments;
     end
   endfunction
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      first1_q <= first;
-      pin1_q   <= '{valid: flow_i.usable && flow_i.ecmp_valid, slot: flow_i.ecmp_slot,
-                    generation: flow_i.ecmp_generation, udp: ctx_i.hdr.proto == ProtoUdp,
-                    opens: flow_i.opening && bare_syn(ctx_i.hdr)};
-      tuple1_q <= '{dport: ctx_i.hdr.key_dport, sport: ctx_i.hdr.key_sport, dip: ctx_i.hdr.key_dip,
-                    sip: ctx_i.hdr.key_sip, proto: ctx_i.hdr.key_proto};
+      first_q[1] <= first;
+      refusal1_q <= may_refuse(ctx_i, flow_i, route_i);
+      pin_q[1]   <= pin;
+      tuple_q[1] <= tuple;
     end
-    if (valid_q[0]) begin
-      first2_q <= first1_q;
-      pin2_q   <= pin1_q;
-      tuple2_q <= tuple1_q;
+    for (int unsigned i = 2; i <= Read; i++) begin
+      if (valid_q[i-1]) begin
+        first_q[i] <= i == 2 ? refuse(first_q[1], refusal1_q) : first_q[i-1];
+        pin_q[i]   <= pin_q[i-1];
+        if (i < Read) tuple_q[i] <= tuple_q[i-1];
+      end
     end
-    if (group2) begin
-      group3_q <= '{pin: pin2_q, live: nh2.live, slots: nh2.slots, base: nh2.base};
-      tuple3_q <= '{dport: nh2.hash_fields[FieldDport] ? tuple2_q.dport : '0,
-                    sport: nh2.hash_fields[FieldSport] ? tuple2_q.sport : '0,
-                    dip:   nh2.hash_fields[FieldDip]   ? tuple2_q.dip   : '0,
-                    sip:   nh2.hash_fields[FieldSip]   ? tuple2_q.sip   : '0,
-                    proto: nh2.hash_fields[FieldProto] ? tuple2_q.proto : '0};
+    if (valid_q[Read-1]) begin
+      for (int unsigned f = 0; f < HashFields; f++) parts_q[f] <= part(f, tuple_q[Read-1]);
     end
-    if (group_q[3]) begin
-      hash4_q  <= member_hash({24'd0, tuple3_q});
-      group4_q <= group3_q;
+    if (valid_q[Read]) begin
+      hash_q       <= masked_sum(parts_q, nh.hash_fields);
+      group1_q     <= group1;
+      slots1_q     <= nh.slots;
+      live1_q      <= nh.live;
+      base1_q      <= ecmp_addr_t'(nh.base);
+      base_live1_q <= ecmp_addr_t'(nh.base) + ecmp_addr_t'(nh.slots);
     end
-    if (group_q[4]) begin
-      by_slot5_q <= scale(hash4_q, group4_q.slots);
-      by_live5_q <= scale({hash4_q[15:0], hash4_q[31:16]}, group4_q.live);
-      group5_q   <= group4_q;
+    if (group_q[Read+1]) begin
+      slot_high2_q <= hash_q[31:16] * slots1_q;
+      slot_low2_q  <= hash_q[15:0] * slots1_q;
+      live_high2_q <= hash_q[15:0] * live1_q;
+      live_low2_q  <= hash_q[31:16] * live1_q;
+      base2_q      <= base1_q;
+      base_live2_q <= base_live1_q;
+      addr_pin2_q  <= base1_q + ecmp_addr_t'(group1_q.pin.slot);
+      group_words_q[Read+2] <= group1_q;
     end
-    if (group_q[5]) begin
-      addr6_pin_q  <= group5_q.base + 16'(group5_q.pin.slot);
-      addr6_slot_q <= group5_q.base + 16'(by_slot5_q);
-      addr6_live_q <= group5_q.base + 16'(group5_q.slots) + 16'(by_live5_q);
-      group6_q     <= group5_q;
+    if (group_q[Read+2]) begin
+      addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
+      addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
     end
-    if (group_q[6]) group7_q <= group6_q;
-    if (group_q[7]) member8_q <= member;
-    if (group_q[8]) member9_q <= member8_q;
-    if (carry9_valid) hop_o <= combine(carry9.first, carry9.nh, group9_q, member9_q, nh9);
-    valid_q  <= {valid_q[0], valid_i};
-    group_q  <= {group_q[7:3], group2};
-    group9_q <= group_q[8];
+    for (int unsigned i = Read + 3; i <= Words; i++) begin
+      if (group_q[i-1]) group_words_q[i] <= group_words_q[i-1];
+    end
+    if (group_q[Words]) member_q[Words+1] <= member;
+    for (int unsigned i = Words + 2; i <= All; i++) begin
+      if (group_q[i-1]) member_q[i] <= member_q[i-1];
+    end
+    if (carry_valid) hop_o <= combine(carry_all, member_q[All], nh_member);
+    valid_q <= {valid_q[All-1:1], valid_i};
+    group_q <= {group_q[All-1:Read+1], valid_q[Read] && carry.group, Read'(0)};
     if (rst_i) begin
-      valid_q  <= '0;
-      group_q  <= '0;
-      group9_q <= 1'b0;
+      valid_q <= '0;
+      group_q <= '0;
     end
   end
 
   logic       unused_bits;
-  assign unused_bits = ^{unused_ecmp_live, member9_q, flow_i, group7_q.base, ctx_i};
+  assign unused_bits = ^{flow_i, ctx_i, route_i, host_nh_valid, host_ecmp_valid, member_q[All].word, group_q[All], valid_q[All]};
+
+`ifndef SYNTHESIS
+  initial assert (NextHopCycles == All + 1) else $fatal(1, "ps_nexthop: its stages are not NextHopCycles");
+  initial assert (Read >= 3) else $fatal(1, "ps_nexthop: refusals and hash need three cycles beside the first read");
+`endif
 
 endmodule

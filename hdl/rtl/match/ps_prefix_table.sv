@@ -1,9 +1,15 @@
-// Longest-prefix match over a few prefixes of any VRF: a ternary memory in flip-flops.
+// Longest-prefix match: tables of one length each, asked all at once, and a default route for each VRF.
 //
-// Lookup:      valid_i/vrf_i/ip_i every cycle; route_o 4 cycles later. Longest prefix first, then the lowest index.
-// Maintenance: as in ps_table.
+// Lookup:      valid_i/vrf_i/ip_i every cycle; route_o 7 cycles later, combinational out of registers (0 unless found). Rank r stands for
+//              the prefixes of length PrefixLength[r]; of the ranks that hit the lowest wins, then the default route.
+// Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
+//              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
+// Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix.
+// Maintenance: of Prefix, DefaultRoute and PrefixLength, as in ps_table; rdata_o stands 5 cycles after a read, and then holds.
+// Ports:       as in ps_bucket_rows: 16 memories of 1024 rows, whose first port packets use every cycle.
 module ps_prefix_table
   import ps_abi_pkg::*;
+  import ps_bucket_pkg::*;
   import ps_match_pkg::*;
 (
   input  logic        clk_i,
@@ -12,78 +18,210 @@ module ps_prefix_table
   input  logic [11:0] vrf_i,
   input  logic [31:0] ip_i,
   output route_t      route_o,
-  input  logic        acc_re_i,
-  input  logic        acc_we_i,
-  input  logic [5:0]  acc_index_i,
+  output logic        bad_o,
+  // verilator lint_off UNUSEDSIGNAL  // of the accesses only those to these tables count
+  input  access_t     acc_i,
+  // verilator lint_on UNUSEDSIGNAL
   input  prefix_t     acc_wdata_i,
-  output prefix_t     acc_rdata_o
+  output prefix_t     rdata_o
 );
 
-  localparam int unsigned Groups   = 8;
-  localparam int unsigned PerGroup = Prefixes / Groups;
+  localparam int unsigned KeyBits    = 44;
+  localparam int unsigned PlaceBits  = $clog2(PrefixWays) + PrefixRowsLog2 + $clog2(BucketSlots);
+  localparam int unsigned HashBits   = PrefixWays * PrefixRowsLog2;
+  localparam int unsigned RankBits   = $clog2(PrefixTables);
+  localparam int unsigned Chunks     = 3;    // of the address, each with its own part of the hash
+  localparam int unsigned ChunkBits  = 11;
+  localparam int unsigned DataBits   = PrefixBits - KeyBits - 1;
 
-  typedef struct packed {
-    logic       found;
-    logic [5:0] len;
-    logic [5:0] index;
-  } best_t;
+  typedef logic [RankBits-1:0] rank_t;
+  typedef logic [HashBits-1:0] hash_t;
 
-  prefix_t             entry_q [Prefixes];
-  logic [31:0]         mask_q [Prefixes];
-  logic [Prefixes-1:0] hit_q;
-  best_t               best2_q [Groups];
-  best_t               best3_q;
-  logic [2:0]          valid_q;
-
-  // Longest of one group's hits, the first of equal ones.
-  function automatic best_t best_of_group(input int unsigned group);
-    best_of_group = '0;
-    for (int unsigned i = 0; i < PerGroup; i++) begin
-      if (hit_q[group*PerGroup+i] &&
-          (!best_of_group.found || entry_q[group*PerGroup+i].len > best_of_group.len)) begin
-        best_of_group = '{found: 1'b1, len: entry_q[group*PerGroup+i].len, index: 6'(group * PerGroup + i)};
-      end
-    end
-  endfunction
-
-  function automatic best_t best_of_all();
-    best_of_all = '0;
-    for (int unsigned g = 0; g < Groups; g++) begin
-      if (best2_q[g].found && (!best_of_all.found || best2_q[g].len > best_of_all.len)) begin
-        best_of_all = best2_q[g];
-      end
-    end
-  endfunction
+  // --- Lengths, as masks besides.
+  prefix_length_t length_q [PrefixTables];
+  logic [31:0]    mask_q [PrefixTables];
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) begin
-      for (int unsigned i = 0; i < Prefixes; i++) begin
-        hit_q[i] <= entry_q[i].valid && entry_q[i].vrf == vrf_i &&
-                    ((entry_q[i].ip ^ ip_i) & mask_q[i]) == '0;
+    for (int unsigned r = 0; r < PrefixTables; r++) begin
+      if (acc_i.we[SelPrefixLength] && acc_i.index[RankBits-1:0] == rank_t'(r)) begin
+        length_q[r] <= acc_wdata_i[PrefixLengthBits-1:0];
       end
+      // A length of 32 or more leaves the whole address.
+      mask_q[r] <= ~(32'hffff_ffff >> length_q[r].len);
     end
-    if (valid_q[0]) begin
-      for (int unsigned g = 0; g < Groups; g++) best2_q[g] <= best_of_group(g);
+  end
+
+  // --- 1: the hash of every rank, in parts; where the ranks go.
+  function automatic hash_t hash_of(input logic [KeyBits-1:0] key);
+    for (int unsigned i = 0; i < HashBits; i++) hash_of[i] = ^(key & KeyMasks[i][KeyBits-1:0]);
+  endfunction
+
+  function automatic rank_t spread_of(input logic [11:0] vrf, input logic [PrefixLenMin-1:0] first);
+    logic [KeyBits-1:0] key;
+    key = {first, {(32 - PrefixLenMin){1'b0}}, vrf};
+    for (int unsigned i = 0; i < RankBits; i++) spread_of[i] = ^(key & KeyMasks[HashBits+i][KeyBits-1:0]);
+  endfunction
+
+  // Chunk `chunk` of an address, the rest 0.
+  function automatic logic [31:0] chunk_of(input logic [31:0] ip, input int unsigned chunk);
+    chunk_of = '0;
+    for (int unsigned i = chunk * ChunkBits; i < (chunk + 1) * ChunkBits && i < 32; i++) chunk_of[i] = ip[i];
+  endfunction
+
+  hash_t       part1_q [PrefixTables][Chunks];
+  hash_t       vrf_part1_q;
+  (* keep *) rank_t spread1_q [PrefixTables];   // one a table
+  rank_t       spread_q [2:6];
+  logic [11:0] vrf_q [1:5];
+  logic [31:0] ip1_q, ip2_q;
+  logic [6:1]  valid_q;
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned r = 0; r < PrefixTables; r++) begin
+      for (int unsigned c = 0; c < Chunks; c++) part1_q[r][c] <= hash_of({chunk_of(ip_i & mask_q[r], c), 12'd0});
+      spread1_q[r] <= spread_of(vrf_i, ip_i[31 -: PrefixLenMin]);
     end
-    if (valid_q[1]) best3_q <= best_of_all();
-    route_o.found <= valid_q[2] && best3_q.found;
-    route_o.own   <= 1'b0;
-    if (valid_q[2]) begin
-      route_o.nh          <= entry_q[best3_q.index].nh;
-      route_o.label_valid <= entry_q[best3_q.index].label_valid;
-      route_o.label       <= entry_q[best3_q.index].label;
-    end
-    if (acc_we_i) begin
-      entry_q[acc_index_i] <= acc_wdata_i;
-      // A length of 32 or more compares the whole address.
-      mask_q[acc_index_i]  <= ~(32'hffff_ffff >> acc_wdata_i.len);
-    end
-    if (acc_re_i) acc_rdata_o <= entry_q[acc_index_i];
-    valid_q <= {valid_q[1:0], valid_i};
+    vrf_part1_q <= hash_of({32'd0, vrf_i});
+    ip1_q       <= ip_i;
+    ip2_q       <= ip1_q;
+    vrf_q[1]    <= vrf_i;
+    for (int unsigned i = 2; i <= 5; i++) vrf_q[i] <= vrf_q[i-1];
+    spread_q[2] <= spread1_q[0];
+    for (int unsigned i = 3; i <= 6; i++) spread_q[i] <= spread_q[i-1];
+    valid_q <= {valid_q[5:1], valid_i};
     if (rst_i) valid_q <= '0;
   end
 
-  logic unused_bits;
-  assign unused_bits = ^best3_q;
+  // --- 2 to 7: the tables.
+  logic [PrefixTables-1:0] hit6, bad6, win7_q;
+  logic [DataBits-1:0]     data7 [PrefixTables];
+  prefix_t                 table_rdata [PrefixTables];
+
+  for (genvar t = 0; t < PrefixTables; t++) begin : gen_table
+    hash_t          hash_by_rank [PrefixTables], row2_q;
+    prefix_length_t length2_q;
+    logic           valid2_q, look3_q, look4_q;
+    logic [31:0]    ip3_q, ip4_q;
+
+    for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
+      assign hash_by_rank[r] = part1_q[r][0] ^ part1_q[r][1] ^ part1_q[r][2];
+    end
+
+    always_ff @(posedge clk_i) begin
+      row2_q    <= hash_by_rank[spread1_q[t] ^ rank_t'(t)] ^ vrf_part1_q;
+      length2_q <= length_q[spread1_q[t] ^ rank_t'(t)];
+      valid2_q  <= valid_q[1] && !rst_i;
+      ip3_q     <= ip2_q & ~(32'hffff_ffff >> length2_q.len);
+      look3_q   <= valid2_q && length2_q.valid;
+      ip4_q     <= ip3_q;
+      look4_q   <= look3_q && !rst_i;
+    end
+
+    ps_bucket_rows #(
+      .EntryBits(PrefixBits),
+      .KeyBits  (KeyBits),
+      .Ways     (PrefixWays),
+      .RowsLog2 (PrefixRowsLog2),
+      .Style    ("block")
+    ) u_rows (
+      .clk_i,
+      .rst_i,
+      .re_i       (valid2_q),
+      .row_i      (row2_q),
+      .look_i     (look4_q),
+      .key_i      ({ip4_q, vrf_q[4]}),
+      .hit_o      (hit6[t]),
+      .bad_o      (bad6[t]),
+      .data_o     (data7[t]),
+      .acc_re_i   (acc_i.re[SelPrefix] && acc_i.index[PlaceBits +: RankBits] == rank_t'(t)),
+      .acc_we_i   (acc_i.we[SelPrefix] && acc_i.index[PlaceBits +: RankBits] == rank_t'(t)),
+      .acc_index_i(acc_i.index[PlaceBits-1:0]),
+      .acc_wdata_i(acc_wdata_i),
+      .acc_rdata_o(table_rdata[t])
+    );
+
+    // Table u has a lower rank than t if u ^ s < t ^ s: if in the highest bit in which u and t differ, u is as s.
+    logic beaten;
+
+    always_comb begin
+      beaten = 1'b0;
+      for (int unsigned u = 0; u < PrefixTables; u++) begin
+        for (int unsigned b = 0; b < RankBits; b++) begin
+          if ((u ^ t) >> b == 1 && hit6[u] && spread_q[6][b] == u[b]) beaten = 1'b1;
+        end
+      end
+    end
+
+    always_ff @(posedge clk_i) win7_q[t] <= hit6[t] && !beaten && !rst_i;
+  end
+
+  // --- 5 to 7: the default route.
+  default_route_t default7, default_rdata;
+  logic           default_win7_q, bad7_q;
+
+  ps_ram_tdp #(
+    .Width  (DefaultRouteBits),
+    .Depth  (Vrfs),
+    .Latency(2)
+  ) u_default (
+    .clk_i,
+    .a_re_i   (valid_q[5]),
+    .a_addr_i (vrf_q[5]),
+    .a_rdata_o(default7),
+    .b_re_i   (acc_i.re[SelDefaultRoute]),
+    .b_we_i   (acc_i.we[SelDefaultRoute]),
+    .b_addr_i (acc_i.index[11:0]),
+    .b_wdata_i(acc_wdata_i[DefaultRouteBits-1:0]),
+    .b_rdata_o(default_rdata)
+  );
+
+  always_ff @(posedge clk_i) begin
+    default_win7_q <= valid_q[6] && hit6 == '0 && !rst_i;
+    bad7_q         <= bad6 != '0 && !rst_i;
+  end
+
+  always_comb begin
+    route_o = '0;
+    for (int unsigned t = 0; t < PrefixTables; t++) begin
+      // What stands before is the length that the prefix had, of no use here.
+      if (win7_q[t]) {route_o.label_valid, route_o.label, route_o.nh} |= data7[t][DataBits-1 -: 37];
+    end
+    if (default_win7_q && default7.valid) begin
+      {route_o.label_valid, route_o.label, route_o.nh} |= {default7.label_valid, default7.label, default7.nh};
+    end
+    route_o.found = win7_q != '0 || (default_win7_q && default7.valid);
+  end
+
+  assign bad_o = bad7_q;
+
+  // --- What was read, of whichever table.
+  typedef enum logic [1:0] {
+    OfPrefix,
+    OfDefault,
+    OfLength
+  } read_e;
+
+  read_e read_q;
+  rank_t read_table_q, read_rank_q;
+
+  always_ff @(posedge clk_i) begin
+    if (acc_i.re[SelPrefix])       read_q <= OfPrefix;
+    if (acc_i.re[SelDefaultRoute]) read_q <= OfDefault;
+    if (acc_i.re[SelPrefixLength]) read_q <= OfLength;
+    if (acc_i.re[SelPrefix])       read_table_q <= acc_i.index[PlaceBits +: RankBits];
+    if (acc_i.re[SelPrefixLength]) read_rank_q <= acc_i.index[RankBits-1:0];
+    unique case (read_q)
+      OfDefault: rdata_o <= PrefixBits'(default_rdata);
+      OfLength:  rdata_o <= PrefixBits'(length_q[read_rank_q]);
+      default:   rdata_o <= table_rdata[read_table_q];
+    endcase
+  end
+
+`ifndef SYNTHESIS
+  initial assert (row_cycles(PrefixRowsLog2) == 2) else $fatal(1, "ps_prefix_table: rows come in cycle 4");
+  initial assert (Chunks * ChunkBits >= 32) else $fatal(1, "ps_prefix_table: an address has more bits");
+
+  a_one : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(win7_q));
+`endif
 
 endmodule

@@ -1,10 +1,13 @@
-// Route of an address in a VRF: host routes, else the longest prefix. For a packet from a vif that is its destination; for
-// one from the fabric its source, to judge where it may come from (section 3).
+// Route of an address in a VRF: host routes, else the longest prefix, else the VRF's default. For a packet from a vif that is its
+// destination; for one from the fabric its source, to judge where it may come from (section 3).
 //
-// Latency:    LookupCycles (6); one packet every cycle. route_o.found is 0 for a cycle without lookup.
-// Tables:     HostRoute, Prefix.
+// Latency:     RouteCycles (8); one packet every cycle. route_o.found is 0 for a cycle without lookup.
+// Parity:      a look-up that meets a damaged word has no route: the word may have been what it was to find.
+// Tables:      HostRoute; Prefix, DefaultRoute, PrefixLength. prefix_rdata_o is what was read of any of the latter three, in the low bits.
+// Maintenance: as in ps_table; what is read stands ReadCycles at most after the access and then holds.
 module ps_route
   import ps_abi_pkg::*;
+  import ps_bucket_pkg::*;
   import ps_match_pkg::*;
 (
   input  logic        clk_i,
@@ -19,28 +22,58 @@ module ps_route
   output prefix_t     prefix_rdata_o
 );
 
-  localparam int unsigned KeyBits  = 44;
-  localparam int unsigned DataBits = HostRouteBits - KeyBits - 1;
+  localparam int unsigned KeyBits   = 44;
+  localparam int unsigned DataBits  = HostRouteBits - KeyBits - 1;
+  localparam int unsigned RowCycles = row_cycles(HostRouteRowsLog2);
 
-  logic                host_hit;
-  logic [DataBits-1:0] host_data;
-  route_t              prefix, route5_q;
+  // --- Host routes: hash in 1, row in 4, comparison to 6, data in 7.
+  logic [HostRouteWays-1:0][HostRouteRowsLog2-1:0] hash_q;
+  logic [RowCycles:0]  valid_q;
+  logic [KeyBits-1:0]  key, key_q [RowCycles+1];
+  logic                host_hit6, host_hit7_q, host_bad6, host_bad7_q;
+  logic [DataBits-1:0] host_data7;
+  route_t              host7, prefix7;
+  logic                prefix_bad7;
 
-  ps_bucket_table #(
+  assign key = {ip_i, vrf_i};
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned w = 0; w < HostRouteWays; w++) begin
+      for (int unsigned i = 0; i < HostRouteRowsLog2; i++) begin
+        hash_q[w][i] <= ^(key & KeyMasks[w*HostRouteRowsLog2+i][KeyBits-1:0]);
+      end
+    end
+    key_q[0] <= key;
+    for (int unsigned i = 1; i <= RowCycles; i++) key_q[i] <= key_q[i-1];
+    valid_q     <= {valid_q[RowCycles-1:0], valid_i};
+    host_hit7_q <= host_hit6;
+    host_bad7_q <= host_bad6;
+    if (rst_i) begin
+      valid_q     <= '0;
+      host_hit7_q <= 1'b0;
+      host_bad7_q <= 1'b0;
+    end
+  end
+
+  ps_bucket_rows #(
     .EntryBits(HostRouteBits),
     .KeyBits  (KeyBits),
     .Ways     (HostRouteWays),
-    .RowsLog2 (HostRouteRowsLog2)
+    .RowsLog2 (HostRouteRowsLog2),
+    .Style    ("ultra")
   ) u_host (
     .clk_i,
     .rst_i,
-    .valid_i,
-    .key_i      ({ip_i, vrf_i}),
-    .hit_o      (host_hit),
-    .data_o     (host_data),
+    .re_i       (valid_q[0]),
+    .row_i      (hash_q),
+    .look_i     (valid_q[RowCycles]),
+    .key_i      (key_q[RowCycles]),
+    .hit_o      (host_hit6),
+    .bad_o      (host_bad6),
+    .data_o     (host_data7),
     .acc_re_i   (acc_i.re[SelHostRoute]),
     .acc_we_i   (acc_i.we[SelHostRoute]),
-    .acc_index_i(acc_i.index[14:0]),
+    .acc_index_i(host_route_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[HostRouteBits-1:0]),
     .acc_rdata_o(host_rdata_o)
   );
@@ -51,31 +84,27 @@ module ps_route
     .valid_i,
     .vrf_i,
     .ip_i,
-    .route_o    (prefix),
-    .acc_re_i   (acc_i.re[SelPrefix]),
-    .acc_we_i   (acc_i.we[SelPrefix]),
-    .acc_index_i(acc_i.index[5:0]),
-    .acc_wdata_i(acc_wdata_i),
-    .acc_rdata_o(prefix_rdata_o)
+    .route_o    (prefix7),
+    .bad_o      (prefix_bad7),
+    .acc_i,
+    .acc_wdata_i,
+    .rdata_o    (prefix_rdata_o)
   );
 
-  always_ff @(posedge clk_i) begin
-    route5_q.found <= host_hit || prefix.found;
-    if (host_hit) begin
-      {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh} <= host_data;
-    end else if (prefix.found) begin
-      {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh} <=
-          {prefix.own, prefix.label_valid, prefix.label, prefix.nh};
-    end
-    route_o.found <= route5_q.found;
-    if (route5_q.found) begin
-      {route_o.own, route_o.label_valid, route_o.label, route_o.nh} <=
-          {route5_q.own, route5_q.label_valid, route5_q.label, route5_q.nh};
-    end
-    if (rst_i) begin
-      route5_q.found <= 1'b0;
-      route_o.found  <= 1'b0;
-    end
+  // --- 8: whichever is longest.
+  always_comb begin
+    host7       = '0;
+    host7.found = host_hit7_q;
+    {host7.own, host7.label_valid, host7.label, host7.nh} = host_data7;
   end
+
+  always_ff @(posedge clk_i) begin
+    route_o       <= host_hit7_q ? host7 : prefix7;
+    route_o.found <= (host_hit7_q || prefix7.found) && !host_bad7_q && !prefix_bad7 && !rst_i;
+  end
+
+`ifndef SYNTHESIS
+  initial assert (RowCycles == 3 && RouteCycles == 8) else $fatal(1, "ps_route: host routes come in cycle 7");
+`endif
 
 endmodule

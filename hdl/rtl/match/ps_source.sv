@@ -1,7 +1,8 @@
 // Section 2 of the data-path specification: where a frame comes from, and whether it is to be routed.
 //
-// Latency:    SourceCycles (2); one header every cycle.
-// Tables:     Vif (one read by the frame's vif, and copies of entries 0 and 1 in registers), Ilm.
+// Latency:    SourceCycles (4); one header every cycle.
+// Tables:     Vif (one read by the frame's vif: data 2 cycles after; copies of entries 0 and 1 in registers), Ilm.
+// Stages:     1 header | 2 what the header alone says, beside the tables' reads | 3 what the tables say | 4 the first that applies
 // Fragments:  of tunnel packets are dropped, not passed to the node; the last FirstFragments first ones are remembered to
 //             know their later ones. clear_i forgets them.
 // Order:      the checks of sections 1 to 4 in their order; the first that applies gives the drop reason.
@@ -41,17 +42,58 @@ module ps_source
     logic        udp;
   } datagram_t;
 
-  logic        valid_q;
-  hdr_t        hdr_q;
+  // What the header says: whatever comes first of each part of the order.
+  typedef struct packed {
+    logic         early;          // before all others
+    drop_reason_e early_reason;
+    logic         from_fabric;
+    logic         tunnel;         // for us, known by its first bytes
+    logic         later;          // for us if a fragment's first one was
+    logic         outer_drop;     // of a tunnel packet, before its label
+    drop_reason_e outer_reason;
+    logic         label_bad;
+    logic         inner_drop;     // and behind it
+    drop_reason_e inner_reason;
+    logic         arp;
+    logic         frame_drop;     // of a frame from a pod, but for its address
+    drop_reason_e frame_reason;
+    logic         expired;
+    ip4_t         sip;
+    datagram_t    datagram;
+    logic         first_fragment; // if `tunnel` and not early
+  } header_t;
+
+  // And with the tables.
+  typedef struct packed {
+    logic         early;
+    drop_reason_e early_reason;
+    logic         from_fabric;
+    logic         tunnel;
+    logic         later;
+    logic         tunnel_drop;
+    drop_reason_e tunnel_reason;
+    vif_kind_e    kind;
+    logic         arp;
+    logic         frame_drop;
+    drop_reason_e frame_reason;
+    logic         foreign;        // from a pod, with another's address
+    logic         expired;
+    logic [11:0]  vrf;
+    logic [15:0]  key_nh;
+    logic [15:0]  ilm_nh;
+  } found_t;
+
+  logic [3:1]  valid_q;
+  hdr_t        hdr1_q, hdr4;
   ilm_t        ilm;
-  source_t     source;
+  header_t     header, header2_q;
+  found_t      found, found3_q;
+  source_t     source, source4_q;
   vif_t        vif0_q;
   logic        vif1_valid_q;
-  logic        label_bad, ip_drop, for_us, tunnel, known_datagram, first_fragment;
-  logic [7:0]  sip_octet, dip_octet;
-  datagram_t   datagram;
+  logic        begins;            // a first fragment, to be remembered
   datagram_t [FirstFragments-1:0] datagrams_q;
-  drop_reason_e ip_reason;
+  logic      [FirstFragments-1:0] known3_q;
 
   ps_table #(
     .Width(IlmBits),
@@ -59,11 +101,11 @@ module ps_source
   ) u_ilm (
     .clk_i,
     .re_i       (valid_i && hdr_i.is_tunnel),
-    .addr_i     (hdr_i.label[12:0]),
+    .addr_i     (ilm_addr_t'(hdr_i.label)),
     .rdata_o    (ilm),
     .acc_re_i   (acc_i.re[SelIlm]),
     .acc_we_i   (acc_i.we[SelIlm]),
-    .acc_index_i(acc_i.index[12:0]),
+    .acc_index_i(ilm_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[IlmBits-1:0]),
     .acc_rdata_o(ilm_rdata_o)
   );
@@ -72,107 +114,159 @@ module ps_source
   assign vif_addr_o     = hdr_i.src == SrcFabric ? 8'(VifFabricId) : hdr_i.vif;
   assign fabric_valid_o = vif0_q.valid;
 
+  ps_delay #(
+    .Width ($bits(hdr_t)),
+    .Cycles(SourceCycles)
+  ) u_hdr (
+    .clk_i,
+    .rst_i,
+    .valid_i,
+    .data_i (hdr_i),
+    .valid_o,
+    .data_o (hdr4)
+  );
+
+  assign ctx_o = '{hdr: hdr4, source: source4_q};
+
   // First octets of addresses that are no single host's: "this" network, multicast and above.
   function automatic logic no_host(input logic [7:0] octet);
     no_host = octet == 8'd0 || octet >= 8'd224;
   endfunction
 
-  assign sip_octet = hdr_q.sip[$bits(ip4_t)-1 -: 8];
-  assign dip_octet = hdr_q.dip[$bits(ip4_t)-1 -: 8];
+  // Section 4: {drop, reason}.
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
+  function automatic logic [$bits(drop_reason_e):0] of_ip(input hdr_t hdr);
+    logic [7:0] sip_octet, dip_octet;
+    sip_octet = hdr.sip[$bits(ip4_t)-1 -: 8];
+    dip_octet = hdr.dip[$bits(ip4_t)-1 -: 8];
+    of_ip = {1'b1, DropInvalidPacket};
+    if (hdr.ip_bad)                                       of_ip = {1'b1, DropInvalidPacket};
+    else if (hdr.ip_csum_bad)                             of_ip = {1'b1, DropChecksum};
+    else if (no_host(dip_octet))                          of_ip = {1'b1, DropDiscard};
+    else if (no_host(sip_octet) || sip_octet == Loopback) of_ip = {1'b1, DropInvalidSource};
+    else if (hdr.l4_short)                                of_ip = {1'b1, DropInvalidPacket};
+    else                                                  of_ip = '0;
+  endfunction
 
-  // Section 4.
-  always_comb begin
-    ip_drop   = 1'b1;
-    ip_reason = DropInvalidPacket;
-    if (hdr_q.ip_bad)                                     ip_reason = DropInvalidPacket;
-    else if (hdr_q.ip_csum_bad)                           ip_reason = DropChecksum;
-    else if (no_host(dip_octet))                          ip_reason = DropDiscard;
-    else if (no_host(sip_octet) || sip_octet == Loopback) ip_reason = DropInvalidSource;
-    else if (hdr_q.l4_short)                              ip_reason = DropInvalidPacket;
-    else                                                  ip_drop   = 1'b0;
-  end
+  // Stage 2: what the header alone says.
+  function automatic header_t of_header(input hdr_t hdr, input logic enable, input vif_t fabric);
+    logic                       for_us;
+    logic [$bits(drop_reason_e):0] ip;
+    for_us    = !hdr.vlan_tagged && hdr.dmac == fabric.mac && hdr.outer_dip == fabric.ip;
+    ip        = of_ip(hdr);
+    of_header = '0;
+    of_header.early        = !enable || hdr.oversize || hdr.runt;
+    of_header.early_reason = !enable ? DropDisabled : hdr.oversize ? DropOversize : DropInvalidPacket;
+    of_header.from_fabric  = hdr.src == SrcFabric;
+    of_header.tunnel       = for_us && hdr.is_tunnel;
+    of_header.later        = for_us && hdr.outer_later;
+    of_header.outer_drop   = hdr.outer_csum_bad || hdr.outer_frag || hdr.outer_bad || hdr.outer_sum_bad;
+    of_header.outer_reason = hdr.outer_csum_bad ? DropChecksum : hdr.outer_frag ? DropFragments :
+                             hdr.outer_bad ? DropInvalidPacket : DropChecksum;
+    of_header.label_bad    = !hdr.bos || hdr.label < 20'(LabelFirst) || hdr.label >= 20'(Labels);
+    of_header.inner_drop   = hdr.mpls_ttl <= 8'd1 || hdr.inner_not_ip4 || ip[$bits(drop_reason_e)] || hdr.ttl == 8'd0;
+    if (hdr.mpls_ttl <= 8'd1)             of_header.inner_reason = DropTtlExceeded;
+    else if (hdr.inner_not_ip4)           of_header.inner_reason = DropInvalidProtocol;
+    else if (ip[$bits(drop_reason_e)])    of_header.inner_reason = drop_reason_e'(ip[$bits(drop_reason_e)-1:0]);
+    else                                  of_header.inner_reason = DropTtlExceeded;
+    of_header.arp        = !hdr.vlan_tagged && hdr.is_arp;
+    of_header.frame_drop = 1'b1;
+    if (hdr.vlan_tagged)                  of_header.frame_reason = DropInvalidProtocol;
+    else if (!hdr.is_ip4)                 of_header.frame_reason = DropInvalidProtocol;
+    else if (hdr.dmac[MacGroupBit])       of_header.frame_reason = DropDiscard;
+    else if (hdr.dmac != GatewayMac)      of_header.frame_reason = DropNotForGateway;
+    else if (ip[$bits(drop_reason_e)])    of_header.frame_reason = drop_reason_e'(ip[$bits(drop_reason_e)-1:0]);
+    else                                  of_header.frame_drop   = 1'b0;
+    of_header.expired        = hdr.ttl <= 8'd1;
+    of_header.sip            = hdr.sip;
+    of_header.datagram       = '{valid: 1'b1, sip: hdr.outer_sip, id: hdr.outer_id, udp: hdr.outer_udp};
+    of_header.first_fragment = hdr.outer_frag && !hdr.outer_later && !hdr.outer_csum_bad;
+  endfunction
 
-  // Section 3: a tunnel packet for us.
-  always_comb begin
-    datagram       = '{valid: 1'b1, sip: hdr_q.outer_sip, id: hdr_q.outer_id, udp: hdr_q.outer_udp};
-    known_datagram = 1'b0;
-    for (int unsigned i = 0; i < FirstFragments; i++) begin
-      if (datagrams_q[i] == datagram) known_datagram = 1'b1;
-    end
-  end
+  // Stage 3: what the tables say.
+  function automatic found_t of_tables(input header_t h, input vif_t vif, input ilm_t label);
+    of_tables = '0;
+    of_tables.early         = h.early || !vif.valid;
+    of_tables.early_reason  = h.early ? h.early_reason : DropInvalidIf;
+    of_tables.from_fabric   = h.from_fabric;
+    of_tables.tunnel        = h.tunnel;
+    of_tables.later         = h.later;
+    of_tables.tunnel_drop   = h.outer_drop || h.label_bad || !label.valid || h.inner_drop;
+    of_tables.tunnel_reason = h.outer_drop ? h.outer_reason :
+                              h.label_bad || !label.valid ? DropInvalidLabel : h.inner_reason;
+    of_tables.kind          = vif.kind;
+    of_tables.arp           = h.arp;
+    of_tables.frame_drop    = h.frame_drop;
+    of_tables.frame_reason  = h.frame_reason;
+    of_tables.foreign       = vif.rpf && vif.ip != '0 && h.sip != vif.ip;
+    of_tables.expired       = h.expired;
+    of_tables.vrf           = h.from_fabric ? label.vrf : vif.vrf;
+    of_tables.key_nh        = h.from_fabric ? label.key_nh : vif.nh;
+    of_tables.ilm_nh        = label.nh;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
-  assign for_us    = !hdr_q.vlan_tagged && hdr_q.dmac == vif0_q.mac && hdr_q.outer_dip == vif0_q.ip;
-  assign tunnel    = for_us && (hdr_q.is_tunnel || (hdr_q.outer_later && known_datagram));
-  assign label_bad = !hdr_q.bos || hdr_q.label < 20'(LabelFirst) || hdr_q.label >= 20'(Labels) ||
-                     !ilm.valid;
-
-  always_comb begin
-    source         = '0;
-    source.act     = ActDrop;
-    source.reason  = DropInvalidIf;
-    first_fragment = 1'b0;
-    if (!valid_q) source.act = ActDrop;
-    else if (!enable_i) source.reason = DropDisabled;
-    else if (hdr_q.oversize) source.reason = DropOversize;
-    else if (hdr_q.runt) source.reason = DropInvalidPacket;
-    else if (!vif_i.valid) source.reason = DropInvalidIf;
-    else if (hdr_q.src == SrcFabric) begin
-      if (!tunnel) begin
-        if (vif1_valid_q) source.act = ActRaw;
+  // Stage 4: the first that applies.
+  function automatic source_t of_all(input found_t f, input logic known, input logic connect);
+    of_all        = '0;
+    of_all.act    = ActDrop;
+    of_all.reason = DropInvalidIf;
+    if (f.early) begin
+      of_all.reason = f.early_reason;
+    end else if (f.from_fabric) begin
+      if (!(f.tunnel || (f.later && known))) begin
+        if (connect) of_all.act = ActRaw;
+      end else if (f.tunnel_drop) begin
+        of_all.reason = f.tunnel_reason;
+      end else begin
+        of_all.act    = ActRoute;
+        of_all.vrf    = f.vrf;
+        of_all.key_nh = f.key_nh;
+        of_all.ilm_nh = f.ilm_nh;
       end
-      else if (hdr_q.outer_csum_bad) source.reason = DropChecksum;
-      else if (hdr_q.outer_frag) begin
-        source.reason  = DropFragments;
-        first_fragment = !hdr_q.outer_later;
-      end
-      else if (hdr_q.outer_bad) source.reason = DropInvalidPacket;
-      else if (hdr_q.outer_sum_bad) source.reason = DropChecksum;
-      else if (label_bad) source.reason = DropInvalidLabel;
-      else if (hdr_q.mpls_ttl <= 8'd1) source.reason = DropTtlExceeded;
-      else if (hdr_q.inner_not_ip4) source.reason = DropInvalidProtocol;
-      else if (ip_drop) source.reason = ip_reason;
-      else if (hdr_q.ttl == 8'd0) source.reason = DropTtlExceeded;
+    end else if (f.kind == VifVhost) begin
+      of_all.act = ActRaw;
+    end else if (f.kind == VifVirtual) begin
+      if (f.arp)             of_all.act    = ActTrap;
+      else if (f.frame_drop) of_all.reason = f.frame_reason;
+      else if (f.foreign)    of_all.reason = DropInvalidSource;
+      else if (f.expired)    of_all.reason = DropTtlExceeded;
       else begin
-        source.act    = ActRoute;
-        source.vrf    = ilm.vrf;
-        source.key_nh = ilm.key_nh;
-        source.ilm_nh = ilm.nh;
+        of_all.act    = ActRoute;
+        of_all.vrf    = f.vrf;
+        of_all.key_nh = f.key_nh;
       end
-    end else begin
-      unique case (vif_i.kind)
-        VifVhost: source.act = ActRaw;
-        VifVirtual: begin
-          if (hdr_q.vlan_tagged) source.reason = DropInvalidProtocol;
-          else if (hdr_q.is_arp) source.act = ActTrap;
-          else if (!hdr_q.is_ip4) source.reason = DropInvalidProtocol;
-          else if (hdr_q.dmac[MacGroupBit]) source.reason = DropDiscard;
-          else if (hdr_q.dmac != GatewayMac) source.reason = DropNotForGateway;
-          else if (ip_drop) source.reason = ip_reason;
-          else if (vif_i.rpf && vif_i.ip != '0 && hdr_q.sip != vif_i.ip) source.reason = DropInvalidSource;
-          else if (hdr_q.ttl <= 8'd1) source.reason = DropTtlExceeded;
-          else begin
-            source.act    = ActRoute;
-            source.vrf    = vif_i.vrf;
-            source.key_nh = vif_i.nh;
-          end
-        end
-        default: source.reason = DropInvalidIf;
-      endcase
     end
-  end
+  endfunction
+
+  assign header = of_header(hdr1_q, enable_i, vif0_q);
+  assign found  = of_tables(header2_q, vif_i, ilm);
+  assign source = of_all(found3_q, known3_q != '0, vif1_valid_q);
+
+  // Vif[0] is the frame's vif there. A first fragment is known by its first bytes, never by another one.
+  assign begins = valid_q[2] && header2_q.from_fabric && !header2_q.early && vif_i.valid && header2_q.tunnel &&
+                  header2_q.first_fragment;
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) hdr_q <= hdr_i;
-    if (valid_q) ctx_o <= '{hdr: hdr_q, source: source};
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifFabricId)) vif0_q <= acc_wdata_i;
-    if (acc_i.we[SelVif] && acc_i.index == 16'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
-    if (first_fragment) datagrams_q <= {datagrams_q[FirstFragments-2:0], datagram};
+    if (valid_i) hdr1_q <= hdr_i;
+    if (valid_q[1]) header2_q <= header;
+    if (valid_q[2]) begin
+      found3_q <= found;
+      for (int unsigned i = 0; i < FirstFragments; i++) known3_q[i] <= datagrams_q[i] == header2_q.datagram;
+    end
+    if (valid_q[3]) source4_q <= source;
+    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifFabricId)) vif0_q <= acc_wdata_i;
+    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
+    if (begins) datagrams_q <= {datagrams_q[FirstFragments-2:0], header2_q.datagram};
     if (rst_i || clear_i) datagrams_q <= '0;
-    valid_q <= valid_i && !rst_i;
-    valid_o <= valid_q && !rst_i;
+    valid_q <= rst_i ? '0 : {valid_q[2:1], valid_i};
   end
 
   logic unused_bits;
   assign unused_bits = ^{vif0_q.rpf, vif0_q.nh, vif0_q.vrf, vif0_q.kind, vif_i.mac};
+
+`ifndef SYNTHESIS
+  initial assert (SourceCycles == 4) else $fatal(1, "ps_source: its stages are not SourceCycles");
+`endif
 
 endmodule

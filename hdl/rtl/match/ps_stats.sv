@@ -1,17 +1,8 @@
 // Counters: FlowStats, VifStats, DropStats, CardStats.
 //
 // Counts:      valid_i/count_i, one packet every cycle; frames of the firmware and its drops beside it.
-// TCP state:   tcp_o repeats every write of FlowStats.tcp, for the flow lookup's mirror.
-// Init:        init_valid_i sets the statistics of a flow to init_value_i; it waits (init_ready_o) for a cycle without a
-//              packet that counts on a flow, but not for ever: after InitPatience cycles it takes one, and that packet's count
-//              is kept aside until a cycle is free or the same flow's next packet takes it along. Nothing is lost; only a
-//              second init meets the same wait while a count lies aside.
-// Maintenance: reads stand the cycle after acc_i.re, those of VifStats two cycles after; writes are done as long after acc_i.we.
-//              Drops and card counters are written at once.
-// VifStats:    what the host reads is a base word and what was counted since the tables were cleared. A write puts the
-//              difference between its value and the counts into the base, so that it never waits for a gap between packets and
-//              no packet is lost over it. Example: 1000 counted, 7 written: base 7 - 1000 (mod 2^48); 3 packets on, 10 is read.
-// Counters wrap at their width.
+// Maintenance: reads stand some cycles after acc_i.re (ReadCycles at most); a write of counters is a base that what is counted
+//              is added to, and never waits for packets.
 module ps_stats
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -48,268 +39,60 @@ module ps_stats
   output logic        busy_o
 );
 
-  typedef struct packed {
-    logic [47:0] drops;
-    logic [47:0] bytes;
-    logic [47:0] packets;
-  } rx_t;
+  logic flow_busy, vif_busy, card_busy;
 
-  typedef struct packed {
-    logic [47:0] bytes;
-    logic [47:0] packets;
-  } tx_t;
-
-  localparam int unsigned PatienceBits = $clog2(InitPatience + 1);
-
-  logic   flow_op, rx_op, tx_op;
-  logic   valid1_q, set1_q, trap_drop1_q, fw_tx1_q;
-  count_t count1_q;
-  logic [15:0] fw_bytes1_q;
-
-  // --- Flows
-  flow_stats_t flow_old, flow_new, init1_q;
-  logic        counts, init, forced, alone, joins;
-  logic [15:0] flow_index, flow_index1_q;
-  logic        flow_op1_q, packet1_q, aside1_q, aside_valid_q;
-  count_t      aside_q;
-  logic [PatienceBits-1:0] waited_q;
-
-  assign counts       = valid_i && count_i.flow;
-  assign forced       = init_valid_i && counts && waited_q == PatienceBits'(InitPatience) && !aside_valid_q;
-  assign init         = init_valid_i && (!counts || forced);
-  assign init_ready_o = init;
-  assign joins        = aside_valid_q && counts && count_i.flow_index == aside_q.flow_index;
-  assign alone        = aside_valid_q && !counts && !init;
-  assign flow_op      = counts || init || alone;
-  assign flow_index   = init ? init_index_i : counts ? count_i.flow_index : aside_q.flow_index;
-
-  ps_rmw_ram #(
-    .Width(FlowStatsBits),
-    .Depth(Flows),
-    .Style("ultra")
-  ) u_flow (
+  ps_flow_stats #(
+    .InitPatience(InitPatience)
+  ) u_flow_stats (
     .clk_i,
     .rst_i,
-    .op_valid_i (flow_op),
-    .op_index_i (flow_index),
-    .old_o      (flow_old),
-    .new_i      (flow_new),
-    .re_i       (acc_i.re[SelFlowStats]),
-    .raddr_i    (acc_i.index),
-    .rdata_o    (flow_rdata_o),
-    .clr_we_i   (clearing_i && acc_i.we[SelFlowStats]),
-    .clr_index_i(acc_i.index)
+    .now_i,
+    .valid_i,
+    .count_i,
+    .tcp_o,
+    .init_valid_i,
+    .init_index_i,
+    .init_value_i,
+    .init_ready_o,
+    .clearing_i,
+    .acc_i,
+    .rdata_o(flow_rdata_o),
+    .busy_o (flow_busy)
   );
 
-  /* verilator lint_off UNUSEDSIGNAL */  // of the packet what counts on a flow
-  function automatic flow_stats_t with_packet(input flow_stats_t old, input count_t packet, input logic [31:0] now);
-    /* verilator lint_on UNUSEDSIGNAL */
-    logic lives;
-    with_packet          = old;
-    with_packet.packets  = old.packets + 40'd1;
-    with_packet.bytes    = old.bytes + 48'(packet.rx_bytes);
-    with_packet.last_hit = now;
-    with_packet.tcp[TcpSynBit] = old.tcp[TcpSynBit] || packet.tcp_syn;
-    with_packet.tcp[TcpFinBit] = old.tcp[TcpFinBit] || packet.tcp_fin;
-    // A segment after a reset, unless it is a bare SYN: the end points did not believe the reset.
-    lives = packet.tcp && !packet.tcp_rst && !(packet.tcp_syn && !packet.tcp_ack && !packet.tcp_fin);
-    with_packet.tcp[TcpRstBit] = packet.tcp_rst || (old.tcp[TcpRstBit] && !lives);
-    // The third packet of the handshake, or any later one: its SYN has been recorded by an earlier packet.
-    with_packet.tcp[TcpEstablishedBit] = old.tcp[TcpEstablishedBit] ||
-        (packet.tcp_ack && !packet.tcp_syn && old.tcp[TcpSynBit]);
-  endfunction
-
-  always_comb begin
-    flow_new = flow_old;
-    if (aside1_q) flow_new = with_packet(flow_new, aside_q, now_i);
-    if (packet1_q) flow_new = with_packet(flow_new, count1_q, now_i);
-    if (set1_q) flow_new = init1_q;
-  end
-
-  always_ff @(posedge clk_i) begin
-    packet1_q <= counts && !forced && !rst_i;
-    aside1_q  <= (alone || joins) && !rst_i;
-    if (forced) aside_q <= count_i;
-    aside_valid_q <= forced || (aside_valid_q && !alone && !joins && !(init && init_index_i == aside_q.flow_index));
-    if (!init_valid_i || init) waited_q <= '0;
-    else if (waited_q != PatienceBits'(InitPatience)) waited_q <= waited_q + 1'b1;
-    if (rst_i || clearing_i) begin
-      aside_valid_q <= 1'b0;
-      waited_q      <= '0;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (flow_op) flow_index1_q <= flow_index;
-    flow_op1_q  <= flow_op && !rst_i;
-    tcp_o.valid <= flow_op1_q && !rst_i;
-    if (flow_op1_q) begin
-      tcp_o.index <= flow_index1_q;
-      tcp_o.tcp   <= flow_new.tcp;
-    end
-    if (clearing_i && acc_i.we[SelFlowStats]) tcp_o <= '{valid: 1'b1, index: acc_i.index, tcp: '0};
-  end
-
-  // --- Vifs
-  rx_t         rx_old, rx_new, rx_read;
-  tx_t         tx_old, tx_new, tx_read, fw_old, fw_new, fw_read;
-  logic [47:0] trap_old, trap_new, trap_read;
-  vif_stats_t  counted, base, base_wdata;
-  logic        vif_re, vif_read1_q, vif_write1_q, base_we;
-  logic [7:0]  vif_index1_q;
-
-  assign rx_op   = valid_i;
-  assign tx_op   = valid_i && count_i.tx;
-  assign vif_re  = acc_i.re[SelVifStats] || (acc_i.we[SelVifStats] && !clearing_i);
-
-  ps_rmw_ram #(
-    .Width($bits(rx_t)),
-    .Depth(Vifs)
-  ) u_rx (
+  ps_vif_stats u_vif_stats (
     .clk_i,
     .rst_i,
-    .op_valid_i (rx_op),
-    .op_index_i (count_i.in_vif),
-    .old_o      (rx_old),
-    .new_i      (rx_new),
-    .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
-    .rdata_o    (rx_read),
-    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .valid_i,
+    .count_i,
+    .trap_drop_valid_i,
+    .trap_drop_vif_i,
+    .fw_tx_valid_i,
+    .fw_tx_vif_i,
+    .fw_tx_bytes_i,
+    .clearing_i,
+    .acc_i,
+    .acc_wdata_i,
+    .rdata_o(vif_rdata_o),
+    .busy_o (vif_busy)
   );
 
-  ps_rmw_ram #(
-    .Width($bits(tx_t)),
-    .Depth(Vifs)
-  ) u_tx (
+  ps_card_stats u_card_stats (
     .clk_i,
     .rst_i,
-    .op_valid_i (tx_op),
-    .op_index_i (count_i.tx_vif),
-    .old_o      (tx_old),
-    .new_i      (tx_new),
-    .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
-    .rdata_o    (tx_read),
-    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
+    .valid_i,
+    .count_i,
+    .trap_drop_valid_i,
+    .fw_tx_valid_i,
+    .event_i,
+    .clearing_i,
+    .acc_i,
+    .acc_wdata_i(acc_wdata_i[CounterBits-1:0]),
+    .drop_rdata_o,
+    .card_rdata_o,
+    .busy_o (card_busy)
   );
 
-  // What comes beside the pipeline has counters of its own, so that it never waits for packets.
-  ps_rmw_ram #(
-    .Width(48),
-    .Depth(Vifs)
-  ) u_trap_drop (
-    .clk_i,
-    .rst_i,
-    .op_valid_i (trap_drop_valid_i),
-    .op_index_i (trap_drop_vif_i),
-    .old_o      (trap_old),
-    .new_i      (trap_new),
-    .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
-    .rdata_o    (trap_read),
-    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
-  );
-
-  ps_rmw_ram #(
-    .Width($bits(tx_t)),
-    .Depth(Vifs)
-  ) u_fw_tx (
-    .clk_i,
-    .rst_i,
-    .op_valid_i (fw_tx_valid_i),
-    .op_index_i (fw_tx_vif_i),
-    .old_o      (fw_old),
-    .new_i      (fw_new),
-    .re_i       (vif_re),
-    .raddr_i    (acc_i.index[7:0]),
-    .rdata_o    (fw_read),
-    .clr_we_i   (clearing_i && acc_i.we[SelVifStats]),
-    .clr_index_i(acc_i.index[7:0])
-  );
-
-  always_comb begin
-    rx_new   = '{drops: rx_old.drops + 48'(count1_q.drop), bytes: rx_old.bytes + 48'(count1_q.rx_bytes),
-                 packets: rx_old.packets + 48'd1};
-    tx_new   = '{bytes: tx_old.bytes + 48'(count1_q.tx_bytes), packets: tx_old.packets + 48'd1};
-    trap_new = trap_old + 48'd1;
-    fw_new   = '{bytes: fw_old.bytes + 48'(fw_bytes1_q), packets: fw_old.packets + 48'd1};
-  end
-
-  assign counted    = '{drops: rx_read.drops + trap_read, tx_bytes: tx_read.bytes + fw_read.bytes,
-                        tx_packets: tx_read.packets + fw_read.packets, rx_bytes: rx_read.bytes,
-                        rx_packets: rx_read.packets};
-  assign base_wdata = clearing_i ? '0 : each_counter(acc_wdata_i, counted, 1'b1);
-  assign base_we    = vif_write1_q || (clearing_i && acc_i.we[SelVifStats]);
-
-  // Counter by counter, a + b or a - b
-  function automatic vif_stats_t each_counter(input vif_stats_t a, input vif_stats_t b, input logic minus);
-    for (int c = 0; c < VifStatsBits / CounterBits; c++) begin
-      each_counter[CounterBits*c+:CounterBits] =
-          minus ? a[CounterBits*c+:CounterBits] - b[CounterBits*c+:CounterBits] :
-                  a[CounterBits*c+:CounterBits] + b[CounterBits*c+:CounterBits];
-    end
-  endfunction
-
-  ps_ram_sdp #(
-    .Width(VifStatsBits),
-    .Depth(Vifs)
-  ) u_base (
-    .clk_i,
-    .we_i   (base_we),
-    .waddr_i(clearing_i ? acc_i.index[7:0] : vif_index1_q),
-    .wdata_i(base_wdata),
-    .re_i   (acc_i.re[SelVifStats]),
-    .raddr_i(acc_i.index[7:0]),
-    .rdata_o(base)
-  );
-
-  always_ff @(posedge clk_i) begin
-    vif_read1_q  <= acc_i.re[SelVifStats];
-    vif_write1_q <= acc_i.we[SelVifStats] && !clearing_i && !rst_i;
-    vif_index1_q <= acc_i.index[7:0];
-    if (vif_read1_q) vif_rdata_o <= each_counter(counted, base, 1'b0);
-  end
-
-  // --- Drops and the card
-  logic [47:0] drop_q [DropReasons];
-  logic [47:0] card_q [CardCounters];
-
-  always_ff @(posedge clk_i) begin
-    if (valid1_q && count1_q.drop) drop_q[count1_q.reason] <= drop_q[count1_q.reason] + 48'd1;
-    if (trap_drop1_q) drop_q[DropTrapQueueFull] <= drop_q[DropTrapQueueFull] + 48'd1;
-    if (acc_i.we[SelDropStats]) drop_q[acc_i.index[5:0]] <= acc_wdata_i[47:0];
-    if (acc_i.re[SelDropStats]) drop_rdata_o <= drop_q[acc_i.index[5:0]];
-
-    if (event_i.learned) card_q[CounterFlowsLearned] <= card_q[CounterFlowsLearned] + 48'd1;
-    if (event_i.repinned) card_q[CounterFlowsRepinned] <= card_q[CounterFlowsRepinned] + 48'd1;
-    if (event_i.full) card_q[CounterFlowTableFull] <= card_q[CounterFlowTableFull] + 48'd1;
-    if (valid1_q && count1_q.deferred) card_q[CounterLearnDeferred] <= card_q[CounterLearnDeferred] + 48'd1;
-    if (event_i.added) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] + 48'd1;
-    if (event_i.removed) card_q[CounterFlowsInUse] <= card_q[CounterFlowsInUse] - 48'd1;
-    if (valid1_q && count1_q.trap) card_q[CounterTrapped] <= card_q[CounterTrapped] + 48'd1;
-    if (fw_tx1_q) card_q[CounterFirmwareTx] <= card_q[CounterFirmwareTx] + 48'd1;
-    if (acc_i.we[SelCardStats]) card_q[acc_i.index[3:0]] <= acc_wdata_i[47:0];
-    if (acc_i.re[SelCardStats]) card_rdata_o <= card_q[acc_i.index[3:0]];
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (valid_i) count1_q <= count_i;
-    if (init) init1_q <= init_value_i;
-    if (fw_tx_valid_i) fw_bytes1_q <= fw_tx_bytes_i;
-    valid1_q     <= valid_i && !rst_i;
-    set1_q       <= init && !rst_i;
-    trap_drop1_q <= trap_drop_valid_i && !rst_i;
-    fw_tx1_q     <= fw_tx_valid_i && !rst_i;
-  end
-
-  assign busy_o = aside_valid_q || aside1_q || valid1_q || set1_q || trap_drop1_q || fw_tx1_q || trap_drop_valid_i ||
-                  fw_tx_valid_i || valid_i;
-
-  logic unused_bits;
-  assign unused_bits = ^count1_q;
+  assign busy_o = flow_busy || vif_busy || card_busy;
 
 endmodule

@@ -1,8 +1,9 @@
 // Maintenance side of all tables: checks and serves the command engine, and clears everything on demand.
 //
-// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. An access takes 4 cycles; a flow waits for its unit.
-//             While tables are being cleared commands wait.
-// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, 65536 cycles (clearing_o).
+// Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
+//             for its unit. While tables are being cleared commands wait.
+// Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
+//             (clearing_o).
 module ps_table_access
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -19,7 +20,7 @@ module ps_table_access
 
   output access_t     acc_o,
   output logic [WriteMaxBits-1:0] acc_wdata_o,
-  input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names
+  input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names, a cycle after the table gives it
 
   output logic        flow_valid_o,
   input  logic        flow_done_i
@@ -28,6 +29,7 @@ module ps_table_access
   typedef enum logic [2:0] {
     StClear,
     StIdle,
+    StCheck,
     StAccess,
     StWait,
     StFlow,
@@ -35,82 +37,91 @@ module ps_table_access
     StDone
   } state_e;
 
+  // What is cleared index by index; deeper tables are in banks, which are cleared together.
+  localparam int unsigned ClearBits = 16;
+
   state_e       state_q;
   access_t      acc_q;
   logic [WriteMaxBits-1:0] wdata_q;
-  logic         clear_end_q;
-  logic [7:0]   status, status_q;
+  logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
+  logic [7:0]   status_q;
   logic [383:0] rdata_q;
-  logic         permitted;
-  logic [3:0]   id;
-  logic [TableCount-1:0] select;
-
-  assign id     = cfg_req_i.table_id[3:0];
-  assign select = TableCount'(1) << id;
-
-  always_comb begin
-    permitted = 1'b1;
-    if (cfg_req_i.write) begin
-      if (cfg_req_i.table_id == TableFlowStats) permitted = 1'b0;
-      if (cfg_req_i.table_id == TableFlow && cfg_req_i.wdata != '0) permitted = 1'b0;
-    end
-    status = StOk;
-    if (table_depth(cfg_req_i.table_id) == '0) status = StBadTable;
-    else if (cfg_req_i.index >= table_depth(cfg_req_i.table_id)) status = StBadIndex;
-    else if (!permitted) status = StNotPermitted;
-  end
+  logic         permitted, permitted_q, known, known_q, flow_q;
+  logic [TableCount-1:0] hit, hit_q;      // the table, if it has the index
+  logic [ReadCycles-1:0] wait_q;
 
   // Tables that have the index.
-  function automatic logic [TableCount-1:0] depth_mask(input logic [15:0] index);
-    for (int unsigned i = 0; i < TableCount; i++) begin
-      depth_mask[i] = 32'(index) < table_depth(i[7:0]);
-    end
+  function automatic logic [TableCount-1:0] depth_mask(input logic [31:0] index);
+    for (int unsigned i = 0; i < TableCount; i++) depth_mask[i] = index < table_depth(i[7:0]);
   endfunction
+
+  always_comb begin
+    known = 1'b0;
+    hit   = '0;
+    for (int unsigned i = 0; i < TableCount; i++) begin
+      if (cfg_req_i.table_id == i[7:0]) begin
+        known  = 1'b1;
+        hit[i] = cfg_req_i.index < table_depth(i[7:0]);
+      end
+    end
+  end
+
+  assign permitted = !(cfg_req_i.write && (cfg_req_i.table_id == TableFlowStats ||
+                                           (cfg_req_i.table_id == TableFlow && cfg_req_i.wdata != '0)));
 
   always_ff @(posedge clk_i) begin
     acc_q.re <= '0;
     acc_q.we <= '0;
+    wait_q   <= {wait_q[ReadCycles-2:0], state_q == StAccess || (state_q == StFlow && flow_done_i)};
     unique case (state_q)
       StClear: begin
-        acc_q.we    <= clear_end_q ? '0 : depth_mask(acc_q.index + 16'd1);
-        acc_q.index <= acc_q.index + 16'd1;
+        acc_q.we    <= clear_q[ClearBits] ? '0 : depth_mask(32'(clear_q));
+        acc_q.index <= index_t'(clear_q[ClearBits-1:0]);
         wdata_q     <= '0;
-        clear_end_q <= acc_q.index == 16'hfffe;
-        if (clear_end_q) state_q <= StIdle;
+        clear_q     <= clear_q + 1'b1;
+        if (clear_q[ClearBits]) state_q <= StIdle;
       end
       StIdle: begin
-        status_q <= status;
+        status_q <= StOk;
         rdata_q  <= '0;
         if (cfg_valid_i) begin
-          acc_q.index <= cfg_req_i.index[15:0];
-          if (cfg_req_i.write) wdata_q <= cfg_req_i.wdata[WriteMaxBits-1:0];
-          if (status != StOk) begin
-            state_q <= StDone;
-          end else if (cfg_req_i.table_id == TableFlow) begin
-            state_q <= StFlow;
-          end else begin
-            acc_q.re <= cfg_req_i.write ? '0 : select;
-            acc_q.we <= cfg_req_i.write ? select : '0;
-            state_q  <= StAccess;
-          end
+          acc_q.index <= cfg_req_i.index[IndexBits-1:0];
+          wdata_q     <= cfg_req_i.wdata[WriteMaxBits-1:0];
+          known_q     <= known;
+          hit_q       <= hit;
+          permitted_q <= permitted;
+          flow_q      <= cfg_req_i.table_id == TableFlow;
+          state_q     <= StCheck;
         end
       end
-      StAccess:   state_q <= StWait;
-      StWait:     state_q <= StCollect;
-      StFlow:     if (flow_done_i) state_q <= StCollect;
+      StCheck: begin
+        if (!known_q) status_q <= StBadTable;
+        else if (hit_q == '0) status_q <= StBadIndex;
+        else if (!permitted_q) status_q <= StNotPermitted;
+        if (permitted_q && !flow_q) begin
+          acc_q.re <= cfg_req_i.write ? '0 : hit_q;
+          acc_q.we <= cfg_req_i.write ? hit_q : '0;
+        end
+        if (hit_q == '0 || !permitted_q) state_q <= StDone;
+        else if (flow_q) state_q <= StFlow;
+        else state_q <= StAccess;
+      end
+      StAccess:  state_q <= cfg_req_i.write ? StDone : StWait;
+      StWait:    if (wait_q[ReadCycles-1]) state_q <= StCollect;
+      StFlow:    if (flow_done_i) state_q <= cfg_req_i.write ? StDone : StWait;
       StCollect: begin
-        if (!cfg_req_i.write) rdata_q <= rdata_i;
+        rdata_q <= rdata_i;
         state_q <= StDone;
       end
       StDone:  state_q <= StIdle;
       default: state_q <= StIdle;
     endcase
     if (rst_i || clear_i) begin
-      state_q     <= StClear;
-      clear_end_q <= 1'b0;
-      acc_q.re    <= '0;
-      acc_q.we    <= '0;
-      acc_q.index <= 16'hffff;
+      state_q  <= StClear;
+      clear_q  <= '0;
+      acc_q.re <= '0;
+      acc_q.we <= '0;
+      wait_q   <= '0;
     end
   end
 
@@ -121,6 +132,10 @@ module ps_table_access
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS
+  for (genvar t = 0; t < TableCount; t++) begin : gen_cleared
+    initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp))
+      else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);
+  end
   a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
                             cfg_rsp_o.done |=> !cfg_rsp_o.done);
   a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)

@@ -2,9 +2,10 @@
 // memory primitive deep, and a tree of registered multiplexers behind them.
 //
 // Port B:     reads or writes in a cycle, never both, as ps_ram_tdp.
-// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set.
-// Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth) cycles after re: memory, its output register, and a register for each
-//             level of 4:1 multiplexers; only in that cycle.
+// Write:      b_wdata_i is one lane; it goes to every lane whose enable is set. With b_all_i into every bank, at the address' place
+//             within a bank: so a memory is cleared in as many cycles as a bank has words.
+// Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth, Fan) cycles after re: memory, its output register, and a register for
+//             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
 // Simulation: one array and as many registers: the same to its user, and quicker.
@@ -14,6 +15,7 @@ module ps_ram_deep
   parameter int unsigned Width     = 72,
   parameter int unsigned Depth     = 16384,
   parameter int unsigned LaneWidth = Width,
+  parameter int unsigned Fan       = 4,     // a power of 2
   localparam int unsigned Lanes     = Width / LaneWidth,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
@@ -23,17 +25,19 @@ module ps_ram_deep
   output logic [Width-1:0]     a_rdata_o,
   input  logic                 b_re_i,
   input  logic [Lanes-1:0]     b_we_i,
+  input  logic                 b_all_i,
   input  logic [AddrWidth-1:0] b_addr_i,
   input  logic [LaneWidth-1:0] b_wdata_i,
   output logic [Width-1:0]     b_rdata_o
 );
 
-  localparam int unsigned Levels = levels(Depth);
+  localparam int unsigned Levels = levels(Depth, Fan);
 
 `ifdef SYNTHESIS
   localparam int unsigned Banks    = banks(Depth);
   localparam int unsigned BankBits = Depth > BankDepth ? $clog2(BankDepth) : AddrWidth;
-  localparam int unsigned SelBits  = 2 * Levels + 2;   // at least the bank's number
+  localparam int unsigned FanBits  = $clog2(Fan);
+  localparam int unsigned SelBits  = FanBits * (Levels + 1);   // at least the bank's number
 
   logic [SelBits-1:0] a_bank, b_bank;
   logic [SelBits-1:0] a_bank_q [2+Levels], b_bank_q [2+Levels];
@@ -55,7 +59,7 @@ module ps_ram_deep
       .a_addr_i (a_addr_i[BankBits-1:0]),
       .a_rdata_o(a_found[b]),
       .b_re_i   (b_re_i && b_bank == SelBits'(b)),
-      .b_we_i   (b_bank == SelBits'(b) ? b_we_i : '0),
+      .b_we_i   (b_all_i || b_bank == SelBits'(b) ? b_we_i : '0),
       .b_addr_i (b_addr_i[BankBits-1:0]),
       .b_wdata_i,
       .b_rdata_o(b_found[b])
@@ -71,32 +75,32 @@ module ps_ram_deep
     end
   end
 
-  // Level l has a quarter of the words of the level before it; word w is one of four.
+  // Level l has a Fan-th of the words of the level before it; word w is one of Fan.
   for (genvar l = 0; l < Levels; l++) begin : gen_level
-    localparam int unsigned Words = (Banks + (4 ** (l + 1)) - 1) / (4 ** (l + 1));
-    localparam int unsigned From  = (Banks + (4 ** l) - 1) / (4 ** l);
+    localparam int unsigned Words = (Banks + (Fan ** (l + 1)) - 1) / (Fan ** (l + 1));
+    localparam int unsigned From  = (Banks + (Fan ** l) - 1) / (Fan ** l);
 
     logic [Width-1:0] a_word [Words], b_word [Words];
 
     for (genvar w = 0; w < Words; w++) begin : gen_word
-      logic [Width-1:0] a_from [4], b_from [4], a_q, b_q;
+      logic [Width-1:0] a_from [Fan], b_from [Fan], a_q, b_q;
 
-      for (genvar f = 0; f < 4; f++) begin : gen_from
-        if (4 * w + f >= From) begin : gen_none
+      for (genvar f = 0; f < Fan; f++) begin : gen_from
+        if (Fan * w + f >= From) begin : gen_none
           assign a_from[f] = '0;
           assign b_from[f] = '0;
         end else if (l == 0) begin : gen_bank
-          assign a_from[f] = a_found[4*w+f];
-          assign b_from[f] = b_found[4*w+f];
+          assign a_from[f] = a_found[Fan*w+f];
+          assign b_from[f] = b_found[Fan*w+f];
         end else begin : gen_before
-          assign a_from[f] = gen_level[l-1].a_word[4*w+f];
-          assign b_from[f] = gen_level[l-1].b_word[4*w+f];
+          assign a_from[f] = gen_level[l-1].a_word[Fan*w+f];
+          assign b_from[f] = gen_level[l-1].b_word[Fan*w+f];
         end
       end
 
       always_ff @(posedge clk_i) begin
-        a_q <= a_from[a_bank_q[1+l][2*l+:2]];
-        b_q <= b_from[b_bank_q[1+l][2*l+:2]];
+        a_q <= a_from[a_bank_q[1+l][FanBits*l+:FanBits]];
+        b_q <= b_from[b_bank_q[1+l][FanBits*l+:FanBits]];
       end
 
       assign a_word[w] = a_q;
@@ -112,25 +116,38 @@ module ps_ram_deep
     assign b_rdata_o = gen_level[Levels-1].b_word[0];
   end
 `else
-  logic [Width-1:0] a_read, b_read;
+  localparam int unsigned Stride = Depth > BankDepth ? BankDepth : Depth;
 
-  ps_ram_tdp #(
-    .Width    (Width),
-    .Depth    (Depth),
-    .LaneWidth(LaneWidth),
-    .Style    ("ultra"),
-    .Latency  (2)
-  ) u_ram (
-    .clk_i,
-    .a_re_i,
-    .a_addr_i,
-    .a_rdata_o(a_read),
-    .b_re_i,
-    .b_we_i,
-    .b_addr_i,
-    .b_wdata_i,
-    .b_rdata_o(b_read)
-  );
+  logic [Width-1:0] mem [Depth];
+  logic [Width-1:0] a_first_q, b_first_q, a_read, b_read;
+  logic             a_valid_q, b_valid_q;
+
+  always_ff @(posedge clk_i) begin
+    if (a_re_i) a_first_q <= mem[a_addr_i];
+    if (b_re_i) b_first_q <= mem[b_addr_i];
+    if (a_valid_q) a_read <= a_first_q;
+    if (b_valid_q) b_read <= b_first_q;
+    a_valid_q <= a_re_i;
+    b_valid_q <= b_re_i;
+    for (int unsigned i = 0; i < Lanes; i++) begin
+      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+      if (b_we_i[i] && b_all_i) begin
+        for (int unsigned b = 0; b < Depth / Stride; b++) begin
+          mem[(32'(b_addr_i) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+        end
+      end
+    end
+  end
+
+  // As in ps_ram_tdp: before its user's reset the enables may be anything.
+  logic armed_q;
+
+  initial armed_q = 1'b0;
+
+  always @(posedge clk_i) begin
+    if (!b_re_i && b_we_i == '0) armed_q <= 1'b1;
+    if (armed_q) a_read_or_write : assert (!b_re_i || b_we_i == '0);
+  end
 
   if (Levels == 0) begin : gen_one
     assign a_rdata_o = a_read;

@@ -8,15 +8,15 @@ package ps_ram_deep_pkg;
     banks = (depth + BankDepth - 1) / BankDepth;
   endfunction
 
-  // Levels of 4:1 multiplexers behind the banks.
-  function automatic int unsigned levels(input int unsigned depth);
+  // Levels of multiplexers behind the banks, each of `fan` words to one.
+  function automatic int unsigned levels(input int unsigned depth, input int unsigned fan = 4);
     levels = 0;
-    while (4 ** levels < banks(depth)) levels++;
+    while (fan ** levels < banks(depth)) levels++;
   endfunction
 
   // Cycles from re to rdata.
-  function automatic int unsigned latency(input int unsigned depth);
-    latency = 2 + levels(depth);
+  function automatic int unsigned latency(input int unsigned depth, input int unsigned fan = 4);
+    latency = 2 + levels(depth, fan);
   endfunction
 
 endpackage

@@ -1,20 +1,23 @@
 // Streams of the card: everything that a frame goes through but the tables.
 //
 //   fabric rx -> ps_ingress -+- window -> ps_entry -> ps_parser -> hdr_o   (match-action core)
-//   host rx   -> ps_ingress -+- beats ---------+
-//                                              v
-//   verdict_i -> ps_rewrite (one a port) -> ps_xbar -> fabric tx, host tx, firmware rx (ps_trap_gate)
-//                            firmware tx ->
+//   host rx   -> ps_ingress -+- beats ------------+
+//                                                 v
+//   verdict_i -> ps_rewrite_plan -> ps_rewrite (one a port) -> ps_xbar -> fabric tx, host tx, firmware rx (ps_trap_gate)
+//                                   firmware tx -> ps_inject ->
+//
+// Nothing in here has a ready that runs backwards: who begins something has seen room for its end, in a register. The entry has
+// credits for verdicts, a port of arrival has room in its packet memory and at the entry, a rewriter at the sinks.
 //
 // Streams:    512 bit, byte 0 in bits 7..0, tkeep contiguous and full but on the last beat, outputs registered,
 //             payload stable while it waits, bytes beyond tkeep 0 except in frames of the firmware.
 //             tuser (host: vif) is valid on the first beat coming in, on all beats going out.
-// Core:       one header a cycle at most; exactly one verdict for each, in order, at a fixed latency of up to 48
+// Core:       one header a cycle at most; exactly one verdict for each, in order, at a fixed latency of up to 72
 //             cycles, no back-pressure (credits in ps_entry).
 // Firmware:   fw_tx_vif_i 0 sends to the fabric, else to that vif; fw_tx_valid_o pulses for each frame taken.
 //             fw_rx_full_i: see ps_trap_gate.
-// Latency:    first beat in -> hdr_valid_o for a frame of one beat: 10 cycles from the fabric, 8 from the host; verdict_valid_i
-//             -> first beat out 8 cycles.
+// Latency:    first beat in -> hdr_valid_o for a frame of one beat: 16 cycles from the fabric, 13 from the host; verdict_valid_i
+//             -> first beat out 12 cycles.
 // Rate:       one beat a cycle through each port; one frame a cycle through the parser, shared by both ports.
 // Reset:      rst_i empties everything.
 // Checks:     ps_stream_sva at each stream; frames in = frames out + dropped whenever busy_o is low.
@@ -81,17 +84,25 @@ module ps_datapath
   localparam int unsigned FlightWidth = $clog2(PacketBeats) + 2;
 
   // By src_e
-  logic [1:0] window_valid, window_ready, credit, frame_in, frame_drop, frame_done;
-  logic [1:0] beat_valid, beat_ready;
-  window_t    window [2];
-  raw_beat_t  beat [2];
-  logic       entry_valid, parser_busy;
-  window_t    entry_window;
+  logic [1:0]   window_valid, window_room, credit, frame_in, frame_drop, frame_done;
+  logic [1:0]   plan_valid, overlay_valid, beat_read;
+  window_t      window [2];
+  logic [511:0] beat [2];
+  logic         sum_valid, unused_sum_valid, entry_valid, entry_busy, parser_busy;
+  packet_sum_t  sum, entry_sum, unused_sum;
+  window_t      entry_window;
+  frame_plan_t  plan;
+  overlay_t     overlay;
 
   // Crossbar
-  logic [2:0]   source_valid, source_ready, sink_valid, sink_ready;
-  routed_beat_t source [3];
-  routed_beat_t sink [3];
+  logic [Sinks-1:0] head_valid [3];
+  logic             head_last [3];
+  logic [Sinks-1:0] source_valid [3];
+  logic [Sinks-1:0] source_room [3];
+  routed_beat_t     source [3];
+  logic [2:0]       sink_valid, sink_ready;
+  routed_beat_t     sink [3];
+  logic             xbar_busy, inject_busy, inject_frame;
 
   // Ports
   ps_ingress #(
@@ -106,10 +117,11 @@ module ps_datapath
     .s_valid_i     (s_fab_tvalid_i),
     .s_ready_o     (s_fab_tready_o),
     .window_valid_o(window_valid[0]),
-    .window_ready_i(window_ready[0]),
     .window_o      (window[0]),
-    .beat_valid_o  (beat_valid[0]),
-    .beat_ready_i  (beat_ready[0]),
+    .window_room_i (window_room[0]),
+    .sum_valid_o   (sum_valid),
+    .sum_o         (sum),
+    .beat_read_i   (beat_read[0]),
     .beat_o        (beat[0]),
     .frame_o       (frame_in[0])
   );
@@ -126,42 +138,29 @@ module ps_datapath
     .s_valid_i     (s_host_tvalid_i),
     .s_ready_o     (s_host_tready_o),
     .window_valid_o(window_valid[1]),
-    .window_ready_i(window_ready[1]),
     .window_o      (window[1]),
-    .beat_valid_o  (beat_valid[1]),
-    .beat_ready_i  (beat_ready[1]),
+    .window_room_i (window_room[1]),
+    .sum_valid_o   (unused_sum_valid),
+    .sum_o         (unused_sum),
+    .beat_read_i   (beat_read[1]),
     .beat_o        (beat[1]),
     .frame_o       (frame_in[1])
   );
-
-  for (genvar p = 0; p < 2; p++) begin : g_rewrite
-    ps_rewrite u_rewrite (
-      .clk_i,
-      .rst_i,
-      .verdict_valid_i(verdict_valid_i && verdict_i.src == src_e'(p)),
-      .verdict_i,
-      .credit_o       (credit[p]),
-      .beat_valid_i   (beat_valid[p]),
-      .beat_ready_o   (beat_ready[p]),
-      .beat_i         (beat[p]),
-      .m_valid_o      (source_valid[p]),
-      .m_ready_i      (source_ready[p]),
-      .m_o            (source[p]),
-      .drop_o         (frame_drop[p]),
-      .done_o         (frame_done[p])
-    );
-  end
 
   ps_entry u_entry (
     .clk_i,
     .rst_i,
     .window_valid_i (window_valid),
-    .window_ready_o (window_ready),
+    .window_room_o  (window_room),
     .fabric_window_i(window[0]),
     .host_window_i  (window[1]),
+    .sum_valid_i    (sum_valid),
+    .sum_i          (sum),
     .credit_i       (credit),
     .window_valid_o (entry_valid),
-    .window_o       (entry_window)
+    .window_o       (entry_window),
+    .sum_o          (entry_sum),
+    .busy_o         (entry_busy)
   );
 
   ps_parser u_parser (
@@ -169,59 +168,77 @@ module ps_datapath
     .rst_i,
     .window_valid_i(entry_valid),
     .window_i      (entry_window),
+    .sum_i         (entry_sum),
     .hdr_valid_o,
     .hdr_o,
     .busy_o        (parser_busy)
   );
 
-  // Frames from the firmware
-  logic        fw_first_q, fw_take, fw_valid_q;
-  logic [7:0]  fw_vif, fw_vif_q;
-  logic [15:0] fw_bytes, fw_bytes_q;
+  ps_rewrite_plan u_plan (
+    .clk_i,
+    .rst_i,
+    .verdict_valid_i,
+    .verdict_i,
+    .plan_valid_o   (plan_valid),
+    .plan_o         (plan),
+    .overlay_valid_o(overlay_valid),
+    .overlay_o      (overlay)
+  );
 
-  assign fw_vif  = fw_first_q ? fw_tx_vif_i : fw_vif_q;
-  assign fw_take = fw_tx_tvalid_i && fw_tx_tready_o;
-
-  always_comb begin
-    source[2]               = '0;
-    source[2].route.dst     = fw_vif == '0 ? DstFabric : DstHost;
-    source[2].route.out_vif = fw_vif;
-    source[2].beat.data     = fw_tx_tdata_i;
-    source[2].beat.keep     = fw_tx_tkeep_i;
-    source[2].beat.last     = fw_tx_tlast_i;
-  end
-  assign source_valid[2] = fw_tx_tvalid_i;
-  assign fw_tx_tready_o  = source_ready[2];
-  assign fw_bytes        = (fw_first_q ? '0 : fw_bytes_q) +
-                           (fw_tx_tlast_i ? 16'($countones(fw_tx_tkeep_i)) : 16'd64);
-
-  always_ff @(posedge clk_i) begin
-    if (fw_take) begin
-      fw_vif_q   <= fw_vif;
-      fw_bytes_q <= fw_bytes;
-    end
-    if (rst_i) begin
-      fw_first_q <= 1'b1;
-      fw_valid_q <= 1'b0;
-    end else begin
-      if (fw_take) fw_first_q <= fw_tx_tlast_i;
-      fw_valid_q <= fw_take && fw_tx_tlast_i;
-    end
+  for (genvar p = 0; p < 2; p++) begin : g_rewrite
+    ps_rewrite u_rewrite (
+      .clk_i,
+      .rst_i,
+      .plan_valid_i   (plan_valid[p]),
+      .plan_i         (plan),
+      .overlay_valid_i(overlay_valid[p]),
+      .overlay_i      (overlay),
+      .credit_o       (credit[p]),
+      .beat_read_o    (beat_read[p]),
+      .beat_i         (beat[p]),
+      .room_i         (source_room[p]),
+      .head_valid_o   (head_valid[p]),
+      .head_last_o    (head_last[p]),
+      .m_valid_o      (source_valid[p]),
+      .m_o            (source[p]),
+      .drop_o         (frame_drop[p]),
+      .done_o         (frame_done[p])
+    );
   end
 
-  assign fw_tx_valid_o = fw_valid_q;
-  assign fw_tx_vif_o   = fw_vif_q;
-  assign fw_tx_bytes_o = fw_bytes_q;
+  ps_inject u_inject (
+    .clk_i,
+    .rst_i,
+    .fw_tx_tdata_i,
+    .fw_tx_tkeep_i,
+    .fw_tx_tlast_i,
+    .fw_tx_tvalid_i,
+    .fw_tx_tready_o,
+    .fw_tx_vif_i,
+    .fw_tx_valid_o,
+    .fw_tx_vif_o,
+    .fw_tx_bytes_o,
+    .room_i   (source_room[2]),
+    .m_valid_o(source_valid[2]),
+    .m_o      (source[2]),
+    .frame_o  (inject_frame),
+    .busy_o   (inject_busy)
+  );
+  assign head_valid[2] = source_valid[2];
+  assign head_last[2]  = source[2].beat.last;
 
   ps_xbar u_xbar (
     .clk_i,
     .rst_i,
-    .s_valid_i(source_valid),
-    .s_ready_o(source_ready),
-    .s_i      (source),
-    .m_valid_o(sink_valid),
-    .m_ready_i(sink_ready),
-    .m_o      (sink)
+    .head_valid_i(head_valid),
+    .head_last_i (head_last),
+    .s_valid_i   (source_valid),
+    .s_i         (source),
+    .room_o      (source_room),
+    .m_valid_o   (sink_valid),
+    .m_ready_i   (sink_ready),
+    .m_o         (sink),
+    .busy_o      (xbar_busy)
   );
 
   assign m_fab_tdata_o   = sink[0].beat.data;
@@ -233,14 +250,14 @@ module ps_datapath
   assign m_host_tdata_o  = sink[1].beat.data;
   assign m_host_tkeep_o  = sink[1].beat.keep;
   assign m_host_tlast_o  = sink[1].beat.last;
-  assign m_host_tuser_o  = sink[1].route.out_vif;
+  assign m_host_tuser_o  = sink[1].side[7:0];
   assign m_host_tvalid_o = sink_valid[1];
   assign sink_ready[1]   = m_host_tready_i;
 
   assign fw_rx_tdata_o   = sink[2].beat.data;
   assign fw_rx_tkeep_o   = sink[2].beat.keep;
   assign fw_rx_tlast_o   = sink[2].beat.last;
-  assign fw_rx_meta_o    = sink[2].route.meta;
+  assign fw_rx_meta_o    = sink[2].side;
 
   ps_trap_gate u_trap_gate (
     .clk_i,
@@ -248,7 +265,7 @@ module ps_datapath
     .s_valid_i   (sink_valid[2]),
     .s_ready_o   (sink_ready[2]),
     .s_last_i    (sink[2].beat.last),
-    .s_vif_i     (sink[2].route.meta.vif),
+    .s_vif_i     (fw_rx_meta_o.vif),
     .m_valid_o   (fw_rx_tvalid_o),
     .m_ready_i   (fw_rx_tready_i),
     .full_i      (fw_rx_full_i),
@@ -267,11 +284,10 @@ module ps_datapath
     end
   end
 
-  assign busy_o = flight_q != '0 || parser_busy || sink_valid != '0 || fw_tx_tvalid_i || !fw_first_q || fw_valid_q;
+  assign busy_o = flight_q != '0 || entry_busy || parser_busy || inject_busy || xbar_busy;
 
   logic unused_sink;
-  assign unused_sink = ^{sink[0].route, sink[1].route.dst, sink[1].route.meta, sink[2].route.dst,
-                         sink[2].route.out_vif};
+  assign unused_sink = ^{sink[0].side, sink[1].side[$bits(side_t)-1:8], unused_sum_valid, unused_sum};
 
 `ifndef SYNTHESIS
   ps_stream_sva u_sva_s_fab (
@@ -351,7 +367,7 @@ module ps_datapath
       frames_in_q  <= '0;
       frames_out_q <= '0;
     end else begin
-      frames_in_q  <= frames_in_q + 64'(frame_in[0]) + 64'(frame_in[1]) + 64'(fw_take && fw_first_q);
+      frames_in_q  <= frames_in_q + 64'(frame_in[0]) + 64'(frame_in[1]) + 64'(inject_frame);
       frames_out_q <= frames_out_q + 64'(frame_drop[0]) + 64'(frame_drop[1]) + 64'(trap_drop_valid_o) +
                       64'(m_fab_tvalid_o && m_fab_tready_i && m_fab_tlast_o) +
                       64'(m_host_tvalid_o && m_host_tready_i && m_host_tlast_o) +
@@ -360,10 +376,6 @@ module ps_datapath
   end
 
   a_conserved : assert property (@(posedge clk_i) disable iff (rst_i) !busy_o |-> frames_in_q == frames_out_q);
-  a_no_drop_route : assert property (@(posedge clk_i) disable iff (rst_i)
-      (source_valid[0] |-> source[0].route.dst != DstDrop));
-  a_no_drop_route_host : assert property (@(posedge clk_i) disable iff (rst_i)
-      (source_valid[1] |-> source[1].route.dst != DstDrop));
 `endif
 
 endmodule

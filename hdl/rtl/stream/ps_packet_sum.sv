@@ -2,16 +2,20 @@
 //
 // Over the packet's bytes from its header to the total length that the header states, which stands in the first beat; the
 // packet begins at byte 14, or 18 after a tag (0x8100). Bytes before it and beyond it do not count, nor do bytes beyond the
-// frame, which must be 0. Whether there is an IPv4 packet at all is for the reader of the sum to know.
+// frame unless the total length is wrong. Whether there is an IPv4 packet, and a whole one, is for the reader of the sum to know.
 //
-//   A  finds the packet's end in the first beat; takes the bytes before the packet out
-//   B  takes the bytes beyond the end out; sums the beat to eight parts
-//   C  adds the parts to the sum of the beats before
+//   A  finds the packet's end in the first beat, counts the beats off it after; takes the bytes before the packet out
+//   B  which bytes of the beat are before the packet's end
+//   C  takes the others out; sums the beat to eight parts
+//   D  adds the parts up to two
+//   E  adds these to the sum of the beats before
 // Worked example: an untagged frame of 100 bytes, total length 82. Its packet ends at byte 96: beat 0 counts from byte 14,
 // beat 1 up to byte 31 (96 - 64 = 32 bytes left), and the four bytes of padding do not.
 // A packet begins at an even byte, so the words of beats are its words; of an odd length's last word only the first byte counts.
+// The sum is that of words as they lie in a beat, without its last carries: a one's complement sum of either byte order is right or
+// wrong alike.
 // Handshake:  none; one beat a cycle at most, frames one after another.
-// Latency:    3 cycles from a frame's last beat to sum_valid_o, one pulse a frame.
+// Latency:    5 cycles from a frame's last beat to sum_valid_o, one pulse a frame.
 // Reset:      the valid bits only.
 module ps_packet_sum
   import ps_types_pkg::*;
@@ -22,9 +26,10 @@ module ps_packet_sum
   input  logic                  valid_i,
   input  logic                  first_i,
   input  logic                  last_i,
+  input  logic                  tagged_i,      // with the first beat
   input  logic [BeatBits-1:0]   data_i,
   output logic                  sum_valid_o,
-  output logic [15:0]           sum_o          // as a number: the first byte of a word is its high half
+  output packet_sum_t           sum_o
 );
 
   localparam int unsigned Parts = 8;
@@ -32,80 +37,102 @@ module ps_packet_sum
   localparam int unsigned PlainOffset = 14;
   localparam int unsigned TaggedOffset = 18;
   localparam int unsigned LengthByte = 2;      // of the total length in an IPv4 header
-  localparam logic [15:0] EtherVlan = 16'h8100;
   localparam int unsigned LeftWidth = 17;
 
   // A
-  logic                 has_tag;
-  logic [LeftWidth-1:0] left_d, left_q;        // bytes of the frame from this beat on that count
-  logic [BeatBits-1:0]  beat_d, beat_q;
+  logic [LeftWidth-1:0] left_from, left_step, left_q;   // bytes of the frame from this beat on that count
+  logic                 over, more_d, more_q;           // more: the whole beat counts
+  logic [BeatBits-1:0]  beat_d, beat_a_q;
   logic                 valid_a_q, first_a_q, last_a_q;
 
   // B
-  logic [BeatBits-1:0]          counted;
-  logic [Parts-1:0][17:0]       part_d, part_q;
-  logic                         valid_b_q, first_b_q, last_b_q;
+  logic [BeatBytes-1:0] counts_q;
+  logic [BeatBits-1:0]  beat_b_q;
+  logic                 valid_b_q, first_b_q, last_b_q;
 
   // C
-  logic [31:0] sum_d, sum_q;
-  logic        sum_valid_q;
-  logic [16:0] folded;
+  logic [BeatBits-1:0]    counted;
+  logic [Parts-1:0][17:0] part_d, part_q;
+  logic                   valid_c_q, first_c_q, last_c_q;
 
-  assign has_tag = be16(data_i[8*12+:16]) == EtherVlan;
+  // D
+  logic [1:0][19:0] half_d, half_q;
+  logic             valid_d_q, first_d_q, last_d_q;
+
+  // E
+  logic [31:0] sum_q;
+  logic        sum_valid_q;
+
+  // One adder for both cases: what the first beat says and where the packet begins, or what was left and one beat less.
+  assign over = !first_i && !more_q;
 
   always_comb begin
     beat_d = data_i;
     if (first_i) begin
-      left_d = has_tag ? LeftWidth'(be16(data_i[8*(TaggedOffset+LengthByte)+:16])) + LeftWidth'(TaggedOffset) :
-                        LeftWidth'(be16(data_i[8*(PlainOffset+LengthByte)+:16])) + LeftWidth'(PlainOffset);
+      more_d    = tagged_i ? be16(data_i[8*(TaggedOffset+LengthByte)+:16]) >= 16'(BeatBytes - TaggedOffset) :
+                             be16(data_i[8*(PlainOffset+LengthByte)+:16]) >= 16'(BeatBytes - PlainOffset);
+      left_from = LeftWidth'(tagged_i ? be16(data_i[8*(TaggedOffset+LengthByte)+:16]) : be16(data_i[8*(PlainOffset+LengthByte)+:16]));
+      left_step = tagged_i ? LeftWidth'(TaggedOffset) : LeftWidth'(PlainOffset);
       beat_d[8*PlainOffset-1:0] = '0;
-      if (has_tag) beat_d[8*TaggedOffset-1:8*PlainOffset] = '0;
+      if (tagged_i) beat_d[8*TaggedOffset-1:8*PlainOffset] = '0;
     end else begin
-      left_d = left_q < LeftWidth'(BeatBytes) ? '0 : left_q - LeftWidth'(BeatBytes);
+      more_d    = left_q >= LeftWidth'(2 * BeatBytes);
+      left_from = left_q;
+      left_step = -LeftWidth'(BeatBytes);
     end
   end
 
   always_comb begin
-    for (int b = 0; b < BeatBytes; b++) begin
-      counted[8*b+:8] = LeftWidth'(b) < left_q ? beat_q[8*b+:8] : '0;
-    end
+    for (int b = 0; b < BeatBytes; b++) counted[8*b+:8] = counts_q[b] ? beat_b_q[8*b+:8] : '0;
     part_d = '0;
     for (int p = 0; p < Parts; p++) begin
       for (int w = 0; w < PartWords; w++) part_d[p] += 18'(counted[16*(PartWords*p+w)+:16]);
     end
-  end
-
-  always_comb begin
-    sum_d = first_b_q ? '0 : sum_q;
-    for (int p = 0; p < Parts; p++) sum_d += 32'(part_q[p]);
+    half_d = '0;
+    for (int p = 0; p < Parts; p++) half_d[p/(Parts/2)] += 20'(part_q[p]);
   end
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      left_q    <= left_d;
-      beat_q    <= beat_d;
+      left_q    <= over ? '0 : left_from + left_step;
+      more_q    <= more_d;
+      beat_a_q  <= beat_d;
       first_a_q <= first_i;
       last_a_q  <= last_i;
     end
     if (valid_a_q) begin
-      part_q    <= part_d;
+      for (int b = 0; b < BeatBytes; b++) counts_q[b] <= more_q || 6'(b) < left_q[5:0];
+      beat_b_q  <= beat_a_q;
       first_b_q <= first_a_q;
       last_b_q  <= last_a_q;
     end
-    if (valid_b_q) sum_q <= sum_d;
+    if (valid_b_q) begin
+      part_q    <= part_d;
+      first_c_q <= first_b_q;
+      last_c_q  <= last_b_q;
+    end
+    if (valid_c_q) begin
+      half_q    <= half_d;
+      first_d_q <= first_c_q;
+      last_d_q  <= last_c_q;
+    end
+    if (valid_d_q) sum_q <= (first_d_q ? '0 : sum_q) + 32'(half_q[0]) + 32'(half_q[1]);
     if (rst_i) begin
       valid_a_q   <= 1'b0;
       valid_b_q   <= 1'b0;
+      valid_c_q   <= 1'b0;
+      valid_d_q   <= 1'b0;
       sum_valid_q <= 1'b0;
     end else begin
       valid_a_q   <= valid_i;
       valid_b_q   <= valid_a_q;
-      sum_valid_q <= valid_b_q && last_b_q;
+      valid_c_q   <= valid_b_q;
+      valid_d_q   <= valid_c_q;
+      sum_valid_q <= valid_d_q && last_d_q;
     end
   end
 
-  assign folded      = 17'(sum_q[15:0]) + 17'(sum_q[31:16]);
-  assign sum_o       = be16(folded[15:0] + 16'(folded[16]));
+  assign sum_o       = 17'(sum_q[15:0]) + 17'(sum_q[31:16]);
   assign sum_valid_o = sum_valid_q;
 
 endmodule

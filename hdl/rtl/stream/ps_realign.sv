@@ -1,177 +1,154 @@
-// Carries out the plan of each frame on its beats: edits, one realignment, the new header, the new length.
+// Carries out the steps of one port's frames on their beats: one realignment, the new header and the edits, the new length.
 //
-//   N    next beat, edited
-//   C    current beat k, with beat k-1 beside it
-//   out  output beat k: `shift` bytes into {C, k-1} (the frame grows in front) or {N, C}; the header over beat 0;
-//        cut at the new length, bytes beyond tkeep are 0
-// Handshake:  registered output; ready runs backwards through the three stages, never to a valid.
-// Latency:    3 cycles, first beat in to first beat out.
-// Rate:       one input beat a cycle. A frame that grows by a beat costs one cycle more, one to be dropped a cycle a beat.
-// Worked example: 64 bytes, strip 14, MPLSoUDP: 46 + 50 bytes; delta = 32, so `grow`, shift 32: beat 0 is the header and
-// bytes 14 to 31, then one more cycle gives beat 1, bytes 32 to 63.
+//   N   the step's beat, out of the packet memory
+//   C   beat k; it leaves with its successor in N, which lends it bytes, and a frame's last beat alone
+//   X1  of the pair {C, k-1} (the frame grows in front) or {N, C}: a quarter of the shift, in units of eight words
+//   X2  the rest of the shift; the bytes that count
+//   X3  header and edits laid over output beats 0 and 1; bytes beyond tkeep are 0
+// Handshake:  none. ps_steps has seen room for all that a step makes.
+// Latency:    step_valid_i -> m_valid_o 6 cycles; beat_i is BeatCycles - 1 cycles behind its step; overlay_i OverlayCycles
+//             behind overlay_read_o, and holds; a beat is announced (head_valid_o) two cycles before it is there.
+// Rate:       one step a cycle. A frame that grows by a beat has one step more than it has beats.
+// Worked example: 64 bytes, strip 14, MPLSoUDP: 46 + 50 bytes; delta = 32, so `grow`, shift 16 words: beat 0 is the header and
+// bytes 14 to 31, then one more step gives beat 1, bytes 32 to 63.
 module ps_realign
   import ps_types_pkg::*;
   import ps_stream_pkg::*;
 (
-  input  logic         clk_i,
-  input  logic         rst_i,
+  input  logic             clk_i,
+  input  logic             rst_i,
 
-  input  logic         plan_valid_i,   // held for all beats of the frame
-  output logic         plan_ready_o,   // with its last beat
-  input  plan_t        plan_i,
-  input  logic         beat_valid_i,
-  output logic         beat_ready_o,
-  input  raw_beat_t    beat_i,
+  input  logic             step_valid_i,
+  input  step_t            step_i,
+  input  logic [511:0]     beat_i,
 
-  output logic         m_valid_o,
-  input  logic         m_ready_i,
-  output routed_beat_t m_o,
+  output logic             overlay_read_o, // of the next frame
+  input  overlay_t         overlay_i,
 
-  output logic         drop_o          // pulse: a frame has been discarded
+  output logic [Sinks-1:0] head_valid_o,   // announces a beat
+  output logic             head_last_o,
+  output logic [Sinks-1:0] m_valid_o,
+  output routed_beat_t     m_o
 );
 
-  // E: edits, between the queue and N
-  logic         take, first_q;
-  logic [1:0]   index_q;               // beat 0, 1, beyond
-  logic [31:0]  edit_en;
+  localparam int unsigned Words = BeatBits / 16;
+  localparam int unsigned Unit = 8;                    // words, of the first part of the shift
+  localparam int unsigned PairWords = Words + Unit - 1;
 
   // N
-  logic         nxt_valid_q, nxt_first_q, nxt_last_q, nxt_free;
-  logic [511:0] nxt_q;
-  frame_plan_t  nxt_frame_q;
+  logic         nxt_valid_q;
+  step_t        nxt_step_q;
 
   // C
-  logic         cur_valid_q, cur_last_q, cur_head_q, flush_q;
-  logic         load, step, start_flush, leave;
+  logic         cur_waits_q, emit, emit_live;
+  step_t        cur_step_q;
   logic [511:0] cur_q, prev_q;
-  logic [15:0]  rem_q;                 // bytes of the frame still to leave
-  frame_plan_t  cur_frame_q;
 
-  // out
-  logic         out_valid_q, out_free, emit, out_last;
-  routed_beat_t out_q;
-  logic         head;
-  logic [5:0]   cut;
-  logic [511:0] low, high;
+  // X1
+  logic                    x1_valid_q, x1_head_q, x1_second_q, x1_last_q;
+  logic [Sinks-1:0]        x1_dst_q;
+  logic [2:0]              x1_shift_q;
+  logic [5:0]              x1_tail_q;
+  logic                    x1_full_q;
+  logic [16*PairWords-1:0] x1_q;
 
-  // E
-  assign nxt_free     = !nxt_valid_q || load;
-  assign beat_ready_o = plan_valid_i && (plan_i.drop || nxt_free);
-  assign take         = beat_valid_i && beat_ready_o;
-  assign plan_ready_o = take && beat_i.last;
-  assign drop_o       = plan_ready_o && plan_i.drop;
+  // X2
+  logic             x2_valid_q, x2_head_q, x2_second_q, x2_last_q;
+  logic [Sinks-1:0] x2_dst_q;
+  logic [63:0]      x2_keep_q;
+  logic [511:0]     x2_q;
 
-  assign edit_en = index_q == 2'd0 ? plan_i.edit_en[31:0] : index_q == 2'd1 ? plan_i.edit_en[63:32] : '0;
+  // X3
+  logic [Sinks-1:0] x3_valid_q;
+  routed_beat_t     x3_q;
 
-  function automatic logic [511:0] edited(input logic [511:0] data, input logic [511:0] edit, input logic [31:0] en);
-    edited = data;
-    for (int w = 0; w < 32; w++) if (en[w]) edited[16*w+:16] = edit[16*w+:16];
-  endfunction
+  assign emit      = cur_waits_q && (cur_step_q.last || nxt_valid_q);
+  assign emit_live = emit && cur_step_q.live;
 
   always_ff @(posedge clk_i) begin
-    if (take && !plan_i.drop) begin
-      if (edit_en == '0) nxt_q <= beat_i.data;
-      else if (index_q[0]) nxt_q <= edited(beat_i.data, plan_i.edit[1023:512], edit_en);
-      else nxt_q <= edited(beat_i.data, plan_i.edit[511:0], edit_en);
-      nxt_last_q  <= beat_i.last;
-      nxt_first_q <= first_q;
-      if (first_q) nxt_frame_q <= plan_i.frame;
+    if (step_valid_i) nxt_step_q <= step_i;
+    if (nxt_valid_q) begin
+      cur_step_q <= nxt_step_q;
+      cur_q      <= beat_i;
+      if (nxt_step_q.grow) prev_q <= cur_q;
     end
     if (rst_i) begin
-      first_q     <= 1'b1;
-      index_q     <= '0;
       nxt_valid_q <= 1'b0;
+      cur_waits_q <= 1'b0;
     end else begin
-      if (take) begin
-        first_q <= beat_i.last;
-        index_q <= beat_i.last ? '0 : {index_q[1] | index_q[0], index_q[1] | ~index_q[0]};
-      end
-      if (nxt_free) nxt_valid_q <= take && !plan_i.drop;
+      nxt_valid_q <= step_valid_i;
+      cur_waits_q <= nxt_valid_q || (cur_waits_q && !emit);
     end
   end
 
-  // C: a beat leaves once its successor is there to lend bytes; the last one stays for a second step if bytes remain
-  assign out_free    = !out_valid_q || m_ready_i;
-  assign step        = cur_valid_q && out_free && (cur_last_q || nxt_valid_q);
-  assign start_flush = cur_last_q && !flush_q && rem_q > 16'd64;
-  assign leave       = step && !start_flush;
-  assign load        = nxt_valid_q && (!cur_valid_q || leave);
+  assign overlay_read_o = emit_live && cur_step_q.head;
 
-  always_ff @(posedge clk_i) begin
-    if (load) begin
-      cur_q      <= nxt_q;
-      cur_last_q <= nxt_last_q;
-      if (nxt_first_q) cur_frame_q <= nxt_frame_q;
-    end
-    if (step && cur_frame_q.grow) prev_q <= cur_q;
-    if (load && nxt_first_q) rem_q <= nxt_frame_q.out_len;
-    else if (step) rem_q <= out_last ? '0 : rem_q - 16'd64;
-    if (load) cur_head_q <= nxt_first_q;
-    else if (step) cur_head_q <= 1'b0;
-    if (rst_i) begin
-      cur_valid_q <= 1'b0;
-      flush_q     <= 1'b0;
-    end else begin
-      if (load) cur_valid_q <= 1'b1;
-      else if (leave) cur_valid_q <= 1'b0;
-      if (step) flush_q <= start_flush;
-    end
-  end
-
-  // out
-  assign emit     = step && rem_q != '0;
-  assign out_last = rem_q <= 16'd64;
-
-  // `shift` bytes into the pair, the header over the first beat, nothing beyond the last byte
-  function automatic logic [511:0] finished(input logic [511:0] from, input logic [511:0] next,
-                                            input logic [5:0] shift, input logic lay, input encap_e encap,
-                                            input logic [HeaderBits-1:0] header, input logic [5:0] bytes);
-    finished = 512'({next, from} >> {shift, 3'b0});
-    if (lay) begin
-      unique case (encap)
-        EncapUdp: finished[0+:8*46] = header;
-        EncapGre: finished[0+:8*42] = header[0+:8*42];
-        default:  finished[0+:8*14] = header[0+:8*14];
-      endcase
-    end
-    if (bytes != '0) finished &= ~({512{1'b1}} << {bytes, 3'b0});
+  // Half of the pair each: what comes first, and what comes behind it
+  function automatic logic [16*PairWords-1:0] shifted_units(input logic [511:0] from, input logic [511:0] next,
+                                                            input logic [1:0] units);
+    shifted_units = (16 * PairWords)'({next, from} >> {units, 7'b0});
   endfunction
 
-  assign head = cur_head_q && !cur_frame_q.raw;
-  assign cut  = out_last ? rem_q[5:0] : '0;
+  function automatic logic [511:0] shifted_words(input logic [16*PairWords-1:0] from, input logic [2:0] words);
+    shifted_words = 512'(from >> {words, 4'b0});
+  endfunction
 
-  always_comb begin
-    low  = cur_q;
-    high = nxt_q;
-    if (cur_frame_q.grow) begin
-      low  = prev_q;
-      high = cur_q;
+  // Each byte that counts, from the header and the edits if they have its word, else from the frame
+  function automatic logic [511:0] finished(input logic [511:0] from, input logic [511:0] over, input logic [Words-1:0] en,
+                                            input logic [63:0] keep);
+    for (int b = 0; b < BeatBytes; b++) begin
+      finished[8*b+:8] = keep[b] ? (en[b/2] ? over[8*b+:8] : from[8*b+:8]) : '0;
     end
-  end
+  endfunction
 
+  // What is loaded while C waits is replaced until it leaves; only x1_valid_q says that it has.
   always_ff @(posedge clk_i) begin
-    if (emit) begin
-      out_q.route     <= cur_frame_q.route;
-      out_q.beat.last <= out_last;
-      out_q.beat.keep <= cut == '0 ? '1 : ~({64{1'b1}} << cut);
-      out_q.beat.data <= finished(low, high, cur_frame_q.shift, head, cur_frame_q.encap, cur_frame_q.header, cut);
+    if (cur_waits_q) begin
+      if (cur_step_q.grow) x1_q <= shifted_units(prev_q, cur_q, cur_step_q.shift[4:3]);
+      else x1_q <= shifted_units(cur_q, beat_i, cur_step_q.shift[4:3]);
+      x1_head_q   <= cur_step_q.head;
+      x1_second_q <= cur_step_q.second;
+      x1_last_q   <= cur_step_q.out_last;
+      x1_dst_q    <= cur_step_q.dst;
+      x1_shift_q  <= cur_step_q.shift[2:0];
+      x1_tail_q   <= cur_step_q.tail;
+      x1_full_q   <= !cur_step_q.out_last || cur_step_q.tail == '0;
     end
-    if (rst_i) out_valid_q <= 1'b0;
-    else if (out_free) out_valid_q <= emit;
+    if (x1_valid_q) begin
+      x2_q        <= shifted_words(x1_q, x1_shift_q);
+      x2_head_q   <= x1_head_q;
+      x2_second_q <= x1_second_q;
+      x2_last_q   <= x1_last_q;
+      x2_dst_q    <= x1_dst_q;
+      for (int b = 0; b < BeatBytes; b++) x2_keep_q[b] <= x1_full_q || 6'(b) < x1_tail_q;
+    end
+    if (x2_valid_q) begin
+      if (x2_head_q) x3_q.beat.data <= finished(x2_q, overlay_i.words[511:0], overlay_i.en[31:0], x2_keep_q);
+      else if (x2_second_q) x3_q.beat.data <= finished(x2_q, overlay_i.words[1023:512], overlay_i.en[63:32], x2_keep_q);
+      else x3_q.beat.data <= finished(x2_q, '0, '0, x2_keep_q);
+      x3_q.beat.keep <= x2_keep_q;
+      x3_q.beat.last <= x2_last_q;
+      x3_q.side      <= overlay_i.side;
+    end
+    if (rst_i) begin
+      x1_valid_q <= 1'b0;
+      x2_valid_q <= 1'b0;
+      x3_valid_q <= '0;
+    end else begin
+      x1_valid_q <= emit_live;
+      x2_valid_q <= x1_valid_q;
+      x3_valid_q <= x2_valid_q ? x2_dst_q : '0;
+    end
   end
 
-  logic unused_len;
-  assign unused_len = ^cur_frame_q.out_len;  // counted down in rem_q
-
-  assign m_valid_o = out_valid_q;
-  assign m_o       = out_q;
+  assign head_valid_o = x1_valid_q ? x1_dst_q : '0;
+  assign head_last_o  = x1_last_q;
+  assign m_valid_o    = x3_valid_q;
+  assign m_o          = x3_q;
 
 `ifndef SYNTHESIS
-  // The queue holds whole frames, so a frame that has begun is never short of beats for long; none leaves bytes behind.
-  a_no_rest : assert property (@(posedge clk_i) disable iff (rst_i)
-      leave && cur_last_q |-> out_last);
-  a_begin : assert property (@(posedge clk_i) disable iff (rst_i)
-      load && nxt_first_q |-> nxt_frame_q.out_len != '0);
+  // Nothing is lost in C: what is replaced there has left.
+  a_left : assert property (@(posedge clk_i) disable iff (rst_i) nxt_valid_q && cur_waits_q |-> emit);
 `endif
 
 endmodule

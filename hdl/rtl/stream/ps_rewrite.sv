@@ -1,84 +1,122 @@
-// Rewriter of one port: brings the verdicts together with the beats that wait in the ingress FIFO.
+// Rewriter of one port: brings the plans together with the beats that wait in the packet memory.
 //
-// Verdicts are queued (the core cannot wait), planned (ps_rewrite_plan) and carried out (ps_realign). One frame of
-// one beat a cycle. credit_o pulses when a verdict leaves the queue.
-// Latency:    verdict_valid_i -> m_valid_o 7 cycles.
-// Ordering:   frames leave in the order of the verdicts, which is that of the beats.
+// Plans are queued (the core cannot wait), one step a cycle is made of them (ps_steps) and carried out (ps_realign). What is
+// laid over a frame waits in a memory of its own and is read when the frame's first beat is about to leave.
+// credit_o pulses when a plan leaves the queue.
+// Latency:    plan_valid_i -> m_valid_o 8 cycles. An overlay comes a cycle after its plan.
+// Ordering:   frames leave in the order of the plans, which is that of the beats.
 module ps_rewrite
-  import ps_types_pkg::*;
   import ps_stream_pkg::*;
 (
-  input  logic         clk_i,
-  input  logic         rst_i,
-  input  logic         verdict_valid_i,
-  input  verdict_t     verdict_i,
-  output logic         credit_o,
-  input  logic         beat_valid_i,
-  output logic         beat_ready_o,
-  input  raw_beat_t    beat_i,
-  output logic         m_valid_o,
-  input  logic         m_ready_i,
-  output routed_beat_t m_o,
-  output logic         drop_o,         // pulse: a frame has been discarded
-  output logic         done_o          // pulse: the last beat of a frame has left
+  input  logic             clk_i,
+  input  logic             rst_i,
+  input  logic             plan_valid_i,
+  input  frame_plan_t      plan_i,
+  input  logic             overlay_valid_i, // not of a frame to be dropped
+  input  overlay_t         overlay_i,
+  output logic             credit_o,
+  output logic             beat_read_o,
+  input  logic [511:0]     beat_i,
+  input  logic [Sinks-1:0] room_i,
+  output logic [Sinks-1:0] head_valid_o,
+  output logic             head_last_o,
+  output logic [Sinks-1:0] m_valid_o,
+  output routed_beat_t     m_o,
+  output logic             drop_o,          // pulse: a frame has been discarded
+  output logic             done_o           // pulse: the last beat of a frame has left
 );
 
-  logic     room, verdict_valid, verdict_ready, plan_valid, plan_ready;
-  verdict_t verdict;
-  plan_t    plan;
+  // A place for each plan in the queue and for those whose steps are on their way
+  localparam int unsigned OverlayDepth = 2 * VerdictDepth;
+  localparam int unsigned OverlayWidth = $clog2(OverlayDepth);
+
+  logic        room, plan_valid, plan_ready, step_valid, overlay_read, credit_q;
+  frame_plan_t plan;
+  step_t       step;
+  overlay_t    overlay;
   logic [$clog2(VerdictDepth)+1:0] stored;
+  logic [OverlayWidth-1:0]         wptr_q, rptr_q;
 
   ps_fifo #(
-    .Width($bits(verdict_t)),
+    .Width($bits(frame_plan_t)),
     .Depth(VerdictDepth),
     .Style("distributed")
-  ) u_verdicts (
+  ) u_plans (
     .clk_i,
     .rst_i,
-    .wvalid_i(verdict_valid_i),
+    .wvalid_i(plan_valid_i),
     .wready_o(room),
-    .wdata_i (verdict_i),
-    .rvalid_o(verdict_valid),
-    .rready_i(verdict_ready),
-    .rdata_o (verdict),
+    .wdata_i (plan_i),
+    .rvalid_o(plan_valid),
+    .rready_i(plan_ready),
+    .rdata_o (plan),
     .count_o (stored)
   );
 
-  ps_rewrite_plan u_plan (
+  ps_ram_sdp #(
+    .Width  ($bits(overlay_t)),
+    .Depth  (OverlayDepth),
+    .Style  ("block"),
+    .Latency(2)
+  ) u_overlays (
     .clk_i,
-    .rst_i,
-    .verdict_valid_i(verdict_valid),
-    .verdict_ready_o(verdict_ready),
-    .verdict_i      (verdict),
-    .plan_valid_o   (plan_valid),
-    .plan_ready_i   (plan_ready),
-    .plan_o         (plan)
+    .we_i   (overlay_valid_i),
+    .waddr_i(wptr_q),
+    .wdata_i(overlay_i),
+    .re_i   (overlay_read),
+    .raddr_i(rptr_q),
+    .rdata_o(overlay)
   );
 
-  ps_realign u_realign (
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      wptr_q   <= '0;
+      rptr_q   <= '0;
+      credit_q <= 1'b0;
+    end else begin
+      if (overlay_valid_i) wptr_q <= wptr_q + 1'b1;
+      if (overlay_read) rptr_q <= rptr_q + 1'b1;
+      credit_q <= plan_valid && plan_ready;
+    end
+  end
+
+  ps_steps u_steps (
     .clk_i,
     .rst_i,
     .plan_valid_i(plan_valid),
     .plan_ready_o(plan_ready),
     .plan_i      (plan),
-    .beat_valid_i,
-    .beat_ready_o,
-    .beat_i,
-    .m_valid_o,
-    .m_ready_i,
-    .m_o,
+    .room_i,
+    .read_o      (beat_read_o),
+    .step_valid_o(step_valid),
+    .step_o      (step),
     .drop_o
   );
 
-  assign credit_o = verdict_valid && verdict_ready;
-  assign done_o   = m_valid_o && m_ready_i && m_o.beat.last;
+  ps_realign u_realign (
+    .clk_i,
+    .rst_i,
+    .step_valid_i  (step_valid),
+    .step_i        (step),
+    .beat_i,
+    .overlay_read_o(overlay_read),
+    .overlay_i     (overlay),
+    .head_valid_o,
+    .head_last_o,
+    .m_valid_o,
+    .m_o
+  );
+
+  assign credit_o = credit_q;
+  assign done_o   = m_valid_o != '0 && m_o.beat.last;
 
   // Credits make room a certainty.
   logic unused_fill;
   assign unused_fill = ^{room, stored};
 
 `ifndef SYNTHESIS
-  a_room : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_i |-> room);
+  a_room : assert property (@(posedge clk_i) disable iff (rst_i) plan_valid_i |-> room);
+  a_overlay : assert property (@(posedge clk_i) disable iff (rst_i) overlay_read |-> wptr_q != rptr_q);
 `endif
 
 endmodule

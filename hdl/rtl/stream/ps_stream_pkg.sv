@@ -8,16 +8,15 @@ package ps_stream_pkg;
   import ps_types_pkg::*;
 
   localparam int unsigned WindowBits = 8 * WindowBytes;
-  localparam int unsigned HeaderBits = 8 * 46;      // the longest header put in front (MPLSoUDP)
-  localparam int unsigned PacketBeats = 512;        // beats an ingress FIFO holds
-  localparam int unsigned WindowDepth = 16;         // windows that wait for the arbiter, a port
-  localparam int unsigned VerdictDepth = 64;        // packets of a port between entry and rewriter
-
-  // A beat in the ingress FIFO. Where the frame ends within the last beat is told by its length.
-  typedef struct packed {
-    logic         last;
-    logic [511:0] data;
-  } raw_beat_t;
+  localparam int unsigned WindowWords = WindowBytes / 2;
+  localparam int unsigned PacketBeats = 512;        // beats the packet memory of a port holds
+  localparam int unsigned BeatCycles = 2;           // from a read of it to the beat
+  localparam int unsigned WindowDepth = 32;         // windows that wait at the entry, a port
+  localparam int unsigned VerdictDepth = 128;       // packets of a port between entry and rewriter
+  localparam int unsigned KeptBeats = ps_abi_pkg::FrameMaxBytes / BeatBytes;  // of a frame that is too long, and the last
+  localparam int unsigned Sinks = 3;                // fabric, host, firmware
+  localparam int unsigned SinkDepth = 32;           // beats of a source that wait for a sink
+  localparam int unsigned CountWidth = 8;           // of the beats of a frame
 
   // What the parser gets of a frame: its first bytes, 0 beyond its end.
   typedef struct packed {
@@ -26,41 +25,64 @@ package ps_stream_pkg;
     logic [15:0]           len;
     logic                  oversize;
     logic                  runt;
-    logic [15:0]           sum;      // ps_packet_sum's; 0 from the host
+    logic                  has_tag;  // 0x8100 at byte 12
     logic [WindowBits-1:0] data;
   } window_t;
 
-  // Where a frame goes; constant over its beats.
-  typedef struct packed {
-    dst_e       dst;
-    logic [7:0] out_vif;
-    trap_meta_t meta;
-  } route_t;
+  // One's complement sum, its carries not folded in, of words as they lie in a beat (ps_packet_sum).
+  typedef logic [16:0] packet_sum_t;
+
+  // What goes with a frame to the host (its vif, in the low byte) or to the firmware (trap_meta_t); constant over its beats.
+  typedef logic [$bits(trap_meta_t)-1:0] side_t;
 
   typedef struct packed {
-    route_t route;
-    beat_t  beat;
+    side_t side;
+    beat_t beat;
   } routed_beat_t;
 
-  // What the realigner does to a frame. Output beat k is taken from input beats k-1 and k (`grow`) or k and k+1,
-  // `shift` bytes into the pair; then `header` lies over the first bytes of beat 0.
+  // How a frame comes out of the packet memory, in steps of one cycle: step k brings input beat k. Output beat k is taken
+  // from input beats k-1 and k (`grow`) or k and k+1, `shift` words into the pair.
   typedef struct packed {
-    route_t                route;
-    logic                  raw;
-    encap_e                encap;
+    logic                  drop;
+    logic [Sinks-1:0]      dst;      // one-hot
+    logic [CountWidth-1:0] steps;    // less one
+    logic [CountWidth-1:0] outs;     // output beats, less one
+    logic                  one_step;
+    logic                  one_out;
+    logic                  extra;    // the last step brings no beat: the frame grows by one
     logic                  grow;
-    logic [5:0]            shift;
-    logic [15:0]           out_len;
-    logic [HeaderBits-1:0] header;
+    logic [4:0]            shift;
+    logic [5:0]            tail;     // bytes of the last output beat, 0 for 64
   } frame_plan_t;
 
-  // A frame's plan with the edits of its window: word i of the frame becomes edit[16*i +: 16] where edit_en[i].
+  // One step, from ps_steps to ps_realign
   typedef struct packed {
-    logic                    drop;
-    logic [WindowBits/16-1:0] edit_en;
-    logic [WindowBits-1:0]   edit;
-    frame_plan_t             frame;
-  } plan_t;
+    logic             last;          // no other step of the frame follows
+    logic             head;          // output beat 0
+    logic             second;        // output beat 1
+    logic             live;          // there is an output beat of this number
+    logic             out_last;      // and it is the frame's last
+    logic [Sinks-1:0] dst;
+    logic             grow;
+    logic [4:0]       shift;
+    logic [5:0]       tail;
+  } step_t;
+
+  // What is laid over the first two output beats: word i where en[i].
+  typedef struct packed {
+    side_t                  side;
+    logic [WindowWords-1:0] en;
+    logic [WindowBits-1:0]  words;
+  } overlay_t;
+
+  // How many bytes of a beat count. As tkeep is contiguous from byte 0, bit k of their number is the parity of how many whole
+  // 2^k bytes there are, which is three levels of logic where an adder or a search is six.
+  function automatic logic [6:0] kept_bytes(input logic [BeatBytes-1:0] keep);
+    kept_bytes = '0;
+    for (int k = 0; k < 7; k++) begin
+      for (int b = (1 << k) - 1; b < BeatBytes; b += 1 << k) kept_bytes[k] ^= keep[b];
+    end
+  endfunction
 
   // 16 and 32 bits as they lie in a beat, as numbers; and back.
   function automatic logic [15:0] be16(input logic [15:0] bytes);

@@ -1,60 +1,131 @@
-// One output of the crossbar: takes whole frames from three sources in turn.
+// One output of the crossbar: a queue for each of the three sources, and whole frames out of them in turn.
 //
-// Handshake:  s_ready_o follows from the requests and registers only; the output is registered in both
-//             directions (two beats), so that no ready runs through from the sink.
-// Latency:    1 cycle; one beat every cycle, also from one frame to the next of another source.
+//   A    chooses the source of the next beat, from the announcements of the beats that are queued
+//   out  reads it; the output is registered in both directions (two beats), so that no ready runs through from the sink
+// Sources:    a beat is announced (head_valid_i, with whether it is the frame's last) up to two cycles before it comes
+//             (s_valid_i), or with it. room_o keeps a margin of Margin beats that are on their way when it falls.
+// Latency:    announced -> m_valid_o 4 cycles; one beat every cycle, also from one frame to the next of another source.
 // Arbitration: round robin at the head of a frame, then held until its last beat.
+// A tap on what leaves here belongs behind one more register of m_o (+1 cycle).
 module ps_xbar_sink
   import ps_stream_pkg::*;
 (
-  input  logic         clk_i,
-  input  logic         rst_i,
-  input  logic [2:0]   s_valid_i,      // beats for this sink
-  output logic [2:0]   s_ready_o,
-  input  routed_beat_t s_i [3],
-  output logic         m_valid_o,
-  input  logic         m_ready_i,
-  output routed_beat_t m_o
+  input  logic             clk_i,
+  input  logic             rst_i,
+  input  logic [2:0]       head_valid_i,   // for this sink
+  input  logic [2:0]       head_last_i,
+  input  logic [2:0]       s_valid_i,      // likewise
+  input  routed_beat_t     s_i [3],
+  output logic [2:0]       room_o,
+  output logic             m_valid_o,
+  input  logic             m_ready_i,
+  output routed_beat_t     m_o,
+  output logic             busy_o
 );
 
-  logic [2:0]   pick, grant, held_q;
-  logic         locked_q, take, last;
-  logic         out_valid_q, hold_valid_q, out_free;
-  routed_beat_t out_q, hold_q;
+  localparam int unsigned Margin = 12;
+  localparam int unsigned AddrWidth = $clog2(SinkDepth);
 
-  assign grant     = locked_q ? held_q & s_valid_i : pick;
-  assign take      = grant != '0 && !hold_valid_q;
-  assign s_ready_o = hold_valid_q ? '0 : grant;
-  assign last      = (grant[0] && s_i[0].beat.last) || (grant[1] && s_i[1].beat.last) ||
-                     (grant[2] && s_i[2].beat.last);
-  assign out_free  = !out_valid_q || m_ready_i;
-  assign m_valid_o = out_valid_q;
-  assign m_o       = out_q;
+  logic [2:0] head_valid, head_last, head_ready, head_room, waits_q, room_q;
+  logic [2:0] pick, grant, held_q, read_q;   // read_q: the source of the beat to be read
+  logic       locked_q, take, last, choose;
+  logic       out_valid_q, hold_valid_q, out_free;
+  (* keep *) logic read_valid_q, holds_q;    // read_q != 0 and hold_valid_q again, for those who only decide
+  routed_beat_t out_q, hold_q;
+  logic [2:0][AddrWidth-1:0] wptr_q, rptr_q;
+
+  (* ram_style = "distributed" *) routed_beat_t beats0 [SinkDepth];
+  (* ram_style = "distributed" *) routed_beat_t beats1 [SinkDepth];
+  (* ram_style = "distributed" *) routed_beat_t beats2 [SinkDepth];
+
+  // A
+  for (genvar s = 0; s < 3; s++) begin : g_source
+    logic [AddrWidth+1:0] waiting;
+
+    ps_fifo #(
+      .Width(1),
+      .Depth(SinkDepth),
+      .Style("distributed")
+    ) u_heads (
+      .clk_i,
+      .rst_i,
+      .wvalid_i(head_valid_i[s]),
+      .wready_o(head_room[s]),
+      .wdata_i (head_last_i[s]),
+      .rvalid_o(head_valid[s]),
+      .rready_i(head_ready[s]),
+      .rdata_o (head_last[s]),
+      .count_o (waiting)
+    );
+
+    always_ff @(posedge clk_i) begin
+      if (rst_i) begin
+        room_q[s] <= 1'b0;
+        waits_q[s] <= 1'b0;
+        wptr_q[s] <= '0;
+        rptr_q[s] <= '0;
+      end else begin
+        waits_q[s] <= waiting != '0;
+        room_q[s] <= waiting <= (AddrWidth + 2)'(SinkDepth - Margin);
+        if (s_valid_i[s]) wptr_q[s] <= wptr_q[s] + 1'b1;
+        if (read_q[s] && !holds_q) rptr_q[s] <= rptr_q[s] + 1'b1;
+      end
+    end
+
+`ifndef SYNTHESIS
+    a_head_room : assert property (@(posedge clk_i) disable iff (rst_i) head_valid_i[s] |-> head_room[s]);
+    a_there : assert property (@(posedge clk_i) disable iff (rst_i) read_q[s] |-> wptr_q[s] != rptr_q[s]);
+    a_not_over : assert property (@(posedge clk_i) disable iff (rst_i)
+        s_valid_i[s] |-> AddrWidth'(wptr_q[s] + 1'b1) != rptr_q[s]);
+`endif
+  end
+
+  assign grant      = locked_q ? held_q & head_valid : pick;
+  assign choose     = !read_valid_q || !holds_q;
+  assign take       = grant != '0 && choose;
+  assign last       = (grant & head_last) != '0;
+  assign head_ready = choose ? grant : '0;
 
   ps_arb_rr #(
     .Count(3)
   ) u_arb (
     .clk_i,
     .rst_i,
-    .req_i    (s_valid_i),
+    .req_i    (head_valid),
     .advance_i(take && !locked_q),
     .grant_o  (pick)
   );
 
+  // out
+  assign out_free  = !out_valid_q || m_ready_i;
+  assign room_o    = room_q;
+  assign m_valid_o = out_valid_q;
+  assign m_o       = out_q;
+  assign busy_o    = waits_q != '0 || read_valid_q || out_valid_q;
+
   always_ff @(posedge clk_i) begin
-    if (out_free) begin
-      if (hold_valid_q) out_q <= hold_q;
-      else if (grant[0]) out_q <= s_i[0];
-      else if (grant[1]) out_q <= s_i[1];
-      else if (grant[2]) out_q <= s_i[2];
-    end else if (take) begin
-      if (grant[0]) hold_q <= s_i[0];
-      else if (grant[1]) hold_q <= s_i[1];
-      else hold_q <= s_i[2];
+    if (s_valid_i[0]) beats0[wptr_q[0]] <= s_i[0];
+    if (s_valid_i[1]) beats1[wptr_q[1]] <= s_i[1];
+    if (s_valid_i[2]) beats2[wptr_q[2]] <= s_i[2];
+    if (hold_valid_q) begin
+      if (out_free) out_q <= hold_q;
+    end else if (read_valid_q) begin
+      if (out_free) begin
+        if (read_q[0]) out_q <= beats0[rptr_q[0]];
+        else if (read_q[1]) out_q <= beats1[rptr_q[1]];
+        else out_q <= beats2[rptr_q[2]];
+      end else begin
+        if (read_q[0]) hold_q <= beats0[rptr_q[0]];
+        else if (read_q[1]) hold_q <= beats1[rptr_q[1]];
+        else hold_q <= beats2[rptr_q[2]];
+      end
     end
     if (rst_i) begin
       locked_q     <= 1'b0;
       held_q       <= '0;
+      read_q       <= '0;
+      read_valid_q <= 1'b0;
+      holds_q      <= 1'b0;
       out_valid_q  <= 1'b0;
       hold_valid_q <= 1'b0;
     end else begin
@@ -62,13 +133,22 @@ module ps_xbar_sink
         locked_q <= !last;
         held_q   <= grant;
       end
+      if (choose) begin
+        read_q       <= grant;
+        read_valid_q <= grant != '0;
+      end
       if (out_free) begin
-        out_valid_q  <= hold_valid_q || take;
+        out_valid_q  <= holds_q || read_valid_q;
         hold_valid_q <= 1'b0;
-      end else if (take) begin
+        holds_q      <= 1'b0;
+      end else if (read_valid_q) begin
         hold_valid_q <= 1'b1;
+        holds_q      <= 1'b1;
       end
     end
   end
+
+  logic unused_room;
+  assign unused_room = ^head_room;
 
 endmodule

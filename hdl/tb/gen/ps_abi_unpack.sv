@@ -21,6 +21,8 @@ module ps_abi_unpack;
   flow_stats_t flow_stats_v;
   vif_stats_t vif_stats_v;
   counter_t counter_v;
+  default_route_t default_route_v;
+  prefix_length_t prefix_length_v;
 
   initial begin
     if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
@@ -36,11 +38,11 @@ module ps_abi_unpack;
           $display("%h %h %h %h", ilm_v.valid, ilm_v.nh, ilm_v.key_nh, ilm_v.vrf);
         end
         2: begin
-          next_hop_v = word[207:0];
+          next_hop_v = word[217:0];
           $display("%h %h %h %h %h %h %h %h %h %h %h %h", next_hop_v.valid, next_hop_v.kind, next_hop_v.vif, next_hop_v.dmac, next_hop_v.smac, next_hop_v.sip, next_hop_v.dip, next_hop_v.gre, next_hop_v.base, next_hop_v.slots, next_hop_v.live, next_hop_v.hash_fields);
         end
         3: begin
-          ecmp_slot_v = word[52:0];
+          ecmp_slot_v = word[57:0];
           $display("%h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp);
         end
         4: begin
@@ -64,7 +66,7 @@ module ps_abi_unpack;
           $display("%h %h %h %h %h %h", flow_key_v.nh, flow_key_v.proto, flow_key_v.sip, flow_key_v.dip, flow_key_v.sport, flow_key_v.dport);
         end
         9: begin
-          flow_v = word[277:0];
+          flow_v = word[282:0];
           $display("%h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h", flow_v.valid, flow_v.nh, flow_v.proto, flow_v.sip, flow_v.dip, flow_v.sport, flow_v.dport, flow_v.snat, flow_v.spat, flow_v.dnat, flow_v.dpat, flow_v.hairpin, flow_v.reverse, flow_v.ecmp_valid, flow_v.ecmp_slot, flow_v.ecmp_generation, flow_v.map_valid, flow_v.map, flow_v.map_generation, flow_v.partner_valid, flow_v.partner, flow_v.generation, flow_v.vrf, flow_v.dvrf, flow_v.entropy, flow_v.src_info, flow_v.rpf_nh);
         end
         10: begin
@@ -78,6 +80,14 @@ module ps_abi_unpack;
         12: begin
           counter_v = word[47:0];
           $display("%h", counter_v.count);
+        end
+        13: begin
+          default_route_v = word[37:0];
+          $display("%h %h %h %h", default_route_v.valid, default_route_v.nh, default_route_v.label, default_route_v.label_valid);
+        end
+        14: begin
+          prefix_length_v = word[6:0];
+          $display("%h %h", prefix_length_v.valid, prefix_length_v.len);
         end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
         default: $fatal(1, "unknown kind");

@@ -88,7 +88,7 @@ impl Reading {
         let (at, taken) = (SystemTime::now(), Instant::now());
         let registers = REGISTERS.iter().map(|&offset| Ok((offset, card.read_reg(offset)?)));
         let registers = registers.collect::<Result<_, DeviceError>>()?;
-        let mut counters = Tables::default();
+        let mut counters = Tables::new(card.ident().shape);
         for table in [TableId::DropStats, TableId::CardStats] {
             counters.load_all(table, &card.dump(table)?);
         }

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use penstock_abi::table::{Flow, FlowStats, NextHop, NextHopKind, TableEntry as _, TableId, Words};
-use penstock_device::TableDump;
 use penstock_model::{MacAddr, Neighbours};
-use penstock_tables::{CONFIG_TABLES, Tables};
+use penstock_tables::{CONFIG_TABLES, Shape, Tables};
 
 use crate::beat::Beat;
 use crate::device::{Device, JOB_COMMANDS};
@@ -17,7 +16,7 @@ pub(crate) async fn dump(
     table: TableId,
     beat: &Beat,
 ) -> Result<Vec<(u32, Words)>, LinkError> {
-    let mut dump = TableDump::new(table);
+    let mut dump = device.run(move |card| Ok(card.dump_from_start(table))).await?;
     loop {
         let (now, done) = device
             .run(move |card| {
@@ -52,9 +51,14 @@ pub(crate) async fn load(
     Ok(())
 }
 
+/// How large the card's tables are.
+async fn shape(device: &Device) -> Result<Shape, LinkError> {
+    device.run(|card| Ok(card.ident().shape)).await
+}
+
 /// Reads the configuration back.
 pub(crate) async fn configuration(device: &Device, beat: &Beat) -> Result<Tables, LinkError> {
-    let mut tables = Tables::default();
+    let mut tables = Tables::new(shape(device).await?);
     for &table in CONFIG_TABLES {
         tables.load_all(table, &dump(device, table, beat).await?);
     }
@@ -67,7 +71,7 @@ pub(crate) async fn configuration(device: &Device, beat: &Beat) -> Result<Tables
 pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
     // The reader's own: that somebody looks at flows is no sign that the loop lives.
     let beat = Beat::new();
-    let mut tables = Tables::default();
+    let mut tables = Tables::new(shape(device).await?);
     tables.load_all(TableId::Flow, &dump(device, TableId::Flow, &beat).await?);
     let indices: Vec<u32> = tables.of::<Flow>().indices().collect();
     load(device, &mut tables, TableId::FlowStats, &indices, &beat).await?;
@@ -77,7 +81,7 @@ pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
 /// One flow, if it is there, with its statistics and its partner's.
 pub(crate) async fn flow(device: &Device, index: u32) -> Result<Tables, LinkError> {
     let read = move |card: &mut penstock_device::Card| {
-        let mut tables = Tables::default();
+        let mut tables = Tables::new(card.ident().shape);
         let words = card.read_many(TableId::Flow, &[index])?[0];
         tables.load(TableId::Flow, index, &words);
         let flow = Flow::unpack(&words);

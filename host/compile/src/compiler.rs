@@ -50,6 +50,14 @@ impl Compiler {
         Self { providers, shape, last: None, work: Work::default() }
     }
 
+    /// From now on it compiles for a card of this shape; if that is another one, from nothing.
+    pub fn fit(&mut self, shape: Shape) {
+        if shape != self.shape {
+            let providers = std::mem::take(&mut self.providers);
+            *self = Self::new(providers, shape);
+        }
+    }
+
     /// The last compilation.
     #[must_use]
     pub fn work(&self) -> Work {

@@ -131,6 +131,11 @@ pub struct Group {
     pub hash_fields: u8,
 }
 
+impl Group {
+    /// More members than this make a group large: large groups with the same members share a ring.
+    pub const SMALL: usize = 64;
+}
+
 /// A member of a group: a hop. It is the same member as long as the hop is, and leads to the same pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupMember {

@@ -83,6 +83,8 @@ pub(crate) struct Places {
     host_count: usize,
     /// Prefixes that there should be.
     prefixes: BTreeMap<Key, Hop>,
+    /// Entries that these need together if they have none in common.
+    prefix_parts: usize,
     /// Keys for which there is no room.
     refused: BTreeSet<Key>,
 }
@@ -216,10 +218,12 @@ impl Places {
         }
         cx.book.say(&Teller::Route(vrf, prefix), findings);
         let Some(address) = host else {
-            match way.flatten() {
+            let before = match way.flatten() {
                 Some(hop) => self.prefixes.insert(key, hop),
                 None => self.prefixes.remove(&key),
             };
+            self.prefix_parts -= before.map_or(0, |_| share::parts(key));
+            self.prefix_parts += way.flatten().map_or(0, |_| share::parts(key));
             return None;
         };
         let before = self.set_way(vrf, address, way);

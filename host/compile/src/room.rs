@@ -13,7 +13,7 @@ use penstock_model::Reason;
 use penstock_tables::Shape;
 
 use crate::provider::Served;
-use crate::{FipKey, FipTarget, RouteTarget, marks};
+use crate::{FipKey, FipTarget, Group, RouteTarget, marks};
 
 /// Mappings that are left free, so that a port can be given another target: the new mapping is there before the old one goes.
 const SPARE_MAPPINGS: usize = 16;
@@ -49,10 +49,17 @@ impl Need {
             mappings: served.translations.len(),
             ..Self::default()
         };
+        let mut rings: Vec<&Group> = Vec::new();
         for (_, target) in &served.routes {
             if let RouteTarget::Group(group) = target {
-                let active = group.members.iter().filter(|member| !member.draining).count();
                 need.next_hops += 1;
+                // What its VRFs have in common is there once.
+                let large = group.members.len() > Group::SMALL;
+                if large && rings.iter().any(|ring| ring.members == group.members) {
+                    continue;
+                }
+                rings.push(group);
+                let active = group.members.iter().filter(|member| !member.draining).count();
                 need.ecmp_words += group.members.len() + active;
             }
         }

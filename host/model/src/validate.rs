@@ -90,7 +90,7 @@ fn check_vif(vif: &PodVif, wrong: &mut Wrong) {
         });
     }
     wrong.range("id", vif.id.0.into(), VifId::FIRST_POD.0.into(), limits::VIFS - 1);
-    wrong.range("label", vif.label.0, limits::LABEL_FIRST, limits::LABELS - 1);
+    wrong.range("label", vif.label.0, limits::LABEL_FIRST, LABEL_LAST);
     wrong.host("address", vif.address);
     if !vif.mac.is_unicast() {
         wrong.add(format!("mac {} is not an interface's", vif.mac));

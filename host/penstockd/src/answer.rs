@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use penstock_abi::limits;
 use penstock_abi::table::TableId;
 use penstock_agent::{Audit, AuditError, Handle, LinkError, Reading};
 use penstock_api::paths::{FlowQuery, LookupQuery};
@@ -142,10 +141,10 @@ impl Card {
     /// [`Refusal`].
     pub async fn flow(&self, index: u32) -> Result<flow::FlowEntry, Refusal> {
         let none = || absent(format!("flow {index} is not in use"));
-        if index >= limits::FLOWS {
+        let mut state = self.state()?;
+        if index >= state.tables.shape().capacity(TableId::Flow) {
             return Err(none());
         }
-        let mut state = self.state()?;
         add_flows(&mut state.tables, &self.agent.flow(index).await?);
         flow::get(&state, index).ok_or_else(none)
     }

@@ -96,7 +96,9 @@ fn fill(tables: &Tables) -> Vec<TableFill> {
         };
         TableFill { table: format!("{table:?}"), used, capacity: usage.capacity }
     };
-    CONFIG_TABLES.iter().map(|&table| of(table)).collect()
+    // The lengths of prefixes are settings.
+    let tables = CONFIG_TABLES.iter().filter(|table| **table != TableId::PrefixLength);
+    tables.map(|&table| of(table)).collect()
 }
 
 fn reconcile(status: &penstock_agent::Status) -> ReconcileStatus {

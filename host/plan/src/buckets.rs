@@ -8,14 +8,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use penstock_abi::hash;
-use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, HOST_ROUTE_WAYS};
+use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, HOST_ROUTE_WAYS, PREFIX_WAYS};
 use penstock_tables::bucket_slots;
 
 /// Most slots looked at for a chain of moves.
 const SEARCH_MAX: usize = 4096;
 /// Ways of each of the tables that the host places.
 const WAYS: u32 = HOST_ROUTE_WAYS;
-const _: () = assert!(FIP_KEY_WAYS == WAYS);
+const _: () = assert!(FIP_KEY_WAYS == WAYS && PREFIX_WAYS == WAYS);
 
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ enum Slot {
 }
 
 /// The places of a table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Buckets {
     rows_log2: u32,
     slots: Vec<Slot>,

@@ -5,7 +5,9 @@
 //! pointers, a fence, removal of objects. An index is never written in an earlier step than it was before in the same round, so
 //! the mirror is right whatever the order in which a round was put together.
 
-use penstock_abi::table::{EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, Prefix, Vif};
+use penstock_abi::table::{
+    DefaultRoute, EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, Prefix, PrefixLength, Vif,
+};
 use penstock_tables::{Op, Shape, Stored, Tables};
 
 use crate::{Phase, Plan};
@@ -51,6 +53,8 @@ names! {
     EcmpSlot { nh }
     HostRoute { nh }
     Prefix { nh }
+    DefaultRoute { nh }
+    PrefixLength { _ }
     NextHop { _ }
     FipKey { _ }
     FipMap { _ }
@@ -80,6 +84,7 @@ impl Card {
         card.count::<EcmpSlot>();
         card.count::<HostRoute>();
         card.count::<Prefix>();
+        card.count::<DefaultRoute>();
         card
     }
 

@@ -166,11 +166,6 @@ impl Dirty {
         self.labels.extend(labels.map(|(index, _)| MplsLabel(index)));
         let vifs = tables.of::<Vif>().iter().filter(|(_, vif)| ids.contains(&vif.nh));
         self.vifs.extend(vifs.map(|(index, _)| VifId(index as u8)));
-        let prefixes = planner.prefixes.keys().filter(|key| {
-            let word = planner.prefixes.get(*key);
-            let word = word.map(|index| planner.card.at::<penstock_abi::table::Prefix>(index));
-            word.is_some_and(|word| ids.contains(&word.nh))
-        });
-        self.prefixes.extend(prefixes);
+        self.prefixes.extend(planner.prefixes.users(ids));
     }
 }

@@ -13,7 +13,12 @@
 //! One that is no longer wanted but still within reach *departs* instead: it keeps its slot for the connections that it has,
 //! takes no new ones, and gives up its UDP flows as soon as somebody else takes them. Its slot is a hole only once it is gone,
 //! or when the group has no other place for one that comes (`docs/decisions/18-members-depart.md`).
+//!
+//! A *large* group has room to change in place, so that one member more or less costs some words and not a ring of thousands
+//! (`docs/decisions/09-large-groups-change-in-place.md`): holes behind its slots in which nobody ever was, and a word for new flows for each slot. That of
+//! a slot that takes none stands in for another member, which depends on the slots alone and seldom changes.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use penstock_abi::table::EcmpSlot;
@@ -99,6 +104,35 @@ impl Ring {
     }
 }
 
+/// More slots than this make a group large.
+pub(crate) const SMALL_SLOTS: usize = Group::SMALL;
+
+/// Generation of a hole in which nobody ever was. Its word is not all zeros either: it drains.
+const NEVER: u8 = 0;
+
+/// How many slots a large group has that needs so many: an eighth more at most, the same for all that come near it.
+fn with_slack(slots: usize, most: usize) -> usize {
+    if slots <= SMALL_SLOTS {
+        return slots;
+    }
+    slots.next_multiple_of(1 << slots.ilog2() >> 3).min(most.max(slots))
+}
+
+/// The slot whose member stands in for one that takes no new flows, given which ones take some; somebody does.
+fn stand_in(slot: usize, takes: &[bool]) -> usize {
+    let len = takes.len();
+    // A fixed sequence for each slot, of which the first that takes counts: another slot changes few.
+    let mut at = slot as u32;
+    for _ in 0..4 * SMALL_SLOTS {
+        at = (at ^ at >> 15).wrapping_mul(0x2c1b_3c6d).wrapping_add(0x9e37_79b9);
+        let found = (at >> 8) as usize % len;
+        if takes[found] {
+            return found;
+        }
+    }
+    (slot..slot + len).map(|n| n % len).find(|n| takes[*n]).unwrap_or(slot)
+}
+
 /// A slot that is being filled.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -128,13 +162,23 @@ pub(crate) fn ring(
     let mut slots = slots(old, group, most, size);
     let spare = slots.last().is_some_and(|slot| slot.member.is_none())
         || slots.iter().any(|slot| slot.member.is_some() && slot.departed);
-    while size == Size::Slim && slots.last().is_some_and(|slot| slot.member.is_none()) {
-        slots.pop();
+    match size {
+        Size::Slim => {
+            while slots.last().is_some_and(|slot| slot.member.is_none()) {
+                slots.pop();
+            }
+        }
+        Size::Full => {
+            let never = Slot { member: None, departed: false, generation: Some(NEVER) };
+            slots.resize(with_slack(slots.len(), most), never);
+        }
     }
     let nobody = slots.iter().all(|slot| slot.departed || slot.member.is_none_or(|m| m.draining));
     let word = |(slot, entry): (usize, &Slot)| {
         let generation = entry.generation.unwrap_or(0);
-        entry.member.map_or(EcmpSlot { generation, ..EcmpSlot::default() }, |member| EcmpSlot {
+        let drain = entry.generation == Some(NEVER);
+        let hole = EcmpSlot { generation, drain, ..EcmpSlot::default() };
+        entry.member.map_or(hole, |member| EcmpSlot {
             valid: true,
             drain: entry.departed || member.draining,
             nh: next_hop_id(member.hop.next_hop),
@@ -147,8 +191,15 @@ pub(crate) fn ring(
         })
     };
     let mut words: Vec<EcmpSlot> = slots.iter().enumerate().map(word).collect();
-    let live: Vec<EcmpSlot> =
-        words.iter().filter(|word| word.valid && !word.drain).copied().collect();
+    let takes: Vec<bool> = words.iter().map(|word| word.valid && !word.drain).collect();
+    let large = size == Size::Full && slots.len() > SMALL_SLOTS && takes.contains(&true);
+    let live: Vec<EcmpSlot> = if large {
+        let by = |n: usize| if takes[n] { n } else { stand_in(n, &takes) };
+        (0..slots.len()).map(|n| words[by(n)]).collect()
+    } else {
+        words.iter().zip(&takes).filter(|(_, takes)| **takes).map(|(word, _)| *word).collect()
+    };
+    let spare = spare || (large && takes.contains(&false));
     words.extend(live);
     if let (true, Otherwise::Reject(nh)) = (nobody, otherwise) {
         // No slot has generation 0, so nothing is ever pinned to it.
@@ -187,22 +238,25 @@ fn slots(old: &[OldSlot], group: &Group, most: usize, size: Size) -> Vec<Slot> {
             }
         });
     }
+    // Where one that comes may be put: holes first, then those of which less is known or that somebody holds, at need.
+    let places = |is: fn(&Slot) -> bool| -> VecDeque<usize> {
+        slots.iter().enumerate().filter(|(_, slot)| is(slot)).map(|(n, _)| n).collect()
+    };
+    let mut holes = places(|slot| slot.member.is_none() && slot.generation.is_some());
+    let mut at_need = places(|slot| slot.member.is_none() && slot.generation.is_none());
+    at_need.extend(places(|slot| slot.member.is_some() && slot.departed));
     for (&member, _) in group.members.iter().zip(here).filter(|(_, here)| !here) {
-        let hole = slots.iter().position(|s| s.member.is_none() && s.generation.is_some());
-        let unknown = slots.iter().position(|s| s.member.is_none());
-        let left = slots.iter().position(|s| s.member.is_some() && s.departed);
         let full = slots.len() >= most;
-        let (place, generation) = match (hole, unknown.filter(|_| full), left.filter(|_| full)) {
-            (Some(hole), ..) => (hole, slots[hole].generation.map(next_generation)),
-            (None, Some(unknown), _) => (unknown, Some(first_generation(&member))),
-            (None, None, Some(left)) => (left, slots[left].generation.map(next_generation)),
-            (None, None, None) => (slots.len(), Some(first_generation(&member))),
+        let place = holes.pop_front().or_else(|| full.then(|| at_need.pop_front()).flatten());
+        let before = place.and_then(|place| slots[place].generation);
+        let generation = match before {
+            None | Some(NEVER) => first_generation(&member),
+            Some(before) => next_generation(before),
         };
-        let slot = Slot { member: Some(member), departed: false, generation };
-        if place == slots.len() {
-            slots.push(slot);
-        } else {
-            slots[place] = slot;
+        let slot = Slot { member: Some(member), departed: false, generation: Some(generation) };
+        match place {
+            Some(place) => slots[place] = slot,
+            None => slots.push(slot),
         }
     }
     slots

@@ -29,9 +29,11 @@ use crate::{Planned, Refusal, words};
 
 mod departed;
 mod groups;
+mod in_place;
 mod keep;
 mod leaves;
 mod mappings;
+mod prefixes;
 mod routes;
 
 /// A pass under way.
@@ -112,10 +114,11 @@ impl<'a> Pass<'a> {
 
     /// Clears what the card was found with.
     fn clear_strays(&mut self) {
-        let Planner { card, next_hops, mappings, prefixes, strays, .. } = &mut *self.planner;
+        let Planner { card, next_hops, mappings, strays, .. } = &mut *self.planner;
         let Strays { routes: stray_routes, mappings: stray_mappings, prefixes: stray_prefixes } =
             std::mem::take(strays);
-        let read = [&stray_routes.routes, &stray_routes.ring_words, &stray_mappings.keys];
+        let read =
+            [&stray_routes.routes, &stray_routes.ring_words, &stray_mappings.keys, &stray_prefixes];
         if read.iter().any(|strays| !strays.is_empty()) {
             card.fence_first();
         }
@@ -136,7 +139,7 @@ impl<'a> Pass<'a> {
             mappings.entomb(card, index, &map);
         }
         for index in stray_prefixes {
-            prefixes.clear(card, index);
+            card.clear::<penstock_abi::table::Prefix>(Step::Make, index);
         }
     }
 

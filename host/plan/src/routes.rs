@@ -11,7 +11,7 @@ use penstock_tables::Keyed as _;
 
 use crate::buckets::Buckets;
 use crate::card::{Card, Step};
-use crate::group::Ring;
+use crate::group::{Ring, SMALL_SLOTS};
 use crate::ring::RingSpace;
 use crate::words;
 
@@ -54,6 +54,8 @@ pub(crate) struct Routes {
     /// Groups that would be smaller without those who departed.
     pub(crate) spare: BTreeSet<RouteKey>,
     pub(crate) ring: RingSpace,
+    /// Groups by the first word of the ring that they read; large ones that are alike share one.
+    rings: BTreeMap<u32, BTreeSet<u16>>,
 }
 
 /// What of a card no look-up sees: it is cleared before anything else.
@@ -111,7 +113,11 @@ impl Routes {
             idle: BTreeSet::new(),
             spare: BTreeSet::new(),
             ring: RingSpace::new(shape, composites().map(|(_, nh)| range(nh))),
+            rings: BTreeMap::new(),
         };
+        for (id, _) in composites() {
+            all.read_ring(card, id as u16);
+        }
         let strays: BTreeSet<u32> = routes.iter().copied().collect();
         let mut known: Vec<&HostRoute> = tables
             .of::<HostRoute>()
@@ -276,21 +282,89 @@ impl Routes {
         groups
     }
 
-    /// Moves the ring of a group as it is.
-    pub(crate) fn move_ring(
+    /// Copies a ring as it is.
+    fn copy_ring(card: &mut Card, old: &Composite, first: u32) {
+        let shape = card.shape();
+        for n in 0..old.words() {
+            let word: EcmpSlot = card.at(shape.ring_index(old.first, n));
+            card.write(Step::Make, shape.ring_index(first, n), word);
+        }
+    }
+
+    /// Moves a ring as it is, with all groups that read it.
+    pub(crate) fn move_ring(&mut self, card: &mut Card, old: &Composite, first: u32) {
+        Self::copy_ring(card, old, first);
+        for (key, group) in self.readers(card, old) {
+            let word: NextHop = card.at(group.id.into());
+            self.flip(card, key, &group, NextHop { base: first, ..word });
+        }
+    }
+
+    /// Gives a group that shares its ring one of its own, at `first`.
+    pub(crate) fn part_ring(
         &mut self,
         card: &mut Card,
         key: RouteKey,
         old: &Composite,
         first: u32,
     ) {
-        let shape = card.shape();
-        for n in 0..old.words() {
-            let word: EcmpSlot = card.at(shape.ring_index(old.first, n));
-            card.write(Step::Make, shape.ring_index(first, n), word);
-        }
+        Self::copy_ring(card, old, first);
         let word: NextHop = card.at(old.id.into());
         self.flip(card, key, old, NextHop { base: first, ..word });
+    }
+
+    /// The groups that read the ring of a group, with whose they are.
+    pub(crate) fn readers(&self, card: &Card, group: &Composite) -> Vec<(RouteKey, Composite)> {
+        let ids = self.rings.get(&group.first).into_iter().flatten();
+        ids.filter_map(|id| Some((*self.owners.get(id)?, self.composite_at(card, *id)?))).collect()
+    }
+
+    /// Whether others read the ring of a group, those included that are about to go.
+    pub(crate) fn is_shared(&self, group: &Composite) -> bool {
+        self.rings.get(&group.first).is_some_and(|ids| ids.len() > 1)
+    }
+
+    /// The first word of a ring that has these words already.
+    pub(crate) fn ring_like(&self, card: &Card, ring: &Ring) -> Option<u32> {
+        let shape = card.shape();
+        let size = (ring.slots as u32, ring.live() as u32);
+        self.rings.iter().find_map(|(&first, ids)| {
+            let group = self.composite_at(card, *ids.first()?)?;
+            let is_alike = (group.slots, group.live) == size
+                && (0..)
+                    .zip(&ring.words)
+                    .all(|(n, word)| card.at::<EcmpSlot>(shape.ring_index(first, n)) == *word);
+            is_alike.then_some(first)
+        })
+    }
+
+    /// All groups that read large rings, one for each ring.
+    pub(crate) fn large_rings(&self, card: &Card) -> Vec<(RouteKey, Composite)> {
+        let one = |ids: &BTreeSet<u16>| {
+            let id = ids.iter().find(|id| self.owners.contains_key(id))?;
+            Some((self.owners[id], self.composite_at(card, *id)?))
+        };
+        let all = self.rings.values().filter_map(one);
+        all.filter(|(_, group)| group.slots as usize > SMALL_SLOTS).collect()
+    }
+
+    /// Notes that a group reads the ring that its word says.
+    fn read_ring(&mut self, card: &Card, id: u16) {
+        if let Some(group) = self.composite_at(card, id).filter(|group| group.words() > 0) {
+            self.rings.entry(group.first).or_default().insert(id);
+        }
+    }
+
+    /// A group does not read its ring any more; says how many of its words somebody else does.
+    pub(crate) fn leave_ring(&mut self, card: &Card, group: &Composite) -> u32 {
+        let Some(ids) = self.rings.get_mut(&group.first) else { return 0 };
+        ids.remove(&group.id);
+        if ids.is_empty() {
+            self.rings.remove(&group.first);
+            return 0;
+        }
+        let others = self.rings[&group.first].iter();
+        others.filter_map(|id| Some(self.composite_at(card, *id)?.words())).max().unwrap_or(0)
     }
 
     /// The next-hop word of a group.
@@ -310,8 +384,9 @@ impl Routes {
     /// Points a group to its new ring; the old one is cleared once nothing reads it.
     pub(crate) fn flip(&mut self, card: &mut Card, key: RouteKey, old: &Composite, word: NextHop) {
         let before = slot_ways(card, key, old);
-        card.write(Step::Point, old.id.into(), word);
         self.clear_ring(card, old);
+        card.write(Step::Point, old.id.into(), word);
+        self.read_ring(card, old.id);
         if let Some(new) = self.composite_at(card, old.id) {
             self.renew_slots(&before, slot_ways(card, key, &new));
         }
@@ -321,6 +396,7 @@ impl Routes {
     pub(crate) fn found(&mut self, card: &mut Card, key: RouteKey, id: u16, word: NextHop) {
         card.write(Step::Make, id.into(), word);
         self.owners.insert(id, key);
+        self.read_ring(card, id);
         if let Some(new) = self.composite_at(card, id) {
             self.slots.extend(slot_ways(card, key, &new));
         }
@@ -334,12 +410,15 @@ impl Routes {
         self.owners.remove(&composite.id);
     }
 
-    /// Clears a ring, and gives its range back.
+    /// Clears what nobody else reads of the ring of a group, and gives its range back.
     pub(crate) fn clear_ring(&mut self, card: &mut Card, composite: &Composite) {
-        for n in 0..composite.words() {
+        let (words, read) = (composite.words(), self.leave_ring(card, composite));
+        for n in read..words {
             card.clear::<EcmpSlot>(Step::Unmake, card.shape().ring_index(composite.first, n));
         }
-        self.ring.release(composite.first, composite.words());
+        if read < words {
+            self.ring.release_tail(composite.first, words, read);
+        }
     }
 
     /// Brings the index of slots up to date.

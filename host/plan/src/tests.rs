@@ -5,7 +5,9 @@ mod departed;
 mod depends;
 mod found;
 mod history;
+mod large;
 mod machine;
+mod prefixes;
 mod refused;
 mod shortage;
 mod sound;
@@ -32,6 +34,7 @@ fn bits(address: IpAddr) -> u32 {
 /// What a daemon that starts reads from a card: valid entries, and the holes of groups.
 fn reread(card: &Tables) -> Tables {
     let read = Tables::read::<()>(
+        card.shape(),
         |table| Ok(card.words(table).filter(|(_, words)| words[0] & 1 == 1).collect()),
         |table, index| Ok(card.entry(table, index).map(|entry| entry.pack()).unwrap_or_default()),
     );

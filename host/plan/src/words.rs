@@ -114,6 +114,12 @@ pub(crate) fn prefix(
     fits(table::Prefix { valid: true, vrf: vrf.0, ip, len, nh, label, label_valid })
 }
 
+/// Of what no other route of a VRF matches.
+pub(crate) fn default_route(hop: Hop, nh: u16) -> table::DefaultRoute {
+    let (label, label_valid) = label_fields(hop.label);
+    table::DefaultRoute { valid: true, nh, label, label_valid }
+}
+
 pub(crate) fn fip_key(key: &FipKey, map: u16) -> Result<table::FipKey, Reason> {
     fits(table::FipKey {
         valid: true,

@@ -120,7 +120,7 @@ pub struct VifFile {
     /// Number of its VRF.
     pub vrf: u16,
     /// Label under which this node accepts packets for the pod.
-    #[schemars(range(min = 16, max = 8191))]
+    #[schemars(range(min = 16, max = 1_048_575))]
     pub label: u32,
 }
 

@@ -5,7 +5,6 @@
 
 use std::net::Ipv4Addr;
 
-use penstock_abi::limits;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
     ENTRY_WORDS, FipMap, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
@@ -194,10 +193,11 @@ pub struct FlowFill {
 pub fn fill(state: &CardState) -> FlowFill {
     let refused = REFUSALS.iter().map(|reason| NamedCount::drop(state, *reason));
     let not_learned = PASSED.iter().map(|counter| NamedCount::event(state, *counter));
+    let shape = state.tables.shape();
     FlowFill {
         in_use: state.card_counter(CardCounter::FlowsInUse),
-        capacity: limits::FLOWS,
-        translated_max: limits::FLOWS_TRANSLATED_MAX,
+        capacity: shape.capacity(TableId::Flow),
+        translated_max: shape.flows_translated_max,
         refused: refused.filter(|named| named.count > 0).collect(),
         not_learned: not_learned.filter(|named| named.count > 0).collect(),
     }
@@ -215,9 +215,10 @@ pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
         .filter(|(_, flow)| flow.valid && filter.is_none_or(|filter| filter.matches(flow)))
         .map(|(index, flow)| entry(state, index, flow))
         .collect();
+    let entries = state.tables.shape().capacity(TableId::Flow);
     FlowTable {
-        size_bytes: u64::from(limits::FLOWS) * (ENTRY_WORDS as u64) * 4,
-        entries: limits::FLOWS,
+        size_bytes: u64::from(entries) * (ENTRY_WORDS as u64) * 4,
+        entries,
         created,
         deleted: created.saturating_sub(used),
         changed: state.card_counter(CardCounter::FlowsRepinned),

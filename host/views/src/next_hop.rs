@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::hash;
-use penstock_abi::table::{HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif};
+use penstock_abi::table::{
+    DefaultRoute, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
@@ -19,6 +21,7 @@ pub const TABLES: &[TableId] = &[
     TableId::Vif,
     TableId::HostRoute,
     TableId::Prefix,
+    TableId::DefaultRoute,
 ];
 
 /// Bytes of the Ethernet header that a next hop writes.
@@ -240,7 +243,10 @@ impl Uses {
             state.tables.of::<HostRoute>().values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
         let prefixes =
             state.tables.of::<Prefix>().values().filter(|r| r.valid).map(|r| (r.nh, r.vrf));
-        for (nh, vrf) in hosts.chain(prefixes) {
+        let defaults = state.tables.of::<DefaultRoute>().iter().filter(|(_, r)| r.valid);
+        // Of a VRF's number.
+        let defaults = defaults.map(|(vrf, r)| (r.nh, vrf as u16));
+        for (nh, vrf) in hosts.chain(prefixes).chain(defaults) {
             *uses.count.entry(nh.into()).or_default() += 1;
             uses.vrf.entry(nh.into()).and_modify(|first| *first = vrf.min(*first)).or_insert(vrf);
         }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{HostRoute, NextHop, NextHopKind, Prefix, TableId};
+use std::collections::BTreeMap;
+
+use penstock_abi::table::{DefaultRoute, HostRoute, NextHop, NextHopKind, Prefix, TableId};
+use penstock_tables::prefix::masked;
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
@@ -11,7 +14,7 @@ use crate::{CardState, text};
 
 /// Tables that this view reads.
 pub const TABLES: &[TableId] =
-    &[TableId::HostRoute, TableId::Prefix, TableId::NextHop, TableId::Ecmp];
+    &[TableId::HostRoute, TableId::Prefix, TableId::DefaultRoute, TableId::NextHop, TableId::Ecmp];
 
 const LEGEND: &str =
     "Flags: L=Label Valid, P=Proxy ARP, T=Trap ARP, F=Flood ARP, Ml=MAC-IP learnt route";
@@ -25,6 +28,8 @@ words! {
         HostRoute = "HostRoute",
         /// Of shorter prefixes.
         Prefix = "Prefix",
+        /// Of whatever no other matches.
+        DefaultRoute = "DefaultRoute",
     }
 }
 
@@ -43,7 +48,7 @@ pub struct Route {
     pub ecmp_members: Option<u32>,
     /// Table of the card.
     pub hw_table: RouteTable,
-    /// Index in it.
+    /// Index in it; of a prefix with several entries the lowest.
     pub hw_index: u32,
 }
 
@@ -83,18 +88,32 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             hw_index,
         },
     );
-    let prefixes = state.tables.of::<Prefix>().iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(
-        |(hw_index, r)| Route {
-            address: text::ip(r.ip),
+    // A prefix stands as it was announced, whatever the lengths that the card looks for make of it. One that longer ones cover
+    // has no entry, and no packet takes it.
+    let mut prefixes: BTreeMap<(u32, u8), Route> = BTreeMap::new();
+    for (hw_index, r) in state.tables.of::<Prefix>().iter().filter(|(_, r)| r.valid && r.vrf == vrf)
+    {
+        let ip = masked(r.ip, r.len);
+        prefixes.entry((ip, r.len)).or_insert_with(|| Route {
+            address: text::ip(ip),
             prefix_len: r.len,
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
             ecmp_members: members(r.nh),
             hw_table: RouteTable::Prefix,
             hw_index,
-        },
-    );
-    let mut routes: Vec<Route> = hosts.chain(prefixes).collect();
+        });
+    }
+    let default = state.tables.get::<DefaultRoute>(vrf.into()).filter(|r| r.valid).map(|r| Route {
+        address: Ipv4Addr::UNSPECIFIED,
+        prefix_len: 0,
+        label: r.label_valid.then_some(r.label),
+        next_hop: r.nh,
+        ecmp_members: members(r.nh),
+        hw_table: RouteTable::DefaultRoute,
+        hw_index: vrf.into(),
+    });
+    let mut routes: Vec<Route> = hosts.chain(prefixes.into_values()).chain(default).collect();
     routes.sort_by_key(|r| (r.address, std::cmp::Reverse(r.prefix_len), r.hw_index));
     Routes { vrf, matched: None, routes }
 }
@@ -108,7 +127,6 @@ pub fn lookup(state: &CardState, vrf: u16, address: Ipv4Addr, max_len: u8) -> Ro
     };
     let mut all = view(state, vrf);
     all.routes.retain(covers);
-    // At equal length the lowest index wins, as in the card.
     all.routes.sort_by_key(|r| (std::cmp::Reverse(r.prefix_len), r.hw_index));
     all.routes.truncate(1);
     all.matched = Some(format!("{address}/{max_len}"));

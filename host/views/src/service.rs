@@ -22,6 +22,7 @@ pub const TABLES: &[TableId] = &[
     TableId::Vif,
     TableId::HostRoute,
     TableId::Prefix,
+    TableId::DefaultRoute,
     TableId::FipKey,
     TableId::FipMap,
 ];

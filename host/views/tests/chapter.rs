@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use penstock_abi::hash::FIELD_ALL;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
-use penstock_tables::Entry;
+use penstock_tables::{Entry, Shape, Tables};
 use penstock_views::{CardState, drops, flow, mpls, next_hop, route, service, vif};
 
 const GATEWAY: u64 = 0x0000_5e00_0100;
@@ -17,7 +17,8 @@ fn ip(text: &str) -> u32 {
 
 /// Node cent222: the client behind vif 7, a backend behind vif 8, the other backend on cent333.
 fn cent222() -> CardState {
-    let mut s = CardState::default();
+    let tables = Tables::new(Shape { ecmp_words: 1 << 16, ..Shape::default() });
+    let mut s = CardState { tables, ..CardState::default() };
     let pod_mac = |last: u64| 0x0200_0a2f_ff00 | last;
     s.vif_names.insert(7, "tapeth0-304431".into());
     s.vif_names.insert(8, "tapeth0-baa392".into());

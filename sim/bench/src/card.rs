@@ -1,4 +1,4 @@
-//! The Verilated card: packets a cycle, latency, table operations, and how fast the simulation itself runs.
+//! The Verilated card: packets a cycle, latency and table operations; [`crate::speed`] says how fast the simulation itself runs.
 //!
 //! Frames are 64 bytes with FCS, 60 without, as the wire's smallest are. Rates are those of the steady state: between the
 //! frame that leaves after a quarter of the run and the last. A direction whose frames grow or shrink by the 32 bytes of
@@ -7,7 +7,6 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use penstock_abi::table::NextHop;
@@ -20,7 +19,7 @@ use penstock_tables::{Op, Tables};
 
 use crate::host::Cluster;
 use crate::report::Report;
-use crate::transport;
+use crate::{speed, transport};
 
 const FRAMES: usize = 4000;
 const CLIENT: u32 = 0x0a80_0100; // pod 0, vif 3
@@ -31,13 +30,13 @@ const REMOTE_POD: u32 = 0x0a80_0164; // pod 100, the first of the first remote n
 const FABRIC_MAC: u64 = 0x0200_0000_ff01; // as `Cluster` has it
 const DATA: [u8; 18] = [0x5a; 18]; // 14 + 20 + 8 + 18 = 60 bytes
 
-struct Bench {
+pub(crate) struct Bench {
     sim: Arc<Mutex<CardSim>>,
     card: Card,
 }
 
 /// One direction: how to make its n-th frame, and where it leaves.
-struct Direction {
+pub(crate) struct Direction {
     name: &'static str,
     from: u8,
     to: u8,
@@ -46,20 +45,32 @@ struct Direction {
     translated: bool,
 }
 
+impl Direction {
+    /// Queues `count` frames of so many flows, from the flow `first` on.
+    pub(crate) fn inject(&self, sim: &mut CardSim, count: usize, flows: u16, first: u16) {
+        for n in 0..count {
+            sim.inject(self.from, (self.frame)(first.wrapping_add(n as u16 % flows)));
+        }
+    }
+}
+
 fn tunnelled(inner: &packet::Ipv4) -> Vec<u8> {
     // Label 101 is pod 1.
     let outer = packet::mpls_udp(PEER, NODE, 6635, packet::mpls(101, 63), &inner.bytes());
     packet::ethernet(FABRIC_MAC, 0x0200_0000_ff02, None, 0x0800, &outer.bytes())
 }
 
+/// The direction whose flows the card knows after [`Bench::rates`], and for which the wire is no limit.
+pub(crate) const KNOWN: Direction = Direction {
+    name: "local",
+    from: 3,
+    to: 4,
+    frame: |n| packet::frame(&packet::udp(CLIENT, NEIGHBOUR, n, 53, &DATA)),
+    translated: false,
+};
+
 const DIRECTIONS: [Direction; 4] = [
-    Direction {
-        name: "local",
-        from: 3,
-        to: 4,
-        frame: |n| packet::frame(&packet::udp(CLIENT, NEIGHBOUR, n, 53, &DATA)),
-        translated: false,
-    },
+    KNOWN,
     Direction {
         name: "encap",
         from: 3,
@@ -105,7 +116,7 @@ impl Bench {
         Ok(Self { sim, card })
     }
 
-    fn sim(&self) -> std::sync::MutexGuard<'_, CardSim> {
+    pub(crate) fn sim(&self) -> std::sync::MutexGuard<'_, CardSim> {
         self.sim.lock().expect("the bench has one thread")
     }
 
@@ -119,9 +130,7 @@ impl Bench {
         first: u16,
     ) -> Result<Vec<u64>> {
         let mut sim = self.sim();
-        for n in 0..count {
-            sim.inject(direction.from, (direction.frame)(first.wrapping_add(n as u16 % flows)));
-        }
+        direction.inject(&mut sim, count, flows, first);
         sim.drain(10_000_000)?;
         let out = sim.take_egress();
         let may_be_refused = direction.translated && usize::from(flows) >= count;
@@ -198,16 +207,16 @@ impl Bench {
         }
         Ok((self.sim().cycles() - before) as f64 / f64::from(batch * rounds))
     }
+}
 
-    fn simulation_speed(&self, report: &mut Report) -> Result<()> {
-        let (started, before) = (Instant::now(), self.sim().cycles());
-        for _ in 0..5 {
-            self.send(&DIRECTIONS[0], FRAMES, 16, 100)?;
-        }
-        let kcycles = (self.sim().cycles() - before) as f64 / 1e3;
-        report.add("sim.speed.busy", kcycles / started.elapsed().as_secs_f64(), "kcycles/s");
-        Ok(())
-    }
+/// Measures nothing but the speed of the simulation.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn speed(report: &mut Report, firmware: Option<std::path::PathBuf>) -> Result<()> {
+    let bench = Bench::new(firmware)?;
+    bench.send(&KNOWN, 64, 16, 100)?; // now they are known
+    speed::measure(report, &bench)
 }
 
 /// Measures the card.
@@ -219,5 +228,5 @@ pub(crate) fn run(report: &mut Report, firmware: Option<std::path::PathBuf>) -> 
     bench.latencies(report)?;
     bench.rates(report)?;
     bench.table_operations(report)?;
-    bench.simulation_speed(report)
+    speed::measure(report, &bench)
 }

@@ -6,6 +6,7 @@ mod agent;
 mod card;
 mod host;
 mod report;
+mod speed;
 mod transport;
 
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ struct Args {
     /// Measures nothing but the transport to the card at SPEC, as `transport.NAME`, and prints JSON.
     #[arg(long, value_name = "NAME=SPEC", conflicts_with_all = ["json", "firmware", "include"])]
     transport: Option<String>,
+    /// Measures nothing but the speed of the simulation, and prints JSON.
+    #[arg(long, conflicts_with_all = ["json", "include", "transport"])]
+    speed: bool,
 }
 
 fn main() -> Result<()> {
@@ -35,6 +39,11 @@ fn main() -> Result<()> {
     let mut report = report::Report::default();
     if let Some((name, spec)) = args.transport.as_deref().and_then(|t| t.split_once('=')) {
         transport::measure_at(&mut report, name, spec)?;
+        println!("{}", report.json());
+        return Ok(());
+    }
+    if args.speed {
+        card::speed(&mut report, args.firmware)?;
         println!("{}", report.json());
         return Ok(());
     }

@@ -9,7 +9,7 @@ use penstock_abi::table::{Counter, NextHop, TableEntry, TableId, Vif, VifKind, V
 use penstock_card::port::channel_port;
 use penstock_card::{BackPressure, CardOptions, CardSim, Egress, InProcess};
 use penstock_device::Card;
-use penstock_tables::Op;
+use penstock_tables::{Op, Shape};
 
 fn card(back_pressure: Option<BackPressure>) -> (Arc<Mutex<CardSim>>, Card) {
     let sim = CardSim::new(&CardOptions { back_pressure, ..CardOptions::default() }).unwrap();
@@ -60,6 +60,12 @@ fn exchange(back_pressure: Option<BackPressure>) {
         let stats: VifStats = card.read(TableId::VifStats, to.into()).unwrap();
         assert_eq!((stats.tx_packets, stats.tx_bytes), (30, bytes as u64));
     }
+}
+
+#[test]
+fn the_card_says_its_sizes() {
+    let (_, card) = card(None);
+    assert_eq!(card.ident().shape, Shape::default());
 }
 
 #[test]

@@ -47,20 +47,24 @@ fn member(
 ) -> Option<Member> {
     let (slots, live) = (u32::from(group.slots), u32::from(group.live));
     let word = |offset: u32| card.tables.ecmp(group.base, offset);
-    let mut left = None;
-    if let Some(f) = flow.filter(|f| f.ecmp_valid && u32::from(f.ecmp_slot) < slots) {
-        let w = word(u32::from(f.ecmp_slot));
-        if w.valid && w.generation == f.ecmp_generation {
-            left = leaves(card, &w, f, source, live);
-            if left.is_none() {
-                let (slot, generation) = (f.ecmp_slot, f.ecmp_generation);
-                let (nh, label) = (w.nh, w.label);
-                return Some(Member { nh, label, slot, generation, chosen: false, left });
-            }
-        }
-    }
     let hash = member_hash(&source.key, group.hash_fields);
-    let by_slot = (slots > 0).then(|| word(scale(hash, slots))).filter(|w| w.valid && !w.drain);
+    let mut left = None;
+    // Two words are looked at: the pinned one, or without a pin the hashed one, and the one of the list.
+    let by_slot = match flow.filter(|f| f.ecmp_valid && u32::from(f.ecmp_slot) < slots) {
+        Some(f) => {
+            let w = word(u32::from(f.ecmp_slot));
+            if w.valid && w.generation == f.ecmp_generation {
+                left = leaves(card, &w, f, source, live);
+                if left.is_none() {
+                    let (slot, generation) = (f.ecmp_slot, f.ecmp_generation);
+                    let (nh, label) = (w.nh, w.label);
+                    return Some(Member { nh, label, slot, generation, chosen: false, left });
+                }
+            }
+            None
+        }
+        None => (slots > 0).then(|| word(scale(hash, slots))).filter(|w| w.valid && !w.drain),
+    };
     let by_list =
         || (live > 0).then(|| word(slots + scale(hash.rotate_left(16), live))).filter(|w| w.valid);
     let EcmpSlot { nh, label, slot, generation, .. } = by_slot.or_else(by_list)?;

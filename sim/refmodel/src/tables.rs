@@ -3,9 +3,9 @@
 //! Entries are kept exactly where the host wrote them: an entry of a hash table that was written into the wrong bucket is
 //! not found, as on the card. A write of words whose `valid` is clear removes the entry.
 
-use penstock_abi::limits::{LABEL_FIRST, LABELS};
+use penstock_abi::limits::{LABEL_FIRST, LABELS, PREFIX_TABLES};
 use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix, TableId, Vif, Words,
+    DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, TableId, Vif, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Entry, Tables as Store};
 
@@ -91,20 +91,21 @@ impl Tables {
         self.host_route(vrf, ip).is_some_and(|r| r.own)
     }
 
-    /// Longest match of `ip` in `vrf` (section 6): host route, else the longest prefix, at equal length the lowest index.
+    /// Longest match of `ip` in `vrf` (section 6): host route, else the prefix of the lowest rank, else the VRF's default.
     #[must_use]
     pub fn route(&self, vrf: u16, ip: u32) -> Option<Route> {
+        let route =
+            |nh, label_valid: bool, label| Route { nh, label: label_valid.then_some(label) };
         if let Some(r) = self.host_route(vrf, ip) {
-            return Some(Route { nh: r.nh, label: r.label_valid.then_some(r.label) });
+            return Some(route(r.nh, r.label_valid, r.label));
         }
-        let mut best: Option<&Prefix> = None;
-        for p in self.store.of::<Prefix>().values() {
-            let mask = u32::MAX.checked_shl(32 - u32::from(p.len)).unwrap_or(0);
-            if p.vrf == vrf && ip & mask == p.ip && best.is_none_or(|b| p.len > b.len) {
-                best = Some(p);
-            }
+        // Fewer than 256 ranks.
+        let mut ranks = 0..PREFIX_TABLES as u8;
+        if let Some((_, p)) = ranks.find_map(|rank| self.store.find_prefix(rank, vrf, ip)) {
+            return Some(route(p.nh, p.label_valid, p.label));
         }
-        best.map(|p| Route { nh: p.nh, label: p.label_valid.then_some(p.label) })
+        let default = self.store.get::<DefaultRoute>(vrf.into()).filter(|d| d.valid)?;
+        Some(route(default.nh, default.label_valid, default.label))
     }
 
     /// Every valid entry as (table, index, words), in the order of table ids.
@@ -117,39 +118,47 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
-    use penstock_abi::table::TableEntry;
-    use penstock_tables::Keyed;
+    use penstock_abi::table::{Prefix, PrefixLength, TableEntry};
+    use penstock_tables::prefix::PREFIX_LENGTHS;
+    use penstock_tables::{Keyed, PrefixPart};
 
     use super::*;
 
-    fn prefix(ip: u32, len: u8, nh: u16) -> Words {
-        Prefix { valid: true, vrf: 2, ip, len, nh, label: 0, label_valid: false }.pack()
+    fn prefix(t: &mut Tables, rank: u8, ip: u32, nh: u16) {
+        let len = PREFIX_LENGTHS[usize::from(rank)];
+        let length = PrefixLength { valid: true, len };
+        assert!(t.write(TableId::PrefixLength, rank.into(), &length.pack()));
+        let word = Prefix { valid: true, vrf: 2, ip, len, nh, ..Prefix::default() };
+        let part = PrefixPart { rank, vrf: 2, ip };
+        let place = part.places(t.store.shape()).last().unwrap();
+        assert!(t.write(TableId::Prefix, place, &word.pack()));
+    }
+
+    fn default_route(t: &mut Tables, vrf: u32, nh: u16) {
+        let word = DefaultRoute { valid: true, nh, ..DefaultRoute::default() };
+        assert!(t.write(TableId::DefaultRoute, vrf, &word.pack()));
     }
 
     #[test]
-    fn longest_match_wins_then_lowest_index() {
+    fn the_lowest_rank_wins_then_the_default() {
         let mut t = Tables::default();
-        for (i, w) in [
-            prefix(0, 0, 1),
-            prefix(0x0a00_0000, 8, 2),
-            prefix(0x0a2f_0000, 16, 3),
-            prefix(0x0a2f_0000, 16, 4),
-        ]
-        .iter()
-        .enumerate()
-        {
-            assert!(t.write(TableId::Prefix, i as u32, w));
-        }
-        assert_eq!(t.route(2, 0x0a2f_ffed).map(|r| r.nh), Some(3));
-        assert_eq!(t.route(2, 0x0a69_8b99).map(|r| r.nh), Some(2));
-        assert_eq!(t.route(2, 0x0808_0808).map(|r| r.nh), Some(1));
-        assert_eq!(t.route(3, 0x0808_0808), None);
+        default_route(&mut t, 2, 1);
+        prefix(&mut t, 7, 0x0a00_0000, 2);
+        prefix(&mut t, 5, 0x0a2f_0000, 3);
+        let nh = |t: &Tables, vrf, ip| t.route(vrf, ip).map(|r| r.nh);
+        assert_eq!(nh(&t, 2, 0x0a2f_ffed), Some(3));
+        assert_eq!(nh(&t, 2, 0x0a69_8b99), Some(2));
+        assert_eq!(nh(&t, 2, 0x0808_0808), Some(1));
+        assert_eq!(nh(&t, 3, 0x0a2f_ffed), None);
+        // A rank without a length is not looked for.
+        assert!(t.write(TableId::PrefixLength, 5, &Words::default()));
+        assert_eq!(nh(&t, 2, 0x0a2f_ffed), Some(2));
     }
 
     #[test]
     fn host_route_beats_prefix_only_in_its_own_bucket() {
         let mut t = Tables::default();
-        t.write(TableId::Prefix, 0, &prefix(0, 0, 1));
+        default_route(&mut t, 2, 1);
         let r = HostRoute {
             valid: true,
             vrf: 2,
@@ -169,7 +178,8 @@ mod tests {
     #[test]
     fn a_write_beyond_the_table_does_nothing() {
         let mut t = Tables::default();
-        assert!(!t.write(TableId::Prefix, 64, &prefix(0, 0, 1)));
+        assert!(!t.write(TableId::PrefixLength, 8, &[1; 12]));
+        assert!(!t.write(TableId::DefaultRoute, 4096, &[1; 12]));
         assert!(!t.write(TableId::Flow, 0, &[1; 12]));
         assert_eq!(t, Tables::default());
     }

@@ -144,7 +144,7 @@ fn a_flow_moves_to_the_tunnel_of_its_route() {
     sent(b.process(Ingress::Fabric, &p), Egress::Host(3));
     dropped(to_service(&mut b, ACK), DropReason::InvalidSource);
     // No route to the source: nothing to move to.
-    b.write(TableId::Prefix, 3, &[0; 12]);
+    b.write(TableId::Prefix, client_prefix(), &[0; 12]);
     assert_eq!(to_service(&mut b, ACK).inserted, None);
 }
 

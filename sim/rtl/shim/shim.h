@@ -74,6 +74,7 @@ static_assert(sizeof(ps_in) == 264, "ps_in differs from src/ffi.rs");
 static_assert(sizeof(ps_out) == 272, "ps_out differs from src/ffi.rs");
 
 struct ps_sim;
+struct ps_reference;
 
 extern "C" {
 ps_sim* ps_new(int argc, const char* const* argv, const char* trace, int soft_core);
@@ -83,4 +84,8 @@ uint64_t ps_failures(const ps_sim* sim);
 void ps_first_failure(const ps_sim* sim, char* text, uint32_t bytes);
 void ps_set_assertions(ps_sim* sim, int on);
 void ps_trace_flush(ps_sim* sim);
+
+ps_reference* ps_reference_new();
+void ps_reference_free(ps_reference* reference);
+uint64_t ps_reference_run(ps_reference* reference, uint64_t cycles);
 }

@@ -97,6 +97,12 @@ pub(crate) struct Sim {
     opaque: [u8; 0],
 }
 
+/// The block that speeds are compared with; only ever behind a pointer.
+#[repr(C)]
+pub(crate) struct Reference {
+    opaque: [u8; 0],
+}
+
 unsafe extern "C" {
     pub(crate) fn ps_new(
         argc: c_int,
@@ -110,4 +116,8 @@ unsafe extern "C" {
     pub(crate) fn ps_first_failure(sim: *const Sim, text: *mut c_char, bytes: u32);
     pub(crate) fn ps_set_assertions(sim: *mut Sim, on: c_int);
     pub(crate) fn ps_trace_flush(sim: *mut Sim);
+
+    pub(crate) fn ps_reference_new() -> *mut Reference;
+    pub(crate) fn ps_reference_free(reference: *mut Reference);
+    pub(crate) fn ps_reference_run(reference: *mut Reference, cycles: u64) -> u64;
 }

@@ -8,12 +8,14 @@
 //! ([`Rtl::take_failure`]) panics, so that no test passes over one.
 
 mod ffi;
+mod reference;
 
 use std::ffi::{CString, c_char};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 pub use ffi::{Beat, Inputs, Outputs};
+pub use reference::Reference;
 
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]

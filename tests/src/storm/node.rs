@@ -3,11 +3,13 @@
 use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
 use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2};
 use penstock_abi::table::{
-    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableEntry, TableId,
-    Vif, VifKind, bucket_index,
+    EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, PrefixLength,
+    TableEntry, TableId, Vif, VifKind, bucket_index,
 };
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::wire::{TCP, UDP};
+use penstock_tables::Shape;
+use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_parts};
 
 pub(super) const NODE: u32 = 0x0aa9_0001;
 pub(super) const NODE_MAC: u64 = 0x0200_0000_00aa;
@@ -84,6 +86,8 @@ pub(super) fn tables() -> Vec<Write> {
         let tunnel = NextHop { valid: true, kind, sip: NODE, dip, ..NextHop::default() };
         out.push((TableId::NextHop, nh, tunnel.pack()));
     }
+    let lengths = PREFIX_LENGTHS.map(|len| PrefixLength { valid: true, len }.pack());
+    out.extend((0..).zip(lengths).map(|(rank, word)| (TableId::PrefixLength, rank, word)));
     out.push(far_clients_at(PEER));
     out.extend(group(92, [true, true], 0));
     let nhs = [15, 15, GROUP_NH, 15, 16];
@@ -119,7 +123,9 @@ pub(super) fn far_clients_at(peer: u32) -> Write {
         label: 77,
         label_valid: true,
     };
-    (TableId::Prefix, 0, far.pack())
+    let part = prefix_parts(far.vrf, far.ip, far.len).next().expect("one of 16 bits");
+    let place = part.places(Shape::default()).next().expect("every part has places");
+    (TableId::Prefix, place, far.pack())
 }
 
 fn route(ip: u32, nh: u16, own: bool) -> Write {

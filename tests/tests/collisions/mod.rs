@@ -5,8 +5,8 @@
 use penstock_abi::hash::{KEY_MASKS, fip_key, flow_key, host_route_key, key_hash, row};
 use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, FLOW_ROWS_LOG2, FLOW_WAYS, HOST_ROUTE_ROWS_LOG2};
 use penstock_abi::table::{
-    FipKey, FipMap, FlowKey, HostRoute, NextHop, NextHopKind, Prefix, TableEntry, TableId, Vif,
-    VifKind, bucket_index,
+    DefaultRoute, FipKey, FipMap, FlowKey, HostRoute, NextHop, NextHopKind, TableEntry, TableId,
+    Vif, VifKind, bucket_index,
 };
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
@@ -150,7 +150,7 @@ pub(crate) fn tables() -> Vec<Write> {
     let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: POD_NH, ..Vif::default() };
     let tunnel =
         NextHop { valid: true, kind: NextHopKind::Tunnel, dip: 9, sip: 8, ..NextHop::default() };
-    let all = Prefix { valid: true, vrf: 1, ip: 0, len: 0, nh: 30, label: 77, label_valid: true };
+    let all = DefaultRoute { valid: true, nh: 30, label: 77, label_valid: true };
     vec![
         (
             TableId::Vif,
@@ -159,7 +159,7 @@ pub(crate) fn tables() -> Vec<Write> {
         ),
         (TableId::Vif, 5, vif.pack()),
         (TableId::NextHop, 30, tunnel.pack()),
-        (TableId::Prefix, 0, all.pack()),
+        (TableId::DefaultRoute, 1, all.pack()),
     ]
 }
 

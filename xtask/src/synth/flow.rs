@@ -31,7 +31,7 @@ pub(crate) struct Synthesised {
     /// Complaints of yosys' `check`, a paragraph each; empty if all is well.
     pub(crate) problems: Vec<String>,
     /// Keeps other runs off the folder.
-    _lock: fs::File,
+    pub(crate) lock: fs::File,
 }
 
 /// Synthesises a block, unless the result is there.
@@ -60,7 +60,7 @@ pub(crate) fn synthesise(root: &Path, block: &Block) -> Result<Synthesised> {
         fs::write(&stamp, key).context("cannot write the stamp")?;
     }
     let problems = complaints(&fs::read_to_string(&checks)?);
-    Ok(Synthesised { netlist, problems, _lock: lock })
+    Ok(Synthesised { netlist, problems, lock })
 }
 
 /// Elaborates a block and checks its structure, which takes seconds.
@@ -75,7 +75,8 @@ pub(crate) fn check(root: &Path, block: &Block) -> Result<Vec<String>> {
     Ok(complaints(&fs::read_to_string(checks)?))
 }
 
-fn folder(root: &Path, block: &Block, suffix: &str) -> Result<PathBuf> {
+/// The folder of a block's results, or of those of another kind.
+pub(crate) fn folder(root: &Path, block: &Block, suffix: &str) -> Result<PathBuf> {
     let folder = target(root).join("synth").join(format!("{}{suffix}", block.name()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
@@ -105,7 +106,7 @@ fn elaboration(root: &Path, block: &Block, folder: &Path, checks: &Path) -> Resu
 }
 
 /// A file's name as a word of a script, which has no way to quote a space.
-fn word(file: &Path) -> Result<&str> {
+pub(crate) fn word(file: &Path) -> Result<&str> {
     match file.to_str() {
         Some(text) if !text.contains(char::is_whitespace) => Ok(text),
         _ => bail!("yosys cannot read {}: there is a space in its name", file.display()),
@@ -147,7 +148,8 @@ fn key(script: &str, block: &Block) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-fn yosys(root: &Path, folder: &Path, script: &str) -> Result<()> {
+/// Runs passes of yosys, with script and log in `folder`.
+pub(crate) fn yosys(root: &Path, folder: &Path, script: &str) -> Result<()> {
     let (file, log) = (folder.join("script.ys"), folder.join("log"));
     fs::write(&file, script)?;
     let output = fs::File::create(&log)?;

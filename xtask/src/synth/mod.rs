@@ -11,6 +11,7 @@ mod graph;
 mod model;
 mod netlist;
 mod part;
+mod routed;
 mod summary;
 mod timing;
 mod tools;
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Also the whole card with its soft core, which takes minutes.
     #[arg(long)]
     whole: bool,
+    /// Also places and routes a few small blocks on an open part (ECP5), as a cross-check.
+    #[arg(long)]
+    routed: bool,
     /// Only what can differ from this git revision.
     #[arg(long, value_name = "REV", conflicts_with = "blocks")]
     changed: Option<String>,
@@ -55,7 +59,7 @@ pub(crate) struct Options {
 impl Options {
     /// Everything, with the figures in a file.
     pub(crate) fn of_everything(json: &Path) -> Self {
-        Self { whole: true, json: Some(json.to_owned()), ..Self::default() }
+        Self { whole: true, routed: true, json: Some(json.to_owned()), ..Self::default() }
     }
 }
 
@@ -79,7 +83,7 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
     }
     let file = Budgets::file(root);
     let mut budgets = Budgets::read(&file)?;
-    let is_block = |name: &str| catalogue.knows(name);
+    let is_block = |name: &str| catalogue.knows(name) || name == routed::PART;
     if options.update {
         budgets.retain(is_block);
     }
@@ -87,6 +91,16 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
     let mut worse = budgets.stale(is_block);
     let mut better = Vec::new();
     let mut all = BTreeMap::new();
+    let mut judge = |name: &str, figures: &BTreeMap<String, Figure>| -> Result<()> {
+        if options.update {
+            budgets.set(name, figures);
+            // Now, so that a run that is stopped keeps what it found.
+            return budgets.write(&file);
+        }
+        worse.extend(budgets::worse(name, budgets.of(name), figures));
+        better.extend(budgets::better(name, budgets.of(name), figures));
+        Ok(())
+    };
     for block in &blocks {
         let name = block.name();
         let summary = match step(&format!("synth {name}"), || perform(root, block)) {
@@ -98,15 +112,17 @@ pub(crate) fn synth(root: &Path, options: &Options) -> Result<()> {
         };
         println!("{}", summary.report);
         wrong.extend(summary.problems.iter().map(|problem| format!("{name}: {problem}")));
-        if options.update {
-            budgets.set(name, &summary.figures);
-            // Now, so that a run that is stopped keeps what it found.
-            budgets.write(&file)?;
-        } else {
-            worse.extend(budgets::worse(name, budgets.of(name), &summary.figures));
-            better.extend(budgets::better(name, budgets.of(name), &summary.figures));
+        all.insert(name.to_owned(), summary.figures.clone());
+        judge(name, &summary.figures)?;
+    }
+    if options.routed {
+        match step("synth, place and route on an ECP5", || routed::route_all(root, &catalogue)) {
+            Ok(figures) => {
+                all.insert(routed::PART.to_owned(), figures.clone());
+                judge(routed::PART, &figures)?;
+            }
+            Err(error) => wrong.push(format!("{error:#}")),
         }
-        all.insert(name.to_owned(), summary.figures);
     }
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_string_pretty(&flat(&all))? + "\n")
@@ -146,6 +162,7 @@ pub(crate) fn check_structure(root: &Path) -> Result<()> {
 fn perform(root: &Path, block: &Block) -> Result<Summary> {
     let result = flow::synthesise(root, block)?;
     let netlist = Netlist::read(&result.netlist, &block.module)?;
+    drop(result.lock);
     let mut summary = summary::summarise(block.name(), &netlist);
     summary.problems.extend(result.problems);
     Ok(summary)

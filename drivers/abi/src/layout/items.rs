@@ -1,7 +1,7 @@
 //! Everything that host, card and firmware must agree on, as a list of named numbers.
 //!
-//! Left out, and by what a difference is noticed instead: what a register tells ([`crate::limits::CORE_CLOCK_KHZ`]), what
-//! PCI tells (ids, the size of BAR 0), and what the firmware's own version covers (status words, mailbox codes).
+//! Left out, and by what a difference is noticed instead: what a register tells ([`crate::limits::CORE_CLOCK_KHZ`], and how
+//! large each table is, [`crate::regs::depth`]), what PCI tells (ids, the size of BAR 0), and what the firmware's own version covers (status words, mailbox codes).
 //! `tests/layout.rs` fails when a constant of this crate is in neither list.
 
 use core::mem::{offset_of, size_of_val};
@@ -51,10 +51,9 @@ fn constants(f: Visitor<'_>) {
         )+)+ };
     }
     list! {
-        limits: VIFS, VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABELS, LABEL_FIRST, NEXT_HOPS, ECMP_WORDS,
-            ECMP_GROUP_MAX, BUCKET_SLOTS, HOST_ROUTE_WAYS, HOST_ROUTE_ROWS_LOG2, HOST_ROUTES, PREFIXES,
-            FIP_KEY_WAYS, FIP_KEY_ROWS_LOG2, FIP_KEYS, FIP_MAPS, FLOW_WAYS, FLOW_ROWS_LOG2, FLOWS, FLOWS_TRANSLATED_MAX,
-            MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
+        limits: VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABEL_FIRST, BUCKET_SLOTS, HOST_ROUTE_WAYS, PREFIX_TABLES,
+            PREFIX_WAYS, PREFIX_LEN_MIN, FIP_KEY_WAYS,
+            FLOW_WAYS, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
             FRAME_MAX_BYTES, DRAIN_CYCLES;
         regs: MAGIC_VALUE, IRQ_VECTORS, IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT, CLEAR_KEY, RESET_POWER_ON,
             RESET_FLR;
@@ -80,7 +79,7 @@ fn entries(f: Visitor<'_>) {
 
 fn tables(f: Visitor<'_>) {
     for table in TABLES {
-        let values = [table.id as u64, table.depth.into(), table.has_valid.into()];
+        let values = [table.id as u64, table.has_valid.into()];
         f(&Item { group: "table", name: table.name, values: &values, since: table.since });
         f(&Item { group: "entry of table", name: table.entry, values: &[], since: table.since });
     }
@@ -179,6 +178,9 @@ fn firmware(f: Visitor<'_>) {
 /// The masks make the hashes; how keys are packed and results used is seen in the results for a key whose bits are all
 /// distinguishable.
 fn functions(f: Visitor<'_>) {
+    // Of no card in particular.
+    const ROWS_LOG2: u32 = 12;
+    const COUNT: u32 = 1000;
     let mut function =
         |name, values: &[u64]| f(&Item { group: "function", name, values, since: 0 });
     let halves = |mask: u128| [mask as u64, (mask >> 64) as u64];
@@ -200,18 +202,21 @@ fn functions(f: Visitor<'_>) {
     let hashed = hash::key_hash(hash::flow_key(&key));
     function("flow_key", &halves(hash::flow_key(&key)));
     function("host_route_key", &halves(hash::host_route_key(0x0123, key.sip)));
+    for rank in 0..limits::PREFIX_TABLES {
+        function("prefix_table", &[hash::prefix_table(rank, 0x0123, key.sip).into()]);
+    }
     function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
     function("key_hash", &[hashed]);
     for way in 0..limits::FLOW_WAYS {
-        function("row", &[hash::row(hashed, way, limits::FLOW_ROWS_LOG2).into()]);
+        function("row", &[hash::row(hashed, way, ROWS_LOG2).into()]);
     }
     for bit in 0..=hash::FIELD_ALL.trailing_ones() {
         let member = hash::member_hash(&key, hash::FIELD_ALL >> bit);
         function("member_hash", &[member.into()]);
-        function("scale", &[hash::scale(member, limits::ECMP_GROUP_MAX).into()]);
+        function("scale", &[hash::scale(member, COUNT).into()]);
     }
     function("entropy_port", &[hash::entropy_port(hashed).into()]);
-    function("bucket_index", &[bucket_index(1, 2, 3, limits::FLOW_ROWS_LOG2).into()]);
+    function("bucket_index", &[bucket_index(1, 2, 3, ROWS_LOG2).into()]);
     function("pack", &key.pack().map(u64::from));
     let masks = digest::MASKS.map(u64::from);
     f(&Item { group: "function", name: "MASKS", values: &masks, since: 1 });

@@ -33,12 +33,13 @@ pub(super) fn digests(suite: &mut Suite<'_>) -> Outcome {
         |count: u32| Digest::of(TableId::NextHop, (0..count).map(|i| (i, entry(i).pack())));
     let whole = filled(ENTRIES);
     is(card, TableId::NextHop, whole, "a table")?;
+    let entries = card.ident().shape.next_hops;
     let (mut index, mut digest, mut left) = (0, 0, ENTRIES);
     while left > 0 {
         let done = card.execute(&[part(TableId::NextHop, index, digest, PART)])?[0];
         let covered = left.min(PART);
         let status = if covered == PART { Status::Ok } else { Status::NotFound };
-        let next = if covered == PART { index + PART } else { TableId::NextHop.desc().depth };
+        let next = if covered == PART { index + PART } else { entries };
         let so_far = filled(ENTRIES - left + covered);
         let found = (done.status, done.index, value(&done), done.data[2]);
         let expected = (status as u8, next, so_far, covered);

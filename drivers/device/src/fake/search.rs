@@ -2,7 +2,7 @@
 
 use penstock_abi::digest::Digest;
 use penstock_abi::ring::{DIGEST_ENTRIES_MAX, Status};
-use penstock_abi::table::{TableDesc, TableId, Words};
+use penstock_abi::table::{TableId, Words};
 
 use super::State;
 
@@ -20,7 +20,7 @@ impl State {
     /// Status, where to go on and data of a Digest.
     pub(super) fn execute_digest(
         &self,
-        desc: &TableDesc,
+        table: TableId,
         index: u32,
         data: &Words,
     ) -> (Status, u32, Words) {
@@ -29,14 +29,15 @@ impl State {
             asked => asked.min(DIGEST_ENTRIES_MAX),
         };
         let mut digest = Digest::resume(u64::from(data[1]) | u64::from(data[2]) << 32);
-        let (mut covered, mut next) = (0, desc.depth);
-        for (i, words) in self.valid_from(desc.id, index).take(most as usize) {
-            digest.entry(desc.id, i, &words);
+        let entries = self.tables.shape().capacity(table);
+        let (mut covered, mut next) = (0, entries);
+        for (i, words) in self.valid_from(table, index).take(most as usize) {
+            digest.entry(table, i, &words);
             (covered, next) = (covered + 1, i + 1);
         }
         let mut out = Words::default();
         let digest = digest.finish();
         out[..3].copy_from_slice(&[digest as u32, (digest >> 32) as u32, covered]);
-        if covered == most { (Status::Ok, next, out) } else { (Status::NotFound, desc.depth, out) }
+        if covered == most { (Status::Ok, next, out) } else { (Status::NotFound, entries, out) }
     }
 }

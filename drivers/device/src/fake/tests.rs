@@ -188,7 +188,7 @@ fn refusals_name_table_and_index() {
 fn a_value_that_does_not_fit_keeps_its_whole_batch_from_the_card() {
     let (fake, mut card) = attached();
     let fits = Op::write(25, Ilm { valid: true, ..Ilm::default() });
-    let wide = Op::write(1, NextHop { slots: 200, ..NextHop::default() });
+    let wide = Op::write(1, NextHop { slots: 1 << 11, ..NextHop::default() });
     let err = card.apply(&[fits, wide]).unwrap_err();
     assert!(matches!(err, DeviceError::Overflow(_)), "{err}");
     assert_eq!(fake.writes(), 0);
@@ -202,17 +202,17 @@ fn words_are_read_back_as_far_as_the_table_has_bits() {
         let command = Command {
             opcode: Opcode::Write as u8,
             table: table as u8,
-            index: 9,
+            index: 5,
             data: [u32::MAX; ENTRY_WORDS],
             ..Command::default()
         };
         card.execute(&[command]).unwrap();
-        let words = card.read_many(table, &[9]).unwrap()[0];
+        let words = card.read_many(table, &[5]).unwrap()[0];
         let bits = table.desc().bits;
         assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), bits, "{table:?}");
         assert_eq!(words[..bits as usize / 32], vec![u32::MAX; bits as usize / 32], "{table:?}");
-        assert_eq!(card.dump(table).unwrap(), [(9, words)]);
-        assert_eq!(fake.table(table), [(9, words)]);
+        assert_eq!(card.dump(table).unwrap(), [(5, words)]);
+        assert_eq!(fake.table(table), [(5, words)]);
     }
 }
 

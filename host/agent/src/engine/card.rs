@@ -16,7 +16,8 @@ pub struct CardEngine {
 }
 
 impl CardEngine {
-    /// An engine whose load balancers are served by these providers.
+    /// An engine whose load balancers are served by these providers. How large its card is, it learns from the tables that it is
+    /// given to adopt.
     #[must_use]
     pub fn new(providers: Providers) -> Self {
         Self {
@@ -35,6 +36,7 @@ impl Default for CardEngine {
 
 impl Engine for CardEngine {
     fn adopt(&mut self, tables: Tables) {
+        self.compiler.fit(tables.shape());
         self.planner = Planner::new(tables);
     }
 

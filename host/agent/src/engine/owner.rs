@@ -24,7 +24,12 @@ pub(super) fn entry(
         },
         Entry::HostRoute(host) => address(intent, compiled, VrfId(host.vrf), v4(host.ip)),
         Entry::Prefix(prefix) => {
-            route(intent, VrfId(prefix.vrf), IpNet::new(v4(prefix.ip), prefix.len).ok()?)
+            let announced = IpNet::new(v4(prefix.ip), prefix.len).ok()?.trunc();
+            route(intent, VrfId(prefix.vrf), announced)
+        }
+        Entry::DefaultRoute(_) => {
+            let all = IpNet::new(v4(0), 0).ok()?;
+            route(intent, VrfId(u16::try_from(index).ok()?), all)
         }
         Entry::FipKey(key) => compiled.owners.get(&v4(key.ip)).cloned(),
         _ => None,

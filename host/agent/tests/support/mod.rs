@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use penstock_abi::table::{Ilm, NextHop, NextHopKind};
-use penstock_agent::engine::{Engine, Inputs, Pass, Scope};
+use penstock_agent::engine::{CardEngine, Engine, Inputs, Pass, Scope};
 use penstock_agent::keep::ServiceManager;
 use penstock_agent::{Agent, Config, Opener};
 use penstock_compile::Compiled;
@@ -141,16 +141,34 @@ impl Bench {
     }
 
     pub fn open(fake: FakeCard, opener: Opener, opened: Arc<AtomicUsize>) -> Self {
-        let (intent, intents) = watch::channel(Arc::new(Intent::default()));
-        let (neighbours, known) = watch::channel(Some(Neighbours::new()));
         let script = Script::default();
         let seen = Arc::clone(&script.seen);
+        Self::run(fake, opener, opened, Box::new(script), seen)
+    }
+
+    /// An agent with the engine that is shipped.
+    pub fn shipped(fake: FakeCard) -> Self {
+        let card = fake.clone();
+        let opener: Opener = Arc::new(move || Ok(card.transport()));
+        let engine = Box::new(CardEngine::default());
+        Self::run(fake, opener, Arc::default(), engine, Arc::default())
+    }
+
+    fn run(
+        fake: FakeCard,
+        opener: Opener,
+        opened: Arc<AtomicUsize>,
+        engine: Box<dyn Engine>,
+        seen: Arc<Seen>,
+    ) -> Self {
+        let (intent, intents) = watch::channel(Arc::new(Intent::default()));
+        let (neighbours, known) = watch::channel(Some(Neighbours::new()));
         let config = Config {
             name: "card".to_owned(),
             spec: "fake".to_owned(),
             opener,
             keeper: Arc::new(ServiceManager::new(String::new(), Vec::new())),
-            engine: Box::new(script),
+            engine,
             audit_every: Duration::from_secs(3600),
         };
         let agent = Agent::start(config, intents, known).unwrap();

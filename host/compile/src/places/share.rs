@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::table::TableId;
 use penstock_model::{Finding, IpNet, ObjectId, Path};
+use penstock_tables::prefix::prefix_cost;
 
 use super::{Context, Key, Places, is_host, next_hop, route_id};
 use crate::book::Teller;
@@ -27,8 +28,8 @@ impl Places {
             });
             refused.extend(self.beyond(host_room, hosts));
         }
-        let prefix_room = cx.shape.prefixes as usize;
-        if self.prefixes.len() > prefix_room {
+        let prefix_room = cx.shape.capacity(TableId::Prefix) as usize;
+        if self.prefix_parts > prefix_room {
             let prefixes = self.prefixes.iter().map(|(key, hop)| (*key, *hop));
             refused.extend(self.beyond(prefix_room, prefixes));
         }
@@ -59,13 +60,20 @@ impl Places {
         }
     }
 
-    /// Those of `wanted` for which there is no room.
+    /// Those of `wanted` for which there is no room. One that needs less takes what is left.
     fn beyond(&self, room: usize, wanted: impl Iterator<Item = (Key, Hop)>) -> Vec<Key> {
         let announcer = |(key, hop): &(Key, Hop)| self.path(*key, *hop).map(|path| &path.announcer);
         let mut ranked: Vec<_> =
             wanted.map(|wanted| (announcer(&wanted), wanted.0.1, wanted.0.0)).collect();
         ranked.sort();
-        ranked.into_iter().skip(room).map(|(_, prefix, vrf)| (vrf, prefix)).collect()
+        let mut left = room;
+        let keys = ranked.into_iter().map(|(_, prefix, vrf)| (vrf, prefix));
+        keys.filter(|key| {
+            let has = left >= parts(*key);
+            left -= if has { parts(*key) } else { 0 };
+            !has
+        })
+        .collect()
     }
 
     /// The path by which a hop was chosen; none if it is a local pod's.
@@ -85,4 +93,9 @@ impl Places {
             _ => self.path(key, hop).map(|path| route_id(path, key.1)),
         }
     }
+}
+
+/// Entries that a key needs in its table: one, or as many as its prefix has parts (a default route has a table of its own).
+pub(super) fn parts((_, prefix): Key) -> usize {
+    if is_host(prefix) { 1 } else { prefix_cost(prefix.prefix_len()) as usize }
 }

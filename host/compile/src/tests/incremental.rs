@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::table::TableId;
 use penstock_model::{Finding, Pod};
+use penstock_tables::prefix::prefix_cost;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -123,6 +124,8 @@ fn change() -> impl Strategy<Value = Change> {
         "0.0.0.0/0",
         "10.1.0.0/16",
         "10.2.0.0/16",
+        "32.0.0.0/3",
+        "64.0.0.0/3",
         "fd00::/64",
     ];
     let wrap = select(vec![Encapsulation::MplsOverUdp, Encapsulation::MplsOverGre]);
@@ -273,7 +276,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         ecmp_words: 12,
         ecmp_group_max: 3,
         host_route_rows_log2: 0,
-        prefixes: 2,
+        prefix_rows_log2: 0,
         fip_key_rows_log2: 0,
         fip_maps: 5,
         ..Shape::default()
@@ -311,7 +314,10 @@ fn sound(compiled: &Compiled, shape: &Shape) {
         (TableId::NextHop, d.next_hops.len() + groups),
         (TableId::Ecmp, words),
         (TableId::HostRoute, d.routes.len()),
-        (TableId::Prefix, d.prefixes.len()),
+        (
+            TableId::Prefix,
+            d.prefixes.keys().map(|(_, p)| prefix_cost(p.prefix_len()) as usize).sum(),
+        ),
         (TableId::FipKey, d.fip.len() + marks(&d.fip).len()),
         (TableId::FipMap, d.fip.len() + usize::from(!d.fip.is_empty())),
     ] {

@@ -74,18 +74,21 @@ fn what_the_card_cannot_have_harms_nobody_else() {
     insta::assert_snapshot!("refused", findings(&compiled));
 }
 
+/// Sixty-four entries: two of 32 parts leave nothing, and a default route needs none of them.
 #[test]
 fn a_full_table_of_prefixes_refuses_the_last_announcer() {
-    let shape = Shape { prefixes: 2, ..Shape::default() };
+    let shape = Shape { prefix_rows_log2: 0, ..Shape::default() };
     let mut world = cent222();
-    for (announcer, prefix) in [("c", "10.1.0.0/16"), ("b", "10.2.0.0/16"), ("a", "10.3.0.0/16")] {
+    for (announcer, prefix) in
+        [("c", "32.0.0.0/3"), ("b", "64.0.0.0/3"), ("a", "96.0.0.0/3"), ("d", "0.0.0.0/0")]
+    {
         world.route(route(announcer, CENT333, prefix, 50));
     }
     let compiled =
         Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours);
     let served: Vec<_> = compiled.desired.prefixes.keys().map(|(_, p)| p.to_string()).collect();
-    assert_eq!(served, ["10.2.0.0/16", "10.3.0.0/16"]);
-    let said = "route 10.1.0.0/16 of c: refused: table Prefix is full, it holds 2 entries";
+    assert_eq!(served, ["0.0.0.0/0", "64.0.0.0/3", "96.0.0.0/3"]);
+    let said = "route 32.0.0.0/3 of c: refused: table Prefix is full, it holds 64 entries";
     assert_eq!(findings(&compiled), said);
 }
 

@@ -25,7 +25,8 @@ fn a_group_that_is_too_large_is_served_by_a_part() {
         let mut small = service(vec![listener("", 80, 80, &[1, 2])]);
         small.name = ObjectName::new("ns", "small");
         small.floating_ips[0].address = IpAddr::from(Ipv4Addr::new(10, 105, 0, 1));
-        far(node, lasts.iter().copied()).with([big, small]).compile()
+        let world = far(node, lasts.iter().copied()).with([big, small]);
+        compiled(&world, Shape { ecmp_group_max: 64, ..Shape::default() })
     };
     let chosen = |compiled: &Compiled| -> BTreeSet<IpAddr> {
         pods(group(&compiled.desired)).into_iter().collect()
@@ -52,6 +53,62 @@ fn a_group_that_is_too_large_is_served_by_a_part() {
     assert_ne!(first, elsewhere);
 }
 
+/// A service with `count` members on another node.
+fn large_world(count: u16) -> World {
+    let pod = |n: u16| {
+        let [high, low] = n.to_be_bytes();
+        IpAddr::from(Ipv4Addr::new(10, 48, high, low))
+    };
+    let mut world = World::new("cent222", CENT222, Vec::new());
+    let to = |n| route("cent333", CENT333, &format!("{}/32", pod(n)), 100 + u32::from(n));
+    world.routes = (0..count).map(to).collect();
+    world.settle_rib();
+    let member =
+        |n| Member { address: pod(n), port: 80, state: MemberState::Active, node: String::new() };
+    let mut listener = listener("", 8888, 80, &[]);
+    listener.pool.members = (0..count).map(member).collect();
+    world.with([service(vec![listener])])
+}
+
+/// What is made of it.
+fn large(count: u16) -> Compiled {
+    large_world(count).compile()
+}
+
+#[test]
+fn a_large_group_that_vrfs_have_in_common_needs_room_once() {
+    let mut world = large_world(100);
+    world.vrf(vrf(3, "blue"));
+    world.vrf(vrf(4, "green"));
+    let in_vrfs = |words: u32| {
+        let compiled = compiled(&world, Shape { ecmp_words: words, ..Shape::default() });
+        let groups = compiled.desired.routes.iter().filter(|(key, _)| key.1 == VIP);
+        groups.filter(|(_, target)| matches!(target, RouteTarget::Group(_))).count()
+    };
+    assert_eq!((in_vrfs(300), in_vrfs(200)), (3, 0));
+}
+
+#[test]
+fn a_group_has_a_thousand_members_and_at_the_limit_a_part_that_is_stable() {
+    let thousand = large(1000);
+    assert_eq!(
+        (group(&thousand.desired).members.len(), findings(&thousand)),
+        (1000, String::new())
+    );
+    let over = large(1025);
+    assert_eq!(
+        findings(&over),
+        "Service ns-user-1/service-web-clusterip: floating IP 10.105.139.153 has 1025 backends, 1024 of them serve: a group \
+         has no more"
+    );
+    let chosen = |compiled: &Compiled| -> BTreeSet<IpAddr> {
+        pods(group(&compiled.desired)).into_iter().collect()
+    };
+    let (all, over, more) = (chosen(&large(1024)), chosen(&over), chosen(&large(1026)));
+    assert_eq!((all.len(), over.len(), more.len()), (1024, 1024, 1024));
+    assert!(all.difference(&over).count() <= 1 && over.difference(&more).count() <= 1);
+}
+
 #[test]
 fn those_that_drain_give_way_in_a_group_that_is_too_large() {
     let lasts: Vec<u8> = (1..=70).collect();
@@ -59,7 +116,8 @@ fn those_that_drain_give_way_in_a_group_that_is_too_large() {
     for member in &mut big.listeners[0].pool.members[..20] {
         member.state = MemberState::Draining;
     }
-    let d = far("cent222", lasts).with([big]).desired();
+    let shape = Shape { ecmp_group_max: 64, ..Shape::default() };
+    let d = compiled(&far("cent222", lasts).with([big]), shape).desired;
     let draining = group(&d).members.iter().filter(|member| member.draining).count();
     assert_eq!((group(&d).members.len(), draining), (64, 14));
 }
@@ -136,10 +194,12 @@ const NONE: Shape = Shape {
     ecmp_words: 0,
     ecmp_group_max: 0,
     host_route_rows_log2: 0,
-    prefixes: 0,
+    prefix_rows_log2: 0,
+    vrfs: 0,
     fip_key_rows_log2: 0,
     fip_maps: 0,
     flow_rows_log2: 0,
+    flows_translated_max: 0,
 };
 
 /// What is served can change: there is room for another ring beside the old one, and for other mappings.

@@ -96,8 +96,8 @@ fn with(more: impl IntoIterator<Item = Object>) -> Intent {
 fn what_is_wrong_for_itself_is_refused_alone() {
     let cases = [
         (vif("b", 2, "10.0.0.6", 106), "vif b: refused: id 2 is not in 3..=255"),
-        (vif("b", 6, "10.0.0.6", 3), "vif b: refused: label 3 is not in 16..=8191"),
-        (vif("b", 6, "10.0.0.6", 8192), "vif b: refused: label 8192 is not in 16..=8191"),
+        (vif("b", 6, "10.0.0.6", 3), "vif b: refused: label 3 is not in 16..=1048575"),
+        (vif("b", 6, "10.0.0.6", 1 << 20), "vif b: refused: label 1048576 is not in 16..=1048575"),
         (vif("b", 6, "224.0.0.6", 106), "vif b: refused: address 224.0.0.6 is not a host's"),
         (vif("", 6, "10.0.0.6", 106), "vif : refused: name is empty"),
         (vif("pkt0", 6, "10.0.0.6", 106), "vif pkt0: refused: name pkt0 is that of the node"),

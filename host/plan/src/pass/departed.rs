@@ -6,6 +6,7 @@
 //! is gone, or its address has another vif, node or label), when the floating IP or its port is not served any more, or when
 //! a table has no room for what is wanted: then what is there for departed members only goes, in that table.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use penstock_abi::table::{EcmpSlot, NextHop, TableId, Vif};
@@ -29,7 +30,7 @@ impl Pass<'_> {
         let then =
             tables.get::<NextHop>(composite.id.into()).filter(|word| words::is_composite(word));
         let Some(then) = then else { return Vec::new() };
-        let mut seen: Vec<Hop> = Vec::new();
+        let mut seen: BTreeSet<Hop> = BTreeSet::new();
         (0..u32::from(then.slots))
             .map(|n| {
                 let Some(word) = tables.ring_word(then.base, n) else {

@@ -6,7 +6,7 @@ use penstock_model::Reason;
 
 use super::Pass;
 use crate::card::Step;
-use crate::group::{self, OldSlot, Otherwise, Ring, Size};
+use crate::group::{self, OldSlot, Otherwise, Ring, SMALL_SLOTS, Size};
 use crate::planner::Planner;
 use crate::routes::{Composite, RouteKey, Routes};
 use crate::words;
@@ -19,7 +19,7 @@ impl Pass<'_> {
     }
 
     /// Whether the card knows all members of a group, and they are not too many.
-    fn can_be_said(&self, key: RouteKey, group: &Group) -> Result<(), Reason> {
+    pub(super) fn can_be_said(&self, key: RouteKey, group: &Group) -> Result<(), Reason> {
         for member in &group.members {
             self.usable(member.hop.next_hop)?;
         }
@@ -50,19 +50,35 @@ impl Pass<'_> {
         words::route(key, 0, None, false)?;
         self.planner.routes.spare.remove(&key);
         let old = self.planner.routes.composite(&self.planner.card, key);
-        let slots = old.map(|old| self.old_slots(key, &old)).unwrap_or_default();
+        let slots = match old {
+            Some(old) => self.old_slots(key, &old),
+            None => self.slots_of_a_like(group, otherwise),
+        };
         let full = self.ring(&slots, group, otherwise, Size::Full);
         self.ring_can_be_said(&full, group.hash_fields)?;
-        if let Some(old) = old.filter(|old| self.is_written(old, &full)) {
+        let slim = self.ring(&slots, group, otherwise, Size::Slim);
+        // One that was made slim stays as it is until its members change.
+        let written = [&full, &slim]
+            .into_iter()
+            .find_map(|ring| old.filter(|old| self.is_written(old, ring)).map(|old| (old, ring)));
+        if let Some((old, ring)) = written {
             let place = self.route_place(key)?;
-            let word = Routes::composite_word(old.first, &full, group.hash_fields);
+            let word = Routes::composite_word(old.first, ring, group.hash_fields);
             self.planner.card.write(Step::Point, old.id.into(), word);
-            self.note_spare(key, group, &full);
-            return self.lead_to(key, place, old.id, full.local);
+            self.note_spare(key, group, ring);
+            return self.lead_to(key, place, old.id, ring.local);
         }
         // Without one, nobody has to make room for its ring.
         self.has_place(key)?;
-        let slim = self.ring(&slots, group, otherwise, Size::Slim);
+        if self.ring_like(&full).is_some() {
+            return self.share(key, group, (old, &full));
+        }
+        if let Some(old) = old.filter(|old| self.can_change_in_place(key, old, &full)) {
+            let place = self.route_place(key)?;
+            self.change_in_place(&old, (&full, group.hash_fields));
+            self.note_spare(key, group, &full);
+            return self.lead_to(key, place, old.id, full.local);
+        }
         let id = self.id_for(key, old)?;
         let made = self.ring_for(&full, &slim).and_then(|(first, size)| {
             // Only now, as a place for which others were moved is to be written before a round ends.
@@ -86,11 +102,66 @@ impl Pass<'_> {
     }
 
     /// The words of a group.
-    fn ring(&self, slots: &[OldSlot], group: &Group, otherwise: Otherwise, size: Size) -> Ring {
+    pub(super) fn ring(
+        &self,
+        slots: &[OldSlot],
+        group: &Group,
+        otherwise: Otherwise,
+        size: Size,
+    ) -> Ring {
         let most = self.planner.card.shape().ecmp_group_max as usize;
         group::ring(slots, group, otherwise, (most, size), |next_hop| {
             self.planner.next_hops.id(next_hop).unwrap_or(0)
         })
+    }
+
+    /// The first word of a large ring that has these words already.
+    fn ring_like(&self, ring: &Ring) -> Option<u32> {
+        let Planner { card, routes, .. } = &*self.planner;
+        if ring.slots > SMALL_SLOTS { routes.ring_like(card, ring) } else { None }
+    }
+
+    /// The slots of a large group with the same members, if there is one that is up to date; so a new one can share its ring.
+    fn slots_of_a_like(&self, group: &Group, otherwise: Otherwise) -> Vec<OldSlot> {
+        if group.members.len() <= SMALL_SLOTS {
+            return Vec::new();
+        }
+        let Planner { card, routes, .. } = &*self.planner;
+        let is_like = |key: &RouteKey| match self.desired.routes.get(key) {
+            Some(RouteTarget::Group(other)) => other.members == group.members,
+            _ => false,
+        };
+        let others = routes.large_rings(card).into_iter().filter(|(key, _)| is_like(key));
+        let mut slots = others.map(|(key, other)| self.old_slots(key, &other));
+        let found = slots.find(|slots| {
+            self.ring_like(&self.ring(slots, group, otherwise, Size::Full)).is_some()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// Leads a route to the ring of a group that is like its own.
+    fn share(
+        &mut self,
+        key: RouteKey,
+        group: &Group,
+        (old, ring): (Option<Composite>, &Ring),
+    ) -> Result<(), Reason> {
+        let id = self.id_for(key, old)?;
+        let place = self.route_place(key);
+        // Making a place may have ended the round; the ring goes on being somebody's.
+        let found = place.and_then(|place| {
+            let first = self.ring_like(ring).ok_or_else(|| self.no_ring(ring.words.len() as u32));
+            Ok((place, first?))
+        });
+        let (place, first) = found.inspect_err(|_| {
+            if old.is_none() {
+                self.planner.next_hops.put_back(id);
+            }
+        })?;
+        let old = self.planner.routes.composite(&self.planner.card, key);
+        self.write_group(key, old, (id, first), place, (ring, group.hash_fields));
+        self.note_spare(key, group, ring);
+        self.lead_to(key, place, id, ring.local)
     }
 
     /// Whether a group has these words.
@@ -181,10 +252,12 @@ impl Pass<'_> {
         while self.planner.routes.ring.free_words() >= len && !self.planner.routes.ring.has(len) {
             let Planner { card, routes, .. } = &mut *self.planner;
             let mut moved = false;
-            for (key, group) in routes.by_place(card) {
+            for (_, group) in routes.by_place(card) {
+                // It may have been moved with another one.
+                let Some(group) = routes.composite_at(card, group.id) else { continue };
                 let lower = routes.ring.allocate_below(group.words(), group.first);
                 if let Some(first) = lower.filter(|_| group.words() > 0) {
-                    routes.move_ring(card, key, &group, first);
+                    routes.move_ring(card, &group, first);
                     moved = true;
                 }
             }
@@ -217,7 +290,7 @@ impl Pass<'_> {
             return true;
         }
         let len = ring.words.len() as u32;
-        let mut first = self.planner.routes.ring.allocate(len);
+        let mut first = self.ring_like(&ring).or_else(|| self.planner.routes.ring.allocate(len));
         if first.is_none() {
             self.end_round();
             first = self.planner.routes.ring.allocate(len);

@@ -106,6 +106,19 @@ impl Pass<'_> {
         }
     }
 
+    /// The same for a group that shares its ring: it gets one of its own first, or goes if there is no room for that.
+    fn keep_apart(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
+        let Planner { card, routes, .. } = &mut *self.planner;
+        let Some(first) = routes.ring.allocate(composite.words()) else {
+            return self.remove_route(key);
+        };
+        routes.part_ring(card, key, composite, first);
+        let parted = routes.composite_at(card, composite.id);
+        if let Some(parted) = parted {
+            self.keep_group(key, &parted, wanted);
+        }
+    }
+
     fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
         let slots = self.old_slots(key, composite);
         let words: Vec<EcmpSlot> =
@@ -124,12 +137,17 @@ impl Pass<'_> {
         // Those that terminate take new connections if nobody else does.
         let kept = Some(keep(true)).filter(|kept| kept.iter().any(takes));
         let mut kept = kept.unwrap_or_else(|| keep(false));
+        let live_words = live;
         let live = &refill(live, &mut kept);
         let is_gone = |word: &EcmpSlot| {
             is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
         };
         let rest = || kept.iter().filter(|word| word.valid);
         let other = kept.iter().copied().find(takes);
+        let changes = kept != words || live[..] != *live_words || live.iter().any(is_gone);
+        if changes && self.planner.routes.is_shared(composite) {
+            return self.keep_apart(key, composite, wanted);
+        }
         let is_here = |word: &EcmpSlot| {
             let next_hop: NextHop = self.planner.card.at(word.nh.into());
             matches!(words::next_hop_key(&next_hop), Some(NextHopKey::Encap(_)))
@@ -159,6 +177,9 @@ impl Pass<'_> {
                     card.clear::<EcmpSlot>(Step::Unmake, index(n));
                 }
                 routes.ring.release_tail(composite.first, composite.words(), composite.slots);
+                if composite.slots == 0 {
+                    routes.leave_ring(card, composite);
+                }
             }
             None => {}
         }

@@ -1,4 +1,4 @@
-//! What has one word: next hops, vifs, labels, prefixes; and the removal of everything that is not wanted.
+//! What has one word: next hops, vifs, labels; and the removal of everything that is not wanted.
 
 use penstock_abi::table::{Ilm, TableId};
 use penstock_compile::NextHopKey;
@@ -8,7 +8,6 @@ use super::Pass;
 use crate::card::Step;
 use crate::dirty::Dirty;
 use crate::planner::Planner;
-use crate::prefixes::PrefixKey;
 use crate::refusal::What;
 use crate::words;
 
@@ -110,13 +109,8 @@ impl Pass<'_> {
 
     /// Removes what is not wanted.
     pub(super) fn unwanted(&mut self, dirty: &Dirty) {
-        // The shortest first, then the longer ones, then routes: a packet never falls through to what is about to go.
-        for &key in by_length(dirty).iter().rev() {
-            if self.desired.prefixes.get(&key).is_none() {
-                let Planner { card, prefixes, .. } = &mut *self.planner;
-                prefixes.remove(card, key);
-            }
-        }
+        // Before routes: a packet never falls through to what is about to go.
+        self.unwanted_prefixes(dirty);
         self.unwanted_routes(dirty);
         for &label in &dirty.labels {
             if self.label_word(label).is_none_or(|word| word.is_err()) {
@@ -151,37 +145,4 @@ impl Pass<'_> {
             }
         }
     }
-
-    pub(super) fn prefixes(&mut self, dirty: &Dirty) {
-        // The longest first, behind routes: a packet never meets what is not meant for it.
-        for key in by_length(dirty) {
-            if let Err(reason) = self.prefix(key) {
-                // Shorter ones would match in its place; so they do without it.
-                let Planner { card, prefixes, .. } = &mut *self.planner;
-                prefixes.remove(card, key);
-                self.refuse(What::Prefix(key.0, key.1), reason);
-            }
-        }
-    }
-
-    fn prefix(&mut self, key: PrefixKey) -> Result<(), Reason> {
-        let Some(&hop) = self.desired.prefixes.get(&key) else { return Ok(()) };
-        let word = words::prefix(key, hop, self.usable(hop.next_hop)?)?;
-        let place = match self.planner.prefixes.get(key) {
-            Some(index) => Some(index),
-            None => self.with_room(TableId::Prefix, |planner| planner.prefixes.free(&planner.card)),
-        };
-        let full = || self.no_room(TableId::Prefix, || key.1.to_string());
-        let index = place.ok_or_else(full)?;
-        let Planner { card, prefixes, .. } = &mut *self.planner;
-        prefixes.set(card, key, index, word);
-        Ok(())
-    }
-}
-
-/// Prefixes, the longest first.
-fn by_length(dirty: &Dirty) -> Vec<PrefixKey> {
-    let mut keys: Vec<PrefixKey> = dirty.prefixes.iter().copied().collect();
-    keys.sort_by_key(|(_, prefix)| std::cmp::Reverse(prefix.prefix_len()));
-    keys
 }

@@ -55,7 +55,9 @@ impl Pass<'_> {
         };
         let slots = self.old_slots(key, &composite);
         let slimmer = slots.last().is_some_and(|slot| slot.who.is_none())
-            || slots.iter().any(|slot| slot.stays && group::wanted(slot, group).is_none());
+            || slots.iter().any(|slot| slot.stays && group::wanted(slot, group).is_none())
+            // A word for new flows for each slot.
+            || (slots.len() > group::SMALL_SLOTS && composite.live == composite.slots);
         slimmer && !group.members.is_empty()
     }
 

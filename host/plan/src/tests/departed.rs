@@ -6,7 +6,7 @@ use std::sync::Arc;
 use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop, TableId};
 use penstock_compile::{Desired, FipKey, FipTarget, Hop, RouteTarget};
 use penstock_model::{MacAddr, Protocol};
-use penstock_tables::{Op, Tables};
+use penstock_tables::{Op, Shape, Tables};
 
 use super::world::{LOCAL, VIF, VRF, hop, map, pod, reaches, serve};
 use super::{bits, ops, reread, sound};
@@ -139,7 +139,7 @@ fn a_mapping_stays_as_long_as_its_backend_and_its_port() {
 
 #[test]
 fn who_departed_makes_room_in_a_full_group() {
-    let mut card = Tables::default();
+    let mut card = Tables::new(Shape { ecmp_group_max: 64, ..Shape::default() });
     let pods: Vec<u8> = (1..=80).collect();
     bring(&mut card, &state(&pods, &pods[..64]));
     bring(&mut card, &state(&pods, &pods[10..64]));

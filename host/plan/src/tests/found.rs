@@ -104,10 +104,12 @@ fn what_is_wanted_of_a_card_without_tables_is_refused() {
         ecmp_words: 0,
         ecmp_group_max: 0,
         host_route_rows_log2: 0,
-        prefixes: 0,
+        prefix_rows_log2: 0,
+        vrfs: 0,
         fip_key_rows_log2: 0,
         fip_maps: 0,
         flow_rows_log2: 0,
+        flows_translated_max: 0,
     };
     let mut d = reaches(&[1, 2, LOCAL]);
     serve(&mut d, vip(1), &[1, LOCAL]);

@@ -267,7 +267,7 @@ fn shape(tightness: u8) -> Shape {
             host_route_rows_log2: 2,
             fip_maps: 12,
             ecmp_group_max: 4,
-            prefixes: 5,
+            prefix_rows_log2: 0,
             ..roomy
         },
     }

@@ -10,7 +10,8 @@ use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
 };
 use penstock_model::{IpNet, MacAddr, MplsLabel, Protocol, VifId, VrfId};
-use penstock_tables::{Keyed, Tables};
+use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_lengths};
+use penstock_tables::{Keyed, PrefixPart, Tables};
 
 use super::bits;
 use crate::words;
@@ -26,6 +27,9 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     }
     for (index, prefix) in card.of::<table::Prefix>().iter() {
         leaf(card, prefix.nh, &format!("prefix {index}"))?;
+    }
+    for (vrf, route) in card.of::<table::DefaultRoute>().iter() {
+        leaf(card, route.nh, &format!("default route of VRF {vrf}"))?;
     }
     let mut owners: BTreeMap<u16, (u16, u32)> = BTreeMap::new();
     for route in card.of::<table::HostRoute>().values() {
@@ -174,7 +178,28 @@ fn places(card: &Tables) -> Result<(), String> {
         }
     }
     placed::<table::HostRoute>(card)?;
+    parts(card)?;
     placed::<table::FipKey>(card)
+}
+
+/// The same of parts of prefixes, each of which belongs to a prefix that has it.
+fn parts(card: &Tables) -> Result<(), String> {
+    let mut seen: BTreeMap<PrefixPart, &table::Prefix> = BTreeMap::new();
+    for (index, word) in card.of::<table::Prefix>().iter() {
+        let part = PrefixPart::of(index, word, card.shape())
+            .ok_or_else(|| format!("{word:?} at {index} is not in its row"))?;
+        if *seen.entry(part).or_insert(word) != word {
+            return Err(format!("{part:?} is there twice, not alike"));
+        }
+        if !prefix_lengths(part.rank).any(|len| len == word.len) {
+            return Err(format!("{part:?} is of a prefix of {} bits", word.len));
+        }
+        let length = card.of::<table::PrefixLength>().at(part.rank.into());
+        if (length.valid, length.len) != (true, PREFIX_LENGTHS[usize::from(part.rank)]) {
+            return Err(format!("{part:?} is not looked for"));
+        }
+    }
+    Ok(())
 }
 
 /// What a card means.
@@ -229,9 +254,14 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
         desired.labels.insert(MplsLabel(index), entry);
     }
     for word in card.of::<table::Prefix>().values() {
-        let prefix = IpNet::new(words::address(word.ip), word.len).expect("0..=31");
+        let prefix = IpNet::new(words::address(word.ip), word.len).expect("0..=31").trunc();
         let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
         desired.prefixes.insert((VrfId(word.vrf), prefix), hop);
+    }
+    for (vrf, word) in card.of::<table::DefaultRoute>().iter() {
+        let hop = Hop { next_hop: key(word.nh), label: label(word.label_valid, word.label) };
+        let all = IpNet::new(Ipv4Addr::UNSPECIFIED.into(), 0).expect("0 bits");
+        desired.prefixes.insert((VrfId(vrf as u16), all), hop);
     }
     let mut pods: BTreeMap<(u16, Hop), Vec<IpAddr>> = BTreeMap::new();
     for word in card.of::<table::HostRoute>().values() {

@@ -174,8 +174,8 @@ fn what_does_not_say_what_there_is_is_refused_as_a_whole() {
 fn a_fault_of_one_object_is_its_own() {
     let webserver = "vif webserver-846c9ccb8b-xkjpw";
     for (from, to, why) in [
-        ("label: 28", "label: 3", "label 3 is not in 16..=8191"),
-        ("label: 28", "label: 8192", "label 8192 is not in 16..=8191"),
+        ("label: 28", "label: 3", "label 3 is not in 16..=1048575"),
+        ("label: 28", "label: 1048576", "label 1048576 is not in 16..=1048575"),
         ("id: 8", "id: 2", "id 2 is not in 3..=255"),
         ("id: 8", "id: 300", "vifs[1].id: invalid value: integer `300`, expected u8"),
         ("id: 8", "id: 8\n    colour: red", "unknown field `colour`"),

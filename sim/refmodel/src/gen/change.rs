@@ -1,5 +1,6 @@
 //! How a random node changes: what a host would do to its tables, in the order of section 10.
 
+use penstock_abi::limits::ECMP_GROUP_MAX;
 use penstock_abi::table::{FipMap, Vif};
 
 use super::{Rng, World};
@@ -47,7 +48,7 @@ impl World {
             let newcomer = self.random_member(rng, vrf);
             let slots = &mut self.services[n].slots;
             match rng.below(4) {
-                0 if count < 64 => slots.push(Some(newcomer)),
+                0 if count < ECMP_GROUP_MAX as usize => slots.push(Some(newcomer)),
                 1 => {
                     if let Some(m) = &mut slots[slot] {
                         m.drain = !m.drain;

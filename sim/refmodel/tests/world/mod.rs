@@ -7,6 +7,7 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::*;
 use penstock_refmodel::packet::{Ipv4, ethernet, mpls, mpls_udp};
 use penstock_refmodel::{Egress, Outcome, RefModel, Verdict};
+use penstock_tables::{PrefixPart, Shape};
 
 pub const NODE_A: u32 = 0x0aa9_1914; // 10.169.25.20
 pub const NODE_B: u32 = 0x0aa9_1915; // 10.169.25.21
@@ -21,6 +22,12 @@ pub const NH_BACKEND: u16 = 21;
 pub const NH_LOCAL: u16 = 22;
 pub const NH_TUNNEL: u16 = 30;
 pub const NH_GROUP: u16 = 87;
+
+/// Where the prefix of the far client stands.
+pub fn client_prefix() -> u32 {
+    let part = PrefixPart { rank: 0, vrf: VRF, ip: CLIENT & !1 };
+    part.places(Shape::default()).next().expect("every part has places")
+}
 
 pub fn key(nh: u16, proto: u8, sip: u32, dip: u32, sport: u16, dport: u16) -> FlowKey {
     FlowKey { nh, proto, sip, dip, sport, dport }
@@ -191,16 +198,17 @@ pub fn node_b() -> RefModel {
         &Ilm { valid: true, nh: NH_TUNNEL, key_nh: NH_TUNNEL, vrf: VRF }.pack(),
     );
     host_route(&mut m, VRF, VIP, NH_BACKEND, None);
+    m.write(TableId::PrefixLength, 0, &PrefixLength { valid: true, len: 31 }.pack());
     let client = Prefix {
         valid: true,
         vrf: VRF,
-        ip: CLIENT,
+        ip: CLIENT & !1,
         len: 31,
         nh: NH_TUNNEL,
         label: 30,
         label_valid: true,
     };
-    m.write(TableId::Prefix, 3, &Prefix { ip: CLIENT & !1, ..client }.pack());
+    m.write(TableId::Prefix, client_prefix(), &client.pack());
     let map = FipMap {
         valid: true,
         generation: 3,

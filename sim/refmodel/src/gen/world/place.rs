@@ -1,7 +1,7 @@
 //! Where the entries of a node stand in the tables, and the writes that put them there.
 
-use penstock_abi::limits::PREFIXES;
-use penstock_abi::table::{FipKey, HostRoute, Prefix};
+use penstock_abi::table::{DefaultRoute, FipKey, HostRoute, Prefix, PrefixLength};
+use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_parts};
 use penstock_tables::{CONFIG_TABLES, Keyed, Stored};
 
 use super::{World, Write};
@@ -99,13 +99,29 @@ impl World {
         nh: u16,
         label: u32,
     ) {
-        let ip = ip & !(u32::MAX >> len);
-        let there = self.entries.of::<Prefix>();
-        let free: Vec<u32> = (0..PREFIXES).filter(|&i| !there.contains(i)).collect();
-        if let Some(&i) = rng.pick(&free) {
-            let entry =
-                Prefix { valid: true, vrf, ip, len, nh, label, label_valid: !rng.one_in(8) };
-            self.put(i, entry);
+        let label_valid = !rng.one_in(8);
+        if len == 0 {
+            self.put(vrf.into(), DefaultRoute { valid: true, nh, label, label_valid });
+            return;
+        }
+        for (rank, len) in (0..).zip(PREFIX_LENGTHS) {
+            self.put(rank, PrefixLength { valid: true, len });
+        }
+        for part in prefix_parts(vrf, ip, len) {
+            let shape = self.entries.shape();
+            let there = self.entries.of::<Prefix>();
+            let present = self.entries.find_part(part).map(|(index, word)| (index, word.len));
+            let free: Vec<u32> = part.places(shape).filter(|&i| !there.contains(i)).collect();
+            let entry = Prefix { valid: true, vrf, ip: part.ip, len, nh, label, label_valid };
+            match present {
+                Some((_, other)) if other > len => {}
+                Some((index, _)) => self.put(index, entry),
+                None => {
+                    if let Some(&index) = rng.pick(&free) {
+                        self.put(index, entry);
+                    }
+                }
+            }
         }
     }
 }

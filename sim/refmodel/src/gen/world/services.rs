@@ -1,7 +1,7 @@
 //! Services: their groups, routes and mappings.
 
 use penstock_abi::hash::{FIELD_ALL, FIELD_DIP, FIELD_PROTO, FIELD_SIP, FIELD_SPORT};
-use penstock_abi::limits::ECMP_WORDS;
+use penstock_abi::limits::{ECMP_GROUP_MAX, ECMP_WORDS};
 use penstock_abi::table::{EcmpSlot, FipMap, Ilm, NextHop, NextHopKind};
 
 use super::{Member, Service, Target, World};
@@ -44,7 +44,10 @@ impl World {
         };
         let n = self.services.len();
         self.services.push(service);
-        let most = rng.of([1, 2, 3, 8, 64]);
+        let most = match rng.of([1, 2, 3, 8, 64]) {
+            64 if rng.one_in(10) => ECMP_GROUP_MAX.into(),
+            most => most,
+        };
         let slots = (0..rng.between(1, most))
             .map(|_| (!rng.one_in(6)).then(|| self.random_member(rng, vrf)))
             .collect();

@@ -1,0 +1,204 @@
+// Rows of a table that the host fills, with the comparison behind them: Ways memories, rows of BucketSlots entries.
+//
+// Entry:       {data, key, valid}, valid in bit 0; each slot has a parity bit besides. Index of an entry: {way, row, slot}.
+// Lookup:      re_i/row_i every cycle, from registers. row_cycles(RowsLog2) later the key that is looked for is at look_i/key_i (look_i
+//              0: nothing is). hit_o 2 cycles after that, data_o 3 (0 without a hit). The host keeps a key unique, but for one that
+//              it moves from way to way: of two equal ones that of the lowest way wins. (Two in one row would be ored.)
+// Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
+//              be believed is the user's matter, as the slot may have held the key.
+// Maintenance: as in ps_table, by the memories' second port; registered here. acc_rdata_o stands row_cycles(RowsLog2) + 2 cycles after
+//              acc_re_i, and then holds. It is given out without regard to parity.
+// Ports:       packets have the memories' first port whole. The second is the host's; a second look-up takes it when the host does not
+//              use it, or doubles the memories.
+// Reset:       clears what is under way; the memory is undefined until written.
+module ps_bucket_rows
+  import ps_abi_pkg::*;
+  import ps_bucket_pkg::*;
+#(
+  parameter int unsigned EntryBits = 83,
+  parameter int unsigned KeyBits   = 44,
+  parameter int unsigned Ways      = 2,
+  parameter int unsigned RowsLog2  = 10,
+  parameter              Style     = "block",   // "ultra" may be deeper than one memory, "block" not
+  localparam int unsigned DataBits  = EntryBits - KeyBits - 1,
+  localparam int unsigned AddrWidth = $clog2(Ways) + RowsLog2 + $clog2(BucketSlots)
+) (
+  input  logic                          clk_i,
+  input  logic                          rst_i,
+  input  logic                          re_i,
+  input  logic [Ways-1:0][RowsLog2-1:0] row_i,
+  input  logic                          look_i,
+  input  logic [KeyBits-1:0]            key_i,
+  output logic                          hit_o,
+  output logic                          bad_o,
+  output logic [DataBits-1:0]           data_o,
+  input  logic                          acc_re_i,
+  input  logic                          acc_we_i,
+  input  logic [AddrWidth-1:0]          acc_index_i,
+  input  logic [EntryBits-1:0]          acc_wdata_i,
+  output logic [EntryBits-1:0]          acc_rdata_o
+);
+
+  localparam int unsigned RowCycles = row_cycles(RowsLog2);
+  localparam int unsigned SlotBits  = $clog2(BucketSlots);
+  localparam int unsigned WayBits   = $clog2(Ways);
+  localparam int unsigned Lane      = EntryBits + 1;
+
+  // What two levels of logic can compare, or add up, between registers.
+  localparam int unsigned EqualBits   = 18;
+  localparam int unsigned EqualParts  = (KeyBits + 1 + EqualBits - 1) / EqualBits;
+  localparam int unsigned ParityBits  = 36;
+  localparam int unsigned ParityParts = (Lane + ParityBits - 1) / ParityBits;
+
+  typedef logic [BucketSlots-1:0][Lane-1:0] row_t;
+
+  row_t rows [Ways];
+  row_t acc_rows [Ways];
+
+  // --- Maintenance side.
+  logic                acc_we_q;
+  logic [RowCycles:0]  acc_re_q;
+  logic [Lane-1:0]     acc_wdata_q;
+  logic [WayBits-1:0]  acc_way;
+  logic [SlotBits-1:0] acc_slot;
+  logic [RowsLog2-1:0] acc_row;
+  logic [AddrWidth-1:0] acc_index_q;
+
+  assign {acc_way, acc_row, acc_slot} = acc_index_q;
+
+  always_ff @(posedge clk_i) begin
+    acc_we_q <= acc_we_i;
+    acc_re_q <= {acc_re_q[RowCycles-1:0], acc_re_i};
+    if (acc_we_i || acc_re_i) acc_index_q <= acc_index_i;
+    if (acc_we_i) acc_wdata_q <= {^acc_wdata_i, acc_wdata_i};
+    if (acc_re_q[RowCycles]) acc_rdata_o <= acc_rows[acc_way][acc_slot][EntryBits-1:0];
+    if (rst_i) begin
+      acc_we_q <= 1'b0;
+      acc_re_q <= '0;
+    end
+  end
+
+  // --- Memories.
+  for (genvar w = 0; w < Ways; w++) begin : gen_way
+    logic                   b_re;
+    logic [BucketSlots-1:0] b_we;
+
+    assign b_re = acc_re_q[0] && acc_way == WayBits'(w);
+    assign b_we = acc_we_q && acc_way == WayBits'(w) ? BucketSlots'(1) << acc_slot : '0;
+
+    if (Style == "ultra") begin : gen_ultra
+      ps_ram_deep #(
+        .Width    (BucketSlots * Lane),
+        .Depth    (1 << RowsLog2),
+        .LaneWidth(Lane)
+      ) u_ram (
+        .clk_i,
+        .a_re_i   (re_i),
+        .a_addr_i (row_i[w]),
+        .a_rdata_o(rows[w]),
+        .b_re_i   (b_re),
+        .b_we_i   (b_we),
+        .b_all_i  (1'b0),
+        .b_addr_i (acc_row),
+        .b_wdata_i(acc_wdata_q),
+        .b_rdata_o(acc_rows[w])
+      );
+    end else begin : gen_block
+      ps_ram_tdp #(
+        .Width    (BucketSlots * Lane),
+        .Depth    (1 << RowsLog2),
+        .LaneWidth(Lane),
+        .Style    (Style),
+        .Latency  (2)
+      ) u_ram (
+        .clk_i,
+        .a_re_i   (re_i),
+        .a_addr_i (row_i[w]),
+        .a_rdata_o(rows[w]),
+        .b_re_i   (b_re),
+        .b_we_i   (b_we),
+        .b_addr_i (acc_row),
+        .b_wdata_i(acc_wdata_q),
+        .b_rdata_o(acc_rows[w])
+      );
+    end
+  end
+
+  // --- Comparison: parts, then whole, then the data of the one that is equal.
+  logic                                                     look1_q;
+  logic [Ways-1:0][BucketSlots-1:0][EqualParts-1:0]         equal1_q;
+  logic [Ways-1:0][BucketSlots-1:0][ParityParts-1:0]        parity1_q;
+  logic [Ways-1:0][BucketSlots-1:0][DataBits-1:0]           data1_q, data2_q;
+  logic [Ways-1:0][BucketSlots-1:0]                         match, odd, match2_q;
+  logic                                                     first2_q;   // the lowest way has it
+
+  always_comb begin
+    for (int unsigned w = 0; w < Ways; w++) begin
+      for (int unsigned s = 0; s < BucketSlots; s++) begin
+        odd[w][s]   = ^parity1_q[w][s];
+        match[w][s] = &equal1_q[w][s] && !odd[w][s] && look1_q;
+      end
+    end
+  end
+
+  // Part `part` of two keys is equal.
+  function automatic logic equal_part(input logic [KeyBits:0] a, input logic [KeyBits:0] b, input int unsigned part);
+    equal_part = 1'b1;
+    for (int unsigned i = part * EqualBits; i < (part + 1) * EqualBits && i <= KeyBits; i++) begin
+      if (a[i] != b[i]) equal_part = 1'b0;
+    end
+  endfunction
+
+  function automatic logic parity_part(input logic [Lane-1:0] slot, input int unsigned part);
+    parity_part = 1'b0;
+    for (int unsigned i = part * ParityBits; i < (part + 1) * ParityBits && i < Lane; i++) begin
+      parity_part ^= slot[i];
+    end
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    look1_q <= look_i;
+    for (int unsigned w = 0; w < Ways; w++) begin
+      for (int unsigned s = 0; s < BucketSlots; s++) begin
+        for (int unsigned p = 0; p < EqualParts; p++) begin
+          equal1_q[w][s][p] <= equal_part(rows[w][s][KeyBits:0], {key_i, 1'b1}, p);
+        end
+        for (int unsigned p = 0; p < ParityParts; p++) begin
+          parity1_q[w][s][p] <= parity_part(rows[w][s], p);
+        end
+        data1_q[w][s] <= rows[w][s][EntryBits-1 -: DataBits];
+      end
+    end
+    data2_q  <= data1_q;
+    match2_q <= match;
+    first2_q <= |match[0];
+    hit_o    <= |match;
+    bad_o    <= look1_q && |odd;
+    if (rst_i) begin
+      look1_q  <= 1'b0;
+      match2_q <= '0;
+      hit_o    <= 1'b0;
+      bad_o    <= 1'b0;
+    end
+  end
+
+  // One of each way's, then of the ways'.
+  logic [DataBits-1:0] found [Ways];
+
+  always_comb begin
+    for (int unsigned w = 0; w < Ways; w++) begin
+      found[w] = '0;
+      for (int unsigned s = 0; s < BucketSlots; s++) found[w] |= match2_q[w][s] ? data2_q[w][s] : '0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    data_o <= first2_q ? found[0] : found[Ways-1];
+  end
+
+`ifndef SYNTHESIS
+  initial assert (Ways == 2) else $fatal(1, "ps_bucket_rows: written for two ways");
+  initial assert (Style == "ultra" || RowsLog2 <= 12) else $fatal(1, "ps_bucket_rows: too deep for block memory");
+`endif
+
+endmodule

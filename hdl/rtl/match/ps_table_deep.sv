@@ -1,0 +1,63 @@
+// Table of entries by index in UltraRAM, deeper than one of them: a lookup port, and the maintenance side.
+//
+// Lookup:      re_i/addr_i, rdata_o latency(Depth, Fan) cycles after, only in that cycle; never delayed by the other side.
+// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here; acc_rdata_o with acc_valid_o comes
+//              2 + latency(Depth, Fan) cycles after acc_re_i, and holds.
+// Clearing:    a write with acc_all_i goes into every bank (ps_ram_deep).
+// Banks:       16 to a level of multiplexers: 64 Ki words take one level, 256 Ki two.
+module ps_table_deep
+  import ps_ram_deep_pkg::*;
+#(
+  parameter int unsigned Width = 72,
+  parameter int unsigned Depth = 65536,
+  parameter int unsigned Fan   = 16,
+  localparam int unsigned AddrWidth = $clog2(Depth)
+) (
+  input  logic                 clk_i,
+  input  logic                 re_i,
+  input  logic [AddrWidth-1:0] addr_i,
+  output logic [Width-1:0]     rdata_o,
+  input  logic                 acc_re_i,
+  input  logic                 acc_we_i,
+  input  logic                 acc_all_i,
+  input  logic [AddrWidth-1:0] acc_index_i,
+  input  logic [Width-1:0]     acc_wdata_i,
+  output logic                 acc_valid_o,
+  output logic [Width-1:0]     acc_rdata_o
+);
+
+  localparam int unsigned Latency = latency(Depth, Fan);
+
+  logic                 we_q, all_q;
+  logic [Latency:0]     re_q;
+  logic [AddrWidth-1:0] index_q;
+  logic [Width-1:0]     wdata_q, found;
+
+  always_ff @(posedge clk_i) begin
+    re_q <= {re_q[Latency-1:0], acc_re_i};
+    we_q <= acc_we_i;
+    all_q <= acc_all_i;
+    if (acc_re_i || acc_we_i) index_q <= acc_index_i;
+    if (acc_we_i) wdata_q <= acc_wdata_i;
+    acc_valid_o <= re_q[Latency];
+    if (re_q[Latency]) acc_rdata_o <= found;
+  end
+
+  ps_ram_deep #(
+    .Width(Width),
+    .Depth(Depth),
+    .Fan  (Fan)
+  ) u_ram (
+    .clk_i,
+    .a_re_i   (re_i),
+    .a_addr_i (addr_i),
+    .a_rdata_o(rdata_o),
+    .b_re_i   (re_q[0]),
+    .b_we_i   (we_q),
+    .b_all_i  (all_q),
+    .b_addr_i (index_q),
+    .b_wdata_i(wdata_q),
+    .b_rdata_o(found)
+  );
+
+endmodule

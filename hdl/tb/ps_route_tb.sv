@@ -1,0 +1,75 @@
+// Bench top of ps_route: its ports, the hash that places keys, and a way to damage a word. The bench (ps_route_tb.cpp) fills the
+// tables and compares look-ups with a longest match by search.
+module ps_route_tb
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+(
+  input  logic         clk_i,
+  input  logic         rst_i,
+  input  logic         valid_i,
+  input  logic [11:0]  vrf_i,
+  input  logic [31:0]  ip_i,
+  output logic         found_o,
+  output logic         own_o,
+  output logic         label_valid_o,
+  output logic [19:0]  label_o,
+  output logic [15:0]  nh_o,
+  input  logic [3:0]   table_i,
+  input  logic         re_i,
+  input  logic         we_i,
+  input  logic [15:0]  index_i,
+  input  logic [127:0] wdata_i,
+  output logic [127:0] host_rdata_o,
+  output logic [127:0] prefix_rdata_o,
+  output logic [31:0]  route_cycles_o,
+  output logic [31:0]  access_cycles_o,
+  // The hash of a key, and where a rank of an address is looked for.
+  input  logic [43:0]  key_i,
+  output logic [63:0]  hash_o,
+  // Flips a bit of a row of the host routes' first way.
+  input  logic         damage_i,
+  input  logic [HostRouteRowsLog2-1:0] damage_row_i,
+  input  logic [8:0]   damage_bit_i
+);
+
+  access_t acc;
+  route_t  route;
+  host_route_t host_rdata;
+  prefix_t     prefix_rdata;
+
+  assign acc.re    = TableCount'(re_i) << table_i;
+  assign acc.we    = TableCount'(we_i) << table_i;
+  assign acc.index = index_i;
+
+  ps_route dut (
+    .clk_i,
+    .rst_i,
+    .valid_i,
+    .vrf_i,
+    .ip_i,
+    .route_o       (route),
+    .acc_i         (acc),
+    .acc_wdata_i   (wdata_i[PrefixBits-1:0]),
+    .host_rdata_o  (host_rdata),
+    .prefix_rdata_o(prefix_rdata)
+  );
+
+  assign found_o         = route.found;
+  assign own_o           = route.own;
+  assign label_valid_o   = route.label_valid;
+  assign label_o         = route.label;
+  assign nh_o            = route.nh;
+  assign host_rdata_o    = 128'(host_rdata);
+  assign prefix_rdata_o  = 128'(prefix_rdata);
+  assign route_cycles_o  = RouteCycles;
+  assign access_cycles_o = ReadCycles;
+  assign hash_o          = key_hash(128'(key_i));
+
+  always @(posedge clk_i) begin
+    if (damage_i) begin
+      dut.u_host.gen_way[0].gen_ultra.u_ram.u_ram.mem[damage_row_i][damage_bit_i] <=
+          !dut.u_host.gen_way[0].gen_ultra.u_ram.u_ram.mem[damage_row_i][damage_bit_i];
+    end
+  end
+
+endmodule
