@@ -73,7 +73,8 @@ module ps_ring_fetch
   burst_t                 few_q, near_q, far_q, burst_q;
   place_t                 free_q;
   logic [CountWidth-1:0]  outstanding_q;
-  logic                   plan_fault_q, data_fault_q, ar_take, r_last, re;
+  logic                   plan_fault_q, data_fault_q, ar_take, r_last;
+  logic                   re, reading_q, cmd_valid_q;
 
   // Beats from here to the next multiple of BurstMax.
   function automatic burst_t to_multiple(input logic [BurstLog2-1:0] at);
@@ -136,7 +137,8 @@ module ps_ring_fetch
   end
 
   always_ff @(posedge clk_i) begin
-    free_q        <= free_q + place_t'(re) - (ar_take ? place_t'(burst_q) : '0);
+    // A place is free a cycle after its command is read, which is soon enough.
+    free_q        <= free_q + place_t'(reading_q) - (ar_take ? place_t'(burst_q) : '0);
     outstanding_q <= outstanding_q + CountWidth'(ar_take) - CountWidth'(r_last);
     if (restart_i || rst_i) free_q <= place_t'(Places);
     if (rst_i) outstanding_q <= '0;
@@ -210,8 +212,6 @@ module ps_ring_fetch
   end
 
   // --- Offering
-  logic reading_q, cmd_valid_q;
-
   assign re = active_i && kept_q != rd_q && !reading_q && (!cmd_valid_q || next_i);
 
   ps_ram_sdp #(
@@ -262,7 +262,7 @@ module ps_ring_fetch
   end
 
   place_t on_their_way;   // places promised to beats that have not come
-  assign on_their_way = place_t'(Places) - free_q - (wr_q - rd_q);
+  assign on_their_way = place_t'(Places) - free_q - place_t'(reading_q) - (wr_q - rd_q);
 
   a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));
   a_burst : assert property (@(posedge clk_i) disable iff (rst_i) arvalid_q |-> burst_q != '0 && burst_q <= burst_t'(BurstMax));

@@ -7,7 +7,7 @@
 // Stopping:   when active_i is low, completions are taken and thrown away; writes under way end first (idle_o). The same of
 //             events and their ring's enable; what is answered after it has started again does not count for the new run.
 // Events:     one at a time is on its way; a full event ring drops the event and counts it.
-// Latency:    a record every four cycles; its write begins five cycles after it was taken.
+// Latency:    a record every four cycles; its write begins five cycles after it was taken, an event's six.
 module ps_ring_write
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -89,31 +89,37 @@ module ps_ring_write
     evt_full_q     <= (evt_used_q & ~32'(evt_mask_q)) != '0;
   end
 
-  // --- Taking: into a queue, by way of a register
-  record_t              put_record_q;
-  logic                 put_q, room_q, evt_may_q, evt_busy_q, evt_stale_q, take_cpl, take_evt, put_evt;
+  // --- Taking: into a queue, by way of a register. An event stands in one of its own first, so that what selects between the two
+  // wide records is a register too.
+  record_t              put_record_q, evt_record_q;
+  logic                 put_q, room_q, evt_may_q, evt_taken_q, evt_busy_q, evt_stale_q, take_cpl, take_evt, put_evt, drop_evt;
   logic [2:0]           evt_settle_q;          // event ring's count, place and fill follow
   logic [DepthLog2:0]   wr_q, rd_q, stored;    // one bit more than the index
 
-  assign cpl_ready_o = room_q;
-  assign take_cpl    = cpl_valid_i && room_q;
+  assign cpl_ready_o = room_q && !evt_taken_q;
+  assign take_cpl    = cpl_valid_i && cpl_ready_o;
   assign evt_ready_o = !cpl_valid_i && evt_may_q && !evt_i.start;
   assign take_evt    = evt_valid_i && evt_ready_o;
-  assign put_evt     = take_evt && evt_i.enable && !evt_full_q;
+  // What was taken just before the ring starts is none of its events.
+  assign put_evt     = evt_taken_q && evt_i.enable && !evt_i.start && !evt_full_q;
+  assign drop_evt    = evt_taken_q && evt_i.enable && !evt_i.start && evt_full_q;
   assign stored      = wr_q - rd_q;
 
   always_ff @(posedge clk_i) begin
     put_q        <= (take_cpl && active_i) || put_evt;
-    put_record_q <= cpl_valid_i ? cpl_i : evt_record_i;
+    put_record_q <= evt_taken_q ? evt_record_q : cpl_i;
+    evt_record_q <= evt_record_i;
+    evt_taken_q  <= take_evt;
     if (put_q) wr_q <= wr_q + 1'b1;
-    // Two may be on their way when this is seen.
+    // Three may be on their way when this is seen, and an event.
     room_q    <= stored <= (DepthLog2 + 1)'(Depth - 4);
-    evt_may_q <= room_q && !evt_busy_q && !take_evt && evt_settle_q == '0;
+    evt_may_q <= room_q && !evt_busy_q && !take_evt && !evt_taken_q && evt_settle_q == '0;
     if (rst_i) begin
-      put_q     <= 1'b0;
-      wr_q      <= '0;
-      room_q    <= 1'b0;
-      evt_may_q <= 1'b0;
+      put_q       <= 1'b0;
+      wr_q        <= '0;
+      room_q      <= 1'b0;
+      evt_may_q   <= 1'b0;
+      evt_taken_q <= 1'b0;
     end
   end
 
@@ -233,7 +239,7 @@ module ps_ring_write
 
   always_ff @(posedge clk_i) begin
     evt_settle_q <= {evt_settle_q[1:0], 1'b0};
-    if (take_evt && evt_i.enable && evt_full_q) evt_dropped_q <= evt_dropped_q + {31'd0, ~&evt_dropped_q};
+    if (drop_evt) evt_dropped_q <= evt_dropped_q + {31'd0, ~&evt_dropped_q};
     if (put_evt) evt_busy_q <= 1'b1;
     if (evt_end) begin
       evt_busy_q   <= 1'b0;
@@ -258,7 +264,7 @@ module ps_ring_write
   end
 
   assign idle_o          = flight_q == '0;
-  assign evt_busy_o      = evt_busy_q;
+  assign evt_busy_o      = evt_busy_q || evt_taken_q;
   assign consumer_o      = consumer_q;
   assign evt_producer_o  = evt_producer_q;
   assign evt_dropped_o   = evt_dropped_q;
@@ -285,6 +291,7 @@ module ps_ring_write
   a_flight : assert property (@(posedge clk_i) disable iff (rst_i) flight_q == '0 |-> !lost_cpl && !b_done_cpl);
   a_counted_written : assert property (@(posedge clk_i) disable iff (rst_i || restart_i) issued_q - consumer_q <= 32'(Outstanding) || dead_q);
   a_restart : assert property (@(posedge clk_i) disable iff (rst_i) restart_i |-> idle_o && !active_i);
+  a_one_record : assert property (@(posedge clk_i) disable iff (rst_i) evt_taken_q |-> !take_cpl);
   a_one_event : assert property (@(posedge clk_i) disable iff (rst_i) put_evt |-> !evt_busy_q);
 `endif
 
