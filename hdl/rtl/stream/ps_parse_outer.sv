@@ -81,7 +81,8 @@ module ps_parse_outer
   logic [8*BodyBytes-1:0] body2_q;
   // verilator lint_on UNUSEDSIGNAL
   logic                   is_arp2_q, is_ip42_q, is_udp2_q, is_gre2_q, later2_q, frag2_q, bad2_q, sum_en2_q;
-  align_e                 align2_q;
+  logic                   tunnel2_q, outer2_q;     // either of them; or a later fragment of what may be one
+  logic                   gre_sum2_q, gre_key2_q;  // only of use to GRE: its optional words are there
   logic [16:0]            outer_avail2_q;   // bytes of the frame from the outer IPv4 header on; negative: none
   packet_sum_t            sum2_q;
   logic [17:0]            udp_sum2_q;       // packet, length and protocol
@@ -90,8 +91,7 @@ module ps_parse_outer
 
   logic [15:0] ether_type, gre_flags, outer_frag_word, udp_len, outer_len;
   logic [7:0]  outer_proto;
-  logic        outer_ok, outer_first, is_udp, is_gre;
-  align_e      align;
+  logic        outer_ok, outer_first, is_udp, is_gre, later;
 
   always_comb begin
     ether_type      = be16(body1_q[0+:16]);
@@ -107,12 +107,7 @@ module ps_parse_outer
                   (be16(body1_q[8*24+:16]) == 16'(MplsUdpPort) || be16(body1_q[8*24+:16]) == 16'(MplsUdpPortOld));
     is_gre      = outer_ok && outer_first && outer_proto == ProtoGre && be16(body1_q[8*24+:16]) == GreMpls &&
                   gre_flags[2:0] == '0;
-    unique case ({is_udp, is_gre, gre_flags[15] && gre_flags[13], gre_flags[15] || gre_flags[13]}) inside
-      4'b1???, 4'b0101: align = AlignShim8;
-      4'b0100:          align = AlignShim4;
-      4'b0111:          align = AlignShim12;
-      default:          align = AlignPlain;
-    endcase
+    later       = outer_ok && !outer_first && (outer_proto == ProtoUdp || outer_proto == ProtoGre);
   end
 
   always_ff @(posedge clk_i) begin
@@ -124,9 +119,12 @@ module ps_parse_outer
       is_ip42_q      <= ether_type == EtherIp4;
       is_udp2_q      <= is_udp;
       is_gre2_q      <= is_gre;
-      later2_q       <= outer_ok && !outer_first && (outer_proto == ProtoUdp || outer_proto == ProtoGre);
+      tunnel2_q      <= is_udp || is_gre;
+      outer2_q       <= is_udp || is_gre || later;
+      later2_q       <= later;
       frag2_q        <= (outer_frag_word & 16'h3fff) != '0;
-      align2_q       <= align;
+      gre_sum2_q     <= gre_flags[15];
+      gre_key2_q     <= gre_flags[13];
       outer_avail2_q <= 17'(frame1_q.len) - (tag1_q ? 17'd18 : 17'd14);
       // Only of use to what it turns out to be
       bad2_q         <= outer_proto == ProtoUdp ? udp_len + 16'd20 != outer_len : (gre_flags & GreMustBeZero) != '0;
@@ -145,12 +143,21 @@ module ps_parse_outer
   logic [8*PacketBytes-1:0] packet3_q;
   logic [3:0][8*PacketBytes-1:0] places;
   logic [16:0]       avail3_q;
-  logic              tunnel2, checked3_q, bad3_q, short3_q, sum_en3_q;
+  logic              checked3_q, bad3_q, short3_q, sum_en3_q;
   logic [18:0]       sum3_q;
   logic [1:0][18:0]  pairs3_q;
   logic [6:0]        untagged_off, head_len;
+  align_e            align;
 
-  assign tunnel2 = is_udp2_q || is_gre2_q;
+  // A level of logic here, behind what is long enough without it
+  always_comb begin
+    unique case ({is_udp2_q, is_gre2_q, gre_sum2_q && gre_key2_q, gre_sum2_q || gre_key2_q}) inside
+      4'b1???, 4'b0101: align = AlignShim8;
+      4'b0100:          align = AlignShim4;
+      4'b0111:          align = AlignShim12;
+      default:          align = AlignPlain;
+    endcase
+  end
 
   // By align_e. What lies before a plain header or behind the window is read by nobody, so any bytes will do.
   assign places[AlignPlain]  = {body2_q[0+:8*(PacketBytes-2)], body2_q[8*26+:16]};
@@ -159,7 +166,7 @@ module ps_parse_outer
   assign places[AlignShim12] = {body2_q[8*(BodyBytes-2)+:16], body2_q[8*BodyBytes-1:8*34]};
 
   always_comb begin
-    unique case (align2_q)
+    unique case (align)
       AlignShim4:  untagged_off = 7'd42;
       AlignShim8:  untagged_off = 7'd46;
       AlignShim12: untagged_off = 7'd50;
@@ -171,10 +178,10 @@ module ps_parse_outer
     around3_d.frame       = frame2_q;
     around3_d.is_arp      = is_arp2_q;
     around3_d.is_ip4      = is_ip42_q;
-    around3_d.is_tunnel   = tunnel2;
+    around3_d.is_tunnel   = tunnel2_q;
     around3_d.outer_later = later2_q;
     around3_d.l3_off      = tag2_q ? untagged_off + 7'd4 : untagged_off;
-    if (tunnel2 || later2_q) begin
+    if (outer2_q) begin
       around3_d.outer_frag = frag2_q;
       around3_d.outer_udp  = body2_q[8*11+:8] == ProtoUdp;
       around3_d.outer_sip  = be32(body2_q[8*14+:32]);
@@ -186,12 +193,12 @@ module ps_parse_outer
   always_ff @(posedge clk_i) begin
     if (valid2_q) begin
       around3_q <= around3_d;
-      packet3_q   <= places[align2_q];
-      avail3_q    <= tunnel2 ? 17'(be16(body2_q[8*4+:16])) - 17'(head_len) : outer_avail2_q;
-      checked3_q  <= tunnel2 || later2_q;
-      bad3_q      <= tunnel2 && bad2_q;
-      short3_q    <= tunnel2 && (outer_avail2_q[16] || outer_avail2_q[15:0] < be16(body2_q[8*4+:16]));
-      sum_en3_q   <= tunnel2 && sum_en2_q;
+      packet3_q   <= places[align];
+      avail3_q    <= tunnel2_q ? 17'(be16(body2_q[8*4+:16])) - 17'(head_len) : outer_avail2_q;
+      checked3_q  <= outer2_q;
+      bad3_q      <= tunnel2_q && bad2_q;
+      short3_q    <= tunnel2_q && (outer_avail2_q[16] || outer_avail2_q[15:0] < be16(body2_q[8*4+:16]));
+      sum_en3_q   <= tunnel2_q && sum_en2_q;
       sum3_q      <= is_udp2_q ? 19'(udp_sum2_q) + 19'(pseudo2_q[0]) + 19'(pseudo2_q[1]) : 19'(sum2_q);
       pairs3_q[0] <= 19'(pairs2_q[0]) + 19'(pairs2_q[1]) + 19'(pairs2_q[2]);
       pairs3_q[1] <= 19'(pairs2_q[3]) + 19'(pairs2_q[4]);

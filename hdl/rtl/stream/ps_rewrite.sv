@@ -2,7 +2,7 @@
 //
 // Plans are queued (the core cannot wait), one step a cycle is made of them (ps_steps) and carried out (ps_realign). What is
 // laid over a frame waits in a memory of its own and is read when the frame's first beat is about to leave.
-// credit_o pulses when a plan leaves the queue.
+// credit_o pulses when the steps of a plan, which may have waited beside the queue, have been made.
 // Latency:    plan_valid_i -> m_valid_o 8 cycles. An overlay comes a cycle after its plan.
 // Ordering:   frames leave in the order of the plans, which is that of the beats.
 module ps_rewrite
@@ -31,7 +31,8 @@ module ps_rewrite
   localparam int unsigned OverlayWidth = $clog2(OverlayDepth);
 
   logic        room, plan_valid, plan_ready, step_valid, overlay_read, credit_q;
-  frame_plan_t plan;
+  logic        queue_valid, spare_valid_q;
+  frame_plan_t queue_plan, plan, spare_q;
   step_t       step;
   overlay_t    overlay;
   logic [$clog2(VerdictDepth)+1:0] stored;
@@ -47,9 +48,9 @@ module ps_rewrite
     .wvalid_i(plan_valid_i),
     .wready_o(room),
     .wdata_i (plan_i),
-    .rvalid_o(plan_valid),
-    .rready_i(plan_ready),
-    .rdata_o (plan),
+    .rvalid_o(queue_valid),
+    .rready_i(!spare_valid_q),
+    .rdata_o (queue_plan),
     .count_o (stored)
   );
 
@@ -68,12 +69,19 @@ module ps_rewrite
     .rdata_o(overlay)
   );
 
+  // A plan that waits moves aside, so that the queue does not look at whether a step can be made.
+  assign plan_valid = spare_valid_q || queue_valid;
+  assign plan       = spare_valid_q ? spare_q : queue_plan;
+
   always_ff @(posedge clk_i) begin
+    if (!spare_valid_q) spare_q <= queue_plan;
     if (rst_i) begin
-      wptr_q   <= '0;
-      rptr_q   <= '0;
-      credit_q <= 1'b0;
+      spare_valid_q <= 1'b0;
+      wptr_q        <= '0;
+      rptr_q        <= '0;
+      credit_q      <= 1'b0;
     end else begin
+      spare_valid_q <= plan_valid && !plan_ready;
       if (overlay_valid_i) wptr_q <= wptr_q + 1'b1;
       if (overlay_read) rptr_q <= rptr_q + 1'b1;
       credit_q <= plan_valid && plan_ready;
