@@ -25,7 +25,7 @@ const STORM: Storm = Storm { seed: 0, rounds: 120, full_table: false };
 #[test]
 fn a_faithful_copy_passes() {
     let mut sum = Summary::default();
-    for seed in 0..40 {
+    for seed in 0..70 {
         let script = Script::random(seed, &OPTIONS);
         sum += run(&script, &mut ModelDut::new()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }

@@ -128,7 +128,7 @@ table_entry! {
         generation: u8 = 8,
         /// Slot number of the member, repeated here for the list.
         slot: u16 = 11,
-        /// Does not even keep its UDP flows, as long as another member takes new ones.
+        /// With `drain`: does not even keep its UDP flows, as long as another member takes new ones.
         evict_udp: bool = 1,
     }
 }

@@ -38,7 +38,7 @@ module ps_valid_map
   output logic [31:0] find_index_o
 );
 
-  // First word of each table's bits; the tables' sizes are multiples of 64.
+  // First word of each table's bits; the tables' sizes are multiples of 64, but for the smallest.
   localparam int unsigned BaseVif       = 0;
   localparam int unsigned BaseIlm       = BaseVif + Vifs / 64;
   localparam int unsigned BaseNextHop   = BaseIlm + Labels / 64;
@@ -76,6 +76,14 @@ module ps_valid_map
       TablePrefixLength: base = addr_t'(BasePrefixLength);
       default:        base = '0;
     endcase
+  endfunction
+
+  // Number of the last word of a table's bits; the smallest has less than a word.
+  function automatic addr_t last_word(input logic [7:0] id);
+    last_word = '0;
+    for (int unsigned i = 0; i < 16; i++) begin
+      if (id == i[7:0] && table_depth(i[7:0]) != '0) last_word = addr_t'((table_depth(i[7:0]) - 32'd1) >> 6);
+    end
   endfunction
 
   // Lowest set bit.
@@ -232,7 +240,7 @@ module ps_valid_map
   state_e      state_q;
   logic        reading_q, found_q, first_q, beyond, searching, seen_q, looked_q, hit;
   logic [31:0] depth_q, index_q;
-  addr_t       base_q, last_q, ask_q, look_q;   // words of the table: the last one, the one to be read, the one to be looked at
+  addr_t       last_word_q, base_q, last_q, ask_q, look_q;   // words of the table: the last one, the one to be read, the one to be looked at
   logic [63:0] from_q, seen_bits_q, bits_q;
   logic [7:0]  bytes_q, byte_q;                 // of bits_q: which bytes have a bit; the lowest of these
   logic [2:0]  high_q;
@@ -291,11 +299,12 @@ module ps_valid_map
 
     depth_q <= table_depth(find_table_i);
     base_q  <= base(find_table_i);
+    last_word_q <= last_word(find_table_i);
     if (state_q == StSetUp || state_q == StBegin) begin
       search_addr_q <= base_q + find_index_i[6+:AddrWidth];
       ask_q         <= find_index_i[6+:AddrWidth];
       look_q        <= find_index_i[6+:AddrWidth];
-      last_q        <= depth_q[6+:AddrWidth] - addr_t'(1);
+      last_q        <= last_word_q;
       from_q        <= '1 << find_index_i[5:0];
     end
     if (rst_i) begin
@@ -310,7 +319,7 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q[5:0], c_q.position, unused_count};
+  assign unused_bits = ^{depth_q, c_q.position, unused_count};
 
 `ifndef SYNTHESIS
   initial begin

@@ -293,7 +293,7 @@ module ps_nexthop
   function automatic member_t choose(input group_t by, input ecmp_slot_t slot, input ecmp_slot_t live);
     logic pinned, leaves, take;
     pinned = slot.valid && slot.generation == by.pin.generation;
-    leaves = (slot.drain && by.pin.opens) || (slot.evict_udp && by.pin.udp && by.live);
+    leaves = slot.drain && (by.pin.opens || (slot.evict_udp && by.pin.udp && by.live));
     take   = by.pin.valid ? pinned && !leaves : by.slots && slot.valid && !slot.drain;
     choose = '{ok: take || (by.live && live.valid), chosen: !(take && by.pin.valid), word: take ? slot : live};
     if (take && by.pin.valid) choose.word.slot = by.pin.slot;

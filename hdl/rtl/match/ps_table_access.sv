@@ -72,7 +72,7 @@ module ps_table_access
   always_ff @(posedge clk_i) begin
     acc_q.re <= '0;
     acc_q.we <= '0;
-    wait_q   <= {wait_q[ReadCycles-2:0], state_q == StAccess || (state_q == StFlow && flow_done_i)};
+    wait_q   <= {wait_q[ReadCycles-2:0], !cfg_req_i.write && (state_q == StAccess || (state_q == StFlow && flow_done_i))};
     unique case (state_q)
       StClear: begin
         acc_q.we    <= clear_q[ClearBits] ? '0 : depth_mask(32'(clear_q));
@@ -132,6 +132,8 @@ module ps_table_access
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS
+  // A read waits for its own data, whatever went before it.
+  a_own : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) $onehot0(wait_q) && (wait_q == '0 || state_q == StWait));
   for (genvar t = 0; t < TableCount; t++) begin : gen_cleared
     initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp))
       else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);

@@ -273,18 +273,28 @@ module ps_datapath
     .drop_vif_o  (trap_drop_vif_o)
   );
 
-  // Frames between their first beat in and their last beat into the crossbar, or their end
+  // Frames between their first beat in and their last beat into the crossbar, or their end. All three are counted a cycle late;
+  // who has just come is busy already.
   logic [1:0][FlightWidth-1:0] flight_q;
+  logic [1:0]                  came_q, dropped_q, left_q;
 
   for (genvar p = 0; p < 2; p++) begin : g_flight
     always_ff @(posedge clk_i) begin
-      if (rst_i) flight_q[p] <= '0;
-      else flight_q[p] <= flight_q[p] + FlightWidth'(frame_in[p]) - FlightWidth'(frame_drop[p]) -
-                          FlightWidth'(frame_done[p]);
+      if (rst_i) begin
+        flight_q[p]  <= '0;
+        came_q[p]    <= 1'b0;
+        dropped_q[p] <= 1'b0;
+        left_q[p]    <= 1'b0;
+      end else begin
+        flight_q[p]  <= flight_q[p] + FlightWidth'(came_q[p]) - FlightWidth'(dropped_q[p]) - FlightWidth'(left_q[p]);
+        came_q[p]    <= frame_in[p];
+        dropped_q[p] <= frame_drop[p];
+        left_q[p]    <= frame_done[p];
+      end
     end
   end
 
-  assign busy_o = flight_q != '0 || entry_busy || parser_busy || inject_busy || xbar_busy;
+  assign busy_o = flight_q != '0 || came_q != '0 || entry_busy || parser_busy || inject_busy || xbar_busy;
 
   logic unused_sink;
   assign unused_sink = ^{sink[0].side, sink[1].side[$bits(side_t)-1:8], unused_sum_valid, unused_sum};

@@ -48,8 +48,7 @@ module ps_realign
   logic                    x1_valid_q, x1_head_q, x1_second_q, x1_last_q;
   logic [Sinks-1:0]        x1_dst_q;
   logic [2:0]              x1_shift_q;
-  logic [5:0]              x1_tail_q;
-  logic                    x1_full_q;
+  logic [5:0]              x1_top_q;   // the last byte that counts
   logic [16*PairWords-1:0] x1_q;
 
   // X2
@@ -93,6 +92,11 @@ module ps_realign
     shifted_words = 512'(from >> {words, 4'b0});
   endfunction
 
+  // Whether a byte is not behind the last; in two parts, of which nothing is shared between bytes that would cost levels
+  function automatic logic reaches(input logic [5:0] top, input logic [5:0] index);
+    reaches = top[5:3] > index[5:3] || (top[5:3] == index[5:3] && top[2:0] >= index[2:0]);
+  endfunction
+
   // Each byte that counts, from the header and the edits if they have its word, else from the frame
   function automatic logic [511:0] finished(input logic [511:0] from, input logic [511:0] over, input logic [Words-1:0] en,
                                             input logic [63:0] keep);
@@ -111,8 +115,7 @@ module ps_realign
       x1_last_q   <= cur_step_q.out_last;
       x1_dst_q    <= cur_step_q.dst;
       x1_shift_q  <= cur_step_q.shift[2:0];
-      x1_tail_q   <= cur_step_q.tail;
-      x1_full_q   <= !cur_step_q.out_last || cur_step_q.tail == '0;
+      x1_top_q    <= cur_step_q.out_last ? cur_step_q.tail - 1'b1 : '1;
     end
     if (x1_valid_q) begin
       x2_q        <= shifted_words(x1_q, x1_shift_q);
@@ -120,7 +123,7 @@ module ps_realign
       x2_second_q <= x1_second_q;
       x2_last_q   <= x1_last_q;
       x2_dst_q    <= x1_dst_q;
-      for (int b = 0; b < BeatBytes; b++) x2_keep_q[b] <= x1_full_q || 6'(b) < x1_tail_q;
+      for (int b = 0; b < BeatBytes; b++) x2_keep_q[b] <= reaches(x1_top_q, 6'(b));
     end
     if (x2_valid_q) begin
       if (x2_head_q) x3_q.beat.data <= finished(x2_q, overlay_i.words[511:0], overlay_i.en[31:0], x2_keep_q);

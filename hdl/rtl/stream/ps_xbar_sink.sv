@@ -27,11 +27,12 @@ module ps_xbar_sink
   localparam int unsigned AddrWidth = $clog2(SinkDepth);
 
   logic [2:0] head_valid, head_last, head_ready, head_room, waits_q, room_q;
-  logic [2:0] pick, grant, held_q, read_q;   // read_q: the source of the beat to be read
-  logic       locked_q, take, last, choose;
+  logic [2:0] grant, ends, read_q;   // read_q: the source of the beat to be read
+  logic [1:0] turn_q;                // the source granted last
+  logic       locked_q, choose;      // its frame has not ended
   logic       out_valid_q, hold_valid_q, out_free;
   (* keep *) logic read_valid_q, holds_q;    // read_q != 0 and hold_valid_q again, for those who only decide
-  routed_beat_t out_q, hold_q;
+  routed_beat_t beat, out_q, hold_q;   // beat: what is read
   logic [2:0][AddrWidth-1:0] wptr_q, rptr_q;
 
   (* ram_style = "distributed" *) routed_beat_t beats0 [SinkDepth];
@@ -80,23 +81,29 @@ module ps_xbar_sink
 `endif
   end
 
-  assign grant      = locked_q ? held_q & head_valid : pick;
+  // The sources behind the one granted last go first. Each bit is of six inputs, a single level.
+  always_comb begin
+    unique case ({locked_q, turn_q})
+      3'b100:  grant = head_valid & 3'b001;
+      3'b101:  grant = head_valid & 3'b010;
+      3'b110:  grant = head_valid & 3'b100;
+      3'b000:  grant = head_valid[1] ? 3'b010 : head_valid[2] ? 3'b100 : head_valid & 3'b001;
+      3'b001:  grant = head_valid[2] ? 3'b100 : head_valid[0] ? 3'b001 : head_valid & 3'b010;
+      default: grant = head_valid[0] ? 3'b001 : head_valid[1] ? 3'b010 : head_valid & 3'b100;
+    endcase
+  end
+
+  assign ends       = grant & head_last;
   assign choose     = !read_valid_q || !holds_q;
-  assign take       = grant != '0 && choose;
-  assign last       = (grant & head_last) != '0;
   assign head_ready = choose ? grant : '0;
 
-  ps_arb_rr #(
-    .Count(3)
-  ) u_arb (
-    .clk_i,
-    .rst_i,
-    .req_i    (head_valid),
-    .advance_i(take && !locked_q),
-    .grant_o  (pick)
-  );
-
   // out
+  always_comb begin
+    if (read_q[0]) beat = beats0[rptr_q[0]];
+    else if (read_q[1]) beat = beats1[rptr_q[1]];
+    else beat = beats2[rptr_q[2]];
+  end
+
   assign out_free  = !out_valid_q || m_ready_i;
   assign room_o    = room_q;
   assign m_valid_o = out_valid_q;
@@ -107,33 +114,23 @@ module ps_xbar_sink
     if (s_valid_i[0]) beats0[wptr_q[0]] <= s_i[0];
     if (s_valid_i[1]) beats1[wptr_q[1]] <= s_i[1];
     if (s_valid_i[2]) beats2[wptr_q[2]] <= s_i[2];
-    if (hold_valid_q) begin
-      if (out_free) out_q <= hold_q;
-    end else if (read_valid_q) begin
-      if (out_free) begin
-        if (read_q[0]) out_q <= beats0[rptr_q[0]];
-        else if (read_q[1]) out_q <= beats1[rptr_q[1]];
-        else out_q <= beats2[rptr_q[2]];
-      end else begin
-        if (read_q[0]) hold_q <= beats0[rptr_q[0]];
-        else if (read_q[1]) hold_q <= beats1[rptr_q[1]];
-        else hold_q <= beats2[rptr_q[2]];
-      end
-    end
+    // What is loaded without a beat to be read, or also into out_q, is replaced; only the valid bits say that it counts.
+    if (!hold_valid_q) hold_q <= beat;
+    if (out_free) out_q <= hold_valid_q ? hold_q : beat;
     if (rst_i) begin
       locked_q     <= 1'b0;
-      held_q       <= '0;
+      turn_q       <= 2'd2;
       read_q       <= '0;
       read_valid_q <= 1'b0;
       holds_q      <= 1'b0;
       out_valid_q  <= 1'b0;
       hold_valid_q <= 1'b0;
     end else begin
-      if (take) begin
-        locked_q <= !last;
-        held_q   <= grant;
-      end
       if (choose) begin
+        if (grant != '0) locked_q <= ends == '0;
+        if (grant[0]) turn_q <= 2'd0;
+        else if (grant[1]) turn_q <= 2'd1;
+        else if (grant[2]) turn_q <= 2'd2;
         read_q       <= grant;
         read_valid_q <= grant != '0;
       end

@@ -32,6 +32,9 @@ struct Args {
     /// Measures nothing but the speed of the simulation, and prints JSON.
     #[arg(long, conflicts_with_all = ["json", "include", "transport"])]
     speed: bool,
+    /// Measures nothing but the card in cycles and the speed of the simulation, and prints JSON.
+    #[arg(long, conflicts_with_all = ["json", "include", "transport", "speed"])]
+    card: bool,
 }
 
 fn main() -> Result<()> {
@@ -48,6 +51,10 @@ fn main() -> Result<()> {
         return Ok(());
     }
     card::run(&mut report, args.firmware)?;
+    if args.card {
+        println!("{}", report.json());
+        return Ok(());
+    }
     transport::measure_vfio_user(&mut report)?;
     if let Some(path) = args.include {
         let text = std::fs::read_to_string(&path)

@@ -82,7 +82,8 @@ fn leaves(
     if pinned.drain && source.ip.is_bare_syn() && card.flows.is_opening(flow) {
         return Some(Rule::SynLeavesDraining);
     }
-    (pinned.evict_udp && source.ip.proto == UDP && live > 0).then_some(Rule::UdpEvicted)
+    let evicts = pinned.drain && pinned.evict_udp;
+    (evicts && source.ip.proto == UDP && live > 0).then_some(Rule::UdpEvicted)
 }
 
 /// The vif by which a packet leaves, `None` for the fabric; drops are those of section 6. A Reject is the caller's.

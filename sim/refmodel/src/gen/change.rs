@@ -34,7 +34,7 @@ impl World {
         let all = rng.one_in(4);
         for m in self.services[n].slots.iter_mut().flatten() {
             m.drain = all || rng.one_in(2);
-            m.evict_udp = m.drain && rng.one_in(2);
+            m.evict_udp = m.drain && !rng.one_in(4);
         }
         self.write_group(rng, n);
     }
