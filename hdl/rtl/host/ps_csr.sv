@@ -66,19 +66,19 @@ module ps_csr
 );
 
   // --- Accesses: taken into registers, decoded into one bit a register, carried out
-  localparam int unsigned RegWords = 256;   // words that are decoded; beyond them nothing is
+  localparam int unsigned RegWords = 512;   // words that are decoded; beyond them nothing is
 
   typedef logic [RegWords-1:0] select_t;
 
   // Which word an address selects; none if it is beyond them or not a word's.
   function automatic select_t select(input logic [15:0] address);
     select = '0;
-    if (address[15:10] == '0 && address[1:0] == '0) select[address[9:2]] = 1'b1;
+    if (address[15:11] == '0 && address[1:0] == '0) select[address[10:2]] = 1'b1;
   endfunction
 
   /* verilator lint_off UNUSEDSIGNAL */  // of the offset those of the words that are decoded
-  function automatic logic [7:0] word(input logic [15:0] register);
-    word = register[9:2];
+  function automatic logic [8:0] word(input logic [15:0] register);
+    word = register[10:2];
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
@@ -252,7 +252,12 @@ module ps_csr
 
   logic [31:0] rdata_q;
   logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q;
-  logic [15:0] rd_size_q;
+
+  // The tables' sizes. All of them are constants: each bit of the answer is an OR of some selections.
+  function automatic logic [31:0] sizes(input select_t chosen);
+    sizes = '0;
+    for (int unsigned i = 0; i < RegWords; i++) sizes |= when(chosen[i], size_register(16'(i * 4)));
+  endfunction
 
   always_ff @(posedge clk_i) begin
     card_low_q <= when(rd_sel_q[word(RegMagic)], MagicValue) |
@@ -293,9 +298,7 @@ module ps_csr
             when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
             when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
             when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
-    // With the one-hot selection, so that both are of the same access
-    rd_size_q <= rd_q ? rd_addr_q : '0;
-    sizes_q   <= size_register(rd_size_q);
+    sizes_q <= sizes(rd_sel_q);
     if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q;
   end
 
