@@ -234,10 +234,18 @@ module ps_ring
     .m_axi_bready_o
   );
 
+  // Commands are not done yet: compared by parts, which are kept apart for synthesis as it would make one long chain of them.
+  (* keep *) logic [10:0] behind;
+
+  always_comb begin
+    behind = '0;
+    for (int unsigned i = 0; i < 32; i++) if (cmd_cfg_i.count[i] != cmd_consumer_o[i]) behind[i/3] = 1'b1;
+  end
+
   assign ring_fault_o  = fetch_fault || write_fault;
   assign ring_errors_o = errors_q;
   assign cmd_busy_o    = !all_idle;
-  assign busy_o        = !all_idle || (active_q && cmd_cfg_i.count != cmd_consumer_o) || start_q ||
+  assign busy_o        = !all_idle || (active_q && behind != '0) || start_q ||
                          evt_busy || fw_pending_q || full_pending_q;
 
 `ifndef SYNTHESIS

@@ -93,16 +93,17 @@ module ps_ring_write
   // wide records is a register too.
   record_t              put_record_q, evt_record_q;
   logic                 put_q, room_q, evt_may_q, evt_taken_q, evt_busy_q, evt_stale_q, take_cpl, take_evt, put_evt, drop_evt;
+  (* keep *) logic      clear_q;               // evt_taken_q again, the other way round, for what is not wide
   logic [2:0]           evt_settle_q;          // event ring's count, place and fill follow
   logic [DepthLog2:0]   wr_q, rd_q, stored;    // one bit more than the index
 
-  assign cpl_ready_o = room_q && !evt_taken_q;
+  assign cpl_ready_o = room_q && clear_q;
   assign take_cpl    = cpl_valid_i && cpl_ready_o;
   assign evt_ready_o = !cpl_valid_i && evt_may_q && !evt_i.start;
   assign take_evt    = evt_valid_i && evt_ready_o;
   // What was taken just before the ring starts is none of its events.
-  assign put_evt     = evt_taken_q && evt_i.enable && !evt_i.start && !evt_full_q;
-  assign drop_evt    = evt_taken_q && evt_i.enable && !evt_i.start && evt_full_q;
+  assign put_evt     = !clear_q && evt_i.enable && !evt_i.start && !evt_full_q;
+  assign drop_evt    = !clear_q && evt_i.enable && !evt_i.start && evt_full_q;
   assign stored      = wr_q - rd_q;
 
   always_ff @(posedge clk_i) begin
@@ -110,16 +111,18 @@ module ps_ring_write
     put_record_q <= evt_taken_q ? evt_record_q : cpl_i;
     evt_record_q <= evt_record_i;
     evt_taken_q  <= take_evt;
+    clear_q      <= !take_evt;
     if (put_q) wr_q <= wr_q + 1'b1;
     // Three may be on their way when this is seen, and an event.
     room_q    <= stored <= (DepthLog2 + 1)'(Depth - 4);
-    evt_may_q <= room_q && !evt_busy_q && !take_evt && !evt_taken_q && evt_settle_q == '0;
+    evt_may_q <= room_q && !evt_busy_q && !take_evt && clear_q && evt_settle_q == '0;
     if (rst_i) begin
       put_q       <= 1'b0;
       wr_q        <= '0;
       room_q      <= 1'b0;
       evt_may_q   <= 1'b0;
       evt_taken_q <= 1'b0;
+      clear_q     <= 1'b1;
     end
   end
 
@@ -264,7 +267,7 @@ module ps_ring_write
   end
 
   assign idle_o          = flight_q == '0;
-  assign evt_busy_o      = evt_busy_q || evt_taken_q;
+  assign evt_busy_o      = evt_busy_q || !clear_q;
   assign consumer_o      = consumer_q;
   assign evt_producer_o  = evt_producer_q;
   assign evt_dropped_o   = evt_dropped_q;
@@ -291,6 +294,7 @@ module ps_ring_write
   a_flight : assert property (@(posedge clk_i) disable iff (rst_i) flight_q == '0 |-> !lost_cpl && !b_done_cpl);
   a_counted_written : assert property (@(posedge clk_i) disable iff (rst_i || restart_i) issued_q - consumer_q <= 32'(Outstanding) || dead_q);
   a_restart : assert property (@(posedge clk_i) disable iff (rst_i) restart_i |-> idle_o && !active_i);
+  a_clear : assert property (@(posedge clk_i) disable iff (rst_i) clear_q != evt_taken_q);
   a_one_record : assert property (@(posedge clk_i) disable iff (rst_i) evt_taken_q |-> !take_cpl);
   a_one_event : assert property (@(posedge clk_i) disable iff (rst_i) put_evt |-> !evt_busy_q);
 `endif
