@@ -62,7 +62,7 @@ module ps_nexthop
     logic        valid;
     slot_id_t       slot;
     logic [7:0]  generation;
-    logic        udp;        // leaves a draining member that keeps no UDP flows (in group_t: if there is another)
+    logic        udp;        // leaves a member that keeps no UDP flows
     logic        opens;      // leaves a draining member: nothing is established there
   } pin_t;
 
@@ -285,29 +285,21 @@ module ps_nexthop
     group1.pin       = pin_q[Read];
     group1.pin.valid = pin_q[Read].valid && (CountBits + 1)'(pin_q[Read].slot) < (CountBits + 1)'(nh.slots);
     group1.live      = nh.live != '0;
-    group1.pin.udp   = pin_q[Read].udp && group1.live;
     group1.slots     = nh.slots != '0;
   end
 
   // Cycle Words: the pinned word, unless it is no longer the flow's or the packet leaves it; without one the hashed word, unless
-  // its member takes no new flows; else the word of the list. What is asked of the first word is kept apart by parts, two levels of
-  // logic before the wide choice.
-  group_t     by;
-  logic [7:0] differ;
-  (* keep *) logic [2:0] same;
-  (* keep *) logic       stays, hashed, take;
+  // its member takes no new flows; else the word of the list.
+  function automatic member_t choose(input group_t by, input ecmp_slot_t slot, input ecmp_slot_t live);
+    logic pinned, leaves, take;
+    pinned = slot.valid && slot.generation == by.pin.generation;
+    leaves = slot.drain && (by.pin.opens || (slot.evict_udp && by.pin.udp && by.live));
+    take   = by.pin.valid ? pinned && !leaves : by.slots && slot.valid && !slot.drain;
+    choose = '{ok: take || (by.live && live.valid), chosen: !(take && by.pin.valid), word: take ? slot : live};
+    if (take && by.pin.valid) choose.word.slot = by.pin.slot;
+  endfunction
 
-  assign by     = group_words_q[Words];
-  assign differ = word_slot.generation ^ by.pin.generation;
-  assign same   = {differ[7:6] == '0 && word_slot.valid, differ[5:3] == '0, differ[2:0] == '0};
-  assign stays  = !word_slot.drain || !(by.pin.opens || (word_slot.evict_udp && by.pin.udp));
-  assign hashed = by.slots && word_slot.valid && !word_slot.drain;
-  assign take   = by.pin.valid ? &same && stays : hashed;
-
-  always_comb begin
-    member = '{ok: take || (by.live && word_live.valid), chosen: !(take && by.pin.valid), word: take ? word_slot : word_live};
-    if (take && by.pin.valid) member.word.slot = by.pin.slot;
-  end
+  assign member = choose(group_words_q[Words], word_slot, word_live);
 
   // Cycle All: what comes out.
   function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh);
