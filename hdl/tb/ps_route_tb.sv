@@ -67,8 +67,8 @@ module ps_route_tb
 
   always @(posedge clk_i) begin
     if (damage_i) begin
-      dut.u_host.gen_way[0].gen_ultra.u_ram.u_ram.mem[damage_row_i][damage_bit_i] <=
-          !dut.u_host.gen_way[0].gen_ultra.u_ram.u_ram.mem[damage_row_i][damage_bit_i];
+      dut.u_host.gen_way[0].gen_ultra.u_ram.mem[damage_row_i][damage_bit_i] <=
+          !dut.u_host.gen_way[0].gen_ultra.u_ram.mem[damage_row_i][damage_bit_i];
     end
   end
 

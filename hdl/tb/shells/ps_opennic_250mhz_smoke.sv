@@ -136,8 +136,8 @@ module ps_opennic_250mhz_smoke
     u_host.write(32'(RegCmdProducer), produced);
     u_host.wait_for(32'(RegCmdConsumer), '1, produced, 100, "completion");
     completion = memory[CplBase + 64'(64 * ((produced - 1) % 16))];
-    check(completion[7:0] == StOk && completion[95:64] == 32'hc000_0000 + produced - 1, "status and cookie");
-    result = completion[511:128];
+    check(completion[487:480] == StOk && completion[447:416] == 32'hc000_0000 + produced - 1, "status and cookie");
+    result = completion[383:0];
   endtask
 
   // --- Frames. Byte i of frame `mark` is mark + i, but for what a tag or an Ethernet header wants.
