@@ -260,45 +260,48 @@ module ps_csr
   endfunction
 
   always_ff @(posedge clk_i) begin
-    card_low_q <= when(rd_sel_q[word(RegMagic)], MagicValue) |
-                  when(rd_sel_q[word(RegLayoutVersion)], LayoutVersion) |
-                  when(rd_sel_q[word(RegLayoutHashLo)], LayoutHash[31:0]) |
-                  when(rd_sel_q[word(RegLayoutHashHi)], LayoutHash[63:32]) |
-                  when(rd_sel_q[word(RegClockKhz)], 32'(CoreClockKhz)) |
-                  when(rd_sel_q[word(RegScratch)], scratch_q) |
-                  when(rd_sel_q[word(RegCapabilities)], Capabilities);
-    card_high_q <= when(rd_sel_q[word(RegControl)], {31'd0, enable_q}) |
-                   when(rd_sel_q[word(RegStatus)], {28'd0, ring_busy_i, ring_fault_q, idle_i, clearing_i}) |
-                   when(rd_sel_q[word(RegResetCause)], reset_cause_q) |
-                   when(rd_sel_q[word(RegFlrCount)], flr_count_q) |
-                   when(rd_sel_q[word(RegEpoch)], epoch_q) |
-                   when(rd_sel_q[word(RegTimeLo)], time_q[31:0]) |
-                   when(rd_sel_q[word(RegTimeHi)], time_hi_q);
-    ring_low_q <= when(rd_sel_q[word(RegCmdBaseLo)], cmd_q.base[31:0]) |
-                  when(rd_sel_q[word(RegCmdBaseHi)], cmd_q.base[63:32]) |
-                  when(rd_sel_q[word(RegCplBaseLo)], cmd_q.cpl_base[31:0]) |
-                  when(rd_sel_q[word(RegCplBaseHi)], cmd_q.cpl_base[63:32]) |
-                  when(rd_sel_q[word(RegRingLog2)], 32'(cmd_q.log2)) |
-                  when(rd_sel_q[word(RegRingEnable)], {31'd0, cmd_q.enable}) |
-                  when(rd_sel_q[word(RegCmdProducer)], cmd_q.count) |
-                  when(rd_sel_q[word(RegCmdConsumer)], cmd_counts_q ? cmd_consumer_i : '0);
-    ring_high_q <= when(rd_sel_q[word(RegRingErrors)], cmd_counts_q ? ring_errors_i : '0) |
-                   when(rd_sel_q[word(RegEvtBaseLo)], evt_q.base[31:0]) |
-                   when(rd_sel_q[word(RegEvtBaseHi)], evt_q.base[63:32]) |
-                   when(rd_sel_q[word(RegEvtLog2)], 32'(evt_q.log2)) |
-                   when(rd_sel_q[word(RegEvtEnable)], {31'd0, evt_q.enable}) |
-                   when(rd_sel_q[word(RegEvtProducer)], evt_counts_q ? evt_producer_i : '0) |
-                   when(rd_sel_q[word(RegEvtConsumer)], evt_q.count) |
-                   when(rd_sel_q[word(RegEvtDropped)], evt_counts_q ? evt_dropped_i : '0);
-    fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_status_i) |
-            when(rd_sel_q[word(RegFwInfo)], fw_info_i) |
-            when(rd_sel_q[word(RegFwVersion)], fw_version_i) |
-            when(rd_sel_q[word(RegFwHeartbeat)], fw_heartbeat_i) |
-            when(rd_sel_q[word(RegMboxRequest)], mbox_request_q) |
-            when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
-            when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
-            when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
-    sizes_q <= sizes(rd_sel_q);
+    // Only for a read: it is of the cycle before rd_have_q.
+    if (rd_go_q) begin
+      card_low_q <= when(rd_sel_q[word(RegMagic)], MagicValue) |
+                    when(rd_sel_q[word(RegLayoutVersion)], LayoutVersion) |
+                    when(rd_sel_q[word(RegLayoutHashLo)], LayoutHash[31:0]) |
+                    when(rd_sel_q[word(RegLayoutHashHi)], LayoutHash[63:32]) |
+                    when(rd_sel_q[word(RegClockKhz)], 32'(CoreClockKhz)) |
+                    when(rd_sel_q[word(RegScratch)], scratch_q) |
+                    when(rd_sel_q[word(RegCapabilities)], Capabilities);
+      card_high_q <= when(rd_sel_q[word(RegControl)], {31'd0, enable_q}) |
+                     when(rd_sel_q[word(RegStatus)], {28'd0, ring_busy_i, ring_fault_q, idle_i, clearing_i}) |
+                     when(rd_sel_q[word(RegResetCause)], reset_cause_q) |
+                     when(rd_sel_q[word(RegFlrCount)], flr_count_q) |
+                     when(rd_sel_q[word(RegEpoch)], epoch_q) |
+                     when(rd_sel_q[word(RegTimeLo)], time_q[31:0]) |
+                     when(rd_sel_q[word(RegTimeHi)], time_hi_q);
+      ring_low_q <= when(rd_sel_q[word(RegCmdBaseLo)], cmd_q.base[31:0]) |
+                    when(rd_sel_q[word(RegCmdBaseHi)], cmd_q.base[63:32]) |
+                    when(rd_sel_q[word(RegCplBaseLo)], cmd_q.cpl_base[31:0]) |
+                    when(rd_sel_q[word(RegCplBaseHi)], cmd_q.cpl_base[63:32]) |
+                    when(rd_sel_q[word(RegRingLog2)], 32'(cmd_q.log2)) |
+                    when(rd_sel_q[word(RegRingEnable)], {31'd0, cmd_q.enable}) |
+                    when(rd_sel_q[word(RegCmdProducer)], cmd_q.count) |
+                    when(rd_sel_q[word(RegCmdConsumer)], cmd_counts_q ? cmd_consumer_i : '0);
+      ring_high_q <= when(rd_sel_q[word(RegRingErrors)], cmd_counts_q ? ring_errors_i : '0) |
+                     when(rd_sel_q[word(RegEvtBaseLo)], evt_q.base[31:0]) |
+                     when(rd_sel_q[word(RegEvtBaseHi)], evt_q.base[63:32]) |
+                     when(rd_sel_q[word(RegEvtLog2)], 32'(evt_q.log2)) |
+                     when(rd_sel_q[word(RegEvtEnable)], {31'd0, evt_q.enable}) |
+                     when(rd_sel_q[word(RegEvtProducer)], evt_counts_q ? evt_producer_i : '0) |
+                     when(rd_sel_q[word(RegEvtConsumer)], evt_q.count) |
+                     when(rd_sel_q[word(RegEvtDropped)], evt_counts_q ? evt_dropped_i : '0);
+      fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_status_i) |
+              when(rd_sel_q[word(RegFwInfo)], fw_info_i) |
+              when(rd_sel_q[word(RegFwVersion)], fw_version_i) |
+              when(rd_sel_q[word(RegFwHeartbeat)], fw_heartbeat_i) |
+              when(rd_sel_q[word(RegMboxRequest)], mbox_request_q) |
+              when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
+              when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
+              when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
+      sizes_q <= sizes(rd_sel_q);
+    end
     if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q;
   end
 

@@ -22,6 +22,7 @@ impl Pass<'_> {
     pub(super) fn unwanted_prefixes(&mut self, dirty: &Dirty) {
         let desired = self.desired;
         let Planner { card, prefixes, .. } = &mut *self.planner;
+        let mut gone = BTreeSet::new();
         for &key in by_length(dirty).iter().rev().filter(|key| !is_wanted(desired, **key)) {
             if !prefixes.forget(key) {
                 continue;
@@ -29,11 +30,13 @@ impl Pass<'_> {
             if is_default(key) {
                 card.clear::<DefaultRoute>(Step::Unpoint, key.0.0.into());
             }
-            for part in parts_of(key) {
-                if !owners(part).any(|owner| is_wanted(desired, owner)) {
-                    prefixes.clear(card, part);
-                }
-            }
+            let unowned = |part: &_| !owners(*part).any(|owner| is_wanted(desired, owner));
+            gone.extend(parts_of(key).filter(unowned));
+        }
+        // In order of rank from its end, whatever prefixes they were of: one that longer ones cover leaves no trace in the
+        // tables, and a planner that never knew it plans the same.
+        for part in gone.into_iter().rev() {
+            prefixes.clear(card, part);
         }
     }
 
