@@ -1,6 +1,6 @@
 // Admission (section 9.1): whether a packet that asks for a pair of flow entries may leave, and what is asked in the end.
 //
-// Latency:    EditCycles (5), beside ps_edit; one packet every cycle. refused_o stands with the verdict that it overrules.
+// Latency:    AdmitCycles (5), and ends with ps_edit; one packet every cycle. refused_o stands with the verdict that it overrules.
 // Out:        the packet's final counts with the verdict; its request one cycle before (learn_valid_o, at most one a cycle,
 //             only with learn_ready_i).
 // Stages:     1 hash of the reverse key | 2 compare with requests under way | 3 probe of the table | 4 decision
@@ -63,7 +63,7 @@ module ps_admit
 
   ps_delay #(
     .Width ($bits(packet_t)),
-    .Cycles(EditCycles - 1)
+    .Cycles(AdmitCycles - 1)
   ) u_packet (
     .clk_i,
     .rst_i,
@@ -188,7 +188,7 @@ module ps_admit
   a_whole : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
       valid4 && packet4.ask.valid && packet4.ask.translated && asks_pair(packet4.ask.learn.kind) |->
       outcome.drop || relation.same || relation.reply || pair_push);
-  initial assert (EditCycles == 5) else $fatal(1, "ps_admit: its stages do not end with ps_edit's");
+  initial assert (AdmitCycles == 5) else $fatal(1, "ps_admit: its stages do not end with ps_edit's");
 `endif
 
 endmodule

@@ -1,6 +1,6 @@
 // Flow table: lookup pipeline, and the second port through which ps_learn changes entries.
 //
-// Lookup:     lookup_i/key_i every cycle; hit_o LookupCycles (6) later (all 0 unless a flow was found), hash_o (the key's
+// Lookup:     lookup_i/key_i every cycle; hit_o FlowCycles (6) later (all 0 unless a flow was found), hash_o (the key's
 //             key_hash) 1 cycle later. hash_o is given for key_valid_i, looked up or not.
 // Layout:     4 ways; a row holds 4 {key, valid}. The rest of an entry is in one RAM by index {way, row, slot}, read once the
 //             slot is known. So whoever makes an entry valid writes its data before its key, and a slot whose key was

@@ -10,7 +10,8 @@
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
 //
 // Stages (cycle in which the result stands):
-//   0 header | 2 source | 8 flow, route | 18 next hop | 24 outgoing vif, mapping | 27 decision | 32 admission, verdict
+//   0 header | 2 source | 8 flow | 14 route | 24 next hop | 30 outgoing vif, mapping | 33 decision | 38 admission, verdict
+// Their lengths are constants of ps_match_pkg, and only there: each part below says where it begins by what it takes.
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -46,7 +47,7 @@ module ps_match
   output logic        busy_o
 );
 
-  localparam int unsigned Latency = SourceCycles + LookupCycles + NextHopCycles + FipCycles +
+  localparam int unsigned Latency = SourceCycles + FlowCycles + RouteCycles + NextHopCycles + FipCycles +
                                     DecideCycles + EditCycles;
 
   access_t                 acc;
@@ -127,7 +128,7 @@ module ps_match
   // ps_learn reads mappings by a port that packets do not use, when the maintenance side does not write them.
   assign map_learn_ready = !acc.we[SelFipMap];
 
-  // --- Source: cycles 0 to 2.
+  // --- Source.
   logic     src_valid, fabric_valid, routed;
   context_t src_ctx;
   ilm_t     ilm_acc;
@@ -152,15 +153,12 @@ module ps_match
 
   assign routed = src_valid && src_ctx.source.act == ActRoute;
 
-  // --- Flow lookup and route: cycles 2 to 8.
-  logic        look_valid;
-  context_t    look_ctx;
+  // --- Flow lookup. Its hash stands one cycle after the source.
+  logic        flow_look_valid;
+  context_t    flow_ctx;
   logic [63:0] hash;
   logic        hash_valid_q;
-  flow_hit_t   flow_hit;
-  route_t      route;
-  host_route_t host_route_acc;
-  prefix_t     prefix_acc;
+  flow_hit_t   flow_found;
 
   slot_mark_t                            mark;
   logic                                  row_re, slot_we, mark_we, data_re, data_we, tcp_re;
@@ -182,7 +180,7 @@ module ps_match
     .key_i        (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
     .bare_syn_i   (bare_syn(src_ctx.hdr)),
     .hash_o       (hash),
-    .hit_o        (flow_hit),
+    .hit_o        (flow_found),
     .map_re_o     (map_flow_re),
     .map_addr_o   (map_flow_addr),
     .map_i        (map_flow),
@@ -207,29 +205,16 @@ module ps_match
     .data_rdata_o  (data_rdata)
   );
 
-  ps_route u_route (
-    .clk_i,
-    .rst_i,
-    .valid_i       (routed),
-    .vrf_i         (src_ctx.source.vrf),
-    .ip_i          (src_ctx.hdr.src == SrcFabric ? src_ctx.hdr.key_sip : src_ctx.hdr.dip),
-    .route_o       (route),
-    .acc_i         (acc),
-    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
-    .host_rdata_o  (host_route_acc),
-    .prefix_rdata_o(prefix_acc)
-  );
-
   ps_delay #(
     .Width ($bits(context_t)),
-    .Cycles(LookupCycles)
-  ) u_look_ctx (
+    .Cycles(FlowCycles)
+  ) u_flow_ctx (
     .clk_i,
     .rst_i,
     .valid_i(src_valid),
     .data_i (src_ctx),
-    .valid_o(look_valid),
-    .data_o (look_ctx)
+    .valid_o(flow_look_valid),
+    .data_o (flow_ctx)
   );
 
   // Tells the command engine which flow entries come and go.
@@ -241,7 +226,52 @@ module ps_match
     end
   end
 
-  // --- Next hop: cycles 8 to 18.
+  // --- Route, of what the flow lookup leaves.
+  logic        look_valid, look_flow_valid;
+  context_t    look_ctx;
+  flow_hit_t   flow_hit;
+  route_t      route;
+  host_route_t host_route_acc;
+  prefix_t     prefix_acc;
+
+  ps_route u_route (
+    .clk_i,
+    .rst_i,
+    .valid_i       (flow_look_valid && flow_ctx.source.act == ActRoute),
+    .vrf_i         (flow_ctx.source.vrf),
+    .ip_i          (flow_ctx.hdr.src == SrcFabric ? flow_ctx.hdr.key_sip : flow_ctx.hdr.dip),
+    .route_o       (route),
+    .acc_i         (acc),
+    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
+    .host_rdata_o  (host_route_acc),
+    .prefix_rdata_o(prefix_acc)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(RouteCycles)
+  ) u_look_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(flow_look_valid),
+    .data_i (flow_ctx),
+    .valid_o(look_valid),
+    .data_o (look_ctx)
+  );
+
+  ps_delay #(
+    .Width ($bits(flow_hit_t)),
+    .Cycles(RouteCycles)
+  ) u_look_flow (
+    .clk_i,
+    .rst_i,
+    .valid_i(flow_look_valid),
+    .data_i (flow_found),
+    .valid_o(look_flow_valid),
+    .data_o (flow_hit)
+  );
+
+  // --- Next hop.
   logic       hop_valid;
   context_t   hop_ctx;
   hop_t       hop;
@@ -288,7 +318,7 @@ module ps_match
     .data_o (hop_ctx)
   );
 
-  // --- Outgoing vif and mapping: cycles 18 to 24.
+  // --- Outgoing vif and mapping.
   logic     fip_valid, fip_hop_valid;
   context_t fip_ctx;
   hop_t     fip_hop;
@@ -337,14 +367,14 @@ module ps_match
     .data_o (fip_hop)
   );
 
-  // The hash stands in cycle 3, the flow in cycle 8; the decision needs both in cycle 24.
+  // The decision needs the hash and the flow as well.
   logic [63:0] decide_hash;
   flow_hit_t   decide_flow;
   logic        decide_hash_valid, decide_flow_valid;
 
   ps_delay #(
     .Width (64),
-    .Cycles(LookupCycles - 1 + NextHopCycles + FipCycles)
+    .Cycles(FlowCycles - 1 + RouteCycles + NextHopCycles + FipCycles)
   ) u_hash (
     .clk_i,
     .rst_i,
@@ -366,7 +396,7 @@ module ps_match
     .data_o (decide_flow)
   );
 
-  // --- Decision: cycles 24 to 27.
+  // --- Decision.
   logic     decided;
   verdict_t decided_verdict;
   old_t     decided_old;
@@ -390,7 +420,7 @@ module ps_match
     .ask_o         (decided_ask)
   );
 
-  // --- Checksums and, beside them, admission: cycles 27 to 32.
+  // --- Checksums and, beside them, admission.
   verdict_t edited;
   logic     admitted, refused, admit_busy;
   count_t   count;
@@ -407,13 +437,38 @@ module ps_match
     .verdict_o(edited)
   );
 
+  // Admission may take less: it begins as late as it can.
+  localparam int unsigned AdmitWait = EditCycles - AdmitCycles;
+
+  logic   admit_valid;
+  ask_t   admit_ask;
+  count_t admit_count;
+
+  if (AdmitWait == 0) begin : gen_admit_at_once
+    assign admit_valid = decided;
+    assign admit_ask   = decided_ask;
+    assign admit_count = decided_count;
+  end else begin : gen_admit_late
+    ps_delay #(
+      .Width ($bits(ask_t) + $bits(count_t)),
+      .Cycles(AdmitWait)
+    ) u_admit_wait (
+      .clk_i,
+      .rst_i,
+      .valid_i(decided),
+      .data_i ({decided_ask, decided_count}),
+      .valid_o(admit_valid),
+      .data_o ({admit_ask, admit_count})
+    );
+  end
+
   ps_admit u_admit (
     .clk_i,
     .rst_i,
     .flush_i      (clearing_o),
-    .valid_i      (decided),
-    .ask_i        (decided_ask),
-    .count_i      (decided_count),
+    .valid_i      (admit_valid),
+    .ask_i        (admit_ask),
+    .count_i      (admit_count),
     .valid_o      (admitted),
     .refused_o    (refused),
     .count_o      (count),
@@ -601,16 +656,20 @@ module ps_match
   // Exactly one verdict a header, Latency cycles later, hence in order.
   a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[Latency]);
   a_aligned : assert property (@(posedge clk_i) disable iff (rst_i)
-                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid);
+                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid &&
+                               look_valid == look_flow_valid);
   a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
                                decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
   a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted);
-  initial assert (LingerCycles > LookupCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles)
+  initial assert (LingerCycles > Latency - SourceCycles)
     else $fatal(1, "ps_match: a request may leave the pending ones before all that could not see it in the table");
-  initial assert (Latency <= 48) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+  initial assert (Latency <= LatencyMax) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+  initial assert (ArrivalMax + LatencyMax < DrainCycles)
+    else $fatal(1, "ps_match: a fence would end before the packets that it waits for");
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, cfg_req_i.index[31:16]};
+  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid,
+                         cfg_req_i.index[31:16]};
 
 endmodule

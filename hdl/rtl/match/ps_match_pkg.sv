@@ -7,14 +7,21 @@ package ps_match_pkg;
 
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
   localparam int unsigned SourceCycles  = 2;
-  localparam int unsigned LookupCycles  = 6;   // flow lookup and route, in parallel
+  localparam int unsigned FlowCycles    = 6;
+  localparam int unsigned RouteCycles   = 6;   // behind the flow lookup: what it looks up may come from the flow
   localparam int unsigned NextHopCycles = 10;
   localparam int unsigned FipCycles     = 6;
   localparam int unsigned DecideCycles  = 3;
   localparam int unsigned EditCycles    = 5;
+  localparam int unsigned AdmitCycles   = 5;   // admission, that ends with EditCycles
 
   // How long a request to learn counts as under way after it was executed: longer than from the flow lookup to admission.
-  localparam int unsigned LingerCycles  = 40;
+  localparam int unsigned LingerCycles  = FlowCycles + RouteCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles + 4;
+
+  // The longest that headers may take from the core's entry to their verdicts: what the streams buffer frames for.
+  localparam int unsigned LatencyMax    = 72;
+  // And what a frame takes from the entry to its header, at most (DrainCycles covers both).
+  localparam int unsigned ArrivalMax    = 32;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written

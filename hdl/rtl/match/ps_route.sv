@@ -1,7 +1,7 @@
 // Route of an address in a VRF: host routes, else the longest prefix. For a packet from a vif that is its destination; for
 // one from the fabric its source, to judge where it may come from (section 3).
 //
-// Latency:    LookupCycles (6); one packet every cycle. route_o.found is 0 for a cycle without lookup.
+// Latency:    RouteCycles (6); one packet every cycle. route_o.found is 0 for a cycle without lookup.
 // Tables:     HostRoute, Prefix.
 module ps_route
   import ps_abi_pkg::*;
