@@ -128,6 +128,12 @@ fn package() -> String {
     o.push_str("\n  // H3 masks: output bit j is the parity of key & mask[j].\n");
     masks(&mut o, "KeyMasks", &hash::KEY_MASKS);
     masks(&mut o, "MemberMasks", &hash::MEMBER_MASKS);
+    o.push_str("\n  // Mix behind the flow hash: output bit j is the parity of x & mask[j].\n");
+    o.push_str("  localparam logic [95:0][95:0] FlowMix = {\n");
+    for (i, m) in hash::FLOW_MIX.iter().enumerate().rev() {
+        let _ = writeln!(o, "    96'h{m:024x}{}", if i == 0 { "" } else { "," });
+    }
+    o.push_str("  };\n");
     o.push_str("\n  // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).\n");
     o.push_str("  localparam logic [63:0][31:0] DigestMasks = {\n");
     for (i, m) in digest::MASKS.iter().enumerate().rev() {

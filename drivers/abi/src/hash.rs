@@ -49,6 +49,19 @@ pub const KEY_MASKS: [u128; 64] = masks(0x5045_4e53_544f_434b);
 /// Masks of [`member_hash`].
 pub const MEMBER_MASKS: [u128; 32] = masks(0x4543_4d50_4d45_4d42);
 
+/// Masks of the mix behind the flow hash: output bit `j` is the parity of `x & FLOW_MIX[j]`, of 96 bits `x`.
+pub const FLOW_MIX: [u128; 96] = masks96(0x464c_4f57_4d49_5831);
+
+const fn masks96(seed: u64) -> [u128; 96] {
+    let mut out: [u128; 96] = masks(seed);
+    let mut i = 0;
+    while i < out.len() {
+        out[i] &= (1 << 96) - 1;
+        i += 1;
+    }
+    out
+}
+
 const fn h3<const N: usize>(masks: &[u128; N], key: u128) -> u64 {
     let mut out = 0;
     let mut i = 0;

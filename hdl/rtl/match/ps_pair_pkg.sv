@@ -1,8 +1,164 @@
-// What the two entries of a flow pair hold (section 9).
+// Records of the flow table: where keys stand, what belongs to a pair, and how the table is changed (section 9.2).
+//
+// Key slot:   a key stands in any slot of its four rows, with the id of its pair and its direction. All else that the table knows
+//             is kept at {pair, reverse}, so that a key is moved by writing its slot alone.
+// Generation: of {pair, reverse}; one more each time its statistics restart. Each entry's data has its partner's beside its own,
+//             as the partner's TCP state is read by it.
 
+/* verilator lint_off UNUSEDPARAM */  // not every module uses every constant
 package ps_pair_pkg;
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
+
+  localparam int unsigned FlowSlots  = FlowWays * BucketSlots;   // that a key may stand in
+  localparam int unsigned FlowPairs  = Flows / 2;
+  localparam int unsigned MemberBits = 6;                        // slot of a group
+
+  // flow_hash is told in ps_flow_hash.
+  localparam int unsigned HashCycles = 5;
+
+  // Requests that may be pending, and pairs that may wait for a key to be moved.
+  localparam int unsigned WindowEntries = 64;
+  localparam int unsigned WaitingPairs  = 8;
+
+  // Ids that stay unused, so that none is given out again before the last packet of the pair that had it has been counted.
+  localparam int unsigned QuarantinePairs = 64;
+
+  // Place left for a scanner that ages entries: eviction class of a slot, beside the allocator's bit, and a turn on port B of the
+  // key rows every so many cycles. Nothing uses them yet.
+  localparam int unsigned EvictionClassBits = 2;
+  localparam int unsigned ScanTurnCycles    = 64;
+
+  typedef logic [$clog2(FlowPairs)-1:0]     pair_t;
+  typedef logic [7:0]                       generation_t;
+  typedef logic [$clog2(WindowEntries)-1:0] number_t;
+  typedef logic [$clog2(WaitingPairs)-1:0]  waiting_t;
+  typedef logic [FlowWays-1:0][FlowRowsLog2-1:0] rows_t;
+
+  // The 96 bits of flow_hash.
+  typedef struct packed {
+    print_t                    print;   // by which pending requests are compared
+    logic [7:0]                spare;
+    logic [FlowWays-1:0][15:0] rows;    // FlowRowsLog2 low bits of each count
+  } flow_hash_t;
+
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic rows_t rows_of(input flow_hash_t hash);
+    for (int unsigned w = 0; w < FlowWays; w++) rows_of[w] = hash.rows[w][FlowRowsLog2-1:0];
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // What a slot says of its key.
+  typedef struct packed {
+    pair_t pair;
+    logic  reverse;
+    logic  plain;     // neither entry of the pair has a mapping or a member
+  } slot_tag_t;
+
+  typedef struct packed {
+    flow_key_t key;
+    slot_tag_t tag;
+  } key_slot_t;
+
+  // Where a key was found.
+  typedef struct packed {
+    logic        hit;
+    slot_tag_t   tag;
+    flow_index_t index;
+  } found_t;
+
+  // What is kept at {pair, reverse} for packets.
+  typedef struct packed {
+    generation_t           partner_generation;
+    generation_t           generation;
+    logic [15:0]           rpf_nh;
+    logic [31:0]           src_info;
+    logic [11:0]           dvrf;
+    logic [11:0]           vrf;
+    logic [7:0]            map_generation;
+    logic [13:0]           map;
+    logic                  map_valid;
+    logic [7:0]            ecmp_generation;
+    logic [MemberBits-1:0] ecmp_slot;
+    logic                  ecmp_valid;
+    logic                  hairpin;
+    logic                  dpat;
+    logic                  dnat;
+    logic                  spat;
+    logic                  snat;
+  } flow_facts_t;
+
+  // A free pair, with the generations that its directions last had.
+  typedef struct packed {
+    generation_t reverse_generation;
+    generation_t generation;
+    pair_t       pair;
+  } free_pair_t;
+
+  // An admitted request.
+  typedef struct packed {
+    learn_kind_e kind;
+    logic        slow;            // something stands in the way: not for the fast path
+    number_t     number;          // in the window; means nothing for kinds that write no pair
+    free_pair_t  fresh;           // the pair that it was given, with the generations to be used; likewise
+    logic        plain;
+    flow_key_t   key;
+    flow_key_t   reverse_key;
+    rows_t       rows;
+    rows_t       reverse_rows;
+    flow_facts_t facts;           // of the forward entry, but for the generations
+    logic [31:0] reverse_info;
+    logic [15:0] reverse_rpf;
+  } flow_request_t;
+
+  // A pair whose keys are to be placed.
+  typedef struct packed {
+    logic             known;         // the forward key stands there already (forward), and keeps its pair
+    logic             known_reverse; // likewise the reverse key
+    flow_index_t      forward;
+    flow_index_t      reverse;
+    logic             pending;       // number counts
+    number_t          number;
+    free_pair_t       fresh;
+    logic             plain;
+    flow_key_t        key;
+    flow_key_t        reverse_key;
+    rows_t            rows;
+    rows_t            reverse_rows;
+  } placing_t;
+
+  // What is done on port B of one way's key rows, in order.
+  typedef enum logic [1:0] {
+    OpWrite,    // a key slot, which becomes valid
+    OpTake,     // reads a slot of a key that may be moved
+    OpClear     // a slot becomes invalid
+  } row_op_e;
+
+  // Who wants to know that a write is done.
+  typedef struct packed {
+    logic     pending;    // an entry of the window
+    number_t  number;
+    logic     reverse;
+    logic     waiting;    // or one that moves a key (also of OpTake)
+    waiting_t by;
+  } row_op_for_t;
+
+  typedef struct packed {
+    row_op_e                        op;
+    logic [FlowRowsLog2-1:0]        row;
+    logic [$clog2(BucketSlots)-1:0] slot;
+    key_slot_t                      word;
+    row_op_for_t                    whom;
+  } row_op_t;
+
+  // Events of the table, for the card's counters.
+  typedef struct packed {
+    logic learned;
+    logic repinned;
+    logic full;
+    logic added;       // a pair: two entries
+    logic removed;     // likewise
+  } pair_event_t;
 
   // The pair that a request writes; `old` is what was in the slot.
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
@@ -49,3 +205,4 @@ package ps_pair_pkg;
   endfunction
 
 endpackage
+/* verilator lint_on UNUSEDPARAM */
