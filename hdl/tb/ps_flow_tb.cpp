@@ -234,21 +234,54 @@ void traffic(uint32_t seed, double load, bool deletes) {
     std::fflush(stdout);
 }
 
-// A new connection with every second packet: none is refused while there is room.
-void storm(uint32_t seed) {
+// A new connection with every second packet: none is refused while there is room. With every packet: what cannot be taken is refused
+// as that, and what is not refused is there.
+void storm(uint32_t seed, bool every) {
     Bench b(seed);
     size_t slots = 16u << b.top.rows_log2_o, pairs = slots / 2 * 3 / 4;
     uint64_t refused_by = 0;
     for (size_t i = 0; i < pairs; i++) {
         b.step(b.of(b.connect(true), false));
-        b.step();
+        if (!every) b.step();
     }
     for (int i = 0; i < 200; i++) b.step();
     refused_by = b.refused;
     audit(b, true);
     std::printf("storm of %zu: %llu refused, %llu full\n", pairs, (unsigned long long)refused_by, (unsigned long long)b.full);
     if (b.full == 0 && b.top.in_use_o + 2 * refused_by != 2 * pairs) fail("pairs that were admitted", b.top.in_use_o, pairs);
-    if (refused_by > 0) fail("a storm at half the packets is refused", refused_by);
+    if (!every && refused_by > 0) fail("a storm at half the packets is refused", refused_by);
+    if (every && (refused_by == 0 || b.reasons[16] != refused_by)) fail("a storm with every packet", refused_by, b.reasons[16]);
+}
+
+// Two connections whose replies would have one key: the second is refused, but for a plain one that takes a plain one's place.
+void clashes(uint32_t seed) {
+    Bench b(seed);
+    for (bool plain : {false, true}) {
+        size_t one = b.connect(!plain), two = b.connect(!plain);
+        b.by_key.erase(b.all[two].reverse);
+        b.all[two].reverse = b.all[one].reverse, b.all[two].reverse_hash = b.all[one].reverse_hash;
+        b.step(b.of(one, false));
+        b.settle();
+        uint64_t refused = b.refused;
+        b.step(b.of(two, false));
+        b.settle();
+        if (b.refused - refused != !plain || b.reasons[18] != 1) fail("a clash", b.refused - refused, b.reasons[18]);
+        if (b.top.in_use_o != (plain ? 4 : 2)) fail("entries after a clash", b.top.in_use_o);
+        // Side by side, before the table shows the first.
+        if (plain) continue;
+        one = b.connect(true), two = b.connect(true);
+        b.all[two].reverse = b.all[one].reverse, b.all[two].reverse_hash = b.all[one].reverse_hash;
+        b.step(b.of(one, false)), b.step(b.of(two, false));
+        b.settle();
+        if (b.reasons[18] != 2 || b.top.in_use_o != 4) fail("a clash side by side", b.reasons[18], b.top.in_use_o);
+        b.reasons[18] = 1;
+        for (uint32_t index : std::set<uint32_t>(b.marked)) b.host(index, true, false), b.step();
+        b.settle();
+        if (b.top.in_use_o != 0) fail("all were deleted", b.top.in_use_o);
+        b.step(b.of(b.connect(true), false));
+        b.settle();
+    }
+    std::printf("clashes: ok\n");
 }
 
 }  // namespace
@@ -257,6 +290,8 @@ int main() {
     traffic(1, 0.3, false);
     traffic(2, 0.7, false);
     traffic(3, 0.6, true);
-    storm(4);
+    storm(4, false);
+    storm(5, true);
+    clashes(6);
     std::printf("ok\n");
 }

@@ -59,7 +59,7 @@ module ps_flow_waiting
 );
 
   localparam int unsigned Last       = FlowSlots - 1;    // residents that a key may try
-  localparam int unsigned RoomMargin = 6;                // pairs that may enter before room_o is seen
+  localparam int unsigned RoomMargin = 8;                // pairs that may enter before room_o is seen
 
   typedef enum logic [3:0] {
     StFree,
@@ -106,10 +106,9 @@ module ps_flow_waiting
   logic     wants, step, accept;
   waiting_t chosen;
   logic [WaitingPairs-1:0] ready_q, served_q, moves_q, used_ctx_q, commits_q;   // moves: whose resident is on its way
-  act_t     act0_q, act1_q, act2_q, act_q;
+  act_t     act0_q, act1_q, act2_q, act_q, did_q;     // did: what has been done, and is noted now
   context_t act;
   placing_t act0_pair;
-  logic     undo_second;
 
   function automatic logic acts(input state_e state);
     acts = state inside {StAsk, StPick, StWrite, StClear, StUndo, StFull};
@@ -130,7 +129,6 @@ module ps_flow_waiting
 
   assign act0_pair   = pair_m[act0_q.by];
   assign act         = act_q.ctx;
-  assign undo_second = !act.placed[0];
   assign step        = !act_q.valid || accept;
 
   function automatic flow_index_t candidate(input context_t ctx, input rows_t rows);
@@ -152,9 +150,10 @@ module ps_flow_waiting
     endcase
   end
 
-  // By those who move residents, and by the action just ahead, if it is about to.
+  // By those who move residents, and by the two actions ahead, if they are about to.
   always_comb begin
-    locked = act_q.valid && act.state == StPick && act_q.at == act2_q.at;
+    locked = (act_q.valid && act.state == StPick && act_q.at == act2_q.at) ||
+             (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at);
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (moves_q[i] && old_q[i] == act2_q.at) locked = 1'b1;
     end
@@ -174,10 +173,13 @@ module ps_flow_waiting
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (step && wants && chosen == waiting_t'(i)) served_q[i] <= 1'b1;
-      else if (act_q.valid && accept && act_q.by == waiting_t'(i)) served_q[i] <= 1'b0;
+      else if (did_q.valid && did_q.by == waiting_t'(i)) served_q[i] <= 1'b0;
       ready_q[i] <= acts(ctx_q[i].state) && !served_q[i];
     end
+    did_q       <= act_q;
+    did_q.valid <= act_q.valid && accept;
     if (rst_i) begin
+      did_q.valid <= 1'b0;
       {act0_q.valid, act1_q.valid, act2_q.valid, act_q.valid} <= '0;
       served_q <= '0;
       ready_q  <= '0;
@@ -349,13 +351,13 @@ module ps_flow_waiting
         index_q[i][0] <= enter_pair_i.forward;
         index_q[i][1] <= enter_pair_i.reverse;
       end
-      if (act_q.valid && accept && act_q.by == waiting_t'(i)) begin
-        unique case (act.state)
+      if (did_q.valid && did_q.by == waiting_t'(i)) begin
+        unique case (did_q.ctx.state)
           StAsk:   ctx_q[i].state <= StAsked;
           StPick: begin
-            old_q[i] <= act_q.at;
-            ctx_q[i] <= act;
-            if (act_q.locked) ctx_q[i] <= next_try(act);
+            old_q[i] <= did_q.at;
+            ctx_q[i] <= did_q.ctx;
+            if (did_q.locked) ctx_q[i] <= next_try(did_q.ctx);
             else begin
               ctx_q[i].state <= StTaken;
               moves_q[i]     <= 1'b1;
@@ -363,13 +365,13 @@ module ps_flow_waiting
           end
           StWrite: ctx_q[i].state <= StWritten;
           StClear: begin
-            index_q[i][act.second] <= old_q[i];
+            index_q[i][did_q.ctx.second] <= old_q[i];
             moves_q[i] <= 1'b0;
-            ctx_q[i] <= placed(act);
+            ctx_q[i] <= placed(did_q.ctx);
           end
           StUndo: begin
-            if (act.placed == '0) ctx_q[i].state <= StFull;
-            else ctx_q[i].placed[undo_second] <= 1'b0;
+            if (did_q.ctx.placed == '0) ctx_q[i].state <= StFull;
+            else ctx_q[i].placed[!did_q.ctx.placed[0]] <= 1'b0;
           end
           default: ctx_q[i].state <= StFree;
         endcase
