@@ -85,7 +85,7 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
     // Packages first, in the order in which they build on each other; the rest in any order.
     let rank = |f: &Path| match f.file_name().and_then(|n| n.to_str()) {
         Some("ps_abi_pkg.sv") => 0,
-        Some("ps_types_pkg.sv") => 1,
+        Some("ps_types_pkg.sv" | "ps_ram_deep_pkg.sv") => 1,
         _ if is_package(f) => 2,
         _ => 3,
     };

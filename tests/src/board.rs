@@ -6,6 +6,7 @@ mod difference;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use penstock_abi::hash::flow_key;
+use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
@@ -17,17 +18,15 @@ use crate::digests::tables_of;
 use crate::dut::Dut;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
-use crate::script::{Script, Step};
+use crate::script::{NEW_FLOWS, Script, Step};
 use difference::flow_difference;
 
 pub use crate::summary::Summary;
 
 /// Frames in flight at most.
 const BATCH_FRAMES: usize = 256;
-/// Requests that the insertion unit's queue holds.
-const QUEUE: usize = 64;
-/// The card compares new requests with those that it executed up to 40 cycles ago.
-const PENDING_CYCLES: u32 = 48;
+/// No request is pending for longer after its execution.
+const PENDING_CYCLES: u32 = DRAIN_CYCLES;
 
 /// The device and the model disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +93,8 @@ pub(crate) struct Board<'a> {
     vif_drop_offsets: BTreeMap<u8, u64>,
     /// Traps that had found the queue full when the offsets were taken.
     full_before: u64,
-    /// Insertions put off before the card was last cleared.
-    cleared_deferred: u64,
+    /// Insertions put off, and pairs that found no place, before the card was last cleared.
+    cleared: (u64, u64),
 }
 
 impl<'a> Board<'a> {
@@ -115,7 +114,7 @@ impl<'a> Board<'a> {
             card_offsets: BTreeMap::new(),
             vif_drop_offsets: BTreeMap::new(),
             full_before: 0,
-            cleared_deferred: 0,
+            cleared: (0, 0),
         }
     }
 
@@ -201,7 +200,7 @@ impl<'a> Board<'a> {
         self.full_before = 0;
         self.card_offsets.clear();
         self.uncertain.clear();
-        self.cleared_deferred = self.summary.deferred;
+        self.cleared = (self.summary.deferred, self.summary.not_placed);
         Ok(())
     }
 
@@ -220,9 +219,9 @@ impl<'a> Board<'a> {
         }
         let mut verdicts = vec![decision.verdict.clone()];
         if let Some(a) = &access {
-            // Only if the queue may be full is a packet refused for that: its pair is not there, or waits, or was put off.
+            // Only if the card may have no room for a request is a packet refused for that: its pair is not there, or waits, or was put off.
             let asks = decision.learn.pair().is_some() || a.touched_by_burst(&self.hazards);
-            if self.hazards.new_flows() >= QUEUE && decision.translated && asks {
+            if self.hazards.new_flows() >= NEW_FLOWS && decision.translated && asks {
                 verdicts.push(Verdict::Dropped(DropReason::FlowQueueFull));
             }
             self.hazards.note(a);
@@ -307,16 +306,20 @@ impl<'a> Board<'a> {
         Ok(())
     }
 
-    /// If the card put off insertions, or refused packets because it could not even do that, takes over its flow table; all else in that must be as expected.
+    /// If the card put off insertions, found no place for a pair (which the model always does), or refused packets because it had
+    /// no room for requests, takes over its flow table; all else in that must be as expected.
     fn resync(&mut self, refused: u64) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
         let deferred = self.device("reading LearnDeferred", deferred)?;
-        let deferred = deferred + self.cleared_deferred;
-        let new = deferred - self.summary.deferred + refused;
+        let deferred = deferred + self.cleared.0;
+        let not_placed = self.dut.not_placed();
+        let not_placed = self.device("reading FlowTableFull", not_placed)? + self.cleared.1;
+        let new = deferred - self.summary.deferred + not_placed - self.summary.not_placed + refused;
         if new == 0 {
             return Ok(());
         }
         self.summary.deferred = deferred;
+        self.summary.not_placed = not_placed;
         self.summary.refused += refused;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
@@ -327,7 +330,7 @@ impl<'a> Board<'a> {
         // A request writes two entries and deletes at most two.
         if differ as u64 > 4 * new {
             return self.fail(format!(
-                "{new} insertions were put off, but {differ} entries differ, so: {}",
+                "{new} pairs were put off or found no place, but {differ} entries differ, so: {}",
                 flow_difference(&card, &model).unwrap_or_default()
             ));
         }

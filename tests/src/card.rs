@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
-use penstock_card::{BackPressure, CardOptions, CardSim, InProcess};
+use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Ingress};
@@ -35,11 +36,18 @@ impl CardDut {
     /// # Errors
     /// The model of the card or its driver cannot start.
     pub fn new(back_pressure: Option<BackPressure>) -> Result<Self> {
+        Self::with_secret(back_pressure, FLOW_SECRET)
+    }
+
+    /// One that places its flows by this secret.
+    ///
+    /// # Errors
+    /// As [`CardDut::new`].
+    pub fn with_secret(back_pressure: Option<BackPressure>, secret: FlowSecret) -> Result<Self> {
         let trace = std::env::var_os("PENSTOCK_TRACE").map(Into::into);
         let sim = CardSim::new(&CardOptions { back_pressure, trace, ..CardOptions::default() })?;
         let sim = Arc::new(Mutex::new(sim));
-        let mut host =
-            Card::attach(InProcess::boxed(&sim)).context("attach to the simulated card")?;
+        let mut host = InProcess::attach(&sim, secret).context("attach to the simulated card")?;
         // The machine may be busy; the card's own time is what counts.
         host.set_timeout(Duration::from_secs(60));
         host.set_enabled(true)?;
@@ -54,6 +62,11 @@ impl CardDut {
     #[must_use]
     pub fn cycles(&self) -> u64 {
         self.lock().cycles()
+    }
+
+    fn card_counter(&mut self, counter: CardCounter) -> Result<u64> {
+        let c: Vec<Counter> = self.read(TableId::CardStats, &[counter as u32])?;
+        Ok(c[0].count)
     }
 
     fn read<E: TableEntry>(&mut self, table: TableId, indices: &[u32]) -> Result<Vec<E>> {
@@ -148,8 +161,10 @@ impl Dut for CardDut {
     }
 
     fn deferred(&mut self) -> Result<u64> {
-        let c: Vec<Counter> =
-            self.read(TableId::CardStats, &[CardCounter::LearnDeferred as u32])?;
-        Ok(c[0].count)
+        self.card_counter(CardCounter::LearnDeferred)
+    }
+
+    fn not_placed(&mut self) -> Result<u64> {
+        self.card_counter(CardCounter::FlowTableFull)
     }
 }

@@ -94,6 +94,14 @@ pub trait Dut {
     /// # Errors
     /// The device's.
     fn deferred(&mut self) -> Result<u64>;
+
+    /// Pairs for which it found no place so far.
+    ///
+    /// # Errors
+    /// The device's.
+    fn not_placed(&mut self) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// Changes a decision of the model, to see whether the scoreboard notices.

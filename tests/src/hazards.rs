@@ -246,18 +246,16 @@ mod tests {
     fn clash() -> (RefModel, Decision) {
         let mut model = RefModel::new();
         model.write(TableId::FipMap, 9, &map(1).pack());
-        let entry = |sip, partner, reverse| Flow {
+        let entry = |sip, reverse| Flow {
             valid: true,
             sip,
             map_valid: true,
             map: 9,
             map_generation: 1,
             reverse,
-            partner_valid: true,
-            partner,
             ..Flow::default()
         };
-        let (forward, back) = (entry(1, 4, false), entry(2, 0, true));
+        let (forward, back) = (entry(1, false), entry(2, true));
         let stats = FlowStats::default();
         model.flows_mut().restore([(0, forward, stats), (4, back, stats)]);
         let decision = Decision {

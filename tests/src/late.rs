@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
+use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId};
 use penstock_refmodel::flows::{Pair, key_of};
@@ -16,10 +17,8 @@ use penstock_refmodel::{Counters, Decision, Egress, Ingress, Learn, RefModel, Ve
 
 use crate::dut::{Dut, OutFrame, Spoil};
 
-/// Requests that wait at most.
+/// Requests that wait at most, and that are pending at most.
 const QUEUE: usize = 64;
-/// For so long after its execution new requests are compared with one.
-const PENDING_CYCLES: u32 = 40;
 
 /// A defect in the order of things, to see whether it is noticed. What concerns one packet alone is a [`Spoil`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +66,8 @@ pub struct LateDut {
     deferred: u64,
     /// One request in so many steps is executed.
     slowness: u64,
+    /// For so long after its execution a request is pending.
+    pending_cycles: u32,
     spoil: Option<Spoil>,
     flaw: Option<Flaw>,
 }
@@ -83,6 +84,7 @@ impl LateDut {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let slowness = rng.of([1, 3, 10, 40]);
+        let pending_cycles = rng.between(8, u64::from(DRAIN_CYCLES) - 1) as u32;
         let mut model = RefModel::new();
         model.set_enabled(true);
         Self {
@@ -95,6 +97,7 @@ impl LateDut {
             out: Vec::new(),
             deferred: 0,
             slowness,
+            pending_cycles,
             spoil: None,
             flaw: None,
         }
@@ -119,7 +122,7 @@ impl LateDut {
     fn age(&mut self, cycles: u32) {
         self.recent.retain_mut(|(_, age)| {
             *age += cycles;
-            *age < PENDING_CYCLES
+            *age < self.pending_cycles
         });
     }
 
@@ -201,7 +204,7 @@ impl LateDut {
             } else {
                 d.learn = Learn::No;
             }
-        } else if self.waiting.len() >= QUEUE {
+        } else if self.waiting.len() > QUEUE / 4 * 3 || others.len() >= QUEUE {
             if d.translated && !self.has(Flaw::FullQueuePasses) {
                 refuse(d, DropReason::FlowQueueFull);
             } else {

@@ -5,12 +5,13 @@
 //! * a reply, or an ICMP error, reaches the client from the address to which the very request went that it answers ([`judge`]), or not at all;
 //! * a request reaches a backend of its destination, translated;
 //! * a stranger changes no entry;
-//! * entries come in pairs, each the other's partner, both translated or neither;
+//! * entries come in pairs, one of each direction, both translated or neither;
 //! * each frame is out or counted.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use penstock_abi::table::{Flow, TableId, Words};
+use penstock_abi::limits::DRAIN_CYCLES;
+use penstock_abi::table::{Flow, FlowKey, TableId, Words};
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::r#gen::Rng;
 use penstock_refmodel::packet::{Ipv4, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp};
@@ -23,6 +24,7 @@ use self::judge::{Caller, Judge};
 use self::node::*;
 pub use self::weather::Weather;
 use crate::dut::{Dut, OutFrame};
+use crate::script::NEW_FLOWS;
 
 mod end;
 mod judge;
@@ -31,8 +33,8 @@ mod weather;
 
 /// Callers that may call again.
 const REGULARS: usize = 16;
-/// So many packets that begin a flow fit into the queue of requests.
-const FILL_AT_ONCE: usize = 60;
+/// So many packets that begin a flow find room for their requests.
+const FILL_AT_ONCE: usize = NEW_FLOWS;
 
 /// A storm's length and scene.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,7 @@ pub struct Storm {
     pub seed: u64,
     /// Bursts of packets.
     pub rounds: u32,
-    /// The flow table is three quarters full from the middle on.
+    /// The flow table is as full as translation lets it become from the middle on.
     pub full_table: bool,
 }
 
@@ -91,8 +93,8 @@ struct Run<'a> {
     peer: u32,
     /// Next free word of the ring.
     ring: u32,
-    /// Where plain pairs stand that only fill the table.
-    fill: Vec<u32>,
+    /// Plain pairs that only fill the table.
+    fill: Vec<FlowKey>,
 }
 
 /// What a payload says: kind, number of the request.
@@ -263,11 +265,13 @@ impl Run<'_> {
 
     /// The host deletes pairs while frames are on their way.
     fn delete_some(&mut self) -> anyhow::Result<()> {
-        let mut indices: Vec<u32> = (0..40).filter_map(|_| self.fill.pop()).collect();
+        let fill: Vec<FlowKey> = (0..40).filter_map(|_| self.fill.pop()).collect();
+        self.quiet()?;
+        let flows = self.dut.flows()?;
+        let places: HashMap<FlowKey, u32> = flows.iter().map(|(i, f, _)| (key_of(f), *i)).collect();
+        let mut indices: Vec<u32> = fill.iter().filter_map(|k| places.get(k).copied()).collect();
         if indices.is_empty() {
-            self.quiet()?;
-            let flows = self.dut.flows()?;
-            // By the forward entry, whose place stays the pair's while that is rewritten.
+            // By the forward entry, whose place stays the pair's while that is rewritten: in a table with so much room nothing is moved.
             let forward: Vec<&Flow> =
                 flows.iter().map(|(_, f, _)| f).filter(|f| !f.reverse).collect();
             let chosen: BTreeSet<usize> =
@@ -278,8 +282,7 @@ impl Run<'_> {
                         self.judge.loosen((client, port, f.proto));
                     }
                 }
-                let at = flows.iter().find(|(_, g, _)| key_of(g) == key_of(f));
-                indices.extend(at.map(|(index, ..)| *index));
+                indices.extend(places.get(&key_of(f)));
             }
             // A slot that a dead pair leaves is theirs at once, and goes with it.
             for caller in self.burst(20, false) {
@@ -305,12 +308,13 @@ impl Run<'_> {
             self.inject(Ingress::Host(vif.unwrap_or_default()), &frame(&p));
             if n % FILL_AT_ONCE == 0 {
                 self.dut.drain()?;
+                self.dut.wait(DRAIN_CYCLES);
             }
         }
         self.quiet()?;
         let flows = self.dut.flows()?;
         let fill = flows.iter().filter(|(_, f, _)| f.sip == ip && f.sport == 1000);
-        self.fill = fill.map(|(index, ..)| *index).collect();
+        self.fill = fill.map(|(_, f, _)| key_of(f)).collect();
         anyhow::ensure!(
             self.fill.len() == wanted,
             "{} of {wanted} fill the table",

@@ -29,6 +29,8 @@ pub struct Summary {
     pub digests: u64,
     /// Insertions that the card put off.
     pub deferred: u64,
+    /// Pairs for which it found no place in the flow table.
+    pub not_placed: u64,
     /// Packets that it dropped because it could not put their insertion off.
     pub refused: u64,
     /// Flows that moved to another tunnel.
@@ -50,6 +52,7 @@ impl std::ops::AddAssign for Summary {
         self.flows += o.flows;
         self.digests += o.digests;
         self.deferred += o.deferred;
+        self.not_placed += o.not_placed;
         self.refused += o.refused;
         self.moved += o.moved;
         self.deleted += o.deleted;

@@ -196,7 +196,7 @@ fn scripts_follow_from_their_seed() {
 
 /// The first failure that a defect causes, over some seeds.
 fn caught(defect: fn(Ingress, &[u8], &mut Decision)) -> Option<(Script, Failure)> {
-    (0..40).find_map(|seed| {
+    (0..100).find_map(|seed| {
         let script = Script::random(seed, &OPTIONS);
         let failure = run(&script, &mut ModelDut::spoiled(defect)).err()?;
         Some((script, failure))

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::reason::{CardCounter, DropReason, TrapReason};
-use penstock_abi::table::{FieldDesc, NextHopKind, TABLES, TableDesc, TableId, VifKind};
+use penstock_abi::table::{
+    FieldDesc, LearnPolicy, NextHopKind, TABLES, TableDesc, TableId, VifKind,
+};
 use penstock_abi::{digest, fw, hash, layout, limits, regs, ring, table};
 
 /// Generates both files below `root`, or with `check` only compares.
@@ -55,10 +57,11 @@ fn param(out: &mut String, name: &str, width: u32, value: u64) {
     let _ = writeln!(out, "  localparam logic [{}:0] {name} = {width}'h{value:x};", width - 1);
 }
 
-fn masks(out: &mut String, name: &str, masks: &[u128]) {
-    let _ = writeln!(out, "  localparam logic [{}:0][127:0] {name} = {{", masks.len() - 1);
+fn masks(out: &mut String, name: &str, bits: u32, masks: &[u128]) {
+    let (top, digits) = (bits - 1, bits as usize / 4);
+    let _ = writeln!(out, "  localparam logic [{}:0][{top}:0] {name} = {{", masks.len() - 1);
     for (i, m) in masks.iter().enumerate().rev() {
-        let _ = writeln!(out, "    128'h{m:032x}{}", if i == 0 { "" } else { "," });
+        let _ = writeln!(out, "    {bits}'h{m:0digits$x}{}", if i == 0 { "" } else { "," });
     }
     out.push_str("  };\n");
 }
@@ -106,7 +109,9 @@ fn package() -> String {
     }
     o.push_str("\n  typedef enum logic [1:0] {\n");
     enumerators(&mut o, "Vif", VifKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
-    o.push_str("  } vif_kind_e;\n\n  typedef enum logic [2:0] {\n");
+    o.push_str("  } vif_kind_e;\n\n  typedef enum logic [1:0] {\n");
+    enumerators(&mut o, "Learn", LearnPolicy::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
+    o.push_str("  } learn_policy_e;\n\n  typedef enum logic [2:0] {\n");
     enumerators(&mut o, "Nh", NextHopKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 3);
     o.push_str("  } nh_kind_e;\n");
     layout::for_each_entry(|name, doc, fields, bits| {
@@ -118,6 +123,7 @@ fn package() -> String {
         for f in fields.iter().rev() {
             let ty = match (name.as_str(), f.name) {
                 ("vif", "kind") => "vif_kind_e".to_string(),
+                ("vif", "learn") => "learn_policy_e".to_string(),
                 ("next_hop", "kind") => "nh_kind_e".to_string(),
                 _ if f.width == 1 => "logic".to_string(),
                 _ => format!("logic [{}:0]", f.width - 1),
@@ -127,8 +133,10 @@ fn package() -> String {
         let _ = writeln!(o, "  }} {name}_t;");
     });
     o.push_str("\n  // H3 masks: output bit j is the parity of key & mask[j].\n");
-    masks(&mut o, "KeyMasks", &hash::KEY_MASKS);
-    masks(&mut o, "MemberMasks", &hash::MEMBER_MASKS);
+    masks(&mut o, "KeyMasks", 128, &hash::KEY_MASKS);
+    masks(&mut o, "MemberMasks", 128, &hash::MEMBER_MASKS);
+    o.push_str("\n  // Last step of the flow table's hash: output bit j is the parity of sums & mask[j].\n");
+    masks(&mut o, "FlowMix", hash::FLOW_HASH_BITS, &hash::FLOW_MIX);
     o.push_str("\n  // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).\n");
     o.push_str("  localparam logic [63:0][31:0] DigestMasks = {\n");
     for (i, m) in digest::MASKS.iter().enumerate().rev() {
@@ -213,6 +221,40 @@ const FUNCTIONS: &str = "
   function automatic logic [31:0] member_hash(input logic [127:0] key);
     for (int i = 0; i < 32; i++) member_hash[i] = ^(key & MemberMasks[i]);
   endfunction
+
+  // The flow table's hash in its two steps (crate penstock-abi, hash::flow_hash): three sums of NH, then the mix.
+  // A pipeline calls neither flow_nh nor flow_hash, but cuts them where it likes.
+  function automatic logic [31:0] flow_nh(input logic [7:0][15:0] words, input logic [7:0][15:0] secret);
+    logic [7:0][15:0] sums;
+    for (int i = 0; i < 8; i++) sums[i] = words[i] + secret[i];
+    flow_nh = '0;
+    for (int i = 0; i < 8; i += 2) flow_nh += {16'b0, sums[i]} * {16'b0, sums[i+1]};
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] flow_mix(input logic [FlowHashBits-1:0] sums);
+    for (int i = 0; i < FlowHashBits; i++) flow_mix[i] = ^(sums & FlowMix[i]);
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] flow_hash(input logic [127:0] key,
+                                                        input logic [11:0][15:0] secret);
+    flow_hash = flow_mix({flow_nh(key, secret[11:4]), flow_nh(key, secret[9:2]), flow_nh(key, secret[7:0])});
+  endfunction
+
+  // Row of a way, and fingerprint, of a flow's hash.
+  function automatic logic [FlowRowsLog2-1:0] flow_row(input logic [FlowHashBits-1:0] hash, input int unsigned way);
+    flow_row = hash[way*FlowRowBits +: FlowRowsLog2];
+  endfunction
+
+  function automatic logic [FlowFingerprintBits-1:0] flow_fingerprint(input logic [FlowHashBits-1:0] hash);
+    flow_fingerprint = hash[FlowFingerprintLsb +: FlowFingerprintBits];
+  endfunction
+
+  // Where a flow's key stands; as a number, its index in the table Flow.
+  typedef struct packed {
+    logic [$clog2(FlowWays)-1:0]    way;
+    logic [FlowRowsLog2-1:0]        row;
+    logic [$clog2(BucketSlots)-1:0] slot;
+  } flow_index_t;
 ";
 
 fn enumerators<'a>(
@@ -233,8 +275,9 @@ fn unpacker() -> String {
         "// Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.\n\
          //\n\
          // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each\n\
-         // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits.\n\
-         module ps_abi_unpack;\n  import ps_abi_pkg::*;\n\n  string path;\n  int fd, kind;\n  logic [383:0] word;\n",
+         // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,\n\
+         // kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first.\n\
+         module ps_abi_unpack;\n  import ps_abi_pkg::*;\n\n  string path;\n  int fd, kind;\n  logic [383:0] word;\n  logic [FlowHashBits-1:0] hashed;\n",
     );
     let mut cases = String::new();
     let mut kind = 0;
@@ -257,7 +300,7 @@ fn unpacker() -> String {
     );
     o.push_str(&cases);
     o.push_str(
-        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
+        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        101: begin\n          hashed = flow_hash(word[127:0], word[319:128]);\n          $display(\"%h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64]);\n        end\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
     );
     o
 }
@@ -289,7 +332,14 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlowWays", limits::FLOW_WAYS.into()),
         ("FlowRowsLog2", limits::FLOW_ROWS_LOG2.into()),
         ("Flows", limits::FLOWS.into()),
+        ("FlowPairs", limits::FLOW_PAIRS.into()),
+        ("FlowPairBits", limits::FLOW_PAIRS.ilog2().into()),
+        ("FlowIndexBits", limits::FLOWS.ilog2().into()),
         ("FlowsTranslatedMax", limits::FLOWS_TRANSLATED_MAX.into()),
+        ("FlowHashBits", hash::FLOW_HASH_BITS.into()),
+        ("FlowRowBits", hash::FLOW_ROW_BITS.into()),
+        ("FlowFingerprintLsb", hash::FLOW_FINGERPRINT_LSB.into()),
+        ("FlowFingerprintBits", (hash::FLOW_HASH_BITS - hash::FLOW_FINGERPRINT_LSB).into()),
         ("DropReasons", TableId::DropStats.desc().depth.into()),
         ("CardCounters", TableId::CardStats.desc().depth.into()),
         ("MplsUdpPort", limits::MPLS_UDP_PORT.into()),
@@ -425,6 +475,8 @@ fn reference() -> String {
     }
     let kinds = VifKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
     code_table(&mut o, "### vif kinds", "code", kinds);
+    let policies = LearnPolicy::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
+    code_table(&mut o, "### Learn policies", "code", policies);
     let kinds = NextHopKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
     code_table(&mut o, "### Next hop kinds", "code", kinds);
     o

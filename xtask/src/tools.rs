@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 /// Packages in the order in which they must be read; all other files follow.
-const PACKAGES: [&str; 2] = ["hdl/rtl/gen/ps_abi_pkg.sv", "hdl/rtl/ps_types_pkg.sv"];
+const PACKAGES: [&str; 3] =
+    ["hdl/rtl/gen/ps_abi_pkg.sv", "hdl/rtl/ps_types_pkg.sv", "hdl/rtl/prim/ps_ram_deep_pkg.sv"];
 
 /// The Verilator that `cargo xtask setup` installed, or the one that `$VERILATOR` names.
 pub(crate) fn verilator(root: &Path) -> PathBuf {

@@ -1,13 +1,19 @@
 //! Hash functions that RTL, host and reference model share.
 //!
-//! Both are H3 hashes (Carter and Wegman, 1979): output bit `j` is the parity of `key & MASK[j]`, with masks drawn from
-//! splitmix64. In hardware each bit is one XOR tree. H3 is linear over GF(2), so it does not resist an attacker who knows
-//! the masks; a card-private seed is a matter of the masks alone.
+//! [`key_hash`], which places what the host writes, and [`member_hash`], which chooses members, are H3 hashes (Carter and
+//! Wegman, 1979): output bit `j` is the parity of `key & MASK[j]`, with masks drawn from splitmix64. In hardware each bit is
+//! one XOR tree. H3 is linear over GF(2), and the masks are public: anyone finds keys that collide.
+//!
+//! So [`flow_hash`], which places what packets bring, has a secret, and is not linear: NH (Black, Halevi, Krawczyk, Krovetz
+//! and Rogaway, UMAC, 1999) over words of 16 bits, three times under the secret shifted by two words ("Toeplitz"), then fixed
+//! H3 masks that spread the three sums over all output bits. Nothing that leaves the card shows it: what does
+//! ([`entropy_port`], [`outer_id_mix`]) comes from [`public_hash`].
 //!
 //! Keys are 128 bits, packed least significant field first as their `TableEntry` says, zero padded.
 
 use crate::limits::{
-    ENTROPY_PORT_MIN, ENTROPY_PORTS, PREFIX_LEN_MIN, PREFIX_ROWS_LOG2, PREFIX_TABLES, PREFIX_WAYS,
+    ENTROPY_PORT_MIN, ENTROPY_PORTS, FLOW_WAYS, PREFIX_LEN_MIN, PREFIX_ROWS_LOG2, PREFIX_TABLES,
+    PREFIX_WAYS,
 };
 use crate::table::{FlowKey, TableEntry};
 
@@ -51,6 +57,25 @@ pub const KEY_MASKS: [u128; 64] = masks(0x5045_4e53_544f_434b);
 /// Masks of [`member_hash`].
 pub const MEMBER_MASKS: [u128; 32] = masks(0x4543_4d50_4d45_4d42);
 
+/// Bits of [`flow_hash`].
+pub const FLOW_HASH_BITS: u32 = 96;
+/// Bits of [`flow_hash`] set aside for the row of each way.
+pub const FLOW_ROW_BITS: u32 = 16;
+/// Lowest bit of the fingerprint in [`flow_hash`]; it reaches to the top.
+pub const FLOW_FINGERPRINT_LSB: u32 = 72;
+/// Masks of the last step of [`flow_hash`].
+pub const FLOW_MIX: [u128; FLOW_HASH_BITS as usize] = {
+    let mut out = masks(0x464c_4f57_4d49_5831);
+    let mut i = 0;
+    while i < out.len() {
+        out[i] &= (1 << FLOW_HASH_BITS) - 1;
+        i += 1;
+    }
+    out
+};
+
+const _: () = assert!(FLOW_WAYS * FLOW_ROW_BITS <= FLOW_FINGERPRINT_LSB);
+
 const fn h3<const N: usize>(masks: &[u128; N], key: u128) -> u64 {
     let mut out = 0;
     let mut i = 0;
@@ -67,10 +92,79 @@ pub const fn key_hash(key: u128) -> u64 {
     h3(&KEY_MASKS, key)
 }
 
-/// Row of `way` in a table with `2^rows_log2` rows.
+/// Row of `way` in a table with `2^rows_log2` rows that [`key_hash`] places.
 #[must_use]
 pub const fn row(hash: u64, way: u32, rows_log2: u32) -> u32 {
     ((hash >> (way * rows_log2)) & ((1 << rows_log2) - 1)) as u32
+}
+
+/// The secret of [`flow_hash`], as it is written to the registers `HASH_KEY0` to `HASH_KEY5`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlowSecret(pub [u32; 6]);
+
+impl FlowSecret {
+    /// Word `i` of 12: word 2n is the low half of register n.
+    #[must_use]
+    pub const fn word(&self, i: usize) -> u16 {
+        (self.0[i / 2] >> (16 * (i % 2))) as u16
+    }
+}
+
+impl core::fmt::Debug for FlowSecret {
+    /// Nobody is told, not even by a log.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("FlowSecret")
+    }
+}
+
+/// One sum of NH over the 8 words of a key, under 8 words of the secret from `2 * shift` on, modulo 2^32.
+const fn nh(key: u128, secret: &FlowSecret, shift: usize) -> u32 {
+    let mut sum: u32 = 0;
+    let mut i = 0;
+    while i < 8 {
+        let a = ((key >> (16 * i)) as u16).wrapping_add(secret.word(i + 2 * shift));
+        let b = ((key >> (16 * (i + 1))) as u16).wrapping_add(secret.word(i + 1 + 2 * shift));
+        sum = sum.wrapping_add(a as u32 * b as u32);
+        i += 2;
+    }
+    sum
+}
+
+/// The 96-bit hash that places flow keys: [`flow_row`] and [`flow_fingerprint`] say what is taken from it.
+///
+/// ```
+/// use penstock_abi::hash::{FlowSecret, flow_hash};
+/// // Without a secret all three sums are alike: 0x0003 * 0x0002, no more.
+/// let x: u128 = 0x00000006_00000006_00000006;
+/// let out = (0..96).fold(0, |out, b| {
+///     out | u128::from((x & penstock_abi::hash::FLOW_MIX[b]).count_ones() & 1) << b
+/// });
+/// assert_eq!(flow_hash(0x0003_0002, &FlowSecret::default()), out);
+/// ```
+#[must_use]
+pub const fn flow_hash(key: u128, secret: &FlowSecret) -> u128 {
+    let sums = nh(key, secret, 0) as u128
+        | (nh(key, secret, 1) as u128) << 32
+        | (nh(key, secret, 2) as u128) << 64;
+    let mut out = 0;
+    let mut i = 0;
+    while i < FLOW_MIX.len() {
+        out |= (((sums & FLOW_MIX[i]).count_ones() & 1) as u128) << i;
+        i += 1;
+    }
+    out
+}
+
+/// Row of `way` in a flow table with `2^rows_log2` rows a way.
+#[must_use]
+pub const fn flow_row(hash: u128, way: u32, rows_log2: u32) -> u32 {
+    ((hash >> (way * FLOW_ROW_BITS)) & ((1 << rows_log2) - 1)) as u32
+}
+
+/// What stands for a key where requests that are pending are compared.
+#[must_use]
+pub const fn flow_fingerprint(hash: u128) -> u32 {
+    (hash >> FLOW_FINGERPRINT_LSB) as u32
 }
 
 /// Key of the flow table.
@@ -127,20 +221,60 @@ pub const fn scale(hash: u32, count: u32) -> u32 {
     ((hash as u64 * count as u64) >> 32) as u32
 }
 
-/// UDP source port of the outer header: 49152 + (h * 16383 >> 14), `h` = bits 63..50 of the flow key's hash.
+/// The hash of a flow key that may be seen outside: [`member_hash`] over all fields.
 #[must_use]
-pub const fn entropy_port(key_hash: u64) -> u16 {
-    ENTROPY_PORT_MIN + (((key_hash >> 50) * ENTROPY_PORTS as u64) >> 14) as u16
+pub fn public_hash(key: &FlowKey) -> u32 {
+    member_hash(key, FIELD_ALL)
+}
+
+/// UDP source port of the outer header: 49152 + (h * 16383 >> 14), `h` = bits 31..18 of [`public_hash`].
+#[must_use]
+pub const fn entropy_port(public_hash: u32) -> u16 {
+    ENTROPY_PORT_MIN + (((public_hash >> 18) * ENTROPY_PORTS) >> 14) as u16
+}
+
+/// What the outer IPv4 header's identification differs by from the inner one's: bits 15..0 of [`public_hash`].
+#[must_use]
+pub const fn outer_id_mix(public_hash: u32) -> u16 {
+    public_hash as u16
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]
     fn entropy_stays_in_the_dynamic_range() {
         assert_eq!(entropy_port(0), 49152);
-        assert_eq!(entropy_port(u64::MAX), 65534);
+        assert_eq!(entropy_port(u32::MAX), 65534);
+    }
+
+    /// Rows and fingerprint are independent of each other as far as 96 bits of sums can make them.
+    #[test]
+    fn the_mix_loses_nothing_of_what_is_taken() {
+        let rows = 0..FLOW_WAYS * FLOW_ROW_BITS;
+        let taken = rows.chain(FLOW_FINGERPRINT_LSB..FLOW_HASH_BITS);
+        let mut pivots: Vec<u128> = Vec::new();
+        for bit in taken {
+            let mask = pivots.iter().fold(FLOW_MIX[bit as usize], |m, p| m.min(m ^ p));
+            assert_ne!(mask, 0, "bit {bit} follows from those below");
+            pivots.push(mask);
+            pivots.sort_unstable_by(|a, b| b.cmp(a));
+        }
+    }
+
+    #[test]
+    fn each_word_of_the_secret_counts() {
+        let key = 0x0012_3456_789a_bcde_f012_3456_789a_bcde;
+        let base = flow_hash(key, &FlowSecret::default());
+        for bit in 0..192 {
+            let mut secret = FlowSecret::default();
+            secret.0[bit / 32] ^= 1 << (bit % 32);
+            assert_ne!(flow_hash(key, &secret), base, "bit {bit}");
+        }
     }
 
     #[test]

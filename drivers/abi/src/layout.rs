@@ -17,13 +17,13 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0003_0001;
+pub const VERSION: u32 = 0x0003_0000;
 
 codes! {
-    /// An addition to the major version that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
+    /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
     Capability {
         /// The command Digest.
-        Digest = 0, since 1;
+        Digest = 0;
     }
 }
 

@@ -55,8 +55,10 @@ pub const FLOW_WAYS: u32 = 4;
 pub const FLOW_ROWS_LOG2: u32 = 12;
 /// Flow entries (`ways * rows * slots`); a connection takes two.
 pub const FLOWS: u32 = (FLOW_WAYS * BUCKET_SLOTS) << FLOW_ROWS_LOG2;
+/// Pairs of flow entries, numbered 0..`FLOW_PAIRS`.
+pub const FLOW_PAIRS: u32 = FLOWS / 2;
 /// Flow entries in use above which a new flow that needs translation is dropped (`FlowTableFull`).
-pub const FLOWS_TRANSLATED_MAX: u32 = FLOWS / 4 * 3;
+pub const FLOWS_TRANSLATED_MAX: u32 = FLOWS / 32 * 29;
 
 /// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
 pub const MPLS_UDP_PORT: u16 = 6635;

@@ -64,9 +64,9 @@ reasons! {
         Oversize = 13, "IF RX Discard";
         /// Data path disabled.
         Disabled = 14, "IF Drop";
-        /// A new flow that needs translation found the flow table more than three quarters full.
+        /// A new flow that needs translation found the flow table more than 29/32 full.
         FlowTableFull = 15, "Flow Table Full";
-        /// A new flow that needs translation found the queue of insertions full.
+        /// A new flow that needs translation found no room among the requests for entries.
         FlowQueueFull = 16, "Flow Queue Limit Exceeded";
         /// A reply without the flow entry that would translate it.
         FlowUnusable = 17, "Flow Unusable";
@@ -76,6 +76,8 @@ reasons! {
         EgressOversize = 19, "IF TX Discard";
         /// From a pod, and not to the gateway's MAC address.
         NotForGateway = 20, "No L2 Route";
+        /// A new flow that needs an entry, of a vif that makes none (`Vif.learn`).
+        LearnOff = 21, "New Flow Drops";
     }
 }
 
@@ -88,7 +90,7 @@ reasons! {
         FlowsInUse = 1, "Flows in use";
         /// A pair was not inserted because a key had no free slot; the packet was forwarded all the same.
         FlowTableFull = 2, "Flow Table Full";
-        /// A pair that translates nothing was not inserted because the queue of insertions was full; a later packet tries again.
+        /// A pair that translates nothing was not inserted because there was no room among the requests for entries; a later packet tries again.
         LearnDeferred = 3, "Learn deferred";
         /// Flow entries rewritten because their member or mapping was gone.
         FlowsRepinned = 4, "Flows re-pinned";

@@ -18,6 +18,8 @@ pub enum Access {
     Rw,
     /// Reads as state, writing ones acts or clears.
     W1,
+    /// Write only: reads as 0.
+    Wo,
 }
 
 /// One register.
@@ -98,6 +100,18 @@ registers! {
     TIME_LO = 0x118, Ro, keeps;
     /// Card time, high word as latched.
     TIME_HI = 0x11c, Ro, keeps;
+    /// Secret of the flow table's hash, words 1 and 0 (16 bits each, `hash::FlowSecret`). What is written to the six registers counts from the next CLEAR on; 0 after power-on.
+    HASH_KEY0 = 0x120, Wo, keeps;
+    /// Words 3 and 2 of the secret.
+    HASH_KEY1 = 0x124, Wo, keeps;
+    /// Words 5 and 4 of the secret.
+    HASH_KEY2 = 0x128, Wo, keeps;
+    /// Words 7 and 6 of the secret.
+    HASH_KEY3 = 0x12c, Wo, keeps;
+    /// Words 9 and 8 of the secret.
+    HASH_KEY4 = 0x130, Wo, keeps;
+    /// Words 11 and 10 of the secret.
+    HASH_KEY5 = 0x134, Wo, keeps;
 
     /// Command ring: bus address, low word (64-byte aligned).
     CMD_BASE_LO = 0x200, Rw, clears;

@@ -38,7 +38,7 @@ codes! {
         /// Completes when every packet decided under earlier tables has left the match-action core.
         Fence = 4;
         /// Digest of the valid entries of `table` in order of index, from `index` on: CRC-64/XZ over the index and the words of each, 32 bits little endian ([`crate::digest`]). `data[0]`: how many entries at most (0 or more than `DIGEST_ENTRIES_MAX`: that many, so that no command holds the ring for long); `data[1]`, `data[2]`: low and high word of the digest of the entries before, 0 at the beginning. The completion has the digest so far in `data[0]`, `data[1]`, the entries covered in `data[2]`, and where to go on in `index`. Ok: there may be more; NotFound: it is complete, no valid entry is left, `index` is the table's size. Each entry counts as it is when its turn comes: of a table that changes meanwhile (`Flow` by the card's own hand) the digest is of no use. NotPermitted for tables without valid bits.
-        Digest = 5, since 1;
+        Digest = 5;
     }
 }
 

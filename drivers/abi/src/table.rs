@@ -32,6 +32,18 @@ coded_enum! {
 }
 
 coded_enum! {
+    /// Which packets of a vif may make flow entries (docs/datapath.md, section 9).
+    LearnPolicy {
+        /// All that ask.
+        Always = 0,
+        /// Those that are translated or sent through a group.
+        Translated = 1,
+        /// None; what would be translated or sent through a group is dropped (`LearnOff`).
+        Never = 2,
+    } else Always
+}
+
+coded_enum! {
     /// What a next hop does with a packet.
     NextHopKind {
         /// Counted drop.
@@ -66,6 +78,8 @@ table_entry! {
         ip: u32 = 32,
         /// Drop packets that arrive here with a source address other than `ip`.
         rpf: bool = 1,
+        /// Which of its packets make flow entries; from the fabric, those that go to it.
+        learn: LearnPolicy = 2,
     }
 }
 
@@ -229,7 +243,7 @@ table_entry! {
 }
 
 table_entry! {
-    /// Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*. The host reads and deletes, never inserts.
+    /// Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*: where the key stands, which the card chooses and changes. The host reads and deletes, never inserts.
     Flow {
         /// Entry is in use.
         valid: bool = 1,
@@ -269,18 +283,14 @@ table_entry! {
         map: u16 = 14,
         /// Generation of that mapping when pinned.
         map_generation: u8 = 8,
-        /// `partner` is meaningful.
-        partner_valid: bool = 1,
-        /// Index of the entry of the other direction.
-        partner: u16 = 16,
-        /// Counts the reuses of this index.
+        /// Number of the pair, below `FLOW_PAIRS`: the entry of the other direction has the same, and the other `reverse`.
+        pair: u32 = 19,
+        /// Counts how often the statistics of {`pair`, `reverse`} restarted.
         generation: u8 = 8,
         /// VRF of the packet on arrival.
         vrf: u16 = 12,
         /// VRF in which it is forwarded after translation.
         dvrf: u16 = 12,
-        /// UDP source port used when tunnelled.
-        entropy: u16 = 16,
         /// Outer source address (from the fabric) or vif number (from a vif) of the packet that made the entry.
         src_info: u32 = 32,
         /// Next hop from which packets are expected; 0 = not checked.
@@ -288,16 +298,25 @@ table_entry! {
     }
 }
 
+impl Flow {
+    /// Its key.
+    #[must_use]
+    pub const fn key(&self) -> FlowKey {
+        let Self { nh, proto, sip, dip, sport, dport, .. } = *self;
+        FlowKey { nh, proto, sip, dip, sport, dport }
+    }
+}
+
 table_entry! {
-    /// Counters and TCP state of a flow; index as the flow's.
+    /// Counters and TCP state of a flow; index as the flow's. The counts wrap.
     FlowStats {
         /// Packets.
-        packets: u64 = 40,
+        packets: u64 = 32,
         /// Frame bytes on arrival.
-        bytes: u64 = 48,
+        bytes: u64 = 40,
         /// TCP flags seen, `TCP_*`.
         tcp: u8 = 4,
-        /// Card time of the last packet, in units of 2^16 core cycles.
+        /// Card time of the last packet, in units of 2^16 core cycles; 0 = none came yet.
         last_hit: u32 = 32,
     }
 }

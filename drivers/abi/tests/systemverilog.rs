@@ -11,6 +11,7 @@ use penstock_abi::{hash, layout};
 const ENTRIES_PER_KIND: usize = 200;
 const HASHES: usize = 500;
 const HASH_KIND: usize = 100;
+const FLOW_HASH_KIND: usize = 101;
 
 struct Random(u64);
 
@@ -89,6 +90,14 @@ fn fields_and_hashes_agree_with_systemverilog() {
         let key = u128::from(random.next()) << 64 | u128::from(random.next());
         let _ = writeln!(input, "{HASH_KIND} {:0>96}", format!("{key:032x}"));
         expected.push(("hash", vec![hash::key_hash(key), u64::from(hash::h3_member(key))]));
+    }
+    for _ in 0..HASHES {
+        let key = (u128::from(random.next()) << 64 | u128::from(random.next())) >> 8;
+        let secret = hash::FlowSecret(std::array::from_fn(|_| random.next() as u32));
+        let words = secret.0.iter().rev().fold(String::new(), |s, w| s + &format!("{w:08x}"));
+        let _ = writeln!(input, "{FLOW_HASH_KIND} {:0>96}", format!("{words}{key:032x}"));
+        let out = hash::flow_hash(key, &secret);
+        expected.push(("flow_hash", [0, 32, 64].map(|at| u64::from((out >> at) as u32)).to_vec()));
     }
     let printed = unpack(&input);
     assert_eq!(printed.len(), expected.len());

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::regs::{self, CardStatus, Control};
 use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
 use vmm_sys_util::eventfd::EventFd;
@@ -216,12 +217,31 @@ impl Card {
         self.check_fault("executing commands").err().unwrap_or(timeout)
     }
 
+    /// Gives the flow table's hash another secret. It counts from the next clear on; the card tells it to nobody.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn set_flow_secret(&mut self, secret: FlowSecret) -> Result<(), DeviceError> {
+        for (register, word) in (regs::HASH_KEY0..).step_by(4).zip(secret.0) {
+            self.write_reg(register, word)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to clear all tables, flows and counters; [`CardStatus::clearing`] is set until that is done.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn begin_clear(&mut self) -> Result<(), DeviceError> {
+        self.write_reg(regs::CLEAR, regs::CLEAR_KEY)
+    }
+
     /// Clears all tables, flows and counters, and waits for it.
     ///
     /// # Errors
     /// [`DeviceError::Timeout`], or the transport's.
     pub fn clear_all(&mut self) -> Result<(), DeviceError> {
-        self.write_reg(regs::CLEAR, regs::CLEAR_KEY)?;
+        self.begin_clear()?;
         self.wait_cleared("clearing its tables")
     }
 

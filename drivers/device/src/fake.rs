@@ -15,12 +15,14 @@
 //! ```
 
 mod doorbell;
+mod flows;
 mod search;
 mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::layout::Capability;
 use penstock_abi::ring::{
     Command, Completion, FLAG_CHAINED, FLAG_IRQ, Opcode, RECORD_BYTES, Status,
@@ -69,6 +71,9 @@ struct State {
     fences: u64,
     /// The last command did not end with Ok.
     broken: bool,
+    /// As it was written, and as it has counted since the last clear.
+    secret: FlowSecret,
+    secret_in_force: FlowSecret,
 }
 
 impl FakeCard {
@@ -261,7 +266,12 @@ impl State {
                 if value == regs::CLEAR_KEY {
                     self.tables = Tables::new(self.tables.shape());
                     self.regs.insert(regs::EPOCH, 0);
+                    self.secret_in_force = self.secret;
                 }
+                return;
+            }
+            regs::HASH_KEY0..=regs::HASH_KEY5 => {
+                self.secret.0[((offset - regs::HASH_KEY0) / 4) as usize] = value;
                 return;
             }
             regs::RING_ENABLE if value & 1 == 1 && self.read(offset) & 1 == 0 => {
@@ -413,6 +423,7 @@ impl State {
         {
             return status;
         }
+        self.delete_partner(table, index);
         self.tables.load(table, index, data);
         self.writes += 1;
         if self.die_after.is_some_and(|limit| self.writes >= limit) {

@@ -31,7 +31,14 @@ package ps_abi_pkg;
   localparam int unsigned FlowWays = 4;
   localparam int unsigned FlowRowsLog2 = 12;
   localparam int unsigned Flows = 65536;
-  localparam int unsigned FlowsTranslatedMax = 49152;
+  localparam int unsigned FlowPairs = 32768;
+  localparam int unsigned FlowPairBits = 15;
+  localparam int unsigned FlowIndexBits = 16;
+  localparam int unsigned FlowsTranslatedMax = 59392;
+  localparam int unsigned FlowHashBits = 96;
+  localparam int unsigned FlowRowBits = 16;
+  localparam int unsigned FlowFingerprintLsb = 72;
+  localparam int unsigned FlowFingerprintBits = 24;
   localparam int unsigned DropReasons = 64;
   localparam int unsigned CardCounters = 16;
   localparam int unsigned MplsUdpPort = 6635;
@@ -66,8 +73,8 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h30001;
-  localparam logic [63:0] LayoutHash = 64'h4125f59e12c7ede7;
+  localparam logic [31:0] LayoutVersion = 32'h30000;
+  localparam logic [63:0] LayoutHash = 64'hf2342b1de9696bd1;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
@@ -135,6 +142,12 @@ package ps_abi_pkg;
   localparam logic [15:0] RegEpoch = 16'h114;
   localparam logic [15:0] RegTimeLo = 16'h118;
   localparam logic [15:0] RegTimeHi = 16'h11c;
+  localparam logic [15:0] RegHashKey0 = 16'h120;
+  localparam logic [15:0] RegHashKey1 = 16'h124;
+  localparam logic [15:0] RegHashKey2 = 16'h128;
+  localparam logic [15:0] RegHashKey3 = 16'h12c;
+  localparam logic [15:0] RegHashKey4 = 16'h130;
+  localparam logic [15:0] RegHashKey5 = 16'h134;
   localparam logic [15:0] RegCmdBaseLo = 16'h200;
   localparam logic [15:0] RegCmdBaseHi = 16'h204;
   localparam logic [15:0] RegCplBaseLo = 16'h208;
@@ -219,7 +232,8 @@ package ps_abi_pkg;
     DropFlowUnusable = 6'd17,
     DropFlowClash = 6'd18,
     DropEgressOversize = 6'd19,
-    DropNotForGateway = 6'd20
+    DropNotForGateway = 6'd20,
+    DropLearnOff = 6'd21
   } drop_reason_e;
   localparam logic [3:0] CounterFlowsLearned = 4'h0;
   localparam logic [3:0] CounterFlowsInUse = 4'h1;
@@ -236,6 +250,12 @@ package ps_abi_pkg;
     VifVirtual = 2'd3
   } vif_kind_e;
 
+  typedef enum logic [1:0] {
+    LearnAlways = 2'd0,
+    LearnTranslated = 2'd1,
+    LearnNever = 2'd2
+  } learn_policy_e;
+
   typedef enum logic [2:0] {
     NhDiscard = 3'd0,
     NhReceive = 3'd1,
@@ -246,8 +266,9 @@ package ps_abi_pkg;
   } nh_kind_e;
 
   // Virtual interface; index = vif number.
-  localparam int unsigned VifBits = 112;
+  localparam int unsigned VifBits = 114;
   typedef struct packed {
+    learn_policy_e learn;
     logic          rpf;
     logic [31:0]   ip;
     logic [47:0]   mac;
@@ -352,17 +373,15 @@ package ps_abi_pkg;
     logic [15:0]   nh;
   } flow_key_t;
 
-  // Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*. The host reads and deletes, never inserts.
-  localparam int unsigned FlowBits = 283;
+  // Flow entry, inserted by the card in pairs. Index: `bucket_index` over FLOW_*: where the key stands, which the card chooses and changes. The host reads and deletes, never inserts.
+  localparam int unsigned FlowBits = 269;
   typedef struct packed {
     logic [15:0]   rpf_nh;
     logic [31:0]   src_info;
-    logic [15:0]   entropy;
     logic [11:0]   dvrf;
     logic [11:0]   vrf;
     logic [7:0]    generation;
-    logic [15:0]   partner;
-    logic          partner_valid;
+    logic [18:0]   pair;
     logic [7:0]    map_generation;
     logic [13:0]   map;
     logic          map_valid;
@@ -384,13 +403,13 @@ package ps_abi_pkg;
     logic          valid;
   } flow_t;
 
-  // Counters and TCP state of a flow; index as the flow's.
-  localparam int unsigned FlowStatsBits = 124;
+  // Counters and TCP state of a flow; index as the flow's. The counts wrap.
+  localparam int unsigned FlowStatsBits = 108;
   typedef struct packed {
     logic [31:0]   last_hit;
     logic [3:0]    tcp;
-    logic [47:0]   bytes;
-    logic [39:0]   packets;
+    logic [39:0]   bytes;
+    logic [31:0]   packets;
   } flow_stats_t;
 
   // Counters of a vif; index = vif number. Writable (to clear).
@@ -527,6 +546,106 @@ package ps_abi_pkg;
     128'h03720cd8453eadda6db8739764993b8c
   };
 
+  // Last step of the flow table's hash: output bit j is the parity of sums & mask[j].
+  localparam logic [95:0][95:0] FlowMix = {
+    96'h64e8a63365aa016ffaf82eca,
+    96'h238654b44a70059a0ecf4856,
+    96'ha36694263875733183e3d416,
+    96'h3564c110170e12ad9b93bd68,
+    96'h6b59ddfb0879c943c945f2a1,
+    96'h80e5c3b7d68ba6f363b03f35,
+    96'h09b604b594d2f003491cace4,
+    96'h2859d9c51f7fbea114abdec0,
+    96'hc1824f79444766f7e4f7bc42,
+    96'hcb30cdf202ec0966412b161b,
+    96'hee74b6979d9bb2da5be013ec,
+    96'hff4ab9b24f6058443d9ac991,
+    96'h7cc58d36f945e0c8de639108,
+    96'hc4eccf91d85edec85aa45e63,
+    96'hb07146b1a769ae6ea02095db,
+    96'hc588ef4b3d3a2bba55fdbdd4,
+    96'h562e62f8b9ca4be0681003e6,
+    96'hadf23e1b2b6de24b7cc2b1c1,
+    96'hc281af4f321aaed1ef7c49e7,
+    96'ha760094fdc46fc397ca77972,
+    96'h7e347b0ff283f526baa1c204,
+    96'h05c2b4fcc61a66a915b338fe,
+    96'hcff0ed38aa9d4e85cc9a4c72,
+    96'h29d1ed3d1ffaa68502b88022,
+    96'h2cf09bd7bae0207965595180,
+    96'hfac15b5633f1be5910754dba,
+    96'h46c6a7140fefb171bce641aa,
+    96'hb65f72dc3e562ab425d0e2ec,
+    96'h43fb09d5b5ff8ddb7378ac28,
+    96'h54a38b7a28c1d27bd9ace968,
+    96'ha1100d35c6adf964ee448439,
+    96'h95be738c267d46343d6ac07a,
+    96'h6414d10e369ea2805ad93ce4,
+    96'ha6299d9f1685343864989159,
+    96'hb57f760871e0e75b163dd5d4,
+    96'h579d0323a32ac461aad158fe,
+    96'hac887354e6f6030e5ab99d9b,
+    96'h5eb558a820ee1122689ceb58,
+    96'hb1ea7a58e316fe55edb51396,
+    96'h209012879c53ab8df23a312d,
+    96'h929254d00083b854822371f2,
+    96'haa69777a6307f68ef7a6be21,
+    96'h51b943744fe0f3f1f18b0b89,
+    96'hc38b7a51455f5920e9f0ab92,
+    96'hf734c05d52d1f4dbf289217d,
+    96'h6bc03347096a0ba6b1170778,
+    96'ha2a459cf5c012cf12132513d,
+    96'h9a7dc1fd6b2e6a467db31711,
+    96'h0d083cb604b8f2a9bdeb4140,
+    96'h6fc8230a1dbb56e6cd7cf91d,
+    96'hd857f49dc047132f3035c976,
+    96'h42dc8b030a2b407f0253b3c8,
+    96'h4fa5f2f226648cc24056d06b,
+    96'he5c8e94d1fe46d1cb6309009,
+    96'h725171396a79dd55bdc76412,
+    96'h3a688844e1dc09894ac34fec,
+    96'h016bcee6a25cd7f9c54e9f4c,
+    96'h77092678d65f1f94a6dc28b6,
+    96'hd968688bc69acab5aa5d1199,
+    96'h38f62d6eb9dcd84aacda1235,
+    96'hbd4a0c7e0b55253e8268b50a,
+    96'h9e8f1f85ed00b728e8d6fbfa,
+    96'h22cedd5c7aa7c9a924831fbc,
+    96'h4baea61ccd8f7ce3bb32756b,
+    96'h39f219a50c3f2f995c61d204,
+    96'h20388d19ed4c09ee94529e81,
+    96'h422bf7a8a8ac119b62fd3933,
+    96'ha4dba288d902a99398418513,
+    96'h7a0e9a80cb06aa920000c831,
+    96'ha352aabbd921f71984527714,
+    96'hec239a7dbfe84a8ec52f878c,
+    96'h653ac8893bd7af98e9753985,
+    96'h0523c243e851b24c2d59e1b3,
+    96'he227a7ab8b655606af91c215,
+    96'h3efda41891c5f02d71b5f53d,
+    96'he97b9b9eeebba6932c2f6945,
+    96'h5e504f20893dcb79d67cc6f0,
+    96'h3fbff4326c572897800a60e1,
+    96'ha9ce5f2887839011af30888c,
+    96'h583ee0aee7b1ae28b696a065,
+    96'ha4e3e1cbcdeb318ceb14b1ca,
+    96'h27bd36a9ba3c7b36cd6c37aa,
+    96'h2b6e3b2c7f1728093378397a,
+    96'h649dc5ba714a5666967ea049,
+    96'hc97d49a1e116e97f42fa5aef,
+    96'h47095c469fc22affb9cfd7e7,
+    96'h6d4afde150439e84d1af217f,
+    96'h04a761269e8749b22a106eaf,
+    96'h05f821475deb0bb1a84f02de,
+    96'h4fe6de032190588f1b58ed85,
+    96'h699688b9207fbfa5f54ffc00,
+    96'hd5956c9262ef20affa135e79,
+    96'hb88051f6c9f87bffcebfe47a,
+    96'hc99e6f97f7c313965d1bd691,
+    96'h6c58e3292d4e8974883da635,
+    96'h4171adda29127271f56281b6
+  };
+
   // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).
   localparam logic [63:0][31:0] DigestMasks = {
     32'habc694e8,
@@ -604,6 +723,40 @@ package ps_abi_pkg;
   function automatic logic [31:0] member_hash(input logic [127:0] key);
     for (int i = 0; i < 32; i++) member_hash[i] = ^(key & MemberMasks[i]);
   endfunction
+
+  // The flow table's hash in its two steps (crate penstock-abi, hash::flow_hash): three sums of NH, then the mix.
+  // A pipeline calls neither flow_nh nor flow_hash, but cuts them where it likes.
+  function automatic logic [31:0] flow_nh(input logic [7:0][15:0] words, input logic [7:0][15:0] secret);
+    logic [7:0][15:0] sums;
+    for (int i = 0; i < 8; i++) sums[i] = words[i] + secret[i];
+    flow_nh = '0;
+    for (int i = 0; i < 8; i += 2) flow_nh += {16'b0, sums[i]} * {16'b0, sums[i+1]};
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] flow_mix(input logic [FlowHashBits-1:0] sums);
+    for (int i = 0; i < FlowHashBits; i++) flow_mix[i] = ^(sums & FlowMix[i]);
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] flow_hash(input logic [127:0] key,
+                                                        input logic [11:0][15:0] secret);
+    flow_hash = flow_mix({flow_nh(key, secret[11:4]), flow_nh(key, secret[9:2]), flow_nh(key, secret[7:0])});
+  endfunction
+
+  // Row of a way, and fingerprint, of a flow's hash.
+  function automatic logic [FlowRowsLog2-1:0] flow_row(input logic [FlowHashBits-1:0] hash, input int unsigned way);
+    flow_row = hash[way*FlowRowBits +: FlowRowsLog2];
+  endfunction
+
+  function automatic logic [FlowFingerprintBits-1:0] flow_fingerprint(input logic [FlowHashBits-1:0] hash);
+    flow_fingerprint = hash[FlowFingerprintLsb +: FlowFingerprintBits];
+  endfunction
+
+  // Where a flow's key stands; as a number, its index in the table Flow.
+  typedef struct packed {
+    logic [$clog2(FlowWays)-1:0]    way;
+    logic [FlowRowsLog2-1:0]        row;
+    logic [$clog2(BucketSlots)-1:0] slot;
+  } flow_index_t;
 
   // Entries of a table; 0 for an id that is none.
   function automatic logic [31:0] table_depth(input logic [7:0] id);
@@ -687,7 +840,7 @@ package ps_abi_pkg;
       RegDepthPrefixLength: size_register = 32'd8;
       RegEcmpGroupMax: size_register = 32'd1024;
       RegFlowRowsLog2: size_register = 32'd12;
-      RegFlowsTranslatedMax: size_register = 32'd49152;
+      RegFlowsTranslatedMax: size_register = 32'd59392;
       default: size_register = '0;
     endcase
   endfunction

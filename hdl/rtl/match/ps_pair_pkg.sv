@@ -1,8 +1,307 @@
-// What the two entries of a flow pair hold (section 9).
+// Records of the flow table: where keys stand, what belongs to a pair, and how the table is changed (section 9.2).
+//
+// Key slot:   a key stands in any slot of its four rows, with the id of its pair and its direction. All else that the table knows
+//             is kept at {pair, reverse}, so that a key is moved by writing its slot alone.
+// Generation: of {pair, reverse}; one more each time its statistics restart. Each entry's data has its partner's beside its own,
+//             as the partner's TCP state is read by it.
 
+/* verilator lint_off UNUSEDPARAM */  // not every module uses every constant
 package ps_pair_pkg;
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
+
+  localparam int unsigned FlowSlots  = FlowWays * BucketSlots;   // that a key may stand in
+  localparam int unsigned FlowPairs  = Flows / 2;
+  localparam int unsigned MemberBits = 6;                        // slot of a group
+
+  // flow_hash is told in ps_flow_hash.
+  localparam int unsigned HashCycles = 5;
+
+  // Of ps_flow_window, from a packet's prints to how it stands to requests.
+  localparam int unsigned WindowCycles = 5;
+
+  // Requests that may be pending, and pairs that may wait for a key to be moved.
+  localparam int unsigned WindowEntries = 64;
+  localparam int unsigned WaitingPairs  = 16;
+
+  // Ids that stay unused, so that none is given out again before the last packet of the pair that had it has been counted.
+  localparam int unsigned QuarantinePairs = 64;
+
+  // Place left for a scanner that ages entries: eviction class of a slot, beside the allocator's bit, and a turn on port B of the
+  // key rows every so many cycles. Nothing uses them yet.
+  localparam int unsigned EvictionClassBits = 2;
+  localparam int unsigned ScanTurnCycles    = 64;
+
+  typedef logic [$clog2(FlowPairs)-1:0]     pair_t;
+  typedef logic [7:0]                       generation_t;
+  typedef logic [$clog2(WindowEntries)-1:0] number_t;
+  typedef logic [$clog2(WaitingPairs)-1:0]  waiting_t;
+  typedef logic [FlowWays-1:0][FlowRowsLog2-1:0] rows_t;
+
+  // The 96 bits of flow_hash.
+  typedef struct packed {
+    print_t                    print;   // by which pending requests are compared
+    logic [7:0]                spare;
+    logic [FlowWays-1:0][15:0] rows;    // FlowRowsLog2 low bits of each count
+  } flow_hash_t;
+
+  /* verilator lint_off UNUSEDSIGNAL */
+  // In a table with 2^rows_log2 rows a way.
+  function automatic rows_t rows_of(input flow_hash_t hash, input int unsigned rows_log2);
+    for (int unsigned w = 0; w < FlowWays; w++) rows_of[w] = hash.rows[w][FlowRowsLog2-1:0] & FlowRowsLog2'((1 << rows_log2) - 1);
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // What a slot says of its key.
+  typedef struct packed {
+    pair_t pair;
+    logic  reverse;
+    logic  plain;     // neither entry of the pair has a mapping or a member
+  } slot_tag_t;
+
+  typedef struct packed {
+    flow_key_t key;
+    slot_tag_t tag;
+  } key_slot_t;
+
+  // From a row of one way: whether a key is there, and whose it is.
+  typedef struct packed {
+    logic      hit;
+    logic      own;       // of the pair that was named
+    slot_tag_t tag;
+  } way_found_t;
+
+  // Cycles from a row's read enable to its slots.
+  function automatic int unsigned key_cycles(input int unsigned rows_log2);
+    key_cycles = ps_ram_deep_pkg::latency(1 << rows_log2);
+  endfunction
+
+  // What is kept at {pair, reverse} for packets.
+  typedef struct packed {
+    generation_t           partner_generation;
+    generation_t           generation;
+    logic [15:0]           rpf_nh;
+    logic [31:0]           src_info;
+    logic [11:0]           dvrf;
+    logic [11:0]           vrf;
+    logic [7:0]            map_generation;
+    logic [13:0]           map;
+    logic                  map_valid;
+    logic [7:0]            ecmp_generation;
+    logic [MemberBits-1:0] ecmp_slot;
+    logic                  ecmp_valid;
+    logic                  hairpin;
+    logic                  dpat;
+    logic                  dnat;
+    logic                  spat;
+    logic                  snat;
+  } flow_facts_t;
+
+  // A free pair, with the generations that its directions last had.
+  typedef struct packed {
+    generation_t reverse_generation;
+    generation_t generation;
+    pair_t       pair;
+  } free_pair_t;
+
+  // An admitted request.
+  typedef struct packed {
+    learn_kind_e kind;
+    logic        slow;            // something stands in the way: not for the fast path
+    number_t     number;          // in the window; means nothing for kinds that write no pair
+    free_pair_t  fresh;           // the pair that it was given, with the generations to be used; likewise
+    logic        plain;
+    flow_key_t   key;
+    flow_key_t   reverse_key;
+    rows_t       rows;
+    rows_t       reverse_rows;
+    flow_facts_t facts;           // of the forward entry, but for the generations
+    logic [31:0] reverse_info;
+    logic [15:0] reverse_rpf;
+  } flow_request_t;
+
+  // What a pair counts as when its keys are written.
+  typedef enum logic [1:0] {
+    PlaceNew,
+    PlaceAgain,     // a pair that took the place of one with its forward key
+    PlaceInPlace,   // it was there, and keeps its id: a re-pin
+    PlaceMark       // likewise, and only its marks change
+  } placing_e;
+
+  // A pair whose keys are to be placed.
+  typedef struct packed {
+    logic [1:0]       placed;        // {reverse, forward}: the key has a slot,
+    flow_index_t      forward;       // which
+    flow_index_t      reverse;
+    placing_e         as;
+    logic             pending;       // number counts
+    number_t          number;
+    free_pair_t       fresh;
+    logic             plain;
+    flow_key_t        key;
+    flow_key_t        reverse_key;
+    rows_t            rows;
+    rows_t            reverse_rows;
+  } placing_t;
+
+  // What is done on port B of one way's key rows, in order.
+  typedef enum logic [1:0] {
+    RowWrite,    // a key slot, which becomes valid
+    RowTake,     // reads a slot of a key that may be moved
+    RowClear     // a slot becomes invalid
+  } row_op_e;
+
+  // Who wants to know that a write is done.
+  typedef struct packed {
+    logic     pending;    // an entry of the window
+    number_t  number;
+    logic     reverse;
+    logic     waiting;    // or one that moves a key (also of RowTake)
+    waiting_t by;
+  } row_op_for_t;
+
+  typedef struct packed {
+    row_op_e                        op;
+    logic [FlowRowsLog2-1:0]        row;
+    logic [$clog2(BucketSlots)-1:0] slot;
+    key_slot_t                      word;
+    row_op_for_t                    whom;
+  } row_op_t;
+
+  // Cycles from a key to its being found, and from there to what is kept at its pair.
+  function automatic int unsigned found_at(input int unsigned rows_log2);
+    found_at = HashCycles + key_cycles(rows_log2) + 3;
+  endfunction
+
+  function automatic int unsigned data_cycles(input int unsigned rows_log2);
+    data_cycles = ps_ram_deep_pkg::latency(1 << (rows_log2 + $clog2(FlowSlots) - 1));
+  endfunction
+
+  // Cycles from a key to what its flow says, with a mapping that takes map_cycles to read.
+  function automatic int unsigned hit_at(input int unsigned rows_log2, input int unsigned map_cycles);
+    hit_at = found_at(rows_log2) + data_cycles(rows_log2) + map_cycles + 1;
+  endfunction
+
+  // What the look-up tells the rest of the pipeline. All 0 unless found; what follows `generation` is 0 unless usable.
+  typedef struct packed {
+    logic                  found;         // a valid entry has the key
+    logic                  usable;        // and the packet belongs to it
+    logic                  lost;          // a reply that nothing translates any more
+    slot_tag_t             tag;
+    generation_t           generation;
+    logic                  opening;       // its TCP connection is not established yet
+    logic [31:0]           src_info;
+    logic                  hairpin;
+    logic                  port;          // dpat of a forward entry, spat of a reverse one
+    logic                  ecmp_valid;
+    logic [MemberBits-1:0] ecmp_slot;
+    logic [7:0]            ecmp_generation;
+    logic                  map_valid;
+    fip_map_t              map;
+  } pair_hit_t;
+
+  // FlowStats.tcp, and the generation that it is of.
+  typedef struct packed {
+    generation_t generation;
+    logic [3:0]  tcp;
+  } tcp_word_t;
+
+  typedef struct packed {
+    logic      valid;
+    pair_t     pair;
+    logic      reverse;
+    tcp_word_t word;
+  } tcp_update_t;
+
+  // A packet's effect on its flow.
+  typedef struct packed {
+    pair_t       pair;
+    logic        reverse;
+    generation_t generation;
+    logic [15:0] bytes;
+    logic        tcp;
+    logic        tcp_syn;
+    logic        tcp_fin;
+    logic        tcp_rst;
+    logic        tcp_ack;
+  } pair_count_t;
+
+  // Of ps_flow_admit: hash (begun a cycle early), port, rows, compare, decision.
+  function automatic int unsigned admit_cycles(input int unsigned rows_log2);
+    admit_cycles = HashCycles - 1 + 1 + key_cycles(rows_log2) + 2 + 1;
+  endfunction
+
+  // What a packet asks of the flow table, before it is admitted.
+  typedef struct packed {
+    logic        valid;
+    learn_kind_e kind;
+    logic        translated;
+    logic        plain;           // neither translated nor sent through a group
+    logic        found;           // an entry has its key, of count.pair
+    logic        counts;          // the packet counts on that, if it leaves
+    pair_count_t count;
+    flow_hash_t  hash;            // of its key
+    flow_key_t   key;
+    flow_key_t   reverse_key;
+    flow_facts_t facts;           // forward entry; generations are filled in
+    logic [31:0] reverse_info;
+    logic [15:0] reverse_rpf;
+  } pair_ask_t;
+
+  // FlowStats as they are kept.
+  typedef struct packed {
+    generation_t generation;
+    logic [31:0] last_hit;
+    logic [3:0]  tcp;
+    logic [39:0] bytes;
+    logic [31:0] packets;
+  } pair_stats_t;
+
+  // Bits of a location in memory, of which four are a word.
+  localparam int unsigned LocationBits = 18;
+
+  // Where a key of a pair stands from now on.
+  typedef struct packed {
+    logic        valid;
+    pair_t       pair;
+    flow_index_t index;
+  } loc_write_t;
+
+  // A slot that becomes valid or invalid.
+  typedef struct packed {
+    logic        valid;
+    logic        set;
+    flow_index_t index;
+  } mark_t;
+
+  // What the reverse entry of a request says.
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic flow_facts_t reverse_facts(input flow_request_t request);
+    reverse_facts                    = '0;
+    reverse_facts.partner_generation = request.fresh.generation;
+    reverse_facts.generation         = request.fresh.reverse_generation;
+    reverse_facts.rpf_nh             = request.reverse_rpf;
+    reverse_facts.src_info           = request.reverse_info;
+    reverse_facts.dvrf               = request.facts.vrf;
+    reverse_facts.vrf                = request.facts.dvrf;
+    reverse_facts.map_generation     = request.facts.map_generation;
+    reverse_facts.map                = request.facts.map;
+    reverse_facts.map_valid          = request.facts.map_valid;
+    reverse_facts.hairpin            = request.facts.hairpin;
+    reverse_facts.dnat               = request.facts.hairpin;
+    reverse_facts.spat               = request.facts.dpat;
+    reverse_facts.snat               = request.facts.map_valid;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // Events of the table, for the card's counters.
+  typedef struct packed {
+    logic learned;
+    logic repinned;
+    logic full;
+    logic added;       // a pair: two entries
+    logic removed;     // likewise
+  } pair_event_t;
 
   // The pair that a request writes; `old` is what was in the slot.
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
@@ -49,3 +348,4 @@ package ps_pair_pkg;
   endfunction
 
 endpackage
+/* verilator lint_on UNUSEDPARAM */

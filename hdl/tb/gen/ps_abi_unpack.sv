@@ -1,13 +1,15 @@
 // Written by `cargo xtask gen` from the crate penstock-abi. Do not edit.
 //
 // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each
-// field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits.
+// field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,
+// kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first.
 module ps_abi_unpack;
   import ps_abi_pkg::*;
 
   string path;
   int fd, kind;
   logic [383:0] word;
+  logic [FlowHashBits-1:0] hashed;
   vif_t vif_v;
   ilm_t ilm_v;
   next_hop_t next_hop_v;
@@ -30,8 +32,8 @@ module ps_abi_unpack;
     while ($fscanf(fd, "%d %h", kind, word) == 2) begin
       case (kind)
         0: begin
-          vif_v = word[111:0];
-          $display("%h %h %h %h %h %h %h", vif_v.valid, vif_v.kind, vif_v.vrf, vif_v.nh, vif_v.mac, vif_v.ip, vif_v.rpf);
+          vif_v = word[113:0];
+          $display("%h %h %h %h %h %h %h %h", vif_v.valid, vif_v.kind, vif_v.vrf, vif_v.nh, vif_v.mac, vif_v.ip, vif_v.rpf, vif_v.learn);
         end
         1: begin
           ilm_v = word[44:0];
@@ -66,11 +68,11 @@ module ps_abi_unpack;
           $display("%h %h %h %h %h %h", flow_key_v.nh, flow_key_v.proto, flow_key_v.sip, flow_key_v.dip, flow_key_v.sport, flow_key_v.dport);
         end
         9: begin
-          flow_v = word[282:0];
-          $display("%h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h", flow_v.valid, flow_v.nh, flow_v.proto, flow_v.sip, flow_v.dip, flow_v.sport, flow_v.dport, flow_v.snat, flow_v.spat, flow_v.dnat, flow_v.dpat, flow_v.hairpin, flow_v.reverse, flow_v.ecmp_valid, flow_v.ecmp_slot, flow_v.ecmp_generation, flow_v.map_valid, flow_v.map, flow_v.map_generation, flow_v.partner_valid, flow_v.partner, flow_v.generation, flow_v.vrf, flow_v.dvrf, flow_v.entropy, flow_v.src_info, flow_v.rpf_nh);
+          flow_v = word[268:0];
+          $display("%h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h %h", flow_v.valid, flow_v.nh, flow_v.proto, flow_v.sip, flow_v.dip, flow_v.sport, flow_v.dport, flow_v.snat, flow_v.spat, flow_v.dnat, flow_v.dpat, flow_v.hairpin, flow_v.reverse, flow_v.ecmp_valid, flow_v.ecmp_slot, flow_v.ecmp_generation, flow_v.map_valid, flow_v.map, flow_v.map_generation, flow_v.pair, flow_v.generation, flow_v.vrf, flow_v.dvrf, flow_v.src_info, flow_v.rpf_nh);
         end
         10: begin
-          flow_stats_v = word[123:0];
+          flow_stats_v = word[107:0];
           $display("%h %h %h %h", flow_stats_v.packets, flow_stats_v.bytes, flow_stats_v.tcp, flow_stats_v.last_hit);
         end
         11: begin
@@ -90,6 +92,10 @@ module ps_abi_unpack;
           $display("%h %h", prefix_length_v.valid, prefix_length_v.len);
         end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
+        101: begin
+          hashed = flow_hash(word[127:0], word[319:128]);
+          $display("%h %h %h", hashed[31:0], hashed[63:32], hashed[95:64]);
+        end
         default: $fatal(1, "unknown kind");
       endcase
     end

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use penstock_abi::table::{Flow, FlowStats, NextHop, NextHopKind, TableEntry as _, TableId, Words};
+use penstock_abi::table::{Flow, NextHop, NextHopKind, TableEntry as _, TableId, Words};
+use penstock_device::TableDump;
 use penstock_model::{MacAddr, Neighbours};
 use penstock_tables::{CONFIG_TABLES, Shape, Tables};
 
@@ -78,21 +79,26 @@ pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
     Ok(tables)
 }
 
-/// One flow, if it is there, with its statistics and its partner's.
+/// One flow, if it is there, with its partner and the statistics of both.
+///
+/// The card says which pair an entry is of, not where its partner stands: all flows are looked through.
 pub(crate) async fn flow(device: &Device, index: u32) -> Result<Tables, LinkError> {
-    let read = move |card: &mut penstock_device::Card| {
-        let mut tables = Tables::new(card.ident().shape);
-        let words = card.read_many(TableId::Flow, &[index])?[0];
-        tables.load(TableId::Flow, index, &words);
-        let flow = Flow::unpack(&words);
-        let partner = flow.partner_valid.then_some(u32::from(flow.partner));
-        for index in partner.into_iter().chain([index]) {
-            let stats: FlowStats = card.read(TableId::FlowStats, index)?;
-            tables.put(index, stats);
-        }
-        Ok(tables)
+    let beat = Beat::new();
+    let mut tables = Tables::new(shape(device).await?);
+    load(device, &mut tables, TableId::Flow, &[index], &beat).await?;
+    let Some(own) = tables.get::<Flow>(index).copied().filter(|flow| flow.valid) else {
+        return Ok(tables);
     };
-    device.run(read).await
+    let all = dump(device, TableId::Flow, &beat).await?;
+    let partner = all.iter().map(|(at, words)| (*at, Flow::unpack(words)));
+    let mut partner = partner.filter(|(_, f)| f.pair == own.pair && f.reverse != own.reverse);
+    let mut indices = vec![index];
+    if let Some((at, flow)) = partner.next_back() {
+        tables.put(at, flow);
+        indices.push(at);
+    }
+    load(device, &mut tables, TableId::FlowStats, &indices, &beat).await?;
+    Ok(tables)
 }
 
 /// The neighbours that tunnels of these tables name.

@@ -42,6 +42,8 @@ enum Failure {
     /// The card refused an operation. What it holds is known all the same.
     #[error("{0}")]
     Refused(String),
+    #[error("the system has no random numbers for the secret of the card's flow hash: {0}")]
+    Random(String),
     #[error("the card has been clearing its tables for {} s and does not come to an end", hold::CLEARING_MAX.as_secs())]
     Clearing,
     #[error("the card was cleared or written by somebody else; reading it again")]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::DropReason;
 use penstock_abi::ring::Status as RingStatus;
 use penstock_abi::table::{Counter, Ilm, NextHop, NextHopKind, TableId};
@@ -44,6 +45,33 @@ async fn nothing_is_done_before_the_intent_is_complete() {
 
 fn state(bench: &Bench) -> State {
     bench.agent.handle().status().borrow().state
+}
+
+#[tokio::test]
+async fn only_a_card_that_holds_nothing_gets_a_new_secret() {
+    let none = FlowSecret::default();
+    let first = Bench::new(&[(3, "web", 25)]).await;
+    let secret = first.fake.flow_secret();
+    assert!(secret.0.iter().all(|&word| word != 0), "drawn, and in force");
+    assert_eq!(first.fake.register(regs::HASH_KEY0), 0, "nobody reads it back");
+    // Its next owner adopts it as it is.
+    let fake = first.fake.clone();
+    drop(first);
+    let next = Bench::with(fake, |transport| transport);
+    next.intent.send_replace(intent(&[(3, "web", 26)]));
+    next.wait("the reconcile", |b| b.completed() == 1).await;
+    assert!(next.fake.flow_secret() == secret);
+    // As is one whose last owner did not get as far as its first epoch.
+    let begun = FakeCard::new();
+    begun.set_entry(25, Ilm { valid: true, ..Ilm::default() });
+    let bench = Bench::with(begun, |transport| transport);
+    bench.intent.send_replace(intent(&[(3, "web", 25)]));
+    bench.wait("the reconcile", |b| b.completed() == 1).await;
+    assert!(bench.fake.flow_secret() == none);
+    // Who clears it takes its flows, so there is nothing left to keep the secret for.
+    next.fake.clear();
+    next.wait("the tables again", |b| b.completed() == 2).await;
+    assert!(next.fake.flow_secret() != secret && next.fake.flow_secret() != none);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use support::{Bench, PATIENCE, intent};
 async fn a_plan_is_done_while_dumps_run() {
     const FLOWS: u32 = 20_000;
     let fake = FakeCard::new();
+    // A card that had an owner: an empty one would be cleared first.
+    fake.set_register(regs::EPOCH, 1);
     for index in 0..FLOWS {
         fake.set_entry(index, Flow { valid: true, ..Flow::default() });
     }

@@ -1,6 +1,6 @@
 //! The compiler: what is common to all goes first, then who is where, then the floating IPs on top of that.
 
-use penstock_abi::table::VifKind;
+use penstock_abi::table::{LearnPolicy, VifKind};
 use penstock_model::{Finding, Intent, Neighbours, ObjectId, Reason};
 use penstock_model::{VifId, VrfId};
 use penstock_tables::Shape;
@@ -128,6 +128,7 @@ fn fixed(site: &Site) -> Compiled {
             address: Some(site.address()),
             rpf: false,
             next_hop: NextHopKey::Discard,
+            learn: LearnPolicy::Always,
         };
         desired.vifs.insert(id, port);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use penstock_abi::table::VifKind;
+use penstock_abi::table::{LearnPolicy, VifKind};
 use penstock_model::{IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
 use serde::Serialize;
 
@@ -66,6 +66,8 @@ pub struct VifEntry {
     pub rpf: bool,
     /// Next hop in the keys of its flows.
     pub next_hop: NextHopKey,
+    /// Which of its packets make flows.
+    pub learn: LearnPolicy,
 }
 
 /// What identifies a next hop; its id on the card stays the same while this does, whatever its MAC addresses do.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use penstock_abi::hash;
 use penstock_model::{
-    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, Listener,
-    LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectId,
-    ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId, Vrf, VrfId,
+    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy,
+    Listener, LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
+    ObjectId, ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId,
+    Vrf, VrfId,
 };
 use penstock_tables::Shape;
 

@@ -39,6 +39,19 @@ pub struct Vrf {
     pub networks: Vec<NetworkName>,
 }
 
+/// Which packets of a pod make flow entries on the card. A packet that would need one and may not make it is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnPolicy {
+    /// All.
+    #[default]
+    Always,
+    /// Those to or of a service.
+    Translated,
+    /// None.
+    Never,
+}
+
 /// A pod's interface on the card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodVif {
@@ -56,6 +69,9 @@ pub struct PodVif {
     pub vrf: VrfId,
     /// The label under which this node accepts packets for it.
     pub label: MplsLabel,
+    /// Which of its packets make flow entries.
+    #[serde(default)]
+    pub learn: LearnPolicy,
 }
 
 /// How packets to a remote node are wrapped.

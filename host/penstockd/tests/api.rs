@@ -15,20 +15,14 @@ fn flows_come_from_the_live_card() {
     let mut bench = Bench::new();
     bench.start();
     bench.wait_in_sync(1);
-    let flow = Flow {
-        valid: true,
-        proto: 6,
-        dnat: true,
-        dpat: true,
-        partner_valid: true,
-        partner: 9,
-        ..Flow::default()
-    };
+    let flow = Flow { valid: true, proto: 6, dnat: true, dpat: true, pair: 7, ..Flow::default() };
     bench.fake().set_entry(4, flow);
+    bench.fake().set_entry(9, Flow { valid: true, reverse: true, pair: 7, ..Flow::default() });
     bench.fake().set_entry(4, FlowStats { packets: 5, bytes: 500, tcp: TCP_SYN, last_hit: 0 });
     bench.fake().set_entry(9, FlowStats { tcp: TCP_SYN | TCP_ESTABLISHED, ..FlowStats::default() });
     let listed = &bench.get("/v1/flows")["flows"];
     assert_eq!((&listed[0]["packets"], &listed[0]["nat"]), (&json!(5), &json!(["D", "Pd"])));
+    assert_eq!((&listed[0]["partner"], &listed[1]["partner"]), (&json!(9), &json!(4)));
     let none = bench.get("/v1/flows?match=10.105.139.153+%26+proto+udp");
     assert_eq!(none["flows"], json!([]));
     assert_eq!(none["matching"], "[10.105.139.153]:*, Protocol UDP");

@@ -85,6 +85,7 @@ pub(crate) fn vif(entry: &VifEntry, nh: u16) -> Result<table::Vif, Reason> {
         mac: entry.mac.to_bits(),
         ip: optional(entry.address)?,
         rpf: entry.rpf,
+        learn: entry.learn,
     })
 }
 

@@ -122,6 +122,9 @@ pub struct VifFile {
     /// Label under which this node accepts packets for the pod.
     #[schemars(range(min = 16, max = 1_048_575))]
     pub label: u32,
+    /// Which of the pod's packets make flow entries on the card.
+    #[serde(default)]
+    pub learn: LearnFile,
 }
 
 /// Names a pod.
@@ -171,6 +174,19 @@ pub enum EncapsulationFile {
     MplsOverUdp,
     /// MPLS over GRE (RFC 4023).
     MplsOverGre,
+}
+
+/// Which packets of a pod make flow entries.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LearnFile {
+    /// All.
+    #[default]
+    Always,
+    /// Those to or of a service; the pod's other connections are routed packet by packet.
+    Translated,
+    /// None: the pod neither serves nor uses a service, and what it sends to one is dropped.
+    Never,
 }
 
 fn default_networks() -> Vec<String> {

@@ -22,6 +22,7 @@ const ORDER: &[DropReason] = &[
     DropReason::FlowClash,
     DropReason::NoFipPortMap,
     DropReason::FlowQueueFull,
+    DropReason::LearnOff,
     DropReason::Discard,
     DropReason::TtlExceeded,
     DropReason::InvalidNextHop,

@@ -3,8 +3,10 @@
 //! Example: on the server's node, the entry of the packets from the fabric has action `N(DPd)` (destination address and
 //! port are translated), its partner `N(SPs)`; both show `TCP:SSrEEr` once the connection is established.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use penstock_abi::hash::{entropy_port, public_hash};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
     ENTRY_WORDS, FipMap, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
@@ -24,8 +26,12 @@ pub const TABLES: &[TableId] =
 pub const FILL_TABLES: &[TableId] = &[TableId::CardStats, TableId::DropStats];
 
 /// Why packets of new flows that need translation were dropped.
-const REFUSALS: &[DropReason] =
-    &[DropReason::FlowTableFull, DropReason::FlowQueueFull, DropReason::FlowClash];
+const REFUSALS: &[DropReason] = &[
+    DropReason::FlowTableFull,
+    DropReason::FlowQueueFull,
+    DropReason::FlowClash,
+    DropReason::LearnOff,
+];
 /// Why pairs that translate nothing were not inserted; their packets went on.
 const PASSED: &[CardCounter] = &[CardCounter::FlowTableFull, CardCounter::LearnDeferred];
 
@@ -100,10 +106,12 @@ pub struct Pin {
 /// One entry of the flow table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowEntry {
-    /// Index in the card's flow table.
+    /// Index in the card's flow table, where it stands at the moment: the card moves entries to make room.
     pub index: u32,
     /// Index of the entry of the other direction.
     pub partner: Option<u32>,
+    /// Number of the pair, which stays.
+    pub pair: u32,
     /// IP protocol.
     pub protocol: u8,
     /// Source address.
@@ -118,7 +126,7 @@ pub struct FlowEntry {
     pub vrf: u16,
     /// VRF after translation, where that differs or packets are translated.
     pub destination_vrf: Option<u16>,
-    /// Reuses of this index.
+    /// How often the statistics of this direction of the pair restarted, modulo 256.
     pub generation: u8,
     /// Next hop in the key: of the interface or label by which packets come.
     pub key_next_hop: u16,
@@ -136,9 +144,9 @@ pub struct FlowEntry {
     pub ecmp: Option<Pin>,
     /// Next hop from which packets are expected.
     pub rpf_next_hop: u16,
-    /// Packets.
+    /// Packets, modulo 2^32.
     pub packets: u64,
-    /// Frame bytes.
+    /// Frame bytes, modulo 2^40.
     pub bytes: u64,
     /// Entropy port of the tunnel.
     pub udp_source_port: u16,
@@ -146,7 +154,7 @@ pub struct FlowEntry {
     pub source_info: Ipv4Addr,
     /// Mapping.
     pub mapping: Option<Mapping>,
-    /// Card time of the last packet, in 2^16 core cycles.
+    /// Card time of the last packet, in 2^16 core cycles; 0 = none came.
     pub last_hit: u32,
 }
 
@@ -208,12 +216,14 @@ pub fn fill(state: &CardState) -> FlowFill {
 pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
     let created = 2 * state.card_counter(CardCounter::FlowsLearned);
     let used = state.card_counter(CardCounter::FlowsInUse);
+    let places = Places::of(state);
     let flows = state
         .tables
         .of::<Flow>()
         .iter()
-        .filter(|(_, flow)| flow.valid && filter.is_none_or(|filter| filter.matches(flow)))
-        .map(|(index, flow)| entry(state, index, flow))
+        .filter(|(index, flow)| places.own(flow) == Some(*index))
+        .filter(|(_, flow)| filter.is_none_or(|filter| filter.matches(flow)))
+        .map(|(index, flow)| entry(state, &places, index, flow))
         .collect();
     let entries = state.tables.shape().capacity(TableId::Flow);
     FlowTable {
@@ -233,12 +243,33 @@ pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
 /// One entry, if it is in use.
 #[must_use]
 pub fn get(state: &CardState, index: u32) -> Option<FlowEntry> {
-    state.tables.get::<Flow>(index).filter(|flow| flow.valid).map(|flow| entry(state, index, flow))
+    let flow = state.tables.get::<Flow>(index).filter(|flow| flow.valid)?;
+    Some(entry(state, &Places::of(state), index, flow))
 }
 
-fn entry(state: &CardState, index: u32, flow: &Flow) -> FlowEntry {
+/// Where the entry of each direction of a pair stands. The card moves keys: an entry that was read at two indices stands at
+/// the higher, which was read later.
+struct Places(HashMap<(u32, bool), u32>);
+
+impl Places {
+    fn of(state: &CardState) -> Self {
+        let flows = state.tables.of::<Flow>();
+        let valid = flows.iter().filter(|(_, flow)| flow.valid);
+        Self(valid.map(|(index, flow)| ((flow.pair, flow.reverse), index)).collect())
+    }
+
+    fn own(&self, flow: &Flow) -> Option<u32> {
+        self.0.get(&(flow.pair, flow.reverse)).copied().filter(|_| flow.valid)
+    }
+
+    fn partner(&self, flow: &Flow) -> Option<u32> {
+        self.0.get(&(flow.pair, !flow.reverse)).copied()
+    }
+}
+
+fn entry(state: &CardState, places: &Places, index: u32, flow: &Flow) -> FlowEntry {
     let stats = state.tables.of::<FlowStats>().at(index);
-    let partner = flow.partner_valid.then_some(u32::from(flow.partner));
+    let partner = places.partner(flow);
     let partner_stats =
         partner.and_then(|p| state.tables.get::<FlowStats>(p)).copied().unwrap_or_default();
     let nat: Vec<Translation> = [
@@ -254,6 +285,7 @@ fn entry(state: &CardState, index: u32, flow: &Flow) -> FlowEntry {
     FlowEntry {
         index,
         partner,
+        pair: flow.pair,
         protocol: flow.proto,
         source: text::ip(flow.sip),
         source_port: flow.sport,
@@ -274,7 +306,7 @@ fn entry(state: &CardState, index: u32, flow: &Flow) -> FlowEntry {
         rpf_next_hop: flow.rpf_nh,
         packets: stats.packets,
         bytes: stats.bytes,
-        udp_source_port: flow.entropy,
+        udp_source_port: entropy_port(public_hash(&flow.key())),
         source_info: source_info(flow.src_info),
         mapping: flow.map_valid.then(|| mapping(state, flow)),
         last_hit: stats.last_hit,
@@ -347,7 +379,7 @@ mod tests {
     #[test]
     fn what_did_not_get_in_is_told_by_reason() {
         let fill = fill(&counters());
-        assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 65_536, 49_152));
+        assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 65_536, 59_392));
         let reasons = |all: &[NamedCount]| -> Vec<(String, u64)> {
             all.iter().map(|named| (named.reason.clone(), named.count)).collect()
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::limits::GATEWAY_MAC;
-use penstock_abi::table::{NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
+use penstock_abi::table::{LearnPolicy, NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
 use serde::{Deserialize, Serialize};
 
 use crate::words::{concat, words};
@@ -53,6 +53,20 @@ words! {
         Layer3 = "L3",
         /// The fabric's side of `vhost0`.
         VhostPhysical = "Vp",
+        /// Makes no flows.
+        DropNewFlows = "Df",
+    }
+}
+
+words! {
+    /// Which packets make flows.
+    pub enum Learning {
+        /// All.
+        Always = "always",
+        /// Those to or of a service.
+        Translated = "translated",
+        /// None.
+        Never = "never",
     }
 }
 
@@ -83,6 +97,8 @@ pub struct Interface {
     pub ref_count: u32,
     /// Source addresses other than `ip_address` are dropped.
     pub source_check: bool,
+    /// Which of its packets make flows.
+    pub learning: Learning,
     /// Frames received from it.
     pub rx_packets: u64,
     /// Bytes received from it.
@@ -126,6 +142,12 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                     && matches!(nh.kind, NextHopKind::Encap | NextHopKind::Receive)
                     && u32::from(nh.vif) == index
             });
+            let learning = match vif.learn {
+                LearnPolicy::Always | LearnPolicy::Undefined(_) => Learning::Always,
+                LearnPolicy::Translated => Learning::Translated,
+                LearnPolicy::Never => Learning::Never,
+            };
+            let drops_new = (learning == Learning::Never).then_some(InterfaceFlag::DropNewFlows);
             let vrf = if has_vrf { u32::from(vif.vrf) } else { NO_VRF };
             Interface {
                 index,
@@ -141,9 +163,10 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 ip_address: text::ip(vif.ip),
                 vrf,
                 mcast_vrf: if far_end { vrf } else { NO_VRF },
-                flags: flags.to_vec(),
+                flags: flags.iter().copied().chain(drops_new).collect(),
                 ref_count: 1 + users.count() as u32,
                 source_check: vif.rpf,
+                learning,
                 rx_packets: stats.rx_packets,
                 rx_bytes: stats.rx_bytes,
                 tx_packets: stats.tx_packets,
@@ -188,7 +211,7 @@ fn write_interface(f: &mut fmt::Formatter<'_>, i: &Interface) -> fmt::Result {
         && let Some(peer) = &i.peer_mac
     {
         let check = if i.source_check { "on" } else { "off" };
-        writeln!(f, "{pad}Hw: Peer MAC:{peer} Source check:{check}")?;
+        writeln!(f, "{pad}Hw: Peer MAC:{peer} Source check:{check} Learning:{}", i.learning)?;
     }
     writeln!(f)
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 use penstock_abi::table::NextHop;
-use penstock_card::{BusLatency, CardOptions, CardSim, InProcess};
+use penstock_card::{BusLatency, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_compile::compile;
 use penstock_device::Card;
 use penstock_plan::plan;
@@ -98,7 +98,7 @@ impl Bench {
     fn new(firmware: Option<std::path::PathBuf>) -> Result<Self> {
         let options = CardOptions { unchecked: true, firmware, ..CardOptions::default() };
         let sim = Arc::new(Mutex::new(CardSim::new(&options)?));
-        let mut card = Card::attach(InProcess::boxed(&sim))?;
+        let mut card = InProcess::attach(&sim, FLOW_SECRET)?;
         // Service 1 has pod 1's floating IP in front of it too.
         let cluster = Cluster::small(10);
         let (mut intent, neighbours) = cluster.intent()?;

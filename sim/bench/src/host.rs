@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use penstock_compile::{Compiler, Providers};
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, Listener, LoadBalancer,
-    MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectName, Path, Peer,
-    PodVif, Pool, Scope, VifId, Vrf, VrfId,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
+    ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
 };
 use penstock_plan::Planner;
 use penstock_tables::{Shape, Tables};
@@ -112,7 +112,16 @@ impl Cluster {
             let id = VifId(u8::try_from(3 + n)?);
             let mac = MacAddr::from_bits(0x0200_0000_0000 + u64::from(n));
             let label = MplsLabel(100 + n);
-            let vif = PodVif { id, name, pod, address, mac, vrf: VRF, label };
+            let vif = PodVif {
+                id,
+                name,
+                pod,
+                address,
+                mac,
+                vrf: VRF,
+                label,
+                learn: LearnPolicy::default(),
+            };
             intent.vifs.insert(id, Arc::new(vif));
         } else {
             let (node, number) = ((n - LOCAL_PODS) / self.pods, (n - LOCAL_PODS) % self.pods);

@@ -21,5 +21,5 @@ pub mod service;
 pub use card::{BackPressure, BusLatency, CardError, CardOptions, CardSim, Clock, Egress};
 pub use config::Identity;
 pub use dma::{DmaFault, DmaMap, DmaMapError};
-pub use inprocess::InProcess;
+pub use inprocess::{FLOW_SECRET, InProcess};
 pub use server::{Removal, Server};

@@ -1,6 +1,6 @@
 //! From a frame and the state of the card to a verdict. Pure: nothing is counted or learned here.
 
-use penstock_abi::hash::{flow_key, key_hash};
+use penstock_abi::hash::public_hash;
 use penstock_abi::limits::{FRAME_MAX_BYTES, OUTER_TTL};
 use penstock_abi::reason::{DropReason, TrapReason};
 use penstock_abi::table::{Flow, NextHopKind};
@@ -126,15 +126,15 @@ fn forward(
     }
     let encapsulation = match (out, hop.label) {
         (None, Some(label)) => {
-            let key_hash = key_hash(flow_key(&source.key));
-            Encapsulation::Mpls { nh: hop.nh, label, key_hash, outer_ttl: OUTER_TTL }
+            let hash = public_hash(&source.key);
+            Encapsulation::Mpls { nh: hop.nh, label, hash, outer_ttl: OUTER_TTL }
         }
         _ => Encapsulation::Ethernet { dmac: hop.nh.dmac, smac: hop.nh.smac },
     };
     if encapsulation.header_bytes() + source.ip.total_bytes > FRAME_MAX_BYTES {
         return Err(DropReason::EgressOversize.into());
     }
-    let asked = learn::learn(source, found, flow, holding, &hop, out, translation, &edits);
+    let asked = learn::learn(source, found, flow, holding, &hop, out, translation, &edits)?;
     let (learn, admitted_by) = admit::admit(card, found, translation.is_some(), asked)?;
     let egress = if out.is_some() { Egress::Host(hop.nh.vif) } else { Egress::Fabric };
     Ok(Fate::Leaves(Box::new(Way {

@@ -1,17 +1,17 @@
-//! The flow table (sections 5 and 9): entries in pairs, their statistics, and where a key may stand.
+//! The flow table (sections 5 and 9): entries in pairs, and their statistics.
+//!
+//! Where a key stands is the card's affair (section 9.2), so there are no rows here, and there is always room: a key finds its
+//! entry, and a pair's number the keys of the pair. An index, which the host needs to read or delete, is made of the number.
 
 use std::collections::{BTreeMap, HashMap};
 
-use penstock_abi::hash::{flow_key, key_hash, row};
-use penstock_abi::limits::{BUCKET_SLOTS, FLOW_ROWS_LOG2, FLOW_WAYS};
-use penstock_abi::table::{
-    Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, bucket_index,
-};
+use penstock_abi::limits::FLOW_PAIRS;
+use penstock_abi::table::{Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
 
 use crate::tables::Tables;
 use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
 
-/// Two entries that a packet asks for; `partner…` and `generation` are filled in on insertion.
+/// Two entries that a packet asks for; `pair` and `generation` are filled in on insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// Entry of the packet's own direction.
@@ -23,51 +23,57 @@ pub struct Pair {
 /// The key of an entry.
 #[must_use]
 pub fn key_of(f: &Flow) -> FlowKey {
-    FlowKey { nh: f.nh, proto: f.proto, sip: f.sip, dip: f.dip, sport: f.sport, dport: f.dport }
+    f.key()
 }
 
-/// An entry without what depends on its place: the partner is named by its key.
+/// An entry without what the card chooses: the partner is named by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowAttributes {
-    /// The entry with `partner` and `generation` cleared.
+    /// The entry with `pair` and `generation` cleared.
     pub flow: Flow,
-    /// Key of the partner, if `partner_valid` and an entry is there.
+    /// Key of the partner, if there is one.
     pub partner: Option<FlowKey>,
+}
+
+/// A direction of a pair.
+type Side = (u32, bool);
+
+const fn side(f: &Flow) -> Side {
+    (f.pair, f.reverse)
+}
+
+const fn other_side(f: &Flow) -> Side {
+    (f.pair, !f.reverse)
 }
 
 /// Turns a dump (index, entry) into key -> attributes. Invalid entries are skipped.
 pub fn attributes(dump: impl IntoIterator<Item = (u32, Flow)>) -> HashMap<FlowKey, FlowAttributes> {
-    let entries: BTreeMap<u32, Flow> = dump.into_iter().filter(|(_, f)| f.valid).collect();
-    let partner =
-        |f: &Flow| entries.get(&u32::from(f.partner)).filter(|_| f.partner_valid).map(key_of);
-    entries
-        .values()
-        .map(|f| {
-            (
-                key_of(f),
-                FlowAttributes {
-                    flow: Flow { partner: 0, generation: 0, ..*f },
-                    partner: partner(f),
-                },
-            )
-        })
-        .collect()
+    let entries: Vec<Flow> = dump.into_iter().map(|(_, f)| f).filter(|f| f.valid).collect();
+    let keys: HashMap<Side, FlowKey> = entries.iter().map(|f| (side(f), key_of(f))).collect();
+    let without = |f: &Flow| FlowAttributes {
+        flow: Flow { pair: 0, generation: 0, ..*f },
+        partner: keys.get(&other_side(f)).copied(),
+    };
+    entries.iter().map(|f| (key_of(f), without(f))).collect()
 }
 
 /// The flow table.
 #[derive(Clone, Debug, Default)]
 pub struct FlowTable {
-    entries: BTreeMap<u32, Flow>,
-    index: HashMap<FlowKey, u32>,
-    stats: HashMap<u32, FlowStats>,
-    generations: HashMap<u32, u8>,
+    entries: BTreeMap<FlowKey, Flow>,
+    keys: HashMap<Side, FlowKey>,
+    /// Each with the generation under which it was counted.
+    stats: HashMap<Side, (u8, FlowStats)>,
+    generations: HashMap<Side, u8>,
+    /// The number that was given last.
+    last_pair: u32,
 }
 
 impl FlowTable {
     /// The entry with this key.
     #[must_use]
     pub fn get(&self, key: &FlowKey) -> Option<&Flow> {
-        self.index.get(key).map(|i| &self.entries[i])
+        self.entries.get(key)
     }
 
     /// Entries in use.
@@ -82,27 +88,29 @@ impl FlowTable {
         self.entries.is_empty()
     }
 
-    /// Every entry with its index.
+    /// Every entry with its index, in the order of keys.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Flow)> {
-        self.entries.iter().map(|(&i, f)| (i, f))
+        self.entries.values().map(|f| (f.pair << 1 | u32::from(f.reverse), f))
     }
 
     /// Statistics of the entry with this key.
     #[must_use]
     pub fn stats(&self, key: &FlowKey) -> Option<FlowStats> {
-        self.index.get(key).map(|i| self.stats.get(i).copied().unwrap_or_default())
+        let f = self.get(key)?;
+        let counted = self.stats.get(&side(f)).filter(|(of, _)| *of == f.generation);
+        Some(counted.map(|(_, stats)| *stats).unwrap_or_default())
     }
 
-    /// Entries by key, without what depends on their place.
+    /// Entries by key, without what the card chooses.
     #[must_use]
     pub fn attributes(&self) -> HashMap<FlowKey, FlowAttributes> {
-        attributes(self.entries.iter().map(|(&i, &f)| (i, f)))
+        attributes(self.iter().map(|(i, &f)| (i, f)))
     }
 
     /// The entry of the other direction.
     #[must_use]
     pub fn partner(&self, flow: &Flow) -> Option<&Flow> {
-        self.entries.get(&u32::from(flow.partner)).filter(|_| flow.partner_valid)
+        self.keys.get(&other_side(flow)).and_then(|key| self.get(key))
     }
 
     /// Neither the entry nor its partner has a mapping or a member.
@@ -144,87 +152,71 @@ impl FlowTable {
 
     /// Deletes the entry at `index` and its partner, as the host does by writing zeros to either.
     pub fn delete(&mut self, index: u32) {
-        let Some(f) = self.entries.remove(&index) else { return };
-        self.index.remove(&key_of(&f));
-        if f.partner_valid
-            && let Some(p) = self.entries.remove(&u32::from(f.partner))
-        {
-            self.index.remove(&key_of(&p));
+        let (pair, reverse) = (index >> 1, index & 1 != 0);
+        let Some(key) = self.keys.get(&(pair, reverse)).copied() else { return };
+        let partner = self.keys.get(&(pair, !reverse)).copied();
+        for key in [Some(key), partner].into_iter().flatten() {
+            self.remove(&key);
         }
     }
 
     /// Deletes the entry with this key and its partner.
     pub fn delete_key(&mut self, key: &FlowKey) {
-        if let Some(&i) = self.index.get(key) {
-            self.delete(i);
+        if let Some(f) = self.get(key) {
+            self.delete(f.pair << 1 | u32::from(f.reverse));
         }
     }
 
     /// A forwarded packet was on the usable flow with this key.
     pub fn count(&mut self, key: &FlowKey, frame_bytes: usize, tcp_flags: Option<u8>) {
-        let Some(&i) = self.index.get(key) else { return };
-        let s = self.stats.entry(i).or_default();
-        s.packets += 1;
-        s.bytes += frame_bytes as u64;
+        let (Some(f), Some(mut s)) = (self.get(key).copied(), self.stats(key)) else { return };
+        s.packets = (s.packets + 1) & 0xffff_ffff;
+        s.bytes = (s.bytes + frame_bytes as u64) & 0xff_ffff_ffff;
         s.tcp = tcp_state(s.tcp, tcp_flags);
+        self.stats.insert(side(&f), (f.generation, s));
     }
 
     /// Takes over entries and statistics that were read from a card.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
         *self = Self::default();
-        for (i, f, s) in entries {
-            self.index.insert(key_of(&f), i);
-            self.generations.insert(i, f.generation);
-            self.stats.insert(i, FlowStats { last_hit: 0, ..s });
-            self.entries.insert(i, f);
+        for (_, f, s) in entries {
+            self.keys.insert(side(&f), key_of(&f));
+            self.generations.insert(side(&f), f.generation);
+            self.stats.insert(side(&f), (f.generation, FlowStats { last_hit: 0, ..s }));
+            self.entries.insert(key_of(&f), f);
         }
-    }
-
-    pub(crate) fn index_of(&self, key: &FlowKey) -> Option<u32> {
-        self.index.get(key).copied()
     }
 
     pub(crate) fn entry_mut(&mut self, key: &FlowKey) -> Option<&mut Flow> {
-        self.index.get(key).and_then(|i| self.entries.get_mut(i))
+        self.entries.get_mut(key)
     }
 
-    pub(crate) fn set_stats(&mut self, index: u32, stats: FlowStats) {
-        self.stats.insert(index, stats);
-    }
-
-    /// Deletes one entry of a pair whose other entry is rewritten.
-    pub(crate) fn delete_single(&mut self, key: &FlowKey) {
-        if let Some(i) = self.index.remove(key) {
-            self.entries.remove(&i);
+    /// Deletes one entry; its partner is deleted or gets another one.
+    pub(crate) fn remove(&mut self, key: &FlowKey) {
+        if let Some(f) = self.entries.remove(key) {
+            self.keys.remove(&side(&f));
         }
     }
 
-    /// Writes an entry at a slot that is free, or has an entry with its key.
-    pub(crate) fn put(&mut self, index: u32, entry: Flow, partner: u32) {
-        let generation = self.generations.entry(index).or_default();
+    /// A number that no pair has.
+    pub(crate) fn free_pair(&mut self) -> Option<u32> {
+        let taken = |p: &u32| [false, true].iter().any(|&r| self.keys.contains_key(&(*p, r)));
+        let numbers = (1..=FLOW_PAIRS).map(|n| (self.last_pair + n) % FLOW_PAIRS);
+        self.last_pair = numbers.into_iter().find(|p| !taken(p))?;
+        Some(self.last_pair)
+    }
+
+    /// A new generation for this side: its statistics are zeros.
+    pub(crate) fn restart(&mut self, pair: u32, reverse: bool) -> u8 {
+        let generation = self.generations.entry((pair, reverse)).or_default();
         *generation = generation.wrapping_add(1);
-        let entry =
-            Flow { partner_valid: true, partner: partner as u16, generation: *generation, ..entry };
-        self.index.insert(key_of(&entry), index);
-        self.entries.insert(index, entry);
+        *generation
     }
 
-    /// The way with the most free slots in its row, lowest way first; the lowest free slot in it.
-    pub(crate) fn free_slot(&self, key: &FlowKey, taken: Option<u32>) -> Option<u32> {
-        let hash = key_hash(flow_key(key));
-        let free = |i: &u32| !self.entries.contains_key(i) && Some(*i) != taken;
-        let slots = |w: u32| {
-            let r = row(hash, w, FLOW_ROWS_LOG2);
-            (0..BUCKET_SLOTS).map(move |s| bucket_index(w, r, s, FLOW_ROWS_LOG2))
-        };
-        let mut best: Option<(usize, u32)> = None;
-        for w in 0..FLOW_WAYS {
-            let count = slots(w).filter(free).count();
-            if count > best.map_or(0, |(n, _)| n) {
-                best = slots(w).find(free).map(|i| (count, i));
-            }
-        }
-        best.map(|(_, i)| i)
+    /// Writes an entry in place of one with its key, if there is one.
+    pub(crate) fn put(&mut self, entry: Flow) {
+        self.keys.insert(side(&entry), key_of(&entry));
+        self.entries.insert(key_of(&entry), entry);
     }
 }
 

@@ -1,11 +1,10 @@
-//! The insertion unit (section 9.2): requests executed one at a time, slot placement included, so that a full bucket is
-//! modelled too.
+//! The insertion unit (section 9.2): requests executed one at a time. That a key may find no room is not modelled.
 
 use penstock_abi::hash::flow_key;
-use penstock_abi::table::{Flow, FlowKey, FlowStats, NextHopKind, TCP_ESTABLISHED};
+use penstock_abi::table::{Flow, FlowKey, NextHopKind, TCP_ESTABLISHED};
 
 use crate::admit::gives_way;
-use crate::flows::{FlowTable, Pair, key_of, tcp_state};
+use crate::flows::{FlowTable, Pair, key_of};
 use crate::tables::Tables;
 use crate::verdict::Learn;
 
@@ -24,7 +23,7 @@ pub enum Inserted {
     Deleted,
     /// Nothing.
     Unchanged,
-    /// No free slot: nothing.
+    /// No pair is free: nothing.
     Full,
 }
 
@@ -93,8 +92,7 @@ impl FlowTable {
 
     /// An entry that is equal to the forward one in all that matters is there.
     fn holds_already(&self, pair: &Pair) -> bool {
-        let strip =
-            |f: &Flow| Flow { generation: 0, partner_valid: false, partner: 0, src_info: 0, ..*f };
+        let strip = |f: &Flow| Flow { generation: 0, pair: 0, src_info: 0, ..*f };
         self.get(&key_of(&pair.forward)).is_some_and(|old| strip(old) == strip(&pair.forward))
     }
 
@@ -119,23 +117,21 @@ impl FlowTable {
             self.delete_key(&rkey);
         }
         // Step 3.
-        let Some(fi) = self.index_of(&fkey).or_else(|| self.free_slot(&fkey, None)) else {
+        let Some(number) = old.map(|f| f.pair).or_else(|| self.free_pair()) else {
             return Inserted::Full;
         };
-        let Some(ri) = self.index_of(&rkey).or_else(|| self.free_slot(&rkey, Some(fi))) else {
-            return Inserted::Full;
-        };
-        // Steps 4 and 5.
-        if let Some(p) = old_partner.filter(|p| key_of(p) != rkey) {
-            self.delete_single(&key_of(&p));
+        // Step 4.
+        for key in [old, old_partner].into_iter().flatten().map(|f| key_of(&f)) {
+            self.remove(&key);
         }
-        self.put(ri, pair.reverse, fi);
-        self.put(fi, pair.forward, ri);
-        self.set_stats(ri, FlowStats::default());
-        if old.is_none() || !matches!(request, Learn::Repin(_)) {
-            let bytes = arrived.frame_bytes as u64;
-            let tcp = tcp_state(0, arrived.tcp_flags);
-            self.set_stats(fi, FlowStats { packets: 1, bytes, tcp, last_hit: 0 });
+        // Step 5.
+        let counted = old.filter(|f| matches!(request, Learn::Repin(_)) && !f.reverse);
+        let reverse = Flow { pair: number, generation: self.restart(number, true), ..pair.reverse };
+        self.put(reverse);
+        let generation = counted.map_or_else(|| self.restart(number, false), |f| f.generation);
+        self.put(Flow { pair: number, generation, ..pair.forward });
+        if counted.is_none() {
+            self.count(&fkey, arrived.frame_bytes, arrived.tcp_flags);
         }
         if old.is_some() { Inserted::Repinned } else { Inserted::Learned }
     }

@@ -1,17 +1,17 @@
 //! What a forwarded packet asks of the insertion unit (section 9): the pair of entries, worked out but not placed.
 
-use penstock_abi::hash::{entropy_port, flow_key, key_hash};
-use penstock_abi::table::{Flow, FlowKey, Vif};
+use penstock_abi::reason::DropReason;
+use penstock_abi::table::{Flow, FlowKey, LearnPolicy, Vif};
 
 use crate::flows::Pair;
 use crate::parse::L4;
 use crate::rewrite::Edits;
 use crate::translate::Translation;
 use crate::types::{Hop, Source};
-use crate::verdict::{Ingress, Learn};
+use crate::verdict::{Ingress, Learn, Refused};
 
 /// Section 9: what a packet that leaves asks of the insertion unit, admission apart. `found` is the entry with its key, `flow`
-/// the same if it is usable.
+/// the same if it is usable. A packet that would need a pair which its vif must not have is refused.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn learn(
     source: &Source,
@@ -22,24 +22,31 @@ pub(crate) fn learn(
     out: Option<Vif>,
     translation: Option<Translation>,
     edits: &Edits,
-) -> Learn {
+) -> Result<Learn, Refused> {
     if !source.ip.makes_flows() {
-        return Learn::No;
+        return Ok(Learn::No);
     }
     if let Some(f) = flow.filter(|_| holding) {
-        return match hop.member.filter(|m| f.reverse && m.chosen) {
+        return Ok(match hop.member.filter(|m| f.reverse && m.chosen) {
             Some(m) => {
                 Learn::ReverseRepin { key: source.key, slot: m.slot, generation: m.generation }
             }
             None => Learn::No,
-        };
+        });
+    }
+    let vif = if source.ingress == Ingress::Fabric { out.unwrap_or_default() } else { source.vif };
+    let bound = translation.is_some() || hop.member.is_some();
+    match (vif.learn, bound) {
+        (LearnPolicy::Never, true) => return Err(DropReason::LearnOff.into()),
+        (LearnPolicy::Never | LearnPolicy::Translated, false) => return Ok(Learn::No),
+        _ => {}
     }
     let pair = pair(source, hop, out, translation, edits);
-    match (found, flow) {
+    Ok(match (found, flow) {
         (None, _) => Learn::New(pair),
         (Some(_), None) => Learn::Replace(pair),
         (Some(_), Some(_)) => Learn::Repin(pair),
-    }
+    })
 }
 
 fn pair(
@@ -55,7 +62,6 @@ fn pair(
         valid: true,
         vrf: source.vrf,
         dvrf,
-        entropy: entropy_port(key_hash(flow_key(&key))),
         src_info: source.src_info,
         rpf_nh: if source.ingress == Ingress::Fabric { 0 } else { source.vif.nh },
         ..with_key(key)
@@ -76,7 +82,6 @@ fn pair(
         reverse: true,
         vrf: dvrf,
         dvrf: source.vrf,
-        entropy: entropy_port(key_hash(flow_key(&back))),
         src_info: if out.is_some() { u32::from(hop.nh.vif) } else { hop.nh.dip },
         rpf_nh: hop.first_id,
         ..with_key(back)

@@ -1,6 +1,6 @@
 //! Section 8: rewriting a packet and putting a new header in front of it.
 
-use penstock_abi::hash::entropy_port;
+use penstock_abi::hash::{entropy_port, outer_id_mix};
 use penstock_abi::limits::MPLS_UDP_PORT;
 use penstock_abi::table::NextHop;
 
@@ -56,7 +56,7 @@ pub enum Encapsulation {
         /// Label.
         label: u32,
         /// Hash of the flow key as it arrived.
-        key_hash: u64,
+        hash: u32,
         /// TTL of the outer header.
         outer_ttl: u8,
     },
@@ -175,11 +175,11 @@ fn ethernet(dmac: u64, smac: u64) -> Vec<u8> {
 fn header(encapsulation: &Encapsulation, ip: &Ip, packet: &[u8]) -> Vec<u8> {
     match encapsulation {
         Encapsulation::Ethernet { dmac, smac } => ethernet(*dmac, *smac),
-        Encapsulation::Mpls { nh, label, key_hash, outer_ttl } => {
+        Encapsulation::Mpls { nh, label, hash, outer_ttl } => {
             let shim = if nh.gre { 4 + 4 } else { 8 + 4 };
             let mut outer = vec![0x45, 0];
             outer.extend_from_slice(&((20 + shim + packet.len()) as u16).to_be_bytes());
-            outer.extend_from_slice(&(ip.id ^ *key_hash as u16).to_be_bytes());
+            outer.extend_from_slice(&(ip.id ^ outer_id_mix(*hash)).to_be_bytes());
             outer.extend_from_slice(&[0, 0, *outer_ttl, if nh.gre { GRE } else { UDP }, 0, 0]);
             outer.extend_from_slice(&nh.sip.to_be_bytes());
             outer.extend_from_slice(&nh.dip.to_be_bytes());
@@ -188,7 +188,7 @@ fn header(encapsulation: &Encapsulation, ip: &Ip, packet: &[u8]) -> Vec<u8> {
             if nh.gre {
                 outer.extend_from_slice(&[0, 0, 0x88, 0x47]);
             } else {
-                outer.extend_from_slice(&entropy_port(*key_hash).to_be_bytes());
+                outer.extend_from_slice(&entropy_port(*hash).to_be_bytes());
                 outer.extend_from_slice(&MPLS_UDP_PORT.to_be_bytes());
                 outer.extend_from_slice(&((shim + packet.len()) as u16).to_be_bytes());
                 outer.extend_from_slice(&[0, 0]);

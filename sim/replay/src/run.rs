@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use penstock_abi::limits::CORE_CLOCK_KHZ;
 use penstock_abi::table::{Flow, TableId};
 use penstock_abi::{fw, regs};
-use penstock_card::{BackPressure, CardError, CardOptions, CardSim, InProcess};
+use penstock_card::{BackPressure, CardError, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
 use penstock_model::{Finding, Intent, Neighbours, ObjectId};
 use penstock_tables::Tables;
@@ -65,7 +65,7 @@ pub(crate) fn run(
     let sim =
         Arc::new(Mutex::new(CardSim::new(&options).context("the simulated card does not start")?));
     let mut card =
-        Card::attach(InProcess::boxed(&sim)).context("cannot attach to the simulated card")?;
+        InProcess::attach(&sim, FLOW_SECRET).context("cannot attach to the simulated card")?;
     for phase in &planned.plan.phases {
         card.apply(&phase.ops).context("cannot program the simulated card")?;
     }

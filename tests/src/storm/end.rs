@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowStats};
 use penstock_refmodel::Counters;
@@ -18,10 +19,10 @@ pub(super) type Flows = Vec<(u32, Flow, FlowStats)>;
 impl Run<'_> {
     /// Returns the flow table, in which nothing waits any more.
     pub(super) fn strangers_change_nothing(&mut self) -> anyhow::Result<Flows> {
-        // What waits for its 40 cycles, waits no more.
-        self.dut.wait(64);
+        // What was pending is so no more.
+        self.dut.wait(DRAIN_CYCLES);
         let state = |flows: &Flows| {
-            let tcp: BTreeMap<u32, u8> = flows.iter().map(|(i, _, s)| (*i, s.tcp)).collect();
+            let tcp: BTreeMap<_, u8> = flows.iter().map(|(_, f, s)| (key_of(f), s.tcp)).collect();
             (attributes(flows.iter().map(|(i, f, _)| (*i, *f))), tcp)
         };
         let before = state(&self.dut.flows()?);
@@ -77,18 +78,15 @@ impl Run<'_> {
 
 /// Entries come in pairs.
 pub(super) fn pairs(flows: &Flows) -> anyhow::Result<()> {
-    let flows: BTreeMap<u32, Flow> = flows.iter().map(|(i, f, _)| (*i, *f)).collect();
-    for (i, f) in &flows {
-        let partner = flows.get(&u32::from(f.partner)).filter(|_| f.partner_valid);
-        let whole = partner.is_some_and(|p| {
-            u32::from(p.partner) == *i
-                && p.partner_valid
-                && (p.map_valid, p.map) == (f.map_valid, f.map)
-                && p.reverse != f.reverse
-        });
+    let sides: BTreeMap<(u32, bool), Flow> =
+        flows.iter().map(|(_, f, _)| ((f.pair, f.reverse), *f)).collect();
+    anyhow::ensure!(sides.len() == flows.len(), "two entries of one side of a pair");
+    for f in sides.values() {
+        let partner = sides.get(&(f.pair, !f.reverse));
+        let whole = partner.is_some_and(|p| (p.map_valid, p.map) == (f.map_valid, f.map));
         anyhow::ensure!(whole, "half a pair: {f:?}, partner {partner:?}");
     }
-    let keys: HashSet<_> = flows.values().map(key_of).collect();
+    let keys: HashSet<_> = sides.values().map(key_of).collect();
     anyhow::ensure!(keys.len() == flows.len(), "two entries with one key");
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, Listener, LoadBalancer,
-    MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectName, Path, Peer,
-    PodVif, Pool, Protocol, Scope, VifId, Vrf, VrfId,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
+    ObjectName, Path, Peer, PodVif, Pool, Protocol, Scope, VifId, Vrf, VrfId,
 };
 use penstock_refmodel::r#gen::Rng;
 
@@ -156,6 +156,7 @@ impl World {
                 mac: MacAddr::from_bits(0x0200_0000_0000 + u64::from(octet)),
                 vrf: VRF,
                 label: MplsLabel(100 + u32::from(vif)),
+                learn: LearnPolicy::default(),
             };
             intent.vifs.insert(VifId(vif), Arc::new(pod_vif));
         }

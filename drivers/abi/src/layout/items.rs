@@ -12,7 +12,8 @@ use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
 use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
 use crate::table::{
-    FlowKey, HostRoute, NextHopKind, TABLES, TableEntry as _, TableId, VifKind, bucket_index,
+    FlowKey, HostRoute, LearnPolicy, NextHopKind, TABLES, TableEntry as _, TableId, VifKind,
+    bucket_index,
 };
 use crate::{fw, hash, limits, regs, ring, table};
 
@@ -59,11 +60,12 @@ fn constants(f: Visitor<'_>) {
             RESET_FLR;
         ring: RECORD_BYTES, RING_LOG2_MIN, RING_LOG2_MAX, FLAG_IRQ, FLAG_CHAINED;
         table: ENTRY_WORDS, TCP_SYN, TCP_FIN, TCP_RST, TCP_ESTABLISHED;
-        hash: FIELD_PROTO, FIELD_SIP, FIELD_SPORT, FIELD_DIP, FIELD_DPORT, FIELD_ALL;
+        hash: FIELD_PROTO, FIELD_SIP, FIELD_SPORT, FIELD_DIP, FIELD_DPORT, FIELD_ALL, FLOW_HASH_BITS,
+            FLOW_ROW_BITS, FLOW_FINGERPRINT_LSB;
         fw: RAM_BASE, RAM_BYTES, MMIO_BASE, RX_BASE, TX_BASE, FRAME_BYTES, RX_QUEUE_FRAMES, TIME_SHIFT;
     }
     let most = [ring::DIGEST_ENTRIES_MAX.into()];
-    f(&Item { group: "ring", name: "DIGEST_ENTRIES_MAX", values: &most, since: 1 });
+    f(&Item { group: "ring", name: "DIGEST_ENTRIES_MAX", values: &most, since: 0 });
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -91,6 +93,7 @@ fn registers(f: Visitor<'_>) {
             Access::Ro => 0,
             Access::Rw => 1,
             Access::W1 => 2,
+            Access::Wo => 3,
         };
         let values = [register.offset.into(), access, register.survives_flr.into()];
         f(&Item { group: "register", name: register.name, values: &values, since: register.since });
@@ -117,6 +120,9 @@ fn codes(f: Visitor<'_>) {
     };
     for (kind, name, value, _) in VifKind::ALL {
         code("VifKind", name, *value, kind.since());
+    }
+    for (policy, name, value, _) in LearnPolicy::ALL {
+        code("LearnPolicy", name, *value, policy.since());
     }
     for (kind, name, value, _) in NextHopKind::ALL {
         code("NextHopKind", name, *value, kind.since());
@@ -184,9 +190,11 @@ fn functions(f: Visitor<'_>) {
     let mut function =
         |name, values: &[u64]| f(&Item { group: "function", name, values, since: 0 });
     let halves = |mask: u128| [mask as u64, (mask >> 64) as u64];
-    for (name, masks) in
-        [("KEY_MASKS", &hash::KEY_MASKS[..]), ("MEMBER_MASKS", &hash::MEMBER_MASKS)]
-    {
+    for (name, masks) in [
+        ("KEY_MASKS", &hash::KEY_MASKS[..]),
+        ("MEMBER_MASKS", &hash::MEMBER_MASKS),
+        ("FLOW_MIX", &hash::FLOW_MIX),
+    ] {
         for mask in masks {
             function(name, &halves(*mask));
         }
@@ -207,21 +215,29 @@ fn functions(f: Visitor<'_>) {
     }
     function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
     function("key_hash", &[hashed]);
-    for way in 0..limits::FLOW_WAYS {
+    for way in 0..limits::HOST_ROUTE_WAYS {
         function("row", &[hash::row(hashed, way, ROWS_LOG2).into()]);
     }
+    let secret = hash::FlowSecret(core::array::from_fn(|i| 0x89ab_4567_u32.rotate_left(i as u32)));
+    let hashed = hash::flow_hash(hash::flow_key(&key), &secret);
+    function("flow_hash", &halves(hashed));
+    for way in 0..limits::FLOW_WAYS {
+        function("flow_row", &[hash::flow_row(hashed, way, ROWS_LOG2).into()]);
+    }
+    function("flow_fingerprint", &[hash::flow_fingerprint(hashed).into()]);
     for bit in 0..=hash::FIELD_ALL.trailing_ones() {
         let member = hash::member_hash(&key, hash::FIELD_ALL >> bit);
         function("member_hash", &[member.into()]);
         function("scale", &[hash::scale(member, COUNT).into()]);
     }
-    function("entropy_port", &[hash::entropy_port(hashed).into()]);
+    function("entropy_port", &[hash::entropy_port(hash::public_hash(&key)).into()]);
+    function("outer_id_mix", &[hash::outer_id_mix(hash::public_hash(&key)).into()]);
     function("bucket_index", &[bucket_index(1, 2, 3, ROWS_LOG2).into()]);
     function("pack", &key.pack().map(u64::from));
     let masks = digest::MASKS.map(u64::from);
-    f(&Item { group: "function", name: "MASKS", values: &masks, since: 1 });
+    f(&Item { group: "function", name: "MASKS", values: &masks, since: 0 });
     let route =
         HostRoute { valid: true, vrf: 0x0123, ip: key.sip, nh: 0x4567, ..HostRoute::default() };
     let digest = Digest::of(TableId::HostRoute, [(0x0123, route.pack())]);
-    f(&Item { group: "function", name: "digest", values: &[digest], since: 1 });
+    f(&Item { group: "function", name: "digest", values: &[digest], since: 0 });
 }

@@ -138,9 +138,8 @@ fn a_digest_takes_as_many_commands_as_it_must() {
 }
 
 #[test]
-fn a_card_of_the_first_minor_has_no_digests() {
+fn a_card_without_the_capability_is_asked_for_no_digest() {
     let fake = FakeCard::new();
-    fake.set_register(regs::LAYOUT_VERSION, layout::VERSION & 0xffff_0000);
     fake.set_register(regs::CAPABILITIES, 0);
     let mut card = Card::attach(fake.transport()).unwrap();
     assert_eq!(card.digest(TableId::Vif).unwrap(), None);
@@ -330,4 +329,30 @@ fn reset_keeps_tables() {
     assert_eq!((card.ident().flr_count, card.ident().reset_cause), (1, regs::RESET_FLR));
     assert_eq!(card.dump(TableId::Ilm).unwrap().len(), 1);
     assert_eq!(fake.writes(), 1);
+}
+
+#[test]
+fn either_entry_of_a_pair_takes_the_other_along() {
+    let fake = FakeCard::new();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    let entry = |pair, reverse| Flow { valid: true, pair, reverse, ..Flow::default() };
+    for (index, flow) in [(3, entry(1, false)), (9, entry(1, true)), (5, entry(2, true))] {
+        fake.set_entry(index, flow);
+    }
+    card.write(9, Flow::default()).unwrap();
+    let left: Vec<u32> = fake.table(TableId::Flow).iter().map(|(index, _)| *index).collect();
+    assert_eq!(left, [5]);
+}
+
+#[test]
+fn a_secret_counts_from_the_next_clear_on_and_is_not_told() {
+    let fake = FakeCard::new();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    let secret = FlowSecret([1, 2, 3, 4, 5, 6]);
+    card.set_flow_secret(secret).unwrap();
+    card.reset().unwrap();
+    assert!(fake.flow_secret() == FlowSecret::default());
+    card.clear_all().unwrap();
+    assert!(fake.flow_secret() == secret);
+    assert_eq!(card.read_reg(regs::HASH_KEY5).unwrap(), 0);
 }

@@ -106,8 +106,8 @@ mod tests {
     use penstock_abi::table::{FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, Vif};
     use penstock_compile::FipKey;
     use penstock_model::{
-        Effect, Encapsulation, MacAddr, MplsLabel, ObjectName, Path, Peer, PodVif, Protocol,
-        Reason, VifId, VrfId,
+        Effect, Encapsulation, LearnPolicy, MacAddr, MplsLabel, ObjectName, Path, Peer, PodVif,
+        Protocol, Reason, VifId, VrfId,
     };
 
     use super::*;
@@ -125,6 +125,7 @@ mod tests {
             mac: MacAddr([2, 0, 0, 0, 0, 8]),
             vrf: VrfId(2),
             label: MplsLabel(28),
+            learn: LearnPolicy::default(),
         };
         let peer = Peer { name: "cent333".to_owned(), address: ip("10.169.25.21") };
         let path = Path {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use penstock_abi::hash::FlowSecret;
+use penstock_device::Card;
 use penstock_tables::CONFIG_TABLES;
 use tokio::time::sleep;
 use tracing::info;
@@ -31,7 +33,7 @@ impl Reconciler {
                 "card attached"
             );
         }
-        let left = self.device.run(Look::take).await?;
+        let mut left = self.device.run(Look::take).await?;
         if left.clearing {
             return Err(Failure::Changed);
         }
@@ -39,10 +41,40 @@ impl Reconciler {
         // A clear in between shows in the next look.
         let entries: usize = CONFIG_TABLES.iter().map(|&table| tables.len(table)).sum();
         info!(entries, forwarding = left.forwarding, "tables read back");
+        if left.epoch == 0 && entries == 0 {
+            left = self.begin_anew().await?;
+        }
         let remembered = read::neighbours(&tables);
         let held = Held { adopt: true, remembered, left, tables, inputs: None };
         self.publish(&held);
         Ok(held)
+    }
+
+    /// Gives a card that holds nothing a secret of its own for the hash of its flows. That counts from a clear on, which would take
+    /// the flows of a card that is adopted: such a card keeps its secret.
+    async fn begin_anew(&mut self) -> Result<Look, Failure> {
+        let mut secret = FlowSecret::default();
+        for word in &mut secret.0 {
+            *word = getrandom::u32().map_err(|error| Failure::Random(error.to_string()))?;
+        }
+        let begin = move |card: &mut Card| {
+            card.set_flow_secret(secret)?;
+            card.begin_clear()
+        };
+        self.device.run(begin).await?;
+        let since = tokio::time::Instant::now();
+        loop {
+            self.beat.beat();
+            let now = self.device.run(Look::take).await?;
+            if !now.clearing {
+                info!("an empty card: its flows are placed by a new secret");
+                return Ok(now);
+            }
+            if since.elapsed() >= CLEARING_MAX {
+                return Err(Failure::Clearing);
+            }
+            sleep(Backoff::MIN).await;
+        }
     }
 
     /// Makes sure that the card is as it was left; waits until a clearing is over.

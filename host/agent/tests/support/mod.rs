@@ -14,8 +14,8 @@ use penstock_compile::Compiled;
 use penstock_device::PciTransport;
 use penstock_device::fake::FakeCard;
 use penstock_model::{
-    Fabric, Intent, MacAddr, MplsLabel, Neighbours, Node, ObjectId, ObjectName, PodVif, VifId,
-    VrfId,
+    Fabric, Intent, LearnPolicy, MacAddr, MplsLabel, Neighbours, Node, ObjectId, ObjectName,
+    PodVif, VifId, VrfId,
 };
 use penstock_tables::{Entry, Op, Tables};
 use tokio::sync::watch;
@@ -93,6 +93,7 @@ pub fn intent(vifs: &[(u8, &str, u32)]) -> Arc<Intent> {
             mac: MacAddr([2, 0, 0, 0, 0, id]),
             vrf: VrfId(2),
             label: MplsLabel(label),
+            learn: LearnPolicy::default(),
         };
         (VifId(id), Arc::new(vif))
     };

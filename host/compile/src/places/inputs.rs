@@ -1,7 +1,7 @@
 //! What differs from the last intent: vifs, the RIB, peers.
 
 use penstock_abi::limits;
-use penstock_abi::table::VifKind;
+use penstock_abi::table::{LearnPolicy, VifKind};
 use penstock_model::{Advertisement, Finding, Intent, IpNet, MacAddr, ObjectId, PodVif, Reason};
 
 use super::{Context, Dirty, Places, ipv6, out_of_range, to_vif, tunnel};
@@ -116,6 +116,11 @@ fn set_vif(vif: &PodVif, there: bool, cx: &mut Context<'_>, dirty: &mut Dirty) {
         address: Some(vif.address),
         rpf: true,
         next_hop: hop.next_hop,
+        learn: match vif.learn {
+            penstock_model::LearnPolicy::Always => LearnPolicy::Always,
+            penstock_model::LearnPolicy::Translated => LearnPolicy::Translated,
+            penstock_model::LearnPolicy::Never => LearnPolicy::Never,
+        },
     };
     let label = LabelEntry { next_hop: hop.next_hop, vrf: vif.vrf };
     let advertisement =

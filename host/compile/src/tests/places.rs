@@ -52,6 +52,19 @@ fn a_local_pod_comes_before_what_others_announce() {
 }
 
 #[test]
+fn who_makes_flows_is_said_of_the_vif() {
+    use penstock_abi::table::LearnPolicy as OnCard;
+    let of = |learn| {
+        let mut world = cent222();
+        world.vif(PodVif { learn, ..vif(9, "shy", 90, 30) });
+        world.compile().desired.vifs[&VifId(9)].learn
+    };
+    assert_eq!(of(LearnPolicy::default()), OnCard::Always);
+    assert_eq!(of(LearnPolicy::Translated), OnCard::Translated);
+    assert_eq!(of(LearnPolicy::Never), OnCard::Never);
+}
+
+#[test]
 fn what_the_card_cannot_have_harms_nobody_else() {
     let sound = cent222().with([chapter()]).desired();
     let mut world = cent222().with([chapter()]);

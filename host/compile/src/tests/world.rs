@@ -29,6 +29,7 @@ pub(super) fn vif(id: u8, name: &str, last: u8, label: u32) -> PodVif {
         mac: mac(pod(last)),
         vrf: VRF,
         label: MplsLabel(label),
+        learn: LearnPolicy::default(),
     }
 }
 

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, Listener, LoadBalancer,
-    MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectName, Path, Peer,
-    PodVif, Pool, Scope, VifId, Vrf, VrfId,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
+    ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
 };
 use penstock_tables::Shape;
 
@@ -84,7 +84,16 @@ pub(crate) fn intent(services: u32, endpoints: u32) -> (Intent, Neighbours) {
             let id = VifId(u8::try_from(3 + here).expect("250 pods"));
             let name = format!("pod{here}");
             let pod = ObjectName::new("default", name.clone());
-            let vif = PodVif { id, name, pod, address, mac: mac(1000 + here), vrf: VRF, label };
+            let vif = PodVif {
+                id,
+                name,
+                pod,
+                address,
+                mac: mac(1000 + here),
+                vrf: VRF,
+                label,
+                learn: LearnPolicy::default(),
+            };
             intent.vifs.insert(id, Arc::new(vif));
         } else {
             let path = Path {

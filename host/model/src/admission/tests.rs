@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Effect, Encapsulation, Fabric, LoadBalancer, MacAddr, MplsLabel, Node, Path, Peer, Pod, PodVif,
-    Route,
+    Effect, Encapsulation, Fabric, LearnPolicy, LoadBalancer, MacAddr, MplsLabel, Node, Path, Peer,
+    Pod, PodVif, Route,
 };
 
 fn node(last: u8) -> Object {
@@ -41,6 +41,7 @@ fn vif(name: &str, id: u8, address: &str, label: u32) -> Object {
         mac: MacAddr([2, 0, 0, 0, 1, id]),
         vrf: VrfId(3),
         label: MplsLabel(label),
+        learn: LearnPolicy::default(),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use penstock_abi::table::{NextHop, VifKind};
+use penstock_abi::table::{LearnPolicy, NextHop, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
     RouteTarget, VifEntry,
@@ -117,9 +117,16 @@ impl World {
             let next_hop = NextHopKey::Encap(VifId(vif));
             d.next_hops.insert(next_hop, spec(octet));
             let address = Some(pod_ip(pod));
-            let kind = VifKind::Virtual;
-            let entry =
-                VifEntry { kind, vrf: VRFS[0], mac: mac(octet), address, rpf: true, next_hop };
+            let (kind, learn) = (VifKind::Virtual, LearnPolicy::Always);
+            let entry = VifEntry {
+                kind,
+                vrf: VRFS[0],
+                mac: mac(octet),
+                address,
+                rpf: true,
+                next_hop,
+                learn,
+            };
             if !self.lost_vifs.contains(&vif) {
                 d.vifs.insert(VifId(vif), entry);
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use penstock_abi::table::{self, VifKind};
+use penstock_abi::table::{self, LearnPolicy, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
     RouteTarget, VifEntry,
@@ -106,6 +106,7 @@ fn desired(world: &World) -> Desired {
             address,
             rpf: true,
             next_hop,
+            learn: LearnPolicy::Always,
         };
         d.vifs.insert(VifId(vif), entry);
         d.labels.insert(MplsLabel(u32::from(vif) + 100), LabelEntry { next_hop, vrf });

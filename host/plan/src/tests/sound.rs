@@ -236,6 +236,7 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
                 address: address(word.ip),
                 rpf: word.rpf,
                 next_hop: key(word.nh),
+                learn: word.learn,
             },
         );
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_abi::table::{
-    EcmpSlot, FipKey as FipKeyWord, FipMap, HostRoute, NextHop, TableId, VifKind,
+    EcmpSlot, FipKey as FipKeyWord, FipMap, HostRoute, LearnPolicy, NextHop, TableId, VifKind,
 };
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
@@ -58,6 +58,7 @@ fn with_ports(ports: impl Iterator<Item = u16>, target: u16) -> Desired {
             address: Some(pod(1)),
             rpf: true,
             next_hop,
+            learn: LearnPolicy::Always,
         },
     );
     for port in ports {

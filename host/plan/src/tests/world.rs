@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use penstock_abi::table::{EcmpSlot, HostRoute, NextHop, NextHopKind, VifKind};
+use penstock_abi::table::{EcmpSlot, HostRoute, LearnPolicy, NextHop, NextHopKind, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, NextHopKey, NextHopSpec, RouteTarget,
     VifEntry,
@@ -57,6 +57,7 @@ pub(super) fn reaches(pods: &[u8]) -> Desired {
             address: Some(pod(LOCAL)),
             rpf: true,
             next_hop: NextHopKey::Encap(VIF),
+            learn: LearnPolicy::Always,
         };
         d.vifs.insert(VIF, entry);
     }

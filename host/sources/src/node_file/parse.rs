@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, IpNet, MplsLabel, NetworkName, Node, Object, ObjectId, ObjectName, Peer,
-    PodVif, Reason, Route, VifId, Vrf, VrfId, check,
+    Encapsulation, Fabric, IpNet, LearnPolicy, MplsLabel, NetworkName, Node, Object, ObjectId,
+    ObjectName, Peer, PodVif, Reason, Route, VifId, Vrf, VrfId, check,
 };
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 
-use super::{EncapsulationFile, FabricFile, RemoteFile, VifFile, VrfFile};
+use super::{EncapsulationFile, FabricFile, LearnFile, RemoteFile, VifFile, VrfFile};
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
 use crate::lines::Lines;
@@ -150,6 +150,7 @@ impl Reader<'_> {
             mac: file.mac,
             vrf: VrfId(file.vrf),
             label: MplsLabel(file.label),
+            learn: file.learn.into(),
         };
         self.add(steps, Object::Vif(Arc::new(vif)));
         Ok(())
@@ -278,6 +279,16 @@ fn vrf_ids(ids: Vec<u16>) -> Vec<VrfId> {
 /// Entries of a mapping, whose keys are text.
 fn entries(mapping: &Mapping) -> impl Iterator<Item = (&str, &Value)> {
     mapping.iter().filter_map(|(key, value)| Some((key.as_str()?, value)))
+}
+
+impl From<LearnFile> for LearnPolicy {
+    fn from(file: LearnFile) -> Self {
+        match file {
+            LearnFile::Always => Self::Always,
+            LearnFile::Translated => Self::Translated,
+            LearnFile::Never => Self::Never,
+        }
+    }
 }
 
 impl From<EncapsulationFile> for Encapsulation {

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use penstock_model::{Fragment, MplsLabel, Object, ObjectId, Policy, SourceName, VifId, VrfId};
+use penstock_model::{
+    Fragment, LearnPolicy, MplsLabel, Object, ObjectId, Policy, SourceName, VifId, VrfId,
+};
 
 use super::*;
 use crate::Merger;
@@ -171,6 +173,25 @@ fn what_does_not_say_what_there_is_is_refused_as_a_whole() {
 }
 
 #[test]
+fn a_vif_says_who_makes_flows() {
+    let learn = |text: &str| -> Vec<LearnPolicy> {
+        let fragment = Bench::new().read(text);
+        let vifs = fragment.objects.values().filter_map(|o| match o {
+            Object::Vif(vif) => Some((vif.id, vif.learn)),
+            _ => None,
+        });
+        vifs.collect::<BTreeMap<_, _>>().into_values().collect()
+    };
+    use LearnPolicy::{Always, Never, Translated};
+    assert_eq!(learn(CENT222), [Always; 3]);
+    assert_eq!(
+        learn(&changed("id: 8", "id: 8\n    learn: translated")),
+        [Always, Translated, Always]
+    );
+    assert_eq!(learn(&changed("id: 8", "id: 8\n    learn: never")), [Always, Never, Always]);
+}
+
+#[test]
 fn a_fault_of_one_object_is_its_own() {
     let webserver = "vif webserver-846c9ccb8b-xkjpw";
     for (from, to, why) in [
@@ -179,6 +200,7 @@ fn a_fault_of_one_object_is_its_own() {
         ("id: 8", "id: 2", "id 2 is not in 3..=255"),
         ("id: 8", "id: 300", "vifs[1].id: invalid value: integer `300`, expected u8"),
         ("id: 8", "id: 8\n    colour: red", "unknown field `colour`"),
+        ("id: 8", "id: 8\n    learn: seldom", "vifs[1].learn: unknown variant `seldom`"),
         ("02:00:0a:2f:ff:ec", "03:00:0a:2f:ff:ec", "is not an interface's"),
         ("address: 10.47.255.236", "address: 10.47.255.536", "vifs[1].address"),
     ] {

@@ -97,6 +97,7 @@ impl World {
         let mut vif: Vif = self.at(index);
         if vif.valid && rng.one_in(2) {
             vif.rpf = !vif.rpf;
+            vif.learn = super::world::learn_policy(rng);
         } else {
             let kind = penstock_abi::table::VifKind::Virtual;
             vif = Vif {

@@ -7,7 +7,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::limits::{ECMP_WORDS, GATEWAY_MAC};
-use penstock_abi::table::{Ilm, NextHop, NextHopKind, TableId, Vif, VifKind, Words};
+use penstock_abi::table::{Ilm, LearnPolicy, NextHop, NextHopKind, TableId, Vif, VifKind, Words};
 use penstock_tables::Tables;
 
 use super::Rng;
@@ -121,6 +121,17 @@ pub struct World {
     pub(super) writes: Vec<Write>,
 }
 
+/// Most vifs make flows.
+pub(super) fn learn_policy(rng: &mut Rng) -> LearnPolicy {
+    use LearnPolicy::{Always, Never, Translated, Undefined};
+    match rng.below(12) {
+        0 => Translated,
+        1 => Never,
+        2 => Undefined(3),
+        _ => Always,
+    }
+}
+
 impl World {
     /// A random node.
     #[must_use]
@@ -177,6 +188,7 @@ impl World {
             mac: rng.bits() >> 16,
             ip: if rng.one_in(6) { 0 } else { pod.ip },
             rpf: rng.one_in(2),
+            learn: learn_policy(rng),
         };
         self.put(u32::from(vif), entry);
         let kind = if rng.one_in(12) { NextHopKind::Receive } else { NextHopKind::Encap };

@@ -115,7 +115,16 @@ pub fn put_host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Optio
 fn node(ip: u32) -> RefModel {
     let mut m = RefModel::new();
     m.set_enabled(true);
-    let vif = |kind, nh, ip, rpf| Vif { valid: true, kind, vrf: VRF, nh, mac: FABRIC_MAC, ip, rpf };
+    let vif = |kind, nh, ip, rpf| Vif {
+        valid: true,
+        kind,
+        vrf: VRF,
+        nh,
+        mac: FABRIC_MAC,
+        ip,
+        rpf,
+        ..Vif::default()
+    };
     m.write(TableId::Vif, 0, &vif(VifKind::Fabric, 0, ip, false).pack());
     m.write(TableId::Vif, 1, &vif(VifKind::Vhost, 0, ip, false).pack());
     m.write(TableId::Vif, 2, &vif(VifKind::Packet, 0, 0, false).pack());
@@ -123,7 +132,16 @@ fn node(ip: u32) -> RefModel {
 }
 
 fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
-    let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: VRF, nh, mac: 2, ip, rpf: true };
+    let vif = Vif {
+        valid: true,
+        kind: VifKind::Virtual,
+        vrf: VRF,
+        nh,
+        mac: 2,
+        ip,
+        rpf: true,
+        ..Vif::default()
+    };
     m.write(TableId::Vif, u32::from(number), &vif.pack());
     m.write(TableId::NextHop, u32::from(nh), &encap(number).pack());
     m.write(TableId::Ilm, label, &Ilm { valid: true, nh, key_nh: nh, vrf: VRF }.pack());

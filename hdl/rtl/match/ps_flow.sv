@@ -1,0 +1,367 @@
+// The flow table as a whole: look-up, admission, changes, statistics; what ps_match lines its stages up with.
+//
+// Look-up:    key_valid_i/key_i every cycle; hash_o HashCycles and hit_o hit_at(RowsLog2) cycles later (ps_flow_look).
+// Admission:  ask_valid_i/ask_i, with its reverse key a cycle before; answered admit_cycles(RowsLog2) later (ps_flow_admit).
+// Changes:    follow by themselves, at up to a pair every second cycle (ps_flow_engine). Marks tell which slots become valid or not,
+//             in order, one a cycle, taken when mark_ready_i; while many wait no new pair is begun.
+// Statistics: counted as admission says (ps_pair_stats).
+// Host:       host_valid_i with index held until host_done_o: an entry is read, or its pair deleted (host_write_i), or its statistics are
+//             read (host_stats_i): 0 if no packet has counted under the entry's generation.
+// Secret:     secret_i is taken over while tables are cleared.
+module ps_flow
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned RowsLog2  = FlowRowsLog2,
+  parameter int unsigned MapCycles = 3,
+  parameter int unsigned Linger    = LingerCycles
+) (
+  input  logic         clk_i,
+  input  logic         rst_i,
+  input  logic [31:0]  now_i,
+  input  logic [191:0] secret_i,
+  input  logic         clear_i,
+  input  logic         clear_we_i,
+  input  logic [$clog2(Flows)-1:0] clear_index_i,
+
+  input  logic         key_valid_i,
+  input  logic         lookup_i,
+  input  flow_key_t    key_i,
+  input  logic         bare_syn_i,
+  output flow_hash_t   hash_o,
+  output pair_hit_t    hit_o,
+  output logic         map_re_o,
+  output logic [13:0]  map_addr_o,
+  input  fip_map_t     map_i,
+
+  input  flow_key_t    early_key_i,
+  input  logic         ask_valid_i,
+  input  pair_ask_t    ask_i,
+  output logic         answer_o,
+  output logic         refused_o,
+  output drop_reason_e reason_o,
+  output logic         deferred_o,
+
+  input  logic         host_valid_i,
+  input  logic         host_write_i,
+  input  logic         host_stats_i,
+  input  flow_index_t  host_index_i,
+  output logic         host_done_o,
+  output logic         host_used_o,
+  output key_slot_t    host_slot_o,
+  output flow_facts_t  host_facts_o,
+  output pair_stats_t  host_stats_o,
+
+  output logic         slow_map_re_o,     // of the engine, held until done
+  output logic [13:0]  slow_map_addr_o,
+  input  logic         slow_map_done_i,
+  input  fip_map_t     slow_map_i,
+  output logic         move_start_o,
+  output logic [15:0]  move_nh_o,
+  output logic [31:0]  move_dip_o,
+  input  logic         move_done_i,
+  input  move_t        move_i,
+
+  output mark_t        mark_o,
+  input  logic         mark_ready_i,
+  output pair_event_t  event_o,
+  output logic [$clog2(Flows+1)-1:0] in_use_o,
+  output logic         busy_o
+);
+
+  localparam int unsigned PairsLog2 = RowsLog2 + $clog2(FlowSlots) - 1;
+  localparam int unsigned MarkDepth = 512;
+
+  logic [191:0] secret_q;
+
+  always_ff @(posedge clk_i) if (clear_i || rst_i) secret_q <= secret_i;
+
+  logic        [FlowWays-1:0] op_valid, op_ready, done_valid, taken_valid, taken_ready, taken_used;
+  row_op_t     [FlowWays-1:0] op;
+  row_op_for_t [FlowWays-1:0] done;
+  key_slot_t   [FlowWays-1:0] taken;
+  waiting_t    [FlowWays-1:0] taken_by;
+  key_slot_t   [FlowWays-1:0][BucketSlots-1:0] raw;
+  logic        [FlowWays-1:0][BucketSlots-1:0] raw_used;
+  logic        ways_crowded, ways_idle, a_re, probe_valid, slow_probe_valid, free_valid, free_take, request_valid, ready;
+  logic        none_waits, crowded, drop_valid, admit_busy, engine_busy, stats_busy, counts;
+  rows_t       a_rows, probe_rows, slow_probe_rows;
+  flow_key_t   a_key, probe_key, slow_probe_key;
+  pair_t       probe_pair, data_pair, loc_pair;
+  way_found_t  found, probe_found;
+  flow_facts_t facts;
+  tcp_word_t   [1:0] tcp;
+  free_pair_t  free;
+  flow_request_t request;
+  number_t     drop;
+  logic        data_re, loc_re;
+  logic [1:0]  data_we;
+  flow_facts_t [1:0] data_wdata, data_rdata;
+  loc_write_t  [1:0] loc;
+  flow_index_t [1:0] locations;
+  mark_t       [1:0] mark;
+  pair_count_t count;
+  tcp_update_t tcp_update;
+  pair_stats_t stats;
+  logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
+
+  ps_flow_look #(
+    .RowsLog2 (RowsLog2),
+    .MapCycles(MapCycles)
+  ) u_look (
+    .clk_i,
+    .rst_i,
+    .secret_i   (secret_q),
+    .key_valid_i,
+    .lookup_i,
+    .key_i,
+    .bare_syn_i,
+    .hash_o,
+    .hit_o,
+    .a_re_o     (a_re),
+    .a_rows_o   (a_rows),
+    .a_key_o    (a_key),
+    .found_i    (found),
+    .facts_i    (facts),
+    .tcp_i      (tcp),
+    .map_re_o,
+    .map_addr_o,
+    .map_i
+  );
+
+  ps_flow_store #(
+    .RowsLog2(RowsLog2)
+  ) u_store (
+    .clk_i,
+    .rst_i,
+    .a_re_i       (a_re),
+    .a_rows_i     (a_rows),
+    .a_key_i      (a_key),
+    .found_o      (found),
+    .facts_o      (facts),
+    .tcp_o        (tcp),
+    .probe_valid_i(probe_valid || slow_probe_valid),
+    .probe_rows_i (probe_valid ? probe_rows : slow_probe_rows),
+    .probe_key_i  (probe_valid ? probe_key : slow_probe_key),
+    .probe_pair_i (probe_pair),
+    .probe_found_o(probe_found),
+    .raw_o        (raw),
+    .raw_used_o   (raw_used),
+    .op_valid_i   (op_valid),
+    .op_ready_o   (op_ready),
+    .op_i         (op),
+    .crowded_o    (ways_crowded),
+    .idle_o       (ways_idle),
+    .done_valid_o (done_valid),
+    .done_o       (done),
+    .taken_valid_o(taken_valid),
+    .taken_ready_i(taken_ready),
+    .taken_o      (taken),
+    .taken_used_o (taken_used),
+    .taken_by_o   (taken_by),
+    .data_re_i    (data_re),
+    .data_we_i    (data_we),
+    .data_pair_i  (data_pair),
+    .data_wdata_i (data_wdata),
+    .data_rdata_o (data_rdata),
+    .loc_i        (loc),
+    .loc_re_i     (loc_re),
+    .loc_pair_i   (loc_pair),
+    .loc_o        (locations),
+    .tcp_i        (tcp_update),
+    .clear_i,
+    .clear_we_i   (clear_we_i && 32'(clear_index_i) < (1 << RowsLog2)),
+    .clear_row_i  (clear_index_i[FlowRowsLog2-1:0])
+  );
+
+  ps_flow_admit #(
+    .RowsLog2(RowsLog2),
+    .Linger  (Linger)
+  ) u_admit (
+    .clk_i,
+    .rst_i,
+    .flush_i        (clear_i),
+    .secret_i       (secret_q),
+    .early_key_i,
+    .valid_i        (ask_valid_i),
+    .ask_i,
+    .valid_o        (answer_o),
+    .refused_o,
+    .reason_o,
+    .deferred_o,
+    .counts_o       (counts),
+    .count_o        (count),
+    .busy_o         (admit_busy),
+    .probe_valid_o  (probe_valid),
+    .probe_rows_o   (probe_rows),
+    .probe_key_o    (probe_key),
+    .probe_pair_o   (probe_pair),
+    .probe_found_i  (probe_found),
+    .ready_i        (ready),
+    .none_waits_i   (none_waits),
+    .crowded_i      (crowded),
+    .free_valid_i   (free_valid),
+    .free_i         (free),
+    .free_take_o    (free_take),
+    .request_valid_o(request_valid),
+    .request_o      (request),
+    .done_valid_i   (done_valid),
+    .done_i         (done),
+    .drop_valid_i   (drop_valid),
+    .drop_i         (drop)
+  );
+
+  ps_flow_engine #(
+    .RowsLog2(RowsLog2)
+  ) u_engine (
+    .clk_i,
+    .rst_i,
+    .secret_i      (secret_q),
+    .clear_i,
+    .clear_we_i,
+    .clear_index_i,
+    .free_valid_o  (free_valid),
+    .free_o        (free),
+    .free_take_i   (free_take),
+    .valid_i       (request_valid),
+    .request_i     (request),
+    .ready_o       (ready),
+    .none_waits_o  (none_waits),
+    .crowded_o     (crowded),
+    .drop_valid_o  (drop_valid),
+    .drop_o        (drop),
+    .op_valid_o    (op_valid),
+    .op_ready_i    (op_ready),
+    .op_o          (op),
+    .ways_crowded_i(ways_crowded),
+    .done_valid_i  (done_valid),
+    .done_i        (done),
+    .taken_valid_i (taken_valid),
+    .taken_ready_o (taken_ready),
+    .taken_i       (taken),
+    .taken_used_i  (taken_used),
+    .taken_by_i    (taken_by),
+    .probe_valid_o (slow_probe_valid),
+    .probe_ready_i (!probe_valid),
+    .probe_rows_o  (slow_probe_rows),
+    .probe_key_o   (slow_probe_key),
+    .probe_found_i (probe_found),
+    .raw_i         (raw),
+    .raw_used_i    (raw_used),
+    .ways_idle_i   (ways_idle),
+    .data_re_o     (data_re),
+    .data_we_o     (data_we),
+    .data_pair_o   (data_pair),
+    .data_wdata_o  (data_wdata),
+    .data_rdata_i  (data_rdata),
+    .loc_o         (loc),
+    .loc_re_o      (loc_re),
+    .loc_pair_o    (loc_pair),
+    .loc_i         (locations),
+    .mark_o        (mark),
+    .stall_i       (mark_stall),
+    .host_valid_i  (host_valid_i && !reading_q),
+    .host_write_i  (host_write_i && !host_stats_i),
+    .host_index_i,
+    .host_done_o   (entry_done),
+    .host_used_o,
+    .host_slot_o,
+    .host_facts_o,
+    .map_re_o      (slow_map_re_o),
+    .map_addr_o    (slow_map_addr_o),
+    .map_done_i    (slow_map_done_i),
+    .map_i         (slow_map_i),
+    .tcp_re_o      (slow_tcp_re),
+    .tcp_reverse_o (slow_tcp_reverse),
+    .tcp_done_i    (stats_done && slow_tcp_re),
+    .tcp_i         ('{generation: stats.generation, tcp: stats.tcp}),
+    .move_start_o,
+    .move_nh_o,
+    .move_dip_o,
+    .move_done_i,
+    .move_i,
+    .event_o,
+    .in_use_o,
+    .busy_o        (engine_busy)
+  );
+
+  // --- Statistics, read for the host once it is known whose they are, and for the engine.
+  ps_pair_stats #(
+    .PairsLog2(PairsLog2)
+  ) u_stats (
+    .clk_i,
+    .rst_i,
+    .now_i,
+    .valid_i        (counts),
+    .op_i           (count),
+    .tcp_o          (tcp_update),
+    .re_i           (stats_re),
+    .read_pair_i    (reading_q ? host_slot_o.tag.pair : loc_pair),
+    .read_reverse_i (reading_q ? host_slot_o.tag.reverse : slow_tcp_reverse),
+    .read_done_o    (stats_done),
+    .read_o         (stats),
+    .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2)),
+    .clear_pair_i   (pair_t'(clear_index_i >> 1)),
+    .clear_reverse_i(clear_index_i[0]),
+    .busy_o         (stats_busy)
+  );
+
+  assign stats_re     = reading_q || slow_tcp_re;
+  assign host_done_o  = reading_q ? stats_done : entry_done && !(host_stats_i && host_used_o);
+  assign host_stats_o = reading_q && stats.generation == host_facts_o.generation ? stats : '0;
+
+  always_ff @(posedge clk_i) begin
+    if (entry_done && host_stats_i && host_used_o) reading_q <= 1'b1;
+    if (stats_done || rst_i) reading_q <= 1'b0;
+  end
+
+  // --- Marks: up to two a cycle in, one out.
+  typedef struct packed {
+    mark_t second;
+    mark_t first;
+  } marks_t;
+
+  marks_t marks, left_q;
+  logic   marks_valid, marks_take, unused_ready;
+  logic [$clog2(MarkDepth)+1:0] marks_count;
+
+  ps_fifo #(
+    .Width($bits(marks_t)),
+    .Depth(MarkDepth)
+  ) u_marks (
+    .clk_i,
+    .rst_i   (rst_i || clear_i),
+    .wvalid_i(mark[0].valid || mark[1].valid),
+    .wready_o(unused_ready),
+    .wdata_i ({mark[0], mark[1]}),     // second, first
+    .rvalid_o(marks_valid),
+    .rready_i(marks_take),
+    .rdata_o (marks),
+    .count_o (marks_count)
+  );
+
+  assign mark_o     = left_q.first.valid ? left_q.first : left_q.second;
+  assign marks_take = (!left_q.first.valid && !left_q.second.valid) ||
+                      (mark_ready_i && !(left_q.first.valid && left_q.second.valid));
+
+  always_ff @(posedge clk_i) begin
+    if (marks_take) begin
+      left_q <= marks_valid ? marks : '0;
+    end else if (mark_ready_i) begin
+      if (left_q.first.valid) left_q.first.valid <= 1'b0;
+      else left_q.second.valid <= 1'b0;
+    end
+    mark_stall <= marks_count > ($clog2(MarkDepth) + 2)'(MarkDepth * 3 / 4);
+    busy_o     <= admit_busy || engine_busy || stats_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
+    if (rst_i || clear_i) left_q <= '0;
+  end
+
+`ifndef SYNTHESIS
+  a_marks : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) mark[0].valid || mark[1].valid |-> unused_ready);
+`endif
+
+  logic unused_bits;
+  assign unused_bits = unused_ready;
+
+endmodule

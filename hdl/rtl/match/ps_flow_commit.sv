@@ -1,0 +1,74 @@
+// Writes the keys of placed pairs: two pairs' keys in four cycles, one key a cycle.
+//
+// In:         fast_valid_i/fast_i (placed at once), wait_valid_i/wait_i (placed after waiting), taken when ready; the latter when there
+//             is none of the former.
+// Out:        the forward key's write, then the reverse key's, each for the way op_way_o; with its location. event_o with the first.
+// Order:      whoever hands a pair over has written its data before.
+module ps_flow_commit
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic        fast_valid_i,
+  output logic        fast_ready_o,
+  input  placing_t    fast_i,
+  input  logic        wait_valid_i,
+  output logic        wait_ready_o,
+  input  placing_t    wait_i,
+
+  output logic                        op_valid_o,
+  input  logic                        op_ready_i,
+  output logic [$clog2(FlowWays)-1:0] op_way_o,
+  output row_op_t                     op_o,
+  output pair_event_t                 event_o,
+  output logic                        idle_o
+);
+
+  logic     valid_q, second_q, load, step;
+  placing_t pair_q;
+
+  assign load         = !valid_q || (second_q && step);
+  assign fast_ready_o = load;
+  assign wait_ready_o = load && !fast_valid_i;
+  assign step         = valid_q && (!op_valid_o || op_ready_i);
+  assign idle_o       = !valid_q && !op_valid_o;
+
+  flow_index_t at;
+  assign at = second_q ? pair_q.reverse : pair_q.forward;
+
+  always_ff @(posedge clk_i) begin
+    event_o <= '0;
+    if (load) begin
+      valid_q  <= fast_valid_i || wait_valid_i;
+      pair_q   <= fast_valid_i ? fast_i : wait_i;
+      second_q <= 1'b0;
+    end else if (step) begin
+      second_q <= 1'b1;
+    end
+    if (step) begin
+      op_way_o <= at.way;
+      op_o     <= '{op: RowWrite, row: at.row, slot: at.slot,
+                    word: '{key: second_q ? pair_q.reverse_key : pair_q.key,
+                            tag: '{pair: pair_q.fresh.pair, reverse: second_q, plain: pair_q.plain}},
+                    whom: '{pending: pair_q.pending, number: pair_q.number, reverse: second_q, waiting: 1'b0, by: '0}};
+      if (!second_q) begin
+        event_o.learned  <= pair_q.as == PlaceNew;
+        event_o.repinned <= pair_q.as inside {PlaceAgain, PlaceInPlace};
+        event_o.added    <= pair_q.as inside {PlaceNew, PlaceAgain};
+      end
+    end
+    op_valid_o <= step || (op_valid_o && !op_ready_i);
+    if (rst_i) begin
+      valid_q    <= 1'b0;
+      op_valid_o <= 1'b0;
+      event_o    <= '0;
+    end
+  end
+
+`ifndef SYNTHESIS
+  a_placed : assert property (@(posedge clk_i) disable iff (rst_i) valid_q |-> pair_q.forward != pair_q.reverse);
+`endif
+
+endmodule

@@ -1,0 +1,289 @@
+// Changes of the flow table (section 9.2): the queue of admitted requests, the pairs that are free, and those who put keys in place.
+//
+// Requests:   valid_i/request_i, at most one a cycle, only with ready_o in the cycle of the packet's probe. Executed as if in their order.
+// Pairs:      free_valid_o/free_o/free_take_i, for requests that write one; not while few_o.
+// Rate:       a new pair every second cycle (ps_flow_insert).
+module ps_flow_engine
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned RowsLog2   = FlowRowsLog2,
+  parameter int unsigned QueueDepth = 64
+) (
+  input  logic          clk_i,
+  input  logic          rst_i,
+  input  logic [191:0]  secret_i,
+  input  logic          clear_i,             // throughout clearing
+  input  logic          clear_we_i,
+  input  logic [$clog2(Flows)-1:0] clear_index_i,
+
+  output logic          free_valid_o,
+  output free_pair_t    free_o,
+  input  logic          free_take_i,
+  input  logic          valid_i,
+  input  flow_request_t request_i,
+  output logic          ready_o,
+  output logic          none_waits_o,
+  output logic          crowded_o,           // more than FlowsTranslatedMax are in use
+  output logic          drop_valid_o,        // a request that writes nothing
+  output number_t       drop_o,
+
+  output logic        [FlowWays-1:0] op_valid_o,
+  input  logic        [FlowWays-1:0] op_ready_i,
+  output row_op_t     [FlowWays-1:0] op_o,
+  input  logic                       ways_crowded_i,
+  input  logic        [FlowWays-1:0] done_valid_i,
+  input  row_op_for_t [FlowWays-1:0] done_i,
+  input  logic        [FlowWays-1:0] taken_valid_i,
+  output logic        [FlowWays-1:0] taken_ready_o,
+  input  key_slot_t   [FlowWays-1:0] taken_i,
+  input  logic        [FlowWays-1:0] taken_used_i,
+  input  waiting_t    [FlowWays-1:0] taken_by_i,
+  output logic        probe_valid_o,         // of the slow path; for the key's pair no one asks
+  input  logic        probe_ready_i,
+  output rows_t       probe_rows_o,
+  output flow_key_t   probe_key_o,
+  input  way_found_t  probe_found_i,
+  input  key_slot_t [FlowWays-1:0][BucketSlots-1:0] raw_i,
+  input  logic      [FlowWays-1:0][BucketSlots-1:0] raw_used_i,
+  input  logic        ways_idle_i,
+  output logic              data_re_o,
+  output logic        [1:0] data_we_o,
+  output pair_t             data_pair_o,
+  output flow_facts_t [1:0] data_wdata_o,
+  input  flow_facts_t [1:0] data_rdata_i,
+  output loc_write_t  [1:0] loc_o,
+  output logic              loc_re_o,
+  output pair_t             loc_pair_o,
+  input  flow_index_t [1:0] loc_i,
+  output mark_t       [1:0] mark_o,
+  input  logic              stall_i,         // marks cannot be taken now
+
+  input  logic        host_valid_i,
+  input  logic        host_write_i,
+  input  flow_index_t host_index_i,
+  output logic        host_done_o,
+  output logic        host_used_o,
+  output key_slot_t   host_slot_o,
+  output flow_facts_t host_facts_o,
+  output logic          map_re_o,
+  output logic [13:0]   map_addr_o,
+  input  logic          map_done_i,
+  input  fip_map_t      map_i,
+  output logic          tcp_re_o,            // of {loc_pair_o, tcp_reverse_o}
+  output logic          tcp_reverse_o,
+  input  logic          tcp_done_i,
+  input  tcp_word_t     tcp_i,
+  output logic          move_start_o,
+  output logic [15:0]   move_nh_o,
+  output logic [31:0]   move_dip_o,
+  input  logic          move_done_i,
+  input  move_t         move_i,
+
+  output pair_event_t event_o,
+  output logic [$clog2(Flows+1)-1:0] in_use_o,
+  output logic        busy_o
+);
+
+  localparam int unsigned PairsLog2 = RowsLog2 + $clog2(FlowSlots) - 1;
+  localparam int unsigned CountBits = $clog2(QueueDepth) + 2;
+
+  logic                 head_valid, head_pop, few, full_valid, insert_idle, unused_ready;
+  flow_request_t        head;
+  logic [CountBits-1:0] count;
+  placing_t             full;
+  pair_event_t          insert_event;
+  logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
+  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, slow_re, give_any_q, unused_loc_re;
+  logic [1:0]           slow_we;
+  pair_t                slow_pair;
+  flow_facts_t [1:0]    slow_wdata;
+  logic [$clog2(FlowWays)-1:0] slow_op_way;
+  row_op_t              slow_op;
+  placing_t             enter_pair;
+  free_pair_t           give_value, give_q;
+  number_t              slow_number;
+
+  assign reset    = rst_i || clear_i;
+  assign is_fast  = head.kind == LearnNew && !head.slow;
+  assign head_pop = fast_pop || slow_pop;
+
+  ps_fifo #(
+    .Width($bits(flow_request_t)),
+    .Depth(QueueDepth)
+  ) u_queue (
+    .clk_i,
+    .rst_i   (reset),
+    .wvalid_i(valid_i),
+    .wready_o(unused_ready),
+    .wdata_i (request_i),
+    .rvalid_o(head_valid),
+    .rready_i(head_pop),
+    .rdata_o (head),
+    .count_o (count)
+  );
+
+  ps_flow_ids #(
+    .PairsLog2(PairsLog2),
+    .Reserve  (PairsLog2 > 8 ? QuarantinePairs : 0)
+  ) u_ids (
+    .clk_i,
+    .rst_i,
+    .valid_o     (free_valid_o),
+    .free_o,
+    .take_i      (free_take_i),
+    .give_i      (give_any_q),
+    .give_value_i(give_q),
+    .few_o       (few),
+    .clear_i,
+    .clear_we_i  (clear_we_i && 32'(clear_index_i) < (1 << PairsLog2)),
+    .clear_pair_i(clear_index_i[$bits(pair_t)-1:0])
+  );
+
+  ps_flow_insert #(
+    .RowsLog2(RowsLog2)
+  ) u_insert (
+    .clk_i,
+    .rst_i          (reset),
+    .clear_i        (clear_we_i && 32'(clear_index_i) < (1 << RowsLog2)),
+    .clear_row_i    (clear_index_i[FlowRowsLog2-1:0]),
+    .secret_i,
+    .head_valid_i   (head_valid && is_fast),
+    .head_i         (head),
+    .head_pop_o     (fast_pop),
+    .data_we_o      (data_we),
+    .stall_i        (stall_i || hold),
+    .enter_i        (enter),
+    .enter_ready_o  (enter_ready),
+    .enter_pair_i   (enter_pair),
+    .slow_op_valid_i(slow_op_valid),
+    .slow_op_ready_o(slow_op_ready),
+    .slow_op_way_i  (slow_op_way),
+    .slow_op_i      (slow_op),
+    .op_valid_o,
+    .op_ready_i,
+    .op_o,
+    .done_valid_i,
+    .done_i,
+    .taken_valid_i,
+    .taken_ready_o,
+    .taken_i,
+    .taken_used_i,
+    .taken_by_i,
+    .loc_o,
+    .mark_o,
+    .full_valid_o   (full_valid),
+    .full_o         (full),
+    .event_o        (insert_event),
+    .idle_o         (insert_idle)
+  );
+
+  ps_flow_slow #(
+    .RowsLog2(RowsLog2)
+  ) u_slow (
+    .clk_i,
+    .rst_i        (reset),
+    .drained_i    (drained_q),
+    .hold_o       (hold),
+    .idle_o       (slow_idle),
+    .head_valid_i (head_valid && !is_fast),
+    .head_i       (head),
+    .head_pop_o   (slow_pop),
+    .host_valid_i,
+    .host_write_i,
+    .host_index_i,
+    .host_done_o,
+    .host_used_o,
+    .host_slot_o,
+    .host_facts_o,
+    .probe_valid_o,
+    .probe_ready_i,
+    .probe_rows_o,
+    .probe_key_o,
+    .probe_found_i,
+    .raw_i,
+    .raw_used_i,
+    .data_re_o    (slow_re),
+    .data_we_o    (slow_we),
+    .data_pair_o  (slow_pair),
+    .data_wdata_o (slow_wdata),
+    .data_rdata_i,
+    .loc_re_o     (unused_loc_re),
+    .loc_i,
+    .op_valid_o   (slow_op_valid),
+    .op_ready_i   (slow_op_ready),
+    .op_way_o     (slow_op_way),
+    .op_o         (slow_op),
+    .enter_o      (enter),
+    .enter_ready_i(enter_ready),
+    .enter_pair_o (enter_pair),
+    .give_o       (give),
+    .give_value_o (give_value),
+    .drop_valid_o (slow_drop),
+    .drop_o       (slow_number),
+    .removed_o    (removed),
+    .map_re_o,
+    .map_addr_o,
+    .map_done_i,
+    .map_i,
+    .tcp_re_o,
+    .tcp_reverse_o,
+    .tcp_done_i,
+    .tcp_i,
+    .move_start_o,
+    .move_nh_o,
+    .move_dip_o,
+    .move_done_i,
+    .move_i
+  );
+
+  // What the entries of a new pair say. Data are written a cycle later than they are asked for, keys many.
+  always_ff @(posedge clk_i) begin
+    data_re_o       <= slow_re && !reset;
+    loc_re_o        <= slow_re && !reset;
+    data_we_o       <= reset ? '0 : {2{data_we}} | slow_we;
+    data_pair_o     <= data_we ? head.fresh.pair : slow_pair;
+    loc_pair_o      <= slow_pair;
+    data_wdata_o    <= slow_wdata;
+    if (data_we) begin
+      data_wdata_o[0] <= head.facts;
+      data_wdata_o[0].generation         <= head.fresh.generation;
+      data_wdata_o[0].partner_generation <= head.fresh.reverse_generation;
+      data_wdata_o[1] <= reverse_facts(head);
+    end
+    // At rest for two cycles: what was handed over in the last one has been seen.
+    drained_q       <= insert_idle && ways_idle_i && !data_we && !(head_valid && is_fast && !hold) && !enter;
+    give_any_q      <= full_valid || give;
+    give_q          <= full_valid ? full.fresh : give_value;
+    ready_o         <= count <= CountBits'(QueueDepth * 3 / 4) && !few && !ways_crowded_i;
+    none_waits_o    <= count == '0;
+    event_o         <= insert_event;
+    event_o.full    <= full_valid;
+    event_o.removed <= removed || (full_valid && full.as == PlaceInPlace);
+    drop_valid_o    <= (full_valid && full.pending) || slow_drop;
+    drop_o          <= full_valid ? full.number : slow_number;
+    in_use_o        <= in_use_o + {event_o.added, 1'b0} - {event_o.removed, 1'b0};
+    crowded_o       <= in_use_o > ($clog2(Flows + 1))'(FlowsTranslatedMax);
+    busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || event_o != '0;
+    if (reset) begin
+      event_o      <= '0;
+      give_any_q   <= 1'b0;
+      drained_q    <= 1'b0;
+      drop_valid_o <= 1'b0;
+      in_use_o     <= '0;
+      ready_o      <= 1'b0;
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{clear_index_i, full, unused_loc_re};
+
+`ifndef SYNTHESIS
+  // Never both: the slow path begins when the fast path is at rest, which stops for it.
+  a_gives : assert property (@(posedge clk_i) disable iff (reset) !(full_valid && give) && !(full_valid && slow_drop));
+  a_data  : assert property (@(posedge clk_i) disable iff (reset) !(data_we && slow_we != '0) && !(data_we && slow_re));
+  a_queued : assert property (@(posedge clk_i) disable iff (reset) valid_i |-> unused_ready);
+`endif
+
+endmodule

@@ -1,0 +1,125 @@
+// The pairs that are free, first in first out: so what is given back is given out again last.
+//
+// Take:       valid_o/free_o, taken with take_i; one every cycle for a while (some are held ready).
+// Give back:  give_i/give_value_i, one every cycle.
+// Few:        few_o: no more than QuarantinePairs and a few are free, or ready. Whoever then takes none leaves each pair, once given back, alone
+//             for as long as it takes to give out that many.
+// Clearing:   while clear_i is held nothing is given or taken, and clear_we_i puts clear_pair_i in, with generations 0: all pairs,
+//             once each, in any order.
+module ps_flow_ids
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned PairsLog2 = $bits(pair_t),
+  parameter int unsigned Reserve   = QuarantinePairs
+) (
+  input  logic       clk_i,
+  input  logic       rst_i,
+  output logic       valid_o,
+  output free_pair_t free_o,
+  input  logic       take_i,
+  input  logic       give_i,
+  input  free_pair_t give_value_i,
+  output logic       few_o,
+
+  input  logic       clear_i,
+  input  logic       clear_we_i,
+  input  pair_t      clear_pair_i
+);
+
+  localparam int unsigned Ready   = 32;
+  localparam int unsigned Latency = ps_ram_deep_pkg::latency(1 << PairsLog2);
+  localparam int unsigned HeldLeast = 8;   // likewise, of those that are ready
+  localparam int unsigned Margin  = 16;    // that may be taken before few_o is seen
+
+  logic [PairsLog2:0]   wptr_q, rptr_q, count_q;
+  logic [Latency:1]     fetch_q;
+  logic [PairsLog2-1:0] raddr_q, waddr_q;
+  logic                 fetch, write_q, landed_q, clearing_q, head_ready, space_q;
+  free_pair_t           write_value_q, found, unused_read;
+  logic [$clog2(Ready)+1:0] held, under_way_q;
+
+  assign fetch = wptr_q != rptr_q && space_q;
+
+  ps_ram_deep #(
+    .Width($bits(free_pair_t)),
+    .Depth(1 << PairsLog2)
+  ) u_ring (
+    .clk_i,
+    .a_re_i   (fetch_q[1]),
+    .a_addr_i (raddr_q),
+    .a_rdata_o(found),
+    .b_re_i   (1'b0),
+    .b_we_i   (write_q),
+    .b_addr_i (waddr_q),
+    .b_wdata_i(write_value_q),
+    .b_rdata_o(unused_read)
+  );
+
+  ps_fifo #(
+    .Width($bits(free_pair_t)),
+    .Depth(Ready),
+    .Style("distributed")
+  ) u_ready (
+    .clk_i,
+    .rst_i   (rst_i || clear_i),
+    .wvalid_i(landed_q),
+    .wready_o(head_ready),
+    .wdata_i (found),
+    .rvalid_o(valid_o),
+    .rready_i(take_i),
+    .rdata_o (free_o),
+    .count_o (held)
+  );
+
+  always_ff @(posedge clk_i) begin
+    write_q       <= clear_i ? clear_we_i : give_i;
+    write_value_q <= clear_i ? '{pair: clear_pair_i, default: '0} : give_value_i;
+    waddr_q       <= wptr_q[PairsLog2-1:0];
+    raddr_q       <= rptr_q[PairsLog2-1:0];
+    if (clear_i ? clear_we_i : give_i) wptr_q <= wptr_q + 1'b1;
+    if (fetch) rptr_q <= rptr_q + 1'b1;
+    fetch_q     <= {fetch_q[Latency-1:1], fetch};
+    space_q     <= (32'(held) + 32'(under_way_q)) < Ready - 5;    // one more may be fetched before it shows
+    landed_q    <= fetch_q[Latency];     // with the word itself
+    under_way_q <= under_way_q + ($clog2(Ready) + 2)'(fetch) - ($clog2(Ready) + 2)'(landed_q);
+    count_q     <= count_q + (PairsLog2 + 1)'(clear_i ? clear_we_i : give_i) - (PairsLog2 + 1)'(take_i && valid_o);
+    few_o       <= count_q <= (PairsLog2 + 1)'(Reserve + Margin) || 32'(held) < HeldLeast;
+    if (rst_i || (clear_i && !clearing_q)) begin
+      wptr_q  <= '0;
+      rptr_q  <= '0;
+      count_q <= '0;
+      few_o   <= 1'b1;
+    end
+    if (rst_i || clear_i) begin
+      rptr_q      <= '0;
+      fetch_q     <= '0;
+      landed_q    <= 1'b0;
+      space_q     <= 1'b0;
+      under_way_q <= '0;
+    end
+    clearing_q <= clear_i && !rst_i;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{unused_read, head_ready};
+
+`ifndef SYNTHESIS
+  // Each pair is here once, or out once.
+  bit out_m [1 << PairsLog2];
+  always @(posedge clk_i) begin
+    if (clear_i) begin
+      if (clear_we_i) out_m[clear_pair_i[PairsLog2-1:0]] <= 1'b0;
+    end else if (!rst_i) begin
+      if (take_i && valid_o) out_m[free_o.pair[PairsLog2-1:0]] <= 1'b1;
+      if (give_i) begin
+        a_was_out : assert (out_m[give_value_i.pair[PairsLog2-1:0]]) else $error("ps_flow_ids: pair %h is given back twice", give_value_i.pair);
+        out_m[give_value_i.pair[PairsLog2-1:0]] <= 1'b0;
+      end
+    end
+  end
+  a_taken : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) take_i |-> valid_o);
+  a_kept  : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) landed_q |-> head_ready);
+  a_whole : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) count_q <= (PairsLog2 + 1)'(1 << PairsLog2));
+`endif
+
+endmodule

@@ -1,0 +1,327 @@
+// Puts admitted pairs into the flow table: the fast path, a new pair every second cycle, with those that wait for room beside it.
+//
+// Request:    head_valid_i/head_i, the oldest one, if it is for this path (a new pair, nothing in its way); head_pop_o when it has been taken.
+//             Its data are written first (data_we_o, both directions at once).
+// Enter:      enter_i: a pair of the slow path, whose data are written, in a cycle with enter_ready_o.
+// Ways:       ops for each way's port, two in a cycle if they are for different ways: commits first, then what moves residents,
+//             clears (or what the slow path clears, slow_op_i, while nothing waits).
+// Location:   loc_o, at most one a direction and cycle: where a key of a pair stands from now on.
+// Rate:       two cycles a pair as long as keys find free slots; a resident that is moved takes a cycle of the allocator, and two
+//             for each thing to be done for it, of a server that works beside it.
+module ps_flow_insert
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned RowsLog2 = FlowRowsLog2
+) (
+  input  logic          clk_i,
+  input  logic          rst_i,
+  input  logic          clear_i,
+  input  logic [FlowRowsLog2-1:0] clear_row_i,
+  input  logic [191:0]  secret_i,
+
+  input  logic          head_valid_i,
+  input  flow_request_t head_i,
+  output logic          head_pop_o,
+  output logic          data_we_o,
+  input  logic          stall_i,
+
+  input  logic          enter_i,
+  output logic          enter_ready_o,
+  input  placing_t      enter_pair_i,
+
+  input  logic                        slow_op_valid_i,
+  output logic                        slow_op_ready_o,
+  input  logic [$clog2(FlowWays)-1:0] slow_op_way_i,
+  input  row_op_t                     slow_op_i,
+
+  output logic        [FlowWays-1:0] op_valid_o,
+  input  logic        [FlowWays-1:0] op_ready_i,
+  output row_op_t     [FlowWays-1:0] op_o,
+  input  logic        [FlowWays-1:0] done_valid_i,
+  input  row_op_for_t [FlowWays-1:0] done_i,
+  input  logic        [FlowWays-1:0] taken_valid_i,
+  output logic        [FlowWays-1:0] taken_ready_o,
+  input  key_slot_t   [FlowWays-1:0] taken_i,
+  input  logic        [FlowWays-1:0] taken_used_i,
+  input  waiting_t    [FlowWays-1:0] taken_by_i,
+
+  output loc_write_t  [1:0]          loc_o,        // {reverse, forward}
+  output mark_t       [1:0]          mark_o,       // slots that become valid or not: [0] after [1]
+
+  output logic        full_valid_o,
+  output placing_t    full_o,
+  output pair_event_t event_o,
+  output logic        idle_o
+);
+
+  localparam int unsigned TagBits = 1 + $bits(waiting_t);
+  localparam int unsigned PlaceCycles = 6;
+  localparam int unsigned JoinDepth   = 8;
+
+  // --- Fast path: forward key, then reverse key, through the allocator.
+  logic     second_q, issue, ask_valid, ask_ready, answer, ok;
+  waiting_t ask_by;
+  rows_t    ask_rows;
+  logic [TagBits-1:0] tag;
+  flow_index_t        index;
+  logic               free_valid, free_ready, go_q;
+  flow_index_t        free_index;
+  placing_t           issued, joined;
+  logic               joined_valid;
+  logic               first_ok_q;
+  flow_index_t        first_q;
+
+  assign ask_ready  = !second_q;
+  assign issue      = head_valid_i && (second_q || (go_q && !ask_valid));
+  assign head_pop_o = issue && second_q;
+  assign data_we_o  = issue && !second_q;
+
+  ps_flow_alloc #(
+    .RowsLog2(RowsLog2),
+    .TagBits (TagBits)
+  ) u_alloc (
+    .clk_i,
+    .rst_i,
+    .valid_i     (issue || (ask_valid && ask_ready)),
+    .rows_i      (second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows),
+    .tag_i       (second_q || !ask_valid ? {1'b0, waiting_t'(second_q)} : {1'b1, ask_by}),
+    .done_o      (answer),
+    .tag_o       (tag),
+    .ok_o        (ok),
+    .index_o     (index),
+    .free_valid_i(free_valid),
+    .free_ready_o(free_ready),
+    .free_index_i(free_index),
+    .clear_i,
+    .clear_row_i
+  );
+
+  always_comb begin
+    issued = '{placed: '0, forward: '0, reverse: '0, as: PlaceNew, pending: 1'b1, number: head_i.number, fresh: head_i.fresh,
+               plain: head_i.plain, key: head_i.key, reverse_key: head_i.reverse_key, rows: head_i.rows,
+               reverse_rows: head_i.reverse_rows};
+  end
+
+  ps_delay #(
+    .Width ($bits(placing_t)),
+    .Cycles(PlaceCycles)
+  ) u_issued (
+    .clk_i,
+    .rst_i,
+    .valid_i(head_pop_o),
+    .data_i (issued),
+    .valid_o(joined_valid),
+    .data_o (joined)
+  );
+
+  logic                        mop_valid, mop_free, beside_valid_q, beside_free_q, take_beside;
+  logic [$clog2(FlowWays)-1:0] beside_way_q;
+  row_op_t                     beside_q;
+
+  // --- Join: both have a slot, or the pair waits.
+  placing_t pair_q, fast, waited, full;
+  logic     pair_valid_q, fast_valid, fast_ready, unused_fast_ready, wait_valid, wait_ready;
+  logic     clears, commit_takes;
+  logic     waiting_room, waiting_idle, commit_idle, enter_fast, enter_slow;
+  logic [$clog2(JoinDepth)+1:0] fast_count;
+
+  assign enter_fast    = pair_valid_q && pair_q.placed != 2'b11;
+  assign enter_ready_o = waiting_room && !enter_fast;
+  assign enter_slow    = enter_i && enter_ready_o;
+
+  ps_fifo #(
+    .Width($bits(placing_t)),
+    .Depth(JoinDepth),
+    .Style("distributed")
+  ) u_joined (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(pair_valid_q && pair_q.placed == 2'b11),
+    .wready_o(unused_fast_ready),
+    .wdata_i (pair_q),
+    .rvalid_o(fast_valid),
+    .rready_i(fast_ready),
+    .rdata_o (fast),
+    .count_o (fast_count)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (answer && tag == '0) begin
+      first_ok_q <= ok;
+      first_q    <= index;
+    end
+    pair_valid_q   <= joined_valid;
+    pair_q         <= joined;
+    pair_q.placed  <= {ok, first_ok_q};
+    pair_q.forward <= first_q;
+    pair_q.reverse <= index;
+    if (issue) second_q <= !second_q;
+    go_q <= !stall_i && waiting_room && fast_count < ($clog2(JoinDepth) + 2)'(JoinDepth - 5);
+    if (rst_i) begin
+      second_q     <= 1'b0;
+      go_q         <= 1'b0;
+      pair_valid_q <= 1'b0;
+    end
+  end
+
+  // --- Those that wait.
+  logic                        wop_valid, wop_ready, wop_free;
+  logic [$clog2(FlowWays)-1:0] wop_way;
+  row_op_t                     wop;
+
+  ps_flow_waiting #(
+    .RowsLog2(RowsLog2)
+  ) u_waiting (
+    .clk_i,
+    .rst_i,
+    .secret_i,
+    .enter_i       (enter_fast || enter_slow),
+    .enter_asks_i  (!enter_fast),
+    .enter_pair_i  (enter_fast ? pair_q : enter_pair_i),
+    .room_o        (waiting_room),
+    .idle_o        (waiting_idle),
+    .ask_valid_o   (ask_valid),
+    .ask_ready_i   (ask_ready),
+    .ask_by_o      (ask_by),
+    .ask_rows_o    (ask_rows),
+    .answer_i      (answer && tag[TagBits-1]),
+    .answer_by_i   (tag[TagBits-2:0]),
+    .answer_ok_i   (ok),
+    .answer_index_i(index),
+    .op_valid_o    (wop_valid),
+    .op_ready_i    (wop_ready),
+    .op_way_o      (wop_way),
+    .op_o          (wop),
+    .op_free_o     (wop_free),
+    .done_valid_i,
+    .done_i,
+    .taken_valid_i,
+    .taken_ready_o,
+    .taken_i,
+    .taken_used_i,
+    .taken_by_i,
+    .commit_valid_o(wait_valid),
+    .commit_ready_i(wait_ready),
+    .commit_o      (waited),
+    .full_valid_o,
+    .full_ready_i  (1'b1),
+    .full_o        (full)
+  );
+
+  assign full_o = full;
+
+  // The clearing of a slot must not be overtaken by the write of the key that gets it.
+  assign clears     = beside_valid_q && beside_q.op == RowClear;
+  assign wait_ready = commit_takes && !clears;
+
+  // --- Commit.
+  logic                        cop_valid, cop_ready;
+  logic [$clog2(FlowWays)-1:0] cop_way;
+  row_op_t                     cop;
+
+  ps_flow_commit u_commit (
+    .clk_i,
+    .rst_i,
+    .fast_valid_i(fast_valid),
+    .fast_ready_o(fast_ready),
+    .fast_i      (fast),
+    .wait_valid_i(wait_valid && !clears),
+    .wait_ready_o(commit_takes),
+    .wait_i      (waited),
+    .op_valid_o  (cop_valid),
+    .op_ready_i  (cop_ready),
+    .op_way_o    (cop_way),
+    .op_o        (cop),
+    .event_o,
+    .idle_o      (commit_idle)
+  );
+
+  logic        back_ready, back_full;
+  logic [4:0]  back_count;
+
+  // --- To the ways: two registers, each with one operation; the second is held while the first is for the same way.
+
+  // Operations beside the commits go through a register of their own.
+  assign slow_op_ready_o = !wop_valid && (!beside_valid_q || take_beside);
+  assign wop_ready       = !beside_valid_q || take_beside;
+  assign mop_valid       = wop_valid || slow_op_valid_i;
+  assign mop_free        = wop_valid ? wop_free : 1'b1;
+
+  assign cop_ready   = op_ready_i[cop_way];
+  assign take_beside = beside_valid_q && op_ready_i[beside_way_q] && !(cop_valid && cop_way == beside_way_q) &&
+                       (!beside_free_q || !back_full) &&
+                       !(beside_q.op == RowWrite && cop_valid && cop.whom.reverse == beside_q.word.tag.reverse);
+
+  always_comb begin
+    op_valid_o = '0;
+    for (int unsigned w = 0; w < FlowWays; w++) begin
+      op_o[w] = cop_valid && cop_way == $clog2(FlowWays)'(w) ? cop : beside_q;
+    end
+    if (cop_valid && cop_ready) op_valid_o[cop_way] = 1'b1;
+    if (take_beside) op_valid_o[beside_way_q] = 1'b1;
+  end
+
+  flow_index_t cop_at, beside_at;
+  assign cop_at    = '{way: cop_way, row: cop.row, slot: cop.slot};
+  assign beside_at = '{way: beside_way_q, row: beside_q.row, slot: beside_q.slot};
+
+  // --- Slots that are given back.
+  logic [PlaceCycles+1:1] flight_q;   // pairs that the allocator has
+
+  ps_fifo #(
+    .Width($bits(flow_index_t)),
+    .Depth(8),
+    .Style("distributed")
+  ) u_back (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(take_beside && beside_free_q),
+    .wready_o(back_ready),
+    .wdata_i (beside_at),
+    .rvalid_o(free_valid),
+    .rready_i(free_ready),
+    .rdata_o (free_index),
+    .count_o (back_count)
+  );
+
+  assign back_full = !back_ready;
+
+  always_ff @(posedge clk_i) begin
+    if (!beside_valid_q || take_beside) begin
+      beside_valid_q <= mop_valid;
+      beside_way_q   <= wop_valid ? wop_way : slow_op_way_i;
+      beside_q       <= wop_valid ? wop : slow_op_i;
+      beside_free_q  <= mop_free;
+    end
+    loc_o  <= '0;
+    mark_o <= '0;
+    if (cop_valid && cop_ready) begin
+      loc_o[cop.whom.reverse] <= '{valid: 1'b1, pair: cop.word.tag.pair, index: cop_at};
+      mark_o[0]               <= '{valid: 1'b1, set: 1'b1, index: cop_at};
+    end
+    if (take_beside && beside_q.op == RowWrite) begin
+      loc_o[beside_q.word.tag.reverse] <= '{valid: 1'b1, pair: beside_q.word.tag.pair, index: beside_at};
+    end
+    if (take_beside && beside_q.op != RowTake) mark_o[1] <= '{valid: 1'b1, set: beside_q.op == RowWrite, index: beside_at};
+    idle_o <= waiting_idle && commit_idle && !beside_valid_q && !mop_valid && fast_count == '0 && !pair_valid_q &&
+              flight_q == '0 && !second_q && back_count == '0 && !enter_i;
+    flight_q <= {flight_q[PlaceCycles:1], issue};
+    if (rst_i) begin
+      beside_valid_q <= 1'b0;
+      loc_o          <= '0;
+      mark_o         <= '0;
+      flight_q       <= '0;
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{unused_fast_ready};
+
+`ifndef SYNTHESIS
+  a_join  : assert property (@(posedge clk_i) disable iff (rst_i) joined_valid |-> answer && tag == TagBits'(1));
+  a_joins : assert property (@(posedge clk_i) disable iff (rst_i) pair_valid_q && pair_q.placed == 2'b11 |-> unused_fast_ready);
+`endif
+
+endmodule

@@ -1,0 +1,447 @@
+// Pairs of which a key has no free slot: makes room by moving a resident of the key's rows to another of its own rows.
+//
+// Enter:      enter_i/enter_pair_i, with enter_asks_i if its keys have not asked for slots yet; at most one a cycle while room_o.
+//             `placed`, with their indices, tells which key has a slot.
+// Leave:      by commit_valid_o/commit_o, both keys placed, nothing written; or, when no resident can be moved, everything is given
+//             back (full_o).
+// Method:     up to WaitingPairs pairs, each with a state of its own, so that none holds up another. For a key, in turn
+//               take the slot of a resident (RowTake), hash its key, ask for a slot for it, write it there (RowWrite, and its location),
+//               and once that is done clear the old slot (RowClear): it is the waiting key's.
+//             While a resident stands twice, lookups find the same pair. A resident that has no other room, is not written
+//             yet, or is being moved already: the next one; first way and slot go round.
+// Order:      operations of one row are done in the order in which they are handed over, so a slot that was cleared is not taken for a
+//             resident.
+module ps_flow_waiting
+  import ps_abi_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned RowsLog2 = FlowRowsLog2
+) (
+  input  logic         clk_i,
+  input  logic         rst_i,
+  input  logic [191:0] secret_i,
+  input  logic         enter_i,
+  input  logic         enter_asks_i,
+  input  placing_t     enter_pair_i,
+  output logic         room_o,
+  output logic         idle_o,
+
+  output logic         ask_valid_o,
+  input  logic         ask_ready_i,
+  output waiting_t     ask_by_o,
+  output rows_t        ask_rows_o,
+  input  logic         answer_i,
+  input  waiting_t     answer_by_i,
+  input  logic         answer_ok_i,
+  input  flow_index_t  answer_index_i,
+
+  output logic                         op_valid_o,
+  input  logic                         op_ready_i,
+  output logic [$clog2(FlowWays)-1:0]  op_way_o,
+  output row_op_t                      op_o,         // RowWrite: also sets the location of its word
+  output logic                         op_free_o,    // and gives the slot back, with RowClear
+  input  logic        [FlowWays-1:0]   done_valid_i,
+  input  row_op_for_t [FlowWays-1:0]   done_i,
+  input  logic        [FlowWays-1:0]   taken_valid_i,
+  output logic        [FlowWays-1:0]   taken_ready_o,
+  input  key_slot_t   [FlowWays-1:0]   taken_i,
+  input  logic        [FlowWays-1:0]   taken_used_i,
+  input  waiting_t    [FlowWays-1:0]   taken_by_i,
+
+  output logic         commit_valid_o,
+  input  logic         commit_ready_i,
+  output placing_t     commit_o,
+
+  output logic         full_valid_o,
+  input  logic         full_ready_i,
+  output placing_t     full_o
+);
+
+  localparam int unsigned Last       = FlowSlots - 1;    // residents that a key may try
+  localparam int unsigned RoomMargin = 8;                // pairs that may enter before room_o is seen
+
+  typedef enum logic [3:0] {
+    StFree,
+    StAsk,        // for a slot for the key itself
+    StAsked,
+    StPick,       // a resident
+    StTaken,      // it is being read, hashed, and asks for a slot
+    StWrite,
+    StWritten,
+    StClear,
+    StCommit,
+    StUndo,
+    StFull
+  } state_e;
+
+  typedef struct packed {
+    state_e                       state;
+    logic [1:0]                   placed;    // reverse, forward
+    logic                         second;    // which key is being placed: the reverse one
+    logic [$clog2(FlowSlots)-1:0] first;     // resident to begin with
+    logic [$clog2(FlowSlots)-1:0] tries;
+  } context_t;
+
+  context_t    ctx_q [WaitingPairs];
+  flow_index_t index_q [WaitingPairs][2];    // where the keys are placed
+  flow_index_t old_q [WaitingPairs];         // where the resident stands
+  flow_index_t new_q [WaitingPairs];         // and where it goes
+  placing_t    pair_m [WaitingPairs];
+  key_slot_t   resident_m [WaitingPairs];
+
+  waiting_t free_ctx;
+  logic [$clog2(FlowSlots)-1:0] first_q;
+
+  // --- Who is served: chosen, fetched, its candidate found, that compared, done; an action a cycle, each of another pair.
+  typedef struct packed {
+    logic        valid;
+    waiting_t    by;
+    context_t    ctx;
+    rows_t       rows;      // of the key that is being placed
+    flow_index_t at;        // slot that the action is about
+    logic        locked;    // somebody moves what stands there
+  } act_t;
+
+  logic     wants, step, accept;
+  waiting_t chosen;
+  logic [WaitingPairs-1:0] ready_q, served_q, moves_q, used_ctx_q, commits_q;   // moves: whose resident is on its way
+  act_t     act0_q, act1_q, act2_q, act_q, did_q;     // did: what has been done, and is noted now
+  context_t act;
+  placing_t act0_pair;
+
+  function automatic logic acts(input state_e state);
+    acts = state inside {StAsk, StPick, StWrite, StClear, StUndo, StFull};
+  endfunction
+
+  always_comb begin
+    wants    = 1'b0;
+    chosen   = '0;
+    free_ctx = '0;
+    for (int unsigned i = WaitingPairs; i > 0; i--) begin
+      if (ready_q[i-1] && !served_q[i-1]) begin
+        wants  = 1'b1;
+        chosen = waiting_t'(i - 1);
+      end
+      if (!used_ctx_q[i-1]) free_ctx = waiting_t'(i - 1);
+    end
+  end
+
+  assign act0_pair   = pair_m[act0_q.by];
+  assign act         = act_q.ctx;
+  assign step        = !act_q.valid || accept;
+
+  function automatic flow_index_t candidate(input context_t ctx, input rows_t rows);
+    logic [$clog2(FlowSlots)-1:0] number;
+    number    = ctx.first + ctx.tries;
+    candidate = '{way: number[$clog2(FlowWays)-1:0], row: rows[number[$clog2(FlowWays)-1:0]],
+                  slot: number[$clog2(FlowSlots)-1:$clog2(FlowWays)]};
+  endfunction
+
+  flow_index_t at2;
+  logic        locked;
+
+  always_comb begin
+    unique case (act1_q.ctx.state)
+      StWrite: at2 = new_q[act1_q.by];
+      StClear: at2 = old_q[act1_q.by];
+      StUndo:  at2 = index_q[act1_q.by][!act1_q.ctx.placed[0]];
+      default: at2 = candidate(act1_q.ctx, act1_q.rows);
+    endcase
+  end
+
+  // By those who move residents, and by the two actions ahead, if they are about to.
+  always_comb begin
+    locked = (act_q.valid && act.state == StPick && act_q.at == act2_q.at) ||
+             (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at);
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      if (moves_q[i] && old_q[i] == act2_q.at) locked = 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (step) begin
+      act0_q.valid <= wants;
+      act0_q.by    <= chosen;
+      act1_q       <= act0_q;
+      act1_q.ctx   <= ctx_q[act0_q.by];
+      act1_q.rows  <= ctx_q[act0_q.by].second ? act0_pair.reverse_rows : act0_pair.rows;
+      act2_q       <= act1_q;
+      act2_q.at    <= at2;
+      act_q        <= act2_q;
+      act_q.locked <= locked;
+    end
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      if (step && wants && chosen == waiting_t'(i)) served_q[i] <= 1'b1;
+      else if (did_q.valid && did_q.by == waiting_t'(i)) served_q[i] <= 1'b0;
+      ready_q[i] <= acts(ctx_q[i].state) && !served_q[i];
+    end
+    did_q       <= act_q;
+    did_q.valid <= act_q.valid && accept;
+    if (rst_i) begin
+      did_q.valid <= 1'b0;
+      {act0_q.valid, act1_q.valid, act2_q.valid, act_q.valid} <= '0;
+      served_q <= '0;
+      ready_q  <= '0;
+    end
+  end
+
+  // --- What it does
+  always_comb begin
+    op_valid_o  = 1'b0;
+    op_free_o   = 1'b0;
+    op_o        = '0;
+    op_o.whom.waiting = 1'b1;
+    op_o.whom.by      = act_q.by;
+    unique case (act.state)
+      StPick: begin
+        op_valid_o = act_q.valid && !act_q.locked;
+        op_o.op    = RowTake;
+      end
+      StWrite: begin
+        op_valid_o = act_q.valid;
+        op_o.op    = RowWrite;
+      end
+      StClear: begin
+        op_valid_o = act_q.valid;
+        op_o.op    = RowClear;
+      end
+      StUndo: begin
+        op_valid_o = act_q.valid && act.placed != '0;
+        op_free_o  = 1'b1;
+        op_o.op    = RowClear;
+      end
+      default: ;
+    endcase
+    op_o.word = resident_m[act_q.by];
+    op_o.row  = act_q.at.row;
+    op_o.slot = act_q.at.slot;
+    op_way_o  = act_q.at.way;
+  end
+
+  assign full_valid_o = act_q.valid && act.state == StFull;
+  assign full_o       = pair_m[act_q.by];
+
+  // Answers of the allocator: to residents whose hash stands, and to keys that ask themselves.
+  logic     hashed_valid, hashed_ready, own_ask;
+  waiting_t hashed_by;
+  rows_t    hashed_rows;
+
+  assign own_ask      = act_q.valid && act.state == StAsk;
+  assign ask_valid_o  = hashed_valid || own_ask;
+  assign ask_by_o     = hashed_valid ? hashed_by : act_q.by;
+  assign ask_rows_o   = hashed_valid ? hashed_rows : act_q.rows;
+  assign hashed_ready = ask_ready_i;
+
+  always_comb begin
+    unique case (act.state)
+      StAsk:   accept = ask_ready_i && !hashed_valid;
+      StPick:  accept = act_q.locked || op_ready_i;
+      StUndo:  accept = op_ready_i || act.placed == '0;
+      StFull:  accept = full_ready_i;
+      default: accept = op_ready_i;
+    endcase
+  end
+
+  // --- Residents on their way from port B to the allocator
+  logic                 taken_valid_q, taken_used_q;
+  key_slot_t            taken_q;
+  waiting_t             taken_by_q;
+  logic [HashCycles:1]  hash_valid_q;
+  waiting_t             hash_by_q [HashCycles:1];
+  flow_hash_t           hash;
+  logic                 unused_ready;
+  logic [$clog2(WaitingPairs)+1:0] unused_count;
+
+  always_comb begin
+    taken_ready_o = '0;
+    for (int unsigned w = FlowWays; w > 0; w--) if (taken_valid_i[w-1]) taken_ready_o = FlowWays'(1) << (w - 1);
+  end
+
+  ps_flow_hash u_hash (
+    .clk_i,
+    .secret_i,
+    .key_i   (taken_q.key),
+    .hash_o  (hash)
+  );
+
+  ps_fifo #(
+    .Width($bits(waiting_t) + $bits(rows_t)),
+    .Depth(WaitingPairs),
+    .Style("distributed")
+  ) u_hashed (
+    .clk_i,
+    .rst_i,
+    .wvalid_i(hash_valid_q[HashCycles]),
+    .wready_o(unused_ready),
+    .wdata_i ({hash_by_q[HashCycles], rows_of(hash, RowsLog2)}),
+    .rvalid_o(hashed_valid),
+    .rready_i(hashed_ready),
+    .rdata_o ({hashed_by, hashed_rows}),
+    .count_o (unused_count)
+  );
+
+  always_ff @(posedge clk_i) begin
+    taken_valid_q <= 1'b0;
+    for (int unsigned w = 0; w < FlowWays; w++) begin
+      if (taken_ready_o[w]) begin
+        taken_valid_q <= 1'b1;
+        taken_q       <= taken_i[w];
+        taken_used_q  <= taken_used_i[w];
+        taken_by_q    <= taken_by_i[w];
+      end
+    end
+    if (taken_valid_q) resident_m[taken_by_q] <= taken_q;
+    hash_valid_q <= {hash_valid_q[HashCycles-1:1], taken_valid_q && taken_used_q};
+    hash_by_q[1] <= taken_by_q;
+    for (int unsigned i = 2; i <= HashCycles; i++) hash_by_q[i] <= hash_by_q[i-1];
+    if (rst_i) begin
+      taken_valid_q <= 1'b0;
+      hash_valid_q  <= '0;
+    end
+  end
+
+  // --- Pairs that are placed
+  logic     commit_wants, commit_q;
+  waiting_t commit_chosen, commit_by_q;
+
+  always_comb begin
+    commit_wants  = 1'b0;
+    commit_chosen = '0;
+    for (int unsigned i = WaitingPairs; i > 0; i--) begin
+      if (commits_q[i-1] && !(commit_q && commit_by_q == waiting_t'(i - 1))) begin
+        commit_wants  = 1'b1;
+        commit_chosen = waiting_t'(i - 1);
+      end
+    end
+  end
+
+  assign commit_valid_o = commit_q;
+
+  always_comb begin
+    commit_o         = pair_m[commit_by_q];
+    commit_o.forward = index_q[commit_by_q][0];
+    commit_o.reverse = index_q[commit_by_q][1];
+  end
+
+  // --- States
+  logic [$bits(waiting_t):0] used_q;
+
+  // What follows when the key that was being placed has a slot, or cannot have one from this resident.
+  function automatic context_t placed(input context_t ctx);
+    placed = ctx;
+    placed.placed[ctx.second] = 1'b1;
+    placed.second = 1'b1;
+    placed.tries  = '0;
+    placed.state  = placed.placed == 2'b11 ? StCommit : StAsk;
+  endfunction
+
+  function automatic context_t next_try(input context_t ctx);
+    next_try       = ctx;
+    next_try.tries = ctx.tries + 1'b1;
+    next_try.state = ctx.tries == ($clog2(FlowSlots))'(Last) ? StUndo : StPick;
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      if (enter_i && free_ctx == waiting_t'(i)) begin
+        ctx_q[i] <= '{state: enter_pair_i.placed == 2'b11 ? StCommit : enter_asks_i ? StAsk : StPick,
+                      placed: enter_pair_i.placed, second: enter_pair_i.placed[0],
+                      first: first_q, tries: '0};
+        index_q[i][0] <= enter_pair_i.forward;
+        index_q[i][1] <= enter_pair_i.reverse;
+      end
+      if (did_q.valid && did_q.by == waiting_t'(i)) begin
+        unique case (did_q.ctx.state)
+          StAsk:   ctx_q[i].state <= StAsked;
+          StPick: begin
+            old_q[i] <= did_q.at;
+            ctx_q[i] <= did_q.ctx;
+            if (did_q.locked) ctx_q[i] <= next_try(did_q.ctx);
+            else begin
+              ctx_q[i].state <= StTaken;
+              moves_q[i]     <= 1'b1;
+            end
+          end
+          StWrite: ctx_q[i].state <= StWritten;
+          StClear: begin
+            index_q[i][did_q.ctx.second] <= old_q[i];
+            moves_q[i] <= 1'b0;
+            ctx_q[i] <= placed(did_q.ctx);
+          end
+          StUndo: begin
+            if (did_q.ctx.placed == '0) ctx_q[i].state <= StFull;
+            else ctx_q[i].placed[!did_q.ctx.placed[0]] <= 1'b0;
+          end
+          default: ctx_q[i].state <= StFree;
+        endcase
+      end
+      if (answer_i && answer_by_i == waiting_t'(i)) begin
+        if (ctx_q[i].state == StAsked) begin
+          if (answer_ok_i) begin
+            index_q[i][ctx_q[i].second] <= answer_index_i;
+            ctx_q[i] <= placed(ctx_q[i]);
+          end else begin
+            ctx_q[i].state <= StPick;
+          end
+        end else begin
+          new_q[i] <= answer_index_i;
+          if (answer_ok_i) ctx_q[i].state <= StWrite;
+          else begin
+            ctx_q[i]   <= next_try(ctx_q[i]);
+            moves_q[i] <= 1'b0;
+          end
+        end
+      end
+      if (taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i)) begin
+        ctx_q[i]   <= next_try(ctx_q[i]);
+        moves_q[i] <= 1'b0;
+      end
+      for (int unsigned w = 0; w < FlowWays; w++) begin
+        if (done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i)) ctx_q[i].state <= StClear;
+      end
+      if (commit_q && commit_ready_i && commit_by_q == waiting_t'(i)) ctx_q[i].state <= StFree;
+      if (rst_i) begin
+        ctx_q[i].state <= StFree;
+        moves_q[i]     <= 1'b0;
+      end
+    end
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i));
+      if (enter_i && free_ctx == waiting_t'(i)) used_ctx_q[i] <= 1'b1;
+      else if (ctx_q[i].state == StFree) used_ctx_q[i] <= 1'b0;
+    end
+    if (rst_i) begin
+      commits_q  <= '0;
+      used_ctx_q <= '0;
+    end
+    if (enter_i) begin
+      pair_m[free_ctx] <= enter_pair_i;
+      first_q          <= first_q + $clog2(FlowSlots)'(FlowWays + 1);     // another way, another slot
+    end
+    if (commit_q && commit_ready_i) begin
+      commit_q <= 1'b0;
+    end else if (!commit_q) begin
+      commit_q    <= commit_wants;
+      commit_by_q <= commit_chosen;
+    end
+    used_q <= used_q + ($bits(waiting_t) + 1)'(enter_i) - ($bits(waiting_t) + 1)'(commit_q && commit_ready_i) -
+              ($bits(waiting_t) + 1)'(full_valid_o && full_ready_i);
+    room_o <= used_q < ($bits(waiting_t) + 1)'(WaitingPairs - RoomMargin);
+    idle_o <= used_q == '0 && !enter_i;
+    if (rst_i) begin
+      commit_q <= 1'b0;
+      first_q  <= '0;
+      used_q   <= '0;
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{unused_ready, unused_count, hash};
+
+`ifndef SYNTHESIS
+  a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> ctx_q[free_ctx].state == StFree);
+  a_acts : assert property (@(posedge clk_i) disable iff (rst_i) act_q.valid |-> acts(act.state) && act.state == ctx_q[act_q.by].state);
+`endif
+
+endmodule

@@ -1,0 +1,338 @@
+// Bench of ps_flow_engine: fills the table as fast as it takes pairs, with look-ups in every cycle and probes in some, and compares
+// with a map. Prints the cycles a pair at each load.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "Vps_flow_engine_tb.h"
+#include "flow_hash.h"
+#include "verilated.h"
+
+namespace {
+
+using namespace tb;
+
+[[noreturn]] void fail(const char* what, uint64_t a = 0, uint64_t b = 0) {
+    std::fprintf(stderr, "FAIL: %s (%llx, %llx)\n", what, (unsigned long long)a, (unsigned long long)b);
+    std::exit(1);
+}
+
+struct Pair {
+    FlowKey key, reverse;
+    uint32_t info, pair;
+};
+
+struct Bench {
+    VerilatedContext context;
+    Vps_flow_engine_tb top{&context};
+    FlowHash hash;
+    std::mt19937 rng;
+    unsigned rows, slots;
+    uint64_t cycle = 0, learned = 0, full = 0, removed = 0, kept = 0;
+    std::vector<size_t> present;             // pairs that verify() has found
+    bool structured = false, probes = false;
+    uint32_t serial = 0;
+    std::vector<Pair> pairs;                 // that were asked for, in order
+    std::vector<char> refused;
+    std::map<uint32_t, size_t> by_pair;      // who has a pair id
+    std::set<uint32_t> marked;
+
+    struct Look {
+        uint64_t due, data_due;
+        size_t of;
+        bool reverse, must;
+        bool found;
+    };
+    std::deque<Look> looks, datas;
+
+    explicit Bench(uint32_t seed) : rng(seed) {
+        top.clk_i = 0, top.eval();
+        rows = 1u << top.rows_log2_o, slots = 16 * rows;
+        for (auto& w : hash.secret) w = uint16_t(rng());
+        std::memcpy(&top.secret_i, hash.secret.data(), 24);
+        top.rst_i = 1, top.clear_i = 1;
+        for (int i = 0; i < 4; i++) edge();
+        top.rst_i = 0;
+        for (int i = 0; i < 4; i++) edge();
+        for (unsigned i = 0; i < slots; i++) top.clear_we_i = 1, top.clear_index_i = i, edge();
+        top.clear_we_i = 0;
+        for (int i = 0; i < 4; i++) edge();
+        top.clear_i = 0;
+        for (int i = 0; i < 100; i++) edge();
+    }
+    void edge() {
+        top.clk_i = 0, top.eval();
+        top.clk_i = 1, top.eval();
+        cycle++;
+    }
+    FlowKey next_key() {
+        FlowKey k;
+        if (structured) {
+            uint32_t n = serial++;
+            return FlowKey{7, 0x0006, 0x0a00, uint16_t(1 + (n >> 12)), 0x0a69, 0x8b99, uint16_t(1024 + n % 4096), 80};
+        }
+        for (auto& w : k) w = uint16_t(rng());
+        k[7] &= 0xff;
+        return k;
+    }
+    // The key has 120 bits: {dport, sport, dip, sip, proto, nh}; here it is only that both directions differ.
+    FlowKey turned(const FlowKey& k) {
+        FlowKey r = k;
+        r[0] ^= 0x8000, r[2] = k[4], r[3] = k[5], r[4] = k[2], r[5] = k[3];
+        return r;
+    }
+    void put(void* to, const FlowKey& k) { std::memcpy(to, k.data(), 16); }
+    void put_hash(void* to, const FlowKey& k) {
+        auto h = hash(k);
+        std::memcpy(to, h.data(), 12);
+    }
+
+    Pair next{};
+    bool have_next = false;
+    // One cycle: asks for a pair if told to, looks something up.
+    bool step(bool ask) {
+        if (ask && !have_next) {
+            next.key = next_key(), next.reverse = turned(next.key), next.info = uint32_t(rng());
+            have_next = true;
+            put(&top.key_i, next.key), put(&top.reverse_key_i, next.reverse);
+            put_hash(&top.hash_i, next.key), put_hash(&top.reverse_hash_i, next.reverse);
+            top.info_i = next.info;
+        }
+        top.valid_i = ask;
+        top.look_i = 0;
+        if (!pairs.empty() && looking) {
+            size_t of = rng() % pairs.size();
+            bool reverse = rng() & 1;
+            const FlowKey& k = reverse ? pairs[of].reverse : pairs[of].key;
+            top.look_i = 1;
+            put(&top.look_key_i, k), put_hash(&top.look_hash_i, k);
+            bool settled = of + 300 < pairs.size() && !refused[of];
+            looks.push_back({cycle + top.found_cycles_o, 0, of, reverse, settled, false});
+        }
+        top.probe_i = probes && cycle % 2 == 0;
+        if (top.probe_i) put_hash(&top.probe_hash_i, next.key);
+        top.clk_i = 0, top.eval();
+        bool asked = top.ask_o;
+        if (asked) {
+            next.pair = top.pair_o;
+            if (by_pair.count(next.pair) && !unsure) fail("a pair id is given out twice", next.pair);
+            by_pair[next.pair] = pairs.size();
+            pairs.push_back(next), refused.push_back(0);
+            have_next = false;
+        }
+        top.clk_i = 1, top.eval();
+        cycle++;
+        learned += top.learned_o;
+        full += top.full_o;
+        for (int m = 1; m >= 0; m--) {
+            if (!top.mark_o[m]) continue;
+            if (top.mark_set_o[m]) marked.insert(top.mark_index_o[m]);
+            else marked.erase(top.mark_index_o[m]);
+        }
+        check_looks();
+        return asked;
+    }
+    void check_looks() {
+        while (!looks.empty() && looks.front().due == cycle) {
+            Look l = looks.front();
+            looks.pop_front();
+            l.found = top.found_o;
+            if (l.must && !l.found && !unsure) fail("a pair that was admitted is not found", l.of, l.reverse);
+            if (l.found) {
+                if (top.found_pair_o != pairs[l.of].pair || bool(top.reverse_o) != l.reverse) fail("a key is found as another's", l.of);
+                l.data_due = cycle + top.data_cycles_o;
+                datas.push_back(l);
+            }
+        }
+        while (!datas.empty() && datas.front().data_due == cycle) {
+            Look l = datas.front();
+            datas.pop_front();
+            uint32_t info = l.reverse ? ~pairs[l.of].info : pairs[l.of].info;
+            if (top.info_o != info) fail("data of another entry", top.info_o, info);
+        }
+    }
+    bool looking = true;
+    bool unsure = false;    // pairs may have been refused
+    void settle() {
+        for (int i = 0; i < 4000; i++) {
+            step(false);
+            if (!top.busy_o && i > 300) break;
+        }
+        if (top.busy_o) fail("the engine does not come to rest");
+        bool was = looking;
+        looking = false;
+        while (!looks.empty() || !datas.empty()) step(false);
+        looking = was;
+    }
+    // Each key of every pair once, and either both or none; as many as are counted.
+    void verify() {
+        settle();
+        uint64_t there = 0;
+        std::vector<char> seen(2 * pairs.size());
+        for (size_t i = 0; i < 2 * pairs.size() + 40; i++) {
+            top.valid_i = 0, top.look_i = i < 2 * pairs.size();
+            if (top.look_i) {
+                const FlowKey& k = i & 1 ? pairs[i / 2].reverse : pairs[i / 2].key;
+                put(&top.look_key_i, k), put_hash(&top.look_hash_i, k);
+                looks.push_back({cycle + top.found_cycles_o, 0, i / 2, bool(i & 1), false, false});
+            }
+            top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++;
+            while (!looks.empty() && looks.front().due == cycle) {
+                Look l = looks.front();
+                if (top.found_o) seen[2 * l.of + l.reverse] = 1, there++;
+                check_looks();
+            }
+            check_looks();
+        }
+        for (size_t i = 0; i < pairs.size(); i++)
+            if (seen[2 * i] != seen[2 * i + 1]) fail("half a pair", i);
+        if (there != top.in_use_o) fail("FlowsInUse", there, top.in_use_o);
+        if (there + 2 * removed != 2 * learned) fail("FlowsLearned", there, learned);
+        if (there + 2 * full + 2 * removed + 2 * kept != 2 * pairs.size()) fail("pairs learned and refused", there, full);
+        present.clear();
+        for (size_t i = 0; i < pairs.size(); i++) if (seen[2 * i]) present.push_back(i);
+        if (marked.size() != there) fail("slots marked", marked.size(), there);
+    }
+};
+
+// What the host reads at an index, and deletes.
+void host(Bench& b, uint32_t index, bool write) {
+    b.top.host_valid_i = 1, b.top.host_write_i = write, b.top.host_index_i = index;
+    for (int n = 0; !b.top.host_done_o; n++) {
+        if (n > 3000) fail("the host waits for ever");
+        b.step(false);
+    }
+    b.top.host_valid_i = 0;
+    b.step(false);
+}
+
+// A request that is not for the fast path.
+void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool plain) {
+    b.settle();
+    b.next = {key, reverse, uint32_t(b.rng()), 0}, b.have_next = true;
+    b.put(&b.top.key_i, key), b.put(&b.top.reverse_key_i, reverse);
+    b.put_hash(&b.top.hash_i, key), b.put_hash(&b.top.reverse_hash_i, reverse);
+    b.top.info_i = b.next.info, b.top.kind_i = kind, b.top.slow_i = 1, b.top.plain_i = plain;
+    for (int n = 0; !b.step(true); n++) if (n > 3000) fail("a request is never taken");
+    b.top.kind_i = 0, b.top.slow_i = 0;
+    b.settle();
+}
+
+struct Found {
+    bool hit, reverse;
+    uint32_t pair;
+};
+
+Found look(Bench& b, const FlowKey& k) {
+    b.settle();
+    b.top.look_i = 1, b.put(&b.top.look_key_i, k), b.put_hash(&b.top.look_hash_i, k);
+    b.edge();
+    b.top.look_i = 0;
+    for (unsigned i = 1; i < b.top.found_cycles_o; i++) b.edge();
+    Found f{bool(b.top.found_o), bool(b.top.reverse_o), b.top.found_pair_o};
+    return f;
+}
+
+// The requests and deletes of the slow path, one at a time, on a table that is three quarters full.
+void changes(uint32_t seed) {
+    Bench b(seed);
+    b.unsure = true, b.top.plain_i = 1;
+    while (b.pairs.size() < b.slots / 2 * 3 / 4) b.step(true);
+    b.verify();
+    b.looking = false;
+    auto pick = [&] {
+        for (;;) {
+            size_t at = b.rng() % b.present.size(), i = b.present[at];
+            b.present.erase(b.present.begin() + long(at));
+            if (look(b, b.pairs[i].key).hit) return i;
+        }
+    };
+    for (int round = 0; round < 12; round++) {
+        // Host: what is marked is there, and goes as a pair.
+        auto it = b.marked.begin();
+        std::advance(it, b.rng() % b.marked.size());
+        uint32_t index = *it, in_use = b.top.in_use_o;
+        host(b, index, false);
+        if (!b.top.host_used_o) fail("the host does not find what is marked", index);
+        Pair& p = b.pairs[b.by_pair.at(b.top.host_pair_o)];
+        const FlowKey& k = b.top.host_reverse_o ? p.reverse : p.key;
+        if (std::memcmp(&b.top.host_key_o, k.data(), 15) != 0) fail("the host reads another key", index);
+        if (b.top.host_info_o != (b.top.host_reverse_o ? ~p.info : p.info)) fail("the host reads other data", index);
+        host(b, index, true);
+        b.settle(), b.removed++;
+        if (look(b, p.key).hit || look(b, p.reverse).hit) fail("a deleted pair is found", index);
+        if (b.top.in_use_o != in_use - 2 || b.marked.count(index)) fail("a deleted pair counts", b.top.in_use_o, in_use);
+        host(b, index, false);
+        if (b.top.host_used_o) fail("a deleted entry is read", index);
+        b.present.erase(std::find(b.present.begin(), b.present.end(), size_t(&p - b.pairs.data())));
+
+        // Replace: another pair with the same keys.
+        size_t i = pick();
+        Pair old = b.pairs[i];
+        ask(b, 1, old.key, old.reverse, true);
+        Found f = look(b, old.key), r = look(b, old.reverse);
+        if (!f.hit || !r.hit || f.pair == old.pair || f.pair != r.pair || f.reverse || !r.reverse) fail("replace", f.pair, r.pair);
+        if (b.top.in_use_o != in_use - 2) fail("replace counts", b.top.in_use_o, in_use);
+        // Begun from the other side.
+        ask(b, 1, old.reverse, old.key, true);
+        f = look(b, old.reverse), r = look(b, old.key);
+        if (!f.hit || !r.hit || f.pair != r.pair || f.reverse || !r.reverse) fail("replace from the other side", f.pair, r.pair);
+        // Re-pin that changes nothing: the pair stays, and the one that it was given goes back.
+        ask(b, 2, old.reverse, old.key, true);
+        if (look(b, old.key).pair != r.pair) fail("re-pin", r.pair);
+
+        // New, with the reverse key of a plain pair: that goes; not for one that is not plain.
+        i = pick();
+        old = b.pairs[i];
+        FlowKey other = b.next_key();
+        ask(b, 0, other, old.reverse, false);
+        if (look(b, other).hit || !look(b, old.key).hit) fail("a stranger takes a pair's place");
+        ask(b, 0, other, old.reverse, true);
+        f = look(b, other), r = look(b, old.reverse);
+        if (!f.hit || !r.hit || f.pair != r.pair || look(b, old.key).hit) fail("a plain pair does not give way", f.pair, r.pair);
+        // Re-pin of a forward entry with another reverse key: the pair keeps its id.
+        FlowKey turned = b.next_key();
+        ask(b, 2, other, turned, false);
+        if (b.top.in_use_o != in_use - 2) fail("changes count", b.top.in_use_o, in_use);
+    }
+    if (b.marked.size() != b.top.in_use_o) fail("slots marked", b.marked.size(), b.top.in_use_o);
+    std::printf("changes: ok\n");
+}
+
+void fill(bool structured, uint32_t seed, bool probes, double last) {
+    Bench b(seed);
+    b.structured = structured, b.probes = probes;
+    double from = 0;
+    std::printf("%u slots%s%s:", b.slots, structured ? ", structured" : "", probes ? ", probes every second cycle" : "");
+    for (double to : {0.5, 0.75, 0.85, 0.9, 0.95}) {
+        if (to > last) break;
+        uint64_t begun = b.cycle, had = b.pairs.size();
+        b.unsure = b.unsure || to > 0.8;
+        // A pair every second cycle at most is what packets ask.
+        for (uint64_t n = 0; b.pairs.size() < size_t(to * b.slots / 2); n++) {
+            if (n > 40ull * b.slots) fail("no progress");
+            b.step(true);
+        }
+        std::printf(" %.0f-%.0f %%: %.2f cycles a pair", from * 100, to * 100, double(b.cycle - begun) / double(b.pairs.size() - had));
+        from = to;
+    }
+    b.verify();
+    std::printf("; %llu of %zu refused\n", (unsigned long long)b.full, b.pairs.size());
+    if (b.full > b.pairs.size() / 100 && last < 0.91 && b.slots > 1024) fail("too many refused");
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int main() {
+    changes(3);
+    fill(false, 1, false, 0.95);
+    fill(true, 2, true, 0.9);
+    std::printf("ok\n");
+}

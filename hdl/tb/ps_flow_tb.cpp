@@ -1,0 +1,297 @@
+// Bench of ps_flow: packets of connections in every cycle, both ways, from look-up by way of admission to what they leave behind, while
+// the host deletes pairs. Whatever left translated has its pair; nobody is found as another; who counts, counts where it belongs.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "Vps_flow_tb.h"
+#include "flow_hash.h"
+#include "verilated.h"
+
+namespace {
+
+using namespace tb;
+
+constexpr unsigned Between = 34;    // cycles from the look-up's answer to admission
+
+[[noreturn]] void fail(const char* what, uint64_t a = 0, uint64_t b = 0) {
+    std::fprintf(stderr, "FAIL: %s (%llx, %llx)\n", what, (unsigned long long)a, (unsigned long long)b);
+    std::exit(1);
+}
+
+struct Connection {
+    FlowKey key, reverse;
+    Hash96 hash, reverse_hash;
+    bool translated;
+    uint32_t info;
+    bool admitted = false;      // a packet was
+};
+
+struct Packet {
+    size_t of = 0;
+    bool back = false, valid = false;
+    bool found = false, reverse = false;
+    uint32_t pair = 0;
+    uint8_t generation = 0;
+    uint16_t bytes = 0;
+};
+
+struct Count {
+    uint64_t packets = 0, bytes = 0;
+};
+
+struct Bench {
+    Vps_flow_tb top;
+    FlowHash hash;
+    std::mt19937 rng;
+    std::vector<Connection> all;
+    std::map<FlowKey, size_t> by_key;
+    std::deque<Packet> looked, between, asked;
+    std::map<uint64_t, Count> counts;       // by pair, side and generation, of packets that found their flow
+    std::map<size_t, Count> first;          // the last packet that began a connection's pair
+    std::set<uint32_t> marked;
+    std::map<unsigned, uint64_t> reasons;
+    uint64_t cycle = 0, full = 0, passed = 0, refused = 0, deferred = 0;
+
+    explicit Bench(uint32_t seed) : rng(seed) {
+        for (auto& w : hash.secret) w = uint16_t(rng());
+        std::memcpy(&top.secret_i, hash.secret.data(), 24);
+        top.mark_ready_i = 1, top.rst_i = 1, top.clear_i = 1;
+        for (int i = 0; i < 8; i++) edge();
+        top.rst_i = 0;
+        for (int i = 0; i < 8; i++) edge();
+        for (unsigned i = 0; i < 16u << top.rows_log2_o; i++) top.clear_we_i = 1, top.clear_index_i = i, edge();
+        top.clear_we_i = 0;
+        for (int i = 0; i < 8; i++) edge();
+        top.clear_i = 0;
+        for (int i = 0; i < 100; i++) edge();
+        looked.resize(top.hit_cycles_o - 1), between.resize(Between), asked.resize(top.admit_cycles_o - 1);
+    }
+    void edge() { top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
+    void put(void* to, const FlowKey& k) { std::memcpy(to, k.data(), 16); }
+
+    size_t connect(bool translated) {
+        Connection c;
+        for (auto& w : c.key) w = uint16_t(rng());
+        c.key[7] &= 0xff;
+        for (auto& w : c.reverse) w = uint16_t(rng());
+        c.reverse[7] &= 0xff;
+        c.hash = hash(c.key), c.reverse_hash = hash(c.reverse);
+        c.translated = translated, c.info = uint32_t(rng());
+        by_key[c.key] = by_key[c.reverse] = all.size();
+        all.push_back(c);
+        return all.size() - 1;
+    }
+    // One cycle: a packet comes, others go on.
+    void step(Packet in = {}) {
+        // Look-up of the new one.
+        top.key_valid_i = in.valid;
+        if (in.valid) put(&top.key_i, in.back ? all[in.of].reverse : all[in.of].key);
+        looked.push_back(in);
+        // Admission of an old one; its reverse key goes ahead of it.
+        Packet next = between[1], now = between[0];
+        top.ask_valid_i = now.valid, top.asks_i = 0, top.counts_i = 0;
+        if (next.valid) {
+            const Connection& c = all[next.of];
+            put(&top.early_key_i, next.back ? c.key : c.reverse);
+        }
+        if (now.valid) {
+            const Connection& c = all[now.of];
+            top.asks_i = !now.found, top.counts_i = now.found, top.kind_i = 0, top.translated_i = c.translated && !now.back;
+            top.plain_i = !c.translated, top.ask_found_i = now.found, top.ask_pair_i = now.pair;
+            top.ask_reverse_i = now.reverse, top.ask_generation_i = now.generation, top.bytes_i = now.bytes;
+            put(&top.ask_key_i, now.back ? c.reverse : c.key), put(&top.reverse_key_i, now.back ? c.key : c.reverse);
+            std::memcpy(&top.hash_i, now.back ? c.reverse_hash.data() : c.hash.data(), 12);
+            top.ask_info_i = c.info;
+        }
+        asked.push_back(now);
+        between.pop_front();
+        top.now_i = uint32_t(cycle);
+        edge();
+        // What the look-up says.
+        Packet p = looked.front();
+        looked.pop_front();
+        if (p.valid) {
+            p.found = top.found_o, p.pair = top.pair_o, p.reverse = top.reverse_o, p.generation = top.generation_o;
+            uint32_t info = p.back != p.reverse ? 0 : 1;
+            (void)info;
+            if (p.found && top.info_o != all[p.of].info && top.info_o != ~all[p.of].info) fail("found as another's", p.of, top.info_o);
+        } else if (top.found_o) {
+            fail("found without a key");
+        }
+        between.push_back(p);
+        // What admission says.
+        p = asked.front();
+        asked.pop_front();
+        if (p.valid != bool(top.answer_o)) fail("an answer out of time", p.valid, top.answer_o);
+        if (p.valid) {
+            if (top.refused_o) {
+                refused++, reasons[top.reason_o]++;
+                if (p.found) fail("a packet of a known flow is refused", p.of);
+            } else {
+                passed++, deferred += top.deferred_o;
+                if (p.found) {
+                    Count& n = counts[uint64_t(p.pair) << 9 | uint64_t(p.reverse) << 8 | p.generation];
+                    n.packets++, n.bytes += p.bytes;
+                } else if (all[p.of].translated && !p.back) {
+                    all[p.of].admitted = true;
+                }
+            }
+        }
+        full += top.full_o;
+        if (top.mark_o && top.mark_ready_i) {
+            if (top.mark_set_o) marked.insert(top.mark_index_o);
+            else marked.erase(top.mark_index_o);
+        }
+    }
+    void settle() {
+        for (int i = 0; i < 6000 && (i < 300 || top.busy_o); i++) step();
+        if (top.busy_o) fail("it does not come to rest");
+    }
+    Packet of(size_t i, bool back) {
+        Packet p;
+        p.valid = true, p.of = i, p.back = back, p.bytes = uint16_t(60 + rng() % 1400);
+        return p;
+    }
+    void host(uint32_t index, bool write, bool stats) {
+        top.host_valid_i = 1, top.host_write_i = write, top.host_stats_i = stats, top.host_index_i = index;
+        for (int n = 0; !top.host_done_o; n++) {
+            if (n > 20000) fail("the host waits for ever", index);
+            step();
+        }
+        top.host_valid_i = 0;
+    }
+};
+
+// Marks, entries and their statistics agree with what came by. A pair that began once more has counted its first packet besides.
+void audit(Bench& b, bool exact) {
+    b.settle();
+    if (b.marked.size() != b.top.in_use_o) fail("slots marked", b.marked.size(), b.top.in_use_o);
+    std::map<uint32_t, int> sides;
+    std::set<size_t> there;
+    for (uint32_t index : std::set<uint32_t>(b.marked)) {
+        b.host(index, false, false);
+        if (!b.top.host_used_o) fail("nothing stands at a mark", index);
+        FlowKey k{};
+        std::memcpy(k.data(), &b.top.host_key_o, 15);
+        uint32_t pair = b.top.host_pair_o;
+        bool reverse = b.top.host_reverse_o;
+        uint64_t id = uint64_t(pair) << 9 | uint64_t(reverse) << 8 | b.top.host_generation_o;
+        sides[pair] += reverse ? 16 : 1;
+        there.insert(b.by_key.at(k));
+        b.step();
+        b.host(index, false, true);
+        Count n = b.counts[id];
+        if (b.top.host_packets_o != n.packets + (reverse ? 0 : 1)) fail("packets of an entry", b.top.host_packets_o, n.packets + (reverse ? 0 : 1));
+        b.step();
+    }
+    for (auto& [pair, n] : sides) if (n != 17) fail("half a pair", pair, uint64_t(n));
+    if (exact && b.full == 0)
+        for (size_t i = 0; i < b.all.size(); i++)
+            if (b.all[i].admitted && !there.count(i)) fail("a translated packet left without a pair", i);
+}
+
+// Many connections at once, each with bursts both ways.
+void traffic(uint32_t seed, double load, bool deletes) {
+    Bench b(seed);
+    size_t slots = 16u << b.top.rows_log2_o;
+    std::vector<size_t> live;
+    for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) live.push_back(b.connect(b.rng() % 2));
+    size_t begun = 0;
+    for (int n = 0; n < 60000; n++) {
+        if (begun < live.size() && b.rng() % 3 == 0) begun++;
+        size_t i = b.rng() % 4 && begun > 3 ? live[begun - 1 - b.rng() % 3] : begun ? live[b.rng() % begun] : live[0];
+        if (b.rng() % 10 == 0) b.step();
+        else b.step(b.of(i, b.rng() % 3 == 0));
+        if (deletes && n % 200 == 199 && !b.marked.empty()) {
+            auto it = b.marked.begin();
+            std::advance(it, b.rng() % b.marked.size());
+            uint32_t index = *it;
+            // Packets go on while the host waits.
+            b.top.host_valid_i = 1, b.top.host_write_i = 1, b.top.host_stats_i = 0, b.top.host_index_i = index;
+            for (int m = 0; !b.top.host_done_o; m++) {
+                if (m > 20000) fail("the host waits for ever under traffic", index);
+                b.step(b.of(live[b.rng() % std::max<size_t>(begun, 1)], b.rng() % 2));
+            }
+            b.top.host_valid_i = 0;
+            b.step();
+        }
+    }
+    audit(b, !deletes);
+    // Only replies that overtake are refused: nobody meets what he does not know of.
+    for (auto [r, n] : b.reasons) if (!deletes && r != 17) fail("refused for another reason", r, n);
+    std::printf("load %.2f%s: %llu passed, %llu refused, %llu deferred, %llu full, %u in use;", load, deletes ? ", deletes" : "",
+                (unsigned long long)b.passed, (unsigned long long)b.refused, (unsigned long long)b.deferred,
+                (unsigned long long)b.full, b.top.in_use_o);
+    for (auto [r, n] : b.reasons) std::printf(" reason %u: %llu", r, (unsigned long long)n);
+    std::printf("\n");
+    std::fflush(stdout);
+}
+
+// A new connection with every second packet: none is refused while there is room. With every packet: what cannot be taken is refused
+// as that, and what is not refused is there.
+void storm(uint32_t seed, bool every) {
+    Bench b(seed);
+    size_t slots = 16u << b.top.rows_log2_o, pairs = slots / 2 * 3 / 4;
+    uint64_t refused_by = 0;
+    for (size_t i = 0; i < pairs; i++) {
+        b.step(b.of(b.connect(true), false));
+        if (!every) b.step();
+    }
+    for (int i = 0; i < 200; i++) b.step();
+    refused_by = b.refused;
+    audit(b, true);
+    std::printf("storm of %zu: %llu refused, %llu full\n", pairs, (unsigned long long)refused_by, (unsigned long long)b.full);
+    if (b.full == 0 && b.top.in_use_o + 2 * refused_by != 2 * pairs) fail("pairs that were admitted", b.top.in_use_o, pairs);
+    if (!every && refused_by > 0) fail("a storm at half the packets is refused", refused_by);
+    if (every && (refused_by == 0 || b.reasons[16] != refused_by)) fail("a storm with every packet", refused_by, b.reasons[16]);
+}
+
+// Two connections whose replies would have one key: the second is refused, but for a plain one that takes a plain one's place.
+void clashes(uint32_t seed) {
+    Bench b(seed);
+    for (bool plain : {false, true}) {
+        size_t one = b.connect(!plain), two = b.connect(!plain);
+        b.by_key.erase(b.all[two].reverse);
+        b.all[two].reverse = b.all[one].reverse, b.all[two].reverse_hash = b.all[one].reverse_hash;
+        b.step(b.of(one, false));
+        b.settle();
+        uint64_t refused = b.refused;
+        b.step(b.of(two, false));
+        b.settle();
+        if (b.refused - refused != !plain || b.reasons[18] != 1) fail("a clash", b.refused - refused, b.reasons[18]);
+        if (b.top.in_use_o != (plain ? 4 : 2)) fail("entries after a clash", b.top.in_use_o);
+        // Side by side, before the table shows the first.
+        if (plain) continue;
+        one = b.connect(true), two = b.connect(true);
+        b.all[two].reverse = b.all[one].reverse, b.all[two].reverse_hash = b.all[one].reverse_hash;
+        b.step(b.of(one, false)), b.step(b.of(two, false));
+        b.settle();
+        if (b.reasons[18] != 2 || b.top.in_use_o != 4) fail("a clash side by side", b.reasons[18], b.top.in_use_o);
+        b.reasons[18] = 1;
+        for (uint32_t index : std::set<uint32_t>(b.marked)) b.host(index, true, false), b.step();
+        b.settle();
+        if (b.top.in_use_o != 0) fail("all were deleted", b.top.in_use_o);
+        b.step(b.of(b.connect(true), false));
+        b.settle();
+    }
+    std::printf("clashes: ok\n");
+}
+
+}  // namespace
+
+int main() {
+    traffic(1, 0.3, false);
+    traffic(2, 0.7, false);
+    traffic(3, 0.6, true);
+    storm(4, false);
+    storm(5, true);
+    clashes(6);
+    std::printf("ok\n");
+}
