@@ -182,13 +182,15 @@ fn a_wrong_vif_harms_only_itself() {
 #[test]
 fn a_service_that_is_too_large_is_served_in_part_and_holds_up_nothing_else() {
     let mut bench = Bench::new();
-    let labels: String = (1..=70).map(|i| format!(", 10.20.9.{i}: {}", 1000 + i)).collect();
+    // More than the 1,024 members that the largest group of the card has.
+    let pods = || (0..1100).map(|i| (format!("10.20.{}.{}", 9 + i / 250, 1 + i % 250), 1000 + i));
+    let labels: String = pods().map(|(pod, label)| format!(", {pod}: {label}")).collect();
     bench.write_node(
         "card0",
         &NODE.replace("10.47.255.238: 43", &format!("10.47.255.238: 43{labels}")),
     );
-    let endpoints: String = (1..=70)
-        .map(|i| format!("  - {{ addresses: [10.20.9.{i}], conditions: {{ ready: true }} }}\n"))
+    let endpoints: String = pods()
+        .map(|(pod, _)| format!("  - {{ addresses: [{pod}], conditions: {{ ready: true }} }}\n"))
         .collect();
     let big = format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{ name: big, namespace: shop }}\n\
@@ -202,9 +204,12 @@ fn a_service_that_is_too_large_is_served_in_part_and_holds_up_nothing_else() {
     let status = bench.wait_in_sync(1);
     assert_eq!(bench.fip_ports(), [8888]);
     let notes = status["reconcile"]["notes"].to_string();
-    assert!(notes.contains("floating IP 172.20.0.77 has 70 backends, 64 of them serve"), "{notes}");
+    assert!(
+        notes.contains("floating IP 172.20.0.77 has 1100 backends, 1024 of them serve"),
+        "{notes}"
+    );
     let service = bench.get("/v1/services/shop/big");
-    assert_eq!(service["routes"][0]["members"].as_array().unwrap().len(), 64, "{service:#}");
+    assert_eq!(service["routes"][0]["members"].as_array().unwrap().len(), 1024, "{service:#}");
     // A pod of the other service goes: it is no member any more.
     bench.write(&manifests(8888).replace(
         "  - { addresses: [ 10.47.255.238 ], nodeName: cent333, conditions: { ready: true } }\n",
