@@ -95,10 +95,11 @@ module penstock_core
   logic        enable, clear, clearing, match_clearing, map_busy;
   logic        match_busy, datapath_busy, ring_busy, csr_busy, cmd_busy;
   logic [63:0] card_time;
+  logic [191:0] hash_key;
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
-  logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set;
+  logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set, flow_mark_ready, gap;
   flow_addr_t  flow_mark_index;
 
   logic        cfg_valid;
@@ -153,6 +154,7 @@ module penstock_core
     .clearing_i        (clearing),
     .idle_i            (idle_o),
     .time_o            (card_time),
+    .hash_key_o        (hash_key),
     .cmd_cfg_o         (cmd_cfg),
     .cmd_consumer_i    (cmd_consumer),
     .ring_errors_i     (ring_errors),
@@ -195,6 +197,7 @@ module penstock_core
     .flow_mark_valid_i(flow_mark_valid),
     .flow_mark_index_i(flow_mark_index),
     .flow_mark_set_i  (flow_mark_set),
+    .flow_mark_ready_o(flow_mark_ready),
     .cfg_valid_o   (cfg_valid),
     .cfg_req_o     (cfg_req),
     .cfg_rsp_i     (cfg_rsp),
@@ -268,6 +271,7 @@ module penstock_core
     .fw_tx_valid_o    (sent_valid),
     .fw_tx_vif_o      (sent_vif),
     .fw_tx_bytes_o    (sent_bytes),
+    .gap_i            (gap),
     .busy_o           (datapath_busy)
   );
 
@@ -285,6 +289,7 @@ module penstock_core
     .clear_i          (clear),
     .clearing_o       (match_clearing),
     .time_i           (card_time),
+    .hash_key_i       (hash_key),
     .trap_drop_valid_i(trap_drop_valid),
     .trap_drop_vif_i  (trap_drop_vif),
     .fw_tx_valid_i    (sent_valid),
@@ -294,6 +299,8 @@ module penstock_core
     .flow_mark_valid_o(flow_mark_valid),
     .flow_mark_index_o(flow_mark_index),
     .flow_mark_set_o  (flow_mark_set),
+    .flow_mark_ready_i(flow_mark_ready),
+    .gap_o            (gap),
     .busy_o           (match_busy)
   );
 

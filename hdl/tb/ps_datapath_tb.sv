@@ -202,6 +202,7 @@ module ps_datapath_tb
     .fw_tx_valid_o,
     .fw_tx_vif_o,
     .fw_tx_bytes_o,
+    .gap_i(1'b0),
     .busy_o
   );
 

@@ -12,7 +12,8 @@
   always #1 clk = !clk;
 
   logic        enable = 1, hdr_valid = 0, cfg_valid = 0, clear = 0, clearing, verdict_valid, busy, full;
-  logic        fw_tx_valid = 0, trap_drop_valid = 0;
+  logic        fw_tx_valid = 0, trap_drop_valid = 0, mark_ready = 1;
+  logic [191:0] hash_key = '0;
   hdr_t        hdr = '0;
   verdict_t    verdict;
   cfg_req_t    cfg_req = '0;
@@ -24,18 +25,24 @@
     .clk_i(clk), .rst_i(rst), .enable_i(enable), .hdr_valid_i(hdr_valid), .hdr_i(hdr),
     .verdict_valid_o(verdict_valid), .verdict_o(verdict), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
     .cfg_rsp_o(cfg_rsp), .clear_i(clear), .clearing_o(clearing), .time_i(card_time),
+    .hash_key_i(hash_key),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
     .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
-    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set), .busy_o(busy)
+    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set),
+    .flow_mark_ready_i(mark_ready), .busy_o(busy)
   );
 
   // What the command engine knows of the flow table, and events that the table was full.
   logic        mark_valid, mark_set;
-  logic [15:0] mark_index;
-  bit          known [65536];
+  flow_addr_t  mark_index;
+  bit          known [Flows];
   int          fulls = 0;
   always_ff @(posedge clk) begin
-    if (mark_valid) known[mark_index] <= mark_set;
+    if (mark_valid && mark_ready) begin
+      check(known[mark_index] != mark_set || mark_set, "a slot becomes invalid once");
+      known[mark_index] <= mark_set;
+    end
+    mark_ready <= $urandom_range(3) != 0;
     if (clear) known <= '{default: 0};
     if (full) fulls <= fulls + 1;
   end
@@ -91,22 +98,23 @@
         384'(p));
   endtask
 
-  function automatic logic [63:0] hash_of(input flow_key_t key);
-    hash_of = key_hash({8'd0, key});
+  // What may be seen of a key outside.
+  function automatic logic [31:0] public_hash(input flow_key_t key);
+    public_hash = member_hash({24'd0, key.dport, key.sport, key.dip, key.sip, key.proto});
   endfunction
 
-  task automatic find_flow(input flow_key_t key, output logic found, output flow_t flow, output logic [15:0] index);
-    logic [63:0]  h = hash_of(key);
+  task automatic find_flow(input flow_key_t key, output logic found, output flow_t flow, output flow_addr_t index);
+    logic [FlowHashBits-1:0] h = flow_hash({8'd0, key}, hash_key);
     logic [383:0] value;
     found = 0;
     for (int w = 0; w < 4; w++) begin
       for (int s = 0; s < 4; s++) begin
-        get(TableFlow, {16'd0, w[1:0], h[w*12 +: 12], s[1:0]}, value);
+        get(TableFlow, 32'({w[1:0], flow_row(h, w), s[1:0]}), value);
         if (value[120:0] == {key, 1'b1}) begin
           check(!found, "key in the table twice");
           found = 1;
           flow  = flow_t'(value[FlowBits-1:0]);
-          index = {w[1:0], h[w*12 +: 12], s[1:0]};
+          index = {w[1:0], flow_row(h, w), s[1:0]};
         end
       end
     end
@@ -224,10 +232,10 @@
   task automatic program_tables();
     fip_key_t    key;
     logic [63:0] h;
-    put(TableVif, 0, 384'(vif_t'{valid: 1, kind: VifFabric, ip: NodeA, mac: 48'h2, nh: 1, default: '0}));
-    put(TableVif, 1, 384'(vif_t'{valid: 1, kind: VifVhost, ip: NodeA, default: '0}));
-    put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, default: '0}));
-    put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, default: '0}));
+    put(TableVif, 0, 384'(vif_t'{valid: 1, kind: VifFabric, ip: NodeA, mac: 48'h2, nh: 1, learn: LearnAlways, default: '0}));
+    put(TableVif, 1, 384'(vif_t'{valid: 1, kind: VifVhost, ip: NodeA, learn: LearnAlways, default: '0}));
+    put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, learn: LearnAlways, default: '0}));
+    put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, learn: LearnAlways, default: '0}));
     put(TableNextHop, 10, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 3, dmac: 48'h3, smac: GatewayMac, default: '0}));
     put(TableNextHop, 11, 384'(next_hop_t'{valid: 1, kind: NhEncap, vif: 4, dmac: 48'h4, smac: GatewayMac, default: '0}));
     put(TableNextHop, 12, 384'(next_hop_t'{valid: 1, kind: NhTunnel, sip: NodeA, dip: NodeB, dmac: 48'h5, smac: 48'h2, default: '0}));
@@ -255,6 +263,6 @@
     logic [383:0] in_use;
     int           n = 0;
     get(TableCardStats, CounterFlowsInUse, in_use);
-    for (int i = 0; i < 65536; i++) n += 32'(known[i]);
+    for (int i = 0; i < Flows; i++) n += 32'(known[i]);
     check(in_use == 384'(n), $sformatf("%0d flows in use, %0d marked", in_use, n));
   endtask

@@ -1,10 +1,10 @@
-// Bench of ps_stats behind ps_table_access: VifStats written and read, and statistics of a new flow begun, while packets are
-// counted in every cycle.
+// Bench of ps_stats behind ps_table_access: VifStats written and read while packets are counted in every cycle; pairs in use.
 // Prints PASS or stops.
 module ps_stats_tb
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
+  import ps_pair_pkg::*;
 ;
 
   localparam int WriteCycles = 18;
@@ -19,25 +19,24 @@ module ps_stats_tb
   access_t     acc;
   logic [WriteMaxBits-1:0] acc_wdata;
   vif_stats_t  vif_rdata;
-  flow_stats_t flow_rdata, init_value = '0;
-  logic        init_valid = 0, init_ready, busy;
-  logic [15:0] init_index = '0;
+  logic [47:0] card_rdata;
+  pair_event_t event_now = '0;
+  logic        busy;
   longint      now = 0;
   always_ff @(posedge clk) now <= now + 1;
 
   ps_table_access u_access (
     .clk_i(clk), .rst_i(rst), .clear_i(clear), .clearing_o(clearing), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
     .cfg_rsp_o(cfg_rsp), .acc_o(acc), .acc_wdata_o(acc_wdata), 
-    .rdata_i(cfg_req.table_id == TableFlowStats ? EntryMaxBits'(flow_rdata) : EntryMaxBits'(vif_rdata)),
-    .flow_valid_o(), .flow_done_i(1'b0)
+    .rdata_i(cfg_req.table_id == TableCardStats ? EntryMaxBits'(card_rdata) : EntryMaxBits'(vif_rdata)),
+    .flow_valid_o(), .flow_stats_o(), .flow_done_i(1'b0)
   );
 
   ps_stats dut (
-    .clk_i(clk), .rst_i(rst), .now_i(32'd0), .valid_i(valid), .count_i(count), .trap_drop_valid_i(trap_drop),
-    .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx), .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .event_i('0),
-    .init_valid_i(init_valid), .init_index_i(init_index), .init_value_i(init_value), .init_ready_o(init_ready),
-    .clearing_i(clearing), .acc_i(acc), .acc_wdata_i(acc_wdata[VifStatsBits-1:0]), .flow_rdata_o(flow_rdata),
-    .vif_rdata_o(vif_rdata), .drop_rdata_o(), .card_rdata_o(), .tcp_o(), .busy_o(busy)
+    .clk_i(clk), .rst_i(rst), .valid_i(valid), .count_i(count), .trap_drop_valid_i(trap_drop),
+    .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx), .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .event_i(event_now),
+    .clearing_i(clearing), .acc_i(acc), .acc_wdata_i(acc_wdata[VifStatsBits-1:0]),
+    .vif_rdata_o(vif_rdata), .drop_rdata_o(), .card_rdata_o(card_rdata), .busy_o(busy)
   );
 
   task automatic check(input logic ok, input string what);
@@ -85,66 +84,31 @@ module ps_stats_tb
     repeat (4) @(posedge clk);
   endtask
 
-  task automatic flow_stats(input int index, output flow_stats_t value);
-    cfg_req   <= '{write: 1'b0, table_id: TableFlowStats, index: 32'(index), wdata: '0};
+  task automatic card_counter(input logic [3:0] id, output logic [47:0] value);
+    cfg_req   <= '{write: 1'b0, table_id: TableCardStats, index: 32'(id), wdata: '0};
     cfg_valid <= 1;
     do @(posedge clk); while (!cfg_rsp.done);
-    value     = cfg_rsp.rdata[FlowStatsBits-1:0];
+    value     = cfg_rsp.rdata[47:0];
     cfg_valid <= 0;
     @(posedge clk);
   endtask
 
-  // Statistics of new flows begin although a known flow's (or several known flows') packet counts in every cycle.
-  task automatic begin_under_traffic(input int flows, input int number);
-    flow_stats_t value;
-    for (int f = 0; f < flows; f++) begin_flow(200 + f, '0, 4);
-    fork
-      begin
-        for (int i = 0; i < number; i++) begin
-          count            <= '0;
-          count.flow       <= 1;
-          count.flow_index <= 16'(200 + i % flows);
-          count.rx_bytes   <= 16'd100;
-          count.tcp        <= 1;
-          count.tcp_fin    <= i == 60;    // must not be lost with a count that lies aside
-          valid            <= 1;
-          @(posedge clk);
-        end
-        valid <= 0;
-        @(posedge clk);
-      end
-      begin
-        repeat (44) @(posedge clk);
-        for (int n = 0; n < 8; n++) begin
-          begin_flow(300 + n, '{packets: 40'd1, bytes: 48'(64 + n), tcp: '0, last_hit: '0}, 15 + 2 + flows);
-          repeat (flows) @(posedge clk);
-        end
-      end
-    join
-    while (busy) @(posedge clk);
-    for (int f = 0; f < flows; f++) begin
-      flow_stats(200 + f, value);
-      check(value.packets == 40'(number / flows) && value.bytes == 48'(number / flows * 100), "packets of a known flow");
-      check(value.tcp[TcpFinBit] == (60 % flows == f), "flags of a known flow");
-    end
-    for (int n = 0; n < 8; n++) begin
-      flow_stats(300 + n, value);
-      check(value.packets == 1 && value.bytes == 48'(64 + n), "a new flow");
-    end
-  endtask
-
-  task automatic begin_flow(input int index, input flow_stats_t value, input int limit);
-    longint begun;
-    begun      = now;
-    init_valid <= 1;
-    init_index <= 16'(index);
-    init_value <= value;
-    do begin
+  // Entries in use go up and down by two: pairs.
+  task automatic pairs();
+    logic [47:0] value;
+    for (int i = 0; i < 12; i++) begin
+      event_now <= '{learned: i % 2 == 0, added: 1'b1, removed: i % 3 == 0, default: 1'b0};
       @(posedge clk);
-      check(now - begun <= longint'(limit) + 2, "a new flow's statistics wait for traffic");
-    end while (!init_ready);
-    init_valid <= 0;
+    end
+    event_now <= '{removed: 1'b1, default: 1'b0};
     @(posedge clk);
+    event_now <= '0;
+    @(posedge clk);
+    while (busy) @(posedge clk);
+    card_counter(CounterFlowsInUse, value);
+    check(value == 2 * (12 - 4 - 1), "in use");
+    card_counter(CounterFlowsLearned, value);
+    check(value == 6, "learned");
   endtask
 
   localparam int Packets = 900;
@@ -155,9 +119,7 @@ module ps_stats_tb
     rst = 0;
     @(posedge clk);
     while (clearing) @(posedge clk);
-    begin_under_traffic(1, 400);
-    begin_under_traffic(3, 600);
-    begin_under_traffic(5, 600);
+    pairs();
     access(1, 0, '0, value);
     traffic(300);
     access(0, 3, '0, value);

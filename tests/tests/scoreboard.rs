@@ -199,7 +199,7 @@ fn a_storm_over_a_full_table_leaves_connections_whole() {
 #[test]
 fn a_full_bucket_takes_no_more_until_one_leaves() {
     let script = collisions::script(40);
-    let run = on_card_with(&script, FlowSecret::default());
+    let run = on_card_with(&script, FlowSecret::BARE);
     let summary = run.unwrap_or_else(|e| panic!("{e}\n{}", script.describe())).0;
     assert!(summary.not_placed > 0, "{summary:?}");
     // 16 pairs at each of three comparisons.

@@ -135,6 +135,10 @@ fn package() -> String {
     o.push_str("\n  // H3 masks: output bit j is the parity of key & mask[j].\n");
     masks(&mut o, "KeyMasks", 128, &hash::KEY_MASKS);
     masks(&mut o, "MemberMasks", 128, &hash::MEMBER_MASKS);
+    o.push_str("\n  // What the flow table's secret is XORed with (crate penstock-abi, hash::FLOW_SECRET_BASE).\n");
+    let base =
+        hash::FLOW_SECRET_BASE.iter().rev().fold(String::new(), |s, w| s + &format!("{w:08x}"));
+    let _ = writeln!(o, "  localparam logic [191:0] FlowSecretBase = 192'h{base};");
     o.push_str("\n  // Last step of the flow table's hash: output bit j is the parity of sums & mask[j].\n");
     masks(&mut o, "FlowMix", hash::FLOW_HASH_BITS, &hash::FLOW_MIX);
     o.push_str("\n  // CRC-64 of digests: bit j of a word's step is the parity of word & mask[j] (crate penstock-abi, digest::MASKS).\n");
@@ -236,11 +240,14 @@ const FUNCTIONS: &str = "
   endfunction
 
   function automatic logic [FlowHashBits-1:0] flow_hash(input logic [127:0] key,
-                                                        input logic [11:0][15:0] secret);
-    flow_hash = flow_mix({flow_nh(key, secret[11:4]), flow_nh(key, secret[9:2]), flow_nh(key, secret[7:0])});
+                                                        input logic [191:0] secret);
+    logic [11:0][15:0] k;
+    k         = secret ^ FlowSecretBase;
+    flow_hash = flow_mix({flow_nh(key, k[11:4]), flow_nh(key, k[9:2]), flow_nh(key, k[7:0])});
   endfunction
 
   // Row of a way, and fingerprint, of a flow's hash.
+  /* verilator lint_off UNUSEDSIGNAL */
   function automatic logic [FlowRowsLog2-1:0] flow_row(input logic [FlowHashBits-1:0] hash, input int unsigned way);
     flow_row = hash[way*FlowRowBits +: FlowRowsLog2];
   endfunction
@@ -248,6 +255,7 @@ const FUNCTIONS: &str = "
   function automatic logic [FlowFingerprintBits-1:0] flow_fingerprint(input logic [FlowHashBits-1:0] hash);
     flow_fingerprint = hash[FlowFingerprintLsb +: FlowFingerprintBits];
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   // Where a flow's key stands; as a number, its index in the table Flow.
   typedef struct packed {

@@ -74,6 +74,21 @@ pub const FLOW_MIX: [u128; FLOW_HASH_BITS as usize] = {
     out
 };
 
+/// What each word of a secret is XORed with, as the registers have them: so that the secret of zeros, which a card has from power-on,
+/// is one like all others. (With sums of the key's bare words it would be the worst: all three alike, and 0 times what words of 0
+/// are multiplied with.)
+pub const FLOW_SECRET_BASE: [u32; 6] = {
+    let drawn: [u128; 2] = masks(0x464c_4f57_4241_5345);
+    [
+        drawn[0] as u32,
+        (drawn[0] >> 32) as u32,
+        (drawn[0] >> 64) as u32,
+        (drawn[0] >> 96) as u32,
+        drawn[1] as u32,
+        (drawn[1] >> 32) as u32,
+    ]
+};
+
 const _: () = assert!(FLOW_WAYS * FLOW_ROW_BITS <= FLOW_FINGERPRINT_LSB);
 
 const fn h3<const N: usize>(masks: &[u128; N], key: u128) -> u64 {
@@ -103,10 +118,13 @@ pub const fn row(hash: u64, way: u32, rows_log2: u32) -> u32 {
 pub struct FlowSecret(pub [u32; 6]);
 
 impl FlowSecret {
-    /// Word `i` of 12: word 2n is the low half of register n.
+    /// The secret that takes [`FLOW_SECRET_BASE`] away: keys are multiplied as they are. Nobody wants it but who makes keys that collide.
+    pub const BARE: Self = Self(FLOW_SECRET_BASE);
+
+    /// Word `i` of 12 that keys are hashed under: word 2n is the low half of register n.
     #[must_use]
     pub const fn word(&self, i: usize) -> u16 {
-        (self.0[i / 2] >> (16 * (i % 2))) as u16
+        ((self.0[i / 2] ^ FLOW_SECRET_BASE[i / 2]) >> (16 * (i % 2))) as u16
     }
 }
 
@@ -134,12 +152,13 @@ const fn nh(key: u128, secret: &FlowSecret, shift: usize) -> u32 {
 ///
 /// ```
 /// use penstock_abi::hash::{FlowSecret, flow_hash};
-/// // Without a secret all three sums are alike: 0x0003 * 0x0002, no more.
+/// // Without a secret all three sums were alike: 0x0003 * 0x0002, no more.
 /// let x: u128 = 0x00000006_00000006_00000006;
 /// let out = (0..96).fold(0, |out, b| {
 ///     out | u128::from((x & penstock_abi::hash::FLOW_MIX[b]).count_ones() & 1) << b
 /// });
-/// assert_eq!(flow_hash(0x0003_0002, &FlowSecret::default()), out);
+/// assert_eq!(flow_hash(0x0003_0002, &FlowSecret::BARE), out);
+/// assert_ne!(flow_hash(0x0003_0002, &FlowSecret::default()), out);
 /// ```
 #[must_use]
 pub const fn flow_hash(key: u128, secret: &FlowSecret) -> u128 {

@@ -192,6 +192,6 @@ fn one_move_is_enough_for_any_traffic() {
 /// Whoever knows the secret fills one row of each way and no more.
 #[test]
 fn keys_are_made_against_a_secret_that_is_known() {
-    let report = run(12, 27, &FlowSecret::default(), adversarial);
+    let report = run(12, 27, &FlowSecret::BARE, adversarial);
     assert_eq!(report.refused, 2 * (1 << 16) / 64 * 27 - WAYS * SLOTS, "{report:?}");
 }

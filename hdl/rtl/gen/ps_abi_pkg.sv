@@ -74,7 +74,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h30000;
-  localparam logic [63:0] LayoutHash = 64'hf2342b1de9696bd1;
+  localparam logic [63:0] LayoutHash = 64'h3593151c5fb47eef;
   localparam logic [31:0] Capabilities = 32'h1;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
@@ -546,6 +546,9 @@ package ps_abi_pkg;
     128'h03720cd8453eadda6db8739764993b8c
   };
 
+  // What the flow table's secret is XORed with (crate penstock-abi, hash::FLOW_SECRET_BASE).
+  localparam logic [191:0] FlowSecretBase = 192'h0d0ab24dc55ec90f1b1c5dce7dd4991110925cf239d0087a;
+
   // Last step of the flow table's hash: output bit j is the parity of sums & mask[j].
   localparam logic [95:0][95:0] FlowMix = {
     96'h64e8a63365aa016ffaf82eca,
@@ -738,11 +741,14 @@ package ps_abi_pkg;
   endfunction
 
   function automatic logic [FlowHashBits-1:0] flow_hash(input logic [127:0] key,
-                                                        input logic [11:0][15:0] secret);
-    flow_hash = flow_mix({flow_nh(key, secret[11:4]), flow_nh(key, secret[9:2]), flow_nh(key, secret[7:0])});
+                                                        input logic [191:0] secret);
+    logic [11:0][15:0] k;
+    k         = secret ^ FlowSecretBase;
+    flow_hash = flow_mix({flow_nh(key, k[11:4]), flow_nh(key, k[9:2]), flow_nh(key, k[7:0])});
   endfunction
 
   // Row of a way, and fingerprint, of a flow's hash.
+  /* verilator lint_off UNUSEDSIGNAL */
   function automatic logic [FlowRowsLog2-1:0] flow_row(input logic [FlowHashBits-1:0] hash, input int unsigned way);
     flow_row = hash[way*FlowRowBits +: FlowRowsLog2];
   endfunction
@@ -750,6 +756,7 @@ package ps_abi_pkg;
   function automatic logic [FlowFingerprintBits-1:0] flow_fingerprint(input logic [FlowHashBits-1:0] hash);
     flow_fingerprint = hash[FlowFingerprintLsb +: FlowFingerprintBits];
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   // Where a flow's key stands; as a number, its index in the table Flow.
   typedef struct packed {

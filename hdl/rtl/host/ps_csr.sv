@@ -42,6 +42,7 @@ module ps_csr
   input  logic        clearing_i,
   input  logic        idle_i,
   output logic [63:0] time_o,
+  output logic [191:0] hash_key_o,   // secret of the flow table's hash; nobody reads it back
 
   // Rings
   output ring_cfg_t   cmd_cfg_o,
@@ -140,6 +141,7 @@ module ps_csr
   logic        enable_q;
   logic [31:0] reset_cause_q, flr_count_q, epoch_q;
   logic [63:0] time_q;
+  logic [5:0][31:0] hash_key_q;
   logic [31:0] time_hi_q;
   // Registers that a function-level reset clears too.
   logic [31:0] scratch_q, mbox_request_q, mbox_arg_q, mbox_reply_q;
@@ -173,6 +175,9 @@ module ps_csr
       epoch_q <= '0;
     end
     if (wr_sel_q[word(RegEpoch)]) epoch_q <= wdata_q;
+    for (int unsigned i = 0; i < 6; i++) begin
+      if (wr_sel_q[word(RegHashKey0 + 16'(4 * i))]) hash_key_q[i] <= wdata_q;
+    end
     if (wr_sel_q[word(RegCmdBaseLo)]) cmd_q.base[31:0] <= {wdata_q[31:6], 6'd0};
     if (wr_sel_q[word(RegCmdBaseHi)]) cmd_q.base[63:32] <= wdata_q;
     if (wr_sel_q[word(RegCplBaseLo)]) cmd_q.cpl_base[31:0] <= {wdata_q[31:6], 6'd0};
@@ -232,6 +237,7 @@ module ps_csr
       epoch_q       <= '0;
       time_q        <= '0;
       time_hi_q     <= '0;
+      hash_key_q    <= '0;
     end else if (flr_q) begin
       reset_cause_q <= 32'd2;
       flr_count_q   <= flr_count_q + 32'd1;
@@ -310,6 +316,7 @@ module ps_csr
   assign enable_o       = enable_q;
   assign clear_o        = clear_q;
   assign time_o         = time_q;
+  assign hash_key_o     = hash_key_q;
   assign cmd_cfg_o      = cmd_q;
   assign evt_cfg_o      = evt_q;
   assign mbox_valid_o   = mbox_valid_q;

@@ -38,6 +38,7 @@ module ps_ring
   input  logic         flow_mark_valid_i,
   input  flow_addr_t   flow_mark_index_i,
   input  logic         flow_mark_set_i,
+  output logic         flow_mark_ready_o,
 
   output logic         cfg_valid_o,
   output cfg_req_t     cfg_req_o,
@@ -162,6 +163,7 @@ module ps_ring
     .flow_mark_valid_i,
     .flow_mark_index_i,
     .flow_mark_set_i,
+    .flow_mark_ready_o,
     .find_valid_i (find_valid),
     .find_table_i (cfg_req_o.table_id),
     .find_index_i (find_from),

@@ -1,15 +1,14 @@
 // Knows which entries of the tables are valid, so that a search covers 64 entries in two cycles.
 //
-// Marks:      mark_*: the host wrote an entry, at most one every eight cycles; flow_mark_*: the card inserted or removed a flow, at
-//             most one every two cycles on average, a few at once. Each is taken at once and none is lost.
+// Marks:      mark_*: the host wrote an entry, at most one every eight cycles, taken at once; flow_mark_*: the card inserted or removed a
+//             flow, one a cycle while flow_mark_ready_o. None is lost.
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
 //             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found), which hold until the next
 //             search. The host's marks that came before it are seen; what changes behind the search's back is not.
-// Memory:     words of 64 bits in block RAM. A mark reads its word, changes it and writes it back: even cycles are for flows, odd ones
-//             for the host's marks and searches. A mark of a flow is written four cycles after its word was read, so the mark two
-//             cycles behind it takes the word from it (same_q); the host's marks are too far apart, and of other words than flows'.
+// Memory:     words of 64 bits in block RAM. A mark reads its word, changes it and writes it back, four cycles later, so the next three
+//             take the word from it if it is theirs. The host's marks go first; searches get every fourth cycle, or whatever flows leave.
 // Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends. Marks are lost meanwhile.
-// Latency:    a search takes about 13 cycles, and two for each word without a valid entry.
+// Latency:    a search takes about 13 cycles, and one for each word without a valid entry (four while flows come and go).
 module ps_valid_map
   import ps_abi_pkg::*;
 #(
@@ -29,6 +28,7 @@ module ps_valid_map
   input  logic        flow_mark_valid_i,
   input  flow_addr_t  flow_mark_index_i,
   input  logic        flow_mark_set_i,
+  output logic        flow_mark_ready_o,
 
   input  logic        find_valid_i,
   input  logic [7:0]  find_table_i,
@@ -106,16 +106,19 @@ module ps_valid_map
   end
 
   // --- Marks, as they come
+  localparam int unsigned FlowMarks = 8;           // that may wait
+
   logic       host_valid_q, host_set_q, host_pending_q, host_go;
   addr_t      host_base_q, host_offset_q;
   logic [5:0] host_position_q;
   mark_t      host_q, flow_in_q, flow;
   logic       flow_in_valid_q, flow_in_ready, flow_valid, flow_go;
+  logic [4:0] flow_held;
   logic [3:0] settle_q;   // until the host's last mark is in memory
-  logic       even_q;
+  logic [2:0] turn_q;     // a search comes before flows' marks in the cycle of the upper bit, one of four
 
   always_ff @(posedge clk_i) begin
-    even_q          <= !even_q;
+    turn_q          <= {turn_q[1:0], turn_q == '0};
     host_valid_q    <= mark_valid_i;
     host_base_q     <= base(mark_table_i);
     host_offset_q   <= mark_index_i[6+:AddrWidth];
@@ -126,7 +129,8 @@ module ps_valid_map
     else if (host_go) host_pending_q <= 1'b0;
     if (mark_valid_i) settle_q <= 4'd6;
     else if (settle_q != '0) settle_q <= settle_q - 4'd1;
-    flow_in_valid_q <= flow_mark_valid_i && !clear_q;
+    flow_in_valid_q <= flow_mark_valid_i && flow_mark_ready_o && !clear_q;
+    flow_mark_ready_o <= flow_held < 5'(FlowMarks - 4);
     flow_in_q       <= '{addr: addr_t'(BaseFlow) + addr_t'(flow_mark_index_i[FlowIndexWidth-1:6]), position: flow_mark_index_i[5:0],
                          set: flow_mark_set_i};
     if (clear_q || rst_i) begin
@@ -134,17 +138,16 @@ module ps_valid_map
       host_pending_q <= 1'b0;
     end
     if (rst_i) begin
-      even_q          <= 1'b0;
+      turn_q          <= '0;
       settle_q        <= '0;
       flow_in_valid_q <= 1'b0;
+      flow_mark_ready_o <= 1'b0;
     end
   end
 
-  logic [4:0] unused_count;
-
   ps_fifo #(
     .Width($bits(mark_t)),
-    .Depth(8),
+    .Depth(FlowMarks),
     .Style("distributed")
   ) u_flow_marks (
     .clk_i,
@@ -155,59 +158,59 @@ module ps_valid_map
     .rvalid_o(flow_valid),
     .rready_i(flow_go),
     .rdata_o (flow),
-    .count_o (unused_count)
+    .count_o (flow_held)
   );
 
   // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
-  logic        search_want, search_go;
+  localparam int unsigned Behind = 3;              // marks behind one whose write they do not read
+
+  logic        search_want, search_go, mark_go;
   addr_t       search_addr_q;
   mark_t       a_q, b_q, c_q;
-  logic        a_mark_q, a_flow_q, a_search_q, b_mark_q, b_flow_q, b_search_q, c_mark_q, c_flow_q, c_search_q, d_mark_q;
-  logic        b_same_q, c_same_q, flow_known_q;
-  addr_t       flow_addr_q, d_addr_q;              // of the last flow's mark, and its word
-  logic [63:0] rdata, c_mask_q, changed, flow_word_q, d_word_q;
+  logic        a_mark_q, a_search_q, b_mark_q, b_search_q, c_mark_q, c_search_q;
+  addr_t       d_addr_q;
+  logic        d_mark_q;
+  logic [Behind:1]       b_same_q, c_same_q;      // the mark so many cycles ahead has the same word
+  logic [Behind:1][63:0] word_q;                  // what the marks ahead wrote
+  logic [63:0] rdata, c_mask_q, changed;
 
-  assign flow_go   = even_q && flow_valid;
-  assign host_go   = !even_q && host_pending_q;
-  assign search_go = !even_q && !host_pending_q && search_want;
+  assign host_go   = host_pending_q;
+  assign search_go = !host_pending_q && search_want && (turn_q[2] || !flow_valid);
+  assign flow_go   = !host_pending_q && flow_valid && !search_go;
+  assign mark_go   = host_go || flow_go;
+
+  // Which of the marks ahead of one in stage a, by the stage in which they are, have its word.
+  function automatic logic [Behind:1] ahead(input addr_t addr, input mark_t in_b, input logic b, input mark_t in_c, input logic c,
+                                            input addr_t in_d, input logic d);
+    ahead = {d && in_d == addr, c && in_c.addr == addr, b && in_b.addr == addr};
+  endfunction
 
   always_ff @(posedge clk_i) begin
-    a_q        <= even_q ? flow : host_q;
+    a_q        <= host_go ? host_q : flow;
     if (search_go) a_q.addr <= search_addr_q;
-    a_mark_q   <= flow_go || host_go;
-    a_flow_q   <= flow_go;
+    a_mark_q   <= mark_go;
     a_search_q <= search_go;
 
     b_q        <= a_q;
     b_mark_q   <= a_mark_q;
-    b_flow_q   <= a_flow_q;
     b_search_q <= a_search_q;
-    b_same_q   <= flow_known_q && a_q.addr == flow_addr_q;
-    if (a_flow_q) begin
-      flow_addr_q  <= a_q.addr;
-      flow_known_q <= 1'b1;
-    end
+    b_same_q   <= ahead(a_q.addr, b_q, b_mark_q, c_q, c_mark_q, d_addr_q, d_mark_q);
 
     c_q        <= b_q;
     c_mask_q   <= 64'd1 << b_q.position;
     c_mark_q   <= b_mark_q;
-    c_flow_q   <= b_flow_q;
     c_search_q <= b_search_q;
-    c_same_q   <= b_same_q && b_flow_q;
+    c_same_q   <= b_same_q;
 
     d_addr_q   <= c_q.addr;
     d_mark_q   <= c_mark_q;
-    d_word_q   <= changed;
-    if (c_flow_q) flow_word_q <= changed;
-    if (clear_q || rst_i) begin
-      {a_mark_q, b_mark_q, c_mark_q, d_mark_q} <= '0;
-      {a_flow_q, b_flow_q, c_flow_q}           <= '0;
-      flow_known_q                             <= 1'b0;
-    end
+    word_q     <= {word_q[Behind-1:1], changed};
+    if (clear_q || rst_i) {a_mark_q, b_mark_q, c_mark_q, d_mark_q} <= '0;
   end
 
   always_comb begin
-    changed = c_same_q ? flow_word_q : rdata;
+    changed = rdata;
+    for (int unsigned k = Behind; k > 0; k--) if (c_same_q[k]) changed = word_q[k];
     changed = c_q.set ? changed | c_mask_q : changed & ~c_mask_q;
   end
 
@@ -220,13 +223,13 @@ module ps_valid_map
     .clk_i,
     .we_i   (d_mark_q || clear_q),
     .waddr_i(clear_q ? clear_addr_q : d_addr_q),
-    .wdata_i(clear_q ? '0 : d_word_q),
+    .wdata_i(clear_q ? '0 : word_q[1]),
     .re_i   (a_mark_q || a_search_q),
     .raddr_i(a_q.addr),
     .rdata_o(rdata)
   );
 
-  // --- Search: words are read ahead, every other cycle, and looked at as they come
+  // --- Search: words are read ahead and looked at as they come
   typedef enum logic [6:0] {
     StIdle   = 7'b0000001,
     StSetUp  = 7'b0000010,
@@ -256,7 +259,7 @@ module ps_valid_map
     seen_bits_q <= rdata & (first_q ? from_q : '1);
     if (c_search_q) first_q <= 1'b0;
     looked_q    <= seen_q && searching && !hit;
-    if (seen_q) begin
+    if (seen_q && !hit) begin
       bits_q <= seen_bits_q;
       for (int unsigned i = 0; i < 8; i++) bytes_q[i] <= seen_bits_q[8*i+:8] != '0;
     end
@@ -319,7 +322,7 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q, c_q.position, unused_count};
+  assign unused_bits = ^{depth_q, c_q.position, flow_held};
 
 `ifndef SYNTHESIS
   initial begin

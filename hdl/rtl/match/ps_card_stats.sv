@@ -7,6 +7,7 @@ module ps_card_stats
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
+  import ps_pair_pkg::*;
 (
   input  logic        clk_i,
   input  logic        rst_i,
@@ -15,7 +16,7 @@ module ps_card_stats
   input  count_t      count_i,
   input  logic        trap_drop_valid_i,
   input  logic        fw_tx_valid_i,
-  input  flow_event_t event_i,
+  input  pair_event_t event_i,
 
   input  logic        clearing_i,
   input  access_t     acc_i,
@@ -117,7 +118,8 @@ module ps_card_stats
     removed_q                     <= event_i.removed;
     for (int unsigned c = 0; c < CardCounters; c++) begin
       if (count_q[c]) begin
-        counts_q[c] <= counts_q[c] + (c == 32'(CounterFlowsInUse) && removed_q ? '1 : CounterBits'(1));
+        if (c != 32'(CounterFlowsInUse)) counts_q[c] <= counts_q[c] + 1'b1;
+        else counts_q[c] <= removed_q ? counts_q[c] - CounterBits'(2) : counts_q[c] + CounterBits'(2);   // a pair
       end
     end
     card_clear_q <= clearing_i && acc_i.we[SelCardStats];

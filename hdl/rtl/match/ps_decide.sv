@@ -4,26 +4,28 @@
 // Stages:     1 comparisons | 2 fate by source and next hop, translation | 3 addresses, delivery check | 4 verdict and the rest
 // Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
 // Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
-//             ps_admit has the last word on all but the first two.
+//             ps_flow has the last word on all but the first two. The reverse key of what is asked stands a cycle before (early_key_o).
 module ps_decide
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
+  import ps_pair_pkg::*;
 (
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        fabric_valid_i,   // Vif[0].valid
   input  logic        valid_i,
   input  context_t    ctx_i,
-  input  logic [63:0] hash_i,
-  input  flow_hit_t   flow_i,
+  input  flow_hash_t  hash_i,
+  input  pair_hit_t   flow_i,
   input  hop_t        hop_i,
   input  fip_t        fip_i,
   output logic        valid_o,
   output verdict_t    verdict_o,
   output old_t        old_o,
   output count_t      count_o,
-  output ask_t        ask_o
+  output flow_key_t   early_key_o,
+  output pair_ask_t   ask_o
 );
 
   typedef enum logic [1:0] {
@@ -66,21 +68,25 @@ module ps_decide
     logic mapped;             // a usable flow with a mapping
     logic fip_applies;        // a mapping was found for what leaves by an Encap next hop
     logic sip_is_keys;        // an ICMP error's own source may be a router on the way: then it stays
+    logic        learn_translated; // the learn policy of the packet's vif
+    logic        learn_never;
     logic [16:0] bytes;       // of the frame that leaves
   } facts_t;
 
   typedef struct packed {
     context_t     ctx;
-    logic [63:0]  hash;
+    flow_hash_t   hash;
+    logic [31:0]  public_hash;   // of the flow key, for what may be seen outside
     hop_t         hop;
-    flow_hit_t    flow;
+    pair_hit_t    flow;
     fip_t         fip;
     facts_t       is;
   } stage1_t;
 
   typedef struct packed {
     context_t     ctx;
-    logic [63:0]  hash;
+    flow_hash_t   hash;
+    logic [15:0]  outer_id;
     logic [15:0]  entropy;
     fate_e        fate;
     drop_reason_e reason;
@@ -92,8 +98,9 @@ module ps_decide
     hop_t         hop;
     vif_t         out;
     translation_t tr;
-    flow_hit_t    flow;
+    pair_hit_t    flow;
     logic         learns;     // unless it is dropped after all
+    logic         learn_off;  // as it must not
     learn_kind_e  kind;       // of what it learns
   } stage2_t;
 
@@ -113,10 +120,17 @@ module ps_decide
   stage3_t s3_q;
 
   // Stage 1.
+  /* verilator lint_off UNUSEDSIGNAL */  // of the header only its key
+  function automatic logic [31:0] public_hash(input hdr_t hdr);
+    public_hash = member_hash({24'd0, hdr.key_dport, hdr.key_sport, hdr.key_dip, hdr.key_sip, hdr.key_proto});
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic facts_t compare(input context_t ctx, input flow_hit_t flow, input hop_t hop, input fip_t fip,
+  function automatic facts_t compare(input context_t ctx, input pair_hit_t flow, input hop_t hop, input fip_t fip,
                                      input logic fabric);
-    logic [15:0] head_bytes;
+    logic [15:0]   head_bytes;
+    learn_policy_e policy;
     compare.to_tunnel    = hop.nh.kind == NhTunnel;
     compare.encap        = hop.nh.kind == NhEncap;
     compare.to_vif       = compare.encap || hop.nh.kind == NhReceive;
@@ -137,6 +151,10 @@ module ps_decide
     compare.rechosen     = hop.group && hop.chosen;
     compare.mapped       = flow.usable && flow.map_valid;
     compare.fip_applies  = compare.encap && fip.found && compare.whole;
+    // Of the vif by which the packet came, or, from the fabric, to which it goes.
+    policy = ctx.hdr.src != SrcFabric ? ctx.source.learn : compare.to_vif ? fip.out.learn : LearnAlways;
+    compare.learn_translated = policy == LearnTranslated;
+    compare.learn_never      = policy == LearnNever;
     compare.sip_is_keys  = !ctx.hdr.icmp_err || ctx.hdr.sip == ctx.hdr.key_sip;
     head_bytes           = compare.to_vif ? 16'd14 : hop.nh.gre ? 16'd42 : 16'd46;
     compare.bytes        = 17'(ctx.hdr.ip_len) + 17'(head_bytes);
@@ -145,7 +163,7 @@ module ps_decide
 
   // Stage 2: fate by source and next hop, and the translation.
   function automatic stage2_t decide(input stage1_t p);
-    logic         from_fabric, fresh, kept, holds, turns;
+    logic         from_fabric, fresh, kept, holds, turns, asks, bound;
     fate_e        kind_fate;
     drop_reason_e kind_reason;
 
@@ -167,7 +185,8 @@ module ps_decide
     decide             = '0;
     decide.ctx         = p.ctx;
     decide.hash        = p.hash;
-    decide.entropy     = entropy_port(p.hash[63:50]);
+    decide.entropy     = entropy_port(p.public_hash[31:18]);
+    decide.outer_id    = p.ctx.hdr.ip_id ^ p.public_hash[15:0];
     decide.hop         = p.hop;
     decide.out         = p.fip.out;
     decide.flow        = p.flow;
@@ -200,21 +219,21 @@ module ps_decide
 
     fresh = p.is.fip_applies && !p.is.dip_fits;
     // The flow's own mapping stays: of a reply always, else unless the flow "counts as not found".
-    kept  = p.is.mapped && (p.flow.reverse || (!p.is.rechosen && p.is.encap && (p.is.out_any || p.is.flow_fits)));
+    kept  = p.is.mapped && (p.flow.tag.reverse || (!p.is.rechosen && p.is.encap && (p.is.out_any || p.is.flow_fits)));
     // Whether a usable forward flow does not "count as not found".
     holds = p.is.mapped ? kept : !p.is.rechosen && !fresh;
     // A pair that the far end began, before its own entry was there: it knows nothing of the service.
-    turns = p.flow.usable && p.flow.reverse && !p.flow.map_valid && fresh;
+    turns = p.flow.usable && p.flow.tag.reverse && !p.flow.map_valid && fresh;
     // Without `on` nothing of it counts.
     decide.tr.on      = kept || fresh;
-    decide.tr.reverse = kept && p.flow.reverse;
+    decide.tr.reverse = kept && p.flow.tag.reverse;
     decide.tr.port    = kept ? p.flow.port : p.is.ports_differ && p.is.ported;
     decide.tr.hairpin = kept ? p.flow.hairpin : p.is.same_vif;
     decide.tr.index   = kept ? '0 : p.fip.index;
     decide.tr.map     = kept ? p.flow.map : p.fip.map;
     decide.misdelivered = !p.is.dip_fits;
     if (kept) begin
-      if (!p.flow.reverse || p.flow.hairpin) decide.misdelivered = !p.is.flow_fits;
+      if (!p.flow.tag.reverse || p.flow.hairpin) decide.misdelivered = !p.is.flow_fits;
     end else if (fresh) begin
       decide.misdelivered = !p.is.fip_fits;
     end
@@ -222,10 +241,12 @@ module ps_decide
 
     if (!p.flow.found)                              decide.kind = LearnNew;
     else if (!p.flow.usable)                        decide.kind = LearnReplace;
-    else if (p.flow.reverse && !turns)              decide.kind = LearnReverse;
+    else if (p.flow.tag.reverse && !turns)              decide.kind = LearnReverse;
     else                                            decide.kind = LearnRepin;
-    decide.learns = p.is.known_proto && p.is.whole &&
-                    (!p.flow.usable || (p.flow.reverse ? p.is.rechosen || turns : !holds));
+    asks  = p.is.known_proto && p.is.whole && (!p.flow.usable || (p.flow.tag.reverse ? p.is.rechosen || turns : !holds));
+    bound = kept || fresh || p.hop.group;
+    decide.learns    = asks && (!asks_pair(decide.kind) || bound || !(p.is.learn_translated || p.is.learn_never));
+    decide.learn_off = asks && asks_pair(decide.kind) && bound && p.is.learn_never;
   endfunction
 
   // Stage 3: addresses of the packet that leaves, and the delivery check.
@@ -248,6 +269,9 @@ module ps_decide
     end else if (p.fate == FateSend && p.oversize) begin
       address.s.fate   = FateDrop;
       address.s.reason = DropEgressOversize;
+    end else if (p.fate == FateSend && p.learn_off) begin
+      address.s.fate   = FateDrop;
+      address.s.reason = DropLearnOff;
     end
     address.tx_bytes = p.fate == FateSend ? p.bytes : p.ctx.hdr.frame_len;
   endfunction
@@ -292,7 +316,7 @@ module ps_decide
     v.smac        = d.hop.nh.smac;
     v.outer_sip   = d.hop.nh.sip;
     v.outer_dip   = d.hop.nh.dip;
-    v.outer_id    = h.ip_id ^ d.hash[15:0];
+    v.outer_id    = d.outer_id;
     v.entropy     = d.entropy;
     v.label       = d.hop.label;
     v.mpls_ttl    = ttl;
@@ -341,60 +365,59 @@ module ps_decide
               drop: d.fate == FateDrop, reason: d.reason, trap: d.fate == FateTrap,
               tx: send || d.fate == FateRaw,
               tx_vif: fabric_out ? 8'(VifFabricId) : out_vif,
-              tx_bytes: s3_q.tx_bytes,
-              flow: send && d.flow.usable, flow_index: d.flow.index, deferred: 1'b0,
+              tx_bytes: s3_q.tx_bytes, deferred: 1'b0};
+  endfunction
+
+  function automatic pair_count_t stage4_flow_count();
+    stage4_flow_count = '{pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
               tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
   endfunction
 
-  function automatic learn_t stage4_learn();
-    learn_t learn;
-    learn      = '0;
-    learn.kind = d.hop.move ? LearnMove : d.kind;
-    learn.key  = key;
-    learn.reverse_key = s3_q.reverse_key;
-    learn.data.rpf_nh          = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
-    learn.data.src_info        = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
-    learn.data.entropy         = d.entropy;
-    learn.data.vrf             = d.ctx.source.vrf;
-    learn.data.dvrf            = d.to_vif ? d.out.vrf : d.ctx.source.vrf;
-    learn.data.ecmp_valid      = d.hop.group;
-    learn.data.ecmp_slot       = d.hop.group ? d.hop.slot : '0;
-    learn.data.ecmp_generation = d.hop.group ? d.hop.generation : '0;
-    if (d.tr.on) begin
-      learn.data.map_valid      = 1'b1;
-      learn.data.map            = d.tr.index;
-      learn.data.map_generation = d.tr.map.generation;
-      learn.data.dnat           = 1'b1;
-      learn.data.dpat           = d.tr.port;
-      learn.data.snat           = d.tr.hairpin;
-      learn.data.hairpin        = d.tr.hairpin;
+  // What the forward entry would say. Of a move the tunnel, and as reverse_rpf the next hop of the route back.
+  function automatic flow_facts_t stage4_facts();
+    flow_facts_t facts;
+    facts          = '0;
+    facts.rpf_nh   = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
+    facts.src_info = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
+    facts.vrf      = d.ctx.source.vrf;
+    facts.dvrf     = d.to_vif ? d.out.vrf : d.ctx.source.vrf;
+    if (d.hop.group) begin
+      facts.ecmp_valid      = 1'b1;
+      facts.ecmp_slot       = d.hop.slot;
+      facts.ecmp_generation = d.hop.generation;
     end
-    learn.reverse_info = d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip;
-    learn.reverse_rpf  = d.hop.first_nh;
-    learn.bytes        = h.frame_len;
-    learn.tcp[TcpSynBit] = h.proto == ProtoTcp && h.tcp_syn;
-    learn.tcp[TcpFinBit] = h.proto == ProtoTcp && h.tcp_fin;
-    learn.tcp[TcpRstBit] = h.proto == ProtoTcp && h.tcp_rst;
-    stage4_learn = learn;
+    if (d.tr.on) begin
+      facts.map_valid      = 1'b1;
+      facts.map            = d.tr.index;
+      facts.map_generation = d.tr.map.generation;
+      facts.dnat           = 1'b1;
+      facts.dpat           = d.tr.port;
+      facts.snat           = d.tr.hairpin;
+      facts.hairpin        = d.tr.hairpin;
+    end
+    stage4_facts = facts;
   endfunction
 
   // A pod that talks to itself from the same port would have one entry for both directions: it asks for nothing.
-  function automatic ask_t stage4_ask();
-    learn_t learn;
-    logic   loops, moves;
-    learn      = stage4_learn();
-    loops      = asks_pair(learn.kind) && learn.key == learn.reverse_key;
+  function automatic pair_ask_t stage4_ask();
+    learn_kind_e kind;
+    logic        loops, moves;
+    kind       = d.hop.move ? LearnMove : d.kind;
+    loops      = asks_pair(kind) && key == s3_q.reverse_key;
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && d.hop.move;
-    stage4_ask = '{valid: moves || (send && d.learns && !loops), translated: d.tr.on,
-                   plain: !d.tr.on && !d.hop.group, found: d.flow.found, partner: d.flow.partner,
-                   print: print_of(d.hash), learn: learn};
+    stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
+                   plain: !d.tr.on && !d.hop.group, found: d.flow.found, counts: send && d.flow.usable,
+                   count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
+                   reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
+
+  assign early_key_o = s3_q.reverse_key;
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      s1_q <= '{ctx: ctx_i, hash: hash_i, hop: hop_i, flow: flow_i, fip: fip_i,
+      s1_q <= '{ctx: ctx_i, hash: hash_i, public_hash: public_hash(ctx_i.hdr), hop: hop_i, flow: flow_i, fip: fip_i,
                 is: compare(ctx_i, flow_i, hop_i, fip_i, fabric_valid_i)};
     end
     if (valid1_q) s2_q <= decide(s1_q);

@@ -7,7 +7,8 @@
 // Statistics: counted as admission says (ps_pair_stats).
 // Host:       host_valid_i with index held until host_done_o: an entry is read, or its pair deleted (host_write_i), or its statistics are
 //             read (host_stats_i): 0 if no packet has counted under the entry's generation.
-// Secret:     secret_i is taken over while tables are cleared.
+//             A read waits for a cycle in which no packet counts; after GapPatience cycles it asks for one (gap_o).
+// Secret:     secret_i is taken over while tables are cleared, XORed with constants, so that one of zeros is as good as another.
 module ps_flow
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -65,6 +66,7 @@ module ps_flow
 
   output mark_t        mark_o,
   input  logic         mark_ready_i,
+  output logic         gap_o,             // pulse: one cycle without a packet, please
   output pair_event_t  event_o,
   output logic [$clog2(Flows+1)-1:0] in_use_o,
   output logic         busy_o
@@ -72,10 +74,11 @@ module ps_flow
 
   localparam int unsigned PairsLog2 = RowsLog2 + $clog2(FlowSlots) - 1;
   localparam int unsigned MarkDepth = 512;
+  localparam int unsigned GapPatience = 64;
 
   logic [191:0] secret_q;
 
-  always_ff @(posedge clk_i) if (clear_i || rst_i) secret_q <= secret_i;
+  always_ff @(posedge clk_i) if (clear_i || rst_i) secret_q <= secret_i ^ FlowSecretBase;
 
   logic        [FlowWays-1:0] op_valid, op_ready, done_valid, taken_valid, taken_ready, taken_used;
   row_op_t     [FlowWays-1:0] op;
@@ -105,6 +108,7 @@ module ps_flow
   tcp_update_t tcp_update;
   pair_stats_t stats;
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
+  logic [$clog2(GapPatience)-1:0] patience_q;
 
   ps_flow_look #(
     .RowsLog2 (RowsLog2),
@@ -314,6 +318,8 @@ module ps_flow
   always_ff @(posedge clk_i) begin
     if (entry_done && host_stats_i && host_used_o) reading_q <= 1'b1;
     if (stats_done || rst_i) reading_q <= 1'b0;
+    gap_o     <= stats_re && patience_q == '0;
+    patience_q <= stats_re ? patience_q - 1'b1 : '1;
   end
 
   // --- Marks: up to two a cycle in, one out.

@@ -9,6 +9,7 @@
 // Secret:     stands still while keys are hashed (it is taken over when the tables are cleared).
 module ps_flow_hash
   import ps_abi_pkg::*;
+  import ps_match_pkg::*;
   import ps_pair_pkg::*;
 (
   input  logic         clk_i,

@@ -1,6 +1,6 @@
 // Match-action core: from a parsed header to a verdict, by docs/datapath.md.
 //
-// Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly Latency cycles
+// Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly MatchCycles
 //             later, in order. Flow entries, counters and learning are side effects, visible some cycles later.
 // Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it.
 // Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, one
@@ -11,12 +11,14 @@
 //
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
 // ps_match_pkg, and only there:
-//   source | flow (later fragments beside it) | route (service keys, second and third look-up beside it) | next hop (a member's
-//   own translation from its word on) | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission (quotas), verdict
+//   source | flow (later fragments beside it) | route, from what is kept at the flow on (service keys, second and third look-up beside
+//   it) | next hop (a member's own translation from its word on) | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission
+//   (quotas), verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
+  import ps_pair_pkg::*;
 (
   input  logic        clk_i,
   input  logic        rst_i,
@@ -34,6 +36,7 @@ module ps_match
   input  logic        clear_i,
   output logic        clearing_o,
   input  logic [63:0] time_i,
+  input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
   input  logic        trap_drop_valid_i,
   input  logic [7:0]  trap_drop_vif_i,
@@ -45,11 +48,10 @@ module ps_match
   output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
   output flow_addr_t  flow_mark_index_o,
   output logic        flow_mark_set_o,
+  input  logic        flow_mark_ready_i,
+  output logic        gap_o,              // pulse: one cycle without a header, please; when does not matter
   output logic        busy_o
 );
-
-  localparam int unsigned Latency = SourceCycles + FlowCycles + RouteCycles + NextHopCycles + FipCycles +
-                                    DecideCycles + EditCycles;
 
   access_t                 acc;
   logic [WriteMaxBits-1:0] acc_wdata;
@@ -60,9 +62,9 @@ module ps_match
   vif_addr_t   vif_in_addr, vif_out_addr;
   map_id_t     map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
-  fip_map_t    map_flow, map_fip, map_acc, map_learn;
-  logic        map_learn_re, map_learn_ready;
-  map_id_t     map_learn_addr;
+  fip_map_t    map_flow, map_fip, map_acc, map_slow;
+  logic        map_slow_re, map_slow_ready, map_slow_done_q;
+  map_id_t     map_slow_addr;
 
   ps_table #(
     .Width(VifBits),
@@ -95,15 +97,23 @@ module ps_match
   );
 
   // Mappings are in block RAM, 53 of them a copy: UltraRAM is what the flows need.
-  // The flow lookup's copy: data the cycle after, as it registers them itself.
+  // The flow look-up's copy.
+  logic    map_flow_re_q;
+  map_id_t map_flow_addr_q;
+
+  always_ff @(posedge clk_i) begin
+    map_flow_re_q   <= map_flow_re;
+    map_flow_addr_q <= map_flow_addr;
+  end
+
   ps_table #(
     .Width  (FipMapBits),
     .Depth  (FipMaps),
-    .Latency(1)
+    .Latency(MapReadCycles - 1)
   ) u_fip_map_flow (
     .clk_i,
-    .re_i       (map_flow_re),
-    .addr_i     (fip_map_addr_t'(map_flow_addr)),
+    .re_i       (map_flow_re_q),
+    .addr_i     (fip_map_addr_t'(map_flow_addr_q)),
     .rdata_o    (map_flow),
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
@@ -112,7 +122,8 @@ module ps_match
     .acc_rdata_o(map_acc)
   );
 
-  // The other copy, for new flows' packets and for ps_learn, whose data stand the cycle after.
+  // The other copy, for new flows' packets, and by a port that they do not use for the flow table's changes, when the maintenance side
+  // does not write it.
   logic     map_fip_valid_q;
   fip_map_t map_fip_read;
 
@@ -124,20 +135,20 @@ module ps_match
     .a_re_i   (map_fip_re),
     .a_addr_i (map_fip_addr),
     .a_rdata_o(map_fip_read),
-    .b_re_i   (map_learn_re && map_learn_ready),
+    .b_re_i   (map_slow_re && map_slow_ready),
     .b_we_i   (acc.we[SelFipMap]),
-    .b_addr_i (map_learn_ready ? map_learn_addr : acc.index[13:0]),
+    .b_addr_i (map_slow_ready ? map_slow_addr : acc.index[13:0]),
     .b_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .b_rdata_o(map_learn)
+    .b_rdata_o(map_slow)
   );
 
   always_ff @(posedge clk_i) begin
+    map_slow_done_q <= map_slow_re && map_slow_ready && !map_slow_done_q;
     map_fip_valid_q <= map_fip_re;
     if (map_fip_valid_q) map_fip <= map_fip_read;
   end
 
-  // ps_learn reads mappings by a port that packets do not use, when the maintenance side does not write them.
-  assign map_learn_ready = !acc.we[SelFipMap];
+  assign map_slow_ready = !acc.we[SelFipMap];
 
   // --- Source.
   logic     src_valid, fabric_valid, routed;
@@ -164,61 +175,16 @@ module ps_match
 
   assign routed = src_valid && src_ctx.source.act == ActRoute;
 
-  // --- Flow lookup. Its hash stands one cycle after the source.
-  logic        flow_look_valid;
-  context_t    flow_ctx;
-  logic [63:0] hash;
-  logic        hash_valid_q;
-  flow_hit_t   flow_found;
+  // --- Flow look-up.
+  logic       flow_look_valid, direct_valid, hash_valid;
+  context_t   flow_ctx, direct_ctx;
+  flow_hash_t hash;
+  pair_hit_t  flow_found;
 
-  slot_mark_t                            mark;
-  logic                                  row_re, slot_we, mark_we, data_re, data_we, tcp_re;
-  logic [FlowWays-1:0][FlowRowsLog2-1:0] row_addr;
-  flow_key_t                             row_key;
-  logic [3:0]                            row_pick;
-  logic [FlowWays*BucketSlots-1:0]       row_match, row_used;
-  flow_slot_t                            row_slot, slot_wdata;
-  flow_index_t                           slot_index, data_index, tcp_index;
-  tcp_write_t                            tcp_write;
-  logic [3:0]                            tcp_state;
-  flow_data_t                            data_wdata, data_rdata;
-
-  ps_flow_table u_flow_table (
-    .clk_i,
-    .rst_i,
-    .key_valid_i  (routed),
-    .lookup_i     (!src_ctx.hdr.frag),
-    .key_i        (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
-    .bare_syn_i   (bare_syn(src_ctx.hdr)),
-    .hash_o       (hash),
-    .hit_o        (flow_found),
-    .map_re_o     (map_flow_re),
-    .map_addr_o   (map_flow_addr),
-    .map_i        (map_flow),
-    .tcp_i        (tcp_write),
-    .tcp_re_i     (tcp_re),
-    .tcp_index_i  (tcp_index),
-    .tcp_o        (tcp_state),
-    .row_re_i      (row_re),
-    .row_addr_i    (row_addr),
-    .row_key_i     (row_key),
-    .row_pick_i    (row_pick),
-    .row_match_o   (row_match),
-    .row_used_o    (row_used),
-    .row_slot_o    (row_slot),
-    .slot_we_i     (slot_we),
-    .slot_index_i  (slot_index),
-    .slot_wdata_i  (slot_wdata),
-    .data_re_i     (data_re),
-    .data_we_i     (data_we),
-    .data_index_i  (data_index),
-    .data_wdata_i  (data_wdata),
-    .data_rdata_o  (data_rdata)
-  );
-
+  // What is looked up as a route goes ahead of the flow's answer.
   ps_delay #(
     .Width ($bits(context_t)),
-    .Cycles(FlowCycles)
+    .Cycles(FlowCycles - RouteAhead)
   ) u_flow_ctx (
     .clk_i,
     .rst_i,
@@ -228,21 +194,12 @@ module ps_match
     .data_o (flow_ctx)
   );
 
-  // Tells the command engine which flow entries come and go.
-  always_ff @(posedge clk_i) begin
-    flow_mark_valid_o <= slot_we && !clearing_o && !rst_i;
-    if (slot_we) begin
-      flow_mark_set_o   <= slot_wdata.valid;
-      flow_mark_index_o <= slot_index;
-    end
-  end
-
-  // --- Route, of what the flow lookup leaves. Where section 6 leads without it is known before it.
+  // --- Route. Where section 6 leads without it is known before it.
   logic        direct, look_direct;
   logic [15:0] direct_nh, look_direct_nh;
   logic        look_valid, look_flow_valid;
   context_t    look_ctx;
-  flow_hit_t   flow_hit;
+  pair_hit_t   flow_hit;
   route_t      route;
   host_route_t host_route_acc;
   prefix_t     prefix_acc;
@@ -262,27 +219,38 @@ module ps_match
 
   ps_delay #(
     .Width ($bits(context_t)),
-    .Cycles(RouteCycles)
-  ) u_look_ctx (
+    .Cycles(RouteAhead)
+  ) u_direct_ctx (
     .clk_i,
     .rst_i,
     .valid_i(flow_look_valid),
     .data_i (flow_ctx),
+    .valid_o(direct_valid),
+    .data_o (direct_ctx)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(RouteCycles - RouteAhead)
+  ) u_look_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(direct_valid),
+    .data_i (direct_ctx),
     .valid_o(look_valid),
     .data_o (look_ctx)
   );
 
-  assign direct    = flow_ctx.hdr.src == SrcFabric ||
-                     (flow_found.usable && flow_found.hairpin && flow_found.reverse);
-  assign direct_nh = flow_ctx.hdr.src == SrcFabric ? flow_ctx.source.ilm_nh : flow_ctx.source.key_nh;
+  assign direct    = direct_ctx.hdr.src == SrcFabric || (flow_found.usable && flow_found.hairpin && flow_found.tag.reverse);
+  assign direct_nh = direct_ctx.hdr.src == SrcFabric ? direct_ctx.source.ilm_nh : direct_ctx.source.key_nh;
 
   ps_delay #(
-    .Width ($bits(flow_hit_t) + 17),
-    .Cycles(RouteCycles)
+    .Width ($bits(pair_hit_t) + 17),
+    .Cycles(RouteCycles - RouteAhead)
   ) u_look_flow (
     .clk_i,
     .rst_i,
-    .valid_i(flow_look_valid),
+    .valid_i(direct_valid),
     .data_i ({flow_found, direct, direct_nh}),
     .valid_o(look_flow_valid),
     .data_o ({flow_hit, look_direct, look_direct_nh})
@@ -390,24 +358,24 @@ module ps_match
   );
 
   // The decision needs the hash and the flow as well.
-  logic [63:0] decide_hash;
-  flow_hit_t   decide_flow;
-  logic        decide_hash_valid, decide_flow_valid;
+  flow_hash_t decide_hash;
+  pair_hit_t  decide_flow;
+  logic       decide_hash_valid, decide_flow_valid;
 
   ps_delay #(
-    .Width (64),
-    .Cycles(FlowCycles - 1 + RouteCycles + NextHopCycles + FipCycles)
+    .Width ($bits(flow_hash_t)),
+    .Cycles(FlowCycles - HashCycles + RouteCycles - RouteAhead + NextHopCycles + FipCycles)
   ) u_hash (
     .clk_i,
     .rst_i,
-    .valid_i(hash_valid_q),
+    .valid_i(hash_valid),
     .data_i (hash),
     .valid_o(decide_hash_valid),
     .data_o (decide_hash)
   );
 
   ps_delay #(
-    .Width ($bits(flow_hit_t)),
+    .Width ($bits(pair_hit_t)),
     .Cycles(NextHopCycles + FipCycles)
   ) u_flow_hit (
     .clk_i,
@@ -419,11 +387,12 @@ module ps_match
   );
 
   // --- Decision.
-  logic     decided;
-  verdict_t decided_verdict;
-  old_t     decided_old;
-  count_t   decided_count;
-  ask_t     decided_ask;
+  logic      decided;
+  verdict_t  decided_verdict;
+  old_t      decided_old;
+  count_t    decided_count;
+  flow_key_t decided_early_key;
+  pair_ask_t decided_ask;
 
   ps_decide u_decide (
     .clk_i,
@@ -439,148 +408,169 @@ module ps_match
     .verdict_o     (decided_verdict),
     .old_o         (decided_old),
     .count_o       (decided_count),
+    .early_key_o   (decided_early_key),
     .ask_o         (decided_ask)
   );
 
-  // --- Checksums and, beside them, admission.
-  verdict_t edited;
-  logic     admitted, refused, admit_busy;
-  count_t   count;
-  logic     learn_valid, learn_ready, none_waits, served, crowded;
-  learn_t   learn;
+  // --- Checksums and, beside them, admission: whichever takes less begins later.
+  logic         edit_valid, admit_valid, key_valid, admitted, refused, deferred, counted;
+  verdict_t     edit_verdict, edited;
+  old_t         edit_old;
+  flow_key_t    admit_early_key;
+  pair_ask_t    admit_ask;
+  drop_reason_e refused_reason;
+  count_t       plain_count, count;
+
+  ps_delay #(
+    .Width ($bits(verdict_t) + $bits(old_t)),
+    .Cycles(FinishCycles - EditCycles)
+  ) u_edit_wait (
+    .clk_i,
+    .rst_i,
+    .valid_i(decided),
+    .data_i ({decided_verdict, decided_old}),
+    .valid_o(edit_valid),
+    .data_o ({edit_verdict, edit_old})
+  );
 
   ps_edit u_edit (
     .clk_i,
     .rst_i,
-    .valid_i  (decided),
-    .verdict_i(decided_verdict),
-    .old_i    (decided_old),
+    .valid_i  (edit_valid),
+    .verdict_i(edit_verdict),
+    .old_i    (edit_old),
     .valid_o  (verdict_valid_o),
     .verdict_o(edited)
   );
 
-  // Admission may take less: it begins as late as it can.
-  localparam int unsigned AdmitWait = EditCycles - AdmitCycles;
-
-  logic   admit_valid;
-  ask_t   admit_ask;
-  count_t admit_count;
-
-  if (AdmitWait == 0) begin : gen_admit_at_once
-    assign admit_valid = decided;
-    assign admit_ask   = decided_ask;
-    assign admit_count = decided_count;
-  end else begin : gen_admit_late
-    ps_delay #(
-      .Width ($bits(ask_t) + $bits(count_t)),
-      .Cycles(AdmitWait)
-    ) u_admit_wait (
-      .clk_i,
-      .rst_i,
-      .valid_i(decided),
-      .data_i ({decided_ask, decided_count}),
-      .valid_o(admit_valid),
-      .data_o ({admit_ask, admit_count})
-    );
-  end
-
-  ps_admit u_admit (
+  ps_delay #(
+    .Width ($bits(pair_ask_t)),
+    .Cycles(FinishCycles - AdmitCycles)
+  ) u_admit_wait (
     .clk_i,
     .rst_i,
-    .flush_i      (clearing_o),
-    .valid_i      (admit_valid),
-    .ask_i        (admit_ask),
-    .count_i      (admit_count),
-    .valid_o      (admitted),
-    .refused_o    (refused),
-    .count_o      (count),
-    .busy_o       (admit_busy),
-    .crowded_i    (crowded),
-    .learn_valid_o(learn_valid),
-    .learn_ready_i(learn_ready),
-    .learn_idle_i (none_waits),
-    .learn_o      (learn),
-    .served_i     (served),
-    .slot_we_i    (slot_we),
-    .mark_we_i    (mark_we),
-    .slot_index_i (slot_index),
-    .slot_wdata_i (slot_wdata),
-    .mark_i       (mark)
+    .valid_i(decided),
+    .data_i (decided_ask),
+    .valid_o(admit_valid),
+    .data_o (admit_ask)
+  );
+
+  // The key comes a cycle before what it belongs to, always.
+  ps_delay #(
+    .Width ($bits(flow_key_t)),
+    .Cycles(FinishCycles - AdmitCycles)
+  ) u_early_key_wait (
+    .clk_i,
+    .rst_i,
+    .valid_i(1'b1),
+    .data_i (decided_early_key),
+    .valid_o(key_valid),
+    .data_o (admit_early_key)
+  );
+
+  ps_delay #(
+    .Width ($bits(count_t)),
+    .Cycles(FinishCycles)
+  ) u_count (
+    .clk_i,
+    .rst_i,
+    .valid_i(decided),
+    .data_i (decided_count),
+    .valid_o(counted),
+    .data_o (plain_count)
   );
 
   always_comb begin
-    verdict_o = edited;
-    if (refused) verdict_o.dst = DstDrop;
+    verdict_o      = edited;
+    count          = plain_count;
+    count.deferred = deferred;
+    if (refused) begin
+      verdict_o.dst = DstDrop;
+      count.drop    = 1'b1;
+      count.reason  = refused_reason;
+      count.tx      = 1'b0;
+    end
   end
 
-  // --- Side effects.
-  logic        flow_valid, flow_done, init_valid, init_ready;
-  logic        learn_busy, stats_busy;
-  flow_index_t init_index;
-  flow_stats_t init_value, flow_stats_acc;
-  flow_event_t flow_event;
+  // --- The flow table: look-up, admission, changes, statistics.
+  logic        flow_valid, flow_stats, flow_done, flow_used, flow_busy, stats_busy;
+  key_slot_t   flow_slot;
+  flow_facts_t flow_facts;
+  pair_stats_t flow_counts;
+  pair_event_t flow_event;
   flow_t       flow_acc;
+  flow_stats_t flow_stats_acc;
   vif_stats_t  vif_stats_acc;
+  mark_t       mark;
   logic [47:0] drop_acc, card_acc;
   logic        move_start, move_done;
   logic [15:0] move_nh;
   logic [31:0] move_dip;
   move_t       move;
+  logic [$clog2(Flows+1)-1:0] unused_in_use;
 
-  ps_learn u_learn (
+  ps_flow #(
+    .MapCycles(MapReadCycles)
+  ) u_flow (
     .clk_i,
     .rst_i,
-    .flush_i     (clearing_o),
-    .clear_we_i  (acc.we[SelFlow]),
-    .clear_index_i(flow_addr_t'(acc.index)),
-    .now_i       (time_i[47:16]),
-    .busy_o      (learn_busy),
-    .valid_i     (learn_valid),
-    .ready_o     (learn_ready),
-    .none_waits_o(none_waits),
-    .learn_i     (learn),
-    .served_o    (served),
-    .crowded_o   (crowded),
-    .host_valid_i(flow_valid),
-    .host_write_i(cfg_req_i.write),
-    .host_index_i(flow_addr_t'(acc.index)),
-    .host_done_o (flow_done),
-    .host_rdata_o(flow_acc),
-    .row_re_o    (row_re),
-    .row_addr_o  (row_addr),
-    .row_key_o   (row_key),
-    .row_pick_o  (row_pick),
-    .row_match_i (row_match),
-    .row_used_i  (row_used),
-    .row_slot_i  (row_slot),
-    .slot_we_o   (slot_we),
-    .mark_we_o   (mark_we),
-    .slot_index_o(slot_index),
-    .slot_wdata_o(slot_wdata),
-    .mark_o      (mark),
-    .data_re_o   (data_re),
-    .data_we_o   (data_we),
-    .data_index_o(data_index),
-    .data_wdata_o(data_wdata),
-    .data_rdata_i(data_rdata),
-    .map_re_o    (map_learn_re),
-    .map_addr_o  (map_learn_addr),
-    .map_ready_i (map_learn_ready),
-    .map_i       (map_learn),
-    .tcp_re_o    (tcp_re),
-    .tcp_index_o (tcp_index),
-    .tcp_i       (tcp_state),
-    .move_start_o(move_start),
-    .move_nh_o   (move_nh),
-    .move_dip_o  (move_dip),
-    .move_done_i (move_done),
-    .move_i      (move),
-    .init_valid_o(init_valid),
-    .init_index_o(init_index),
-    .init_value_o(init_value),
-    .init_ready_i(init_ready),
-    .event_o     (flow_event)
+    .now_i          (time_i[47:16]),
+    .secret_i       (hash_key_i),
+    .clear_i        (clearing_o),
+    .clear_we_i     (acc.we[SelFlow] && clearing_o),
+    .clear_index_i  (flow_addr_t'(acc.index)),
+    .key_valid_i    (routed),
+    .lookup_i       (!src_ctx.hdr.frag),
+    .key_i          (flow_key(src_ctx.source.key_nh, src_ctx.hdr)),
+    .bare_syn_i     (bare_syn(src_ctx.hdr)),
+    .hash_o         (hash),
+    .hit_o          (flow_found),
+    .map_re_o       (map_flow_re),
+    .map_addr_o     (map_flow_addr),
+    .map_i          (map_flow),
+    .early_key_i    (admit_early_key),
+    .ask_valid_i    (admit_valid),
+    .ask_i          (admit_ask),
+    .answer_o       (admitted),
+    .refused_o      (refused),
+    .reason_o       (refused_reason),
+    .deferred_o     (deferred),
+    .host_valid_i   (flow_valid),
+    .host_write_i   (cfg_req_i.write),
+    .host_stats_i   (flow_stats),
+    .host_index_i   (flow_addr_t'(acc.index)),
+    .host_done_o    (flow_done),
+    .host_used_o    (flow_used),
+    .host_slot_o    (flow_slot),
+    .host_facts_o   (flow_facts),
+    .host_stats_o   (flow_counts),
+    .slow_map_re_o  (map_slow_re),
+    .slow_map_addr_o(map_slow_addr),
+    .slow_map_done_i(map_slow_done_q),
+    .slow_map_i     (map_slow),
+    .move_start_o   (move_start),
+    .move_nh_o      (move_nh),
+    .move_dip_o     (move_dip),
+    .move_done_i    (move_done),
+    .move_i         (move),
+    .mark_o         (mark),
+    .mark_ready_i   (flow_mark_ready_i),
+    .gap_o,
+    .event_o        (flow_event),
+    .in_use_o       (unused_in_use),
+    .busy_o         (flow_busy)
   );
+
+  assign flow_mark_valid_o = mark.valid;
+  assign flow_mark_set_o   = mark.set;
+  assign flow_mark_index_o = mark.index;
+
+  always_ff @(posedge clk_i) begin
+    if (flow_done) begin
+      flow_acc       <= flow_used ? flow_entry(flow_slot, flow_facts) : '0;
+      flow_stats_acc <= '{last_hit: flow_counts.last_hit, tcp: flow_counts.tcp, bytes: flow_counts.bytes, packets: flow_counts.packets};
+    end
+  end
 
   ps_move u_move (
     .clk_i,
@@ -605,7 +595,6 @@ module ps_match
   ps_stats u_stats (
     .clk_i,
     .rst_i,
-    .now_i       (time_i[47:16]),
     .valid_i     (admitted),
     .count_i     (count),
     .trap_drop_valid_i,
@@ -614,15 +603,9 @@ module ps_match
     .fw_tx_vif_i,
     .fw_tx_bytes_i,
     .event_i     (flow_event),
-    .tcp_o       (tcp_write),
-    .init_valid_i(init_valid),
-    .init_index_i(init_index),
-    .init_value_i(init_value),
-    .init_ready_o(init_ready),
     .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[VifStatsBits-1:0]),
-    .flow_rdata_o(flow_stats_acc),
     .vif_rdata_o (vif_stats_acc),
     .drop_rdata_o(drop_acc),
     .card_rdata_o(card_acc),
@@ -677,39 +660,44 @@ module ps_match
     .acc_wdata_o (acc_wdata),
     .rdata_i     (rdata),
     .flow_valid_o(flow_valid),
+    .flow_stats_o(flow_stats),
     .flow_done_i (flow_done)
   );
 
   // --- Packets under way, for busy_o and the latency check.
-  logic [Latency:1] flight_q;
+  logic [MatchCycles:1] flight_q;
+  logic [HashCycles:1]  hash_valid_q;
+
+  assign hash_valid = hash_valid_q[HashCycles];
 
   always_ff @(posedge clk_i) begin
-    hash_valid_q <= routed && !rst_i;
-    flight_q     <= rst_i ? '0 : {flight_q[Latency-1:1], hdr_valid_i};
+    hash_valid_q <= rst_i ? '0 : {hash_valid_q[HashCycles-1:1], routed};
+    flight_q     <= rst_i ? '0 : {flight_q[MatchCycles-1:1], hdr_valid_i};
   end
 
   assign flow_full_o = flow_event.full;
-  assign busy_o      = hdr_valid_i || flight_q != '0 || admit_busy || learn_busy || stats_busy ||
+  assign busy_o      = hdr_valid_i || flight_q != '0 || flow_busy || stats_busy ||
                        flow_event != '0 || cfg_valid_i;
 
 `ifndef SYNTHESIS
-  // Exactly one verdict a header, Latency cycles later, hence in order.
-  a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[Latency]);
+  // Exactly one verdict a header, MatchCycles later, hence in order.
+  a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[MatchCycles]);
   a_aligned : assert property (@(posedge clk_i) disable iff (rst_i)
                                fip_valid == fip_hop_valid && fip_valid == decide_flow_valid &&
                                look_valid == look_flow_valid);
   a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
                                decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
-  a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted);
-  initial assert (LingerCycles > Latency - SourceCycles)
+  a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted && admitted == counted);
+  initial assert (LingerCycles > MatchCycles - SourceCycles)
     else $fatal(1, "ps_match: a request may leave the pending ones before all that could not see it in the table");
-  initial assert (Latency <= LatencyMax) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
+  initial assert (MatchCycles <= LatencyMax) else $fatal(1, "ps_match: latency exceeds what the streams buffer");
   initial assert (ArrivalMax + LatencyMax < DrainCycles)
     else $fatal(1, "ps_match: a fence would end before the packets that it waits for");
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid,
+  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, key_valid, counted,
+                         unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 
 endmodule

@@ -10,19 +10,55 @@ package ps_match_pkg;
   localparam int unsigned HopLatency    = ps_ram_deep_pkg::latency(NextHops, DeepFan);
   localparam int unsigned EcmpLatency   = ps_ram_deep_pkg::latency(EcmpWords, DeepFan);
 
+  // --- How long the flow table takes, with 2^rows_log2 rows a way.
+
+  // flow_hash is told in ps_flow_hash.
+  localparam int unsigned HashCycles = 5;
+
+  // From a row's read enable to its slots.
+  function automatic int unsigned key_cycles(input int unsigned rows_log2);
+    key_cycles = ps_ram_deep_pkg::latency(1 << rows_log2);
+  endfunction
+
+  // From a key to its being found, and from there to what is kept at its pair.
+  function automatic int unsigned found_at(input int unsigned rows_log2);
+    found_at = HashCycles + key_cycles(rows_log2) + 3;
+  endfunction
+
+  function automatic int unsigned data_cycles(input int unsigned rows_log2);
+    data_cycles = ps_ram_deep_pkg::latency(1 << (rows_log2 + $clog2(FlowWays * BucketSlots) - 1));
+  endfunction
+
+  // From a key to what its flow says, with a mapping that takes map_cycles to read.
+  function automatic int unsigned hit_at(input int unsigned rows_log2, input int unsigned map_cycles);
+    hit_at = found_at(rows_log2) + data_cycles(rows_log2) + map_cycles + 1;
+  endfunction
+
+  // Of ps_flow_admit: hash (begun a cycle early), port, rows, compare, decision.
+  function automatic int unsigned admit_cycles(input int unsigned rows_log2);
+    admit_cycles = HashCycles - 1 + 1 + key_cycles(rows_log2) + 2 + 1;
+  endfunction
+
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
   localparam int unsigned SourceCycles  = 4;
-  localparam int unsigned FlowCycles    = 6;
-  localparam int unsigned RouteCycles   = 8;   // behind the flow lookup: what it looks up may come from the flow
+  localparam int unsigned MapReadCycles     = 3;   // the flow look-up's read of a mapping
+  localparam int unsigned FlowCycles    = hit_at(FlowRowsLog2, MapReadCycles);
+  localparam int unsigned RouteCycles   = 8;
+  // The route is looked up from what is kept at the flow's pair, which stands before its mapping is read and judged: its VRF may come
+  // from there, a cycle after its address.
+  localparam int unsigned RouteAhead    = MapReadCycles + 2;
   localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
   localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
   localparam int unsigned FipCycles     = BucketCycles + 2;
   localparam int unsigned DecideCycles  = 4;
   localparam int unsigned EditCycles    = 10;
-  localparam int unsigned AdmitCycles   = 5;   // admission, that ends with EditCycles
+  localparam int unsigned AdmitCycles   = admit_cycles(FlowRowsLog2);   // beside the checksums, ends with them
+  localparam int unsigned FinishCycles  = EditCycles > AdmitCycles ? EditCycles : AdmitCycles;
+  localparam int unsigned MatchCycles   = SourceCycles + FlowCycles + RouteCycles - RouteAhead + NextHopCycles + FipCycles +
+                                          DecideCycles + FinishCycles;
 
-  // How long a request to learn counts as under way after it was executed: longer than from the flow lookup to admission.
-  localparam int unsigned LingerCycles  = FlowCycles + RouteCycles + NextHopCycles + FipCycles + DecideCycles + EditCycles + 4;
+  // How long a request counts as pending after it was executed: longer than from the flow look-up to admission.
+  localparam int unsigned LingerCycles  = MatchCycles - SourceCycles + 4;
 
   // The longest that headers may take from the core's entry to their verdicts: what the streams buffer frames for.
   localparam int unsigned LatencyMax    = 72;
@@ -80,67 +116,13 @@ package ps_match_pkg;
     logic [11:0]  vrf;
     logic [15:0]  key_nh;   // from a vif this is vif.nh
     logic [15:0]  ilm_nh;
+    learn_policy_e learn;   // of a vif
   } source_t;
 
   typedef struct packed {
     hdr_t    hdr;
     source_t source;
   } context_t;
-
-  // A flow entry without its key and its valid bit, in the order of flow_t.
-  typedef struct packed {
-    logic [15:0] rpf_nh;
-    logic [31:0] src_info;
-    logic [15:0] entropy;
-    logic [11:0] dvrf;
-    logic [11:0] vrf;
-    logic [7:0]  generation;
-    logic [15:0] partner;
-    logic        partner_valid;
-    logic [7:0]  map_generation;
-    logic [13:0] map;
-    logic        map_valid;
-    logic [7:0]  ecmp_generation;
-    slot_id_t    ecmp_slot;
-    logic        ecmp_valid;
-    logic        reverse;
-    logic        hairpin;
-    logic        dpat;
-    logic        dnat;
-    logic        spat;
-    logic        snat;
-  } flow_data_t;
-
-  typedef struct packed {
-    flow_key_t key;
-    logic      valid;
-  } flow_slot_t;
-
-  typedef struct packed {
-    logic [$clog2(FlowWays)-1:0]    way;
-    logic [FlowRowsLog2-1:0]        row;
-    logic [$clog2(BucketSlots)-1:0] slot;
-  } flow_index_t;
-
-  // From a search of the rows of one key: where it is, or where there is room.
-  typedef struct packed {
-    logic        hit;
-    logic        room;
-    flow_index_t index;
-  } place_t;
-
-  // What a slot is marked with, for whoever finds its key in the way.
-  typedef struct packed {
-    logic plain;            // neither the entry nor its partner has a mapping or a member
-    logic forward;          // the entry of the direction that began the pair
-  } slot_mark_t;
-
-  // Whether a key has an entry.
-  typedef struct packed {
-    logic        hit;
-    slot_mark_t  mark;
-    flow_index_t index;
-  } probe_t;
 
   // How a packet's keys stand to those of requests under way (section 9.1); several may hold, the first one counts.
   typedef struct packed {
@@ -150,32 +132,6 @@ package ps_match_pkg;
     logic other;            // keys are shared in any other way
     logic other_translated; // with a pair that is translated
   } relation_t;
-
-  // Neither a mapping nor a member: an entry that knows nothing but its addresses.
-  /* verilator lint_off UNUSEDSIGNAL */
-  function automatic logic is_plain(input flow_data_t entry);
-    is_plain = !entry.map_valid && !entry.ecmp_valid;
-  endfunction
-  /* verilator lint_on UNUSEDSIGNAL */
-
-  // What the flow lookup tells the rest of the pipeline. All 0 unless found; what follows `partner` is 0 unless usable.
-  typedef struct packed {
-    logic        found;         // a valid entry has the key
-    logic        usable;        // and the packet belongs to it
-    logic        lost;          // a reply that nothing translates any more
-    logic        opening;       // its TCP connection is not established yet
-    logic [15:0] index;
-    logic [15:0] partner;
-    logic [31:0] src_info;
-    logic        reverse;
-    logic        hairpin;
-    logic        port;          // dpat of a forward entry, spat of a reverse one
-    logic        ecmp_valid;
-    slot_id_t    ecmp_slot;
-    logic [7:0]  ecmp_generation;
-    logic        map_valid;
-    fip_map_t    map;
-  } flow_hit_t;
 
   typedef struct packed {
     logic        found;
@@ -219,55 +175,19 @@ package ps_match_pkg;
     LearnDead      // deletes the pair of an entry if its connection is dead
   } learn_kind_e;
 
-  // LearnMove: data.src_info is the tunnel, reverse_rpf the next hop of the route back. LearnDead: only key.
-  typedef struct packed {
-    learn_kind_e kind;
-    flow_key_t   key;
-    flow_key_t   reverse_key;
-    flow_data_t  data;            // forward entry; generation and partner are filled in
-    logic [31:0] reverse_info;
-    logic [15:0] reverse_rpf;
-    logic [15:0] bytes;
-    logic [3:0]  tcp;
-  } learn_t;
-
-  // Bits of a key's hash by which requests under way are compared: the upper ones, as the rows are chosen by the lower.
-  localparam int unsigned PrintBits = 24;
+  // Bits of a key's hash by which pending requests are compared.
+  localparam int unsigned PrintBits = FlowFingerprintBits;
   typedef logic [PrintBits-1:0] print_t;
-
-  // What a packet asks of the flow table, before it is admitted.
-  typedef struct packed {
-    logic        valid;
-    logic        translated;
-    logic        plain;           // neither translated nor sent through a group
-    logic        found;           // an entry has its key, with
-    logic [15:0] partner;
-    print_t      print;           // of its key
-    learn_t      learn;
-  } ask_t;
 
   // Whether a request writes a pair, and so takes part in admission.
   function automatic logic asks_pair(input learn_kind_e kind);
     asks_pair = kind inside {LearnNew, LearnReplace, LearnRepin};
   endfunction
 
-  /* verilator lint_off UNUSEDSIGNAL */
-  function automatic print_t print_of(input logic [63:0] hash);
-    print_of = hash[63 -: PrintBits];
-  endfunction
-  /* verilator lint_on UNUSEDSIGNAL */
-
   // A TCP connection that is over: closed from both sides, or reset.
   function automatic logic tcp_over(input logic [3:0] own, input logic [3:0] partner);
     tcp_over = (own[TcpFinBit] && partner[TcpFinBit]) || own[TcpRstBit] || partner[TcpRstBit];
   endfunction
-
-  // One write of FlowStats.tcp.
-  typedef struct packed {
-    logic        valid;
-    logic [15:0] index;
-    logic [3:0]  tcp;
-  } tcp_write_t;
 
   // Where a walk has found a tunnel: at the route's next hop itself, or in a slot of its group.
   typedef struct packed {
@@ -287,14 +207,7 @@ package ps_match_pkg;
     logic         tx;
     logic [7:0]   tx_vif;
     logic [15:0]  tx_bytes;
-    logic         flow;
-    logic [15:0]  flow_index;
     logic         deferred;       // its request to learn was forgotten
-    logic         tcp;            // its own protocol
-    logic         tcp_syn;
-    logic         tcp_fin;
-    logic         tcp_rst;
-    logic         tcp_ack;
   } count_t;
 
   // Old and new values of what checksums cover.
@@ -320,21 +233,12 @@ package ps_match_pkg;
     logic [15:0] emb_l4_csum;
   } old_t;
 
-  // Events of the flow table, for the card's counters.
-  typedef struct packed {
-    logic learned;
-    logic repinned;
-    logic full;
-    logic added;       // an entry became valid
-    logic removed;     // an entry became invalid
-  } flow_event_t;
-
   // Whether a next hop's id is one of the card's table.
   function automatic logic nh_in_table(input nh_id_t id);
     nh_in_table = 32'(id) < NextHops;
   endfunction
 
-  // UDP source port of the outer header: hash::entropy_port, of bits 63..50 of the key's hash.
+  // UDP source port of the outer header: hash::entropy_port, of bits 31..18 of the key's public hash.
   function automatic logic [15:0] entropy_port(input logic [13:0] hash_high);
     // EntropyPorts is 2^14 - 1: the product is a difference.
     entropy_port = 16'(EntropyPortMin) + 16'(((28'(hash_high) << 14) - 28'(hash_high)) >> 14);

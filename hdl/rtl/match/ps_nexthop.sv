@@ -14,12 +14,13 @@ module ps_nexthop
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
+  import ps_pair_pkg::*;
 (
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        valid_i,       // a packet that is to be routed
   input  context_t    ctx_i,
-  input  flow_hit_t   flow_i,
+  input  pair_hit_t   flow_i,
   input  logic        direct_i,      // the next hop is not the route's but this, without a label
   input  logic [15:0] direct_nh_i,
   input  route_t      route_i,
@@ -145,7 +146,7 @@ module ps_nexthop
                    label_valid: !direct_i && route_i.label_valid, label: route_i.label};
 
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic refusal_t may_refuse(input context_t ctx, input flow_hit_t flow, input route_t route);
+  function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input route_t route);
     may_refuse = '{own: ctx.hdr.src == SrcFabric && route.found && route.own, lost: flow.lost,
                    strange: ctx.hdr.src == SrcFabric && flow.usable, differs: flow.src_info != ctx.hdr.outer_sip,
                    movable: route.found && !ctx.hdr.icmp_err, route_nh: route.nh};

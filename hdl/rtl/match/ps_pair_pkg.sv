@@ -11,11 +11,7 @@ package ps_pair_pkg;
   import ps_match_pkg::*;
 
   localparam int unsigned FlowSlots  = FlowWays * BucketSlots;   // that a key may stand in
-  localparam int unsigned FlowPairs  = Flows / 2;
-  localparam int unsigned MemberBits = 6;                        // slot of a group
-
-  // flow_hash is told in ps_flow_hash.
-  localparam int unsigned HashCycles = 5;
+  localparam int unsigned MemberBits = $bits(slot_id_t);         // slot of a group
 
   // Of ps_flow_window, from a packet's prints to how it stands to requests.
   localparam int unsigned WindowCycles = 5;
@@ -33,7 +29,6 @@ package ps_pair_pkg;
   localparam int unsigned ScanTurnCycles    = 64;
 
   typedef logic [$clog2(FlowPairs)-1:0]     pair_t;
-  typedef logic [7:0]                       generation_t;
   typedef logic [$clog2(WindowEntries)-1:0] number_t;
   typedef logic [$clog2(WaitingPairs)-1:0]  waiting_t;
   typedef logic [FlowWays-1:0][FlowRowsLog2-1:0] rows_t;
@@ -70,11 +65,6 @@ package ps_pair_pkg;
     logic      own;       // of the pair that was named
     slot_tag_t tag;
   } way_found_t;
-
-  // Cycles from a row's read enable to its slots.
-  function automatic int unsigned key_cycles(input int unsigned rows_log2);
-    key_cycles = ps_ram_deep_pkg::latency(1 << rows_log2);
-  endfunction
 
   // What is kept at {pair, reverse} for packets.
   typedef struct packed {
@@ -168,20 +158,6 @@ package ps_pair_pkg;
     row_op_for_t                    whom;
   } row_op_t;
 
-  // Cycles from a key to its being found, and from there to what is kept at its pair.
-  function automatic int unsigned found_at(input int unsigned rows_log2);
-    found_at = HashCycles + key_cycles(rows_log2) + 3;
-  endfunction
-
-  function automatic int unsigned data_cycles(input int unsigned rows_log2);
-    data_cycles = ps_ram_deep_pkg::latency(1 << (rows_log2 + $clog2(FlowSlots) - 1));
-  endfunction
-
-  // Cycles from a key to what its flow says, with a mapping that takes map_cycles to read.
-  function automatic int unsigned hit_at(input int unsigned rows_log2, input int unsigned map_cycles);
-    hit_at = found_at(rows_log2) + data_cycles(rows_log2) + map_cycles + 1;
-  endfunction
-
   // What the look-up tells the rest of the pipeline. All 0 unless found; what follows `generation` is 0 unless usable.
   typedef struct packed {
     logic                  found;         // a valid entry has the key
@@ -225,11 +201,6 @@ package ps_pair_pkg;
     logic        tcp_rst;
     logic        tcp_ack;
   } pair_count_t;
-
-  // Of ps_flow_admit: hash (begun a cycle early), port, rows, compare, decision.
-  function automatic int unsigned admit_cycles(input int unsigned rows_log2);
-    admit_cycles = HashCycles - 1 + 1 + key_cycles(rows_log2) + 2 + 1;
-  endfunction
 
   // What a packet asks of the flow table, before it is admitted.
   typedef struct packed {
@@ -294,6 +265,18 @@ package ps_pair_pkg;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // As the host reads an entry.
+  /* verilator lint_off UNUSEDSIGNAL */  // not the partner's generation
+  function automatic flow_t flow_entry(input key_slot_t slot, input flow_facts_t facts);
+    flow_entry = '{rpf_nh: facts.rpf_nh, src_info: facts.src_info, dvrf: facts.dvrf, vrf: facts.vrf, generation: facts.generation,
+                   pair: $bits(flow_entry.pair)'(slot.tag.pair), map_generation: facts.map_generation, map: facts.map,
+                   map_valid: facts.map_valid, ecmp_generation: facts.ecmp_generation, ecmp_slot: facts.ecmp_slot,
+                   ecmp_valid: facts.ecmp_valid, reverse: slot.tag.reverse, hairpin: facts.hairpin, dpat: facts.dpat,
+                   dnat: facts.dnat, spat: facts.spat, snat: facts.snat, dport: slot.key.dport, sport: slot.key.sport,
+                   dip: slot.key.dip, sip: slot.key.sip, proto: slot.key.proto, nh: slot.key.nh, valid: 1'b1};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   // Events of the table, for the card's counters.
   typedef struct packed {
     logic learned;
@@ -302,50 +285,6 @@ package ps_pair_pkg;
     logic added;       // a pair: two entries
     logic removed;     // likewise
   } pair_event_t;
-
-  // The pair that a request writes; `old` is what was in the slot.
-  /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic flow_data_t forward_data(input learn_t req, input flow_data_t old, input flow_index_t partner);
-    forward_data               = req.data;
-    forward_data.generation    = old.generation + 8'd1;
-    forward_data.partner_valid = 1'b1;
-    forward_data.partner       = partner;
-  endfunction
-
-  function automatic flow_data_t reverse_data(input learn_t req, input logic [63:0] hash, input flow_data_t old,
-                                              input flow_index_t partner);
-    reverse_data                = '0;
-    reverse_data.rpf_nh         = req.reverse_rpf;
-    reverse_data.src_info       = req.reverse_info;
-    reverse_data.entropy        = entropy_port(hash[63:50]);
-    reverse_data.dvrf           = req.data.vrf;
-    reverse_data.vrf            = req.data.dvrf;
-    reverse_data.generation     = old.generation + 8'd1;
-    reverse_data.partner_valid  = 1'b1;
-    reverse_data.partner        = partner;
-    reverse_data.map_generation = req.data.map_generation;
-    reverse_data.map            = req.data.map;
-    reverse_data.map_valid      = req.data.map_valid;
-    reverse_data.reverse        = 1'b1;
-    reverse_data.hairpin        = req.data.hairpin;
-    reverse_data.dnat           = req.data.hairpin;
-    reverse_data.spat           = req.data.dpat;
-    reverse_data.snat           = req.data.map_valid;
-  endfunction
-  /* verilator lint_on UNUSEDSIGNAL */
-
-  // Equal in all but generation, partner and src_info.
-  function automatic logic same(input flow_data_t old, input flow_data_t asked);
-    flow_data_t a, b;
-    a = old;
-    b = asked;
-    a.generation    = '0;
-    a.partner_valid = 1'b0;
-    a.partner       = '0;
-    a.src_info      = '0;
-    b.src_info      = '0;
-    same = a == b;
-  endfunction
 
 endpackage
 /* verilator lint_on UNUSEDPARAM */

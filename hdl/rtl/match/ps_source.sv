@@ -81,6 +81,7 @@ module ps_source
     logic [11:0]  vrf;
     logic [15:0]  key_nh;
     logic [15:0]  ilm_nh;
+    learn_policy_e learn;
   } found_t;
 
   logic [3:1]  valid_q;
@@ -203,6 +204,7 @@ module ps_source
     of_tables.vrf           = h.from_fabric ? label.vrf : vif.vrf;
     of_tables.key_nh        = h.from_fabric ? label.key_nh : vif.nh;
     of_tables.ilm_nh        = label.nh;
+    of_tables.learn         = vif.learn;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
@@ -235,6 +237,7 @@ module ps_source
         of_all.act    = ActRoute;
         of_all.vrf    = f.vrf;
         of_all.key_nh = f.key_nh;
+        of_all.learn  = f.learn;
       end
     end
   endfunction
@@ -263,7 +266,7 @@ module ps_source
   end
 
   logic unused_bits;
-  assign unused_bits = ^{vif0_q.rpf, vif0_q.nh, vif0_q.vrf, vif0_q.kind, vif_i.mac};
+  assign unused_bits = ^{vif0_q.rpf, vif0_q.nh, vif0_q.vrf, vif0_q.kind, vif0_q.learn, vif_i.mac};
 
 `ifndef SYNTHESIS
   initial assert (SourceCycles == 4) else $fatal(1, "ps_source: its stages are not SourceCycles");

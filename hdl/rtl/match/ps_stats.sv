@@ -1,4 +1,4 @@
-// Counters: FlowStats, VifStats, DropStats, CardStats.
+// Counters: VifStats, DropStats, CardStats. (FlowStats: ps_pair_stats.)
 //
 // Counts:      valid_i/count_i, one packet every cycle; frames of the firmware and its drops beside it.
 // Maintenance: reads stand some cycles after acc_i.re (ReadCycles at most); a write of counters is a base that what is counted
@@ -7,12 +7,10 @@ module ps_stats
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
   import ps_match_pkg::*;
-#(
-  parameter int unsigned InitPatience = 15    // cycles
-) (
+  import ps_pair_pkg::*;
+(
   input  logic        clk_i,
   input  logic        rst_i,
-  input  logic [31:0] now_i,   // card time >> 16
 
   input  logic        valid_i,
   input  count_t      count_i,
@@ -21,44 +19,18 @@ module ps_stats
   input  logic        fw_tx_valid_i,
   input  logic [7:0]  fw_tx_vif_i,
   input  logic [15:0] fw_tx_bytes_i,
-  input  flow_event_t event_i,
-  output tcp_write_t  tcp_o,
-
-  input  logic        init_valid_i,
-  input  logic [15:0] init_index_i,
-  input  flow_stats_t init_value_i,
-  output logic        init_ready_o,
+  input  pair_event_t event_i,
 
   input  logic        clearing_i,
   input  access_t     acc_i,
   input  logic [VifStatsBits-1:0] acc_wdata_i,
-  output flow_stats_t flow_rdata_o,
   output vif_stats_t  vif_rdata_o,
   output logic [47:0] drop_rdata_o,
   output logic [47:0] card_rdata_o,
   output logic        busy_o
 );
 
-  logic flow_busy, vif_busy, card_busy;
-
-  ps_flow_stats #(
-    .InitPatience(InitPatience)
-  ) u_flow_stats (
-    .clk_i,
-    .rst_i,
-    .now_i,
-    .valid_i,
-    .count_i,
-    .tcp_o,
-    .init_valid_i,
-    .init_index_i,
-    .init_value_i,
-    .init_ready_o,
-    .clearing_i,
-    .acc_i,
-    .rdata_o(flow_rdata_o),
-    .busy_o (flow_busy)
-  );
+  logic vif_busy, card_busy;
 
   ps_vif_stats u_vif_stats (
     .clk_i,
@@ -93,6 +65,6 @@ module ps_stats
     .busy_o (card_busy)
   );
 
-  assign busy_o = flow_busy || vif_busy || card_busy;
+  assign busy_o = vif_busy || card_busy;
 
 endmodule

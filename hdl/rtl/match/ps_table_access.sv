@@ -22,7 +22,8 @@ module ps_table_access
   output logic [WriteMaxBits-1:0] acc_wdata_o,
   input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names, a cycle after the table gives it
 
-  output logic        flow_valid_o,
+  output logic        flow_valid_o,     // the access is to a flow, or to its statistics
+  output logic        flow_stats_o,
   input  logic        flow_done_i
 );
 
@@ -90,7 +91,7 @@ module ps_table_access
           known_q     <= known;
           hit_q       <= hit;
           permitted_q <= permitted;
-          flow_q      <= cfg_req_i.table_id == TableFlow;
+          flow_q      <= cfg_req_i.table_id == TableFlow || cfg_req_i.table_id == TableFlowStats;
           state_q     <= StCheck;
         end
       end
@@ -129,6 +130,7 @@ module ps_table_access
   assign acc_wdata_o  = wdata_q;
   assign clearing_o   = state_q == StClear;
   assign flow_valid_o = state_q == StFlow;
+  assign flow_stats_o = cfg_req_i.table_id == TableFlowStats;
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS

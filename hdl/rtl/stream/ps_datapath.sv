@@ -78,6 +78,7 @@ module ps_datapath
   output logic [7:0]   fw_tx_vif_o,
   output logic [15:0]  fw_tx_bytes_o,
 
+  input  logic         gap_i,            // pulse: a cycle without a header (ps_entry)
   output logic         busy_o
 );
 
@@ -157,6 +158,7 @@ module ps_datapath
     .sum_valid_i    (sum_valid),
     .sum_i          (sum),
     .credit_i       (credit),
+    .gap_i,
     .window_valid_o (entry_valid),
     .window_o       (entry_window),
     .sum_o          (entry_sum),

@@ -6,6 +6,7 @@
 // as many credits as its verdict queue has places. A credit is taken with the choice and comes back (credit_i)
 // when the rewriter takes the verdict out of the queue. The last two are never used: whether there are any is said by a register.
 // Sums:       a fabric window may go when its sum is there, which comes after it; the host's windows have none.
+// Gap:        gap_i (pulse) keeps one cycle free of windows, for what can only be done between two packets.
 // Handshake:  window_room_o keeps a margin of Margin windows that are on their way when it falls.
 // Latency:    window (fabric: sum) in -> window_valid_o 3 cycles; one window a cycle. A port without credits does not hold up the
 //             other.
@@ -21,6 +22,7 @@ module ps_entry
   input  logic        sum_valid_i,
   input  packet_sum_t sum_i,
   input  logic [1:0]  credit_i,
+  input  logic        gap_i,
   output logic        window_valid_o,
   output window_t     window_o,
   output packet_sum_t sum_o,            // 0 from the host
@@ -63,7 +65,7 @@ module ps_entry
         rptr_q[p]    <= '0;
       end else begin
         credits_q[p] <= credits_q[p] - CreditWidth'(grant[p]) + CreditWidth'(credit_i[p]);
-        some_q[p]    <= credits_q[p] > CreditWidth'(Spare);
+        some_q[p]    <= credits_q[p] > CreditWidth'(Spare) && !gap_i;
         room_q[p]    <= stored < AddrWidth'(WindowDepth - Margin);
         count_q[p]   <= count_q[p] + (AddrWidth + 1)'(come[p]) - (AddrWidth + 1)'(grant[p]);
         if (window_valid_i[p]) wptr_q[p] <= wptr_q[p] + 1'b1;

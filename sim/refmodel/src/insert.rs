@@ -116,21 +116,21 @@ impl FlowTable {
             }
             self.delete_key(&rkey);
         }
-        // Step 3.
-        let Some(number) = old.map(|f| f.pair).or_else(|| self.free_pair()) else {
-            return Inserted::Full;
-        };
-        // Step 4.
+        // Step 4: the pair stays if only what it says changes; any other is gone, and a new one comes.
+        let kept = old.filter(|f| matches!(request, Learn::Repin(_)) && !f.reverse);
         for key in [old, old_partner].into_iter().flatten().map(|f| key_of(&f)) {
             self.remove(&key);
         }
+        // Step 3.
+        let Some(number) = kept.map(|f| f.pair).or_else(|| self.free_pair()) else {
+            return Inserted::Full;
+        };
         // Step 5.
-        let counted = old.filter(|f| matches!(request, Learn::Repin(_)) && !f.reverse);
         let reverse = Flow { pair: number, generation: self.restart(number, true), ..pair.reverse };
         self.put(reverse);
-        let generation = counted.map_or_else(|| self.restart(number, false), |f| f.generation);
+        let generation = kept.map_or_else(|| self.restart(number, false), |f| f.generation);
         self.put(Flow { pair: number, generation, ..pair.forward });
-        if counted.is_none() {
+        if kept.is_none() {
             self.count(&fkey, arrived.frame_bytes, arrived.tcp_flags);
         }
         if old.is_some() { Inserted::Repinned } else { Inserted::Learned }

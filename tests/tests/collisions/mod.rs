@@ -18,13 +18,13 @@ const POD_NH: u16 = 21;
 const BASE: FlowKey =
     FlowKey { nh: POD_NH, proto: 17, sip: 0x0a2f_0005, dip: 0x0b00_0007, sport: 4000, dport: 5000 };
 
-/// `count` keys of a protocol that fall into the same bucket of every way if the secret is 0, and whose replies' keys do, too:
+/// `count` keys of a protocol that fall into the same bucket of every way under the secret that adds nothing, and whose replies' keys do, too:
 /// what they differ in is multiplied by 0. Their fingerprints are equal as well.
 pub(crate) fn in_one_bucket(proto: u8, count: u16) -> Vec<FlowKey> {
     let base = FlowKey { proto, sport: 1, dport: 0x100, ..BASE };
     let reply =
         |k: &FlowKey| FlowKey { sip: k.dip, dip: k.sip, sport: k.dport, dport: k.sport, ..*k };
-    let hash = |k: &FlowKey| flow_hash(flow_key(k), &FlowSecret::default());
+    let hash = |k: &FlowKey| flow_hash(flow_key(k), &FlowSecret::BARE);
     let keys: Vec<FlowKey> = (0..count)
         .map(|n| FlowKey { sport: 1 + n % 16, dport: (1 + n / 16) << 8, ..base })
         .collect();

@@ -199,6 +199,7 @@ fn functions(f: Visitor<'_>) {
             function(name, &halves(*mask));
         }
     }
+    function("FLOW_SECRET_BASE", &hash::FLOW_SECRET_BASE.map(u64::from));
     let key = FlowKey {
         nh: 0x0123,
         proto: 0x45,
