@@ -50,6 +50,7 @@ module ps_flow_ids
     .a_rdata_o(found),
     .b_re_i   (1'b0),
     .b_we_i   (write_q),
+    .b_all_i  (1'b0),
     .b_addr_i (waddr_q),
     .b_wdata_i(write_value_q),
     .b_rdata_o(unused_read)

@@ -183,6 +183,7 @@ module ps_flow_store
       .a_rdata_o(facts[d]),
       .b_re_i   (data_re_i),
       .b_we_i   (data_we_i[d]),
+      .b_all_i  (1'b0),
       .b_addr_i (data_pair_i[PairsLog2-1:0]),
       .b_wdata_i(data_wdata_i[d]),
       .b_rdata_o(data_rdata_o[d])
@@ -203,6 +204,7 @@ module ps_flow_store
       .a_rdata_o(location),
       .b_re_i   (1'b0),
       .b_we_i   (loc_i[d].valid ? 4'b1 << loc_i[d].pair[1:0] : '0),
+      .b_all_i  (1'b0),
       .b_addr_i (loc_i[d].pair[PairsLog2-1:2]),
       .b_wdata_i(LocationBits'(loc_i[d].index)),
       .b_rdata_o(unused_location)
@@ -238,6 +240,7 @@ module ps_flow_store
     .a_rdata_o(states),
     .b_re_i   (1'b0),
     .b_we_i   (tcp_i.valid ? 4'b1 << {tcp_i.pair[0], tcp_i.reverse} : '0),
+    .b_all_i  (1'b0),
     .b_addr_i (tcp_i.pair[PairsLog2-1:1]),
     .b_wdata_i(TcpLane'(tcp_i.word)),
     .b_rdata_o(unused_states)

@@ -54,6 +54,7 @@ module ps_flow_way
     .a_rdata_o(a_word),
     .b_re_i,
     .b_we_i   (lane),
+    .b_all_i  (1'b0),
     .b_addr_i (b_row_i[RowsLog2-1:0]),
     .b_wdata_i(b_word_i),
     .b_rdata_o(b_word_o)

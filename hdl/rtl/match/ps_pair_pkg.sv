@@ -33,7 +33,6 @@ package ps_pair_pkg;
   localparam int unsigned ScanTurnCycles    = 64;
 
   typedef logic [$clog2(FlowPairs)-1:0]     pair_t;
-  typedef logic [7:0]                       generation_t;
   typedef logic [$clog2(WindowEntries)-1:0] number_t;
   typedef logic [$clog2(WaitingPairs)-1:0]  waiting_t;
   typedef logic [FlowWays-1:0][FlowRowsLog2-1:0] rows_t;

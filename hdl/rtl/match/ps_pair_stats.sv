@@ -70,6 +70,7 @@ module ps_pair_stats
     .a_rdata_o(stored),
     .b_re_i   (1'b0),
     .b_we_i   (write_q),
+    .b_all_i  (1'b0),
     .b_addr_i (write_at_q),
     .b_wdata_i(past_q[1]),
     .b_rdata_o(unused_read)
