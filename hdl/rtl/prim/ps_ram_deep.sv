@@ -8,11 +8,15 @@
 //             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
+// Style:      "ultra" or "block", for synthesis; banks are as deep in both.
 // Simulation: one array and as many registers: the same to its user, and quicker.
 module ps_ram_deep
   import ps_ram_deep_pkg::*;
 #(
   parameter int unsigned Width     = 72,
+  // verilator lint_off UNUSEDPARAM  // read by synthesis only
+  parameter              Style     = "ultra",
+  // verilator lint_on UNUSEDPARAM
   parameter int unsigned Depth     = 16384,
   parameter int unsigned LaneWidth = Width,
   parameter int unsigned Fan       = 4,     // a power of 2
@@ -51,7 +55,7 @@ module ps_ram_deep
       .Width    (Width),
       .Depth    (1 << BankBits),
       .LaneWidth(LaneWidth),
-      .Style    ("ultra"),
+      .Style    (Style),
       .Latency  (2)
     ) u_bank (
       .clk_i,
