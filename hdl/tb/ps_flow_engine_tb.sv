@@ -111,7 +111,6 @@ module ps_flow_engine_tb
     request.kind         = learn_kind_e'(kind_i);
     request.slow         = slow_i;
     request.plain        = plain_i;
-    request.number       = number;
     request.fresh        = free;
     request.fresh.generation         = free.generation + 8'd1;
     request.fresh.reverse_generation = free.reverse_generation + 8'd1;
@@ -123,11 +122,25 @@ module ps_flow_engine_tb
     request.reverse_info = ~info_i;
   end
 
+  // The window tells a request's number a cycle after it was pushed.
+  flow_request_t request_q, numbered;
+  logic          asked_q;
+
+  always_ff @(posedge clk_i) begin
+    asked_q   <= ask_o && !rst_i;
+    request_q <= request;
+  end
+
+  always_comb begin
+    numbered        = request_q;
+    numbered.number = number;
+  end
+
   ps_flow_engine #(
     .RowsLog2(RowsLog2)
   ) dut (
     .clk_i, .rst_i, .secret_i, .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]),
-    .free_valid_o(free_valid), .free_o(free), .free_take_i(ask_o), .valid_i(ask_o), .request_i(request), .ready_o(ready),
+    .free_valid_o(free_valid), .free_o(free), .free_take_i(ask_o), .valid_i(asked_q), .request_i(numbered), .ready_o(ready),
     .none_waits_o(), .crowded_o(), .drop_valid_o(drop_valid), .drop_o(drop),
     .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op), .ways_crowded_i(ways_crowded), .done_valid_i(done_valid),
     .done_i(done), .taken_valid_i(taken_valid), .taken_ready_o(taken_ready), .taken_i(taken), .taken_used_i(taken_used),
@@ -175,7 +188,7 @@ module ps_flow_engine_tb
   assign learned_o = happened.learned;
   assign full_o    = happened.full;
   assign in_use_o  = 32'(in_use);
-  assign busy_o    = engine_busy || window_busy || !store_idle;
+  assign busy_o    = engine_busy || window_busy || !store_idle || asked_q;
   for (genvar m = 0; m < 2; m++) begin : gen_mark
     assign mark_o[m] = mark[m].valid;
     assign mark_set_o[m] = mark[m].set;

@@ -7,7 +7,7 @@
 //             requests of all packets ahead. So what is refused never leaves, and what leaves translated has been admitted.
 // Taken:      a packet whose request could not be taken does not probe, so that those who write get turns of the port; it is refused or
 //             deferred for that, unless something pending explains it.
-// Out:        counts with the verdict. The request, with a pair and a number of the window if it writes one, a cycle after the decision.
+// Out:        counts a cycle after the verdict. So is the request, with a pair and a number of the window if it writes one.
 module ps_flow_admit
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -56,10 +56,25 @@ module ps_flow_admit
   localparam int unsigned Decides = admit_cycles(RowsLog2) - 1;      // the decision is made
   localparam int unsigned Late    = Decides - Hashed - WindowCycles; // the window is faster than the rows
 
+  // What of a packet is decided upon. One of move, reverse and pair, if it asks.
+  typedef struct packed {
+    logic move;
+    logic reverse;
+    logic pair;
+    logic begins;         // a new translated pair
+    logic translated;
+    logic plain;
+    logic early;          // may take the place of what a reply without its entry began
+    logic found;
+    logic counts;
+    logic counts_on;      // a re-pin that goes on counting where it did
+  } facts_t;
+
   typedef struct packed {
     logic         drop;
     drop_reason_e reason;     // if drop
     logic         push;
+    logic         pair;       // push, of a request that writes a pair
     logic         dead;       // push, but to ask whether the pair in the way is dead
     logic         deferred;
   } outcome_t;
@@ -67,18 +82,19 @@ module ps_flow_admit
   flow_hash_t            hash;
   flow_key_t             key_q [Hashed+1];
   logic [Decides:1]      valid_q;
-  pair_ask_t             ask;
+  facts_t                facts, facts_q [1:Decides];
+  pair_ask_t             ask;            // a cycle after the decision
   logic                  asked;
   logic                  takes, room;
-  logic [Decides-Hashed:1] takes_q;
-  rows_t                 rows_q [1:Decides-Hashed];
+  logic [Decides-Hashed:0] takes_q;
+  rows_t                 rows_q [1:Decides-Hashed+1];
   pair_t                 pair_q [1:Hashed];
-  logic [Hashed:1]       pair_kind_q;
   print_t                print_q [1:Hashed];
   print_t                look_forward, look_reverse;
   relation_t             relation;
-  outcome_t              outcome;
-  logic                  push, pair_push;
+  outcome_t              outcome, outcome_q;
+  logic                  crowds_q;
+  logic                  decided_q, in_way_q, counts_q, counts_on_q;
   number_t               number;
   flow_request_t         request;
 
@@ -91,7 +107,7 @@ module ps_flow_admit
 
   ps_delay #(
     .Width ($bits(pair_ask_t)),
-    .Cycles(Decides)
+    .Cycles(Decides + 1)
   ) u_ask (
     .clk_i,
     .rst_i,
@@ -101,9 +117,22 @@ module ps_flow_admit
     .data_o (ask)
   );
 
+  always_comb begin
+    facts.move       = valid_i && ask_i.valid && ask_i.kind == LearnMove;
+    facts.reverse    = valid_i && ask_i.valid && ask_i.kind == LearnReverse;
+    facts.pair       = valid_i && ask_i.valid && asks_pair(ask_i.kind);
+    facts.begins     = ask_i.kind == LearnNew && ask_i.translated;
+    facts.translated = ask_i.translated;
+    facts.plain      = ask_i.plain;
+    facts.early      = ask_i.translated && ask_i.key.proto != ProtoTcp;
+    facts.found      = ask_i.found;
+    facts.counts     = ask_i.counts;
+    facts.counts_on  = ask_i.kind == LearnRepin && !ask_i.count.reverse;
+  end
+
   // --- What can be taken now: by the engine, the window, the store of pairs. All leave what is under way its place.
-  assign takes         = valid_q[Hashed] && pair_kind_q[Hashed] && ready_i && room && free_valid_i && !flush_i;
-  assign probe_valid_o = takes;
+  assign takes         = facts_q[Hashed-1].pair && ready_i && room && free_valid_i && !flush_i;
+  assign probe_valid_o = takes_q[0];
   assign probe_rows_o  = rows_of(hash, RowsLog2);
   assign probe_key_o   = key_q[Hashed];
   assign probe_pair_o  = pair_q[Hashed];
@@ -137,8 +166,8 @@ module ps_flow_admit
     .forward_i        (look_forward),
     .reverse_i        (look_reverse),
     .relation_o       (relation),
-    .push_i           (pair_push),
-    .push_translated_i(ask.translated),
+    .push_i           (outcome.pair),
+    .push_translated_i(facts_q[Decides].translated),
     .number_o         (number),
     .room_o           (room),
     .done_valid_i,
@@ -149,116 +178,136 @@ module ps_flow_admit
   );
 
   // --- Section 9.1 in its order; what is pending comes first, as it explains what the table holds half of.
-  /* verilator lint_off UNUSEDSIGNAL */  // of the request only its kind and protocol
-  function automatic outcome_t admit(input pair_ask_t of, input relation_t pending, input way_found_t present,
-                                     input logic crowded, input logic taken, input logic idle, input logic ready);
+  /* verilator lint_off UNUSEDSIGNAL */  // of the packet what is decided upon now
+  function automatic outcome_t admit(input facts_t of, input relation_t pending, input way_found_t present,
+                                     input logic crowds, input logic taken, input logic idle, input logic ready);
     /* verilator lint_on UNUSEDSIGNAL */
-    logic stranger, moved, early;
-    stranger = present.hit && !(of.found && present.own);
+    logic in_way, moved, early, explained;
     // The two exceptions: one connection whose far end has moved, and one that a reply without its entry began.
-    moved    = of.plain && present.tag.plain;
-    early    = of.translated && of.key.proto != ProtoTcp && present.tag.plain && !present.tag.reverse;
-    admit    = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, dead: 1'b0, deferred: 1'b0};
-    if (!of.valid) begin
-      admit.push = 1'b0;
-    end else if (of.kind == LearnMove) begin
+    moved     = of.plain && present.tag.plain;
+    early     = of.early && present.tag.plain && !present.tag.reverse;
+    in_way    = present.hit && !(of.found && present.own) && !moved && !early;
+    explained = pending.same || pending.reply || pending.other;
+    admit     = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, pair: 1'b0, dead: 1'b0, deferred: 1'b0};
+    if (of.move) begin
       // The packet is dropped already; it asks only if nothing waits.
       admit.push = idle && ready;
-    end else if (of.kind == LearnReverse) begin
+    end else if (of.reverse) begin
       admit.push     = ready;
       admit.deferred = !ready;
-    end else if (pending.same) begin
-      admit.push = 1'b0;
-    end else if (pending.reply) begin
-      admit.drop   = pending.reply_translated;
-      admit.reason = DropFlowUnusable;
-    end else if (pending.other) begin
-      admit.drop = of.translated || pending.other_translated;
-    end else if (!taken) begin
-      admit.drop     = of.translated;
-      admit.reason   = DropFlowQueueFull;
-      admit.deferred = !of.translated;
-    end else if (stranger && !moved && !early) begin
-      admit.drop = 1'b1;
-      admit.push = idle;
-      admit.dead = 1'b1;
-    end else if (of.kind == LearnNew && of.translated && crowded) begin
-      admit.drop   = 1'b1;
-      admit.reason = DropFlowTableFull;
-    end else begin
-      admit.push = 1'b1;
+    end else if (of.pair) begin
+      if (pending.same) begin
+        admit.drop = 1'b0;
+      end else if (pending.reply) begin
+        admit.drop   = pending.reply_translated;
+        admit.reason = DropFlowUnusable;
+      end else if (pending.other) begin
+        admit.drop = of.translated || pending.other_translated;
+      end else if (!taken) begin
+        admit.drop     = of.translated;
+        admit.reason   = DropFlowQueueFull;
+        admit.deferred = !of.translated;
+      end else if (in_way) begin
+        admit.drop = 1'b1;
+        admit.push = idle;
+        admit.dead = 1'b1;
+      end else if (crowds) begin
+        admit.drop   = 1'b1;
+        admit.reason = DropFlowTableFull;
+      end
     end
+    // Who is taken asks for a pair.
+    admit.pair  = taken && !explained && !in_way && !crowds;
+    admit.push |= admit.pair;
   endfunction
 
-  assign outcome   = admit(ask, relation, probe_found_i, crowded_i, takes_q[Decides-Hashed], none_waits_i, ready_i);
-  assign push      = asked && outcome.push && !flush_i;
-  assign pair_push = push && asks_pair(ask.kind) && !outcome.dead;
+  assign outcome = admit(facts_q[Decides], relation, probe_found_i, crowds_q, takes_q[Decides-Hashed], none_waits_i, ready_i);
 
   always_comb begin
     request              = '0;
-    request.kind         = outcome.dead ? LearnDead : ask.kind;
-    request.slow         = probe_found_i.hit;
+    request.kind         = outcome_q.dead ? LearnDead : ask.kind;
+    request.slow         = in_way_q;
     request.number       = number;
     request.fresh        = '{pair: free_i.pair, generation: free_i.generation + 8'd1,
                              reverse_generation: free_i.reverse_generation + 8'd1};
     request.plain        = ask.plain;
-    request.key          = outcome.dead ? ask.reverse_key : ask.key;
-    request.rows         = outcome.dead ? rows_q[Decides-Hashed] : rows_of(ask.hash, RowsLog2);
+    request.key          = outcome_q.dead ? ask.reverse_key : ask.key;
+    request.rows         = outcome_q.dead ? rows_q[Decides-Hashed+1] : rows_of(ask.hash, RowsLog2);
     request.reverse_key  = ask.reverse_key;
-    request.reverse_rows = rows_q[Decides-Hashed];
+    request.reverse_rows = rows_q[Decides-Hashed+1];
     request.facts        = ask.facts;
     request.reverse_info = ask.reverse_info;
     request.reverse_rpf  = ask.reverse_rpf;
   end
 
-  assign free_take_o = pair_push;
+  assign free_take_o = outcome_q.pair;
 
   always_ff @(posedge clk_i) begin
     key_q[0] <= early_key_i;
     for (int unsigned i = 1; i <= Hashed; i++) key_q[i] <= key_q[i-1];
-    valid_q        <= {valid_q[Decides-1:1], valid_i};
-    pair_q[1]      <= ask_i.count.pair;
-    pair_kind_q    <= {pair_kind_q[Hashed-1:1], ask_i.valid && asks_pair(ask_i.kind)};
-    print_q[1]     <= ask_i.hash.print;
+    valid_q    <= {valid_q[Decides-1:1], valid_i};
+    facts_q[1] <= facts;
+    for (int unsigned i = 2; i <= Decides; i++) facts_q[i] <= facts_q[i-1];
+    pair_q[1]  <= ask_i.count.pair;
+    print_q[1] <= ask_i.hash.print;
     for (int unsigned i = 2; i <= Hashed; i++) begin
       pair_q[i]  <= pair_q[i-1];
       print_q[i] <= print_q[i-1];
     end
     rows_q[1] <= rows_of(hash, RowsLog2);
-    for (int unsigned i = 2; i <= Decides - Hashed; i++) rows_q[i] <= rows_q[i-1];
-    takes_q         <= {takes_q[Decides-Hashed-1:1], takes};
-    request_valid_o <= push;
-    request_o       <= request;
-    valid_o         <= asked;
-    refused_o       <= outcome.drop;
-    reason_o        <= outcome.reason;
-    deferred_o      <= asked && outcome.deferred;
+    for (int unsigned i = 2; i <= Decides - Hashed + 1; i++) rows_q[i] <= rows_q[i-1];
+    takes_q   <= {takes_q[Decides-Hashed-1:0], takes};
+    crowds_q  <= facts_q[Decides-1].begins && crowded_i;
+
+    // The verdict
+    valid_o    <= valid_q[Decides];
+    refused_o  <= outcome.drop;
+    reason_o   <= outcome.reason;
+    deferred_o <= outcome.deferred;
+    // and what follows from it, a cycle later.
+    decided_q      <= valid_q[Decides];
+    outcome_q      <= outcome;
+    outcome_q.push <= outcome.push && !flush_i;
+    outcome_q.pair <= outcome.pair && !flush_i;
+    in_way_q       <= probe_found_i.hit;
+    counts_q       <= facts_q[Decides].counts;
+    counts_on_q    <= facts_q[Decides].counts_on;
+
+    request_valid_o <= outcome_q.push;
+    if (outcome_q.push) request_o <= request;
     // A pair that begins counts its first packet; a re-pin of a forward entry goes on counting where it did.
-    count_o  <= ask.count;
-    counts_o <= asked && ask.counts && !outcome.drop;
-    if (pair_push && !(ask.kind == LearnRepin && !ask.count.reverse)) begin
+    counts_o <= decided_q && counts_q && !outcome_q.drop;
+    if (decided_q) count_o <= ask.count;
+    if (outcome_q.pair && !counts_on_q) begin
       counts_o           <= 1'b1;
       count_o.pair       <= free_i.pair;
       count_o.reverse    <= 1'b0;
       count_o.generation <= free_i.generation + 8'd1;
     end
-    busy_o <= window_busy || valid_q != '0 || valid_i || request_valid_o;
+    busy_o <= window_busy || valid_q != '0 || valid_i || decided_q || request_valid_o || counts_o;
     if (rst_i) begin
       valid_q         <= '0;
       takes_q         <= '0;
+      for (int unsigned i = 1; i <= Decides; i++) {facts_q[i].move, facts_q[i].reverse, facts_q[i].pair} <= '0;
+      outcome_q.push  <= 1'b0;
+      outcome_q.pair  <= 1'b0;
       request_valid_o <= 1'b0;
       valid_o         <= 1'b0;
+      decided_q       <= 1'b0;
       counts_o        <= 1'b0;
     end
   end
+
+  logic unused_bits;
+  assign unused_bits = ^{ask, outcome_q, asked};
 
 `ifndef SYNTHESIS
   a_early : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
       valid_i && ask_i.valid && asks_pair(ask_i.kind) |-> ask_i.reverse_key == key_q[0]);
   // No translated packet leaves without its pair: found, pending, or admitted now.
   a_whole : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
-      asked && ask.valid && ask.translated && asks_pair(ask.kind) |->
-      outcome.drop || relation.same || relation.reply || pair_push);
+      facts_q[Decides].pair && facts_q[Decides].translated |-> outcome.drop || relation.same || relation.reply || outcome.pair);
+  a_stands : assert property (@(posedge clk_i) disable iff (rst_i) asked == decided_q);
   // A pair is there for whoever may take one.
   a_pair : assert property (@(posedge clk_i) disable iff (rst_i || flush_i) free_take_o |-> free_valid_i);
   initial assert (Decides >= Hashed + WindowCycles) else $fatal(1, "ps_flow_admit: the decision is before the window's answer");

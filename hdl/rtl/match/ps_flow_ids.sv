@@ -28,7 +28,7 @@ module ps_flow_ids
 
   localparam int unsigned Ready   = 32;
   localparam int unsigned Latency = ps_ram_deep_pkg::latency(1 << PairsLog2);
-  localparam int unsigned HeldLeast = 8;   // likewise, of those that are ready
+  localparam int unsigned HeldLeast = 12;  // likewise, of those that are ready
   localparam int unsigned Margin  = 16;    // that may be taken before few_o is seen
 
   logic [PairsLog2:0]   wptr_q, rptr_q, count_q;

@@ -2,7 +2,8 @@
 //
 // Look:       forward_i/reverse_i, the prints of a packet's keys, every cycle; relation_o WindowCycles (5) later, with all packets
 //             ahead taken into account, those admitted in the cycle before included.
-// Push:       push_i in the cycle of relation_o adds that packet's request; only with room_o in that of its look. number_o is its number.
+// Push:       push_i in the cycle of relation_o adds that packet's request; only with room_o in that of its look. number_o is its number,
+//             in the cycle after.
 // Done:       done_i: a key of a request has been written, or drop_i: nothing will be. When both keys are, the entry
 //             leaves Linger cycles later. So packets that looked the table up before still meet the request here. Entries leave in
 //             any order.
@@ -36,7 +37,7 @@ module ps_flow_window
   localparam int unsigned Ahead     = 5;              // packets whose requests the entries do not show yet
   localparam int unsigned Groups    = 4;              // copies of what is looked for, each for a part of the entries
   localparam int unsigned GroupSize = Entries / Groups;
-  localparam int unsigned Margin    = 12;             // looks that may push before room_o is seen
+  localparam int unsigned Margin    = 14;             // looks that may push before room_o is seen
   localparam int unsigned Banks     = 8;              // of which one is searched a cycle for an entry that is done
   localparam int unsigned BankSize  = Entries / Banks;
   localparam int unsigned Half      = PrintBits / 2;
@@ -82,10 +83,10 @@ module ps_flow_window
   logic [$clog2(Entries):0] free_q;
 
   // --- Look: 1 copies | 2 halves | 3 entries | 4 groups
-  prints_t            look, look_q [1:Ahead];
+  prints_t            look, look_q [1:Cycles+1];
   (* keep *) prints_t copy_q [Groups];
   equal_t             halves_q [Entries];
-  relation_t          entry3_q [Entries], group4_d [Groups], group4_q [Groups], ring5_q;
+  relation_t          entry3_q [Entries], group4_d [Groups], group4_q [Groups], known4, known5_q;
   logic [Entries-1:0] valid2_q, translated2_q;
   equal_t             ahead1_q [1:Ahead];
   relation_t          ahead_q [1:Ahead][2:Cycles];
@@ -95,7 +96,7 @@ module ps_flow_window
 
   always_ff @(posedge clk_i) begin
     look_q[1] <= look;
-    for (int unsigned k = 2; k <= Ahead; k++) look_q[k] <= look_q[k-1];
+    for (int unsigned k = 2; k <= Cycles + 1; k++) look_q[k] <= look_q[k-1];
     for (int unsigned g = 0; g < Groups; g++) copy_q[g] <= look;
     for (int unsigned i = 0; i < Entries; i++) begin
       halves_q[i] <= equal(copy_q[i/GroupSize], entry_q[i]);
@@ -104,7 +105,7 @@ module ps_flow_window
     valid2_q      <= valid_q;
     translated2_q <= translated_q;
     for (int unsigned g = 0; g < Groups; g++) group4_q[g] <= group4_d[g];
-    ring5_q <= group4_q[0] | group4_q[1] | group4_q[2] | group4_q[3];
+    known5_q <= known4;
     for (int unsigned k = 1; k <= Ahead; k++) begin
       ahead1_q[k] <= equal(look, look_q[k]);
       ahead_q[k][2] <= relate(ahead1_q[k], 1'b1, 1'b1);
@@ -122,17 +123,19 @@ module ps_flow_window
     end
   end
 
+  // Those of the entries, and of the packets ahead but for the one just ahead: whether that pushes is only known now.
+  /* verilator lint_off UNUSEDSIGNAL */  // of the relation what does not tell of translations
+  function automatic relation_t pushed(input relation_t with_it, input logic is_pushed, input logic translated);
+    /* verilator lint_on UNUSEDSIGNAL */
+    pushed = '{same: with_it.same && is_pushed, reply: with_it.reply && is_pushed, other: with_it.other && is_pushed,
+               reply_translated: with_it.reply && is_pushed && translated,
+               other_translated: with_it.other && is_pushed && translated};
+  endfunction
+
   always_comb begin
-    relation_o = ring5_q;
-    for (int unsigned k = 1; k <= Ahead; k++) begin
-      if (pushed_q[k]) begin
-        relation_o.same             |= ahead_q[k][Cycles].same;
-        relation_o.reply            |= ahead_q[k][Cycles].reply;
-        relation_o.other            |= ahead_q[k][Cycles].other;
-        relation_o.reply_translated |= ahead_q[k][Cycles].reply && pushed_translated_q[k];
-        relation_o.other_translated |= ahead_q[k][Cycles].other && pushed_translated_q[k];
-      end
-    end
+    known4 = group4_q[0] | group4_q[1] | group4_q[2] | group4_q[3];
+    for (int unsigned k = 2; k <= Ahead; k++) known4 |= pushed(ahead_q[k][Cycles-1], pushed_q[k-1], pushed_translated_q[k-1]);
+    relation_o = known5_q | pushed(ahead_q[1][Cycles], pushed_q[1], pushed_translated_q[1]);
   end
 
   // --- Numbers that are free: after reset all are put in, one a cycle.
@@ -153,7 +156,7 @@ module ps_flow_window
     .wready_o(free_ready),
     .wdata_i (filling ? number_t'(fill_q) : retire_number),
     .rvalid_o(number_valid),
-    .rready_i(push_i),
+    .rready_i(pushed_q[1]),
     .rdata_o (number_q),
     .count_o (unused_count)
   );
@@ -206,11 +209,11 @@ module ps_flow_window
   always_ff @(posedge clk_i) begin
     done_valid_q <= done_valid_i;
     done_q       <= done_i;
-    if (push_i) entry_q[number_q] <= look_q[Ahead];
+    if (pushed_q[1]) entry_q[number_q] <= look_q[Cycles+1];
     for (int unsigned i = 0; i < Entries; i++) begin
-      if (push_i && number_q == number_t'(i)) begin
+      if (pushed_q[1] && number_q == number_t'(i)) begin
         valid_q[i]      <= 1'b1;
-        translated_q[i] <= push_translated_i;
+        translated_q[i] <= pushed_translated_q[1];
       end
       for (int unsigned w = 0; w < FlowWays; w++) begin
         if (done_valid_q[w] && done_q[w].pending && done_q[w].number == number_t'(i)) begin
@@ -229,7 +232,7 @@ module ps_flow_window
     end
     now_q  <= now_q + 1'b1;
     ripe_q <= StampBits'(now_q - waits_since) >= StampBits'(Linger) && waits && !retire;
-    free_q <= free_q + ($clog2(Entries) + 1)'(retire) - ($clog2(Entries) + 1)'(push_i);
+    free_q <= free_q + ($clog2(Entries) + 1)'(retire) - ($clog2(Entries) + 1)'(pushed_q[1]);
     room_o <= free_q > ($clog2(Entries) + 1)'(Margin) && !filling;
     if (filling) fill_q <= fill_q + 1'b1;
     if (rst_i) begin
@@ -251,7 +254,7 @@ module ps_flow_window
   assign unused_bits = ^{unused_count, unused_waiting, unused_ready, free_ready};
 
 `ifndef SYNTHESIS
-  a_room    : assert property (@(posedge clk_i) disable iff (rst_i) push_i |-> number_valid && !valid_q[number_q]);
+  a_room    : assert property (@(posedge clk_i) disable iff (rst_i) pushed_q[1] |-> number_valid && !valid_q[number_q]);
   a_retired : assert property (@(posedge clk_i) disable iff (rst_i) retire |-> valid_q[retire_number]);
   a_pending : assert property (@(posedge clk_i) disable iff (rst_i) drop_valid_i |-> valid_q[drop_i]);
   initial assert (Entries % (Groups * Banks) == 0 && Groups == 4 && Cycles == 5)

@@ -21,17 +21,18 @@ module ps_fifo #(
   output logic [AddrWidth+1:0] count_o
 );
 
-  // One bit more than the address tells a full RAM from an empty one.
+  // One bit more than the address tells a full RAM from an empty one. Both are also known from the cycle before, as the readies have
+  // many loads behind them.
   logic [AddrWidth:0] wptr_q, rptr_q, stored;
-  logic               rvalid_q, we, re;
+  logic               rvalid_q, some_q, full_q, we, re;
 
   assign stored   = wptr_q - rptr_q;
-  assign wready_o = stored != (AddrWidth + 1)'(Depth);
+  assign wready_o = !full_q;
   assign rvalid_o = rvalid_q;
   assign count_o  = (AddrWidth + 2)'(stored) + (AddrWidth + 2)'(rvalid_q);
 
-  assign we = wvalid_i && wready_o;
-  assign re = (stored != '0) && (!rvalid_q || rready_i);
+  assign we = wvalid_i && !full_q;
+  assign re = some_q && (!rvalid_q || rready_i);
 
   ps_ram_sdp #(
     .Width(Width),
@@ -52,11 +53,14 @@ module ps_fifo #(
       wptr_q   <= '0;
       rptr_q   <= '0;
       rvalid_q <= 1'b0;
+      some_q   <= 1'b0;
+      full_q   <= 1'b0;
     end else begin
       if (we) wptr_q <= wptr_q + 1'b1;
       if (re) rptr_q <= rptr_q + 1'b1;
-      if (re) rvalid_q <= 1'b1;
-      else if (rready_i) rvalid_q <= 1'b0;
+      rvalid_q <= some_q || (rvalid_q && !rready_i);
+      some_q   <= we || (re ? stored > (AddrWidth + 1)'(1) : some_q);
+      if (we != re) full_q <= we && stored == (AddrWidth + 1)'(Depth - 1);
     end
   end
 
@@ -65,6 +69,8 @@ module ps_fifo #(
     assert (Depth >= 2 && (Depth & (Depth - 1)) == 0) else $fatal(1, "ps_fifo: Depth is not a power of two");
   end
   a_not_over : assert property (@(posedge clk_i) disable iff (rst_i) stored <= (AddrWidth + 1)'(Depth));
+  a_some : assert property (@(posedge clk_i) disable iff (rst_i)
+      some_q == (stored != '0) && full_q == (stored == (AddrWidth + 1)'(Depth)));
   a_held : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |-> !re);
   a_sticky : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |=> rvalid_q);
 `endif
