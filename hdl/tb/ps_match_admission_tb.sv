@@ -608,6 +608,52 @@ module ps_match_admission_tb
     end
   endtask
 
+  // Who may have pairs: the vif by which a packet comes, or to which it goes from the fabric.
+  task automatic learn_policy();
+    hdr_t     h;
+    verdict_t v;
+    flow_t    flow;
+    int       used0, used1;
+    for (int from_fabric = 0; from_fabric < 2; from_fabric++) begin
+      for (int policy = 0; policy < 4; policy++) begin
+        logic [15:0] port = 16'(46000 + 100 * from_fabric + 10 * policy);
+        put_policy(learn_policy_e'(from_fabric ? 0 : policy), learn_policy_e'(from_fabric ? policy : 0));
+        counter(CounterFlowsInUse, used0);
+        h = from_fabric ? by_tunnel(packet(0, 6, Remote, One, port, Service), 40, NodeB) : to_service(6, port);
+        if (policy == 2) begin
+          expect_drop(h, DropLearnOff, "translated, of a vif that must not learn");
+        end else begin
+          pass(h, v);
+          check(to_pod(v) && v.dip_en, "translated");
+        end
+        port++;
+        h = from_fabric ? by_tunnel(packet(0, 17, Remote, Backend, port, 80), 40, NodeB) : direct(17, port);
+        pass(h, v);
+        check(to_pod(v), "plain");
+        expect_flow(key_of(from_fabric ? 11 : 10, h), policy == 0 || policy == 3, flow, "plain, learned or not");
+        counter(CounterFlowsInUse, used1);
+        check(used1 - used0 == (policy == 1 ? 2 : policy == 2 ? 0 : 4), $sformatf("policy %0d", policy));
+      end
+    end
+    // Through a group counts as translated.
+    put_policy(LearnNever, LearnAlways);
+    expect_drop(flags(to_service(6, 46300, Group), Syn), DropLearnOff, "to a group");
+    put_policy(LearnTranslated, LearnAlways);
+    pass(flags(to_service(6, 46300, Group), Syn), v);
+    check(v.dst == DstFabric, "to a group");
+    expect_flow(key_of(10, to_service(6, 46300, Group)), 1, flow, "pinned");
+    // Entries that are there are used whatever the policy says.
+    put_policy(LearnNever, LearnNever);
+    pass(flags(to_service(6, 46300, Group), Ack), v);
+    check(v.dst == DstFabric, "goes on");
+    put_policy(LearnAlways, LearnAlways);
+  endtask
+
+  task automatic put_policy(input learn_policy_e of_client, input learn_policy_e of_backend);
+    put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, learn: of_client, default: '0}));
+    put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, learn: of_backend, default: '0}));
+  endtask
+
   // RFC 1624: what a changed word adds.
   function automatic logic [15:0] changed(input logic [15:0] sum, input logic [15:0] from, input logic [15:0] to);
     changed = add(sum, add(~from, to));
@@ -703,6 +749,8 @@ module ps_match_admission_tb
     $display("%0t: far end moves", $time);
     errors();
     $display("%0t: errors", $time);
+    learn_policy();
+    $display("%0t: learn policy", $time);
     crowded();
     $display("%0t: crowded", $time);
     $display("PASS ps_match_admission_tb: %0d checks", checks);

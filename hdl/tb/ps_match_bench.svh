@@ -12,7 +12,7 @@
   always #1 clk = !clk;
 
   logic        enable = 1, hdr_valid = 0, cfg_valid = 0, clear = 0, clearing, verdict_valid, busy, full;
-  logic        fw_tx_valid = 0, trap_drop_valid = 0, mark_ready = 1;
+  logic        fw_tx_valid = 0, trap_drop_valid = 0, mark_ready = 1, gap;
   logic [191:0] hash_key = '0;
   hdr_t        hdr = '0;
   verdict_t    verdict;
@@ -29,7 +29,7 @@
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
     .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
     .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set),
-    .flow_mark_ready_i(mark_ready), .busy_o(busy)
+    .flow_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
   );
 
   // What the command engine knows of the flow table, and events that the table was full.

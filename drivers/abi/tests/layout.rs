@@ -121,7 +121,7 @@ fn an_addition_leaves_the_hash_alone() {
 /// What minor versions add, they add: cards and hosts of the first 3.0 know this number. The next major has another.
 #[test]
 fn the_hash_is_that_of_the_major_version() {
-    assert_eq!(layout::hash(), 0xf234_2b1d_e969_6bd1);
+    assert_eq!(layout::hash(), 0x3593_151c_5fb4_7eef);
 }
 
 /// A capability's bit is what announces an addition: each has its own. Those of older major versions are part of this one.
@@ -165,7 +165,13 @@ fn told_otherwise(module: &str, name: &str) -> bool {
                 "FIP_MAPS",
                 "FLOWS",
             ];
-            let more = ["ECMP_WORDS", "ECMP_GROUP_MAX", "FLOWS_TRANSLATED_MAX", "CORE_CLOCK_KHZ"];
+            let more = [
+                "ECMP_WORDS",
+                "ECMP_GROUP_MAX",
+                "FLOW_PAIRS",
+                "FLOWS_TRANSLATED_MAX",
+                "CORE_CLOCK_KHZ",
+            ];
             name.ends_with("_ROWS_LOG2") || sizes.contains(&name) || more.contains(&name)
         }
         "regs" => matches!(name, "BAR0_BYTES" | "PCI_VENDOR_ID" | "PCI_DEVICE_ID" | "REGISTERS"),

@@ -49,8 +49,7 @@ impl InProcess {
         Box::new(Self::new(Arc::clone(card)))
     }
 
-    /// Attaches to a card that was just made and gives its flow table's hash this secret, for runs that are to repeat. What the
-    /// card has after power-on, 0, places flows whose ports count up badly.
+    /// Attaches to a card that was just made and gives its flow table's hash this secret, for runs that are to repeat.
     ///
     /// # Errors
     /// Those of [`Card::attach`].
