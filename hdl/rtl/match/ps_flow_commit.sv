@@ -3,6 +3,7 @@
 // In:         fast_valid_i/fast_i (placed at once), wait_valid_i/wait_i (placed after waiting), taken when ready; the latter when there
 //             is none of the former.
 // Out:        the forward key's write, then the reverse key's, each for the way op_way_o; with its location. event_o with the first.
+// Rate:       the pair that is next waits in a register of its own, so that nobody's ready depends on the ways'.
 // Order:      whoever hands a pair over has written its data before.
 module ps_flow_commit
   import ps_abi_pkg::*;
@@ -26,23 +27,29 @@ module ps_flow_commit
   output logic                        idle_o
 );
 
-  logic     valid_q, second_q, load, step;
-  placing_t pair_q;
+  logic     next_valid_q, valid_q, second_q, load, step;
+  placing_t next_q, pair_q;
 
   assign load         = !valid_q || (second_q && step);
-  assign fast_ready_o = load;
-  assign wait_ready_o = load && !fast_valid_i;
+  assign fast_ready_o = !next_valid_q;
+  assign wait_ready_o = !next_valid_q && !fast_valid_i;
   assign step         = valid_q && (!op_valid_o || op_ready_i);
-  assign idle_o       = !valid_q && !op_valid_o;
+  assign idle_o       = !next_valid_q && !valid_q && !op_valid_o;
 
   flow_index_t at;
   assign at = second_q ? pair_q.reverse : pair_q.forward;
 
   always_ff @(posedge clk_i) begin
     event_o <= '0;
+    if (!next_valid_q) begin
+      next_valid_q <= fast_valid_i || wait_valid_i;
+      next_q       <= fast_valid_i ? fast_i : wait_i;
+    end else if (load) begin
+      next_valid_q <= 1'b0;
+    end
     if (load) begin
-      valid_q  <= fast_valid_i || wait_valid_i;
-      pair_q   <= fast_valid_i ? fast_i : wait_i;
+      valid_q  <= next_valid_q;
+      pair_q   <= next_q;
       second_q <= 1'b0;
     end else if (step) begin
       second_q <= 1'b1;
@@ -61,6 +68,7 @@ module ps_flow_commit
     end
     op_valid_o <= step || (op_valid_o && !op_ready_i);
     if (rst_i) begin
+      next_valid_q <= 1'b0;
       valid_q    <= 1'b0;
       op_valid_o <= 1'b0;
       event_o    <= '0;

@@ -106,21 +106,21 @@ module ps_flow_engine
   number_t              slow_number;
 
   assign reset    = rst_i || clear_i;
-  assign is_fast  = head.kind == LearnNew && !head.slow;
   assign head_pop = fast_pop || slow_pop;
 
   ps_fifo #(
-    .Width($bits(flow_request_t)),
-    .Depth(QueueDepth)
+    .Width(1 + $bits(flow_request_t)),
+    .Depth(QueueDepth),
+    .Style("distributed")
   ) u_queue (
     .clk_i,
     .rst_i   (reset),
     .wvalid_i(valid_i),
     .wready_o(unused_ready),
-    .wdata_i (request_i),
+    .wdata_i ({request_i.kind == LearnNew && !request_i.slow, request_i}),
     .rvalid_o(head_valid),
     .rready_i(head_pop),
-    .rdata_o (head),
+    .rdata_o ({is_fast, head}),
     .count_o (count)
   );
 

@@ -57,14 +57,15 @@ module ps_flow_insert
 );
 
   localparam int unsigned TagBits = 1 + $bits(waiting_t);
-  localparam int unsigned PlaceCycles = 6;
-  localparam int unsigned JoinDepth   = 8;
+  localparam int unsigned PlaceCycles = 7;    // the allocator's, behind a register
+  localparam int unsigned JoinDepth   = 16;
+  localparam int unsigned JoinMargin  = 8;    // pairs that may be placed before it is seen that they are many
 
   // --- Fast path: forward key, then reverse key, through the allocator.
-  logic     second_q, issue, ask_valid, ask_ready, answer, ok;
+  logic     second_q, issue, ask_valid, ask_ready, answer, ok, place_q;
   waiting_t ask_by;
-  rows_t    ask_rows;
-  logic [TagBits-1:0] tag;
+  rows_t    ask_rows, place_rows_q;
+  logic [TagBits-1:0] tag, place_tag_q;
   flow_index_t        index;
   logic               free_valid, free_ready, go_q;
   flow_index_t        free_index;
@@ -75,8 +76,8 @@ module ps_flow_insert
 
   assign ask_ready  = !second_q;
   assign issue      = head_valid_i && (second_q || (go_q && !ask_valid));
-  assign head_pop_o = issue && second_q;
-  assign data_we_o  = issue && !second_q;
+  assign head_pop_o = second_q;
+  assign data_we_o  = second_q;
 
   ps_flow_alloc #(
     .RowsLog2(RowsLog2),
@@ -84,9 +85,9 @@ module ps_flow_insert
   ) u_alloc (
     .clk_i,
     .rst_i,
-    .valid_i     (issue || (ask_valid && ask_ready)),
-    .rows_i      (second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows),
-    .tag_i       (second_q || !ask_valid ? {1'b0, waiting_t'(second_q)} : {1'b1, ask_by}),
+    .valid_i     (place_q),
+    .rows_i      (place_rows_q),
+    .tag_i       (place_tag_q),
     .done_o      (answer),
     .tag_o       (tag),
     .ok_o        (ok),
@@ -116,9 +117,10 @@ module ps_flow_insert
     .data_o (joined)
   );
 
-  logic                        mop_valid, mop_free, beside_valid_q, beside_free_q, take_beside;
-  logic [$clog2(FlowWays)-1:0] beside_way_q;
-  row_op_t                     beside_q;
+  logic                        mop_valid, mop_free, mop_ready, beside_valid_q, beside_free_q, take_beside;
+  logic                        behind_valid_q, behind_free_q;
+  logic [$clog2(FlowWays)-1:0] beside_way_q, behind_way_q;
+  row_op_t                     beside_q, behind_q;
 
   // --- Join: both have a slot, or the pair waits.
   placing_t pair_q, fast, waited, full;
@@ -158,8 +160,12 @@ module ps_flow_insert
     pair_q.forward <= first_q;
     pair_q.reverse <= index;
     if (issue) second_q <= !second_q;
-    go_q <= !stall_i && waiting_room && fast_count < ($clog2(JoinDepth) + 2)'(JoinDepth - 5);
+    go_q         <= !stall_i && waiting_room && fast_count < ($clog2(JoinDepth) + 2)'(JoinDepth - JoinMargin);
+    place_q      <= issue || (ask_valid && ask_ready);
+    place_rows_q <= second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows;
+    place_tag_q  <= second_q || !ask_valid ? {1'b0, waiting_t'(second_q)} : {1'b1, ask_by};
     if (rst_i) begin
+      place_q      <= 1'b0;
       second_q     <= 1'b0;
       go_q         <= 1'b0;
       pair_valid_q <= 1'b0;
@@ -213,7 +219,7 @@ module ps_flow_insert
   assign full_o = full;
 
   // The clearing of a slot must not be overtaken by the write of the key that gets it.
-  assign clears     = beside_valid_q && beside_q.op == RowClear;
+  assign clears     = (beside_valid_q && beside_q.op == RowClear) || (behind_valid_q && behind_q.op == RowClear);
   assign wait_ready = commit_takes && !clears;
 
   // --- Commit.
@@ -243,9 +249,11 @@ module ps_flow_insert
 
   // --- To the ways: two registers, each with one operation; the second is held while the first is for the same way.
 
-  // Operations beside the commits go through a register of their own.
-  assign slow_op_ready_o = !wop_valid && (!beside_valid_q || take_beside);
-  assign wop_ready       = !beside_valid_q || take_beside;
+  // Operations beside the commits go through a register of their own, with one behind it for what comes before it is seen that the
+  // first one stays.
+  assign mop_ready       = !behind_valid_q;
+  assign slow_op_ready_o = !wop_valid && mop_ready;
+  assign wop_ready       = mop_ready;
   assign mop_valid       = wop_valid || slow_op_valid_i;
   assign mop_free        = wop_valid ? wop_free : 1'b1;
 
@@ -289,11 +297,17 @@ module ps_flow_insert
   assign back_full = !back_ready;
 
   always_ff @(posedge clk_i) begin
+    if (mop_ready) begin
+      behind_way_q  <= wop_valid ? wop_way : slow_op_way_i;
+      behind_q      <= wop_valid ? wop : slow_op_i;
+      behind_free_q <= mop_free;
+    end
+    behind_valid_q <= beside_valid_q && !take_beside && (behind_valid_q || mop_valid);
     if (!beside_valid_q || take_beside) begin
-      beside_valid_q <= mop_valid;
-      beside_way_q   <= wop_valid ? wop_way : slow_op_way_i;
-      beside_q       <= wop_valid ? wop : slow_op_i;
-      beside_free_q  <= mop_free;
+      beside_valid_q <= behind_valid_q || mop_valid;
+      beside_way_q   <= behind_valid_q ? behind_way_q : wop_valid ? wop_way : slow_op_way_i;
+      beside_q       <= behind_valid_q ? behind_q : wop_valid ? wop : slow_op_i;
+      beside_free_q  <= behind_valid_q ? behind_free_q : mop_free;
     end
     loc_o  <= '0;
     mark_o <= '0;
@@ -305,11 +319,12 @@ module ps_flow_insert
       loc_o[beside_q.word.tag.reverse] <= '{valid: 1'b1, pair: beside_q.word.tag.pair, index: beside_at};
     end
     if (take_beside && beside_q.op != RowTake) mark_o[1] <= '{valid: 1'b1, set: beside_q.op == RowWrite, index: beside_at};
-    idle_o <= waiting_idle && commit_idle && !beside_valid_q && !mop_valid && fast_count == '0 && !pair_valid_q &&
+    idle_o <= waiting_idle && commit_idle && !beside_valid_q && !behind_valid_q && !mop_valid && fast_count == '0 && !pair_valid_q &&
               flight_q == '0 && !second_q && back_count == '0 && !enter_i;
     flight_q <= {flight_q[PlaceCycles:1], issue};
     if (rst_i) begin
       beside_valid_q <= 1'b0;
+      behind_valid_q <= 1'b0;
       loc_o          <= '0;
       mark_o         <= '0;
       flight_q       <= '0;

@@ -1,7 +1,7 @@
 // Port B of one way's key rows: probes of keys first, then what waits to be written or read, in order.
 //
 // Probe:      probe_i/probe_row_i, every cycle if need be; the row is read in the next cycle.
-// Operations: op_valid_i/op_i with op_ready_o; a FIFO of Depth. Those of one row are done in the order in which they came, so a slot
+// Operations: op_valid_i/op_i with op_ready_o, known a cycle ahead; a register and a FIFO of Depth. Those of one row are done in the order in which they came, so a slot
 //             that is read is read with all that was asked before. crowded_o: more than three quarters are taken (and asks for
 //             new pairs are to be refused, so that probes leave turns).
 // Take:       the slot that RowTake read, with taken_used_o, held until taken_ready_i; the next one waits that long.
@@ -51,8 +51,10 @@ module ps_flow_port
 
   localparam int unsigned KeyCycles = key_cycles(RowsLog2);
 
-  logic                   head_valid, pop, taking_q;
-  row_op_t                head;
+  localparam int unsigned Margin = 4;  // operations that may come before op_ready_o is seen
+
+  logic                   head_valid, pop, taking_q, op_valid_q, fits;
+  row_op_t                head, op_q;
   logic [$clog2(Depth)+1:0] count;
   row_op_for_t            whom_q;
   logic [KeyCycles:0]     take_q;      // from the command on
@@ -65,9 +67,9 @@ module ps_flow_port
   ) u_ops (
     .clk_i,
     .rst_i,
-    .wvalid_i(op_valid_i),
-    .wready_o(op_ready_o),
-    .wdata_i (op_i),
+    .wvalid_i(op_valid_q),
+    .wready_o(fits),
+    .wdata_i (op_q),
     .rvalid_o(head_valid),
     .rready_i(pop),
     .rdata_o (head),
@@ -77,6 +79,10 @@ module ps_flow_port
   assign pop = head_valid && !probe_i && !(head.op == RowTake && taking_q);
 
   always_ff @(posedge clk_i) begin
+    op_valid_q <= op_valid_i;
+    if (op_valid_i) op_q <= op_i;
+    op_ready_o <= count < ($clog2(Depth) + 2)'(Depth - Margin);
+
     re_o      <= probe_i || (pop && head.op == RowTake);
     we_o      <= pop && head.op == RowWrite;
     row_o     <= clear_i ? clear_row_i : probe_i ? probe_row_i : head.row;
@@ -104,8 +110,10 @@ module ps_flow_port
       taking_q      <= 1'b0;
     end
     crowded_o <= count > ($clog2(Depth) + 2)'(Depth * 3 / 4);
-    idle_o    <= count == '0 && !op_valid_i && !we_o && mark_we_o == '0 && !taking_q;
+    idle_o    <= count == '0 && !op_valid_i && !op_valid_q && !we_o && mark_we_o == '0 && !taking_q;
     if (rst_i) begin
+      op_valid_q    <= 1'b0;
+      op_ready_o    <= 1'b0;
       re_o          <= 1'b0;
       we_o          <= 1'b0;
       mark_we_o     <= {BucketSlots{clear_i}};
@@ -118,7 +126,7 @@ module ps_flow_port
 
 `ifndef SYNTHESIS
   a_one : assert property (@(posedge clk_i) disable iff (rst_i) !(re_o && we_o));
-  a_bound : assert property (@(posedge clk_i) disable iff (rst_i) op_valid_i |-> op_ready_o);
+  a_bound : assert property (@(posedge clk_i) disable iff (rst_i) op_valid_q |-> fits);
 `endif
 
 endmodule

@@ -90,7 +90,6 @@ module ps_flow_waiting
   placing_t    pair_m [WaitingPairs];
   key_slot_t   resident_m [WaitingPairs];
 
-  waiting_t free_ctx;
   logic [$clog2(FlowSlots)-1:0] first_q;
 
   // --- Who is served: chosen, fetched, its candidate found, that compared, done; an action a cycle, each of another pair.
@@ -106,7 +105,8 @@ module ps_flow_waiting
   logic     wants, step, accept;
   waiting_t chosen;
   logic [WaitingPairs-1:0] ready_q, served_q, moves_q, used_ctx_q, commits_q;   // moves: whose resident is on its way
-  act_t     act0_q, act1_q, act2_q, act_q, did_q;     // did: what has been done, and is noted now
+  act_t     act0_q, act1_q, act2_q, act_q, did_q;     // did: what has been done
+  logic     asks_q, ops_q;                            // what the action needs
   context_t act;
   placing_t act0_pair;
 
@@ -115,15 +115,13 @@ module ps_flow_waiting
   endfunction
 
   always_comb begin
-    wants    = 1'b0;
-    chosen   = '0;
-    free_ctx = '0;
+    wants  = 1'b0;
+    chosen = '0;
     for (int unsigned i = WaitingPairs; i > 0; i--) begin
       if (ready_q[i-1] && !served_q[i-1]) begin
         wants  = 1'b1;
         chosen = waiting_t'(i - 1);
       end
-      if (!used_ctx_q[i-1]) free_ctx = waiting_t'(i - 1);
     end
   end
 
@@ -138,6 +136,21 @@ module ps_flow_waiting
                   slot: number[$clog2(FlowSlots)-1:$clog2(FlowWays)]};
   endfunction
 
+  // What becomes known of the pairs, in the cycle before it is noted: for each of them whether it is about that pair.
+  typedef struct packed {
+    state_e      state;      // in which it was done
+    flow_index_t at;
+    logic        locked;
+    logic        empty;      // nothing was placed
+  } noted_t;
+
+  logic [WaitingPairs-1:0] enter_for_q, did_for_q, answer_for_q, unused_for_q, done_for_q, commit_for_q;
+  logic                    noted_valid_q, answer_ok_q, enter_asks_q;
+  noted_t                  noted_q;
+  flow_index_t             answer_index_q, enter_forward_q, enter_reverse_q;
+  logic [1:0]              enter_placed_q;
+  logic [$clog2(FlowSlots)-1:0] enter_first_q;
+
   flow_index_t at2;
   logic        locked;
 
@@ -150,10 +163,11 @@ module ps_flow_waiting
     endcase
   end
 
-  // By those who move residents, and by the two actions ahead, if they are about to.
+  // By those who move residents, and by the three actions ahead, if they are about to.
   always_comb begin
     locked = (act_q.valid && act.state == StPick && act_q.at == act2_q.at) ||
-             (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at);
+             (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at) ||
+             (noted_valid_q && noted_q.state == StPick && noted_q.at == act2_q.at);
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (moves_q[i] && old_q[i] == act2_q.at) locked = 1'b1;
     end
@@ -170,10 +184,13 @@ module ps_flow_waiting
       act2_q.at    <= at2;
       act_q        <= act2_q;
       act_q.locked <= locked;
+      asks_q       <= act2_q.ctx.state == StAsk;
+      ops_q        <= act2_q.ctx.state inside {StWrite, StClear} || (act2_q.ctx.state == StPick && !locked) ||
+                      (act2_q.ctx.state == StUndo && act2_q.ctx.placed != '0);
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (step && wants && chosen == waiting_t'(i)) served_q[i] <= 1'b1;
-      else if (did_q.valid && did_q.by == waiting_t'(i)) served_q[i] <= 1'b0;
+      else if (did_for_q[i]) served_q[i] <= 1'b0;
       ready_q[i] <= acts(ctx_q[i].state) && !served_q[i];
     end
     did_q       <= act_q;
@@ -187,37 +204,11 @@ module ps_flow_waiting
   end
 
   // --- What it does
-  always_comb begin
-    op_valid_o  = 1'b0;
-    op_free_o   = 1'b0;
-    op_o        = '0;
-    op_o.whom.waiting = 1'b1;
-    op_o.whom.by      = act_q.by;
-    unique case (act.state)
-      StPick: begin
-        op_valid_o = act_q.valid && !act_q.locked;
-        op_o.op    = RowTake;
-      end
-      StWrite: begin
-        op_valid_o = act_q.valid;
-        op_o.op    = RowWrite;
-      end
-      StClear: begin
-        op_valid_o = act_q.valid;
-        op_o.op    = RowClear;
-      end
-      StUndo: begin
-        op_valid_o = act_q.valid && act.placed != '0;
-        op_free_o  = 1'b1;
-        op_o.op    = RowClear;
-      end
-      default: ;
-    endcase
-    op_o.word = resident_m[act_q.by];
-    op_o.row  = act_q.at.row;
-    op_o.slot = act_q.at.slot;
-    op_way_o  = act_q.at.way;
-  end
+  assign op_valid_o = act_q.valid && ops_q;
+  assign op_free_o  = act.state == StUndo;
+  assign op_way_o   = act_q.at.way;
+  assign op_o       = '{op: act.state == StPick ? RowTake : act.state == StWrite ? RowWrite : RowClear, row: act_q.at.row,
+                        slot: act_q.at.slot, word: resident_m[act_q.by], whom: '{waiting: 1'b1, by: act_q.by, default: '0}};
 
   assign full_valid_o = act_q.valid && act.state == StFull;
   assign full_o       = pair_m[act_q.by];
@@ -233,15 +224,7 @@ module ps_flow_waiting
   assign ask_rows_o   = hashed_valid ? hashed_rows : act_q.rows;
   assign hashed_ready = ask_ready_i;
 
-  always_comb begin
-    unique case (act.state)
-      StAsk:   accept = ask_ready_i && !hashed_valid;
-      StPick:  accept = act_q.locked || op_ready_i;
-      StUndo:  accept = op_ready_i || act.placed == '0;
-      StFull:  accept = full_ready_i;
-      default: accept = op_ready_i;
-    endcase
-  end
+  assign accept = asks_q ? ask_ready_i && !hashed_valid : ops_q ? op_ready_i : act.state != StFull || full_ready_i;
 
   // --- Residents on their way from port B to the allocator
   logic                 taken_valid_q, taken_used_q;
@@ -324,8 +307,56 @@ module ps_flow_waiting
     commit_o.reverse = index_q[commit_by_q][1];
   end
 
-  // --- States
+  // --- Who is free: one is offered, the next one sought beside it.
   logic [$bits(waiting_t):0] used_q;
+  logic                      offered_q, spare;
+  waiting_t                  offer_q, spare_ctx;
+
+  always_comb begin
+    spare     = 1'b0;
+    spare_ctx = '0;
+    for (int unsigned i = WaitingPairs; i > 0; i--) begin
+      if (!used_ctx_q[i-1] && !(offered_q && offer_q == waiting_t'(i - 1))) begin
+        spare     = 1'b1;
+        spare_ctx = waiting_t'(i - 1);
+      end
+    end
+  end
+
+  // --- What becomes known
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      enter_for_q[i]  <= enter_i && offer_q == waiting_t'(i);
+      did_for_q[i]    <= did_q.valid && did_q.by == waiting_t'(i);
+      answer_for_q[i] <= answer_i && answer_by_i == waiting_t'(i);
+      unused_for_q[i] <= taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i);
+      commit_for_q[i] <= commit_q && commit_ready_i && commit_by_q == waiting_t'(i);
+      done_for_q[i]   <= 1'b0;
+      for (int unsigned w = 0; w < FlowWays; w++) begin
+        if (done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i)) done_for_q[i] <= 1'b1;
+      end
+    end
+    noted_valid_q <= did_q.valid;
+    noted_q       <= '{state: did_q.ctx.state, at: did_q.at, locked: did_q.locked, empty: did_q.ctx.placed == '0};
+    answer_ok_q     <= answer_ok_i;
+    answer_index_q  <= answer_index_i;
+    enter_asks_q    <= enter_asks_i;
+    enter_placed_q  <= enter_pair_i.placed;
+    enter_forward_q <= enter_pair_i.forward;
+    enter_reverse_q <= enter_pair_i.reverse;
+    enter_first_q   <= first_q;
+    if (rst_i) begin
+      enter_for_q   <= '0;
+      did_for_q     <= '0;
+      answer_for_q  <= '0;
+      unused_for_q  <= '0;
+      commit_for_q  <= '0;
+      done_for_q    <= '0;
+      noted_valid_q <= 1'b0;
+    end
+  end
+
+  // --- States. What becomes known of one pair comes one by one: each state waits for one thing.
 
   // What follows when the key that was being placed has a slot, or cannot have one from this resident.
   function automatic context_t placed(input context_t ctx);
@@ -344,20 +375,18 @@ module ps_flow_waiting
 
   always_ff @(posedge clk_i) begin
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      if (enter_i && free_ctx == waiting_t'(i)) begin
-        ctx_q[i] <= '{state: enter_pair_i.placed == 2'b11 ? StCommit : enter_asks_i ? StAsk : StPick,
-                      placed: enter_pair_i.placed, second: enter_pair_i.placed[0],
-                      first: first_q, tries: '0};
-        index_q[i][0] <= enter_pair_i.forward;
-        index_q[i][1] <= enter_pair_i.reverse;
+      if (enter_for_q[i]) begin
+        ctx_q[i] <= '{state: enter_placed_q == 2'b11 ? StCommit : enter_asks_q ? StAsk : StPick,
+                      placed: enter_placed_q, second: enter_placed_q[0], first: enter_first_q, tries: '0};
+        index_q[i][0] <= enter_forward_q;
+        index_q[i][1] <= enter_reverse_q;
       end
-      if (did_q.valid && did_q.by == waiting_t'(i)) begin
-        unique case (did_q.ctx.state)
+      if (did_for_q[i]) begin
+        unique case (noted_q.state)
           StAsk:   ctx_q[i].state <= StAsked;
           StPick: begin
-            old_q[i] <= did_q.at;
-            ctx_q[i] <= did_q.ctx;
-            if (did_q.locked) ctx_q[i] <= next_try(did_q.ctx);
+            old_q[i] <= noted_q.at;
+            if (noted_q.locked) ctx_q[i] <= next_try(ctx_q[i]);
             else begin
               ctx_q[i].state <= StTaken;
               moves_q[i]     <= 1'b1;
@@ -365,59 +394,62 @@ module ps_flow_waiting
           end
           StWrite: ctx_q[i].state <= StWritten;
           StClear: begin
-            index_q[i][did_q.ctx.second] <= old_q[i];
+            index_q[i][ctx_q[i].second] <= old_q[i];
             moves_q[i] <= 1'b0;
-            ctx_q[i] <= placed(did_q.ctx);
+            ctx_q[i]   <= placed(ctx_q[i]);
           end
           StUndo: begin
-            if (did_q.ctx.placed == '0) ctx_q[i].state <= StFull;
-            else ctx_q[i].placed[!did_q.ctx.placed[0]] <= 1'b0;
+            if (noted_q.empty) ctx_q[i].state <= StFull;
+            else ctx_q[i].placed[!ctx_q[i].placed[0]] <= 1'b0;
           end
           default: ctx_q[i].state <= StFree;
         endcase
       end
-      if (answer_i && answer_by_i == waiting_t'(i)) begin
+      if (answer_for_q[i]) begin
         if (ctx_q[i].state == StAsked) begin
-          if (answer_ok_i) begin
-            index_q[i][ctx_q[i].second] <= answer_index_i;
+          if (answer_ok_q) begin
+            index_q[i][ctx_q[i].second] <= answer_index_q;
             ctx_q[i] <= placed(ctx_q[i]);
           end else begin
             ctx_q[i].state <= StPick;
           end
         end else begin
-          new_q[i] <= answer_index_i;
-          if (answer_ok_i) ctx_q[i].state <= StWrite;
+          new_q[i] <= answer_index_q;
+          if (answer_ok_q) ctx_q[i].state <= StWrite;
           else begin
             ctx_q[i]   <= next_try(ctx_q[i]);
             moves_q[i] <= 1'b0;
           end
         end
       end
-      if (taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i)) begin
+      if (unused_for_q[i]) begin
         ctx_q[i]   <= next_try(ctx_q[i]);
         moves_q[i] <= 1'b0;
       end
-      for (int unsigned w = 0; w < FlowWays; w++) begin
-        if (done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i)) ctx_q[i].state <= StClear;
-      end
-      if (commit_q && commit_ready_i && commit_by_q == waiting_t'(i)) ctx_q[i].state <= StFree;
+      if (done_for_q[i]) ctx_q[i].state <= StClear;
+      if (commit_for_q[i]) ctx_q[i].state <= StFree;
       if (rst_i) begin
         ctx_q[i].state <= StFree;
         moves_q[i]     <= 1'b0;
       end
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i));
-      if (enter_i && free_ctx == waiting_t'(i)) used_ctx_q[i] <= 1'b1;
-      else if (ctx_q[i].state == StFree) used_ctx_q[i] <= 1'b0;
+      commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i)) && !commit_for_q[i];
+      if (enter_i && offer_q == waiting_t'(i)) used_ctx_q[i] <= 1'b1;
+      else if (commit_for_q[i] || (did_for_q[i] && noted_q.state == StFull)) used_ctx_q[i] <= 1'b0;
+    end
+    if (!offered_q || enter_i) begin
+      offered_q <= spare;
+      offer_q   <= spare_ctx;
     end
     if (rst_i) begin
       commits_q  <= '0;
       used_ctx_q <= '0;
+      offered_q  <= 1'b0;
     end
     if (enter_i) begin
-      pair_m[free_ctx] <= enter_pair_i;
-      first_q          <= first_q + $clog2(FlowSlots)'(FlowWays + 1);     // another way, another slot
+      pair_m[offer_q] <= enter_pair_i;
+      first_q         <= first_q + $clog2(FlowSlots)'(FlowWays + 1);     // another way, another slot
     end
     if (commit_q && commit_ready_i) begin
       commit_q <= 1'b0;
@@ -440,7 +472,7 @@ module ps_flow_waiting
   assign unused_bits = ^{unused_ready, unused_count, hash};
 
 `ifndef SYNTHESIS
-  a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> ctx_q[free_ctx].state == StFree);
+  a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> offered_q && ctx_q[offer_q].state == StFree);
   a_acts : assert property (@(posedge clk_i) disable iff (rst_i) act_q.valid |-> acts(act.state) && act.state == ctx_q[act_q.by].state);
 `endif
 
