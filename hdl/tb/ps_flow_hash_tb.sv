@@ -1,6 +1,7 @@
 // Bench top of ps_flow_hash; ps_flow_hash_tb.cpp compares it with its formula.
 module ps_flow_hash_tb
   import ps_abi_pkg::*;
+  import ps_match_pkg::*;
   import ps_pair_pkg::*;
 (
   input  logic         clk_i,
