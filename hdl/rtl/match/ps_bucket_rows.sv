@@ -44,11 +44,12 @@ module ps_bucket_rows
   localparam int unsigned WayBits   = $clog2(Ways);
   localparam int unsigned Lane      = EntryBits + 1;
 
-  // What two levels of logic can compare, or add up, between registers.
-  localparam int unsigned EqualBits   = 18;
-  localparam int unsigned EqualParts  = (KeyBits + 1 + EqualBits - 1) / EqualBits;
-  localparam int unsigned ParityBits  = 36;
-  localparam int unsigned ParityParts = (Lane + ParityBits - 1) / ParityBits;
+  // What two levels of logic can compare, or add up, between registers: parts of at most so many bits, all of one size.
+  localparam int unsigned EqualMax    = 18;
+  localparam int unsigned EqualParts  = (KeyBits + 1 + EqualMax - 1) / EqualMax;
+  localparam int unsigned ParityMax   = 36;
+  localparam int unsigned ParityParts = (Lane + ParityMax - 1) / ParityMax;
+  localparam int unsigned ParityBits  = (Lane + ParityParts - 1) / ParityParts;
 
   typedef logic [BucketSlots-1:0][Lane-1:0] row_t;
 
@@ -124,76 +125,82 @@ module ps_bucket_rows
     end
   end
 
-  // --- Comparison: parts, then whole, then the data of the one that is equal.
-  logic                                                     look1_q;
-  logic [Ways-1:0][BucketSlots-1:0][EqualParts-1:0]         equal1_q;
-  logic [Ways-1:0][BucketSlots-1:0][ParityParts-1:0]        parity1_q;
-  logic [Ways-1:0][BucketSlots-1:0][DataBits-1:0]           data1_q, data2_q;
-  logic [Ways-1:0][BucketSlots-1:0]                         match, odd, match2_q;
-  logic                                                     first2_q;   // the lowest way has it
+  // --- Comparison: parts, then whole, then the data of the one that is equal. What moves does so only for a look-up.
+  logic [KeyBits:0]                  wanted;
+  logic                              look1_q;
+  logic [Ways-1:0][BucketSlots-1:0]  match, odd, match2_q;
+  logic                              first2_q;   // the lowest way has it
 
-  always_comb begin
-    for (int unsigned w = 0; w < Ways; w++) begin
-      for (int unsigned s = 0; s < BucketSlots; s++) begin
-        odd[w][s]   = ^parity1_q[w][s];
-        match[w][s] = &equal1_q[w][s] && !odd[w][s] && look1_q;
+  assign wanted = {key_i, 1'b1};
+
+  for (genvar w = 0; w < Ways; w++) begin : gen_compare
+    logic [DataBits-1:0] found;
+
+    for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
+      logic [EqualParts-1:0]  equal1;
+      logic [ParityParts-1:0] parity1;
+      logic [DataBits-1:0]    data1_q, data2_q, upto;
+
+      for (genvar p = 0; p < EqualParts; p++) begin : gen_equal
+        localparam int unsigned From = p * EqualMax;
+        localparam int unsigned Bits = From + EqualMax <= KeyBits + 1 ? EqualMax : KeyBits + 1 - From;
+        logic equal1_q;
+
+        always_ff @(posedge clk_i) begin
+          if (look_i) equal1_q <= rows[w][s][From +: Bits] == wanted[From +: Bits];
+        end
+
+        assign equal1[p] = equal1_q;
+      end
+
+      for (genvar p = 0; p < ParityParts; p++) begin : gen_parity
+        localparam int unsigned From = p * ParityBits;
+        localparam int unsigned Bits = From + ParityBits <= Lane ? ParityBits : Lane - From;
+        logic parity1_q;
+
+        always_ff @(posedge clk_i) begin
+          if (look_i) parity1_q <= ^rows[w][s][From +: Bits];
+        end
+
+        assign parity1[p] = parity1_q;
+      end
+
+      assign odd[w][s]   = ^parity1;
+      assign match[w][s] = &equal1 && !odd[w][s];
+
+      always_ff @(posedge clk_i) begin
+        if (look_i) data1_q <= rows[w][s][EntryBits-1 -: DataBits];
+        if (look1_q) data2_q <= data1_q;
+      end
+
+      // Of this slot and those below.
+      if (s == 0) begin : gen_first
+        assign upto = match2_q[w][s] ? data2_q : '0;
+      end else begin : gen_next
+        assign upto = gen_slot[s-1].upto | (match2_q[w][s] ? data2_q : '0);
       end
     end
+
+    assign found = gen_slot[BucketSlots-1].upto;
   end
-
-  // Part `part` of two keys is equal.
-  function automatic logic equal_part(input logic [KeyBits:0] a, input logic [KeyBits:0] b, input int unsigned part);
-    equal_part = 1'b1;
-    for (int unsigned i = part * EqualBits; i < (part + 1) * EqualBits && i <= KeyBits; i++) begin
-      if (a[i] != b[i]) equal_part = 1'b0;
-    end
-  endfunction
-
-  function automatic logic parity_part(input logic [Lane-1:0] slot, input int unsigned part);
-    parity_part = 1'b0;
-    for (int unsigned i = part * ParityBits; i < (part + 1) * ParityBits && i < Lane; i++) begin
-      parity_part ^= slot[i];
-    end
-  endfunction
 
   always_ff @(posedge clk_i) begin
     look1_q <= look_i;
-    for (int unsigned w = 0; w < Ways; w++) begin
-      for (int unsigned s = 0; s < BucketSlots; s++) begin
-        for (int unsigned p = 0; p < EqualParts; p++) begin
-          equal1_q[w][s][p] <= equal_part(rows[w][s][KeyBits:0], {key_i, 1'b1}, p);
-        end
-        for (int unsigned p = 0; p < ParityParts; p++) begin
-          parity1_q[w][s][p] <= parity_part(rows[w][s], p);
-        end
-        data1_q[w][s] <= rows[w][s][EntryBits-1 -: DataBits];
-      end
+    hit_o   <= 1'b0;
+    bad_o   <= 1'b0;
+    if (look1_q) begin
+      match2_q <= match;
+      first2_q <= |match[0];
+      hit_o    <= |match;
+      bad_o    <= |odd;
     end
-    data2_q  <= data1_q;
-    match2_q <= match;
-    first2_q <= |match[0];
-    hit_o    <= |match;
-    bad_o    <= look1_q && |odd;
+    data_o <= '0;
+    if (hit_o) data_o <= first2_q ? gen_compare[0].found : gen_compare[Ways-1].found;
     if (rst_i) begin
-      look1_q  <= 1'b0;
-      match2_q <= '0;
-      hit_o    <= 1'b0;
-      bad_o    <= 1'b0;
+      look1_q <= 1'b0;
+      hit_o   <= 1'b0;
+      bad_o   <= 1'b0;
     end
-  end
-
-  // One of each way's, then of the ways'.
-  logic [DataBits-1:0] found [Ways];
-
-  always_comb begin
-    for (int unsigned w = 0; w < Ways; w++) begin
-      found[w] = '0;
-      for (int unsigned s = 0; s < BucketSlots; s++) found[w] |= match2_q[w][s] ? data2_q[w][s] : '0;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    data_o <= first2_q ? found[0] : found[Ways-1];
   end
 
 `ifndef SYNTHESIS
