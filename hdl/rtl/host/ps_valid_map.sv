@@ -179,12 +179,6 @@ module ps_valid_map
   assign flow_go   = !host_pending_q && flow_valid && !search_go;
   assign mark_go   = host_go || flow_go;
 
-  // Which of the marks ahead of one in stage a, by the stage in which they are, have its word.
-  function automatic logic [Behind:1] ahead(input addr_t addr, input mark_t in_b, input logic b, input mark_t in_c, input logic c,
-                                            input addr_t in_d, input logic d);
-    ahead = {d && in_d == addr, c && in_c.addr == addr, b && in_b.addr == addr};
-  endfunction
-
   always_ff @(posedge clk_i) begin
     a_q        <= host_go ? host_q : flow;
     if (search_go) a_q.addr <= search_addr_q;
@@ -194,7 +188,7 @@ module ps_valid_map
     b_q        <= a_q;
     b_mark_q   <= a_mark_q;
     b_search_q <= a_search_q;
-    b_same_q   <= ahead(a_q.addr, b_q, b_mark_q, c_q, c_mark_q, d_addr_q, d_mark_q);
+    b_same_q   <= {d_mark_q && d_addr_q == a_q.addr, c_mark_q && c_q.addr == a_q.addr, b_mark_q && b_q.addr == a_q.addr};
 
     c_q        <= b_q;
     c_mask_q   <= 64'd1 << b_q.position;

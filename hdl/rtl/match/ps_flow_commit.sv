@@ -75,6 +75,9 @@ module ps_flow_commit
     end
   end
 
+  logic unused_bits;
+  assign unused_bits = ^pair_q;
+
 `ifndef SYNTHESIS
   a_placed : assert property (@(posedge clk_i) disable iff (rst_i) valid_q |-> pair_q.forward != pair_q.reverse);
 `endif

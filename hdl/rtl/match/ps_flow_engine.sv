@@ -263,7 +263,7 @@ module ps_flow_engine
     event_o.removed <= removed || (full_valid && full.as == PlaceInPlace);
     drop_valid_o    <= (full_valid && full.pending) || slow_drop;
     drop_o          <= full_valid ? full.number : slow_number;
-    in_use_o        <= in_use_o + {event_o.added, 1'b0} - {event_o.removed, 1'b0};
+    in_use_o        <= in_use_o + $bits(in_use_o)'({event_o.added, 1'b0}) - $bits(in_use_o)'({event_o.removed, 1'b0});
     crowded_o       <= in_use_o > ($clog2(Flows + 1))'(FlowsTranslatedMax);
     busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || event_o != '0;
     if (reset) begin

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use penstock_abi::table::{Flow, NextHop, NextHopKind, TableEntry as _, TableId, Words};
-use penstock_device::TableDump;
 use penstock_model::{MacAddr, Neighbours};
 use penstock_tables::{CONFIG_TABLES, Shape, Tables};
 
