@@ -165,7 +165,7 @@ module ps_flow_engine_tb
     .taken_ready_i(taken_ready), .taken_o(taken), .taken_used_o(taken_used), .taken_by_o(taken_by),
     .data_re_i(data_re), .data_we_i(data_we), .data_pair_i(data_pair), .data_wdata_i(data_wdata), .data_rdata_o(data_rdata),
     .loc_i(loc), .loc_re_i(loc_re), .loc_pair_i(loc_pair), .loc_o(locations), .tcp_i('0), .clear_i,
-    .clear_we_i(clear_we_i && clear_index_i < (1 << RowsLog2)), .clear_row_i(clear_index_i[FlowRowsLog2-1:0])
+    .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0])
   );
 
   // Each request's prints are those of its packet, WindowCycles ago.

@@ -86,7 +86,7 @@ int main() {
     for (int i = 0; i < 4; i++) b.edge();
     b.top.rst_i = 0;
     for (unsigned w = 0; w < 40; w++) {
-        b.top.clear_i = 1, b.top.clear_pair_i = uint16_t(w / 2), b.top.clear_reverse_i = w & 1;
+        b.top.clear_i = 1, b.top.clear_index_i = uint16_t(w);
         b.edge();
         b.model[w] = {};
     }

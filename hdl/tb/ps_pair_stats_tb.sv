@@ -28,8 +28,7 @@ module ps_pair_stats_tb
   output logic [31:0] last_hit_o,
   output logic [7:0]  generation_o,
   input  logic        clear_i,
-  input  logic [15:0] clear_pair_i,
-  input  logic        clear_reverse_i,
+  input  logic [11:0] clear_index_i,
   output logic        busy_o
 );
 
@@ -46,7 +45,7 @@ module ps_pair_stats_tb
 
   ps_pair_stats dut (
     .clk_i, .rst_i, .now_i, .valid_i, .op_i(op), .tcp_o(tcp), .re_i, .read_pair_i(pair_t'(read_pair_i)), .read_reverse_i,
-    .read_done_o, .read_o(stats), .clear_we_i(clear_i), .clear_pair_i(pair_t'(clear_pair_i)), .clear_reverse_i, .busy_o
+    .read_done_o, .read_o(stats), .clear_we_i(clear_i), .clear_index_i, .busy_o
   );
 
 endmodule

@@ -175,8 +175,8 @@ module ps_flow
     .loc_o        (locations),
     .tcp_i        (tcp_update),
     .clear_i,
-    .clear_we_i   (clear_we_i && 32'(clear_index_i) < (1 << RowsLog2)),
-    .clear_row_i  (clear_index_i[FlowRowsLog2-1:0])
+    .clear_we_i,
+    .clear_index_i
   );
 
   ps_flow_admit #(
@@ -305,9 +305,8 @@ module ps_flow
     .read_reverse_i (reading_q ? host_slot_o.tag.reverse : slow_tcp_reverse),
     .read_done_o    (stats_done),
     .read_o         (stats),
-    .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2)),
-    .clear_pair_i   (pair_t'(clear_index_i >> 1)),
-    .clear_reverse_i(clear_index_i[0]),
+    .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2) && 32'(clear_index_i) < ps_ram_deep_pkg::BankDepth),
+    .clear_index_i  (clear_index_i[$clog2(ps_ram_deep_pkg::BankDepth)-1:0]),
     .busy_o         (stats_busy)
   );
 

@@ -137,8 +137,8 @@ module ps_flow_engine
     .give_value_i(give_q),
     .few_o       (few),
     .clear_i,
-    .clear_we_i  (clear_we_i && 32'(clear_index_i) < (1 << PairsLog2)),
-    .clear_pair_i(clear_index_i[$bits(pair_t)-1:0])
+    .clear_we_i  (clear_we_i && 32'(clear_index_i) < (1 << PairsLog2) && 32'(clear_index_i) < ps_ram_deep_pkg::BankDepth),
+    .clear_index_i(clear_index_i[$clog2(ps_ram_deep_pkg::BankDepth)-1:0])
   );
 
   ps_flow_insert #(

@@ -4,8 +4,8 @@
 // Give back:  give_i/give_value_i, one every cycle.
 // Few:        few_o: no more than QuarantinePairs and a few are free, or ready. Whoever then takes none leaves each pair, once given back, alone
 //             for as long as it takes to give out that many.
-// Clearing:   while clear_i is held nothing is given or taken, and clear_we_i puts clear_pair_i in, with generations 0: all pairs,
-//             once each, in any order.
+// Clearing:   while clear_i is held nothing is given or taken, and clear_we_i zeroes the ring at clear_index_i of all banks; then all pairs
+//             are free, with generations 0: a word holds which pair it is as the difference (XOR) from its place.
 module ps_flow_ids
   import ps_pair_pkg::*;
 #(
@@ -23,7 +23,7 @@ module ps_flow_ids
 
   input  logic       clear_i,
   input  logic       clear_we_i,
-  input  pair_t      clear_pair_i
+  input  logic [$clog2(ps_ram_deep_pkg::BankDepth)-1:0] clear_index_i
 );
 
   localparam int unsigned Ready   = 32;
@@ -33,9 +33,10 @@ module ps_flow_ids
 
   logic [PairsLog2:0]   wptr_q, rptr_q, count_q;
   logic [Latency:1]     fetch_q;
-  logic [PairsLog2-1:0] raddr_q, waddr_q;
-  logic                 fetch, write_q, landed_q, clearing_q, head_ready, space_q;
-  free_pair_t           write_value_q, found, unused_read;
+  logic [PairsLog2-1:0] raddr_q, waddr_q, place_q;   // place_q: of what lands next
+  logic                 fetch, write_q, landed_q, head_ready, space_q;
+  free_pair_t           write_value_q, found, landed, unused_read;
+  logic                 all_q;
   logic [$clog2(Ready)+1:0] held, under_way_q;
 
   assign fetch = wptr_q != rptr_q && space_q;
@@ -50,7 +51,7 @@ module ps_flow_ids
     .a_rdata_o(found),
     .b_re_i   (1'b0),
     .b_we_i   (write_q),
-    .b_all_i  (1'b0),
+    .b_all_i  (all_q),
     .b_addr_i (waddr_q),
     .b_wdata_i(write_value_q),
     .b_rdata_o(unused_read)
@@ -65,40 +66,48 @@ module ps_flow_ids
     .rst_i   (rst_i || clear_i),
     .wvalid_i(landed_q),
     .wready_o(head_ready),
-    .wdata_i (found),
+    .wdata_i (landed),
     .rvalid_o(valid_o),
     .rready_i(take_i),
     .rdata_o (free_o),
     .count_o (held)
   );
 
+  always_comb begin
+    landed      = found;
+    landed.pair = found.pair ^ pair_t'(place_q);
+  end
+
   always_ff @(posedge clk_i) begin
     write_q       <= clear_i ? clear_we_i : give_i;
-    write_value_q <= clear_i ? '{pair: clear_pair_i, default: '0} : give_value_i;
-    waddr_q       <= wptr_q[PairsLog2-1:0];
+    all_q         <= clear_i;
+    write_value_q <= '0;
+    if (!clear_i) begin
+      write_value_q      <= give_value_i;
+      write_value_q.pair <= give_value_i.pair ^ pair_t'(wptr_q[PairsLog2-1:0]);
+    end
+    waddr_q       <= clear_i ? PairsLog2'(clear_index_i) : wptr_q[PairsLog2-1:0];
+    if (landed_q) place_q <= place_q + 1'b1;
     raddr_q       <= rptr_q[PairsLog2-1:0];
-    if (clear_i ? clear_we_i : give_i) wptr_q <= wptr_q + 1'b1;
+    if (give_i) wptr_q <= wptr_q + 1'b1;
     if (fetch) rptr_q <= rptr_q + 1'b1;
     fetch_q     <= {fetch_q[Latency-1:1], fetch};
     space_q     <= (32'(held) + 32'(under_way_q)) < Ready - 5;    // one more may be fetched before it shows
     landed_q    <= fetch_q[Latency];     // with the word itself
     under_way_q <= under_way_q + ($clog2(Ready) + 2)'(fetch) - ($clog2(Ready) + 2)'(landed_q);
-    count_q     <= count_q + (PairsLog2 + 1)'(clear_i ? clear_we_i : give_i) - (PairsLog2 + 1)'(take_i && valid_o);
+    count_q     <= count_q + (PairsLog2 + 1)'(give_i) - (PairsLog2 + 1)'(take_i && valid_o);
     few_o       <= count_q <= (PairsLog2 + 1)'(Reserve + Margin) || 32'(held) < HeldLeast;
-    if (rst_i || (clear_i && !clearing_q)) begin
-      wptr_q  <= '0;
-      rptr_q  <= '0;
-      count_q <= '0;
-      few_o   <= 1'b1;
-    end
     if (rst_i || clear_i) begin
+      wptr_q      <= (PairsLog2 + 1)'(1 << PairsLog2);
       rptr_q      <= '0;
+      count_q     <= (PairsLog2 + 1)'(1 << PairsLog2);
+      few_o       <= 1'b1;
+      place_q     <= '0;
       fetch_q     <= '0;
       landed_q    <= 1'b0;
       space_q     <= 1'b0;
       under_way_q <= '0;
     end
-    clearing_q <= clear_i && !rst_i;
   end
 
   logic unused_bits;
@@ -109,7 +118,7 @@ module ps_flow_ids
   bit out_m [1 << PairsLog2];
   always @(posedge clk_i) begin
     if (clear_i) begin
-      if (clear_we_i) out_m[clear_pair_i[PairsLog2-1:0]] <= 1'b0;
+      if (clear_we_i && clear_index_i == '0) out_m <= '{default: 1'b0};
     end else if (!rst_i) begin
       if (take_i && valid_o) out_m[free_o.pair[PairsLog2-1:0]] <= 1'b1;
       if (give_i) begin

@@ -58,15 +58,24 @@ module ps_flow_store
   input  tcp_update_t   tcp_i,
 
   input  logic          clear_i,         // throughout clearing
-  input  logic          clear_we_i,
-  input  logic [FlowRowsLog2-1:0] clear_row_i
+  input  logic          clear_we_i,      // rows of this index, and all that is as deep in its bank
+  input  logic [$clog2(Flows)-1:0] clear_index_i
 );
 
   localparam int unsigned KeyCycles  = key_cycles(RowsLog2);
   localparam int unsigned PairsLog2  = RowsLog2 + $clog2(FlowSlots) - 1;
   localparam int unsigned DataCycles = ps_ram_deep_pkg::latency(1 << PairsLog2);
 
+  localparam int unsigned TcpLog2    = PairsLog2 - 1;
   localparam int unsigned LocCycles  = ps_ram_deep_pkg::latency(1 << (PairsLog2 - 2));
+
+  localparam int unsigned BankLog2   = $clog2(ps_ram_deep_pkg::BankDepth);
+
+  // --- Clearing: key slots become invalid, and TCP states none.
+  logic clear_row, clear_states;
+
+  assign clear_row    = clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
+  assign clear_states = clear_we_i && 32'(clear_index_i) < (1 << TcpLog2) && 32'(clear_index_i) < (1 << BankLog2);
 
   // --- Keys
   flow_key_t  a_key_q [KeyCycles], b_key_q [KeyCycles+1];
@@ -111,8 +120,8 @@ module ps_flow_store
       .taken_o      (taken_o[w]),
       .taken_used_o (taken_used_o[w]),
       .taken_by_o   (taken_by_o[w]),
-      .clear_i      (clear_we_i),
-      .clear_row_i,
+      .clear_i      (clear_row),
+      .clear_row_i  (clear_index_i[FlowRowsLog2-1:0]),
       .re_o         (re),
       .we_o         (we),
       .row_o        (row),
@@ -224,7 +233,7 @@ module ps_flow_store
   assign facts_o = facts[reverse_q[DataCycles-1]];
 
   // --- TCP states: two pairs a word, each with both directions.
-  localparam int unsigned TcpCycles = ps_ram_deep_pkg::latency(1 << (PairsLog2 - 1));
+  localparam int unsigned TcpCycles = ps_ram_deep_pkg::latency(1 << TcpLog2);
   localparam int unsigned TcpLane   = 18;
   logic [3:0][TcpLane-1:0] states, unused_states;
   logic [TcpCycles-1:0]    half_q;
@@ -239,10 +248,10 @@ module ps_flow_store
     .a_addr_i (found_o.tag.pair[PairsLog2-1:1]),
     .a_rdata_o(states),
     .b_re_i   (1'b0),
-    .b_we_i   (tcp_i.valid ? 4'b1 << {tcp_i.pair[0], tcp_i.reverse} : '0),
-    .b_all_i  (1'b0),
-    .b_addr_i (tcp_i.pair[PairsLog2-1:1]),
-    .b_wdata_i(TcpLane'(tcp_i.word)),
+    .b_we_i   (clear_states ? '1 : tcp_i.valid ? 4'b1 << {tcp_i.pair[0], tcp_i.reverse} : '0),
+    .b_all_i  (clear_states),
+    .b_addr_i (clear_states ? TcpLog2'(clear_index_i) : tcp_i.pair[PairsLog2-1:1]),
+    .b_wdata_i(clear_states ? '0 : TcpLane'(tcp_i.word)),
     .b_rdata_o(unused_states)
   );
 

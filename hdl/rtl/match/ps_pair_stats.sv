@@ -8,7 +8,7 @@
 // Read:       re_i held with pair and side until read_done_o: taken in a cycle without a packet. (Of 322 M cycles a second packets of
 //             60 bytes leave 24 M free; who feeds it more waits.)
 // Stages:     memories | the word's generation, and what the packet does to it | its counts, so that each loop is short.
-// Clearing:   clear_we_i zeroes both words of clear_pair_i; no operation meanwhile.
+// Clearing:   clear_we_i zeroes the words at clear_index_i of all banks; no operation meanwhile. tcp_o does not tell of it.
 module ps_pair_stats
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -31,8 +31,7 @@ module ps_pair_stats
   output pair_stats_t read_o,          // with the generation that it is of
 
   input  logic        clear_we_i,
-  input  pair_t       clear_pair_i,
-  input  logic        clear_reverse_i,
+  input  logic [$clog2(ps_ram_deep_pkg::BankDepth)-1:0] clear_index_i,
   output logic        busy_o
 );
 
@@ -76,7 +75,7 @@ module ps_pair_stats
   logic        from_past, alike, older;
   logic        keeps;                          // the word is of the packet's generation, or of a later one
   logic        past_kept_q, base_kept_q;       // the word is the last operation's, or not, and keeps what it has counted
-  logic        read_take, write_q, fetch_q;
+  logic        read_take, write_q, all_q, fetch_q;
   word_t       write_at_q, fetch_at_q;
   logic [Ahead:1] ops_q;                               // operations under way
   logic [Latency+1:1] reads_q;
@@ -99,7 +98,7 @@ module ps_pair_stats
     .a_rdata_o(stored_sums),
     .b_re_i   (1'b0),
     .b_we_i   (write_q),
-    .b_all_i  (1'b0),
+    .b_all_i  (all_q),
     .b_addr_i (write_at_q),
     .b_wdata_i(sums_q[1]),
     .b_rdata_o(unused_sums)
@@ -116,7 +115,7 @@ module ps_pair_stats
     .a_rdata_o({stored_generation, stored_marks}),
     .b_re_i   (1'b0),
     .b_we_i   (write_q),
-    .b_all_i  (1'b0),
+    .b_all_i  (all_q),
     .b_addr_i (write_at_q),
     .b_wdata_i({generation_q[2], marks_q[1]}),
     .b_rdata_o(unused_marks)
@@ -213,13 +212,14 @@ module ps_pair_stats
     end
     write_q     <= valid_q[Judges+1];
     write_at_q  <= at_q[Judges+1];
-    tcp_o.valid <= write_q;
+    tcp_o.valid <= write_q && !all_q;
+    all_q       <= clear_we_i;
     tcp_o.pair  <= pair_t'(write_at_q >> 1);
     tcp_o.reverse <= write_at_q[0];
     tcp_o.word  <= '{generation: generation_q[2], tcp: marks_q[1].tcp};
     if (clear_we_i) begin
       write_q         <= 1'b1;
-      write_at_q      <= word_of(clear_pair_i, clear_reverse_i);
+      write_at_q      <= word_t'(clear_index_i);
       generation_q[2] <= '0;
       sums_q[1]       <= '0;
       marks_q[1]      <= '0;

@@ -137,7 +137,8 @@ module ps_table_access
   // A read waits for its own data, whatever went before it.
   a_own : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) $onehot0(wait_q) && (wait_q == '0 || state_q == StWait));
   for (genvar t = 0; t < TableCount; t++) begin : gen_cleared
-    initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp))
+    initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp) ||
+                    t == 32'(SelFlow) || t == 32'(SelFlowStats))
       else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);
   end
   a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)

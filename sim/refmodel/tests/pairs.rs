@@ -37,7 +37,7 @@ fn set_policy(b: &mut RefModel, number: u8, learn: LearnPolicy) {
 }
 
 #[test]
-fn a_pair_that_is_replaced_keeps_its_number_and_begins_at_zero() {
+fn a_pair_that_is_replaced_is_a_new_one_and_begins_at_zero() {
     let mut b = node_b();
     to_service(&mut b, SYN);
     from_backend(&mut b, SYN | ACK);
@@ -47,9 +47,8 @@ fn a_pair_that_is_replaced_keeps_its_number_and_begins_at_zero() {
     assert_eq!(stats(&b).map(|s| (s.packets, s.tcp)), [(2, TCP_SYN | TCP_RST), (1, TCP_SYN)]);
     assert_eq!(to_service(&mut b, SYN).inserted, Some(Inserted::Repinned));
     let [after, back] = entries(&b);
-    assert_eq!((after.pair, back.pair), (forward.pair, forward.pair));
-    let generations = [after.generation, back.generation];
-    assert_eq!(generations, [forward.generation + 1, reverse.generation + 1]);
+    assert_eq!((after.pair, after.reverse), (back.pair, false));
+    assert_ne!(after.pair, forward.pair);
     assert_eq!(stats(&b).map(|s| (s.packets, s.tcp)), [(1, TCP_SYN), (0, 0)]);
 }
 
