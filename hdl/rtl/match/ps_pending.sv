@@ -88,19 +88,26 @@ module ps_pending
   assign retire = linger_q[LingerCycles-1];
   assign busy_o = valid_q != '0;
 
-  relation_t [Entries-1:0] with_entry;
+  logic any_q;   // there may be requests
 
-  always_comb begin
-    for (int unsigned i = 0; i < Entries; i++) with_entry[i] = valid_q[i] ? relate(look, entry_q[i]) : '0;
-  end
+  /* verilator lint_off UNUSEDSIGNAL */  // who is translated is the request's
+  function automatic logic [2:0] kinds(input relation_t relation);
+    kinds = {relation.same, relation.reply, relation.other};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   always_ff @(posedge clk_i) begin
     look1_q <= look;
     look2_q <= look1_q;
-    for (int unsigned i = 0; i < Entries; i++) begin
-      same1_q[i]  <= with_entry[i].same;
-      reply1_q[i] <= with_entry[i].reply;
-      other1_q[i] <= with_entry[i].other;
+    any_q   <= push_i || valid_q != '0;
+    if (any_q) begin
+      for (int unsigned i = 0; i < Entries; i++) begin
+        {same1_q[i], reply1_q[i], other1_q[i]} <= valid_q[i] ? kinds(relate(look, entry_q[i])) : '0;
+      end
+    end else begin
+      same1_q  <= '0;
+      reply1_q <= '0;
+      other1_q <= '0;
     end
     translated1_q <= translated_q;
     ahead1_1q     <= with_ahead1;
@@ -129,9 +136,6 @@ module ps_pending
       pushed_q <= '0;
     end
   end
-
-  logic unused_bits;
-  assign unused_bits = ^with_entry;
 
 `ifndef SYNTHESIS
   a_room : assert property (@(posedge clk_i) disable iff (rst_i) push_i |-> room_o);
