@@ -138,10 +138,13 @@ module ps_table_access
     initial assert (table_depth(t) <= 32'd1 << ClearBits || t == 32'(SelNextHop) || t == 32'(SelEcmp))
       else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);
   end
-  a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
-                            cfg_rsp_o.done |=> !cfg_rsp_o.done);
-  a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
-                             cfg_rsp_o.done |-> cfg_valid_i);
+  // Of the answer only this bit, as a simulator copies what a concurrent assertion names in every cycle.
+  logic done;
+
+  assign done = cfg_rsp_o.done;
+
+  a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) done |=> !done);
+  a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) done |-> cfg_valid_i);
 `endif
 
 endmodule
