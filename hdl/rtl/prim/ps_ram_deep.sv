@@ -129,11 +129,13 @@ module ps_ram_deep
     if (b_valid_q) b_read <= b_first_q;
     a_valid_q <= a_re_i;
     b_valid_q <= b_re_i;
-    for (int unsigned i = 0; i < Lanes; i++) begin
-      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
-      if (b_we_i[i] && b_all_i) begin
-        for (int unsigned b = 0; b < Depth / Stride; b++) begin
-          mem[(32'(b_addr_i) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+    // After the reads, in the one process that has the memory: so at once. Enables are tested once for all lanes and banks.
+    if (b_we_i != '0) begin
+      for (int unsigned b = 0; b < (b_all_i ? Depth / Stride : 1); b++) begin
+        for (int unsigned i = 0; i < Lanes; i++) begin
+          // verilator lint_off BLKSEQ
+          if (b_we_i[i]) mem[b_all_i ? (32'(b_addr_i) % Stride) + b * Stride : 32'(b_addr_i)][i*LaneWidth +: LaneWidth] = b_wdata_i;
+          // verilator lint_on BLKSEQ
         end
       end
     end
