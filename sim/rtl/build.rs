@@ -155,7 +155,7 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn compile(include: &Path, manifest: &Path, models: &[&Path]) -> Result<()> {
-    let printf = manifest.join("shim/printf.h");
+    let shim = |name: &str| manifest.join("shim").join(name);
     let level = env::var("PENSTOCK_RTL_OPT").ok().and_then(|l| l.parse().ok()).unwrap_or(OPT_LEVEL);
     let trace = if feature("TRACE") { "1" } else { "0" };
     let mut build = cc::Build::new();
@@ -165,8 +165,6 @@ fn compile(include: &Path, manifest: &Path, models: &[&Path]) -> Result<()> {
         .opt_level(level)
         .debug(false)
         .warnings(false)
-        .flag("-include")
-        .flag(printf)
         .include(include)
         .include(include.join("vltstd"))
         .includes(models)
@@ -192,8 +190,11 @@ fn compile(include: &Path, manifest: &Path, models: &[&Path]) -> Result<()> {
     }
     generated.retain(|f| f.extension().is_some_and(|e| e == "cpp"));
     generated.sort();
-    let shim = ["shim.cpp", "reference.cpp"].map(|f| manifest.join("shim").join(f));
-    build.clone().files(shim).files(generated).compile("penstock_model");
+    let ours = ["shim.cpp", "reference.cpp"].map(shim);
+    let mut model = build.clone();
+    model.flag("-include").flag(shim("model.h"));
+    model.files(ours).files(generated).compile("penstock_model");
+    build.flag("-include").flag(shim("printf.h"));
     build.files(runtime.iter().map(|f| include.join(f))).compile("penstock_verilated");
     if feature("TRACE") {
         println!("cargo:rustc-link-lib=z");

@@ -115,7 +115,8 @@ module ps_csr
     wr_data_q    <= s_axil_wdata_i;
     wr_strobes_q <= s_axil_wstrb_i == 4'hf;
     wr_go_q      <= wr_q;
-    wr_sel_q     <= wr_q && wr_strobes_q && !halt ? select(wr_addr_q) : '0;
+    // None is selected but for the cycle after wr_q, so it moves only for a write and the cycle after.
+    if (wr_q || wr_go_q || reset_q) wr_sel_q <= wr_q && wr_strobes_q && !halt ? select(wr_addr_q) : '0;
     wdata_q      <= wr_data_q;
     wlarge_q     <= wr_data_q[31:5] != '0;
     wkey_q       <= wr_data_q == ClearKey;
@@ -123,7 +124,7 @@ module ps_csr
     rd_q         <= rd_take;
     rd_addr_q    <= s_axil_araddr_i;
     rd_go_q      <= rd_q;
-    rd_sel_q     <= rd_q ? select(rd_addr_q) : '0;
+    if (rd_q || rd_go_q || reset_q) rd_sel_q <= rd_q ? select(rd_addr_q) : '0;
     rd_have_q    <= rd_go_q;
     rvalid_q     <= rd_have_q || (rvalid_q && !s_axil_rready_i);
     if (rst_i) begin
@@ -324,11 +325,18 @@ module ps_csr
   assign mbox_arg_o     = mbox_arg_q;
 
 `ifndef SYNTHESIS
-  a_one_write : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(wr_sel_q) && (wr_sel_q == '0 || wr_go_q));
-  a_one_read : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(rd_sel_q) && (rd_sel_q == '0 || rd_go_q));
-  a_answered : assert property (@(posedge clk_i) disable iff (rst_i) s_axil_bvalid_o |-> wr_sel_q == '0 && !wr_q);
-  a_start : assert property (@(posedge clk_i) disable iff (rst_i) (cmd_q.start |-> cmd_q.enable || ring_fault_q) and
-                             (evt_q.start |-> evt_q.enable));
+  // Immediate, as a concurrent one would keep a copy of the wide selections in every cycle.
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      if (wr_go_q) a_one_write : assert ($onehot0(wr_sel_q));
+      else a_no_write : assert (wr_sel_q == '0);
+      if (rd_go_q) a_one_read : assert ($onehot0(rd_sel_q));
+      else a_no_read : assert (rd_sel_q == '0);
+      a_answered : assert (!s_axil_bvalid_o || (wr_sel_q == '0 && !wr_q));
+      a_start_cmd : assert (!cmd_q.start || cmd_q.enable || ring_fault_q);
+      a_start_evt : assert (!evt_q.start || evt_q.enable);
+    end
+  end
 `endif
 
 endmodule

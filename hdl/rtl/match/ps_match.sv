@@ -682,11 +682,13 @@ module ps_match
 `ifndef SYNTHESIS
   // Exactly one verdict a header, MatchCycles later, hence in order.
   a_latency : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == flight_q[MatchCycles]);
-  a_aligned : assert property (@(posedge clk_i) disable iff (rst_i)
-                               fip_valid == fip_hop_valid && fip_valid == decide_flow_valid &&
-                               look_valid == look_flow_valid);
-  a_hash    : assert property (@(posedge clk_i) disable iff (rst_i)
-                               decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
+  // Immediate, as a concurrent one would keep a copy of the whole context in every cycle.
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      a_aligned : assert (fip_valid == fip_hop_valid && fip_valid == decide_flow_valid && look_valid == look_flow_valid);
+      a_hash : assert (decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
+    end
+  end
   a_admitted : assert property (@(posedge clk_i) disable iff (rst_i) verdict_valid_o == admitted && admitted == counted);
   initial assert (LingerCycles > MatchCycles - SourceCycles)
     else $fatal(1, "ps_match: a request may leave the pending ones before all that could not see it in the table");

@@ -52,9 +52,14 @@ module ps_prefix_table
   end
 
   // --- 1: the hash of every rank, in parts; where the ranks go.
-  function automatic hash_t hash_of(input logic [KeyBits-1:0] key);
-    for (int unsigned i = 0; i < HashBits; i++) hash_of[i] = ^(key & KeyMasks[i][KeyBits-1:0]);
+  // What a bit of the key turns of the hash: the masks by column, as adding up the few bits of a chunk is less than HashBits parities.
+  function automatic logic [KeyBits-1:0][HashBits-1:0] columns();
+    for (int unsigned k = 0; k < KeyBits; k++) begin
+      for (int unsigned i = 0; i < HashBits; i++) columns[k][i] = KeyMasks[i][k];
+    end
   endfunction
+
+  localparam logic [KeyBits-1:0][HashBits-1:0] Columns = columns();
 
   function automatic rank_t spread_of(input logic [11:0] vrf, input logic [PrefixLenMin-1:0] first);
     logic [KeyBits-1:0] key;
@@ -62,13 +67,22 @@ module ps_prefix_table
     for (int unsigned i = 0; i < RankBits; i++) spread_of[i] = ^(key & KeyMasks[HashBits+i][KeyBits-1:0]);
   endfunction
 
-  // Chunk `chunk` of an address, the rest 0.
-  function automatic logic [31:0] chunk_of(input logic [31:0] ip, input int unsigned chunk);
-    chunk_of = '0;
-    for (int unsigned i = chunk * ChunkBits; i < (chunk + 1) * ChunkBits && i < 32; i++) chunk_of[i] = ip[i];
+  // Part of the hash: of chunk `chunk` of an address.
+  function automatic hash_t hash_of_chunk(input logic [31:0] ip, input int unsigned chunk);
+    hash_of_chunk = '0;
+    for (int unsigned i = chunk * ChunkBits; i < (chunk + 1) * ChunkBits && i < 32; i++) begin
+      hash_of_chunk ^= {HashBits{ip[i]}} & Columns[12+i];
+    end
+  endfunction
+
+  function automatic hash_t hash_of_vrf(input logic [11:0] vrf);
+    hash_of_vrf = '0;
+    for (int unsigned i = 0; i < 12; i++) hash_of_vrf ^= {HashBits{vrf[i]}} & Columns[i];
   endfunction
 
   hash_t       part1_q [PrefixTables][Chunks];
+  hash_t       hash1 [PrefixTables];
+  rank_t       spread;
   hash_t       vrf_part1_q;
   (* keep *) rank_t spread1_q [PrefixTables];   // one a table
   rank_t       spread_q [2:6];
@@ -76,15 +90,23 @@ module ps_prefix_table
   logic [31:0] ip1_q, ip2_q;
   logic [6:1]  valid_q;
 
+  assign spread = spread_of(vrf_i, ip_i[31 -: PrefixLenMin]);
+
+  for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
+    assign hash1[r] = part1_q[r][0] ^ part1_q[r][1] ^ part1_q[r][2];
+  end
+
   always_ff @(posedge clk_i) begin
-    for (int unsigned r = 0; r < PrefixTables; r++) begin
-      for (int unsigned c = 0; c < Chunks; c++) part1_q[r][c] <= hash_of({chunk_of(ip_i & mask_q[r], c), 12'd0});
-      spread1_q[r] <= spread_of(vrf_i, ip_i[31 -: PrefixLenMin]);
+    if (valid_i) begin
+      for (int unsigned r = 0; r < PrefixTables; r++) begin
+        for (int unsigned c = 0; c < Chunks; c++) part1_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
+        spread1_q[r] <= spread;
+      end
+      vrf_part1_q <= hash_of_vrf(vrf_i);
+      ip1_q       <= ip_i;
+      vrf_q[1]    <= vrf_i;
     end
-    vrf_part1_q <= hash_of({32'd0, vrf_i});
-    ip1_q       <= ip_i;
     ip2_q       <= ip1_q;
-    vrf_q[1]    <= vrf_i;
     for (int unsigned i = 2; i <= 5; i++) vrf_q[i] <= vrf_q[i-1];
     spread_q[2] <= spread1_q[0];
     for (int unsigned i = 3; i <= 6; i++) spread_q[i] <= spread_q[i-1];
@@ -98,18 +120,19 @@ module ps_prefix_table
   prefix_t                 table_rdata [PrefixTables];
 
   for (genvar t = 0; t < PrefixTables; t++) begin : gen_table
-    hash_t          hash_by_rank [PrefixTables], row2_q;
+    rank_t          rank1;
+    hash_t          row2_q;
     prefix_length_t length2_q;
     logic           valid2_q, look3_q, look4_q;
     logic [31:0]    ip3_q, ip4_q;
 
-    for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
-      assign hash_by_rank[r] = part1_q[r][0] ^ part1_q[r][1] ^ part1_q[r][2];
-    end
+    assign rank1 = spread1_q[t] ^ rank_t'(t);
 
     always_ff @(posedge clk_i) begin
-      row2_q    <= hash_by_rank[spread1_q[t] ^ rank_t'(t)] ^ vrf_part1_q;
-      length2_q <= length_q[spread1_q[t] ^ rank_t'(t)];
+      if (valid_q[1]) begin
+        row2_q    <= hash1[rank1] ^ vrf_part1_q;
+        length2_q <= length_q[rank1];
+      end
       valid2_q  <= valid_q[1] && !rst_i;
       ip3_q     <= ip2_q & ~(32'hffff_ffff >> length2_q.len);
       look3_q   <= valid2_q && length2_q.valid;

@@ -141,10 +141,13 @@ module ps_table_access
                     t == 32'(SelFlow) || t == 32'(SelFlowStats))
       else $fatal(1, "ps_table_access: table %0d is not cleared whole", t);
   end
-  a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
-                            cfg_rsp_o.done |=> !cfg_rsp_o.done);
-  a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
-                             cfg_rsp_o.done |-> cfg_valid_i);
+  // Of the answer only this bit, as a simulator copies what a concurrent assertion names in every cycle.
+  logic done;
+
+  assign done = cfg_rsp_o.done;
+
+  a_once : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) done |=> !done);
+  a_asked : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) done |-> cfg_valid_i);
 `endif
 
 endmodule

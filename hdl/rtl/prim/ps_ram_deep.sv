@@ -185,11 +185,13 @@ module ps_ram_deep
     if (b_valid_q) b_read <= b_first_q;
     a_valid_q <= a_re_i;
     b_valid_q <= b_re;
-    for (int unsigned i = 0; i < Lanes; i++) begin
-      if (b_we[i]) mem[b_addr][i*LaneWidth +: LaneWidth] <= b_wdata;
-      if (b_we[i] && b_all) begin
-        for (int unsigned b = 0; b < Depth / Stride; b++) begin
-          mem[(32'(b_addr) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata;
+    // After the reads, in the one process that has the memory: so at once. Enables are tested once for all lanes and banks.
+    if (b_we != '0) begin
+      for (int unsigned b = 0; b < (b_all ? Depth / Stride : 1); b++) begin
+        for (int unsigned i = 0; i < Lanes; i++) begin
+          // verilator lint_off BLKSEQ
+          if (b_we[i]) mem[b_all ? (32'(b_addr) % Stride) + b * Stride : 32'(b_addr)][i*LaneWidth +: LaneWidth] = b_wdata;
+          // verilator lint_on BLKSEQ
         end
       end
     end

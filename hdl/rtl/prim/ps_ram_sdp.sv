@@ -27,8 +27,15 @@ module ps_ram_sdp #(
   logic [Width-1:0] read_q;
 
   always_ff @(posedge clk_i) begin
-    if (we_i) mem[waddr_i] <= wdata_i;
     if (re_i) read_q <= mem[raddr_i];
+`ifdef SYNTHESIS
+    if (we_i) mem[waddr_i] <= wdata_i;
+`else
+    // The same: after the read, in the one process that has the memory. A simulator need not keep the word for the end of the cycle.
+    // verilator lint_off BLKSEQ
+    if (we_i) mem[waddr_i] = wdata_i;
+    // verilator lint_on BLKSEQ
+`endif
   end
 
   if (Latency == 1) begin : gen_direct

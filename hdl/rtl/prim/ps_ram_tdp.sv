@@ -36,9 +36,20 @@ module ps_ram_tdp #(
   always_ff @(posedge clk_i) begin
     if (a_re_i) a_read_q <= mem[a_addr_i];
     if (b_re_i && b_we_i == '0) b_read_q <= mem[b_addr_i];
+`ifdef SYNTHESIS
     for (int unsigned i = 0; i < Lanes; i++) begin
       if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
     end
+`else
+    // The same: after the reads, in the one process that has the memory. A simulator need not keep each lane for the end of the cycle.
+    if (b_we_i != '0) begin
+      for (int unsigned i = 0; i < Lanes; i++) begin
+        // verilator lint_off BLKSEQ
+        if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] = b_wdata_i;
+        // verilator lint_on BLKSEQ
+      end
+    end
+`endif
   end
 
   if (Latency == 1) begin : gen_direct

@@ -274,11 +274,14 @@ module ps_rewrite_plan
 
 `ifndef SYNTHESIS
   // Edits are words, and a shift within one pair of beats
-  a_even : assert property (@(posedge clk_i) disable iff (rst_i)
-      verdict_valid_i && verdict_i.dst != DstDrop && !verdict_i.raw |-> !verdict_i.strip[0] && verdict_i.strip < 7'd64);
-  a_length : assert property (@(posedge clk_i) disable iff (rst_i)
-      verdict_valid_i && verdict_i.dst != DstDrop |-> verdict_i.frame_len <= 16'(FrameMaxBytes) &&
-      (verdict_i.raw || 17'(verdict_i.ip_len) + 17'(verdict_i.strip) <= 17'(verdict_i.frame_len)));
+  // Immediate, as concurrent ones would keep a copy of the whole verdict in every cycle.
+  always_ff @(posedge clk_i) begin
+    if (!rst_i && verdict_valid_i && verdict_i.dst != DstDrop) begin
+      a_even : assert (verdict_i.raw || (!verdict_i.strip[0] && verdict_i.strip < 7'd64));
+      a_length : assert (verdict_i.frame_len <= 16'(FrameMaxBytes) &&
+                         (verdict_i.raw || 17'(verdict_i.ip_len) + 17'(verdict_i.strip) <= 17'(verdict_i.frame_len)));
+    end
+  end
 `endif
 
 endmodule
