@@ -5,13 +5,15 @@
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
 //             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found), which hold until the next
 //             search. The host's marks that came before it are seen; what changes behind the search's back is not.
-// Memory:     words of 64 bits in block RAM. A mark reads its word, changes it and writes it back: even cycles are for flows, odd ones
-//             for the host's marks and searches. A mark of a flow is written four cycles after its word was read, so the mark two
-//             cycles behind it takes the word from it (same_q); the host's marks are too far apart, and of other words than flows'.
+// Memory:     words of 64 bits in UltraRAM. A mark reads its word, changes it and writes it back: even cycles are for flows, odd ones
+//             for the host's marks and searches. A mark of a flow is written four cycles after its word was read, so those two and
+//             four cycles behind it take the word from it (same_q); the host's marks are too far apart, and of other words than
+//             flows'.
 // Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends. Marks are lost meanwhile.
-// Latency:    a search takes about 13 cycles, and two for each word without a valid entry.
+// Latency:    a search takes about 14 cycles, and two for each word without a valid entry.
 module ps_valid_map
   import ps_abi_pkg::*;
+  import ps_ram_deep_pkg::*;
 #(
   localparam int unsigned FlowIndexWidth = $clog2(Flows)
 ) (
@@ -51,7 +53,8 @@ module ps_valid_map
   localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
   localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
   localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
-  localparam int unsigned AddrWidth     = $clog2(Words);
+  localparam int unsigned Depth         = banks(Words) * BankDepth;
+  localparam int unsigned AddrWidth     = $clog2(Depth);
 
   typedef logic [AddrWidth-1:0] addr_t;
 
@@ -98,7 +101,7 @@ module ps_valid_map
 
   always_ff @(posedge clk_i) begin
     clear_addr_q <= clear_addr_q + addr_t'(1);
-    if (clear_addr_q == addr_t'(Words - 1)) clear_q <= 1'b0;
+    if (clear_addr_q == addr_t'(BankDepth - 1)) clear_q <= 1'b0;
     if (clear_i || rst_i) begin
       clear_q      <= 1'b1;
       clear_addr_q <= '0;
@@ -158,14 +161,15 @@ module ps_valid_map
     .count_o (unused_count)
   );
 
-  // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
+  // --- The memory's pipeline: choose (a), read (b, c), change (d); the RAM writes a cycle later
   logic        search_want, search_go;
   addr_t       search_addr_q;
-  mark_t       a_q, b_q, c_q;
-  logic        a_mark_q, a_flow_q, a_search_q, b_mark_q, b_flow_q, b_search_q, c_mark_q, c_flow_q, c_search_q, d_mark_q;
-  logic        b_same_q, c_same_q, flow_known_q;
-  addr_t       flow_addr_q, d_addr_q;              // of the last flow's mark, and its word
-  logic [63:0] rdata, c_mask_q, changed, flow_word_q, d_word_q;
+  mark_t       a_q, b_q, c_q, d_q;
+  logic [3:0]  mark_q, flow_q, search_q;                  // what is in a to d
+  logic        b_same_q, c_same_q, b_same2_q, c_same2_q;  // the word of the last flow's mark, or of the one before
+  logic        d_same_q, d_same2_q, flow_known_q, flow2_known_q;
+  addr_t       flow_addr_q, flow2_addr_q;
+  logic [63:0] rdata, unused_word, d_mask_q, known, changed, flow_word_q, flow2_word_q;
 
   assign flow_go   = even_q && flow_valid;
   assign host_go   = !even_q && host_pending_q;
@@ -174,56 +178,61 @@ module ps_valid_map
   always_ff @(posedge clk_i) begin
     a_q        <= even_q ? flow : host_q;
     if (search_go) a_q.addr <= search_addr_q;
-    a_mark_q   <= flow_go || host_go;
-    a_flow_q   <= flow_go;
-    a_search_q <= search_go;
+    mark_q   <= {mark_q[2:0], flow_go || host_go};
+    flow_q   <= {flow_q[2:0], flow_go};
+    search_q <= {search_q[2:0], search_go};
 
-    b_q        <= a_q;
-    b_mark_q   <= a_mark_q;
-    b_flow_q   <= a_flow_q;
-    b_search_q <= a_search_q;
-    b_same_q   <= flow_known_q && a_q.addr == flow_addr_q;
-    if (a_flow_q) begin
-      flow_addr_q  <= a_q.addr;
-      flow_known_q <= 1'b1;
+    b_q       <= a_q;
+    b_same_q  <= flow_q[0] && flow_known_q && a_q.addr == flow_addr_q;
+    b_same2_q <= flow_q[0] && flow2_known_q && a_q.addr == flow2_addr_q;
+    if (flow_q[0]) begin
+      flow_addr_q   <= a_q.addr;
+      flow2_addr_q  <= flow_addr_q;
+      flow_known_q  <= 1'b1;
+      flow2_known_q <= flow_known_q;
     end
 
-    c_q        <= b_q;
-    c_mask_q   <= 64'd1 << b_q.position;
-    c_mark_q   <= b_mark_q;
-    c_flow_q   <= b_flow_q;
-    c_search_q <= b_search_q;
-    c_same_q   <= b_same_q && b_flow_q;
+    c_q       <= b_q;
+    c_same_q  <= b_same_q;
+    c_same2_q <= b_same2_q;
 
-    d_addr_q   <= c_q.addr;
-    d_mark_q   <= c_mark_q;
-    d_word_q   <= changed;
-    if (c_flow_q) flow_word_q <= changed;
+    d_q       <= c_q;
+    d_mask_q  <= 64'd1 << c_q.position;
+    d_same_q  <= c_same_q;
+    d_same2_q <= c_same2_q;
+
+    if (flow_q[3]) begin
+      flow_word_q  <= changed;
+      flow2_word_q <= flow_word_q;
+    end
     if (clear_q || rst_i) begin
-      {a_mark_q, b_mark_q, c_mark_q, d_mark_q} <= '0;
-      {a_flow_q, b_flow_q, c_flow_q}           <= '0;
-      flow_known_q                             <= 1'b0;
+      mark_q        <= '0;
+      flow_q        <= '0;
+      flow_known_q  <= 1'b0;
+      flow2_known_q <= 1'b0;
     end
   end
 
   always_comb begin
-    changed = c_same_q ? flow_word_q : rdata;
-    changed = c_q.set ? changed | c_mask_q : changed & ~c_mask_q;
+    known   = d_same_q ? flow_word_q : d_same2_q ? flow2_word_q : rdata;
+    changed = d_q.set ? known | d_mask_q : known & ~d_mask_q;
   end
 
-  ps_ram_sdp #(
-    .Width  (64),
-    .Depth  (Words),
-    .Style  ("block"),
-    .Latency(2)
+  ps_ram_deep #(
+    .Width(64),
+    .Depth(Depth),
+    .LateB(1'b1)
   ) u_bits (
     .clk_i,
-    .we_i   (d_mark_q || clear_q),
-    .waddr_i(clear_q ? clear_addr_q : d_addr_q),
-    .wdata_i(clear_q ? '0 : d_word_q),
-    .re_i   (a_mark_q || a_search_q),
-    .raddr_i(a_q.addr),
-    .rdata_o(rdata)
+    .a_re_i   (mark_q[0] || search_q[0]),
+    .a_addr_i (a_q.addr),
+    .a_rdata_o(rdata),
+    .b_re_i   (1'b0),
+    .b_we_i   (mark_q[3] || clear_q),
+    .b_all_i  (clear_q),
+    .b_addr_i (clear_q ? clear_addr_q : d_q.addr),
+    .b_wdata_i(clear_q ? '0 : changed),
+    .b_rdata_o(unused_word)
   );
 
   // --- Search: words are read ahead, every other cycle, and looked at as they come
@@ -241,6 +250,7 @@ module ps_valid_map
   logic        reading_q, found_q, first_q, beyond, searching, seen_q, looked_q, hit;
   logic [31:0] depth_q, index_q;
   addr_t       last_word_q, base_q, last_q, ask_q, look_q;   // words of the table: the last one, the one to be read, the one to be looked at
+  logic [7:0]  find_table_q;
   logic [63:0] from_q, seen_bits_q, bits_q;
   logic [7:0]  bytes_q, byte_q;                 // of bits_q: which bytes have a bit; the lowest of these
   logic [2:0]  high_q;
@@ -252,9 +262,9 @@ module ps_valid_map
 
   always_ff @(posedge clk_i) begin
     // Into the look: less the entries before the one asked for, in the first word
-    seen_q      <= c_search_q && searching && !hit;
+    seen_q      <= search_q[3] && searching && !hit;
     seen_bits_q <= rdata & (first_q ? from_q : '1);
-    if (c_search_q) first_q <= 1'b0;
+    if (search_q[3]) first_q <= 1'b0;
     looked_q    <= seen_q && searching && !hit;
     if (seen_q) begin
       bits_q <= seen_bits_q;
@@ -297,9 +307,10 @@ module ps_valid_map
       default: state_q <= StIdle;
     endcase
 
-    depth_q <= table_depth(find_table_i);
-    base_q  <= base(find_table_i);
-    last_word_q <= last_word(find_table_i);
+    find_table_q <= find_table_i;
+    depth_q      <= table_depth(find_table_q);
+    base_q       <= base(find_table_q);
+    last_word_q  <= last_word(find_table_q);
     if (state_q == StSetUp || state_q == StBegin) begin
       search_addr_q <= base_q + find_index_i[6+:AddrWidth];
       ask_q         <= find_index_i[6+:AddrWidth];
@@ -319,13 +330,14 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q, c_q.position, unused_count};
+  assign unused_bits = ^{depth_q, d_q.position, unused_count, unused_word};
 
 `ifndef SYNTHESIS
   initial begin
     assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
             Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0)
       else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
+    assert (latency(Depth) == 3) else $fatal(1, "ps_valid_map: the memory's latency is not the pipeline's");
   end
 
   a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));

@@ -4,6 +4,7 @@
 // Port B:     reads or writes in a cycle, never both, as ps_ram_tdp.
 // Write:      b_wdata_i is one lane; it goes to every lane whose enable is set. With b_all_i into every bank, at the address' place
 //             within a bank: so a memory is cleared in as many cycles as a bank has words.
+// Late:       with LateB what is asked of port B is registered here, with its bank decoded, and all of it happens a cycle later.
 // Latency:    rdata is valid ps_ram_deep_pkg::latency(Depth, Fan) cycles after re: memory, its output register, and a register for
 //             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
@@ -16,6 +17,7 @@ module ps_ram_deep
   parameter int unsigned Depth     = 16384,
   parameter int unsigned LaneWidth = Width,
   parameter int unsigned Fan       = 4,     // a power of 2
+  parameter bit          LateB     = 1'b0,
   localparam int unsigned Lanes     = Width / LaneWidth,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
@@ -39,12 +41,40 @@ module ps_ram_deep
   localparam int unsigned FanBits  = $clog2(Fan);
   localparam int unsigned SelBits  = FanBits * (Levels + 1);   // at least the bank's number
 
-  logic [SelBits-1:0] a_bank, b_bank;
-  logic [SelBits-1:0] a_bank_q [2+Levels], b_bank_q [2+Levels];
-  logic [Width-1:0]   a_found [Banks], b_found [Banks];
+  logic [SelBits-1:0]   a_bank, b_asked, b_bank;
+  logic [SelBits-1:0]   a_bank_q [2+Levels], b_bank_q [2+Levels];
+  logic [Width-1:0]     a_found [Banks], b_found [Banks];
+  // What is asked of port B, by bank
+  logic                 b_re [Banks], b_re_d [Banks];
+  logic [Lanes-1:0]     b_we [Banks], b_we_d [Banks];
+  logic [BankBits-1:0]  b_addr;
+  logic [LaneWidth-1:0] b_wdata;
 
-  assign a_bank = SelBits'(a_addr_i >> BankBits);
-  assign b_bank = SelBits'(b_addr_i >> BankBits);
+  assign a_bank  = SelBits'(a_addr_i >> BankBits);
+  assign b_asked = SelBits'(b_addr_i >> BankBits);
+
+  always_comb begin
+    for (int unsigned b = 0; b < Banks; b++) begin
+      b_re_d[b] = b_re_i && b_asked == SelBits'(b);
+      b_we_d[b] = b_all_i || b_asked == SelBits'(b) ? b_we_i : '0;
+    end
+  end
+
+  if (LateB) begin : gen_late
+    always_ff @(posedge clk_i) begin
+      b_re    <= b_re_d;
+      b_we    <= b_we_d;
+      b_addr  <= b_addr_i[BankBits-1:0];
+      b_wdata <= b_wdata_i;
+      b_bank  <= b_asked;
+    end
+  end else begin : gen_at_once
+    assign b_re    = b_re_d;
+    assign b_we    = b_we_d;
+    assign b_addr  = b_addr_i[BankBits-1:0];
+    assign b_wdata = b_wdata_i;
+    assign b_bank  = b_asked;
+  end
 
   for (genvar b = 0; b < Banks; b++) begin : gen_bank
     ps_ram_tdp #(
@@ -58,10 +88,10 @@ module ps_ram_deep
       .a_re_i   (a_re_i && a_bank == SelBits'(b)),
       .a_addr_i (a_addr_i[BankBits-1:0]),
       .a_rdata_o(a_found[b]),
-      .b_re_i   (b_re_i && b_bank == SelBits'(b)),
-      .b_we_i   (b_all_i || b_bank == SelBits'(b) ? b_we_i : '0),
-      .b_addr_i (b_addr_i[BankBits-1:0]),
-      .b_wdata_i,
+      .b_re_i   (b_re[b]),
+      .b_we_i   (b_we[b]),
+      .b_addr_i (b_addr),
+      .b_wdata_i(b_wdata),
       .b_rdata_o(b_found[b])
     );
   end
@@ -118,22 +148,44 @@ module ps_ram_deep
 `else
   localparam int unsigned Stride = Depth > BankDepth ? BankDepth : Depth;
 
-  logic [Width-1:0] mem [Depth];
-  logic [Width-1:0] a_first_q, b_first_q, a_read, b_read;
-  logic             a_valid_q, b_valid_q;
+  logic [Width-1:0]     mem [Depth];
+  logic [Width-1:0]     a_first_q, b_first_q, a_read, b_read;
+  logic                 a_valid_q, b_valid_q;
+  logic                 b_re, b_all;
+  logic [Lanes-1:0]     b_we;
+  logic [AddrWidth-1:0] b_addr;
+  logic [LaneWidth-1:0] b_wdata;
+
+  if (LateB) begin : gen_late
+    always_ff @(posedge clk_i) begin
+      b_re <= b_re_i;
+      b_we <= b_we_i;
+      if (b_re_i || b_we_i != '0) b_addr <= b_addr_i;
+      if (b_we_i != '0) begin
+        b_all   <= b_all_i;
+        b_wdata <= b_wdata_i;
+      end
+    end
+  end else begin : gen_at_once
+    assign b_re    = b_re_i;
+    assign b_we    = b_we_i;
+    assign b_all   = b_all_i;
+    assign b_addr  = b_addr_i;
+    assign b_wdata = b_wdata_i;
+  end
 
   always_ff @(posedge clk_i) begin
     if (a_re_i) a_first_q <= mem[a_addr_i];
-    if (b_re_i) b_first_q <= mem[b_addr_i];
+    if (b_re) b_first_q <= mem[b_addr];
     if (a_valid_q) a_read <= a_first_q;
     if (b_valid_q) b_read <= b_first_q;
     a_valid_q <= a_re_i;
-    b_valid_q <= b_re_i;
+    b_valid_q <= b_re;
     for (int unsigned i = 0; i < Lanes; i++) begin
-      if (b_we_i[i]) mem[b_addr_i][i*LaneWidth +: LaneWidth] <= b_wdata_i;
-      if (b_we_i[i] && b_all_i) begin
+      if (b_we[i]) mem[b_addr][i*LaneWidth +: LaneWidth] <= b_wdata;
+      if (b_we[i] && b_all) begin
         for (int unsigned b = 0; b < Depth / Stride; b++) begin
-          mem[(32'(b_addr_i) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata_i;
+          mem[(32'(b_addr) % Stride) + b * Stride][i*LaneWidth +: LaneWidth] <= b_wdata;
         end
       end
     end
