@@ -50,6 +50,7 @@ module ps_parser_tb
       .window_room_i (room[p]),
       .sum_valid_o   (sum_valid),
       .sum_o         (sum),
+      .beat_look_i   (1'b1),
       .beat_read_i   (beat_read),
       .beat_o        (beat),
       .frame_o       (frame)

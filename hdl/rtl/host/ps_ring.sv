@@ -74,7 +74,7 @@ module ps_ring
   record_t      cpl, evt;
   logic         find_valid, find_done, find_found;
   logic [31:0]  find_from, find_index, errors_q;
-  logic         active;
+  logic         active, marked_q, written_q;
 
   // Run state: a new run begins only when nothing of the last one is left.
   assign all_idle = fetch_idle && exec_idle && write_idle;
@@ -150,13 +150,18 @@ module ps_ring
     .find_index_i(find_index)
   );
 
+  // Marks a cycle after the access: what was asked for stays that long.
+  always_ff @(posedge clk_i) begin
+    marked_q  <= cfg_req_o.write && table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow;
+    written_q <= cfg_rsp_i.done && cfg_rsp_i.status == StOk && !rst_i;
+  end
+
   ps_valid_map u_map (
     .clk_i,
     .rst_i,
     .clear_i,
     .busy_o       (map_busy_o),
-    .mark_valid_i (cfg_rsp_i.done && cfg_req_o.write && cfg_rsp_i.status == StOk &&
-                   table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow),
+    .mark_valid_i (written_q && marked_q),
     .mark_table_i (cfg_req_o.table_id),
     .mark_index_i (cfg_req_o.index),
     .mark_set_i   (cfg_req_o.wdata[0]),
@@ -260,6 +265,7 @@ module ps_ring
     if (restart_q || rst_i) {offered_q, completed_q} <= '0;
   end
 
+  a_mark : assert property (@(posedge clk_i) disable iff (rst_i) written_q |-> $stable(cfg_req_o));
   a_completed : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)
                                  offered_q - completed_q <= 32'd1);
   a_counted : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)

@@ -54,7 +54,8 @@ module ps_ring_exec
   localparam int unsigned WaitWidth = $clog2(DrainCycles + 1);
 
   state_e       state_q, state_d;
-  (* keep *) logic open_q, reading_q, completing_q;  // StIdle, StAccess, StComplete again, for what is wide
+  (* keep *) logic open_q, completing_q;             // StIdle, StComplete again, for what is wide
+  logic         settled_q;                           // not StAccess: the same, but equal registers would be made one
   kind_t        kind_q;
   logic [7:0]   table_q, status_q, status_d;
   logic         write_q, irq_q, broken_q, hold_q, next_q, failed_q;
@@ -144,7 +145,7 @@ module ps_ring_exec
   always_ff @(posedge clk_i) begin
     state_q      <= state_d;
     open_q       <= state_d[Idle];
-    reading_q    <= state_d[Access];
+    settled_q    <= !state_d[Access];
     completing_q <= state_d[Complete];
     status_q     <= status_d;
     index_q      <= index_d;
@@ -153,7 +154,7 @@ module ps_ring_exec
     hold_q       <= hold_i;
     next_q       <= state_d[Complete] && !state_q[Complete];
     wait_q       <= state_q[Fence] ? wait_q - WaitWidth'(1) : WaitWidth'(DrainCycles);
-    if (reading_q) begin
+    if (!settled_q) begin
       entry_q  <= cfg_rsp_i.rdata;
       failed_q <= cfg_rsp_i.status != StOk;
     end
@@ -170,7 +171,8 @@ module ps_ring_exec
     if (rst_i) begin
       state_q <= StIdle;
       open_q  <= 1'b1;
-      {reading_q, completing_q} <= '0;
+      settled_q <= 1'b1;
+      completing_q <= 1'b0;
       next_q  <= 1'b0;
     end
   end
@@ -235,8 +237,8 @@ module ps_ring_exec
   assign unused_bits = ^kind_q;
 
 `ifndef SYNTHESIS
-  a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q) && {open_q, reading_q, completing_q} ==
-                             {state_q == StIdle, state_q == StAccess, state_q == StComplete});
+  a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q) && {open_q, settled_q, completing_q} ==
+                             {state_q == StIdle, state_q != StAccess, state_q == StComplete});
   a_done : assert property (@(posedge clk_i) disable iff (rst_i) cfg_rsp_i.done |-> state_q == StAccess);
   a_found : assert property (@(posedge clk_i) disable iff (rst_i) find_done_i |-> find_busy_q);
   a_one_search : assert property (@(posedge clk_i) disable iff (rst_i) find_start |-> !find_busy_q);

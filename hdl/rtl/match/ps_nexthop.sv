@@ -72,6 +72,7 @@ module ps_nexthop
     pin_t        pin;        // valid: the first word is the pinned one, else the hashed one
     logic        live;       // there are members that take new flows
     logic        slots;      // there are any
+    logic        evicts;     // leaves a member that keeps no UDP flows, as there is another
   } group_t;
 
   typedef struct packed {
@@ -287,20 +288,27 @@ module ps_nexthop
     group1.pin.valid = pin_q[Read].valid && (CountBits + 1)'(pin_q[Read].slot) < (CountBits + 1)'(nh.slots);
     group1.live      = nh.live != '0;
     group1.slots     = nh.slots != '0;
+    group1.evicts    = 1'b0;
   end
 
   // Cycle Words: the pinned word, unless it is no longer the flow's or the packet leaves it; without one the hashed word, unless
-  // its member takes no new flows; else the word of the list.
-  function automatic member_t choose(input group_t by, input ecmp_slot_t slot, input ecmp_slot_t live);
-    logic pinned, leaves, take;
-    pinned = slot.valid && slot.generation == by.pin.generation;
-    leaves = slot.drain && (by.pin.opens || (slot.evict_udp && by.pin.udp && by.live));
-    take   = by.pin.valid ? pinned && !leaves : by.slots && slot.valid && !slot.drain;
-    choose = '{ok: take || (by.live && live.valid), chosen: !(take && by.pin.valid), word: take ? slot : live};
-    if (take && by.pin.valid) choose.word.slot = by.pin.slot;
-  endfunction
+  // its member takes no new flows; else the word of the list. The steps are kept apart for synthesis: three levels.
+  (* keep *) logic [2:0] same;
+  (* keep *) logic       pin_stays, hash_takes, take;
+  group_t                packet;
 
-  assign member = choose(group_words_q[Words], word_slot, word_live);
+  assign packet     = group_words_q[Words];
+  assign same       = {word_slot.generation[7:6] == packet.pin.generation[7:6], word_slot.generation[5:3] == packet.pin.generation[5:3],
+                       word_slot.generation[2:0] == packet.pin.generation[2:0]};
+  assign pin_stays  = packet.pin.valid && word_slot.valid &&
+                      !(word_slot.drain && (packet.pin.opens || (word_slot.evict_udp && packet.evicts)));
+  assign hash_takes = !packet.pin.valid && packet.slots && word_slot.valid && !word_slot.drain;
+  assign take       = hash_takes || (pin_stays && same == '1);
+
+  always_comb begin
+    member = '{ok: take || (packet.live && word_live.valid), chosen: !(take && packet.pin.valid), word: take ? word_slot : word_live};
+    if (take && packet.pin.valid) member.word.slot = packet.pin.slot;
+  end
 
   // Cycle All: what comes out.
   function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh);
@@ -368,6 +376,7 @@ module ps_nexthop
       base_live2_q <= base_live1_q;
       addr_pin2_q  <= base1_q + ecmp_addr_t'(group1_q.pin.slot);
       group_words_q[Read+2] <= group1_q;
+      group_words_q[Read+2].evicts <= group1_q.pin.udp && group1_q.live;
     end
     if (group_q[Read+2]) begin
       addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);

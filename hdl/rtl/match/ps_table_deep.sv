@@ -1,8 +1,8 @@
 // Table of entries by index in UltraRAM, deeper than one of them: a lookup port, and the maintenance side.
 //
 // Lookup:      re_i/addr_i, rdata_o latency(Depth, Fan) cycles after, only in that cycle; never delayed by the other side.
-// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here; acc_rdata_o with acc_valid_o comes
-//              2 + latency(Depth, Fan) cycles after acc_re_i, and holds.
+// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here, and by bank in the memory; acc_rdata_o with
+//              acc_valid_o comes 3 + latency(Depth, Fan) cycles after acc_re_i, and holds. One every cycle.
 // Clearing:    a write with acc_all_i goes into every bank (ps_ram_deep).
 // Banks:       16 to a level of multiplexers: 64 Ki words take one level, 256 Ki two.
 module ps_table_deep
@@ -29,24 +29,25 @@ module ps_table_deep
   localparam int unsigned Latency = latency(Depth, Fan);
 
   logic                 we_q, all_q;
-  logic [Latency:0]     re_q;
+  logic [Latency+1:0]   re_q;
   logic [AddrWidth-1:0] index_q;
   logic [Width-1:0]     wdata_q, found;
 
   always_ff @(posedge clk_i) begin
-    re_q <= {re_q[Latency-1:0], acc_re_i};
-    we_q <= acc_we_i;
+    re_q  <= {re_q[Latency:0], acc_re_i};
+    we_q  <= acc_we_i;
     all_q <= acc_all_i;
     if (acc_re_i || acc_we_i) index_q <= acc_index_i;
     if (acc_we_i) wdata_q <= acc_wdata_i;
-    acc_valid_o <= re_q[Latency];
-    if (re_q[Latency]) acc_rdata_o <= found;
+    acc_valid_o <= re_q[Latency+1];
+    if (re_q[Latency+1]) acc_rdata_o <= found;
   end
 
   ps_ram_deep #(
     .Width(Width),
     .Depth(Depth),
-    .Fan  (Fan)
+    .Fan  (Fan),
+    .LateB(1'b1)
   ) u_ram (
     .clk_i,
     .a_re_i   (re_i),

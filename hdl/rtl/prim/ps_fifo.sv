@@ -21,17 +21,16 @@ module ps_fifo #(
   output logic [AddrWidth+1:0] count_o
 );
 
-  // One bit more than the address tells a full RAM from an empty one. Both are also known from the cycle before, as the readies have
-  // many loads behind them.
-  logic [AddrWidth:0] wptr_q, rptr_q, stored;
-  logic               rvalid_q, some_q, full_q, we, re;
+  // What is in the RAM is counted besides: the pointers have the RAM's address as load, the count only what decides.
+  logic [AddrWidth-1:0] wptr_q, rptr_q;
+  logic [AddrWidth:0]   stored_q;
+  logic                 some_q, rvalid_q, we, re;
 
-  assign stored   = wptr_q - rptr_q;
-  assign wready_o = !full_q;
+  assign wready_o = !stored_q[AddrWidth];
   assign rvalid_o = rvalid_q;
-  assign count_o  = (AddrWidth + 2)'(stored) + (AddrWidth + 2)'(rvalid_q);
+  assign count_o  = (AddrWidth + 2)'(stored_q) + (AddrWidth + 2)'(rvalid_q);
 
-  assign we = wvalid_i && !full_q;
+  assign we = wvalid_i && wready_o;
   assign re = some_q && (!rvalid_q || rready_i);
 
   ps_ram_sdp #(
@@ -41,10 +40,10 @@ module ps_fifo #(
   ) u_ram (
     .clk_i,
     .we_i   (we),
-    .waddr_i(wptr_q[AddrWidth-1:0]),
+    .waddr_i(wptr_q),
     .wdata_i,
     .re_i   (re),
-    .raddr_i(rptr_q[AddrWidth-1:0]),
+    .raddr_i(rptr_q),
     .rdata_o
   );
 
@@ -52,15 +51,16 @@ module ps_fifo #(
     if (rst_i) begin
       wptr_q   <= '0;
       rptr_q   <= '0;
-      rvalid_q <= 1'b0;
+      stored_q <= '0;
       some_q   <= 1'b0;
-      full_q   <= 1'b0;
+      rvalid_q <= 1'b0;
     end else begin
       if (we) wptr_q <= wptr_q + 1'b1;
       if (re) rptr_q <= rptr_q + 1'b1;
+      if (we && !re) stored_q <= stored_q + 1'b1;
+      if (re && !we) stored_q <= stored_q - 1'b1;
+      some_q   <= we || (re ? stored_q[AddrWidth:1] != '0 : some_q);
       rvalid_q <= some_q || (rvalid_q && !rready_i);
-      some_q   <= we || (re ? stored > (AddrWidth + 1)'(1) : some_q);
-      if (we != re) full_q <= we && stored == (AddrWidth + 1)'(Depth - 1);
     end
   end
 
@@ -68,9 +68,9 @@ module ps_fifo #(
   initial begin
     assert (Depth >= 2 && (Depth & (Depth - 1)) == 0) else $fatal(1, "ps_fifo: Depth is not a power of two");
   end
-  a_not_over : assert property (@(posedge clk_i) disable iff (rst_i) stored <= (AddrWidth + 1)'(Depth));
-  a_some : assert property (@(posedge clk_i) disable iff (rst_i)
-      some_q == (stored != '0) && full_q == (stored == (AddrWidth + 1)'(Depth)));
+  a_not_over : assert property (@(posedge clk_i) disable iff (rst_i) stored_q <= (AddrWidth + 1)'(Depth));
+  a_counted : assert property (@(posedge clk_i) disable iff (rst_i)
+                               stored_q[AddrWidth-1:0] == AddrWidth'(wptr_q - rptr_q) && some_q == (stored_q != '0));
   a_held : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |-> !re);
   a_sticky : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |=> rvalid_q);
 `endif

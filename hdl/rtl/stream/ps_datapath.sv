@@ -86,7 +86,7 @@ module ps_datapath
 
   // By src_e
   logic [1:0]   window_valid, window_room, credit, frame_in, frame_drop, frame_done;
-  logic [1:0]   plan_valid, overlay_valid, beat_read;
+  logic [1:0]   plan_valid, overlay_valid, beat_look, beat_read;
   window_t      window [2];
   logic [511:0] beat [2];
   logic         sum_valid, unused_sum_valid, entry_valid, entry_busy, parser_busy;
@@ -122,6 +122,7 @@ module ps_datapath
     .window_room_i (window_room[0]),
     .sum_valid_o   (sum_valid),
     .sum_o         (sum),
+    .beat_look_i   (beat_look[0]),
     .beat_read_i   (beat_read[0]),
     .beat_o        (beat[0]),
     .frame_o       (frame_in[0])
@@ -143,6 +144,7 @@ module ps_datapath
     .window_room_i (window_room[1]),
     .sum_valid_o   (unused_sum_valid),
     .sum_o         (unused_sum),
+    .beat_look_i   (beat_look[1]),
     .beat_read_i   (beat_read[1]),
     .beat_o        (beat[1]),
     .frame_o       (frame_in[1])
@@ -196,6 +198,7 @@ module ps_datapath
       .overlay_valid_i(overlay_valid[p]),
       .overlay_i      (overlay),
       .credit_o       (credit[p]),
+      .beat_look_o    (beat_look[p]),
       .beat_read_o    (beat_read[p]),
       .beat_i         (beat[p]),
       .room_i         (source_room[p]),

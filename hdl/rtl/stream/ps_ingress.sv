@@ -6,7 +6,8 @@
 // Store and forward: a frame's window goes on only with its last beat, so that its length is known and none of
 // its beats is ever waited for later. One beat a cycle, so one 64-byte frame a cycle.
 // Handshake:  s_ready_o is a register; it falls before the packet memory or the entry's queue (window_room_i) can overflow.
-//             Windows and sums have no ready. beat_read_i takes the next beat; the reader knows that it is there.
+//             Windows and sums have no ready. beat_read_i takes the next beat; the reader knows that it is there, and sets
+//             beat_look_i whenever it may take one, so that the memory does not wait for the decision.
 // Oversize:   of a frame longer than FrameMaxBytes the first KeptBeats and the last are kept; its window says so, and its
 //             length is right up to 65535 bytes, where it stops counting.
 // Sum:        from the fabric, the sum of the IPv4 packet follows the window (ps_packet_sum), for a tunnel's checksums.
@@ -36,7 +37,8 @@ module ps_ingress
   output logic         sum_valid_o,
   output packet_sum_t  sum_o,
 
-  input  logic         beat_read_i,
+  input  logic         beat_look_i,
+  input  logic         beat_read_i,    // only with beat_look_i
   output logic [511:0] beat_o,
 
   output logic         frame_o         // pulse: the first beat of a frame has been accepted
@@ -190,7 +192,7 @@ module ps_ingress
     .we_i   (we),
     .waddr_i(wptr_q[AddrWidth-1:0]),
     .wdata_i(beat_q),
-    .re_i   (beat_read_i),
+    .re_i   (beat_look_i),
     .raddr_i(rptr_q[AddrWidth-1:0]),
     .rdata_o(beat_o)
   );
@@ -215,7 +217,7 @@ module ps_ingress
 `ifndef SYNTHESIS
   a_beat_room : assert property (@(posedge clk_i) disable iff (rst_i)
       we |-> (AddrWidth + 1)'(wptr_q - rptr_q) != (AddrWidth + 1)'(PacketBeats));
-  a_beat_there : assert property (@(posedge clk_i) disable iff (rst_i) beat_read_i |-> wptr_q != rptr_q);
+  a_beat_there : assert property (@(posedge clk_i) disable iff (rst_i) beat_read_i |-> beat_look_i && wptr_q != rptr_q);
 `endif
 
 endmodule

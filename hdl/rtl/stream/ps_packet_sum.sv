@@ -46,6 +46,7 @@ module ps_packet_sum
   logic                 valid_a_q, first_a_q, last_a_q;
 
   // B
+  (* keep *) logic [7:0] row_full, row_ends, column_counts;   // kept apart for synthesis, which makes a long chain of them
   logic [BeatBytes-1:0] counts_q;
   logic [BeatBits-1:0]  beat_b_q;
   logic                 valid_b_q, first_b_q, last_b_q;
@@ -82,6 +83,15 @@ module ps_packet_sum
     end
   end
 
+  // Which bytes are before the end: a beat is eight rows of eight.
+  always_comb begin
+    for (int unsigned i = 0; i < 8; i++) begin
+      row_full[i]      = more_q || left_q[5:3] > 3'(i);
+      row_ends[i]      = left_q[5:3] == 3'(i);
+      column_counts[i] = left_q[2:0] > 3'(i);
+    end
+  end
+
   always_comb begin
     for (int b = 0; b < BeatBytes; b++) counted[8*b+:8] = counts_q[b] ? beat_b_q[8*b+:8] : '0;
     part_d = '0;
@@ -101,7 +111,7 @@ module ps_packet_sum
       last_a_q  <= last_i;
     end
     if (valid_a_q) begin
-      for (int b = 0; b < BeatBytes; b++) counts_q[b] <= more_q || 6'(b) < left_q[5:0];
+      for (int b = 0; b < BeatBytes; b++) counts_q[b] <= row_full[b/8] || (row_ends[b/8] && column_counts[b%8]);
       beat_b_q  <= beat_a_q;
       first_b_q <= first_a_q;
       last_b_q  <= last_a_q;

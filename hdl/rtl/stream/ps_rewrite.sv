@@ -15,6 +15,7 @@ module ps_rewrite
   input  logic             overlay_valid_i, // not of a frame to be dropped
   input  overlay_t         overlay_i,
   output logic             credit_o,
+  output logic             beat_look_o,     // a beat may be read
   output logic             beat_read_o,
   input  logic [511:0]     beat_i,
   input  logic [Sinks-1:0] room_i,
@@ -115,8 +116,9 @@ module ps_rewrite
     .m_o
   );
 
-  assign credit_o = credit_q;
-  assign done_o   = m_valid_o != '0 && m_o.beat.last;
+  assign beat_look_o = plan_valid;
+  assign credit_o    = credit_q;
+  assign done_o      = m_valid_o != '0 && m_o.beat.last;
 
   // Credits make room a certainty.
   logic unused_fill;

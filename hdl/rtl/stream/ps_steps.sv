@@ -49,10 +49,9 @@ module ps_steps
       out_last_q <= live && outs == CountWidth'(1);
       outs_q     <= outs - 1'b1;
     end
-    if (go && !plan_i.drop) begin
-      step_q <= '{last: last, head: first_q, second: !first_q && second_q, live: live, out_last: live && out_last,
-                  dst: plan_i.dst, grow: plan_i.grow, shift: plan_i.shift, tail: plan_i.tail};
-    end
+    // Whatever it is: only step_valid_q says that it is a step, so that the decision has fewer loads.
+    step_q <= '{last: last, head: first_q, second: !first_q && second_q, live: live, out_last: live && out_last,
+                dst: plan_i.dst, grow: plan_i.grow, shift: plan_i.shift, tail: plan_i.tail};
     if (rst_i) begin
       first_q      <= 1'b1;
       step_valid_q <= 1'b0;

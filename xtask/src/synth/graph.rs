@@ -121,9 +121,36 @@ fn is_clock(port: &str) -> bool {
     matches!(port, "C" | "G" | "CLK" | "WCLK" | "CLKARDCLK" | "CLKBWRCLK")
 }
 
-/// Whether a port of a LUT's memory is an address, from which what is read follows without a clock.
-fn is_read_address(port: &str) -> bool {
-    port.starts_with('A') || port.starts_with("DPRA")
+/// Whether what the port `output` of a LUT's memory gives follows from `input`, an address, without a clock: each of several ports
+/// has its own (`DOA` that of `ADDRA`); of two the second only reads (`DPO` that of `DPRA`).
+fn reads_by(output: &str, input: &str) -> bool {
+    match output.strip_prefix("DO") {
+        Some(port) => input.strip_prefix("ADDR") == Some(port),
+        None if output == "DPO" => input.starts_with("DPRA"),
+        None => input.starts_with('A'),
+    }
+}
+
+/// Whether a port of a LUT's memory is an address that is only read from. What is written goes where the last of several ports
+/// has its address, or the first of two.
+fn only_reads(port: &str) -> bool {
+    port.starts_with("DPRA")
+        || port
+            .strip_prefix("ADDR")
+            .is_some_and(|port| matches!(port, "A" | "B" | "C" | "E" | "F" | "G"))
+}
+
+/// Whether the pin `port` of a block RAM belongs to its second clock. All names of the second port's pins have a B in them; a
+/// memory as wide as both ports together reads all by the first and writes all by the second.
+fn is_second(cell: &Cell, port: &str) -> bool {
+    let both = if cell.kind == "RAMB36E2" { 72 } else { 36 };
+    if port.starts_with("DOUT") && cell.read_width_a() == both {
+        false
+    } else if port.starts_with("DIN") && cell.write_width_b() == both {
+        true
+    } else {
+        port.contains('B')
+    }
 }
 
 struct Builder<'a> {
@@ -188,8 +215,8 @@ impl<'a> Builder<'a> {
 
     /// The clock of a primitive's port: the block's port at the root of what the clock pin is connected to.
     fn clock(&mut self, cell: &Cell, port: &str) -> Clock {
-        // A block RAM has two ports with a clock each; all names of the second one's pins have a B in them.
-        let second = sort(&cell.kind) == Sort::Bram && port.contains('B');
+        // A block RAM has two ports with a clock each.
+        let second = sort(&cell.kind) == Sort::Bram && is_second(cell, port);
         let pins = cell.inputs().filter(|(port, ..)| is_clock(port));
         let mut pins = pins.filter(|(port, ..)| !second || *port == "CLKBWRCLK");
         let Some((_, _, mut net)) = pins.next() else { return 0 };
@@ -229,8 +256,11 @@ impl<'a> Builder<'a> {
             Sort::LutRam => {
                 let arc =
                     |(_, _, net)| Arc { net, delay: model::LUTRAM_READ, routed: true, level: true };
-                let read = || cell.inputs().filter(|(port, ..)| is_read_address(port)).map(arc);
-                self.gates(cell, |_, _| Ways::Arcs(read().collect()));
+                let read = |out: &str| {
+                    let addresses = cell.inputs().filter(|(port, ..)| reads_by(out, port));
+                    Ways::Arcs(addresses.map(arc).collect())
+                };
+                self.gates(cell, |out, _| read(out));
                 self.clocked(name, cell, model::LUTRAM_LAUNCH, model::LUTRAM_CAPTURE);
             }
             Sort::Bram => self.clocked(name, cell, model::BRAM_LAUNCH, model::BRAM_CAPTURE),
@@ -267,7 +297,8 @@ impl<'a> Builder<'a> {
             let clock = self.clock(cell, port);
             self.graph.launches.push(Launch { net, delay: launch, clock });
         }
-        for (port, _, net) in cell.inputs().filter(|(port, ..)| !is_clock(port)) {
+        let read = |port: &str| sort(&cell.kind) == Sort::LutRam && only_reads(port);
+        for (port, _, net) in cell.inputs().filter(|(port, ..)| !is_clock(port) && !read(port)) {
             let in_slice = sort(&cell.kind) == Sort::Ff && port == "D" && self.beside(net);
             let delay = if in_slice { model::FF_CAPTURE_IN_SLICE } else { capture };
             let name = format!("{name}.{port}");

@@ -73,6 +73,22 @@ pub(crate) struct Cell {
     #[serde(default)]
     port_directions: BTreeMap<String, Direction>,
     connections: BTreeMap<String, Vec<Bit>>,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+/// The parameters of a primitive that matter here, as yosys writes them: a text of binary digits.
+#[derive(Debug, Default, Deserialize)]
+struct Parameters {
+    #[serde(rename = "READ_WIDTH_A")]
+    read_width_a: Option<String>,
+    #[serde(rename = "WRITE_WIDTH_B")]
+    write_width_b: Option<String>,
+}
+
+/// A number in binary digits.
+fn binary(text: Option<&String>) -> u32 {
+    text.and_then(|text| u32::from_str_radix(text, 2).ok()).unwrap_or(0)
 }
 
 impl Cell {
@@ -84,6 +100,16 @@ impl Cell {
     /// Output pins, likewise.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = (&str, usize, Net)> {
         self.pins(true)
+    }
+
+    /// Bits that a block RAM reads at once by its first port.
+    pub(crate) fn read_width_a(&self) -> u32 {
+        binary(self.parameters.read_width_a.as_ref())
+    }
+
+    /// Bits that a block RAM writes at once by its second port.
+    pub(crate) fn write_width_b(&self) -> u32 {
+        binary(self.parameters.write_width_b.as_ref())
     }
 
     fn pins(&self, outputs: bool) -> impl Iterator<Item = (&str, usize, Net)> {

@@ -423,6 +423,37 @@ mod tests {
     }
 
     #[test]
+    fn a_block_ram_as_wide_as_both_its_ports_reads_by_one_clock() -> Result<()> {
+        let ram = r#""ram": {"type": "RAMB36E2", "parameters": {"READ_WIDTH_A": "1001000", "WRITE_WIDTH_B": "1001000"},
+            "port_directions": {"CLKARDCLK": "input", "CLKBWRCLK": "input", "DOUTBDOUT": "output", "DINADIN": "input"},
+            "connections": {"CLKARDCLK": [3], "CLKBWRCLK": [2], "DOUTBDOUT": [20], "DINADIN": [10]}}"#;
+        let cells = [ram.to_owned(), ff("r0", 2, 40, 10), ff("fw", 3, 20, 11)];
+        let (timing, _) = timed(&cells.join(","))?;
+        assert_eq!(periods(&timing.clocks[0])[1], Some(77.0 + 240.0 + 300.0));
+        assert_eq!(periods(&timing.clocks[1])[1], Some(1003.0 + 240.0 + 125.0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_port_of_a_luts_memory_reads_by_its_own_address() -> Result<()> {
+        let ram = r#""ram": {"type": "RAM32M16",
+            "port_directions": {"WCLK": "input", "ADDRA": "input", "ADDRH": "input", "DOA": "output"},
+            "connections": {"WCLK": [3], "ADDRA": [10], "ADDRH": [21], "DOA": [20]}}"#;
+        let cells = [
+            ram.to_owned(),
+            ff("read", 2, 4, 10),
+            ff("write", 3, 40, 11),
+            lut2("where", 11, 11, 21),
+            ff("out", 2, 20, 9),
+        ];
+        let (timing, _) = timed(&cells.join(","))?;
+        // From what was written, which counts for the main clock; what is written where is a path of the other clock alone.
+        assert_eq!(periods(&timing.clocks[0])[1], Some(77.0 + 240.0 + 150.0 + 240.0 + 125.0));
+        assert_eq!(periods(&timing.clocks[1])[1], Some(77.0 + 285.0 + 50.0 + 240.0 + 100.0));
+        Ok(())
+    }
+
+    #[test]
     fn a_loop_is_told_by_a_net_that_is_in_it() -> Result<()> {
         // 20 and 21 drive each other; 22 only follows.
         let cells = [
