@@ -99,7 +99,7 @@ module ps_flow
   flow_request_t request;
   number_t     drop;
   logic        data_re, loc_re;
-  logic [1:0]  data_we;
+  logic        data_we;
   flow_facts_t [1:0] data_wdata, data_rdata;
   loc_write_t  [1:0] loc;
   flow_index_t [1:0] locations;
