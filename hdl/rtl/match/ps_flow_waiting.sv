@@ -319,15 +319,25 @@ module ps_flow_waiting
 
   // --- Who is free: one is offered, the next one is kept behind it. Pairs enter in every second cycle at most.
   logic [$bits(waiting_t):0] used_q;
-  logic                      offered_q, spare_q;
-  waiting_t                  offer_q, spare_ctx_q, unused_ctx;
-  logic [WaitingPairs-1:0]   unused_first;
+  localparam int unsigned Half = WaitingPairs / 2;
+  logic                      offered_q;
+  waiting_t                  offer_q;
+  logic [1:0]                spare_q, spares;      // one of each half
+  waiting_t [1:0]            spare_ctx_q, unused_ctx;
+  logic [1:0][Half-1:0]      unused_first;
 
   always_comb begin
-    unused_first = ~used_ctx_q & (used_ctx_q + 1'b1);
-    unused_ctx   = '0;
-    for (int unsigned i = 0; i < WaitingPairs; i++) if (unused_first[i]) unused_ctx |= waiting_t'(i);
+    unused_ctx = '0;
+    for (int unsigned h = 0; h < 2; h++) begin
+      for (int unsigned i = 0; i < Half; i++) begin
+        unused_first[h][i] = !used_ctx_q[h*Half+i];
+        for (int unsigned k = 0; k < i; k++) unused_first[h][i] &= used_ctx_q[h*Half+k];
+        if (unused_first[h][i]) unused_ctx[h] |= waiting_t'(h * Half + i);
+      end
+    end
   end
+
+  assign spares = !offered_q || enter_i ? {spare_q[1] && !spare_q[0], spare_q[0]} : '0;    // that are offered next
 
   // --- What becomes known
   logic [WaitingPairs-1:0] answered, did;
@@ -424,24 +434,26 @@ module ps_flow_waiting
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i)) && !known_q[i].leaves;
-      if (!spare_q && unused_first[i]) used_ctx_q[i] <= 1'b1;
+      if (!spare_q[i/Half] && unused_first[i/Half][i%Half]) used_ctx_q[i] <= 1'b1;
       else if (known_q[i].leaves) used_ctx_q[i] <= 1'b0;
     end
-    if (!spare_q) begin
-      spare_q     <= unused_first != '0;
-      spare_ctx_q <= unused_ctx;
-    end else if (!offered_q || enter_i) begin
-      spare_q     <= 1'b0;
+    for (int unsigned h = 0; h < 2; h++) begin
+      if (!spare_q[h]) begin
+        spare_q[h]     <= unused_first[h] != '0;
+        spare_ctx_q[h] <= unused_ctx[h];
+      end else if (spares[h]) begin
+        spare_q[h]     <= 1'b0;
+      end
     end
     if (!offered_q || enter_i) begin
-      offered_q <= spare_q;
-      offer_q   <= spare_ctx_q;
+      offered_q <= spare_q != '0;
+      offer_q   <= spare_q[0] ? spare_ctx_q[0] : spare_ctx_q[1];
     end
     if (rst_i) begin
       commits_q  <= '0;
       used_ctx_q <= '0;
       offered_q  <= 1'b0;
-      spare_q    <= 1'b0;
+      spare_q    <= '0;
     end
     if (enter_i) begin
       pair_m[offer_q] <= enter_pair_i;
