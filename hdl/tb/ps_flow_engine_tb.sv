@@ -62,10 +62,9 @@ module ps_flow_engine_tb
   output int unsigned  rows_log2_o
 );
 
-  localparam int unsigned PairsLog2 = RowsLog2 + $clog2(FlowSlots) - 1;
   assign rows_log2_o    = RowsLog2;
   assign found_cycles_o = key_cycles(RowsLog2) + 3;
-  assign data_cycles_o  = ps_ram_deep_pkg::latency(1 << PairsLog2);
+  assign data_cycles_o  = data_cycles(RowsLog2);
 
   function automatic rows_t few_rows(input flow_hash_t hash);
     for (int w = 0; w < FlowWays; w++) few_rows[w] = FlowRowsLog2'(hash.rows[w] & 16'((1 << RowsLog2) - 1));
@@ -80,7 +79,7 @@ module ps_flow_engine_tb
   free_pair_t                 free;
   flow_request_t              request;
   number_t                    number, drop;
-  logic        [1:0]          data_we;
+  logic                       data_we;
   pair_t                      data_pair;
   flow_facts_t [1:0]          data_wdata, data_rdata;
   loc_write_t  [1:0]          loc;

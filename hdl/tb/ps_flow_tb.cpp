@@ -284,9 +284,44 @@ void clashes(uint32_t seed) {
     std::printf("clashes: ok\n");
 }
 
+// A connection whose packets come in every cycle, one way: all leave, whether they looked up before the table showed the pair or after.
+void burst(uint32_t seed) {
+    Bench b(seed);
+    for (bool translated : {true, false}) {
+        for (int round = 0; round < 20; round++) {
+            size_t i = b.connect(translated);
+            uint64_t refused = b.refused, in_use = b.top.in_use_o;
+            for (int n = 0; n < 300; n++) b.step(b.of(i, false));
+            b.settle();
+            if (b.refused != refused) fail("a packet of a burst is refused", b.refused - refused, translated);
+            if (b.top.in_use_o != in_use + 2) fail("a burst is one pair", b.top.in_use_o, in_use);
+        }
+    }
+    audit(b, true);
+    std::printf("burst: ok\n");
+}
+
+// More plain connections than there are pairs: the last ids stay back, so that one that was given back is not given out at once.
+void brim(uint32_t seed) {
+    Bench b(seed);
+    size_t pairs = 8u << b.top.rows_log2_o;
+    uint32_t most = 0;
+    for (size_t i = 0; i < 2 * pairs; i++) {
+        b.step(b.of(b.connect(false), false));
+        most = std::max(most, uint32_t(b.top.in_use_o));
+        for (int n = 0; n < 3; n++) b.step();
+    }
+    b.settle();
+    std::printf("brim: %u in use at most, %llu deferred, %llu full\n", most, (unsigned long long)b.deferred, (unsigned long long)b.full);
+    if (most > 2 * (pairs - 64)) fail("ids that should stay back are given out", most, 2 * (pairs - 64));
+    if (b.deferred == 0) fail("no id stays back", most);
+}
+
 }  // namespace
 
 int main() {
+    burst(7);
+    brim(8);
     traffic(1, 0.3, false);
     traffic(2, 0.7, false);
     traffic(3, 0.6, true);

@@ -567,6 +567,46 @@ module ps_match_admission_tb
     check_known();
   endtask
 
+  // A question whether a pair is dead, while the host waits for statistics of another that is: each gets the answer to its own.
+  task automatic dead_beside_a_read();
+    verdict_t     v;
+    flow_t        flow;
+    logic         found, done = 0;
+    flow_addr_t   index;
+    logic [383:0] value;
+    int           used0, used1, sent = 0;
+    hdr_t         known = direct(17, 42100);
+    pass(known, v);
+    pass(flags(direct(6, 42101), Syn), v);
+    pass(flags(direct(6, 42102), Syn), v);
+    pass(flags(reply(6, 42102), Rst | Ack), v);
+    find_flow(key_of(11, reply(6, 42102)), found, flow, index);
+    check(found, "a connection that is over");
+    counter(CounterFlowsInUse, used0);
+    fork
+      begin
+        // Nothing but packets that count, whatever the card asks for, for so long that the question comes while the read waits.
+        while (sent < 600 || !done) begin
+          hdr       <= sent == 300 ? flags(to_service(6, 42101), Syn) : known;
+          hdr_valid <= sent < 600;
+          sent++;
+          @(posedge clk);
+        end
+        hdr_valid <= 0;
+      end
+      begin
+        repeat (200) @(posedge clk);
+        get(TableFlowStats, 32'(index), value);
+        done = 1;
+      end
+    join
+    while (busy) @(posedge clk);
+    check(value[31:0] == 1 && value[72 + TcpRstBit], "statistics of the one that is over");
+    counter(CounterFlowsInUse, used1);
+    check(used0 == used1, "the one that lives is there");
+    expect_flow(key_of(10, direct(6, 42101)), 1, flow, "and whole");
+  endtask
+
   // A plain connection whose far end has moved to this node.
   task automatic far_end_moves();
     hdr_t     h, l;
@@ -745,6 +785,8 @@ module ps_match_admission_tb
     $display("%0t: marked sources", $time);
     dead_pairs();
     $display("%0t: dead pairs", $time);
+    dead_beside_a_read();
+    $display("%0t: dead pairs beside a read", $time);
     far_end_moves();
     $display("%0t: far end moves", $time);
     errors();

@@ -99,7 +99,7 @@ module ps_flow
   flow_request_t request;
   number_t     drop;
   logic        data_re, loc_re;
-  logic [1:0]  data_we;
+  logic        data_we;
   flow_facts_t [1:0] data_wdata, data_rdata;
   loc_write_t  [1:0] loc;
   flow_index_t [1:0] locations;
@@ -109,6 +109,8 @@ module ps_flow
   pair_stats_t stats;
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
   logic [$clog2(GapPatience)-1:0] patience_q;
+  slot_tag_t   read_tag_q;             // of whom the host reads statistics
+  generation_t read_generation_q;
 
   ps_flow_look #(
     .RowsLog2 (RowsLog2),
@@ -278,7 +280,7 @@ module ps_flow
     .map_i         (slow_map_i),
     .tcp_re_o      (slow_tcp_re),
     .tcp_reverse_o (slow_tcp_reverse),
-    .tcp_done_i    (stats_done && slow_tcp_re),
+    .tcp_done_i    (stats_done && !reading_q),
     .tcp_i         ('{generation: stats.generation, tcp: stats.tcp}),
     .move_start_o,
     .move_nh_o,
@@ -301,8 +303,8 @@ module ps_flow
     .op_i           (count),
     .tcp_o          (tcp_update),
     .re_i           (stats_re),
-    .read_pair_i    (reading_q ? host_slot_o.tag.pair : loc_pair),
-    .read_reverse_i (reading_q ? host_slot_o.tag.reverse : slow_tcp_reverse),
+    .read_pair_i    (reading_q ? read_tag_q.pair : loc_pair),
+    .read_reverse_i (reading_q ? read_tag_q.reverse : slow_tcp_reverse),
     .read_done_o    (stats_done),
     .read_o         (stats),
     .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2) && 32'(clear_index_i) < ps_ram_deep_pkg::BankDepth),
@@ -312,10 +314,15 @@ module ps_flow
 
   assign stats_re     = reading_q || slow_tcp_re;
   assign host_done_o  = reading_q ? stats_done : entry_done && !(host_stats_i && host_used_o);
-  assign host_stats_o = reading_q && stats.generation == host_facts_o.generation ? stats : '0;
+  assign host_stats_o = reading_q && stats.generation == read_generation_q ? stats : '0;
 
   always_ff @(posedge clk_i) begin
+    // The engine goes on meanwhile, and may want statistics itself: after the host.
     if (entry_done && host_stats_i && host_used_o) reading_q <= 1'b1;
+    if (entry_done) begin
+      read_tag_q        <= host_slot_o.tag;
+      read_generation_q <= host_facts_o.generation;
+    end
     if (stats_done || rst_i) reading_q <= 1'b0;
     gap_o     <= stats_re && patience_q == '0;
     patience_q <= stats_re ? patience_q - 1'b1 : '1;
@@ -367,6 +374,6 @@ module ps_flow
 `endif
 
   logic unused_bits;
-  assign unused_bits = unused_ready;
+  assign unused_bits = ^{unused_ready, read_tag_q.plain};
 
 endmodule

@@ -49,7 +49,7 @@ module ps_flow_engine
   input  logic      [FlowWays-1:0][BucketSlots-1:0] raw_used_i,
   input  logic        ways_idle_i,
   output logic              data_re_o,
-  output logic        [1:0] data_we_o,
+  output logic              data_we_o,
   output pair_t             data_pair_o,
   output flow_facts_t [1:0] data_wdata_o,
   input  flow_facts_t [1:0] data_rdata_i,
@@ -96,7 +96,7 @@ module ps_flow_engine
   pair_event_t          insert_event;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
   logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, slow_re, give_any_q, unused_loc_re;
-  logic [1:0]           slow_we;
+  logic                 slow_we;
   pair_t                slow_pair;
   flow_facts_t [1:0]    slow_wdata;
   logic [$clog2(FlowWays)-1:0] slow_op_way;
@@ -242,7 +242,7 @@ module ps_flow_engine
   always_ff @(posedge clk_i) begin
     data_re_o       <= slow_re && !reset;
     loc_re_o        <= slow_re && !reset;
-    data_we_o       <= reset ? '0 : {2{data_we}} | slow_we;
+    data_we_o       <= !reset && (data_we || slow_we);
     data_pair_o     <= data_we ? head.fresh.pair : slow_pair;
     loc_pair_o      <= slow_pair;
     data_wdata_o    <= slow_wdata;
@@ -282,7 +282,7 @@ module ps_flow_engine
 `ifndef SYNTHESIS
   // Never both: the slow path begins when the fast path is at rest, which stops for it.
   a_gives : assert property (@(posedge clk_i) disable iff (reset) !(full_valid && give) && !(full_valid && slow_drop));
-  a_data  : assert property (@(posedge clk_i) disable iff (reset) !(data_we && slow_we != '0) && !(data_we && slow_re));
+  a_data  : assert property (@(posedge clk_i) disable iff (reset) !(data_we && slow_we) && !(data_we && slow_re));
   a_queued : assert property (@(posedge clk_i) disable iff (reset) valid_i |-> unused_ready);
 `endif
 

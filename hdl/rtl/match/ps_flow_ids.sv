@@ -43,6 +43,7 @@ module ps_flow_ids
 
   ps_ram_deep #(
     .Width($bits(free_pair_t)),
+    .Style("block"),
     .Depth(1 << PairsLog2)
   ) u_ring (
     .clk_i,

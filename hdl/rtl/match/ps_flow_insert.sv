@@ -212,7 +212,6 @@ module ps_flow_insert
     .commit_ready_i(wait_ready),
     .commit_o      (waited),
     .full_valid_o,
-    .full_ready_i  (1'b1),
     .full_o        (full)
   );
 

@@ -41,7 +41,7 @@ module ps_flow_slow
   input  logic      [FlowWays-1:0][BucketSlots-1:0] raw_used_i,
 
   output logic              data_re_o,
-  output logic [1:0]        data_we_o,
+  output logic              data_we_o,
   output pair_t             data_pair_o,
   output flow_facts_t [1:0] data_wdata_o,
   input  flow_facts_t [1:0] data_rdata_i,
@@ -79,23 +79,30 @@ module ps_flow_slow
   localparam int unsigned RawCycles   = key_cycles(RowsLog2) + 1;
   localparam int unsigned FoundCycles = RawCycles + 2;
   localparam int unsigned PairsLog2   = RowsLog2 + $clog2(FlowSlots) - 1;
-  localparam int unsigned DataCycles  = ps_ram_deep_pkg::latency(1 << PairsLog2);
-  localparam int unsigned WaitBits    = 5;
+  localparam int unsigned DataCycles  = data_cycles(RowsLog2) + 1;      // by the second port
+  localparam int unsigned SettleCycles = 8;
+  localparam int unsigned WaitMost    = FoundCycles + DataCycles + SettleCycles;
   // Count at which a pair's locations stand, if its data do at 2.
   localparam int unsigned LocWait     = DataCycles + 2 - ps_ram_deep_pkg::latency(1 << (PairsLog2 - 2));
 
-  typedef enum logic [4:0] {
+  // One bit of state_q each: what is done in a state is known at once.
+  typedef enum int unsigned {
     StIdle,
     StForward,       // probes of both keys
     StReverse,
     StFound,         // the second is being looked up
+    StMeet,          // how what was found stands to the request
     StJudge,
     StRead,          // what the pair in question says, and where it stands
+    StCompare,
     StDecide,
     StMap,           // whether it is dead, or may move
+    StMapped,
     StOwnTcp,
     StPartnerTcp,
+    StOver,
     StWalk,
+    StMerge,         // what is to be written
     StWrite,
     StPartnerSlot,   // key of the other entry, for its new mark
     StPartnerRead,
@@ -106,12 +113,18 @@ module ps_flow_slow
     StHost,
     StHostRaw,
     StHostDone,
-    StDone
+    StDone,
+    States           // how many
   } state_e;
 
-  state_e        state_q;
-  logic [WaitBits-1:0] wait_q;
-  logic          waited;
+  // Of a comparison of what is said, in two stages.
+  localparam int unsigned FactsBits = $bits(flow_facts_t);
+  localparam int unsigned PieceBits = 12;
+  localparam int unsigned Pieces    = (FactsBits + PieceBits - 1) / PieceBits;
+
+  logic [States-1:0] state_q;
+  logic [WaitMost:1] wait_q;         // bit n: n cycles are left
+  logic              waited_q;       // none
   logic          host_q;
   way_found_t    forward_q, reverse_q;
   pair_t         pair_q;             // in question
@@ -121,129 +134,123 @@ module ps_flow_slow
   logic          both_q;             // both slots go, and the pair with them
   logic          again_q;            // the request's forward key was there
   logic          pins_q;             // the partner is pinned as well
-  tcp_word_t     own_tcp_q;
+  logic          pair_kind_q, move_kind_q, dead_kind_q;      // of the request
+  logic          is_new_q, own_q, gives_way_q, in_place_q;   // how it stands to what is there
+  logic          mapped_dead_q;
+  logic [3:0]    own_tcp_q, partner_tcp_q;
   move_t         move_q;
   key_slot_t     raw_q;
   logic          raw_used_q;
+  logic [$clog2(FlowWays)-1:0]    raw_way_q;
+  logic [$clog2(BucketSlots)-1:0] raw_slot_q;
   placing_t      entered_q;
   logic          enter_q;
 
-  assign waited = wait_q == '0;
-
-  // --- What the request is about
-  logic pair_kind, is_new, own, early, gives_way, in_place;
-
-  assign pair_kind = asks_pair(head_i.kind);
-  assign is_new    = head_i.kind == LearnNew || !forward_q.hit;
-  assign own       = forward_q.hit && reverse_q.hit && forward_q.tag.pair == reverse_q.tag.pair;
-  assign early     = head_i.facts.map_valid && head_i.key.proto != ProtoTcp && !reverse_q.tag.reverse;
-  assign gives_way = reverse_q.tag.plain && (head_i.plain || early);
-  assign in_place  = head_i.kind == LearnRepin && forward_q.hit && !forward_q.tag.reverse;
-
-  // Equal in all but generations and src_info.
-  function automatic logic same_facts(input flow_facts_t a, input flow_facts_t b);
-    flow_facts_t x, y;
-    x = a;
-    y = b;
-    {x.generation, x.partner_generation, x.src_info} = '0;
-    {y.generation, y.partner_generation, y.src_info} = '0;
-    same_facts = x == y;
-  endfunction
-
-  logic same_q, mapped_dead, tcp_dead;
-  assign mapped_dead = old_q[side_q].map_valid && !(map_i.valid && map_i.generation == old_q[side_q].map_generation);
-
-  // A state of another generation is none.
-  function automatic logic [3:0] current(input tcp_word_t word, input generation_t generation);
-    current = word.generation == generation ? word.tcp : '0;
-  endfunction
-
-  logic [3:0] partner_tcp;
-  assign partner_tcp = current(tcp_i, old_q[!side_q].generation);
-  assign tcp_dead    = tcp_over(current(own_tcp_q, old_q[side_q].generation), partner_tcp);
-
   // --- What is written
-  flow_facts_t [1:0] facts;
+  flow_facts_t [1:0] facts, facts_q;
   free_pair_t        kept;
 
   always_comb begin
     // A pair that stays: the forward entry's statistics go on, the reverse entry's restart.
     kept  = '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation + 8'd1};
     facts = old_q;
-    if (pair_kind) begin
+    if (pair_kind_q) begin
       facts[0]            = head_i.facts;
-      facts[0].generation = in_place ? kept.generation : head_i.fresh.generation;
-      facts[0].partner_generation = in_place ? kept.reverse_generation : head_i.fresh.reverse_generation;
+      facts[0].generation = in_place_q ? kept.generation : head_i.fresh.generation;
+      facts[0].partner_generation = in_place_q ? kept.reverse_generation : head_i.fresh.reverse_generation;
       facts[1]            = reverse_facts(head_i);
       facts[1].generation = facts[0].partner_generation;
       facts[1].partner_generation = facts[0].generation;
     end else begin
-      if (head_i.kind == LearnMove) facts[side_q].src_info = head_i.facts.src_info;
+      if (move_kind_q) facts[side_q].src_info = head_i.facts.src_info;
       for (int unsigned d = 0; d < 2; d++) begin
-        if (pins_q && 1'(d) == (head_i.kind == LearnMove ? !side_q : side_q)) begin
+        if (pins_q && 1'(d) == (move_kind_q ? !side_q : side_q)) begin
           facts[d].ecmp_valid      = 1'b1;
-          facts[d].ecmp_slot       = head_i.kind == LearnMove ? MemberBits'(move_q.slot) : head_i.facts.ecmp_slot;
-          facts[d].ecmp_generation = head_i.kind == LearnMove ? move_q.generation : head_i.facts.ecmp_generation;
+          facts[d].ecmp_slot       = move_kind_q ? MemberBits'(move_q.slot) : head_i.facts.ecmp_slot;
+          facts[d].ecmp_generation = move_kind_q ? move_q.generation : head_i.facts.ecmp_generation;
         end
       end
     end
   end
 
-  assign op_valid_o = state_q == StFree || state_q == StFreeSecond;
-  assign op_way_o   = at_q[state_q == StFreeSecond || !both_q].way;
+  // Equal in all but generations and src_info, of which the request has none here.
+  logic [Pieces-1:0] equal, equal_q;
+  logic [Pieces*PieceBits-1:0] differs;
+
+  always_comb begin
+    flow_facts_t mask;
+    mask = '1;
+    {mask.generation, mask.partner_generation, mask.src_info} = '0;
+    differs = (Pieces * PieceBits)'(FactsBits'(old_q[0] ^ head_i.facts) & FactsBits'(mask));
+    for (int unsigned i = 0; i < Pieces; i++) equal[i] = differs[i*PieceBits +: PieceBits] == '0;
+  end
+
+  // A state of another generation is none.
+  function automatic logic [3:0] current(input tcp_word_t word, input generation_t generation);
+    current = word.generation == generation ? word.tcp : '0;
+  endfunction
+
+  flow_index_t freed;
+  assign freed      = at_q[state_q[StFreeSecond] || !both_q];
+  assign op_valid_o = state_q[StFree] || state_q[StFreeSecond];
+  assign op_way_o   = freed.way;
 
   always_comb begin
     op_o      = '0;
     op_o.op   = RowClear;
-    op_o.row  = at_q[state_q == StFreeSecond || !both_q].row;
-    op_o.slot = at_q[state_q == StFreeSecond || !both_q].slot;
+    op_o.row  = freed.row;
+    op_o.slot = freed.slot;
   end
 
-  assign probe_valid_o = state_q inside {StForward, StReverse, StPartnerSlot, StHost} && waited;
+  assign probe_valid_o = waited_q && (state_q[StForward] || state_q[StReverse] || state_q[StPartnerSlot] || state_q[StHost]);
 
   always_comb begin
-    probe_rows_o = state_q == StReverse ? head_i.reverse_rows : head_i.rows;
-    probe_key_o  = state_q == StReverse ? head_i.reverse_key : head_i.key;
-    if (state_q == StPartnerSlot) probe_rows_o = {FlowWays{at_q[!side_q].row}};
-    if (state_q == StHost) probe_rows_o = {FlowWays{host_index_i.row}};
+    probe_rows_o = state_q[StReverse] ? head_i.reverse_rows : head_i.rows;
+    probe_key_o  = state_q[StReverse] ? head_i.reverse_key : head_i.key;
+    if (state_q[StPartnerSlot]) probe_rows_o = {FlowWays{at_q[!side_q].row}};
+    if (state_q[StHost]) probe_rows_o = {FlowWays{host_index_i.row}};
   end
 
-  assign hold_o        = host_valid_i || state_q != StIdle;
-  assign idle_o        = state_q == StIdle && !host_valid_i && !enter_q;
-  assign head_pop_o    = state_q == StDone && !host_q;
+  assign hold_o        = host_valid_i || !state_q[StIdle];
+  assign idle_o        = state_q[StIdle] && !host_valid_i && !enter_q;
+  assign head_pop_o    = state_q[StDone] && !host_q;
   assign enter_o       = enter_q;
   assign enter_pair_o  = entered_q;
-  assign data_pair_o   = pair_kind && !in_place && state_q == StWrite ? head_i.fresh.pair : pair_q;
-  assign data_re_o     = state_q == StRead && waited;
+  assign data_pair_o   = state_q[StWrite] && pair_kind_q && !in_place_q ? head_i.fresh.pair : pair_q;
+  assign data_re_o     = state_q[StRead] && waited_q;
   assign loc_re_o      = data_re_o;
-  assign data_we_o     = {2{state_q == StWrite}};
-  assign data_wdata_o  = facts;
-  assign map_re_o      = state_q == StMap;
+  assign data_we_o     = state_q[StWrite];
+  assign data_wdata_o  = facts_q;
+  assign map_re_o      = state_q[StMap];
   assign map_addr_o    = old_q[side_q].map;
-  assign tcp_re_o      = state_q inside {StOwnTcp, StPartnerTcp};
-  assign tcp_reverse_o = state_q == StOwnTcp ? side_q : !side_q;
-  assign move_start_o  = state_q == StWalk;
+  assign tcp_re_o      = state_q[StOwnTcp] || state_q[StPartnerTcp];
+  assign tcp_reverse_o = state_q[StOwnTcp] ? side_q : !side_q;
+  assign move_start_o  = state_q[StWalk];
   assign move_nh_o     = head_i.reverse_rpf;
   assign move_dip_o    = head_i.facts.src_info;
-  assign host_done_o   = state_q == StHostDone;
+  assign host_done_o   = state_q[StHostDone];
   assign host_used_o   = raw_used_q;
   assign host_slot_o   = raw_q;
   assign host_facts_o  = old_q[raw_q.tag.reverse];
 
-  flow_index_t raw_at;
-  assign raw_at = state_q == StHostRaw ? host_index_i : at_q[!side_q];
+  task automatic go(input state_e state);
+    state_q <= States'(1) << state;
+  endtask
+
+  task automatic hold(input int unsigned cycles);
+    wait_q   <= WaitMost'(1) << (cycles - 1);
+    waited_q <= 1'b0;
+  endtask
 
   // A request that changes nothing gives its pair back.
   task automatic give_up();
-    state_q      <= StDone;
-    give_o       <= pair_kind;
-    give_value_o <= head_i.fresh;
-    drop_valid_o <= pair_kind;
-    drop_o       <= head_i.number;
+    go(StDone);
+    give_o       <= pair_kind_q;
+    drop_valid_o <= pair_kind_q;
   endtask
 
   task automatic look_at(input pair_t pair, input logic side);
-    state_q <= StRead;
+    go(StRead);
     pair_q  <= pair;
     side_q  <= side;
   endtask
@@ -252,135 +259,160 @@ module ps_flow_slow
     give_o       <= 1'b0;
     drop_valid_o <= 1'b0;
     removed_o    <= 1'b0;
-    if (!waited) wait_q <= wait_q - 1'b1;
+    drop_o       <= head_i.number;
+    give_value_o <= state_q[StFreeSecond] ?
+                    '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
+    wait_q       <= wait_q >> 1;
+    if (wait_q[1]) waited_q <= 1'b1;
     if (enter_q && enter_ready_i) enter_q <= 1'b0;
 
-    unique case (state_q)
-      StIdle: begin
-        host_q  <= host_valid_i;
-        again_q <= 1'b0;
-        both_q  <= 1'b0;
-        pins_q  <= 1'b0;
+    unique case (1'b1)
+      state_q[StIdle]: begin
+        host_q      <= host_valid_i;
+        again_q     <= 1'b0;
+        both_q      <= 1'b0;
+        pins_q      <= 1'b0;
+        pair_kind_q <= asks_pair(head_i.kind);
+        move_kind_q <= head_i.kind == LearnMove;
+        dead_kind_q <= head_i.kind == LearnDead;
         if (drained_i && !enter_q) begin
-          if (host_valid_i) state_q <= StHost;
-          else if (head_valid_i) state_q <= StForward;
+          if (host_valid_i) go(StHost);
+          else if (head_valid_i) go(StForward);
         end
       end
-      StForward: if (probe_ready_i && waited) begin
-        state_q <= StReverse;
-        wait_q  <= WaitBits'(FoundCycles);
+      state_q[StForward]: if (probe_ready_i && waited_q) begin
+        go(StReverse);
+        hold(FoundCycles);
       end
       // The forward key's answer stands when the reverse key is about to be probed.
-      StReverse: begin
-        if (wait_q == WaitBits'(1)) forward_q <= probe_found_i;
-        if (waited && probe_ready_i) begin
-          state_q <= StFound;
-          wait_q  <= WaitBits'(FoundCycles);
+      state_q[StReverse]: begin
+        if (wait_q[1]) forward_q <= probe_found_i;
+        if (waited_q && probe_ready_i) begin
+          go(StFound);
+          hold(FoundCycles);
         end
       end
-      StFound: if (wait_q == WaitBits'(1)) begin
+      state_q[StFound]: if (wait_q[1]) begin
         reverse_q <= probe_found_i;
-        state_q   <= StJudge;
+        go(StMeet);
       end
-      StJudge: begin
-        wait_q <= '0;
-        if (!pair_kind) begin
+      state_q[StMeet]: begin
+        is_new_q    <= head_i.kind == LearnNew || !forward_q.hit;
+        own_q       <= forward_q.hit && reverse_q.hit && forward_q.tag.pair == reverse_q.tag.pair;
+        gives_way_q <= reverse_q.tag.plain && (head_i.plain ||
+                       (head_i.facts.map_valid && head_i.key.proto != ProtoTcp && !reverse_q.tag.reverse));
+        in_place_q  <= head_i.kind == LearnRepin && forward_q.hit && !forward_q.tag.reverse;
+        go(StJudge);
+      end
+      state_q[StJudge]: begin
+        if (!pair_kind_q) begin
           if (!forward_q.hit) give_up();
           else look_at(forward_q.tag.pair, forward_q.tag.reverse);
-        end else if (is_new && forward_q.hit) begin
+        end else if (is_new_q && forward_q.hit) begin
           give_up();
-        end else if (reverse_q.hit && !own) begin
-          if (gives_way) look_at(reverse_q.tag.pair, 1'b0);
+        end else if (reverse_q.hit && !own_q) begin
+          if (gives_way_q) look_at(reverse_q.tag.pair, 1'b0);
           else give_up();
           both_q <= 1'b1;
         end else if (forward_q.hit) begin
           look_at(forward_q.tag.pair, 1'b0);
-          both_q  <= !in_place;
+          both_q  <= !in_place_q;
           again_q <= 1'b1;
         end else begin
-          state_q <= StWrite;
+          go(StMerge);
         end
       end
-      StRead: begin
-        if (waited) wait_q <= WaitBits'(DataCycles + 2);
-        if (wait_q == WaitBits'(2)) begin
-          old_q <= data_rdata_i;
-        end
-        if (wait_q == WaitBits'(LocWait)) at_q <= loc_i;
-        if (wait_q == WaitBits'(1)) begin
-          state_q <= StDecide;
-          wait_q  <= '0;
-        end
+      state_q[StRead]: begin
+        if (waited_q) hold(DataCycles + 2);
+        if (wait_q[2]) old_q <= data_rdata_i;
+        if (wait_q[LocWait]) at_q <= loc_i;
+        if (wait_q[1]) go(StCompare);
       end
-      StDecide: begin
-        same_q <= same_facts(old_q[0], head_i.facts);
+      state_q[StCompare]: begin
+        equal_q <= equal;
+        go(StDecide);
+      end
+      state_q[StDecide]: begin
         if (host_q) begin
-          both_q  <= 1'b1;
-          state_q <= host_write_i ? StFree : StHostDone;
+          both_q <= 1'b1;
+          if (host_write_i) go(StFree);
+          else go(StHostDone);
         end else if (both_q) begin
-          state_q <= StFree;
+          go(StFree);
+        end else if (move_kind_q) begin
+          go(StWalk);
+        end else if (dead_kind_q) begin
+          go(StMap);
+        end else if (!pair_kind_q) begin
+          pins_q <= 1'b1;
+          if (side_q) go(StMerge);
+          else go(StDone);
+        end else if (&equal_q) begin
+          give_up();
         end else begin
-          unique case (head_i.kind)
-            LearnMove:    state_q <= StWalk;
-            LearnDead:    state_q <= StMap;
-            LearnReverse: begin
-              pins_q  <= 1'b1;
-              state_q <= side_q ? StWrite : StDone;
-            end
-            default: begin
-              if (same_facts(old_q[0], head_i.facts)) begin
-                give_up();
-              end else begin
-                give_o       <= 1'b1;           // it keeps the pair that it has
-                give_value_o <= head_i.fresh;
-                state_q      <= own ? StWrite : StFree;
-              end
-            end
-          endcase
+          give_o <= 1'b1;           // it keeps the pair that it has
+          if (own_q) go(StMerge);
+          else go(StFree);
         end
       end
-      StMap: begin
-        if (!old_q[side_q].map_valid) begin
-          state_q <= StOwnTcp;
-        end else if (map_done_i) begin
-          both_q  <= mapped_dead;
-          state_q <= mapped_dead ? StFree : StOwnTcp;
-        end
+      state_q[StMap]: begin
+        mapped_dead_q <= !(map_i.valid && map_i.generation == old_q[side_q].map_generation);
+        if (!old_q[side_q].map_valid) go(StOwnTcp);
+        else if (map_done_i) go(StMapped);
       end
-      StOwnTcp: if (tcp_done_i) begin
-        own_tcp_q <= tcp_i;
-        state_q   <= StPartnerTcp;
+      state_q[StMapped]: begin
+        both_q <= mapped_dead_q;
+        if (mapped_dead_q) go(StFree);
+        else go(StOwnTcp);
       end
-      StPartnerTcp: if (tcp_done_i) begin
-        if (head_i.kind == LearnMove) begin
+      state_q[StOwnTcp]: if (tcp_done_i) begin
+        own_tcp_q <= current(tcp_i, old_q[side_q].generation);
+        go(StPartnerTcp);
+      end
+      state_q[StPartnerTcp]: if (tcp_done_i) begin
+        partner_tcp_q <= current(tcp_i, old_q[!side_q].generation);
+        go(StOver);
+      end
+      state_q[StOver]: begin
+        if (move_kind_q) begin
           // An established connection stays with its member, whoever else of the group sends.
-          state_q <= partner_tcp[TcpEstablishedBit] ? StDone : StWrite;
-          pins_q  <= 1'b1;
+          pins_q <= 1'b1;
+          if (partner_tcp_q[TcpEstablishedBit]) go(StDone);
+          else go(StMerge);
         end else begin
-          both_q  <= tcp_dead;
-          state_q <= tcp_dead ? StFree : StDone;
+          both_q <= tcp_over(own_tcp_q, partner_tcp_q);
+          if (tcp_over(own_tcp_q, partner_tcp_q)) go(StFree);
+          else go(StDone);
         end
       end
-      StWalk: if (move_done_i) begin
+      state_q[StWalk]: if (move_done_i) begin
         move_q <= move_i;
-        if (!move_i.found) state_q <= StDone;
-        else state_q <= move_i.group ? StPartnerTcp : StWrite;
+        if (!move_i.found) go(StDone);
+        else if (move_i.group) go(StPartnerTcp);
+        else go(StMerge);
       end
-      StWrite: begin
-        entered_q <= '{placed: {in_place && own, in_place}, forward: at_q[0], reverse: at_q[1],
-                       as: in_place ? PlaceInPlace : again_q ? PlaceAgain : PlaceNew, pending: 1'b1, number: head_i.number,
-                       fresh: in_place ? kept : head_i.fresh, plain: head_i.plain, key: head_i.key,
+      state_q[StMerge]: begin
+        facts_q <= facts;
+        go(StWrite);
+      end
+      state_q[StWrite]: begin
+        entered_q <= '{placed: {in_place_q && own_q, in_place_q}, forward: at_q[0], reverse: at_q[1],
+                       as: in_place_q ? PlaceInPlace : again_q ? PlaceAgain : PlaceNew, pending: 1'b1, number: head_i.number,
+                       fresh: in_place_q ? kept : head_i.fresh, plain: head_i.plain, key: head_i.key,
                        reverse_key: head_i.reverse_key, rows: head_i.rows, reverse_rows: head_i.reverse_rows};
-        if (pair_kind) state_q <= StEnter;
-        else state_q <= pins_q && forward_q.tag.plain ? StPartnerSlot : StDone;
+        raw_way_q  <= at_q[!side_q].way;
+        raw_slot_q <= at_q[!side_q].slot;
+        if (pair_kind_q) go(StEnter);
+        else if (pins_q && forward_q.tag.plain) go(StPartnerSlot);
+        else go(StDone);
       end
-      StPartnerSlot: if (probe_ready_i) begin
-        state_q <= StPartnerRead;
-        wait_q  <= WaitBits'(RawCycles);
+      state_q[StPartnerSlot]: if (probe_ready_i) begin
+        go(StPartnerRead);
+        hold(RawCycles);
       end
-      StPartnerRead: begin
-        if (wait_q == WaitBits'(1)) raw_q <= raw_i[raw_at.way][raw_at.slot];
-        if (waited) begin
+      state_q[StPartnerRead]: begin
+        if (wait_q[1]) raw_q <= raw_i[raw_way_q][raw_slot_q];
+        if (waited_q) begin
           entered_q.placed      <= 2'b11;
           entered_q.as          <= PlaceMark;
           entered_q.pending     <= 1'b0;
@@ -388,61 +420,65 @@ module ps_flow_slow
           entered_q.fresh.pair  <= pair_q;
           entered_q.key         <= side_q ? raw_q.key : head_i.key;
           entered_q.reverse_key <= side_q ? head_i.key : raw_q.key;
-          state_q               <= StEnter;
+          go(StEnter);
         end
       end
-      StEnter: begin
+      state_q[StEnter]: begin
         enter_q <= 1'b1;
-        state_q <= StDone;
+        go(StDone);
       end
-      StFree: if (op_ready_i) begin
-        if (both_q) begin
-          state_q <= StFreeSecond;
-        end else begin
-          // A re-pin with another reverse key: the old one goes.
-          state_q <= StWrite;
-        end
+      state_q[StFree]: if (op_ready_i) begin
+        if (both_q) go(StFreeSecond);
+        else go(StMerge);               // a re-pin with another reverse key: the old one goes
       end
-      StFreeSecond: if (op_ready_i) begin
-        removed_o    <= 1'b1;
-        give_o       <= 1'b1;
-        give_value_o <= '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation};
-        state_q      <= StSettle;
-        wait_q       <= WaitBits'(8);
+      state_q[StFreeSecond]: if (op_ready_i) begin
+        removed_o <= 1'b1;
+        give_o    <= 1'b1;
+        go(StSettle);
+        hold(SettleCycles);
       end
       // What was cleared is, before the keys are looked for again.
-      StSettle: if (waited && drained_i) begin
+      state_q[StSettle]: if (waited_q && drained_i) begin
         both_q <= 1'b0;
-        if (host_q) state_q <= StHostDone;
-        else state_q <= pair_kind ? StForward : StDone;
+        if (host_q) go(StHostDone);
+        else if (pair_kind_q) go(StForward);
+        else go(StDone);
       end
-      StHost: if (probe_ready_i) begin
-        state_q <= StHostRaw;
-        wait_q  <= WaitBits'(RawCycles);
-      end
-      StHostRaw: begin
-        if (wait_q == WaitBits'(1)) begin
-          raw_q      <= raw_i[raw_at.way][raw_at.slot];
-          raw_used_q <= raw_used_i[raw_at.way][raw_at.slot];
+      state_q[StHost]: begin
+        raw_way_q  <= host_index_i.way;
+        raw_slot_q <= host_index_i.slot;
+        if (probe_ready_i) begin
+          go(StHostRaw);
+          hold(RawCycles);
         end
-        if (waited) begin
+      end
+      state_q[StHostRaw]: begin
+        if (wait_q[1]) begin
+          raw_q      <= raw_i[raw_way_q][raw_slot_q];
+          raw_used_q <= raw_used_i[raw_way_q][raw_slot_q];
+        end
+        if (waited_q) begin
           if (raw_used_q) look_at(raw_q.tag.pair, raw_q.tag.reverse);
-          else state_q <= StHostDone;
+          else go(StHostDone);
         end
       end
-      StHostDone: state_q <= StIdle;
-      StDone:     state_q <= StIdle;
-      default:    state_q <= StIdle;
+      default: go(StIdle);              // done, for the host or with the request
     endcase
 
     if (rst_i) begin
-      state_q <= StIdle;
-      wait_q  <= '0;
-      enter_q <= 1'b0;
+      go(StIdle);
+      wait_q   <= '0;
+      waited_q <= 1'b1;
+      enter_q  <= 1'b0;
     end
   end
 
   logic unused_bits;
-  assign unused_bits = ^{same_q, map_i, reverse_q.own, forward_q.own};
+  assign unused_bits = ^{map_i, reverse_q.own, forward_q.own, move_q, differs};
+
+`ifndef SYNTHESIS
+  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));
+  a_waits     : assert property (@(posedge clk_i) disable iff (rst_i) waited_q == (wait_q == '0));
+`endif
 
 endmodule

@@ -4,9 +4,10 @@
 //             FactsCycles later.
 // Probe:      probe_valid_i with rows, key and a pair; its slots (raw_o/raw_used_o) ProbeCycles - 2 later, whether the key is there and
 //             whose it is ProbeCycles later (probe_found_o, all ways together, combinational behind the ways' registers).
-// Changes:    ops by way (ps_flow_port). Data by port B: written in both directions at once or one alone, or read (both).
-//             Locations: written, or both of a pair read. Data stand DataCycles after their read enable, locations LocCycles.
-// TCP:        tcp_i repeats every write of FlowStats.tcp, with its generation.
+// Changes:    ops by way (ps_flow_port). Data by port B: both directions written at once, or read. Locations: written, or both of a
+//             pair read. Data stand DataCycles + 1 after their read enable, locations LocCycles.
+// Data:       a word a pair, in three UltraRAMs, as a reverse entry says little of its own (pair_facts_t).
+// TCP:        in block RAM, as UltraRAMs are what there is least of. tcp_i repeats every write of FlowStats.tcp, with its generation.
 module ps_flow_store
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -45,7 +46,7 @@ module ps_flow_store
   output waiting_t    [FlowWays-1:0] taken_by_o,
 
   input  logic          data_re_i,
-  input  logic [1:0]    data_we_i,       // {reverse, forward}
+  input  logic          data_we_i,
   input  pair_t         data_pair_i,
   input  flow_facts_t [1:0] data_wdata_i,
   output flow_facts_t [1:0] data_rdata_o,
@@ -64,9 +65,7 @@ module ps_flow_store
 
   localparam int unsigned KeyCycles  = key_cycles(RowsLog2);
   localparam int unsigned PairsLog2  = RowsLog2 + $clog2(FlowSlots) - 1;
-  localparam int unsigned DataCycles = ps_ram_deep_pkg::latency(1 << PairsLog2);
-
-  localparam int unsigned TcpLog2    = PairsLog2 - 1;
+  localparam int unsigned DataCycles = data_cycles(RowsLog2);
   localparam int unsigned LocCycles  = ps_ram_deep_pkg::latency(1 << (PairsLog2 - 2));
 
   localparam int unsigned BankLog2   = $clog2(ps_ram_deep_pkg::BankDepth);
@@ -75,7 +74,7 @@ module ps_flow_store
   logic clear_row, clear_states;
 
   assign clear_row    = clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
-  assign clear_states = clear_we_i && 32'(clear_index_i) < (1 << TcpLog2) && 32'(clear_index_i) < (1 << BankLog2);
+  assign clear_states = clear_we_i && 32'(clear_index_i) < (1 << PairsLog2) && 32'(clear_index_i) < (1 << BankLog2);
 
   // --- Keys
   flow_key_t  a_key_q [KeyCycles], b_key_q [KeyCycles+1];
@@ -171,8 +170,7 @@ module ps_flow_store
   // --- Data
   logic [KeyCycles+1:0]  looked_q;     // from the look-up's read on, so that what is found is of one
   logic [DataCycles-1:0] reverse_q;
-  flow_facts_t [1:0]     facts;
-  tcp_word_t [1:0]       tcp;
+  pair_facts_t           facts, b_facts;
 
   always_ff @(posedge clk_i) begin
     looked_q  <= {looked_q[KeyCycles:0], a_re_i && !rst_i};
@@ -181,21 +179,46 @@ module ps_flow_store
     if (rst_i) found_o <= '0;
   end
 
+  ps_ram_deep #(
+    .Width($bits(pair_facts_t)),
+    .Depth(1 << PairsLog2),
+    .Fan  (DataFan),
+    .LateB(1'b1)
+  ) u_data (
+    .clk_i,
+    .a_re_i   (found_o.hit),
+    .a_addr_i (found_o.tag.pair[PairsLog2-1:0]),
+    .a_rdata_o(facts),
+    .b_re_i   (data_re_i),
+    .b_we_i   (data_we_i),
+    .b_all_i  (1'b0),
+    .b_addr_i (data_pair_i[PairsLog2-1:0]),
+    .b_wdata_i(kept_of(data_wdata_i)),
+    .b_rdata_o(b_facts)
+  );
+
+  assign facts_o      = facts_of(facts, reverse_q[DataCycles-1]);
+  assign data_rdata_o = {facts_of(b_facts, 1'b1), facts_of(b_facts, 1'b0)};
+
   for (genvar d = 0; d < 2; d++) begin : gen_direction
+    tcp_word_t unused_tcp;
+
     ps_ram_deep #(
-      .Width($bits(flow_facts_t)),
-      .Depth(1 << PairsLog2)
-    ) u_data (
+      .Width($bits(tcp_word_t)),
+      .Style("block"),
+      .Depth(1 << PairsLog2),
+      .Fan  (DataFan)
+    ) u_tcp (
       .clk_i,
-      .a_re_i   (found_o.hit && found_o.tag.reverse == d),
+      .a_re_i   (found_o.hit),
       .a_addr_i (found_o.tag.pair[PairsLog2-1:0]),
-      .a_rdata_o(facts[d]),
-      .b_re_i   (data_re_i),
-      .b_we_i   (data_we_i[d]),
-      .b_all_i  (1'b0),
-      .b_addr_i (data_pair_i[PairsLog2-1:0]),
-      .b_wdata_i(data_wdata_i[d]),
-      .b_rdata_o(data_rdata_o[d])
+      .a_rdata_o(tcp_o[d]),
+      .b_re_i   (1'b0),
+      .b_we_i   (clear_states || (tcp_i.valid && tcp_i.reverse == d)),
+      .b_all_i  (clear_states),
+      .b_addr_i (clear_states ? PairsLog2'(clear_index_i) : tcp_i.pair[PairsLog2-1:0]),
+      .b_wdata_i(clear_states ? '0 : tcp_i.word),
+      .b_rdata_o(unused_tcp)
     );
 
     // Four locations a word: memory is as wide.
@@ -227,57 +250,8 @@ module ps_flow_store
     assign loc_o[d] = $bits(flow_index_t)'(location[quarter_q[LocCycles-1]]);
 
     logic unused_bits;
-    assign unused_bits = ^{unused_location, location};
+    assign unused_bits = ^{unused_location, location, unused_tcp};
   end
-
-  assign facts_o = facts[reverse_q[DataCycles-1]];
-
-  // --- TCP states: two pairs a word, each with both directions.
-  localparam int unsigned TcpCycles = ps_ram_deep_pkg::latency(1 << TcpLog2);
-  localparam int unsigned TcpLane   = 18;
-  logic [3:0][TcpLane-1:0] states, unused_states;
-  logic [TcpCycles-1:0]    half_q;
-
-  ps_ram_deep #(
-    .Width    (4 * TcpLane),
-    .Depth    (1 << (PairsLog2 - 1)),
-    .LaneWidth(TcpLane)
-  ) u_tcp (
-    .clk_i,
-    .a_re_i   (found_o.hit),
-    .a_addr_i (found_o.tag.pair[PairsLog2-1:1]),
-    .a_rdata_o(states),
-    .b_re_i   (1'b0),
-    .b_we_i   (clear_states ? '1 : tcp_i.valid ? 4'b1 << {tcp_i.pair[0], tcp_i.reverse} : '0),
-    .b_all_i  (clear_states),
-    .b_addr_i (clear_states ? TcpLog2'(clear_index_i) : tcp_i.pair[PairsLog2-1:1]),
-    .b_wdata_i(clear_states ? '0 : TcpLane'(tcp_i.word)),
-    .b_rdata_o(unused_states)
-  );
-
-  always_comb begin
-    for (int unsigned d = 0; d < 2; d++) tcp[d] = $bits(tcp_word_t)'(states[{half_q[TcpCycles-1], 1'(d)}]);
-  end
-
-  always_ff @(posedge clk_i) begin
-    half_q <= {half_q[TcpCycles-2:0], found_o.tag.pair[0]};
-  end
-
-  if (DataCycles > TcpCycles) begin : gen_late
-    tcp_word_t [1:0] tcp_q [DataCycles-TcpCycles];
-
-    always_ff @(posedge clk_i) begin
-      tcp_q[0] <= tcp;
-      for (int unsigned i = 1; i < DataCycles - TcpCycles; i++) tcp_q[i] <= tcp_q[i-1];
-    end
-
-    assign tcp_o = tcp_q[DataCycles-TcpCycles-1];
-  end else begin : gen_in_time
-    assign tcp_o = tcp;
-  end
-
-  logic unused_bits;
-  assign unused_bits = ^{unused_states, states};
 
 `ifndef SYNTHESIS
   // A key is found once, or as it is being moved, twice as the same.
@@ -288,7 +262,9 @@ module ps_flow_store
           a_found[w].tag.pair == a_found[v].tag.pair && a_found[w].tag.reverse == a_found[v].tag.reverse);
     end
   end
-  initial assert (LocationBits >= $bits(flow_index_t) && TcpLane >= $bits(tcp_word_t) && PairsLog2 > 3)
+  a_derives : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
+      data_we_i |-> {facts_of(kept_of(data_wdata_i), 1'b1), facts_of(kept_of(data_wdata_i), 1'b0)} == data_wdata_i);
+  initial assert (LocationBits >= $bits(flow_index_t) && PairsLog2 > 3)
     else $fatal(1, "ps_flow_store: lanes are too narrow, or too few rows");
 `endif
 

@@ -54,7 +54,6 @@ module ps_flow_waiting
   output placing_t     commit_o,
 
   output logic         full_valid_o,
-  input  logic         full_ready_i,
   output placing_t     full_o
 );
 
@@ -136,19 +135,29 @@ module ps_flow_waiting
                   slot: number[$clog2(FlowSlots)-1:$clog2(FlowWays)]};
   endfunction
 
-  // What becomes known of the pairs, in the cycle before it is noted: for each of them whether it is about that pair.
+  // What becomes known of a pair, in the cycle before it is noted. Of one pair one thing at a time: each state waits for one.
   typedef struct packed {
-    state_e      state;      // in which it was done
-    flow_index_t at;
-    logic        locked;
-    logic        empty;      // nothing was placed
-  } noted_t;
+    logic enter;
+    logic slot;        // its key has one,
+    logic none;        // or has not
+    logic room;        // the resident has a new place,
+    logic fails;       // or none, or is no resident, or moves already
+    logic asked;       // what was to be done has been
+    logic taken;
+    logic written;
+    logic cleared;
+    logic undone;      // one slot given back,
+    logic empty;       // or none was left
+    logic done;        // the resident can be read at its new place
+    logic leaves;
+  } known_t;
 
-  logic [WaitingPairs-1:0] enter_for_q, did_for_q, answer_for_q, unused_for_q, done_for_q, commit_for_q;
-  logic                    noted_valid_q, answer_ok_q, enter_asks_q;
-  noted_t                  noted_q;
-  flow_index_t             answer_index_q, enter_forward_q, enter_reverse_q;
-  logic [1:0]              enter_placed_q;
+  known_t [WaitingPairs-1:0] known, known_q;
+  logic [WaitingPairs-1:0]   noted_for_q;
+  logic                      noted_pick_q;
+  flow_index_t               noted_at_q, answer_index_q, enter_forward_q, enter_reverse_q;
+  state_e                    enter_state_q;
+  logic [1:0]                enter_placed_q;
   logic [$clog2(FlowSlots)-1:0] enter_first_q;
 
   flow_index_t at2;
@@ -167,7 +176,7 @@ module ps_flow_waiting
   always_comb begin
     locked = (act_q.valid && act.state == StPick && act_q.at == act2_q.at) ||
              (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at) ||
-             (noted_valid_q && noted_q.state == StPick && noted_q.at == act2_q.at);
+             (noted_pick_q && noted_at_q == act2_q.at);
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (moves_q[i] && old_q[i] == act2_q.at) locked = 1'b1;
     end
@@ -190,7 +199,7 @@ module ps_flow_waiting
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
       if (step && wants && chosen == waiting_t'(i)) served_q[i] <= 1'b1;
-      else if (did_for_q[i]) served_q[i] <= 1'b0;
+      else if (noted_for_q[i]) served_q[i] <= 1'b0;
       ready_q[i] <= acts(ctx_q[i].state) && !served_q[i];
     end
     did_q       <= act_q;
@@ -224,7 +233,8 @@ module ps_flow_waiting
   assign ask_rows_o   = hashed_valid ? hashed_rows : act_q.rows;
   assign hashed_ready = ask_ready_i;
 
-  assign accept = asks_q ? ask_ready_i && !hashed_valid : ops_q ? op_ready_i : act.state != StFull || full_ready_i;
+  // Who has found no room is taken at once.
+  assign accept = asks_q ? ask_ready_i && !hashed_valid : !ops_q || op_ready_i;
 
   // --- Residents on their way from port B to the allocator
   logic                 taken_valid_q, taken_used_q;
@@ -292,7 +302,7 @@ module ps_flow_waiting
     commit_wants  = 1'b0;
     commit_chosen = '0;
     for (int unsigned i = WaitingPairs; i > 0; i--) begin
-      if (commits_q[i-1] && !(commit_q && commit_by_q == waiting_t'(i - 1))) begin
+      if (commits_q[i-1]) begin
         commit_wants  = 1'b1;
         commit_chosen = waiting_t'(i - 1);
       end
@@ -307,145 +317,143 @@ module ps_flow_waiting
     commit_o.reverse = index_q[commit_by_q][1];
   end
 
-  // --- Who is free: one is offered, the next one sought beside it.
+  // --- Who is free: one is offered, the next one is kept behind it. Pairs enter in every second cycle at most.
   logic [$bits(waiting_t):0] used_q;
-  logic                      offered_q, spare;
-  waiting_t                  offer_q, spare_ctx;
+  localparam int unsigned Half = WaitingPairs / 2;
+  logic                      offered_q;
+  waiting_t                  offer_q;
+  logic [1:0]                spare_q, spares;      // one of each half
+  waiting_t [1:0]            spare_ctx_q, unused_ctx;
+  logic [1:0][Half-1:0]      unused_first;
 
   always_comb begin
-    spare     = 1'b0;
-    spare_ctx = '0;
-    for (int unsigned i = WaitingPairs; i > 0; i--) begin
-      if (!used_ctx_q[i-1] && !(offered_q && offer_q == waiting_t'(i - 1))) begin
-        spare     = 1'b1;
-        spare_ctx = waiting_t'(i - 1);
+    unused_ctx = '0;
+    for (int unsigned h = 0; h < 2; h++) begin
+      for (int unsigned i = 0; i < Half; i++) begin
+        unused_first[h][i] = !used_ctx_q[h*Half+i];
+        for (int unsigned k = 0; k < i; k++) unused_first[h][i] &= used_ctx_q[h*Half+k];
+        if (unused_first[h][i]) unused_ctx[h] |= waiting_t'(h * Half + i);
       end
     end
   end
 
+  assign spares = !offered_q || enter_i ? {spare_q[1] && !spare_q[0], spare_q[0]} : '0;    // that are offered next
+
   // --- What becomes known
-  always_ff @(posedge clk_i) begin
+  logic [WaitingPairs-1:0] answered, did;
+
+  always_comb begin
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      enter_for_q[i]  <= enter_i && offer_q == waiting_t'(i);
-      did_for_q[i]    <= did_q.valid && did_q.by == waiting_t'(i);
-      answer_for_q[i] <= answer_i && answer_by_i == waiting_t'(i);
-      unused_for_q[i] <= taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i);
-      commit_for_q[i] <= commit_q && commit_ready_i && commit_by_q == waiting_t'(i);
-      done_for_q[i]   <= 1'b0;
+      answered[i]      = answer_i && answer_by_i == waiting_t'(i);
+      did[i]           = did_q.valid && did_q.by == waiting_t'(i);
+      known[i].enter   = enter_i && offer_q == waiting_t'(i);
+      known[i].slot    = answered[i] && answer_ok_i && ctx_q[i].state == StAsked;
+      known[i].none    = answered[i] && !answer_ok_i && ctx_q[i].state == StAsked;
+      known[i].room    = answered[i] && answer_ok_i && ctx_q[i].state != StAsked;
+      known[i].fails   = (answered[i] && !answer_ok_i && ctx_q[i].state != StAsked) ||
+                         (taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i)) ||
+                         (did[i] && did_q.ctx.state == StPick && did_q.locked);
+      known[i].asked   = did[i] && did_q.ctx.state == StAsk;
+      known[i].taken   = did[i] && did_q.ctx.state == StPick && !did_q.locked;
+      known[i].written = did[i] && did_q.ctx.state == StWrite;
+      known[i].cleared = did[i] && did_q.ctx.state == StClear;
+      known[i].undone  = did[i] && did_q.ctx.state == StUndo && did_q.ctx.placed != '0;
+      known[i].empty   = did[i] && did_q.ctx.state == StUndo && did_q.ctx.placed == '0;
+      known[i].leaves  = (did[i] && did_q.ctx.state == StFull) || (commit_q && commit_ready_i && commit_by_q == waiting_t'(i));
+      known[i].done    = 1'b0;
       for (int unsigned w = 0; w < FlowWays; w++) begin
-        if (done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i)) done_for_q[i] <= 1'b1;
+        known[i].done |= done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i);
       end
     end
-    noted_valid_q <= did_q.valid;
-    noted_q       <= '{state: did_q.ctx.state, at: did_q.at, locked: did_q.locked, empty: did_q.ctx.placed == '0};
-    answer_ok_q     <= answer_ok_i;
+  end
+
+  always_ff @(posedge clk_i) begin
+    known_q         <= known;
+    noted_for_q     <= did;
+    noted_pick_q    <= did_q.valid && did_q.ctx.state == StPick;
+    noted_at_q      <= did_q.at;
     answer_index_q  <= answer_index_i;
-    enter_asks_q    <= enter_asks_i;
+    enter_state_q   <= enter_pair_i.placed == 2'b11 ? StCommit : enter_asks_i ? StAsk : StPick;
     enter_placed_q  <= enter_pair_i.placed;
     enter_forward_q <= enter_pair_i.forward;
     enter_reverse_q <= enter_pair_i.reverse;
     enter_first_q   <= first_q;
     if (rst_i) begin
-      enter_for_q   <= '0;
-      did_for_q     <= '0;
-      answer_for_q  <= '0;
-      unused_for_q  <= '0;
-      commit_for_q  <= '0;
-      done_for_q    <= '0;
-      noted_valid_q <= 1'b0;
+      known_q      <= '0;
+      noted_for_q  <= '0;
+      noted_pick_q <= 1'b0;
     end
   end
 
-  // --- States. What becomes known of one pair comes one by one: each state waits for one thing.
-
-  // What follows when the key that was being placed has a slot, or cannot have one from this resident.
-  function automatic context_t placed(input context_t ctx);
-    placed = ctx;
-    placed.placed[ctx.second] = 1'b1;
-    placed.second = 1'b1;
-    placed.tries  = '0;
-    placed.state  = placed.placed == 2'b11 ? StCommit : StAsk;
-  endfunction
-
-  function automatic context_t next_try(input context_t ctx);
-    next_try       = ctx;
-    next_try.tries = ctx.tries + 1'b1;
-    next_try.state = ctx.tries == ($clog2(FlowSlots))'(Last) ? StUndo : StPick;
-  endfunction
-
+  // --- States
   always_ff @(posedge clk_i) begin
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      if (enter_for_q[i]) begin
-        ctx_q[i] <= '{state: enter_placed_q == 2'b11 ? StCommit : enter_asks_q ? StAsk : StPick,
-                      placed: enter_placed_q, second: enter_placed_q[0], first: enter_first_q, tries: '0};
-        index_q[i][0] <= enter_forward_q;
-        index_q[i][1] <= enter_reverse_q;
-      end
-      if (did_for_q[i]) begin
-        unique case (noted_q.state)
-          StAsk:   ctx_q[i].state <= StAsked;
-          StPick: begin
-            old_q[i] <= noted_q.at;
-            if (noted_q.locked) ctx_q[i] <= next_try(ctx_q[i]);
-            else begin
-              ctx_q[i].state <= StTaken;
-              moves_q[i]     <= 1'b1;
-            end
-          end
-          StWrite: ctx_q[i].state <= StWritten;
-          StClear: begin
-            index_q[i][ctx_q[i].second] <= old_q[i];
-            moves_q[i] <= 1'b0;
-            ctx_q[i]   <= placed(ctx_q[i]);
-          end
-          StUndo: begin
-            if (noted_q.empty) ctx_q[i].state <= StFull;
-            else ctx_q[i].placed[!ctx_q[i].placed[0]] <= 1'b0;
-          end
-          default: ctx_q[i].state <= StFree;
-        endcase
-      end
-      if (answer_for_q[i]) begin
-        if (ctx_q[i].state == StAsked) begin
-          if (answer_ok_q) begin
-            index_q[i][ctx_q[i].second] <= answer_index_q;
-            ctx_q[i] <= placed(ctx_q[i]);
-          end else begin
-            ctx_q[i].state <= StPick;
-          end
-        end else begin
-          new_q[i] <= answer_index_q;
-          if (answer_ok_q) ctx_q[i].state <= StWrite;
-          else begin
-            ctx_q[i]   <= next_try(ctx_q[i]);
-            moves_q[i] <= 1'b0;
-          end
+      unique case (1'b1)
+        known_q[i].enter: begin
+          ctx_q[i].state  <= enter_state_q;
+          ctx_q[i].placed <= enter_placed_q;
+          ctx_q[i].second <= enter_placed_q[0];
+          ctx_q[i].first  <= enter_first_q;
+          ctx_q[i].tries  <= '0;
         end
+        // The key that was being placed has a slot, of its own or a resident's.
+        known_q[i].slot || known_q[i].cleared: begin
+          ctx_q[i].state                   <= ctx_q[i].placed[!ctx_q[i].second] ? StCommit : StAsk;
+          ctx_q[i].placed[ctx_q[i].second] <= 1'b1;
+          ctx_q[i].second                  <= 1'b1;
+          ctx_q[i].tries                   <= '0;
+        end
+        known_q[i].none:    ctx_q[i].state <= StPick;
+        known_q[i].room:    ctx_q[i].state <= StWrite;
+        known_q[i].fails: begin
+          ctx_q[i].state <= ctx_q[i].tries == ($clog2(FlowSlots))'(Last) ? StUndo : StPick;
+          ctx_q[i].tries <= ctx_q[i].tries + 1'b1;
+        end
+        known_q[i].asked:   ctx_q[i].state <= StAsked;
+        known_q[i].taken:   ctx_q[i].state <= StTaken;
+        known_q[i].written: ctx_q[i].state <= StWritten;
+        known_q[i].done:    ctx_q[i].state <= StClear;
+        known_q[i].undone:  ctx_q[i].placed[!ctx_q[i].placed[0]] <= 1'b0;
+        known_q[i].empty:   ctx_q[i].state <= StFull;
+        known_q[i].leaves:  ctx_q[i].state <= StFree;
+        default: ;
+      endcase
+      for (int unsigned d = 0; d < 2; d++) begin
+        if (known_q[i].enter) index_q[i][d] <= d == 0 ? enter_forward_q : enter_reverse_q;
+        else if (known_q[i].slot && ctx_q[i].second == 1'(d)) index_q[i][d] <= answer_index_q;
+        else if (known_q[i].cleared && ctx_q[i].second == 1'(d)) index_q[i][d] <= old_q[i];
       end
-      if (unused_for_q[i]) begin
-        ctx_q[i]   <= next_try(ctx_q[i]);
-        moves_q[i] <= 1'b0;
-      end
-      if (done_for_q[i]) ctx_q[i].state <= StClear;
-      if (commit_for_q[i]) ctx_q[i].state <= StFree;
+      if (known_q[i].taken) old_q[i] <= noted_at_q;
+      if (known_q[i].room) new_q[i] <= answer_index_q;
+      if (known_q[i].taken) moves_q[i] <= 1'b1;
+      else if (known_q[i].cleared || known_q[i].fails) moves_q[i] <= 1'b0;
       if (rst_i) begin
         ctx_q[i].state <= StFree;
         moves_q[i]     <= 1'b0;
       end
     end
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i)) && !commit_for_q[i];
-      if (enter_i && offer_q == waiting_t'(i)) used_ctx_q[i] <= 1'b1;
-      else if (commit_for_q[i] || (did_for_q[i] && noted_q.state == StFull)) used_ctx_q[i] <= 1'b0;
+      commits_q[i] <= ctx_q[i].state == StCommit && !(commit_q && commit_by_q == waiting_t'(i)) && !known_q[i].leaves;
+      if (!spare_q[i/Half] && unused_first[i/Half][i%Half]) used_ctx_q[i] <= 1'b1;
+      else if (known_q[i].leaves) used_ctx_q[i] <= 1'b0;
+    end
+    for (int unsigned h = 0; h < 2; h++) begin
+      if (!spare_q[h]) begin
+        spare_q[h]     <= unused_first[h] != '0;
+        spare_ctx_q[h] <= unused_ctx[h];
+      end else if (spares[h]) begin
+        spare_q[h]     <= 1'b0;
+      end
     end
     if (!offered_q || enter_i) begin
-      offered_q <= spare;
-      offer_q   <= spare_ctx;
+      offered_q <= spare_q != '0;
+      offer_q   <= spare_q[0] ? spare_ctx_q[0] : spare_ctx_q[1];
     end
     if (rst_i) begin
       commits_q  <= '0;
       used_ctx_q <= '0;
       offered_q  <= 1'b0;
+      spare_q    <= '0;
     end
     if (enter_i) begin
       pair_m[offer_q] <= enter_pair_i;
@@ -458,7 +466,7 @@ module ps_flow_waiting
       commit_by_q <= commit_chosen;
     end
     used_q <= used_q + ($bits(waiting_t) + 1)'(enter_i) - ($bits(waiting_t) + 1)'(commit_q && commit_ready_i) -
-              ($bits(waiting_t) + 1)'(full_valid_o && full_ready_i);
+              ($bits(waiting_t) + 1)'(full_valid_o);
     room_o <= used_q < ($bits(waiting_t) + 1)'(WaitingPairs - RoomMargin);
     idle_o <= used_q == '0 && !enter_i;
     if (rst_i) begin
@@ -472,6 +480,9 @@ module ps_flow_waiting
   assign unused_bits = ^{unused_ready, unused_count, hash};
 
 `ifndef SYNTHESIS
+  for (genvar i = 0; i < WaitingPairs; i++) begin : gen_known
+    a_one_thing : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(known_q[i]));
+  end
   a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> offered_q && ctx_q[offer_q].state == StFree);
   a_acts : assert property (@(posedge clk_i) disable iff (rst_i) act_q.valid |-> acts(act.state) && act.state == ctx_q[act_q.by].state);
 `endif

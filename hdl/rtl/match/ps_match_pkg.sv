@@ -25,8 +25,11 @@ package ps_match_pkg;
     found_at = HashCycles + key_cycles(rows_log2) + 3;
   endfunction
 
+  // Words to one level of multiplexers behind what is kept at pairs: a cycle of each look-up less.
+  localparam int unsigned DataFan = 8;
+
   function automatic int unsigned data_cycles(input int unsigned rows_log2);
-    data_cycles = ps_ram_deep_pkg::latency(1 << (rows_log2 + $clog2(FlowWays * BucketSlots) - 1));
+    data_cycles = ps_ram_deep_pkg::latency(1 << (rows_log2 + $clog2(FlowWays * BucketSlots) - 1), DataFan);
   endfunction
 
   // From a key to what its flow says, with a mapping that takes map_cycles to read.

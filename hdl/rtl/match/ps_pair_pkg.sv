@@ -87,6 +87,69 @@ package ps_pair_pkg;
     logic                  snat;
   } flow_facts_t;
 
+  // Both directions of it as they are kept: what a reverse entry says otherwise follows from the forward one (reverse_facts). Index: reverse.
+  typedef struct packed {
+    generation_t [1:0]           generation;
+    logic [1:0][15:0]            rpf_nh;
+    logic [1:0][31:0]            src_info;
+    logic [1:0][7:0]             ecmp_generation;
+    logic [1:0][MemberBits-1:0]  ecmp_slot;
+    logic [1:0]                  ecmp_valid;
+    logic [11:0]                 dvrf;
+    logic [11:0]                 vrf;
+    logic [7:0]                  map_generation;
+    logic [13:0]                 map;
+    logic                        map_valid;
+    logic                        hairpin;
+    logic                        dpat;
+    logic                        dnat;
+    logic                        spat;
+    logic                        snat;
+  } pair_facts_t;
+
+  /* verilator lint_off UNUSEDSIGNAL */  // of the reverse entry only what is its own
+  function automatic pair_facts_t kept_of(input flow_facts_t [1:0] facts);
+    for (int unsigned d = 0; d < 2; d++) begin
+      kept_of.generation[d]      = facts[d].generation;
+      kept_of.rpf_nh[d]          = facts[d].rpf_nh;
+      kept_of.src_info[d]        = facts[d].src_info;
+      kept_of.ecmp_generation[d] = facts[d].ecmp_generation;
+      kept_of.ecmp_slot[d]       = facts[d].ecmp_slot;
+      kept_of.ecmp_valid[d]      = facts[d].ecmp_valid;
+    end
+    kept_of.dvrf           = facts[0].dvrf;
+    kept_of.vrf            = facts[0].vrf;
+    kept_of.map_generation = facts[0].map_generation;
+    kept_of.map            = facts[0].map;
+    kept_of.map_valid      = facts[0].map_valid;
+    kept_of.hairpin        = facts[0].hairpin;
+    kept_of.dpat           = facts[0].dpat;
+    kept_of.dnat           = facts[0].dnat;
+    kept_of.spat           = facts[0].spat;
+    kept_of.snat           = facts[0].snat;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  function automatic flow_facts_t facts_of(input pair_facts_t kept, input logic reverse);
+    facts_of.partner_generation = kept.generation[!reverse];
+    facts_of.generation         = kept.generation[reverse];
+    facts_of.rpf_nh             = kept.rpf_nh[reverse];
+    facts_of.src_info           = kept.src_info[reverse];
+    facts_of.ecmp_generation    = kept.ecmp_generation[reverse];
+    facts_of.ecmp_slot          = kept.ecmp_slot[reverse];
+    facts_of.ecmp_valid         = kept.ecmp_valid[reverse];
+    facts_of.dvrf               = reverse ? kept.vrf : kept.dvrf;
+    facts_of.vrf                = reverse ? kept.dvrf : kept.vrf;
+    facts_of.map_generation     = kept.map_generation;
+    facts_of.map                = kept.map;
+    facts_of.map_valid          = kept.map_valid;
+    facts_of.hairpin            = kept.hairpin;
+    facts_of.dpat               = !reverse && kept.dpat;
+    facts_of.dnat               = reverse ? kept.hairpin : kept.dnat;
+    facts_of.spat               = reverse ? kept.dpat : kept.spat;
+    facts_of.snat               = reverse ? kept.map_valid : kept.snat;
+  endfunction
+
   // A free pair, with the generations that its directions last had.
   typedef struct packed {
     generation_t reverse_generation;
