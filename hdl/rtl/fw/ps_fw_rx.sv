@@ -48,20 +48,21 @@ module ps_fw_rx
 
   // ------------------------------------------------------------------ data path's side
 
-  logic [PtrWidth-1:0]  wr_ptr_d, wr_ptr_q, rd_ptr_q, used;
+  logic [PtrWidth-1:0]  wr_ptr_q, rd_ptr_q, used;
   logic [BeatWidth:0]   beat_q;          // beats of the frame so far, saturating at SlotBeats
   logic                 swallow_q;
-  logic                 first, no_slot_q, one_slot_q, beat_taken, swallow, store;
+  logic                 first, no_slot_q, one_slot_q, beat_taken, swallow, store, ends;
+  logic                 accept_q;        // for frames that come all the same: a cycle later is soon enough
 
   // What is free is known a cycle late of the firmware's pops, and at once of the frames that come.
-  assign used        = wr_ptr_d - rd_ptr_q;
+  assign used        = wr_ptr_q - rd_ptr_q;
   assign first       = beat_q == '0;
-  assign rx_tready_o = !first || !no_slot_q || !accept_i;
+  assign rx_tready_o = !first || !no_slot_q || !accept_q;
   assign rx_full_o   = !accept_i || no_slot_q || (!first && one_slot_q);
   assign beat_taken  = rx_tvalid_i && rx_tready_o;
   assign swallow     = first ? no_slot_q : swallow_q;
   assign store       = beat_taken && !swallow && !beat_q[BeatWidth];
-  assign wr_ptr_d    = wr_ptr_q + PtrWidth'(beat_taken && rx_tlast_i && !swallow);
+  assign ends        = beat_taken && rx_tlast_i && !swallow;
 
   always_ff @(posedge clk_i) begin
     if (beat_taken) begin
@@ -72,9 +73,11 @@ module ps_fw_rx
         beat_q <= beat_q + (BeatWidth + 1)'(1);
       end
     end
-    wr_ptr_q   <= wr_ptr_d;
-    no_slot_q  <= used == PtrWidth'(FwRxQueueFrames);
-    one_slot_q <= used == PtrWidth'(FwRxQueueFrames - 1);
+    if (ends) wr_ptr_q <= wr_ptr_q + PtrWidth'(1);
+    accept_q   <= accept_i;
+    // Of one frame more, if one ends: compared before that is known.
+    no_slot_q  <= ends ? used == PtrWidth'(FwRxQueueFrames - 1) : used == PtrWidth'(FwRxQueueFrames);
+    one_slot_q <= ends ? used == PtrWidth'(FwRxQueueFrames - 2) : used == PtrWidth'(FwRxQueueFrames - 1);
     if (rst_i) begin
       beat_q     <= '0;
       wr_ptr_q   <= '0;
@@ -122,10 +125,14 @@ module ps_fw_rx
   logic [BeatBytes-1:0] we_q;
   logic [RowWidth-1:0]  waddr_q;
   logic [BeatBits-1:0]  wdata_q, rdata;
+  logic                 meta_we_q;
+  trap_meta_t           meta_q;
 
   always_ff @(posedge clk_i) begin
-    we_q <= '0;
+    we_q      <= '0;
+    meta_we_q <= store && first;
     if (rx_tvalid_i) begin
+      meta_q  <= rx_meta_i;
       we_q    <= {BeatBytes{store}};
       waddr_q <= {wr_ptr_q[PtrWidth-2:0], beat_q[BeatWidth-1:0]};
       wdata_q <= rx_tdata_i;
@@ -157,9 +164,9 @@ module ps_fw_rx
     .Style ("distributed")
   ) u_meta (
     .wclk_i  (clk_i),
-    .we_i    (store && first),
-    .waddr_i (wr_ptr_q[PtrWidth-2:0]),
-    .wdata_i (rx_meta_i),
+    .we_i    (meta_we_q),
+    .waddr_i (waddr_q[RowWidth-1:BeatWidth]),
+    .wdata_i (meta_q),
     .rclk_i  (clk_fw_i),
     .re_i    (meta_re_i),
     .raddr_i (rd_ptr_q[PtrWidth-2:0]),

@@ -66,13 +66,23 @@ module ps_fw_tx
 
   state_e               state_d, state_q;
   logic [BeatWidth-1:0] beat_d, beat_q, last_beat;
-  logic                 done_d;
-  logic [LenWidth-2:0]  last_byte;    // offset of the frame's last byte
+  logic                 done_d, last_q;
+  logic [LenWidth-2:0]  last_byte_q;  // offset of the frame's last byte
   logic [5:0]           last_keep;
+  logic [BeatBytes-1:0] keep_q;
 
-  assign last_byte = (LenWidth-1)'(bytes_q - LenWidth'(1));
-  assign last_beat = last_byte[LenWidth-2 -: BeatWidth];
-  assign last_keep = last_byte[5:0];
+  // Stands when the first beat is fetched.
+  always_ff @(posedge clk_i) last_byte_q <= (LenWidth-1)'(bytes_q - LenWidth'(1));
+
+  assign last_beat = last_byte_q[LenWidth-2 -: BeatWidth];
+  assign last_keep = last_byte_q[5:0];
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == Fetch) begin
+      last_q <= beat_q == last_beat;
+      keep_q <= beat_q == last_beat ? ~(64'hffff_ffff_ffff_fffe << last_keep) : '1;
+    end
+  end
 
   always_comb begin
     state_d = state_q;
@@ -86,7 +96,7 @@ module ps_fw_tx
       Fetch: state_d = Send;
       Send: if (tx_tready_i) begin
         beat_d = beat_q + BeatWidth'(1);
-        if (beat_q == last_beat) begin
+        if (last_q) begin
           done_d  = toggle_q;
           state_d = Idle;
         end else begin
@@ -108,8 +118,8 @@ module ps_fw_tx
   end
 
   assign tx_tvalid_o = state_q == Send;
-  assign tx_tlast_o  = beat_q == last_beat;
-  assign tx_tkeep_o  = tx_tlast_o ? ~(64'hffff_ffff_ffff_fffe << last_keep) : '1;
+  assign tx_tlast_o  = last_q;
+  assign tx_tkeep_o  = keep_q;
   assign tx_vif_o    = vif_q;
 
   // ------------------------------------------------------------------ window: a copy for each reader

@@ -6,8 +6,8 @@
 //              it moves from way to way: of two equal ones that of the lowest way wins. (Two in one row would be ored.)
 // Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
 //              be believed is the user's matter, as the slot may have held the key.
-// Maintenance: as in ps_table, by the memories' second port; registered here. acc_rdata_o stands row_cycles(RowsLog2) + 2 cycles after
-//              acc_re_i, and then holds. It is given out without regard to parity.
+// Maintenance: as in ps_table, by the memories' second port; registered here, and again by way. acc_rdata_o stands
+//              row_cycles(RowsLog2) + 3 cycles after acc_re_i, and then holds. It is given out without regard to parity.
 // Ports:       packets have the memories' first port whole. The second is the host's; a second look-up takes it when the host does not
 //              use it, or doubles the memories.
 // Reset:       clears what is under way; the memory is undefined until written.
@@ -58,7 +58,7 @@ module ps_bucket_rows
 
   // --- Maintenance side.
   logic                acc_we_q;
-  logic [RowCycles:0]  acc_re_q;
+  logic [RowCycles+1:0] acc_re_q;
   logic [Lane-1:0]     acc_wdata_q;
   logic [WayBits-1:0]  acc_way;
   logic [SlotBits-1:0] acc_slot;
@@ -69,23 +69,33 @@ module ps_bucket_rows
 
   always_ff @(posedge clk_i) begin
     acc_we_q <= acc_we_i;
-    acc_re_q <= {acc_re_q[RowCycles-1:0], acc_re_i};
+    acc_re_q <= {acc_re_q[RowCycles:0], acc_re_i};
     if (acc_we_i || acc_re_i) acc_index_q <= acc_index_i;
     if (acc_we_i) acc_wdata_q <= {^acc_wdata_i, acc_wdata_i};
-    if (acc_re_q[RowCycles]) acc_rdata_o <= acc_rows[acc_way][acc_slot][EntryBits-1:0];
+    if (acc_re_q[RowCycles+1]) acc_rdata_o <= acc_rows[acc_way][acc_slot][EntryBits-1:0];
     if (rst_i) begin
       acc_we_q <= 1'b0;
       acc_re_q <= '0;
     end
   end
 
+  logic [RowsLog2-1:0] b_row_q;
+  logic [Lane-1:0]     b_wdata_q;
+
+  always_ff @(posedge clk_i) begin
+    if (acc_we_q || acc_re_q[0]) b_row_q <= acc_row;
+    if (acc_we_q) b_wdata_q <= acc_wdata_q;
+  end
+
   // --- Memories.
   for (genvar w = 0; w < Ways; w++) begin : gen_way
-    logic                   b_re;
-    logic [BucketSlots-1:0] b_we;
+    logic                   b_re_q;
+    logic [BucketSlots-1:0] b_we_q;
 
-    assign b_re = acc_re_q[0] && acc_way == WayBits'(w);
-    assign b_we = acc_we_q && acc_way == WayBits'(w) ? BucketSlots'(1) << acc_slot : '0;
+    always_ff @(posedge clk_i) begin
+      b_re_q <= acc_re_q[0] && acc_way == WayBits'(w);
+      b_we_q <= acc_we_q && acc_way == WayBits'(w) ? BucketSlots'(1) << acc_slot : '0;
+    end
 
     if (Style == "ultra") begin : gen_ultra
       ps_ram_deep #(
@@ -97,11 +107,11 @@ module ps_bucket_rows
         .a_re_i   (re_i),
         .a_addr_i (row_i[w]),
         .a_rdata_o(rows[w]),
-        .b_re_i   (b_re),
-        .b_we_i   (b_we),
+        .b_re_i   (b_re_q),
+        .b_we_i   (b_we_q),
         .b_all_i  (1'b0),
-        .b_addr_i (acc_row),
-        .b_wdata_i(acc_wdata_q),
+        .b_addr_i (b_row_q),
+        .b_wdata_i(b_wdata_q),
         .b_rdata_o(acc_rows[w])
       );
     end else begin : gen_block
@@ -116,10 +126,10 @@ module ps_bucket_rows
         .a_re_i   (re_i),
         .a_addr_i (row_i[w]),
         .a_rdata_o(rows[w]),
-        .b_re_i   (b_re),
-        .b_we_i   (b_we),
-        .b_addr_i (acc_row),
-        .b_wdata_i(acc_wdata_q),
+        .b_re_i   (b_re_q),
+        .b_we_i   (b_we_q),
+        .b_addr_i (b_row_q),
+        .b_wdata_i(b_wdata_q),
         .b_rdata_o(acc_rows[w])
       );
     end

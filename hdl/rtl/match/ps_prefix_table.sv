@@ -5,7 +5,7 @@
 // Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
 //              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
 // Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix.
-// Maintenance: of Prefix, DefaultRoute and PrefixLength, as in ps_table; rdata_o stands 5 cycles after a read, and then holds.
+// Maintenance: of Prefix, DefaultRoute and PrefixLength, as in ps_table; rdata_o stands 6 cycles after a read, and then holds.
 // Ports:       as in ps_bucket_rows: 16 memories of 1024 rows, whose first port packets use every cycle.
 module ps_prefix_table
   import ps_abi_pkg::*;

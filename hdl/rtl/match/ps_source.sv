@@ -91,7 +91,7 @@ module ps_source
   found_t      found, found3_q;
   source_t     source, source4_q;
   vif_t        vif0_q;
-  logic        vif1_valid_q;
+  logic        vif1_valid_q, write0_q, write1_q;
   logic        begins;            // a first fragment, to be remembered
   datagram_t [FirstFragments-1:0] datagrams_q;
   logic      [FirstFragments-1:0] known3_q;
@@ -258,8 +258,11 @@ module ps_source
       for (int unsigned i = 0; i < FirstFragments; i++) known3_q[i] <= datagrams_q[i] == header2_q.datagram;
     end
     if (valid_q[3]) source4_q <= source;
-    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifFabricId)) vif0_q <= acc_wdata_i;
-    if (acc_i.we[SelVif] && acc_i.index == index_t'(VifVhostId)) vif1_valid_q <= acc_wdata_i[0];
+    // A cycle after the access, whose data stay that long.
+    write0_q <= acc_i.we[SelVif] && acc_i.index == index_t'(VifFabricId);
+    write1_q <= acc_i.we[SelVif] && acc_i.index == index_t'(VifVhostId);
+    if (write0_q) vif0_q <= acc_wdata_i;
+    if (write1_q) vif1_valid_q <= acc_wdata_i[0];
     if (begins) datagrams_q <= {datagrams_q[FirstFragments-2:0], header2_q.datagram};
     if (rst_i || clear_i) datagrams_q <= '0;
     valid_q <= rst_i ? '0 : {valid_q[2:1], valid_i};

@@ -16,7 +16,7 @@ module ps_opennic_322mhz #(
   parameter int unsigned NUM_CMAC_PORT = 1,
   parameter int unsigned CONTROL_FUNC  = 0,   // function whose driver owns the card: DMA, interrupts, function-level reset
   parameter int unsigned FIRST_VECTOR  = 0,   // MSI-X vector of the core's irq 0
-  parameter int unsigned FW_DIVIDE     = 4,
+  parameter int unsigned FW_DIVIDE     = 5,
   parameter FW_FILE = ""  // the soft core's image, penstock-fw.hex, for synthesis
 ) (
   // --------------------------------------------------------------- of the box
