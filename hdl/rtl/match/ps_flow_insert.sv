@@ -331,7 +331,7 @@ module ps_flow_insert
   end
 
   logic unused_bits;
-  assign unused_bits = ^{unused_fast_ready};
+  assign unused_bits = ^{unused_fast_ready, head_i};
 
 `ifndef SYNTHESIS
   a_join  : assert property (@(posedge clk_i) disable iff (rst_i) joined_valid |-> answer && tag == TagBits'(1));

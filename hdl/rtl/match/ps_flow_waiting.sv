@@ -128,12 +128,14 @@ module ps_flow_waiting
   assign act         = act_q.ctx;
   assign step        = !act_q.valid || accept;
 
+  /* verilator lint_off UNUSEDSIGNAL */  // of the context what it has tried
   function automatic flow_index_t candidate(input context_t ctx, input rows_t rows);
     logic [$clog2(FlowSlots)-1:0] number;
     number    = ctx.first + ctx.tries;
     candidate = '{way: number[$clog2(FlowWays)-1:0], row: rows[number[$clog2(FlowWays)-1:0]],
                   slot: number[$clog2(FlowSlots)-1:$clog2(FlowWays)]};
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   // What becomes known of a pair, in the cycle before it is noted. Of one pair one thing at a time: each state waits for one.
   typedef struct packed {
@@ -184,6 +186,7 @@ module ps_flow_waiting
 
   always_ff @(posedge clk_i) begin
     if (step) begin
+      act0_q       <= '0;
       act0_q.valid <= wants;
       act0_q.by    <= chosen;
       act1_q       <= act0_q;
@@ -477,7 +480,7 @@ module ps_flow_waiting
   end
 
   logic unused_bits;
-  assign unused_bits = ^{unused_ready, unused_count, hash};
+  assign unused_bits = ^{unused_ready, unused_count, hash, did_q, act, act0_pair};
 
 `ifndef SYNTHESIS
   for (genvar i = 0; i < WaitingPairs; i++) begin : gen_known
