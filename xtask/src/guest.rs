@@ -9,6 +9,7 @@
 //! .tools/hil/qemu      root of the unpacked packages of qemu-system-x86
 //! .tools/hil/guest     root of the unpacked packages of the guest: kernel, modules, busybox
 //! .tools/hil/systemd   root of the unpacked packages of the guest's service manager and its libraries
+//! .tools/hil/cni       root of the unpacked packages of a container runtime and of host-local, for the tests of the CNI plugin
 //! .tools/hil/*.stamp   what each of them was made from
 //! ```
 
@@ -36,7 +37,7 @@ struct Root {
     dependencies: bool,
 }
 
-const ROOTS: [Root; 3] = [
+const ROOTS: [Root; 4] = [
     Root {
         folder: "qemu",
         suites: &["trixie", "trixie-backports"],
@@ -51,6 +52,12 @@ const ROOTS: [Root; 3] = [
     },
     // Of the oldest release whose units are supported: what it refuses shows here.
     Root { folder: "systemd", suites: &["bookworm"], packages: &["systemd"], dependencies: true },
+    Root {
+        folder: "cni",
+        suites: &["bookworm"],
+        packages: &["containerd", "runc", "libseccomp2", "containernetworking-plugins"],
+        dependencies: false,
+    },
 ];
 
 impl Root {
@@ -100,7 +107,7 @@ fn no_route(error: &anyhow::Error, part: &Root) -> anyhow::Error {
         println!("{text}");
     }
     anyhow::anyhow!(
-        "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci), a Debian kernel and systemd; this machine has no route to {}: {}",
+        "hardware in the loop needs QEMU >= 10.1 (device vfio-user-pci), a Debian kernel, systemd and containerd; this machine has no route to {}: {}",
         part.packages.join(", "),
         text.lines().next().unwrap_or_default().trim()
     )

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run, step};
-use crate::{firmware, hil, lint, rtl, setup};
+use crate::{firmware, guest, hil, lint, rtl, setup};
 
 /// Runs every check there is; all of them, even after a failure.
 ///
@@ -25,6 +25,8 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     check("firmware", &|| firmware::test(root));
     check("rtl benches", &|| rtl::benches(root, ""));
     check("build", &|| run(&mut cargo(root, &["build", "--workspace", "--bins"])));
+    // The runtime that the CNI plugin is tested with is among them.
+    check("tools of hardware in the loop", &|| guest::install(root));
     check("cargo test", &|| {
         // End-to-end tests share two cores with two simulated cards: one test at a time where they run.
         let arguments = ["test", "--workspace", "--no-fail-fast"];

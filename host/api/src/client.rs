@@ -34,8 +34,13 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The daemon says why.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{why}")]
+    Refused {
+        /// HTTP's number for the kind of refusal.
+        status: u16,
+        /// Why.
+        why: String,
+    },
     /// It took the request and ended the connection.
     #[error("the daemon ended the connection without an answer; its log may say why")]
     NoAnswer,
@@ -86,8 +91,40 @@ pub fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, ClientError> {
+    send(socket, &Method::POST, path, body)
+}
+
+/// Tells the daemon behind `socket` that a resource is what `body` says.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn put<T: DeserializeOwned>(
+    socket: &Path,
+    resource: &impl Display,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    send(socket, &Method::PUT, &resource.to_string(), body)
+}
+
+/// Tells the daemon behind `socket` that a resource is to go.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn delete<T: DeserializeOwned>(
+    socket: &Path,
+    resource: &impl Display,
+) -> Result<T, ClientError> {
+    parse(&call(socket, &Method::DELETE, &resource.to_string(), Vec::new())?)
+}
+
+fn send<T: DeserializeOwned>(
+    socket: &Path,
+    method: &Method,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
     let body = serde_json::to_vec(body).map_err(|error| misunderstood(&error))?;
-    parse(&call(socket, &Method::POST, path, body)?)
+    parse(&call(socket, method, path, body)?)
 }
 
 /// What a body says.
@@ -141,7 +178,7 @@ fn call_for(
             return Ok(body);
         }
         Err(match serde_json::from_slice::<Refused>(&body) {
-            Ok(refused) => ClientError::Refused(refused.error),
+            Ok(refused) => ClientError::Refused { status: status.as_u16(), why: refused.error },
             Err(_) => ClientError::Protocol(format!("HTTP status {status}")),
         })
     })
@@ -211,7 +248,9 @@ mod tests {
     fn what_is_no_answer_is_told_apart() {
         let text = |answer| asked(&Resource::Status, answer).1.unwrap_err();
         let refused = "HTTP/1.1 404 Not Found\r\ncontent-length: 17\r\n\r\n{\"error\":\"no\"}   ";
-        assert!(matches!(text(Some(refused)), ClientError::Refused(why) if why == "no"));
+        assert!(
+            matches!(text(Some(refused)), ClientError::Refused { status: 404, why } if why == "no")
+        );
         let proxy = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\noops";
         assert!(matches!(text(Some(proxy)), ClientError::Protocol(why) if why.contains("502")));
         // A daemon of before HTTP.

@@ -11,6 +11,7 @@
 //! than 200, with [`types::Refused`]. The names of their fields are the interface: within `/v1` there come new ones, and none
 //! goes. The [`server`] is transport alone, and knows neither card nor daemon; the [`client`] blocks.
 
+pub mod attachments;
 mod audit_text;
 pub mod paths;
 mod status_text;

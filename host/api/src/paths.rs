@@ -39,6 +39,10 @@ pub const SERVICES: &str = "/v1/services";
 pub const SERVICE: &str = "/v1/services/{namespace}/{name}";
 /// `types::Audit`; to be asked for by POST, as differences are mended.
 pub const AUDIT: &str = "/v1/audit";
+/// `attachments::Attachments`: the pods that a CNI plugin has registered; by POST, one more.
+pub const ATTACHMENTS: &str = "/v1/attachments";
+/// `attachments::Attachment`; by PUT, where it is; by DELETE, it goes.
+pub const ATTACHMENT: &str = "/v1/attachments/{network}/{container}/{interface}";
 
 /// What may stand in a segment of a path as it is; the rest is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -140,6 +144,17 @@ pub enum Resource {
     },
     /// [`AUDIT`].
     Audit,
+    /// [`ATTACHMENTS`].
+    Attachments,
+    /// [`ATTACHMENT`].
+    Attachment {
+        /// Name of the network configuration.
+        network: String,
+        /// Id of the container.
+        container: String,
+        /// Name of the interface in it.
+        interface: String,
+    },
 }
 
 impl Resource {
@@ -187,6 +202,10 @@ impl fmt::Display for Resource {
             Self::Services => f.write_str(SERVICES),
             Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
             Self::Audit => f.write_str(AUDIT),
+            Self::Attachments => f.write_str(ATTACHMENTS),
+            Self::Attachment { network, container, interface } => {
+                f.write_str(&fill(ATTACHMENT, &[network, container, interface]))
+            }
         }
     }
 }

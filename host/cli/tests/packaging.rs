@@ -81,6 +81,8 @@ fn the_daemons_unit_starts_it_with_the_files_that_are_here() {
     assert_eq!(card.node, Path::new("/etc/penstock/node.yaml"));
     assert_eq!(args.api, Path::new(penstock_api::paths::DEFAULT_SOCKET));
     assert!(args.api.starts_with(Path::new("/run").join(&unit["RuntimeDirectory"][0])));
+    let state = Path::new("/var/lib").join(&unit["StateDirectory"][0]);
+    assert_eq!(args.state.as_deref(), Some(&*state));
     let node = penstock_sources::load_node(&packaging().join("etc/node.yaml")).unwrap();
     assert!(!node.vifs.is_empty() && !node.peers.is_empty());
 }

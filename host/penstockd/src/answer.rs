@@ -12,6 +12,7 @@ use penstock_abi::table::TableId;
 use penstock_agent::{Audit, AuditError, Handle, LinkError, Reading};
 use penstock_api::paths::{FlowQuery, LookupQuery};
 use penstock_api::types::SourceStatus;
+use penstock_attachments::{Attachments, StoreError};
 use penstock_model::{Intent, Neighbours, ObjectName};
 use penstock_tables::Tables;
 use penstock_views::{CardState, drops, flow, flow_filter, mpls, next_hop, route, service, vif};
@@ -38,6 +39,15 @@ pub enum Refusal {
     /// It cannot be audited.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// It contradicts what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// There is none left of what it asks for.
+    #[error("{0}")]
+    Exhausted(String),
+    /// The disk does not take it.
+    #[error("it cannot be kept")]
+    Unkept(#[source] StoreError),
 }
 
 pub(crate) fn absent(why: String) -> Refusal {
@@ -53,6 +63,8 @@ pub struct Card {
     pub intent: watch::Receiver<Arc<Intent>>,
     /// The sources of that.
     pub sources: watch::Receiver<Arc<[penstock_sources::SourceStatus]>>,
+    /// Pods that a CNI plugin has registered; none if the daemon keeps none.
+    pub attachments: Option<Attachments>,
 }
 
 /// What all cards share.
@@ -265,7 +277,7 @@ impl Card {
     }
 
     /// The intent, once there is something to go by.
-    fn intent(&self) -> Result<Arc<Intent>, Refusal> {
+    pub(crate) fn intent(&self) -> Result<Arc<Intent>, Refusal> {
         let intent = Arc::clone(&self.intent.borrow());
         if intent.complete && intent.node.is_some() {
             return Ok(intent);

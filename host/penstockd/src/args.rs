@@ -46,6 +46,9 @@ pub struct Args {
     /// Socket for `penstock`.
     #[arg(long, env = "PENSTOCK_API", default_value = DEFAULT_SOCKET, value_name = "SOCKET")]
     pub api: PathBuf,
+    /// Folder for what must not be lost: the pods that penstock-cni registers. Without it, none can be.
+    #[arg(long, env = "PENSTOCK_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// MAC address of a remote node, instead of the kernel's; may be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,

@@ -9,6 +9,7 @@ use penstock_agent::engine::CardEngine;
 use penstock_agent::keep::Keeper;
 use penstock_agent::{Agent, Opener};
 use penstock_api::server::{self, Limits, Server};
+use penstock_attachments::{Attachments, Store};
 use penstock_model::Policy;
 use penstock_sources::{Sources, Watch};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use tracing::info;
 use crate::answer::{self, Answers, Shared};
 use crate::health::Health;
 use crate::neighbour::{self, Known4};
-use crate::{routes, tell, wanted, watchdog};
+use crate::{attach, routes, tell, wanted, watchdog};
 
 /// How long the end of all tasks may take; they end where they wait next.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,6 +32,8 @@ pub struct Config {
     pub manifests: PathBuf,
     /// Socket for requests.
     pub api: PathBuf,
+    /// Folder of what must not be lost with the daemon: the pods that a CNI plugin registers. Without one, none can be.
+    pub state: Option<PathBuf>,
     /// MAC addresses that the kernel is not asked for.
     pub static_neighbours: Known4,
     /// What the operator allows.
@@ -65,10 +68,11 @@ impl Daemon {
     /// Starts all tasks on the current runtime.
     ///
     /// # Errors
-    /// Another daemon serves the socket, or the socket cannot be made. A missing device or bad files are no reason not to
+    /// Another daemon serves the socket, or the socket cannot be made; what was kept of attachments cannot be read. A missing device or bad files are no reason not to
     /// start: they stand in the status, and are tried again.
     pub fn start(config: Config) -> Result<Self> {
         let listener = server::listen(&config.api)?;
+        let store = config.state.as_deref().map(Store::open).transpose()?.map(Arc::new);
         let mut tasks = Tasks::default();
         let inputs = Health::default();
         let (neighbours_tx, neighbours) = watch::channel(None);
@@ -78,7 +82,12 @@ impl Daemon {
         let mut cards = Vec::new();
         for card in config.cards {
             let node = penstock_sources::node_file::watch(card.node);
-            let fragments = vec![node.fragments(), manifests.fragments()];
+            let attachments =
+                store.as_ref().map(|store| Attachments::open(Arc::clone(store), &card.name));
+            let attachments = attachments.transpose()?;
+            let mut fragments = vec![node.fragments()];
+            fragments.extend(attachments.iter().map(Attachments::fragments));
+            fragments.push(manifests.fragments());
             let followed = Sources::start(fragments, config.policy.clone());
             let (intent, statuses) = (followed.intents(), followed.status());
             watches.push(node);
@@ -95,7 +104,10 @@ impl Daemon {
             let mut agent = Agent::start(agent, intent.clone(), neighbours.clone())
                 .context("cannot start a card's thread")?;
             let handle = agent.handle().clone();
-            cards.push(answer::Card { agent: handle.clone(), intent, sources: statuses });
+            let card =
+                answer::Card { agent: handle.clone(), intent, sources: statuses, attachments };
+            tasks.add("the record of numbers in use", attach::observe(card.clone()));
+            cards.push(card);
             tasks.0.spawn(async move {
                 let defect = agent.failed().await;
                 Err(defect).with_context(|| format!("the agent of card {} ended", handle.name()))

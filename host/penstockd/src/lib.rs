@@ -7,6 +7,7 @@
 //! ```text
 //! manifests --fragment--\                                /--status, tables, readings--> answer, status <-- routes <-- socket
 //! node file --fragment--+--> sources --intent--> agent --+--beats--> watchdog
+//! attachments -fragment-/
 //!                              \--> wanted       ^        \--status--> tell
 //!                                     \          |
 //!                                      +--> neighbour (netlink)
@@ -18,6 +19,7 @@
 
 pub mod answer;
 pub mod args;
+mod attach;
 pub mod daemon;
 pub mod health;
 pub mod neighbour;

@@ -51,6 +51,7 @@ async fn keep(args: Args) -> Result<()> {
         cards,
         manifests: args.manifests,
         api: args.api,
+        state: args.state,
         static_neighbours: args.static_neighbour.into_iter().collect(),
         policy: Policy {
             external_ranges: args.allow_external_ips,

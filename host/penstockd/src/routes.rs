@@ -7,9 +7,11 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use penstock_agent::{AuditError, LinkError, chain};
+use penstock_api::attachments::{Attachment, Attachments, Placed, Removed, Reserve};
 use penstock_api::paths::{self, CardQuery, FlowQuery, LookupQuery};
-use penstock_api::server::{Path, Problem, Query};
+use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
+use penstock_attachments::Key;
 use penstock_model::ObjectName;
 use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
 
@@ -39,6 +41,8 @@ pub fn router(answers: Answers) -> Router {
         .route(paths::SERVICES, get(services))
         .route(paths::SERVICE, get(service))
         .route(paths::AUDIT, post(audit))
+        .route(paths::ATTACHMENTS, get(attachments).post(reserve))
+        .route(paths::ATTACHMENT, get(attachment).put(place).delete(detach))
         .with_state(answers)
 }
 
@@ -54,7 +58,9 @@ impl From<Refusal> for Problem {
             }
             // The card answered, but not as it should.
             Refusal::Card(LinkError::Device(_)) => StatusCode::BAD_GATEWAY,
-            Refusal::Unwritten(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Unwritten(_) | Refusal::Unkept(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Conflict(_) => StatusCode::CONFLICT,
+            Refusal::Exhausted(_) => StatusCode::INSUFFICIENT_STORAGE,
         };
         Problem::new(status, chain(&refusal))
     }
@@ -162,6 +168,58 @@ async fn audit(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Au
     Ok(Json(statuses::audit(&*answers.of(&card)?.audit().await?)))
 }
 
+async fn attachments(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Attachments> {
+    Ok(Json(answers.of(&card)?.attachments()?))
+}
+
+async fn reserve(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+    Body(request): Body<Reserve>,
+) -> Answer<Attachment> {
+    Ok(Json(answers.of(&card)?.reserve(request).await?))
+}
+
+/// Path of an attachment.
+#[derive(serde::Deserialize)]
+struct AttachmentPath {
+    network: String,
+    container: String,
+    interface: String,
+}
+
+impl From<AttachmentPath> for Key {
+    fn from(AttachmentPath { network, container, interface }: AttachmentPath) -> Self {
+        Self { network, container, interface }
+    }
+}
+
+async fn attachment(
+    State(answers): State<Answers>,
+    Path(path): Path<AttachmentPath>,
+    Query(card): OfCard,
+) -> Answer<Attachment> {
+    Ok(Json(answers.of(&card)?.attachment(&path.into())?))
+}
+
+async fn place(
+    State(answers): State<Answers>,
+    Path(path): Path<AttachmentPath>,
+    Query(card): OfCard,
+    Body(placed): Body<Placed>,
+) -> Answer<Attachment> {
+    Ok(Json(answers.of(&card)?.place(path.into(), placed).await?))
+}
+
+async fn detach(
+    State(answers): State<Answers>,
+    Path(path): Path<AttachmentPath>,
+    Query(card): OfCard,
+) -> Answer<Removed> {
+    let removed = answers.of(&card)?.detach(path.into()).await?;
+    Ok(Json(Removed { removed }))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -229,8 +287,12 @@ mod tests {
         let agent = Agent::start(config, intent.clone(), neighbours.clone()).unwrap();
         let handle = agent.handle().clone();
         until("a reading", || handle.readings().borrow().is_some()).await;
-        let card =
-            Card { agent: handle.clone(), intent, sources: watch::channel(Arc::default()).1 };
+        let card = Card {
+            agent: handle.clone(),
+            intent,
+            sources: watch::channel(Arc::default()).1,
+            attachments: None,
+        };
         let shared = Shared {
             inputs: watch::channel(Vec::new()).1,
             wanted: watch::channel(None).1,

@@ -165,7 +165,10 @@ fn the_client_asks_for_what_the_daemon_serves() {
         (name("ns/user", "a b?c"), "no service ns/user/a b?c is known here"),
     ] {
         let error = get::<Value>(&bench.api(), &resource).unwrap_err();
-        assert!(matches!(&error, ClientError::Refused(why) if why.contains(part)), "{error}");
+        assert!(
+            matches!(&error, ClientError::Refused { why, .. } if why.contains(part)),
+            "{error}"
+        );
     }
 }
 

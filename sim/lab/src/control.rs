@@ -84,7 +84,7 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Vec<ProcessState>> {
     post(socket, REQUESTS, request).map_err(|error| match error {
         ClientError::NoDaemon { path, source } => Error::new(source)
             .context(format!("cannot reach the lab's supervisor at {}", path.display())),
-        ClientError::Refused(why) => anyhow!("{why}"),
+        ClientError::Refused { why, .. } => anyhow!("{why}"),
         ClientError::Late(_) => anyhow!("the lab's supervisor is silent"),
         ClientError::NoAnswer => anyhow!("the lab's supervisor did not answer"),
         ClientError::Protocol(why) => anyhow!("the lab's supervisor gave no proper answer: {why}"),

@@ -64,6 +64,8 @@ pub struct Bench {
     pub runtime: Runtime,
     pub daemon: Option<Daemon>,
     pub policy: Policy,
+    /// Folder of attachments, if there is one.
+    pub state: Option<PathBuf>,
 }
 
 impl Bench {
@@ -82,6 +84,7 @@ impl Bench {
             runtime: Runtime::new().unwrap(),
             daemon: None,
             policy: Policy::default(),
+            state: None,
         };
         names.iter().for_each(|name| bench.write_node(name, NODE));
         bench.write(&manifests(8888));
@@ -129,6 +132,7 @@ impl Bench {
             cards: cards.collect(),
             manifests: self.dir.path().join("manifests"),
             api: self.api(),
+            state: self.state.clone(),
             static_neighbours: [(
                 "10.169.25.21".parse().unwrap(),
                 "02:00:0a:a9:19:15".parse().unwrap(),

@@ -1,6 +1,7 @@
 //! What is tried, one virtual machine each.
 
 mod bench;
+mod cni;
 mod conformance;
 mod node;
 mod peer;
@@ -45,6 +46,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the shipped units under systemd, and the neighbours that the daemon learns there",
         is_check: true,
         run: unit::run,
+    },
+    Scenario {
+        name: "cni",
+        about: "pods by the shipped CNI plugin, and links under service tags",
+        is_check: true,
+        run: cni::run,
     },
     Scenario {
         name: "survival",

@@ -262,7 +262,7 @@ fn refusals_have_one_shape() {
     let sum = |body: &[i32]| crate::client::post::<u32>(&bench.socket(), "/sum", &body);
     assert_eq!(sum(&[7, 8]).unwrap(), 15);
     let error = sum(&[-1]).unwrap_err();
-    assert!(matches!(&error, ClientError::Refused(why) if why.contains("-1")), "{error}");
+    assert!(matches!(&error, ClientError::Refused { why, .. } if why.contains("-1")), "{error}");
 }
 
 #[test]
