@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use penstock_abi::limits;
 use penstock_model::{
-    Fragment, Intent, MacAddr, MplsLabel, Object, ObjectName, PodVif, Reason, VifId, VrfId, check,
+    Fragment, Intent, LearnPolicy, MacAddr, MplsLabel, Object, ObjectName, PodVif, Reason, VifId,
+    VrfId, check,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -91,6 +92,7 @@ impl Attachment {
             mac: place.mac,
             vrf: self.vrf_id,
             label: self.label,
+            learn: LearnPolicy::Always,
         })))
     }
 }

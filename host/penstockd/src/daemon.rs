@@ -58,7 +58,7 @@ pub struct Card {
 
 /// A running daemon. Dropping it ends its tasks and leaves the cards' tables as they are.
 pub struct Daemon {
-    tasks: JoinSet<Result<()>>,
+    tasks: JoinSet<Ended>,
     /// Of files. One that ends takes the sources with it that it is a part of, and these an agent.
     _watches: Vec<Watch>,
     _sources: Vec<Sources>,
@@ -110,7 +110,8 @@ impl Daemon {
             cards.push(card);
             tasks.0.spawn(async move {
                 let defect = agent.failed().await;
-                Err(defect).with_context(|| format!("the agent of card {} ended", handle.name()))
+                let why = || format!("the agent of card {} ended", handle.name());
+                Ended { result: Err(defect).with_context(why), _agent: Some(agent) }
             });
         }
         let intents = cards.iter().map(|card| card.intent.clone()).collect();
@@ -147,7 +148,7 @@ impl Daemon {
     /// Always: what ended.
     pub async fn failed(&mut self) -> Result<()> {
         match self.tasks.join_next().await {
-            Some(Ok(result)) => result,
+            Some(Ok(ended)) => ended.result,
             Some(Err(error)) => Err(error).context("a task of the daemon failed"),
             None => anyhow::bail!("the daemon has no tasks"),
         }
@@ -160,15 +161,22 @@ impl Daemon {
     }
 }
 
+/// Outcome of a task.
+struct Ended {
+    result: Result<()>,
+    /// Lives until the outcome is looked at: tasks that follow an agent end with it, and would come first with a consequence.
+    _agent: Option<Agent>,
+}
+
 #[derive(Default)]
-struct Tasks(JoinSet<Result<()>>);
+struct Tasks(JoinSet<Ended>);
 
 impl Tasks {
     /// Adds a task whose end is a defect.
     fn add(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.0.spawn(async move {
             task.await;
-            anyhow::bail!("{what} ended")
+            Ended { result: Err(anyhow::anyhow!("{what} ended")), _agent: None }
         });
     }
 }

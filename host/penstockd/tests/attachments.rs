@@ -117,7 +117,10 @@ fn refusals_say_what_kind_they_are() {
     reserve(&api, &request("web-2")).unwrap();
     let (status, why) = refused(place(&api, "web-2", "10.47.255.236"));
     assert_eq!(status, 503, "{why}");
-    assert!(why.contains("ns-user-1/web-2 is refused: address 10.47.255.236 is that of vif web"), "{why}");
+    assert!(
+        why.contains("ns-user-1/web-2 is refused: address 10.47.255.236 is that of vif web"),
+        "{why}"
+    );
     assert_eq!(refused(reserve(&api, &request("web-2"))).0, 409);
     let one: Attachment = client::get(&api, &resource("web-2")).unwrap();
     assert!(!one.forwarding && one.why.is_some(), "{one:?}");

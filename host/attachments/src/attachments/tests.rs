@@ -47,6 +47,7 @@ fn intent(vifs: &[(u8, u32)]) -> Intent {
             mac: MacAddr([2, 0, 0, 0, 0, id]),
             vrf: VrfId(2),
             label: MplsLabel(label),
+            learn: LearnPolicy::Always,
         };
         (VifId(id), Arc::new(vif))
     };
