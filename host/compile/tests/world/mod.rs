@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, Listener, LoadBalancer,
-    MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node, ObjectName, Path, Peer,
-    PodVif, Pool, Scope, VifId, Vrf, VrfId,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, Listener,
+    LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
+    ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
 };
 use penstock_tables::Shape;
 
@@ -44,6 +44,7 @@ pub(crate) fn service(n: u32, endpoints: u32, first: u32) -> LoadBalancer {
             port: 8080,
             state: MemberState::Active,
             node: String::new(),
+            hints: Hints::default(),
         })
         .collect();
     members.sort();
