@@ -134,6 +134,11 @@ impl Cluster {
         self.balancers.update(changes);
     }
 
+    /// The server answers what it is asked about a kind.
+    pub fn answered(&mut self, kind: Kind) {
+        self.listing(kind).trouble = None;
+    }
+
     /// Nothing is heard of a kind, for a reason.
     pub fn trouble(&mut self, kind: Kind, why: impl Into<String>) {
         self.listing(kind).trouble = Some(why.into());

@@ -64,6 +64,8 @@ pub struct Bench {
     pub runtime: Runtime,
     pub daemon: Option<Daemon>,
     pub policy: Policy,
+    /// The API server that there is instead of manifests.
+    pub kubernetes: Option<penstock_kube::Access>,
 }
 
 impl Bench {
@@ -82,6 +84,7 @@ impl Bench {
             runtime: Runtime::new().unwrap(),
             daemon: None,
             policy: Policy::default(),
+            kubernetes: None,
         };
         names.iter().for_each(|name| bench.write_node(name, NODE));
         bench.write(&manifests(8888));
@@ -127,7 +130,8 @@ impl Bench {
         });
         Config {
             cards: cards.collect(),
-            manifests: self.dir.path().join("manifests"),
+            manifests: self.kubernetes.is_none().then(|| self.dir.path().join("manifests")),
+            kubernetes: self.kubernetes.clone(),
             api: self.api(),
             static_neighbours: [(
                 "10.169.25.21".parse().unwrap(),

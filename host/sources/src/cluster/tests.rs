@@ -1,6 +1,11 @@
 //! What an API server tells, and what comes of it.
 
+// Literals are what is passed.
+#![allow(clippy::needless_pass_by_value)]
+
 use penstock_model::{Object, Zone};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -163,4 +168,104 @@ fn slices_and_nodes_are_read_as_from_manifests() {
     assert_eq!(**zone_of, Zone { node: "n".to_owned(), name: "z".to_owned() });
     cluster.remove(Kind::Node, &document(zone));
     assert_eq!(cluster.fragment().objects.len(), 1);
+}
+
+/// One step of a server and of what is heard of it.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An object comes, changes or goes; it is heard, or is lost with a connection.
+    Change { service: bool, name: usize, to: Option<u8>, heard: bool },
+    /// A kind is listed; the list breaks off after some objects.
+    Break { service: bool, after: usize },
+    /// A kind is listed.
+    List { service: bool },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (any::<bool>(), 1_usize..5, proptest::option::weighted(0.7, 1_u8..6), prop::bool::weighted(0.7))
+            .prop_map(|(service, name, to, heard)| Step::Change { service, name, to, heard }),
+        1 => (any::<bool>(), 0_usize..4).prop_map(|(service, after)| Step::Break { service, after }),
+        2 => any::<bool>().prop_map(|service| Step::List { service }),
+    ]
+}
+
+/// The state of a server: versions of its services and slices, by name.
+#[derive(Default)]
+struct Server([BTreeMap<usize, u8>; 2]);
+
+impl Server {
+    fn document(service: bool, name: usize, version: u8) -> Document {
+        let name = "a".repeat(name);
+        if service { self::service(&name, version.into()) } else { slice_of(&name, version) }
+    }
+
+    fn documents(&self, service: bool) -> Vec<Document> {
+        let objects = self.0[usize::from(service)].iter();
+        objects.map(|(name, version)| Self::document(service, *name, *version)).collect()
+    }
+}
+
+fn slice_of(service: &str, last: u8) -> Document {
+    document(json!({
+        "metadata": {
+            "name": format!("{service}-1"), "namespace": "x",
+            "labels": { "kubernetes.io/service-name": service },
+        },
+        "addressType": "IPv4",
+        "ports": [ { "name": "", "port": 80 } ],
+        "endpoints": [ { "addresses": [ format!("10.1.0.{last}") ] } ],
+    }))
+}
+
+fn kind(service: bool) -> Kind {
+    if service { Kind::Service } else { Kind::Slice }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Ten thousand steps: what is in force after lists is what the server has, whatever was lost before.
+    #[test]
+    fn lists_make_good_what_was_lost(steps in vec(step(), 50)) {
+        let (mut cluster, mut server) = (empty(), Server::default());
+        for step in steps {
+            match step {
+                Step::Change { service, name, to, heard } => {
+                    let objects = &mut server.0[usize::from(service)];
+                    let before = match to {
+                        Some(version) => objects.insert(name, version),
+                        None => objects.remove(&name),
+                    };
+                    match to {
+                        Some(version) if heard => {
+                            cluster.put(kind(service), Server::document(service, name, version));
+                        }
+                        None if heard && before.is_some() => {
+                            cluster.remove(kind(service), &Server::document(service, name, 1));
+                        }
+                        _ => {}
+                    }
+                }
+                Step::Break { service, after } => {
+                    let before = cluster.fragment();
+                    cluster.begin(kind(service));
+                    for document in server.documents(service).into_iter().take(after) {
+                        cluster.list(kind(service), document);
+                    }
+                    prop_assert_eq!(before, cluster.fragment());
+                }
+                Step::List { service } => {
+                    list(&mut cluster, kind(service), server.documents(service));
+                }
+            }
+            let _ = cluster.fragment();
+        }
+        let mut anew = empty();
+        for service in [true, false] {
+            list(&mut cluster, kind(service), server.documents(service));
+            list(&mut anew, kind(service), server.documents(service));
+        }
+        prop_assert_eq!(cluster.fragment(), anew.fragment());
+    }
 }
