@@ -30,3 +30,4 @@ pub use community::{
 pub use path::{Attributes, RouteDistinguisher, VpnPath, VpnPrefix};
 pub use policy::{Exporter, Imported, Importer, Policy, PolicyError, Targets, Unused};
 pub use session::{End, Learned, Phase, Session, SessionConfig, Status, Want};
+pub use wire::{Family, Fault, Notification};

@@ -44,6 +44,8 @@ pub(super) struct AdjIn {
     refused: u64,
     /// One of them.
     refused_prefix: Option<VpnPrefix>,
+    /// Prefixes that the peer took back, since the session was made.
+    withdrawn: u64,
 }
 
 fn weight(path: &VpnPath) -> usize {
@@ -52,11 +54,23 @@ fn weight(path: &VpnPath) -> usize {
 
 impl AdjIn {
     pub(super) fn new(most: usize) -> Self {
-        Self { routes: OrdMap::new(), round: 0, weight: 0, most, refused: 0, refused_prefix: None }
+        Self {
+            routes: OrdMap::new(),
+            round: 0,
+            weight: 0,
+            most,
+            refused: 0,
+            refused_prefix: None,
+            withdrawn: 0,
+        }
     }
 
     pub(super) fn routes(&self) -> &OrdMap<VpnPrefix, Learned> {
         &self.routes
+    }
+
+    pub(super) fn withdrawn(&self) -> u64 {
+        self.withdrawn
     }
 
     pub(super) fn refused(&self) -> (u64, Option<VpnPrefix>) {
@@ -75,6 +89,7 @@ impl AdjIn {
     /// Takes over an UPDATE.
     pub(super) fn apply(&mut self, update: Update) {
         for prefix in update.withdrawn {
+            self.withdrawn += u64::from(self.routes.contains_key(&prefix));
             self.remove(&prefix);
         }
         for (prefix, path) in update.announced {

@@ -27,6 +27,7 @@ mod restart;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use imbl::OrdMap;
@@ -73,6 +74,19 @@ pub enum End {
     Sent(Notification),
     /// The peer ended it.
     Received(Notification),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected(why) => write!(f, "cannot connect: {why}"),
+            Self::Broken(why) => write!(f, "the connection broke: {why}"),
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Silent => f.write_str("the peer does not answer"),
+            Self::Sent(notification) => write!(f, "ended from here: {notification}"),
+            Self::Received(notification) => write!(f, "ended by the peer: {notification}"),
+        }
+    }
 }
 
 /// Where the state machine is.

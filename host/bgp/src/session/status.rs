@@ -38,6 +38,8 @@ pub struct Status {
     pub families: Vec<Family>,
     /// Routes that the peer has told.
     pub learned: usize,
+    /// Prefixes that it took back, or told so badly that they count as taken back, since the session was made.
+    pub withdrawn: u64,
     /// The peer has told all its routes, in this connection.
     pub ended: bool,
     /// Its routes are kept though it is away, or has not told them anew yet.
@@ -79,6 +81,7 @@ impl Session {
             identifier: live.map(|live| live.peer.identifier),
             families: live.map_or_else(Vec::new, |live| live.families.clone()),
             learned: self.input.routes().len(),
+            withdrawn: self.input.withdrawn(),
             ended: established.is_some_and(|live| live.ended),
             stale: self.absence != Absence::Nothing && !self.input.routes().is_empty(),
             refused: self.input.refused(),

@@ -1,0 +1,5 @@
+//! The speaker against routing daemons that others wrote: GoBGP and FRR.
+
+mod frr;
+mod gobgp;
+mod support;
