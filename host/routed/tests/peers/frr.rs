@@ -39,8 +39,15 @@ fn routes_go_both_ways_change_and_come_again() {
 
         frr.network("network 10.51.0.0/24 rd 64512:1 label 101");
         node.wait("a second network", |heard| heard.learned.len() == 2);
-        frr.network("no network 10.50.0.0/24 rd 64512:1 label 100");
-        node.wait("only that", |heard| shown(heard) == ["64512:1:10.51.0.0/24 101"]);
+        let router = "router bgp 64512";
+        let (vpn, soft) =
+            ("address-family ipv4 vpn", format!("clear bgp ipv4 vpn {NODE} soft out"));
+        let map = format!("neighbor {NODE} route-map NONE out");
+        frr.ask(&["configure terminal", "route-map NONE deny 10", router, vpn, &map, "end", &soft]);
+        node.wait("nothing", |heard| heard.learned.is_empty() && heard.status.withdrawn == 2);
+        let none = format!("no {map}");
+        frr.ask(&["configure terminal", router, vpn, &none, "end", &soft]);
+        node.wait("both again", |heard| heard.learned.len() == 2);
 
         let sent = node.heard().status.sent;
         frr.ask(&[&format!("clear bgp ipv4 vpn {NODE} soft in")]);

@@ -40,12 +40,25 @@ fn routes_go_both_ways_change_and_come_again() {
         node.wait("another label", |heard| shown(heard) == ["10.169.25.22:7:10.1.1.0/24 1002"]);
         gobgp.route("del", "10.1.1.0/24", 1002);
         node.wait("no route", |heard| heard.learned.is_empty());
+    });
+}
 
-        // GoBGP asks for all, and is asked for all by a reset of its own side.
-        let sent = node.heard().status.sent;
-        gobgp.ask(&["neighbor", &NODE.to_string(), "softresetin", "-a", "vpnv4"]);
-        node.wait("told again", |heard| heard.status.sent > sent);
-        assert_eq!(gobgp.routes(), of_node(2..6));
+#[test]
+fn what_there_was_no_room_for_is_asked_for_when_there_is() {
+    in_namespace("gobgp::what_there_was_no_room_for_is_asked_for_when_there_is", |folder| {
+        let gobgp = GoBgp::start(folder, &[VPN], "enabled = false", None);
+        let small = penstock_bgp::SessionConfig { most_routes: 4, ..config(NODE) };
+        let node = Speaker::start(small, (REFLECTOR, 179), pods(NODE, 0..0, 100), false);
+        for net in 1..=6 {
+            gobgp.route("add", &format!("10.1.{net}.0/24"), 1000 + net);
+        }
+        node.wait("two refused", |heard| heard.learned.len() == 4 && heard.status.refused.0 == 2);
+        for net in 1..=3 {
+            gobgp.route("del", &format!("10.1.{net}.0/24"), 1000 + net);
+        }
+        let heard = node.wait("the others", |heard| heard.learned.len() == 3);
+        node.wait("none refused", |heard| heard.status.refused.0 == 0);
+        assert_eq!(heard.status.phase, Phase::Established);
     });
 }
 

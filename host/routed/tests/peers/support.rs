@@ -33,7 +33,7 @@ pub(crate) const AS: u32 = 64512;
 
 const INSIDE: &str = "PENSTOCK_TEST_NAMESPACE";
 /// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `body` in namespaces of its own; `test` is the test's name.
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce(&Path)) {
