@@ -8,5 +8,7 @@
 //! a connection are not signed (TCP-MD5, RFC 2385): no crate that is kept up sets the keys, which takes a system call of its own.
 
 mod peering;
+mod speaker;
 
 pub use peering::{Heard, Peer, Told, run};
+pub use speaker::{Local, Routes, speak};
