@@ -1,5 +1,7 @@
 //! Peers that misbehave, beside one that does not: they harm only their own session.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

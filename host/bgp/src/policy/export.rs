@@ -52,10 +52,15 @@ impl Exporter {
         if self.policy.as_ref() != Some(policy) {
             *self = Self { policy: Some(policy.clone()), ..Self::default() };
             let tunnels = offering(&policy.encapsulations);
-            for (&vrf, targets) in
-                policy.vrfs.iter().filter(|(_, targets)| !targets.export.is_empty())
+            // What `Policy::check` refuses is not told, should it come this far.
+            let possible = |vrf: &VrfId| vrf.0 <= Policy::LAST_VRF;
+            for (&vrf, targets) in policy
+                .vrfs
+                .iter()
+                .filter(|(vrf, targets)| possible(vrf) && !targets.export.is_empty())
             {
-                let targets = targets.export.iter().map(|target| target.community());
+                let targets = targets.export.iter().take(Policy::MOST_EXPORT_TARGETS);
+                let targets = targets.map(|target| target.community());
                 let extended = targets.chain(tunnels.iter().copied()).collect();
                 self.attributes.insert(vrf, Arc::new(Attributes::of_node(policy.node, extended)));
             }

@@ -2,12 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use penstock_model::{Encapsulation, MplsLabel, Path, Route, VrfId};
 
 use super::Policy;
@@ -35,9 +34,14 @@ pub enum Unused {
     Own,
     /// It offers no tunnel that the card knows.
     NoEncapsulation,
+    /// Wherever it would go, other nodes' paths to the same prefix are better.
+    Worse,
     /// Its label is one of the reserved ones (RFC 3032), which lead nowhere in a tunnel.
     ReservedLabel(MplsLabel),
 }
+
+/// Names of distinguishers that are kept: more than a cluster has, and little for a peer that makes them up.
+const MOST_NAMES: usize = 65_536;
 
 /// The lowest label that is not reserved.
 const FIRST_LABEL: MplsLabel = MplsLabel(16);
@@ -49,6 +53,8 @@ pub struct Importer {
     importers: BTreeMap<RouteTarget, Vec<VrfId>>,
     peers: BTreeMap<Arc<str>, OrdMap<VpnPrefix, Learned>>,
     routes: OrdMap<VpnPrefix, Arc<Imported>>,
+    /// Who tells of each prefix.
+    distinguishers: BTreeMap<Ipv4Net, BTreeSet<RouteDistinguisher>>,
     /// Names of distinguishers, each once: who announces a route.
     names: BTreeMap<RouteDistinguisher, Arc<str>>,
 }
@@ -74,7 +80,7 @@ impl Importer {
         }
         let all: BTreeSet<VpnPrefix> =
             self.peers.values().flat_map(|routes| routes.keys().copied()).collect();
-        self.again(all);
+        self.again(&all);
     }
 
     /// What a peer tells from now on; nothing of a peer that is no longer one.
@@ -88,68 +94,122 @@ impl Importer {
         if routes.is_empty() {
             self.peers.remove(peer);
         }
-        self.again(changed);
+        self.again(&changed);
     }
 
-    /// Decides anew about some prefixes.
-    fn again(&mut self, prefixes: BTreeSet<VpnPrefix>) {
+    /// Decides anew about some prefixes, and with them about the same prefixes of other distinguishers.
+    fn again(&mut self, changed: &BTreeSet<VpnPrefix>) {
+        for place in changed {
+            let told = self.peers.values().any(|routes| routes.contains_key(place));
+            let all = self.distinguishers.entry(place.prefix).or_default();
+            if told {
+                all.insert(place.distinguisher);
+            } else {
+                all.remove(&place.distinguisher);
+                self.routes.remove(place);
+            }
+        }
+        let prefixes: BTreeSet<Ipv4Net> = changed.iter().map(|place| place.prefix).collect();
         for prefix in prefixes {
-            let all =
-                self.peers.iter().filter_map(|(peer, routes)| Some((peer, routes.get(&prefix)?)));
-            let Some((peer, learned)) = all.min_by_key(|(peer, learned)| rank(learned, peer))
-            else {
-                self.routes.remove(&prefix);
-                continue;
-            };
-            let (peer, learned) = (peer.clone(), learned.clone());
-            let route = self.route(&prefix, &learned);
+            self.decide(prefix);
+        }
+    }
+
+    fn decide(&mut self, prefix: Ipv4Net) {
+        let Some(all) = self.distinguishers.get(&prefix).filter(|all| !all.is_empty()) else {
+            self.distinguishers.remove(&prefix);
+            return;
+        };
+        let places = all.iter().map(|&distinguisher| VpnPrefix { distinguisher, prefix });
+        let candidates: Vec<_> = places
+            .filter_map(|place| {
+                let told = self.peers.iter();
+                let told = told.filter_map(|(peer, routes)| Some((peer, routes.get(&place)?)));
+                let (peer, learned) = told.min_by_key(|(peer, learned)| {
+                    (rank(learned), learned.path.attributes.originator, *peer)
+                })?;
+                let usable = self.usable(learned);
+                Some((place, peer.clone(), learned.clone(), usable))
+            })
+            .collect();
+        // Of each VRF, how good the best are.
+        let mut best: BTreeMap<VrfId, Rank> = BTreeMap::new();
+        for (_, _, learned, usable) in &candidates {
+            for &vrf in usable.iter().flat_map(|(vrfs, _)| vrfs) {
+                let rank = rank(learned);
+                best.entry(vrf).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+            }
+        }
+        for (place, peer, learned, usable) in candidates {
+            let route = usable.and_then(|(mut vrfs, encapsulation)| {
+                vrfs.retain(|vrf| best.get(vrf) == Some(&rank(&learned)));
+                if vrfs.is_empty() {
+                    return Err(Unused::Worse);
+                }
+                Ok(Arc::new(self.route(&place, &learned, vrfs, encapsulation)))
+            });
             let imported = Imported { peer, learned, route };
             // What others compare must not differ though it is the same.
-            if self.routes.get(&prefix).is_none_or(|old| **old != imported) {
-                self.routes.insert(prefix, Arc::new(imported));
+            if self.routes.get(&place).is_none_or(|old| **old != imported) {
+                self.routes.insert(place, Arc::new(imported));
             }
         }
     }
 
-    fn route(&mut self, at: &VpnPrefix, learned: &Learned) -> Result<Arc<Route>, Unused> {
+    /// The VRFs that a path is for, and how packets are sent along it.
+    fn usable(&self, learned: &Learned) -> Result<(Vec<VrfId>, Encapsulation), Unused> {
         let Some(policy) = &self.policy else { return Err(Unused::NoVrf) };
         let (attributes, label) = (&learned.path.attributes, learned.path.label);
-        let importers = attributes.targets().filter_map(|target| self.importers.get(&target));
-        let vrfs: BTreeSet<VrfId> = importers.flatten().copied().collect();
         if attributes.next_hop == policy.node {
             return Err(Unused::Own);
         }
+        let importers = attributes.targets().filter_map(|target| self.importers.get(&target));
+        let vrfs: BTreeSet<VrfId> = importers.flatten().copied().collect();
         if vrfs.is_empty() {
             return Err(Unused::NoVrf);
         }
         if label < FIRST_LABEL {
             return Err(Unused::ReservedLabel(label));
         }
-        let usual = policy.encapsulations.first().copied();
-        let encapsulation: Encapsulation = match offer(&attributes.extended) {
-            Offer::Unsaid => usual.unwrap_or_default(),
+        let encapsulation = match offer(&attributes.extended) {
+            Offer::Unsaid => policy.encapsulations.first().copied().unwrap_or_default(),
             Offer::Possible(encapsulation) => encapsulation,
             Offer::Impossible => return Err(Unused::NoEncapsulation),
         };
-        let name = || format!("bgp {}", at.distinguisher).into();
-        let announcer = self.names.entry(at.distinguisher).or_insert_with(name).clone();
+        Ok((vrfs.into_iter().collect(), encapsulation))
+    }
+
+    fn route(
+        &mut self,
+        place: &VpnPrefix,
+        learned: &Learned,
+        vrfs: Vec<VrfId>,
+        encapsulation: Encapsulation,
+    ) -> Route {
+        let attributes = &learned.path.attributes;
+        if self.names.len() > MOST_NAMES {
+            // They are kept to be shared, and cost no more than that if they are made anew.
+            self.names.clear();
+        }
+        let name = || format!("bgp {}", place.distinguisher).into();
+        let announcer = self.names.entry(place.distinguisher).or_insert_with(name).clone();
         let path = Path {
             next_hop: attributes.next_hop.into(),
-            label,
+            label: learned.path.label,
             encapsulation,
             preference: if learned.long_lived_stale { 0 } else { attributes.preference },
             announcer,
         };
-        Ok(Arc::new(Route { prefix: IpNet::V4(at.prefix), vrfs: vrfs.into_iter().collect(), path }))
+        Route { prefix: IpNet::V4(place.prefix), vrfs, path }
     }
 }
 
-/// Orders paths to one prefix, the best first (RFC 4271 section 9.1.2.2, RFC 4456 section 9, RFC 9494 section 4.3). Distances to
-/// next hops are not known here.
-fn rank<'a>(
-    learned: &Learned,
-    peer: &'a str,
-) -> (bool, Reverse<u32>, u32, u8, u32, Option<Ipv4Addr>, &'a str) {
+/// How good a path is: the lower the better.
+type Rank = (bool, Reverse<u32>, u32, u8, u32);
+
+/// How good a path is, as far as that does not depend on who told it (RFC 4271 section 9.1.2.2, RFC 9494 section 4.3). Distances
+/// to next hops are not known here. Paths of one rank are used together.
+fn rank(learned: &Learned) -> Rank {
     let attributes = &learned.path.attributes;
     (
         learned.long_lived_stale,
@@ -157,7 +217,5 @@ fn rank<'a>(
         attributes.as_path_length,
         attributes.origin,
         attributes.discriminator,
-        attributes.originator,
-        peer,
     )
 }

@@ -1,7 +1,9 @@
 //! What is told and what is taken.
 
+use std::sync::Arc;
+
 use imbl::OrdMap;
-use penstock_model::{Advertisement, Encapsulation, MplsLabel, VrfId};
+use penstock_model::{Advertisement, Encapsulation, MplsLabel, Route, VrfId};
 use proptest::prelude::*;
 
 use super::*;
@@ -127,7 +129,6 @@ fn route(importer: &Importer) -> Result<Route, Unused> {
     let imported = importer.routes().values().next().unwrap();
     imported.route.clone().map(|route| (*route).clone())
 }
-use penstock_model::Route;
 
 #[test]
 fn a_remote_pod_is_in_the_vrfs_that_import_its_target() {
@@ -183,9 +184,68 @@ fn of_several_reflectors_the_better_path_is_taken_and_the_other_stands_by() {
     importer.update(&a, &OrdMap::new());
     assert!(importer.routes().is_empty());
 }
-use std::sync::Arc;
+
+#[test]
+fn of_several_nodes_those_are_taken_that_are_equally_good() {
+    let mut importer = importer();
+    let peer: Arc<str> = "rr".into();
+    let shown = |importer: &Importer| -> Vec<(u32, Option<Unused>)> {
+        let one =
+            |one: &Arc<Imported>| (one.learned.path.label.0, one.route.as_ref().err().copied());
+        importer.routes().values().map(one).collect()
+    };
+    let with = |third: &dyn Fn(&mut Attributes)| -> OrdMap<VpnPrefix, Learned> {
+        [told(3, 43, |_| {}), told(4, 44, |_| {}), told(5, 45, third)].into_iter().collect()
+    };
+    importer.update(&peer, &with(&|_| {}));
+    assert_eq!(shown(&importer), [(43, None), (44, None), (45, None)]);
+    // One that is better puts the others back, until it is gone.
+    importer.update(&peer, &with(&|a| a.preference = 101));
+    let worse = Some(Unused::Worse);
+    assert_eq!(shown(&importer), [(43, worse), (44, worse), (45, None)]);
+    importer.update(&peer, &[told(3, 43, |_| {}), told(4, 44, |_| {})].into_iter().collect());
+    assert_eq!(shown(&importer), [(43, None), (44, None)]);
+    // One that is of no use does not count, however good it looks.
+    importer.update(&peer, &with(&|a| (a.preference, a.next_hop) = (101, NODE)));
+    assert_eq!(shown(&importer), [(43, None), (44, None), (45, Some(Unused::Own))]);
+}
 
 proptest! {
+    /// Step by step or at once, in one policy or after another, the same comes of what peers tell.
+    #[test]
+    fn learning_step_by_step_comes_to_the_same(
+        steps in prop::collection::vec(
+            (0u8..2, prop::collection::btree_map(1u16..4, (16u32..18, 100u32..102, any::<bool>()), 0..3), any::<bool>()),
+            1..8,
+        ),
+    ) {
+        let mut importer = importer();
+        let mut wider = policy();
+        wider.vrfs.get_mut(&VrfId(5)).unwrap().import.insert(target(2));
+        let mut last = BTreeMap::new();
+        for (peer, routes, wide) in steps {
+            let routes: OrdMap<_, _> = routes
+                .into_iter()
+                .map(|(distinguisher, (label, preference, own))| told(distinguisher, label, |a| {
+                    a.preference = preference;
+                    if own { a.next_hop = NODE }
+                }))
+                .collect();
+            let peer: Arc<str> = ["a", "b"][usize::from(peer)].into();
+            let policy = if wide { &wider } else { &policy() };
+            importer.set_policy(policy);
+            importer.update(&peer, &routes);
+            last.insert(peer, routes);
+            let mut fresh = Importer::default();
+            for (peer, routes) in &last {
+                fresh.update(peer, routes);
+            }
+            fresh.set_policy(policy);
+            prop_assert_eq!(importer.routes(), fresh.routes());
+        }
+    }
+
+
     /// Step by step or at once, the same is told.
     #[test]
     fn telling_step_by_step_comes_to_the_same(

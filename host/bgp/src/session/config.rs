@@ -34,6 +34,8 @@ pub struct SessionConfig {
 impl SessionConfig {
     /// Longest wait between attempts to connect.
     pub const LONGEST_RETRY: Duration = Duration::from_secs(120);
+    /// When the routes of a peer that does not say which are the last (RFC 4724 section 2) are taken for all.
+    pub const SETTLE_WITHOUT_END: Duration = Duration::from_secs(10);
     /// Longest wait for an answer to a connection attempt or to an OPEN.
     pub const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -23,24 +23,25 @@
 mod adj_in;
 mod adj_out;
 mod config;
+mod end;
+mod live;
 mod restart;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use imbl::OrdMap;
 
 use crate::community::RouteTarget;
 use crate::path::{VpnPath, VpnPrefix};
-use crate::wire::{
-    self, Family, Fault, Framer, GracefulRestart, Kind, Notification, Open, Scope, code,
-};
+use crate::wire::{self, Family, Fault, Framer, Kind, Notification, code};
 use adj_in::AdjIn;
 pub use adj_in::Learned;
 use adj_out::{AdjOut, Targets, Told};
 pub use config::SessionConfig;
+pub use end::End;
+use live::Live;
 use restart::Absence;
 pub use status::{Phase, Status};
 
@@ -57,36 +58,6 @@ pub enum Want {
     /// Send what [`Session::transmit`] still gives if that is quickly done, and close the connection. [`Session::closed`] need not be
     /// called.
     Close,
-}
-
-/// Why a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It could not connect; what the system said.
-    NotConnected(String),
-    /// The connection broke; what the system said.
-    Broken(String),
-    /// The peer closed the connection.
-    Closed,
-    /// The peer did not answer.
-    Silent,
-    /// This speaker ended it.
-    Sent(Notification),
-    /// The peer ended it.
-    Received(Notification),
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotConnected(why) => write!(f, "cannot connect: {why}"),
-            Self::Broken(why) => write!(f, "the connection broke: {why}"),
-            Self::Closed => f.write_str("the peer closed the connection"),
-            Self::Silent => f.write_str("the peer does not answer"),
-            Self::Sent(notification) => write!(f, "ended from here: {notification}"),
-            Self::Received(notification) => write!(f, "ended by the peer: {notification}"),
-        }
-    }
 }
 
 /// Where the state machine is.
@@ -110,23 +81,6 @@ enum State {
     Established(Box<Live>),
     /// For good.
     Stopped,
-}
-
-/// A connection whose peer has said who it is.
-#[derive(Debug)]
-struct Live {
-    peer: Open,
-    families: Vec<Family>,
-    scope: Scope,
-    /// Longest silence of the peer, and how often it wants to hear something; nothing = never.
-    hold: Option<(Duration, Duration)>,
-    silent_at: Option<Instant>,
-    keepalive_at: Option<Instant>,
-    since: Instant,
-    /// Until then the peer's wishes are waited for before routes are sent.
-    targets_until: Option<Instant>,
-    /// The peer has sent all its VPN routes.
-    ended: bool,
 }
 
 /// A session with one peer.
@@ -416,33 +370,6 @@ impl Session {
         matches!(self.state, State::OpenSent { .. } | State::OpenConfirm(_) | State::Established(_))
     }
 
-    fn open(&self) -> Open {
-        let mut families = vec![Family::Vpn];
-        if self.config.target_constraint {
-            families.push(Family::RouteTargets);
-        }
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-        // After the first complete list, packets go on while a session is away: the card needs none.
-        let kept = self.preserved || !self.restarting;
-        Open {
-            asn: self.config.local_as,
-            four_octets: true,
-            hold_seconds: u16::try_from(self.config.hold_time.as_secs()).unwrap_or(u16::MAX),
-            identifier: self.config.identifier,
-            graceful: Some(GracefulRestart {
-                restarting: self.restarting,
-                notifications: true,
-                seconds: u16::try_from(self.config.restart_time.as_secs())
-                    .unwrap_or(u16::MAX)
-                    .min(4095),
-                families: families.iter().map(|&family| (family, kept)).collect(),
-            }),
-            families,
-            refresh: true,
-            long_lived_seconds: self.config.long_lived.map(seconds),
-        }
-    }
-
     fn message(&mut self, kind: Kind, body: &[u8], now: Instant) -> Result<(), Notification> {
         let turn = |state| Notification::new(code::STATE_MACHINE, state);
         if kind == Kind::Notification {
@@ -485,41 +412,6 @@ impl Session {
         }
     }
 
-    /// Agrees on what both can do.
-    fn accept(&self, peer: Open, now: Instant) -> Result<Live, Notification> {
-        if peer.asn != self.config.peer_as {
-            return Err(Notification::new(code::OPEN, code::BAD_PEER_AS));
-        }
-        if peer.identifier == self.config.identifier {
-            return Err(Notification::new(code::OPEN, code::BAD_IDENTIFIER));
-        }
-        if !peer.families.contains(&Family::Vpn) {
-            // The capability that is missing, as it would have to be: AFI 1, SAFI 128.
-            let data = [1, 4, 0, 1, 0, 128];
-            return Err(Notification::with(code::OPEN, code::UNSUPPORTED_CAPABILITY, &data));
-        }
-        let ours = self.open();
-        let families = ours.families.into_iter().filter(|family| peer.families.contains(family));
-        let hold = self.config.hold_time.min(Duration::from_secs(peer.hold_seconds.into()));
-        let hold = (!hold.is_zero()).then_some((hold, hold / 3));
-        Ok(Live {
-            families: families.collect(),
-            scope: Scope {
-                local_as: self.config.local_as,
-                identifier: self.config.identifier,
-                internal: self.config.is_internal(),
-                four_octets: peer.four_octets,
-            },
-            hold,
-            silent_at: hold.map(|(hold, _)| now + hold),
-            keepalive_at: hold.map(|(_, keepalive)| now + keepalive),
-            since: now,
-            targets_until: None,
-            ended: false,
-            peer,
-        })
-    }
-
     fn establish(&mut self, now: Instant) {
         let State::OpenConfirm(mut live) = std::mem::replace(&mut self.state, State::Stopped)
         else {
@@ -528,6 +420,10 @@ impl Session {
         self.attempts = 0;
         self.last_end = None;
         live.since = now;
+        if live.peer.graceful.is_none() {
+            // It may never say that it has told all.
+            self.settle_at = self.settle_at.min(now + SessionConfig::SETTLE_WITHOUT_END);
+        }
         let constrained = live.families.contains(&Family::RouteTargets);
         live.targets_until = constrained.then(|| now + self.config.target_wait);
         self.output.begin(constrained);
@@ -592,12 +488,6 @@ impl Session {
         let wait = doubled.min(SessionConfig::LONGEST_RETRY);
         let own = u32::from(self.config.identifier) ^ self.attempts.wrapping_mul(0x9e37_79b9);
         wait.mul_f64(0.75 + f64::from(own.wrapping_mul(0x85eb_ca6b) >> 24) / 1024.0)
-    }
-}
-
-impl Live {
-    fn heard(&mut self, now: Instant) {
-        self.silent_at = self.hold.map(|(hold, _)| now + hold);
     }
 }
 

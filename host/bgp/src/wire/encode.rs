@@ -27,9 +27,8 @@ use netgauze_parse_utils::traits::ParseFrom as _;
 
 use super::notification::Notification;
 use super::open::{Family, Open};
-use crate::community::RouteTarget;
+use crate::community::{self, RouteTarget};
 use crate::path::{Attributes, VpnPath, VpnPrefix};
-use crate::{community, path};
 
 /// Octets of the longest message (RFC 4271 section 4.1).
 pub const MAX_MESSAGE: usize = 4096;
@@ -194,19 +193,13 @@ impl Towards {
     }
 }
 
-fn distinguisher(distinguisher: path::RouteDistinguisher) -> RouteDistinguisher {
-    let mut octets = SliceReader::new(&distinguisher.0);
-    RouteDistinguisher::parse(&mut octets).expect("distinguishers of our own are of a known type")
-}
-
-fn prefix(prefix: &VpnPrefix, label: [u8; 3]) -> Ipv4MplsVpnUnicastAddress {
-    let network =
-        Ipv4Unicast::from_net(prefix.prefix).expect("only unicast prefixes are announced");
-    Ipv4MplsVpnUnicastAddress::new_no_path_id(
-        distinguisher(prefix.distinguisher),
-        vec![MplsLabel::new(label)],
-        network,
-    )
+/// A prefix as it is written; nothing if it has no unicast addresses, or its distinguisher is of a type that has no meaning.
+fn prefix(prefix: &VpnPrefix, label: [u8; 3]) -> Option<Ipv4MplsVpnUnicastAddress> {
+    let distinguisher = &prefix.distinguisher.0;
+    let distinguisher = RouteDistinguisher::parse(&mut SliceReader::new(distinguisher)).ok()?;
+    let network = Ipv4Unicast::from_net(prefix.prefix).ok()?;
+    let label = vec![MplsLabel::new(label)];
+    Some(Ipv4MplsVpnUnicastAddress::new_no_path_id(distinguisher, label, network))
 }
 
 /// Octets of a label at the bottom of its stack.
@@ -216,7 +209,8 @@ fn label(label: penstock_model::MplsLabel) -> [u8; 3] {
 }
 
 /// UPDATEs for what is given of `changes`, in their order: announcements of those with a path, withdrawals of those without.
-/// Paths with equal attributes that follow each other travel together.
+/// Paths with equal attributes that follow each other travel together. What cannot be written, such as a multicast prefix, is left
+/// out.
 #[must_use]
 pub(crate) fn some_updates(changes: &[(VpnPrefix, Option<VpnPath>)], to: Towards) -> Vec<Vec<u8>> {
     let same =
@@ -233,10 +227,14 @@ pub(crate) fn some_updates(changes: &[(VpnPrefix, Option<VpnPath>)], to: Towards
         let communities = attributes.map_or(0, |attributes| attributes.extended.len() * 8);
         let room = MAX_MESSAGE.saturating_sub(OVERHEAD + communities) / LONGEST_PREFIX;
         for part in group.chunks(room.max(1)) {
-            let nlri = part.iter().map(|(at, path)| {
+            let nlri = part.iter().filter_map(|(at, path)| {
                 prefix(at, path.as_ref().map_or(WITHDRAWN, |path| label(path.label)))
             });
             let nlri: Box<[_]> = nlri.collect();
+            if nlri.is_empty() {
+                // An UPDATE about nothing would mean: these were all.
+                continue;
+            }
             messages.push(match attributes {
                 Some(attributes) => announcement(attributes, nlri, to),
                 None => {
@@ -270,7 +268,7 @@ fn announcement(
     let reach = MpReach::Ipv4MplsVpnUnicast { next_hop, nlri };
     let mut list = vec![optional(PathAttributeValue::MpReach(reach))];
     list.extend(to.well_known(attributes.preference));
-    let extended = attributes.extended.iter().map(|community| extended(*community));
+    let extended = attributes.extended.iter().filter_map(|community| extended(*community));
     let extended = ExtendedCommunities::new(extended.collect::<Vec<_>>());
     if !extended.communities().is_empty() {
         list.push(attribute(true, true, PathAttributeValue::ExtendedCommunities(extended)));
@@ -278,9 +276,8 @@ fn announcement(
     update(list)
 }
 
-fn extended(community: community::ExtendedCommunity) -> ExtendedCommunity {
-    ExtendedCommunity::parse(&mut SliceReader::new(&community.0))
-        .expect("communities of our own are of known types")
+fn extended(community: community::ExtendedCommunity) -> Option<ExtendedCommunity> {
+    ExtendedCommunity::parse(&mut SliceReader::new(&community.0)).ok()
 }
 
 /// UPDATEs that say which route targets are wanted, or no longer so.

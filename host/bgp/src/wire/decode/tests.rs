@@ -1,10 +1,14 @@
 //! UPDATEs that are as they should be, and many that are not.
 
+use ipnet::Ipv4Net;
+use penstock_model::MplsLabel;
 use proptest::prelude::*;
 
 use super::super::encode;
+use super::attributes::*;
 use super::*;
-use crate::community::TUNNEL_MPLS_IN_UDP;
+use crate::community::{ExtendedCommunity, RouteTarget, TUNNEL_MPLS_IN_UDP};
+use crate::path::RouteDistinguisher;
 
 const SCOPE: Scope = Scope {
     local_as: 64512,
@@ -37,7 +41,7 @@ fn read(message: &[u8]) -> Result<Update, Notification> {
 fn with(attributes: &[(u8, u8, &[u8])]) -> Vec<u8> {
     let mut list = Vec::new();
     for (flags, kind, value) in attributes {
-        list.extend([flags | attribute::EXTENDED_LENGTH, *kind]);
+        list.extend([flags | EXTENDED_LENGTH, *kind]);
         list.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
         list.extend(*value);
     }
@@ -226,7 +230,7 @@ fn what_leaves_the_prefixes_unknown_ends_the_session() {
         let reach = if bits == 119 { &reach[..30] } else { &reach[..] };
         let list = [(0x80, MP_REACH, reach), GOOD[1], GOOD[2]];
         assert_eq!(
-            subcode(decode_update(&with(&list), &BOTH, SCOPE).map(|u| u)),
+            subcode(decode_update(&with(&list), &BOTH, SCOPE)),
             code::INVALID_NETWORK,
             "{bits}"
         );
@@ -272,7 +276,31 @@ fn memberships_may_end_at_any_bit() {
     assert!(read(&[97; 14]).is_err() && read(&[8, 1]).is_err() && read(&[96, 1]).is_err());
 }
 
+#[test]
+fn what_cannot_be_written_is_left_out_and_never_says_that_these_were_all() {
+    let mut multicast = prefix(1);
+    multicast.prefix = "224.0.0.0/4".parse().unwrap();
+    let mut strange = prefix(1);
+    strange.distinguisher = RouteDistinguisher([0x77; 8]);
+    for bad in [multicast, strange] {
+        assert!(encode::updates(&[(bad, None)], 64512, true).is_empty());
+        let two = [(bad, Some(path(16))), (prefix(2), Some(path(17)))];
+        let messages = encode::updates(&two, 64512, true);
+        assert_eq!(read(&messages[0]).unwrap().announced, [(prefix(2), path(17))]);
+    }
+}
+
 proptest! {
+    /// Whatever community a route has, it is written and read as it is.
+    #[test]
+    fn communities_of_any_type_are_carried(octets in any::<[u8; 8]>()) {
+        let next_hop = Ipv4Addr::new(10, 169, 25, 21);
+        let attributes = Attributes::of_node(next_hop, vec![ExtendedCommunity(octets)]);
+        let one = VpnPath { label: MplsLabel(16), attributes: attributes.into() };
+        let message = &encode::updates(&[(prefix(1), Some(one.clone()))], 64512, true)[0];
+        prop_assert_eq!(&read(message).unwrap().announced[0].1, &one);
+    }
+
     /// Whatever arrives, reading it ends, and says something.
     #[test]
     fn no_bytes_whatsoever_are_too_much(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
