@@ -61,13 +61,8 @@ pub struct Card {
 
 /// A running daemon. Dropping it ends its tasks and leaves the cards' tables as they are.
 pub struct Daemon {
-        for (card, node) in config.cards.into_iter().zip(nodes) {
-            let attachments =
-                store.as_ref().map(|store| Attachments::open(Arc::clone(store), &card.name));
-            let attachments = attachments.transpose()?;
-            let mut fragments = vec![node];
-            fragments.extend(attachments.iter().map(Attachments::fragments));
-            fragments.extend(shared.iter().cloned());
+    tasks: JoinSet<Ended>,
+    /// Of files and of the API server. One that ends takes the sources with it that it is a part of, and these an agent.
     _watches: Vec<Watch>,
     _kubernetes: Option<penstock_kube::Watch>,
     _sources: Vec<Sources>,
