@@ -70,6 +70,7 @@ module ps_parser_tb
       .sum_valid_i    (sum_valid),
       .sum_i          (sum),
       .credit_i       (p == 0 ? {1'b0, credit} : {credit, 1'b0}),
+      .gap_i          (1'b0),
       .window_valid_o (entry_valid),
       .window_o       (entry_window),
       .sum_o          (entry_sum),

@@ -115,19 +115,21 @@ module ps_flow_ids
   assign unused_bits = ^{unused_read, head_ready};
 
 `ifndef SYNTHESIS
-  // Each pair is here once, or out once.
+  // Each pair is here once, or out once. Marked at once: a simulator would copy all marks in every cycle.
   bit out_m [1 << PairsLog2];
+  // verilator lint_off BLKSEQ
   always @(posedge clk_i) begin
     if (clear_i) begin
-      if (clear_we_i && clear_index_i == '0) out_m <= '{default: 1'b0};
+      if (clear_we_i && clear_index_i == '0) out_m = '{default: 1'b0};
     end else if (!rst_i) begin
-      if (take_i && valid_o) out_m[free_o.pair[PairsLog2-1:0]] <= 1'b1;
       if (give_i) begin
         a_was_out : assert (out_m[give_value_i.pair[PairsLog2-1:0]]) else $error("ps_flow_ids: pair %h is given back twice", give_value_i.pair);
-        out_m[give_value_i.pair[PairsLog2-1:0]] <= 1'b0;
+        out_m[give_value_i.pair[PairsLog2-1:0]] = 1'b0;
       end
+      if (take_i && valid_o) out_m[free_o.pair[PairsLog2-1:0]] = 1'b1;
     end
   end
+  // verilator lint_on BLKSEQ
   a_taken : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) take_i |-> valid_o);
   a_kept  : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) landed_q |-> head_ready);
   a_whole : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) count_q <= (PairsLog2 + 1)'(1 << PairsLog2));

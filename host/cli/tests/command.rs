@@ -212,7 +212,7 @@ fn a_daemon_that_gives_no_answer_is_another_thing_than_none() {
 fn a_closed_pipe_is_no_failure() {
     let mut table = flow::view(&CardState::default(), None);
     let entry: flow::FlowEntry = serde_json::from_value(json!({
-        "index": 1, "partner": 2, "protocol": 6, "source": "10.47.255.237", "source_port": 1, "destination": "10.105.139.153",
+        "index": 1, "pair": 1, "partner": 2, "protocol": 6, "source": "10.47.255.237", "source_port": 1, "destination": "10.105.139.153",
         "destination_port": 8888, "vrf": 2, "destination_vrf": null, "generation": 0, "key_next_hop": 1, "action": "forward",
         "nat": [], "hairpin": false, "reverse": false, "tcp": [], "ecmp": null, "rpf_next_hop": 1, "packets": 0, "bytes": 0,
         "udp_source_port": 50000, "source_info": "7.0.0.0", "mapping": null, "last_hit": 0

@@ -252,9 +252,11 @@ mod tests {
         let root = folder.path();
         let rtl = root.join("hdl/rtl");
         std::fs::create_dir_all(rtl.join("gen"))?;
+        std::fs::create_dir_all(rtl.join("prim"))?;
         let write = |name: &str, text: &str| std::fs::write(rtl.join(name), text);
         write("gen/ps_abi_pkg.sv", "package ps_abi_pkg; endpackage")?;
         write("ps_types_pkg.sv", "package ps_types_pkg; endpackage")?;
+        write("prim/ps_ram_deep_pkg.sv", "package ps_ram_deep_pkg; endpackage")?;
         write("ps_leaf.sv", "module ps_leaf; endmodule")?;
         write("ps_user.sv", "module ps_user; ps_leaf u_leaf (); endmodule")?;
         write("ps_other.sv", "module ps_other; import ps_types_pkg::*; endmodule")?;
