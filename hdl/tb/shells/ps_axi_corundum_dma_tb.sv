@@ -1,11 +1,13 @@
 // Bench of ps_axi_corundum_dma: a model of Corundum's DMA engine answers its descriptors, for three shapes of the
 // segmented RAM at once. Prints PASS or stops.
 //
-// The engine:  takes a descriptor when it likes; writes rows in any order, each segment for itself, a word in one or two
-//              pieces, and waits for as many done pulses; reads all segments of the rows that it needs with answers held back at random;
-//              then says so, now and then with an error, now and then after a status with a stranger's tag.
-// Checked:     descriptors (address, length), data of reads and writes, SLVERR for an error and only then, a second
-//              transfer after each error, reads and writes at the same time.
+// The core:    asks for several reads and writes before it has their answers, as many as the adapter takes now and then.
+// The engine:  takes a descriptor when it likes and carries out those that it has in any order; writes rows in any order, each
+//              segment for itself, a word in one or two pieces, and waits for as many done pulses; reads all segments of the rows
+//              that it needs with answers held back at random; then says so, now and then with an error, now and then after a
+//              status with a stranger's tag.
+// Checked:     descriptors (address, length, in order), data of reads and writes, answers in order, SLVERR for an error and only
+//              then, and that as many transfers as there are slots were under way at once.
 module ps_axi_corundum_dma_tb;
 
   localparam int unsigned Transfers = 400;
@@ -27,6 +29,24 @@ module ps_axi_corundum_dma_tb;
 
   function automatic logic chance(input int unsigned percent);
     chance = $urandom_range(99) < percent;
+  endfunction
+
+  typedef struct {
+    logic [63:0]  addr;
+    int unsigned  beats;
+    logic [511:0] data;
+  } transfer_t;
+
+  typedef struct {
+    logic [63:0]             addr;
+    int unsigned             place;
+    int unsigned             bytes;
+    logic [15:0]             tag;
+  } job_t;
+
+  // Whether the engine fails with a transfer
+  function automatic logic fails(input logic [63:0] addr);
+    fails = 32'(addr[37:6] * 32'd2654435761) >> 16 < 32'd9830;   // 15 %
   endfunction
 
   for (genvar c = 0; c < Cases; c++) begin : g_case
@@ -82,50 +102,69 @@ module ps_axi_corundum_dma_tb;
       .ram_rd_resp_data_o(ram_rdata), .ram_rd_resp_valid_o(ram_rvalid), .ram_rd_resp_ready_i(ram_rready)
     );
 
-    // --- The core's side. What the engine did is handed over by these.
-    logic        rd_failed, wr_failed;
-    logic [63:0] rd_seen_addr, wr_seen_addr;
-    logic [511:0] wr_seen;
+    localparam int unsigned Reads  = 8;
+    localparam int unsigned Writes = 16;
 
-    initial begin : p_read
-      int unsigned beats, beat;
+    // --- The core's side
+    transfer_t   rd_asked[$], rd_described[$], wr_asked[$], wr_described[$];
+    transfer_t   rd_next, wr_next;
+    int unsigned rd_most = 0, wr_most = 0, wr_beats = 0;
+
+    initial begin : p_read_ask
       @(negedge rst);
       for (int unsigned n = 0; n < Transfers; n++) begin
-        beats = $urandom_range(8, 1);
-        @(posedge clk);
+        rd_next.beats = $urandom_range(8, 1);
+        repeat (chance(30) ? $urandom_range(60) : 0) @(posedge clk);
         // Anywhere in a page, up to its very end: a burst does not cross a 4 KiB boundary.
-        araddr  <= {$urandom() & 32'hff, $urandom() & 32'hffff_f000} + 64'(64 * $urandom_range(64 - beats));
-        arlen   <= 8'(beats - 1);
+        rd_next.addr = {$urandom() & 32'hff, $urandom() & 32'hffff_f000} + 64'(64 * $urandom_range(64 - rd_next.beats));
+        araddr  <= rd_next.addr;
+        arlen   <= 8'(rd_next.beats - 1);
         arvalid <= 1;
         do @(posedge clk); while (!arready);
         arvalid <= 0;
+        rd_asked.push_back(rd_next);
+        rd_described.push_back(rd_next);
+        if (rd_asked.size() > rd_most) rd_most = rd_asked.size();
+      end
+    end
+
+    initial begin : p_read_answer
+      int unsigned beat;
+      @(negedge rst);
+      for (int unsigned n = 0; n < Transfers; n++) begin
         beat = 0;
-        while (beat < beats) begin
+        while (rd_asked.size() == 0 || beat < rd_asked[0].beats) begin
           rready <= chance(60);
           @(posedge clk);
           if (rvalid && rready) begin
-            assert (rlast == (beat == beats - 1)) else $fatal(1, "FAIL: case %0d: rlast at beat %0d of %0d", c, beat, beats);
-            assert (rresp == (rd_failed ? 2'b10 : 2'b00)) else $fatal(1, "FAIL: case %0d: rresp %b", c, rresp);
-            assert (rd_seen_addr == araddr) else $fatal(1, "FAIL: case %0d: address", c);
-            for (int unsigned i = 0; i < 64 && !rd_failed; i++) begin
-              assert (rdata[8*i +: 8] == byte_at(araddr + 64'(64 * beat + i))) else
+            assert (rd_asked.size() != 0) else $fatal(1, "FAIL: case %0d: an answer to nothing", c);
+            assert (rlast == (beat == rd_asked[0].beats - 1)) else $fatal(1, "FAIL: case %0d: rlast at beat %0d", c, beat);
+            assert (rresp == (fails(rd_asked[0].addr) ? 2'b10 : 2'b00)) else $fatal(1, "FAIL: case %0d: rresp %b", c, rresp);
+            for (int unsigned i = 0; i < 64 && !fails(rd_asked[0].addr); i++) begin
+              assert (rdata[8*i +: 8] == byte_at(rd_asked[0].addr + 64'(64 * beat + i))) else
                 $fatal(1, "FAIL: case %0d: transfer %0d, beat %0d, byte %0d", c, n, beat, i);
             end
             beat++;
           end
         end
         rready <= 0;
+        void'(rd_asked.pop_front());
       end
+      assert (rd_most >= Reads) else $fatal(1, "FAIL: case %0d: at most %0d reads at once", c, rd_most);
       reads_done[c] = 1;
     end
 
-    initial begin : p_write
+    initial begin : p_write_ask
       logic aw_done, w_done;
       @(negedge rst);
       for (int unsigned n = 0; n < Transfers; n++) begin
+        repeat (chance(10) ? $urandom_range(200) : 0) @(posedge clk);
         @(posedge clk);
-        awaddr <= {$urandom(), $urandom() & 32'hffff_ffc0};
-        for (int unsigned i = 0; i < 16; i++) wdata[32*i +: 32] <= $urandom();
+        wr_next.addr  = {$urandom(), $urandom() & 32'hffff_ffc0};
+        wr_next.beats = 1;
+        for (int unsigned i = 0; i < 16; i++) wr_next.data[32*i +: 32] = $urandom();
+        awaddr <= wr_next.addr;
+        wdata  <= wr_next.data;
         // Address and data come when they like.
         aw_done = 0;
         w_done  = 0;
@@ -142,16 +181,27 @@ module ps_axi_corundum_dma_tb;
             wvalid <= 0;
           end
         end
+        wr_asked.push_back(wr_next);
+        wr_described.push_back(wr_next);
+        if (wr_asked.size() > wr_most) wr_most = wr_asked.size();
+      end
+    end
+
+    initial begin : p_write_answer
+      @(negedge rst);
+      for (int unsigned n = 0; n < Transfers; n++) begin
         forever begin
           bready <= chance(60);
           @(posedge clk);
           if (bvalid && bready) break;
         end
         bready <= 0;
-        assert (bresp == (wr_failed ? 2'b10 : 2'b00)) else $fatal(1, "FAIL: case %0d: bresp %b", c, bresp);
-        assert (wr_seen_addr == awaddr) else $fatal(1, "FAIL: case %0d: write address", c);
-        assert (wr_failed || wr_seen == wdata) else $fatal(1, "FAIL: case %0d: write %0d: data", c, n);
+        assert (wr_asked.size() != 0) else $fatal(1, "FAIL: case %0d: B to nothing", c);
+        assert (bresp == (fails(wr_asked[0].addr) ? 2'b10 : 2'b00)) else $fatal(1, "FAIL: case %0d: bresp %b", c, bresp);
+        void'(wr_asked.pop_front());
       end
+      assert (wr_beats == Transfers) else $fatal(1, "FAIL: case %0d: %0d writes seen", c, wr_beats);
+      assert (wr_most >= Writes) else $fatal(1, "FAIL: case %0d: at most %0d writes at once", c, wr_most);
       writes_done[c] = 1;
     end
 
@@ -160,7 +210,7 @@ module ps_axi_corundum_dma_tb;
     always @(posedge clk) if (!rst) done_pulses += $countones(ram_wdone);
 
     // Driven at the falling edge, so that only whole values are seen at the rising one.
-    task automatic ram_write(input logic [63:0] base, input int unsigned row, input int unsigned seg);
+    task automatic ram_write(input logic [63:0] base, input int unsigned place, input int unsigned row, input int unsigned seg);
       logic [SegBytes-1:0] first;
       int unsigned         pieces;
       pieces = chance(30) ? 2 : 1;
@@ -168,7 +218,7 @@ module ps_axi_corundum_dma_tb;
       for (int unsigned p = 0; p < pieces; p++) begin
         @(negedge clk);
         ram_wvalid[seg] = 1;
-        ram_waddr[SegAddrWidth*seg +: SegAddrWidth] = SegAddrWidth'(row);
+        ram_waddr[SegAddrWidth*seg +: SegAddrWidth] = SegAddrWidth'(place + row);
         be[SegBytes*seg +: SegBytes] = p == 0 ? first : ~first;
         for (int unsigned i = 0; i < SegBytes; i++) begin
           ram_wdata[SegDataWidth*seg + 8*i +: 8] =
@@ -182,40 +232,56 @@ module ps_axi_corundum_dma_tb;
       end
     endtask
 
-    initial begin : p_read_engine
-      logic [63:0] base;
-      logic [15:0] tag, length;
-      int unsigned words, order;
+    job_t rd_jobs[$], wr_jobs[$], rd_new, rd_job, wr_new, wr_job;
+    logic [511:0] wr_expected[logic [15:0]];
+
+    // A transfer's descriptor, in the order of the requests
+    initial begin : p_read_descriptors
       forever begin
         @(posedge clk);
         rd_desc_ready <= chance(40);
         if (rd_desc_valid && rd_desc_ready) begin
           rd_desc_ready <= 0;
-          base   = rd_dma_addr;
-          tag    = rd_tag;
-          length = rd_len;
-          rd_seen_addr = base;
-          assert (rd_ram_addr == 0 && rd_sel == 0) else $fatal(1, "FAIL: case %0d: RAM address", c);
-          assert (16'(64 * (32'(arlen) + 1)) == length) else $fatal(1, "FAIL: case %0d: length %0d", c, length);
-          rd_failed = chance(15);
-          words = (32'(length) + SegBytes - 1) / SegBytes;
+          rd_new = '{addr: rd_dma_addr, place: 32'(rd_ram_addr), bytes: 32'(rd_len), tag: rd_tag};
+          assert (rd_sel == 0 && rd_described.size() != 0) else $fatal(1, "FAIL: case %0d: descriptor", c);
+          assert (rd_new.addr == rd_described[0].addr && rd_new.bytes == 64 * rd_described[0].beats) else
+            $fatal(1, "FAIL: case %0d: %0d bytes at %h, not %0d beats at %h", c, rd_new.bytes, rd_new.addr, rd_described[0].beats, rd_described[0].addr);
+          void'(rd_described.pop_front());
+          rd_jobs.push_back(rd_new);
+        end
+      end
+    end
+
+    initial begin : p_read_engine
+      int unsigned words, order, pick;
+      forever begin
+        @(posedge clk);
+        if (chance(5)) repeat ($urandom_range(400)) @(posedge clk);
+        if (rd_jobs.size() != 0) begin
+          pick = $urandom_range(rd_jobs.size() - 1);
+          rd_job  = rd_jobs[pick];
+          rd_jobs.delete(pick);
+          words = (rd_job.bytes + SegBytes - 1) / SegBytes;
           order = $urandom();
+          assert (rd_job.place % RowBytes == 0) else $fatal(1, "FAIL: case %0d: RAM address", c);
           for (int unsigned k = 0; k < words; k++) begin
             int unsigned word;
             word = order[0] ? words - 1 - k : k;
-            if (!rd_failed || chance(50)) ram_write(base, word / SegCount, word % SegCount);
+            if (!fails(rd_job.addr) || chance(50)) begin
+              ram_write(rd_job.addr, rd_job.place / RowBytes, word / SegCount, word % SegCount);
+            end
           end
           while (done_pulses != writes_sent) @(posedge clk);
           repeat ($urandom_range(20)) @(posedge clk);
           if (chance(20)) begin
             rd_status_valid <= 1;
-            rd_status_tag   <= tag + 16'd1;
+            rd_status_tag   <= rd_job.tag + 16'h4000;
             rd_error        <= 4'd0;
             @(posedge clk);
           end
           rd_status_valid <= 1;
-          rd_status_tag   <= tag;
-          rd_error        <= rd_failed ? 4'($urandom_range(15, 1)) : 4'd0;
+          rd_status_tag   <= rd_job.tag;
+          rd_error        <= fails(rd_job.addr) ? 4'($urandom_range(15, 1)) : 4'd0;
           @(posedge clk);
           rd_status_valid <= 0;
         end
@@ -223,26 +289,43 @@ module ps_axi_corundum_dma_tb;
     end
 
     // --- The engine's side: writes. Each segment is asked and answered for itself.
-    initial begin : p_write_engine
-      logic [15:0]         tag;
-      logic [SegCount-1:0] asked, answered;
+    initial begin : p_write_descriptors
       forever begin
         @(posedge clk);
         wr_desc_ready <= chance(40);
         if (wr_desc_valid && wr_desc_ready) begin
           wr_desc_ready <= 0;
-          tag = wr_tag;
-          wr_seen_addr = wr_dma_addr;
-          assert (wr_ram_addr == 0 && wr_sel == 0 && wr_len == 64) else $fatal(1, "FAIL: case %0d: write descriptor", c);
-          wr_failed = chance(15);
-          wr_seen   = '0;
-          asked     = '0;
-          answered  = '0;
+          wr_new = '{addr: wr_dma_addr, place: 32'(wr_ram_addr), bytes: 32'(wr_len), tag: wr_tag};
+          assert (wr_sel == 0 && wr_new.bytes == 64 && wr_described.size() != 0 && wr_new.addr == wr_described[0].addr) else
+            $fatal(1, "FAIL: case %0d: write descriptor", c);
+          wr_expected[wr_new.tag] = wr_described[0].data;
+          void'(wr_described.pop_front());
+          wr_jobs.push_back(wr_new);
+        end
+      end
+    end
+
+    initial begin : p_write_engine
+      int unsigned         pick;
+      logic [511:0]        seen;
+      logic [SegCount-1:0] asked, answered;
+      forever begin
+        @(posedge clk);
+        if (chance(5)) repeat ($urandom_range(400)) @(posedge clk);
+        if (wr_jobs.size() != 0) begin
+          pick = $urandom_range(wr_jobs.size() - 1);
+          wr_job  = wr_jobs[pick];
+          wr_jobs.delete(pick);
+          seen     = '0;
+          asked    = '0;
+          answered = '0;
+          assert (wr_job.place % RowBytes == 0) else $fatal(1, "FAIL: case %0d: RAM address", c);
           while (!(&answered)) begin
             @(negedge clk);
             for (int unsigned s = 0; s < SegCount; s++) begin
               if (asked[s]) ram_rcmd[s] = 0;
               else if (!ram_rcmd[s]) ram_rcmd[s] = chance(50);
+              ram_raddr[SegAddrWidth*s +: SegAddrWidth] = SegAddrWidth'(wr_job.place / RowBytes);
               ram_rready[s] = chance(50);
             end
             @(posedge clk);
@@ -251,17 +334,25 @@ module ps_axi_corundum_dma_tb;
               if (ram_rvalid[s] && ram_rready[s]) begin
                 assert (asked[s] && !answered[s]) else $fatal(1, "FAIL: case %0d: an answer to nothing", c);
                 answered[s] = 1;
-                if (s * SegDataWidth < 512) wr_seen[s*SegDataWidth +: SegDataWidth] = ram_rdata[SegDataWidth*s +: SegDataWidth];
+                if (s * SegDataWidth < 512) seen[s*SegDataWidth +: SegDataWidth] = ram_rdata[SegDataWidth*s +: SegDataWidth];
               end
             end
           end
           @(negedge clk);
           ram_rcmd   = '0;
           ram_rready = '0;
+          assert (seen == wr_expected[wr_job.tag]) else $fatal(1, "FAIL: case %0d: written data", c);
+          wr_beats++;
           repeat ($urandom_range(20)) @(posedge clk);
+          if (chance(20)) begin
+            wr_status_valid <= 1;
+            wr_status_tag   <= wr_job.tag + 16'h4000;
+            wr_error        <= 4'd1;
+            @(posedge clk);
+          end
           wr_status_valid <= 1;
-          wr_status_tag   <= tag;
-          wr_error        <= wr_failed ? 4'($urandom_range(15, 1)) : 4'd0;
+          wr_status_tag   <= wr_job.tag;
+          wr_error        <= fails(wr_job.addr) ? 4'($urandom_range(15, 1)) : 4'd0;
           @(posedge clk);
           wr_status_valid <= 0;
         end
