@@ -1,7 +1,10 @@
 //! The RTL's own checks: lint of every module, and the self-checking benches in `hdl/tb`.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -15,6 +18,8 @@ use crate::tools::{sources, sources_below, verilator, wrappers};
 pub(crate) fn benches(root: &Path, filter: &str) -> Result<()> {
     let mut benches = Vec::new();
     sources_below(&root.join("hdl/tb"), &mut benches)?;
+    benches
+        .retain(|bench| name_of(bench).is_some_and(|n| n.ends_with("_tb") && n.contains(filter)));
     let (mut passed, mut failed) = (0, 0);
     let mut count = |name: &str, result: Result<()>| match result {
         Ok(()) => {
@@ -26,13 +31,25 @@ pub(crate) fn benches(root: &Path, filter: &str) -> Result<()> {
             failed += 1;
         }
     };
-    for bench in benches {
-        let name = bench.file_stem().context("a bench has a name")?.to_string_lossy().into_owned();
-        if !name.ends_with("_tb") || !name.contains(filter) {
-            continue;
+    // Each runs on one core: as many at once as there are cores, told in the order in which they end.
+    let next = AtomicUsize::new(0);
+    let (ended, results) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            let (next, benches, ended) = (&next, &benches, ended.clone());
+            scope.spawn(move || {
+                while let Some(bench) = benches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = name_of(bench).unwrap_or_default();
+                    let result = run_bench(root, bench, &name);
+                    if ended.send((name, result)).is_err() {
+                        return;
+                    }
+                }
+            });
         }
-        count(&name, run_bench(root, &bench, &name));
-    }
+        drop(ended);
+        results.iter().for_each(|(name, result)| count(&name, result));
+    });
     if shells::SMOKE.contains(filter) {
         count(shells::SMOKE, shells::smoke(root, None));
     }
@@ -41,6 +58,11 @@ pub(crate) fn benches(root: &Path, filter: &str) -> Result<()> {
         bail!("{failed} RTL benches failed");
     }
     Ok(())
+}
+
+/// Its module's name.
+fn name_of(bench: &Path) -> Option<String> {
+    Some(bench.file_stem()?.to_string_lossy().into_owned())
 }
 
 /// A bench checks itself: it prints `PASS`, or, driven by a C++ program beside it (`<name>.cpp`), ends with success.
