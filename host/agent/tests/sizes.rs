@@ -11,9 +11,9 @@ use penstock_abi::table::{HostRoute, Ilm, NextHop, NextHopKind, TableId};
 use penstock_agent::State;
 use penstock_device::fake::FakeCard;
 use penstock_model::{
-    Encapsulation, FloatingIp, FloatingIpKind, Intent, IpNet, Listener, LoadBalancer, MacAddr,
-    Member, MemberState, MplsLabel, NetworkName, ObjectId, ObjectName, Path, Peer, Pool, Reason,
-    Scope, Vrf, VrfId,
+    Encapsulation, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, Listener, LoadBalancer,
+    MacAddr, Member, MemberState, MplsLabel, NetworkName, ObjectId, ObjectName, Path, Peer, Pool,
+    Reason, Scope, Vrf, VrfId,
 };
 use penstock_tables::Shape;
 use support::{Bench, intent};
@@ -47,8 +47,13 @@ fn wanted() -> Arc<Intent> {
         };
         wanted.rib.insert((VRF, IpNet::from(pod(n))), [path].into());
     }
-    let member =
-        |n| Member { address: pod(n), port: 80, state: MemberState::Active, node: String::new() };
+    let member = |n| Member {
+        address: pod(n),
+        port: 80,
+        state: MemberState::Active,
+        node: String::new(),
+        hints: Hints::default(),
+    };
     let pool = Pool { members: (0..MEMBERS).map(member).collect() };
     let service = LoadBalancer {
         name: ObjectName::new("shop", "web"),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use penstock::args::Cli;
 use penstock::card::{CardArgs, CardCommand};
 use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
@@ -74,7 +74,16 @@ fn the_daemons_unit_starts_it_with_the_files_that_are_here() {
     assert_eq!(unit["EnvironmentFile"], ["/etc/penstock/penstockd.env"]);
     let words = command(&unit);
     assert_eq!(words[0], "/usr/bin/penstockd");
+    // What the command does not name, the daemon takes from its environment.
+    let environment = environment();
+    let program = Args::command();
+    let of_environment = program.get_arguments().filter_map(|arg| {
+        let value = environment.get(arg.get_env()?.to_str()?)?;
+        Some(format!("--{}={value}", arg.get_long()?))
+    });
+    let words: Vec<String> = words.into_iter().chain(of_environment).collect();
     let args = Args::try_parse_from(&words).unwrap();
+    assert_eq!(args.manifests.as_deref(), Some(Path::new("/etc/penstock/manifests")));
     let cards = args.cards();
     let [card] = &cards[..] else { panic!("one card expected: {cards:?}") };
     assert_eq!(card.device, format!("pci:{ADDRESS}"));
@@ -101,10 +110,10 @@ fn the_daemon_may_use_the_card_and_nothing_else() {
     // Longer than a card may take to answer (an attach waits 30 s for tables that are being cleared), and not for ever.
     let watchdog: u64 = value("WatchdogSec").strip_suffix('s').unwrap().parse().unwrap();
     assert!((45..=120).contains(&watchdog), "{watchdog}");
-    // Its socket, the kernel's neighbours, and the datagrams that make the kernel resolve them. Whether it then does,
+    // Its socket, the API server, the kernel's neighbours, and the datagrams that make the kernel resolve them. Whether it then does,
     // `cargo xtask hil unit` shows.
     let families = value("RestrictAddressFamilies");
-    for family in ["AF_UNIX", "AF_NETLINK", "AF_INET"] {
+    for family in ["AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"] {
         assert!(families.split(' ').any(|allowed| allowed == family), "{family}: {families}");
     }
     assert!(!unit.contains_key("IPAddressDeny"), "the nodes' addresses are not known here");

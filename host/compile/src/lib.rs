@@ -29,6 +29,7 @@ mod desired;
 mod maps;
 mod marks;
 mod native;
+mod nearby;
 mod owner;
 mod places;
 mod provider;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use penstock_abi::hash;
 use penstock_model::{
-    Affinity, Finding, Listener, Member, MemberState, ObjectName, Protocol, ProviderName, Reason,
-    Scope, VrfId,
+    Affinity, Finding, Listener, Member, MemberState, MplsLabel, ObjectName, Protocol,
+    ProviderName, Reason, Scope, VrfId,
 };
 
+use crate::nearby::Nearby;
 use crate::provider::{Front, Provider, Reach, Served, Translation, Vip};
 use crate::{FipTarget, Group, GroupMember, Hop, NextHopKey, RouteTarget, subset};
 
@@ -32,7 +33,7 @@ impl Provider for Native {
             .fronts
             .iter()
             .filter(|front| sctp_is_possible(front, &mut served.findings))
-            .map(|front| Backends { front, members: one_for_each_pod(front) })
+            .map(|front| Backends::of(front, reach))
             .collect();
         for front in &fronts {
             let Listener { protocol, port, .. } = *front.listener;
@@ -51,6 +52,18 @@ impl Provider for Native {
 struct Backends<'a> {
     front: &'a Front<'a>,
     members: Vec<&'a Member>,
+    /// Which of them serve this node.
+    nearby: Nearby<'a>,
+}
+
+impl<'a> Backends<'a> {
+    fn of(front: &'a Front<'a>, reach: &Reach<'a>) -> Self {
+        let nearby = match front.scope {
+            Scope::Cluster => Nearby::of(front.members(), reach.node(), reach.zone()),
+            Scope::Local => Nearby::All,
+        };
+        Self { front, members: one_for_each_pod(front), nearby }
+    }
 }
 
 impl<'a> std::ops::Deref for Backends<'a> {
@@ -139,22 +152,21 @@ fn routes(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: &mu
         hash::FIELD_ALL
     };
     let nobody = fronts.iter().all(|front| front.members.is_empty());
+    let choosy = fronts.iter().any(|front| front.nearby != Nearby::All);
     // Nobody there: say so. Nobody within reach yet, or nobody on this node: silence, so that clients try again.
     let without = if nobody { NextHopKey::Reject } else { NextHopKey::Discard };
     let mut too_many = (0, 0);
     let mut last: Option<Arc<Group>> = None;
     for &vrf in vip.vrfs {
-        let mut members = members(vrf, fronts, reach);
+        let all = members(vrf, fronts, reach, false);
+        // Whom this node does not send to, others may.
+        served.advertised.extend(advertised(vrf, &all, reach));
+        let mut members = if choosy { members(vrf, fronts, reach, true) } else { all };
         if members.is_empty() {
             let hop = Hop { next_hop: without, label: None };
             served.routes.push((vrf, RouteTarget::Hop(hop)));
             continue;
         }
-        let here = members.iter().filter(|member| {
-            !member.draining && matches!(member.hop.next_hop, NextHopKey::Encap(_))
-        });
-        let vifs = here.filter_map(|member| reach.vif(member.pod?));
-        served.advertised.extend(vifs.map(|vif| (vrf, vif.label)));
         let there_are = members.len();
         if there_are > reach.group_max() {
             subset::keep(&mut members, reach.group_max(), reach.node(), vip.address);
@@ -183,8 +195,26 @@ fn routes(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: &mu
     }
 }
 
-/// The members that are within reach in a VRF, ordered by hop, each hop once.
-fn members(vrf: VrfId, fronts: &[Backends<'_>], reach: &Reach<'_>) -> Vec<GroupMember> {
+/// Labels of the members on this node that take new connections.
+fn advertised(
+    vrf: VrfId,
+    members: &[GroupMember],
+    reach: &Reach<'_>,
+) -> impl Iterator<Item = (VrfId, MplsLabel)> {
+    let here = members
+        .iter()
+        .filter(|member| !member.draining && matches!(member.hop.next_hop, NextHopKey::Encap(_)));
+    here.filter_map(move |member| Some((vrf, reach.vif(member.pod?)?.label)))
+}
+
+/// The members that are within reach in a VRF, ordered by hop, each hop once; of those that take new connections only the
+/// nearby ones, if that is asked for.
+fn members(
+    vrf: VrfId,
+    fronts: &[Backends<'_>],
+    reach: &Reach<'_>,
+    nearby: bool,
+) -> Vec<GroupMember> {
     let mut members: Vec<GroupMember> = Vec::new();
     for front in fronts {
         let first = members.len();
@@ -195,6 +225,9 @@ fn members(vrf: VrfId, fronts: &[Backends<'_>], reach: &Reach<'_>) -> Vec<GroupM
                 continue;
             }
             let draining = member.state == MemberState::Draining;
+            if nearby && !draining && !front.nearby.has(&member.hints) {
+                continue;
+            }
             members.push(GroupMember { hop, pod: Some(member.address), draining });
         }
         // Those that terminate take new connections if nobody else serves the port.

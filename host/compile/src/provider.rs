@@ -198,6 +198,12 @@ impl<'a> Reach<'a> {
         &self.site.node.name
     }
 
+    /// The zone in which this node is, if that is known.
+    #[must_use]
+    pub fn zone(&self) -> Option<&'a str> {
+        self.site.zone()
+    }
+
     /// Most members of a group.
     #[must_use]
     pub fn group_max(&self) -> usize {

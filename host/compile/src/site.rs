@@ -1,4 +1,4 @@
-//! What every route and every floating IP depends on: the node, its VRFs, and the operator's policy. If one of these changes,
+//! What every route and every floating IP depends on: the node and its zone, its VRFs, and the operator's policy. If one of these changes,
 //! all is compiled anew.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use penstock_abi::limits;
 use penstock_model::{
-    Finding, Intent, NetworkName, Node, ObjectId, OrdMap, Policy, Reason, Vrf, VrfId,
+    Finding, Intent, NetworkName, Node, ObjectId, OrdMap, Policy, Reason, Vrf, VrfId, Zone,
 };
 
 use crate::book::{Book, Teller};
@@ -17,6 +17,8 @@ use crate::book::{Book, Teller};
 pub(crate) struct Site {
     pub(crate) node: Arc<Node>,
     pub(crate) policy: Arc<Policy>,
+    /// Where the node is, if that is known.
+    zone: Option<Arc<Zone>>,
     given: OrdMap<VrfId, Arc<Vrf>>,
     /// For each VRF, those that have its pods' routes; it is one of them.
     importers: BTreeMap<VrfId, Vec<VrfId>>,
@@ -55,6 +57,7 @@ impl Site {
         Self {
             node: node.clone(),
             policy: intent.policy.clone(),
+            zone: intent.zones.get(&node.name).cloned(),
             given: intent.vrfs.clone(),
             importers,
             networks,
@@ -65,12 +68,18 @@ impl Site {
     pub(crate) fn is_of(&self, intent: &Intent) -> bool {
         intent.node.as_ref() == Some(&self.node)
             && intent.policy == self.policy
+            && intent.zones.get(&self.node.name) == self.zone.as_ref()
             && (intent.vrfs.ptr_eq(&self.given) || intent.vrfs == self.given)
     }
 
     /// The node's tunnel end point.
     pub(crate) fn address(&self) -> IpAddr {
         self.node.fabric.address.addr()
+    }
+
+    /// The zone in which the node is.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        self.zone.as_ref().map(|zone| zone.name.as_str())
     }
 
     pub(crate) fn has_vrf(&self, vrf: VrfId) -> bool {

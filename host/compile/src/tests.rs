@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use penstock_abi::hash;
 use penstock_model::{
-    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy,
+    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy,
     Listener, LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
     ObjectId, ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId,
-    Vrf, VrfId,
+    Vrf, VrfId, Zone,
 };
 use penstock_tables::Shape;
 
 mod incremental;
+mod nearby;
 mod owner;
 mod places;
 mod provider;
@@ -287,6 +288,7 @@ fn a_floating_ip_has_the_members_of_its_family() {
                 port: 80,
                 state: MemberState::Active,
                 node: String::new(),
+                hints: Hints::default(),
             });
             listener.pool.members.extend(more);
         }

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Findings, LoadBalancer, MacAddr, Node, ObjectName, Peer, PodVif, Rib, VifId, Vrf, VrfId,
+    Findings, LoadBalancer, MacAddr, Node, ObjectName, Peer, PodVif, Rib, VifId, Vrf, VrfId, Zone,
 };
 
 /// Everything that the tables are compiled from, but for the kernel's [`Neighbours`].
@@ -34,6 +34,8 @@ pub struct Intent {
     pub balancers: OrdMap<ObjectName, Arc<LoadBalancer>>,
     /// Pods that the sources know of, by address: for names in views, never for routes.
     pub pods: OrdMap<IpAddr, Arc<Pod>>,
+    /// Where nodes are, as far as the sources know, by the node's name.
+    pub zones: OrdMap<String, Arc<Zone>>,
     /// What the operator allows.
     pub policy: Arc<Policy>,
     /// What the sources and the merging of them found, by object.

@@ -35,11 +35,11 @@ pub use imbl::OrdMap;
 pub use intent::{Intent, Neighbours, Pod, Policy};
 pub use ipnet::IpNet;
 pub use load_balancer::{
-    Affinity, FloatingIp, FloatingIpKind, Listener, LoadBalancer, Member, MemberState, Pool,
+    Affinity, FloatingIp, FloatingIpKind, Hints, Listener, LoadBalancer, Member, MemberState, Pool,
     Protocol, Scope,
 };
 pub use name::{NetworkName, ObjectName, ProviderName, SourceName};
-pub use node::{Encapsulation, Fabric, LearnPolicy, Node, Peer, PodVif, Vrf};
+pub use node::{Encapsulation, Fabric, LearnPolicy, Node, Peer, PodVif, Vrf, Zone};
 pub use object::{Fragment, Object, ObjectId, ObjectKind};
 pub use rib::{Advertisement, Path, Rib, Route};
 pub use validate::{check, is_host_address};

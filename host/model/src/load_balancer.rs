@@ -154,6 +154,19 @@ pub struct Member {
     pub state: MemberState,
     /// The node it says it is on, empty if it does not say.
     pub node: String,
+    /// For whose clients it is meant.
+    pub hints: Hints,
+}
+
+/// For whose clients a member is meant, so that traffic stays near (`hints` of EndpointSlices, which `trafficDistribution` of a
+/// Service asks for). They count only if all members that take new connections have some, and one of them is meant for this
+/// node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hints {
+    /// Nodes, by name.
+    pub nodes: Vec<String>,
+    /// Zones, by name.
+    pub zones: Vec<String>,
 }
 
 /// What a member may be given. One that serves no longer is not a member: that it keeps connections is the planner's

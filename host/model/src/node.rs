@@ -74,6 +74,15 @@ pub struct PodVif {
     pub learn: LearnPolicy,
 }
 
+/// Where a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// The node, as in `nodeName` of endpoints.
+    pub node: String,
+    /// The zone: its label `topology.kubernetes.io/zone`.
+    pub name: String,
+}
+
 /// How packets to a remote node are wrapped.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,

@@ -7,7 +7,9 @@ use imbl::OrdMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Findings, LoadBalancer, Node, ObjectName, Peer, Pod, PodVif, Route, SourceName, Vrf};
+use crate::{
+    Findings, LoadBalancer, Node, ObjectName, Peer, Pod, PodVif, Route, SourceName, Vrf, Zone,
+};
 
 /// What identifies an object among those of all sources. Two sources that give the same one are in conflict.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub enum ObjectId {
     LoadBalancer(ObjectName),
     /// A pod.
     Pod(ObjectName),
+    /// Where a node is, by the node's name.
+    Zone(String),
     /// Something that a source cannot tell more of, or has no use for: an object of another kind, a file, a place in one.
     Other {
         /// What it is: `EndpointSlice`, `file`.
@@ -51,6 +55,7 @@ impl fmt::Display for ObjectId {
             Self::Route { announcer, prefix } => write!(f, "route {prefix} of {announcer}"),
             Self::LoadBalancer(name) => write!(f, "Service {name}"),
             Self::Pod(name) => write!(f, "Pod {name}"),
+            Self::Zone(node) => write!(f, "Node {node}"),
             Self::Other { kind, name } => write!(f, "{kind} {name}"),
         }
     }
@@ -74,6 +79,8 @@ pub enum ObjectKind {
     LoadBalancer,
     /// A pod.
     Pod,
+    /// Where a node is.
+    Zone,
     /// Anything else.
     Other,
 }
@@ -96,6 +103,7 @@ impl ObjectId {
             Self::Route { .. } => ObjectKind::Route,
             Self::LoadBalancer(_) => ObjectKind::LoadBalancer,
             Self::Pod(_) => ObjectKind::Pod,
+            Self::Zone(_) => ObjectKind::Zone,
             Self::Other { .. } => ObjectKind::Other,
         }
     }
@@ -118,6 +126,8 @@ pub enum Object {
     LoadBalancer(Arc<LoadBalancer>),
     /// Of [`ObjectId::Pod`].
     Pod(Arc<Pod>),
+    /// Of [`ObjectId::Zone`].
+    Zone(Arc<Zone>),
 }
 
 impl Object {
@@ -132,6 +142,7 @@ impl Object {
             Self::Route(route) => route.id(),
             Self::LoadBalancer(balancer) => ObjectId::LoadBalancer(balancer.name.clone()),
             Self::Pod(pod) => ObjectId::Pod(pod.name.clone()),
+            Self::Zone(zone) => ObjectId::Zone(zone.node.clone()),
         }
     }
 }

@@ -25,6 +25,10 @@ pub fn check(object: &Object) -> Vec<Reason> {
         Object::Route(route) => check_route(route, &mut wrong),
         Object::LoadBalancer(balancer) => wrong.name(&balancer.name.name),
         Object::Pod(pod) => wrong.name(&pod.name.name),
+        Object::Zone(zone) => {
+            wrong.name(&zone.node);
+            wrong.name(&zone.name);
+        }
     }
     wrong.0
 }

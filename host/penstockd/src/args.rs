@@ -5,15 +5,17 @@ use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser};
+use clap::{ArgGroup, CommandFactory as _, Parser};
 use penstock_api::paths::DEFAULT_SOCKET;
+use penstock_kube::Access;
 use penstock_model::{IpNet, MacAddr};
 
-/// Keeps a card's tables as Kubernetes manifests and the node file want them, and shows the card to `penstock`.
+/// Keeps a card's tables as Kubernetes and the node file want them, and shows the card to `penstock`.
 #[derive(Debug, Parser)]
 #[command(
     name = "penstockd",
     version,
+    group = ArgGroup::new("objects").args(["manifests", "kubeconfig", "in_cluster"]).required(true).multiple(true),
     after_help = "Example: penstockd --node /etc/penstock/node.yaml --manifests /etc/penstock/manifests \\\n           --device pci:0000:3b:00.0\n\nThe environment variable PENSTOCK_LOG filters the log, as in PENSTOCK_LOG=debug."
 )]
 pub struct Args {
@@ -21,8 +23,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE", required_unless_present = "card", requires = "device")]
     pub node: Option<PathBuf>,
     /// Directory of Kubernetes manifests.
-    #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    #[arg(long, env = "PENSTOCK_MANIFESTS", value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
+    /// Kubeconfig, for Kubernetes' API server: its Services, EndpointSlices and what it knows of this node. What manifests
+    /// give too is theirs.
+    #[arg(long, env = "PENSTOCK_KUBECONFIG", value_name = "FILE", conflicts_with = "in_cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Asks the API server of the cluster in which the daemon is a pod.
+    #[arg(long)]
+    pub in_cluster: bool,
     /// The card: `vfio-user:SOCKET` or `pci:DDDD:BB:DD.F`; of a daemon of one card.
     #[arg(
         long,
@@ -127,6 +136,13 @@ impl Args {
             node: node.clone(),
         });
         only.chain(self.card.iter().cloned()).collect()
+    }
+
+    /// How the API server is reached, if there is one.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        let kubeconfig = self.kubeconfig.clone().map(Access::Kubeconfig);
+        kubeconfig.or(self.in_cluster.then_some(Access::InCluster))
     }
 
     /// What the operator should know about these arguments, if anything.
@@ -249,6 +265,24 @@ mod tests {
             let error = parse(bad).unwrap_err();
             assert!(error.contains(why), "{bad:?}: {error}");
         }
+    }
+
+    #[test]
+    fn objects_come_from_manifests_or_an_api_server_or_both() {
+        let parse = |more: &[&str]| {
+            let base = ["penstockd", "--node=n", "--device=pci:0000:3b:00.0"];
+            let args = Args::try_parse_from(base.iter().chain(more));
+            args.map(|args| (args.access(), args.manifests)).map_err(|error| error.to_string())
+        };
+        let (kubeconfig, manifests) = (Access::Kubeconfig("k".into()), PathBuf::from("m"));
+        assert_eq!(parse(&["--manifests=m"]).unwrap(), (None, Some(manifests.clone())));
+        assert_eq!(parse(&["--kubeconfig=k"]).unwrap(), (Some(kubeconfig.clone()), None));
+        assert_eq!(parse(&["--in-cluster"]).unwrap(), (Some(Access::InCluster), None));
+        let both = parse(&["--kubeconfig=k", "--manifests=m"]).unwrap();
+        assert_eq!(both, (Some(kubeconfig), Some(manifests)));
+        assert!(parse(&[]).unwrap_err().contains("--kubeconfig <FILE>"));
+        let error = parse(&["--kubeconfig=k", "--in-cluster"]).unwrap_err();
+        assert!(error.contains("cannot be used with"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use penstock_agent::keep::Keeper;
 use penstock_agent::{Agent, Opener};
 use penstock_api::server::{self, Limits, Server};
 use penstock_attachments::{Attachments, Store};
+use penstock_kube::{Access, Timing};
 use penstock_model::Policy;
 use penstock_sources::{Sources, Watch};
 use tokio::sync::watch;
@@ -28,8 +29,10 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Its cards, one at least, no two of one name.
     pub cards: Vec<Card>,
-    /// Directory of manifests.
-    pub manifests: PathBuf,
+    /// Directory of manifests, if there is one.
+    pub manifests: Option<PathBuf>,
+    /// API server, if there is one. What both give is the manifests'.
+    pub kubernetes: Option<Access>,
     /// Socket for requests.
     pub api: PathBuf,
     /// Folder of what must not be lost with the daemon: the pods that a CNI plugin registers. Without one, none can be.
@@ -59,8 +62,9 @@ pub struct Card {
 /// A running daemon. Dropping it ends its tasks and leaves the cards' tables as they are.
 pub struct Daemon {
     tasks: JoinSet<Ended>,
-    /// Of files. One that ends takes the sources with it that it is a part of, and these an agent.
+    /// Of files and of the API server. One that ends takes the sources with it that it is a part of, and these an agent.
     _watches: Vec<Watch>,
+    _kubernetes: Option<penstock_kube::Watch>,
     _sources: Vec<Sources>,
 }
 
@@ -77,20 +81,28 @@ impl Daemon {
         let inputs = Health::default();
         let (neighbours_tx, neighbours) = watch::channel(None);
         let (wanted_tx, wanted) = watch::channel(None);
-        let manifests = penstock_sources::manifests::watch(config.manifests);
-        let (mut watches, mut sources) = (Vec::new(), Vec::new());
+        let node_file = |card: &Card| penstock_sources::node_file::watch(card.node.clone());
+        let mut watches: Vec<Watch> = config.cards.iter().map(node_file).collect();
+        let nodes: Vec<_> = watches.iter().map(Watch::fragments).collect();
+        watches.extend(config.manifests.map(penstock_sources::manifests::watch));
+        // All cards are of one node, whose name each node file says.
+        let kubernetes = config.kubernetes.zip(nodes.first().cloned());
+        let kubernetes =
+            kubernetes.map(|(access, node)| penstock_kube::watch(access, node, Timing::default()));
+        let shared = watches[nodes.len()..].iter().map(Watch::fragments);
+        let shared: Vec<_> =
+            shared.chain(kubernetes.iter().map(penstock_kube::Watch::fragments)).collect();
+        let mut sources = Vec::new();
         let mut cards = Vec::new();
-        for card in config.cards {
-            let node = penstock_sources::node_file::watch(card.node);
+        for (card, node) in config.cards.into_iter().zip(nodes) {
             let attachments =
                 store.as_ref().map(|store| Attachments::open(Arc::clone(store), &card.name));
             let attachments = attachments.transpose()?;
-            let mut fragments = vec![node.fragments()];
+            let mut fragments = vec![node];
             fragments.extend(attachments.iter().map(Attachments::fragments));
-            fragments.push(manifests.fragments());
+            fragments.extend(shared.iter().cloned());
             let followed = Sources::start(fragments, config.policy.clone());
             let (intent, statuses) = (followed.intents(), followed.status());
-            watches.push(node);
             sources.push(followed);
             info!(card = card.name, device = card.spec, "card configured");
             let agent = penstock_agent::Config {
@@ -137,8 +149,7 @@ impl Daemon {
             Server::new(Limits::default()).serve(listener, router).await;
         });
         info!(api = %config.api.display(), "penstockd starts");
-        watches.push(manifests);
-        Ok(Self { tasks: tasks.0, _watches: watches, _sources: sources })
+        Ok(Self { tasks: tasks.0, _watches: watches, _kubernetes: kubernetes, _sources: sources })
     }
 
     /// Waits until a part of the daemon ends, which none does unless it has a defect. The process should end then: half a daemon

@@ -68,6 +68,7 @@ fn word(kind: ObjectKind) -> &'static str {
         ObjectKind::Route => "routes",
         ObjectKind::LoadBalancer => "services",
         ObjectKind::Pod => "pods",
+        ObjectKind::Zone => "zones",
         ObjectKind::Other => "others",
     }
 }

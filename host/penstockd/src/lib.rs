@@ -5,6 +5,7 @@
 //! concern is a task, tasks share state by `watch` channels:
 //!
 //! ```text
+//! API server -fragment--\
 //! manifests --fragment--\                                /--status, tables, readings--> answer, status <-- routes <-- socket
 //! node file --fragment--+--> sources --intent--> agent --+--beats--> watchdog
 //! attachments -fragment-/

@@ -49,6 +49,7 @@ async fn keep(args: Args) -> Result<()> {
     let started = Instant::now();
     let mut daemon = Daemon::start(Config {
         cards,
+        kubernetes: args.access(),
         manifests: args.manifests,
         api: args.api,
         state: args.state,

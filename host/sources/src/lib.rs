@@ -1,4 +1,4 @@
-//! Where intent comes from: a node file and a directory of Kubernetes manifests, each a source of its own.
+//! Where intent comes from: a node file, and a directory of Kubernetes manifests or an API server, each a source of its own.
 //!
 //! A source gives [`Fragment`](penstock_model::Fragment)s, all that it has to say at one moment and never a delta; an object
 //! that is wrong keeps what it was, with a finding that says why, and harms no other. [`Merger`] makes one
@@ -9,11 +9,13 @@
 //! * [`node_file`]: the node file and its JSON Schema (`docs/node-schema.json`). Strict: unknown fields are errors.
 //! * [`manifests`]: the API objects as manifests carry them (`kubernetes`), and what becomes of them. Lenient where Kubernetes
 //!   is.
+//! * [`cluster`]: the same objects as an API server tells of them. Who talks to it is a crate of its own (`penstock-kube`).
 //!
 //! Every stage keeps what it was last given and compares: maps are persistent, and what is done for a change is in proportion
 //! to it.
 
 mod absence;
+pub mod cluster;
 mod difference;
 mod documents;
 mod error;
@@ -26,6 +28,7 @@ mod look;
 pub mod manifests;
 mod merge;
 pub mod node_file;
+mod publish;
 mod sources;
 mod text;
 mod tree;
@@ -35,6 +38,7 @@ pub use documents::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 pub use error::SourceError;
 pub use load::{Paths, load, load_node};
 pub use merge::{Merger, SourceStatus};
+pub use publish::publish;
 pub use sources::Sources;
 pub use text::MAX_FILE_BYTES;
 pub use watch::Watch;

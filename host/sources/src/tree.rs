@@ -16,7 +16,6 @@ use serde_path_to_error::{Path, Segment};
 use serde_yaml_ng::{Mapping, Value};
 
 use crate::documents::{Document, Format};
-use crate::lines::Lines;
 
 /// What anchors may add to a document, in bytes of keys and values: 1 MiB, more than an API server stores of an object.
 const MAX_EXPANSION_BYTES: usize = 1 << 20;
@@ -45,22 +44,19 @@ pub(crate) fn tree(document: &Document<'_>) -> Result<Value, Problem> {
     Ok(value)
 }
 
-/// Reads a piece of a document's tree as one of the API's types; `steps` lead to the piece.
+/// Reads a piece of a document's tree as one of the API's types; `steps` lead to the piece, and `line` says where something
+/// stands.
 pub(crate) fn typed<T: DeserializeOwned>(
-    lines: &Lines,
-    document: &Document<'_>,
     steps: &[Step],
     value: &Value,
+    line: impl FnOnce(&[Step]) -> Option<usize>,
 ) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let mut steps = steps.to_vec();
         steps.extend(path_steps(error.path()));
         let path = path_text(&steps);
         let colon = if path.is_empty() { "" } else { ": " };
-        Problem {
-            line: lines.find(document, &steps),
-            message: format!("{path}{colon}{}", error.inner()),
-        }
+        Problem { line: line(&steps), message: format!("{path}{colon}{}", error.inner()) }
     })
 }
 

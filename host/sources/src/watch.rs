@@ -9,20 +9,17 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use inotify::{EventStream, Inotify, WatchMask};
-use penstock_model::{Effect, Findings, Fragment};
+use penstock_model::Fragment;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::difference::changed_keys;
 use crate::follow::{Follower, POLL, Store};
 use crate::look::Place;
+use crate::publish::publish;
 
 /// Events that follow one another are taken together.
 const GATHER: Duration = Duration::from_millis(50);
-
-/// New findings that are logged one by one.
-const LOGGED: usize = 20;
 
 /// A running watch of a source's files. Dropping it ends the watch and closes the channel.
 #[derive(Debug)]
@@ -75,33 +72,6 @@ async fn run<S: Store>(
             () = events.next() => {}
             () = sleep_until(step.next.into()) => {}
         }
-    }
-}
-
-/// Publishes what a reading gave, if it is news.
-fn publish(sender: &watch::Sender<Fragment>, fragment: Fragment) {
-    sender.send_if_modified(|before| {
-        let news = *before != fragment;
-        if news {
-            log(&before.findings, &fragment);
-            *before = fragment;
-        }
-        news
-    });
-}
-
-/// Logs what was not found before; a part of it, if it is much.
-fn log(before: &Findings, fragment: &Fragment) {
-    let changed = changed_keys(before, &fragment.findings);
-    let found = changed.iter().filter_map(|id| Some((id, fragment.findings.get(id)?)));
-    let found = found.flat_map(|(id, list)| list.iter().map(move |finding| (id, finding)));
-    let wrong: Vec<_> = found.filter(|(_, finding)| finding.effect != Effect::Note).collect();
-    let source = &fragment.source;
-    for (id, finding) in wrong.iter().take(LOGGED) {
-        tracing::warn!(%source, "{id}: {finding}");
-    }
-    if let Some(more) = wrong.len().checked_sub(LOGGED + 1) {
-        tracing::warn!(%source, "and {} further findings: see the status", more + 1);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use penstock_compile::{Compiler, Providers};
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy, Listener,
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
     ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
 };
@@ -54,6 +54,7 @@ impl Cluster {
             port: 8080,
             state: MemberState::Active,
             node: String::new(),
+            hints: Hints::default(),
         };
         let last = self.endpoints + round - 1;
         let mut members: Vec<Member> =

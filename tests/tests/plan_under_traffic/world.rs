@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy, Listener,
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
     ObjectName, Path, Peer, PodVif, Pool, Protocol, Scope, VifId, Vrf, VrfId,
 };
@@ -194,6 +194,7 @@ fn service(n: u8, members: &[BTreeMap<u8, MemberState>; 2], target: u16) -> Load
             port: target,
             state,
             node: String::new(),
+            hints: Hints::default(),
         };
         let mut members: Vec<Member> = members.iter().map(member).collect();
         members.sort();

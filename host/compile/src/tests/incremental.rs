@@ -24,6 +24,7 @@ enum Change {
     Balancer((&'static str, &'static str), Option<LoadBalancer>),
     Neighbour(IpAddr, Option<u8>),
     Pod(IpAddr, bool),
+    Zone(&'static str, Option<&'static str>),
     Policy(&'static [&'static str], &'static [&'static str]),
     Finding(&'static str, Option<&'static str>),
 }
@@ -55,18 +56,26 @@ fn network() -> impl Strategy<Value = &'static str> {
     select(vec!["services", "services", "public"])
 }
 
+/// Names of places that a member is meant for.
+fn place() -> impl Strategy<Value = Vec<String>> {
+    let places: [&[&str]; 5] = [&["me"], &["me"], &["me", "other"], &["other"], &[]];
+    select(places.to_vec()).prop_map(|names| names.iter().map(ToString::to_string).collect())
+}
+
 fn listener() -> impl Strategy<Value = Listener> {
     let member = (
         pod_address(),
         80..83_u16,
         select(vec![MemberState::Active, MemberState::Active, MemberState::Draining]),
         select(vec!["", "me", "other"]),
+        (place(), place()),
     );
-    let member = member.prop_map(|(address, port, state, node)| Member {
+    let member = member.prop_map(|(address, port, state, node, (nodes, zones))| Member {
         address,
         port,
         state,
         node: node.to_owned(),
+        hints: Hints { nodes, zones },
     });
     let protocol = select(vec![Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
     (protocol, 80..83_u16, btree_set(member, 0..6)).prop_map(|(protocol, port, members)| Listener {
@@ -144,6 +153,8 @@ fn change() -> impl Strategy<Value = Change> {
         12 => (name, option::weighted(0.8, balancer())).prop_map(|(n, lb)| Change::Balancer(n, lb)),
         6 => (end_point(), option::weighted(0.8, 0..2_u8)).prop_map(|(a, m)| Change::Neighbour(a, m)),
         4 => (vip(), any::<bool>()).prop_map(|(address, there)| Change::Pod(address, there)),
+        1 => (select(vec!["me", "other"]), option::of(select(vec!["me", "other"])))
+            .prop_map(|(node, zone)| Change::Zone(node, zone)),
         1 => (allowed, own).prop_map(|(external, cluster)| Change::Policy(external, cluster)),
         1 => (select(vec!["p", "q"]), option::of(select(vec!["odd", "even"])))
             .prop_map(|(name, text)| Change::Finding(name, text)),
@@ -232,6 +243,13 @@ impl Small {
             }
             Change::Pod(address, false) => {
                 intent.pods.remove(&address);
+            }
+            Change::Zone(node, Some(zone)) => {
+                let zone = Zone { node: node.to_owned(), name: zone.to_owned() };
+                intent.zones.insert(node.to_owned(), Arc::new(zone));
+            }
+            Change::Zone(node, None) => {
+                intent.zones.remove(node);
             }
             Change::Policy(external, cluster) => self.world.policy(external, cluster),
             Change::Finding(name, text) => {

@@ -63,8 +63,13 @@ fn large_world(count: u16) -> World {
     let to = |n| route("cent333", CENT333, &format!("{}/32", pod(n)), 100 + u32::from(n));
     world.routes = (0..count).map(to).collect();
     world.settle_rib();
-    let member =
-        |n| Member { address: pod(n), port: 80, state: MemberState::Active, node: String::new() };
+    let member = |n| Member {
+        address: pod(n),
+        port: 80,
+        state: MemberState::Active,
+        node: String::new(),
+        hints: Hints::default(),
+    };
     let mut listener = listener("", 8888, 80, &[]);
     listener.pool.members = (0..count).map(member).collect();
     world.with([service(vec![listener])])

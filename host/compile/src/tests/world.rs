@@ -172,6 +172,7 @@ pub(super) fn listener(name: &str, port: u16, target: u16, lasts: &[u8]) -> List
         port: target,
         state: MemberState::Active,
         node: String::new(),
+        hints: Hints::default(),
     };
     Listener {
         name: name.to_owned(),

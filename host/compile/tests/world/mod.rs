@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Intent, IpNet, LearnPolicy, Listener,
+    Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy, Listener,
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
     ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
 };
@@ -44,6 +44,7 @@ pub(crate) fn service(n: u32, endpoints: u32, first: u32) -> LoadBalancer {
             port: 8080,
             state: MemberState::Active,
             node: String::new(),
+            hints: Hints::default(),
         })
         .collect();
     members.sort();

@@ -85,6 +85,10 @@ impl Admission {
                     self.intent.balancers.insert(name, Arc::clone(balancer));
                 }
                 (ObjectId::LoadBalancer(name), _) => _ = self.intent.balancers.remove(name),
+                (ObjectId::Zone(node), Some(Object::Zone(zone))) => {
+                    self.intent.zones.insert(node.clone(), Arc::clone(zone));
+                }
+                (ObjectId::Zone(node), _) => _ = self.intent.zones.remove(node),
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Effect, Encapsulation, Fabric, LearnPolicy, LoadBalancer, MacAddr, MplsLabel, Node, Path, Peer,
-    Pod, PodVif, Route,
+    Pod, PodVif, Route, Zone,
 };
 
 fn node(last: u8) -> Object {
@@ -264,6 +264,9 @@ fn object() -> impl Strategy<Value = Object> {
             }
         ),
         2 => (name(), 1_u8..5).prop_map(|(name, last)| pod(name, &format!("192.0.2.{last}"))),
+        1 => (name(), name()).prop_map(|(node, name)| {
+            Object::Zone(Arc::new(Zone { node: node.to_owned(), name: name.to_owned() }))
+        }),
         1 => (name(), any::<Option<i64>>()).prop_map(|(name, created)| {
             let name = ObjectName::new("shop", name);
             Object::LoadBalancer(Arc::new(LoadBalancer { name, created, ..LoadBalancer::default() }))

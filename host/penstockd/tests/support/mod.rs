@@ -66,6 +66,8 @@ pub struct Bench {
     pub policy: Policy,
     /// Folder of attachments, if there is one.
     pub state: Option<PathBuf>,
+    /// The API server that there is instead of manifests.
+    pub kubernetes: Option<penstock_kube::Access>,
 }
 
 impl Bench {
@@ -85,6 +87,7 @@ impl Bench {
             daemon: None,
             policy: Policy::default(),
             state: None,
+            kubernetes: None,
         };
         names.iter().for_each(|name| bench.write_node(name, NODE));
         bench.write(&manifests(8888));
@@ -130,7 +133,8 @@ impl Bench {
         });
         Config {
             cards: cards.collect(),
-            manifests: self.dir.path().join("manifests"),
+            manifests: self.kubernetes.is_none().then(|| self.dir.path().join("manifests")),
+            kubernetes: self.kubernetes.clone(),
             api: self.api(),
             state: self.state.clone(),
             static_neighbours: [(

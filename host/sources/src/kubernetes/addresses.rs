@@ -3,7 +3,9 @@
 //! * A service is served at the addresses of its own families: an IPv6-only service has no IPv4 endpoints, so its IPv4
 //!   ingress address is not served. Which families a card knows is the compiler's business.
 //! * `internalTrafficPolicy: Local` is a property of the cluster IP alone. External and ingress addresses, asked for from
-//!   within the cluster, always have cluster semantics; from outside they come by a label, which names the pod.
+//!   within the cluster, always have cluster semantics; from outside they come by a label, which names the pod. So each
+//!   connection from outside is served by a pod of the node to which it came, with the client's own address, and
+//!   `externalTrafficPolicy: Local` asks for nothing more.
 //! * The cluster IP of a service that another proxy serves is nobody else's. Who of our own services gets an address that
 //!   several want is the compiler's business, which knows the node's addresses too.
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use penstock_model::{Findings, Object, ObjectId, ObjectName, OrdMap};
 
 use super::addresses::{self, Foreign};
-use super::objects::{EndpointSlice, Pod, Service};
+use super::objects::{EndpointSlice, Node, Pod, Service};
 use super::translate::{self, Named, Notes};
 use super::{Item, Key, Kind, slice_id};
 use crate::difference::{put, set};
@@ -21,14 +21,14 @@ pub(crate) struct Balancers {
     foreign: Foreign,
     /// Services that want addresses which may be foreign.
     want_more: BTreeSet<ObjectName>,
-    /// Load balancers and pods.
+    /// Load balancers, pods, and where nodes are.
     objects: OrdMap<ObjectId, Object>,
     /// What is left out of services and slices that are right.
     findings: Findings,
 }
 
 impl Balancers {
-    /// Load balancers and pods.
+    /// Load balancers, pods, and where nodes are.
     pub(crate) fn objects(&self) -> &OrdMap<ObjectId, Object> {
         &self.objects
     }
@@ -59,6 +59,8 @@ impl Balancers {
                 }
                 (Kind::Pod, Some(Item::Pod(pod))) => self.put_pod(&name, Some(&pod)),
                 (Kind::Pod, _) => self.put_pod(&name, None),
+                (Kind::Node, Some(Item::Node(node))) => self.put_node(name.name, Some(&node)),
+                (Kind::Node, _) => self.put_node(name.name, None),
             }
         }
         for name in dirty {
@@ -70,6 +72,12 @@ impl Balancers {
         let pod = pod.and_then(|pod| translate::pod(name, pod));
         let object = pod.map(|pod| Object::Pod(Arc::new(pod)));
         put(&mut self.objects, ObjectId::Pod(name.clone()), object);
+    }
+
+    fn put_node(&mut self, name: String, node: Option<&Node>) {
+        let zone = node.and_then(|node| translate::zone(&name, node));
+        let object = zone.map(|zone| Object::Zone(Arc::new(zone)));
+        put(&mut self.objects, ObjectId::Zone(name), object);
     }
 
     fn put_service(

@@ -89,11 +89,15 @@ pub(super) fn service(service: &mut Service, ports: Vec<Result<ServicePort, Reas
     if seconds == 0 || seconds > AFFINITY_SECONDS_MAX {
         checked.refuse(format!("timeoutSeconds {seconds} is not in 1..={AFFINITY_SECONDS_MAX}"));
     }
-    match spec.internal_traffic_policy.as_deref() {
-        None | Some("" | "Cluster" | "Local") => {}
-        Some(other) => {
-            let text = format!("spec.internalTrafficPolicy {other:?} is not Cluster or Local");
-            checked.refuse(text);
+    for (field, policy) in [
+        ("internalTrafficPolicy", &spec.internal_traffic_policy),
+        ("externalTrafficPolicy", &spec.external_traffic_policy),
+    ] {
+        match policy.as_deref() {
+            None | Some("" | "Cluster" | "Local") => {}
+            Some(other) => {
+                checked.refuse(format!("spec.{field} {other:?} is not Cluster or Local"));
+            }
         }
     }
     for (i, text) in std::mem::take(&mut spec.external_ips).into_iter().enumerate() {

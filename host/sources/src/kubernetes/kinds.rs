@@ -1,4 +1,4 @@
-//! From a document to objects: their kinds, Lists of them, what the API server would refuse, and what is passed over.
+//! From a document to objects: their kinds, Lists of them, and what is passed over.
 //!
 //! Lists are opened as client tools open them: a `List` holds objects of any kind, other Lists too; a `ServiceList` holds
 //! Services, whose own kind need not be said. What is of no use here is passed over and counted, so that it can be told.
@@ -11,17 +11,14 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-use penstock_model::{ObjectName, Reason};
-use serde::de::DeserializeOwned;
+use penstock_model::Reason;
 use serde_yaml_ng::Value;
 
-use super::checks::{self, Checked};
-use super::objects::{EndpointSlice, Metadata, Pod, Service};
-use super::{Item, Items, Key, Kind, MAX_FAULTS, Said};
+use super::at::{At, Implied};
+use super::{Items, Key, Kind, MAX_FAULTS, Said};
 use crate::documents::Document;
-use crate::error::place;
 use crate::lines::Lines;
-use crate::tree::{self, Problem, Step};
+use crate::tree::{self, Step};
 
 /// Reads a file's documents.
 pub(super) struct Reader<'a> {
@@ -50,7 +47,7 @@ impl<'a> Reader<'a> {
 
     /// Takes what is in a document.
     pub(super) fn add(&mut self, document: Document<'a>) {
-        let at = At { path: self.path, lines: self.lines, document, steps: Vec::new() };
+        let at = At::in_file(self.path, self.lines, document);
         let untold = match tree::tree(&document) {
             // As the templates of charts leave it behind.
             Ok(Value::Null) => return,
@@ -84,6 +81,7 @@ impl<'a> Reader<'a> {
             ("v1", "Service") => self.put(at, Kind::Service, value),
             ("discovery.k8s.io/v1", "EndpointSlice") => self.put(at, Kind::Slice, value),
             ("v1", "Pod") => self.put(at, Kind::Pod, value),
+            ("v1", "Node") => self.put(at, Kind::Node, value),
             _ => {
                 self.said.passed_over.entry((version, kind)).or_default().add(full_name(&value));
                 self.said.seen += 1;
@@ -109,7 +107,9 @@ impl<'a> Reader<'a> {
     }
 
     fn put(&mut self, at: &At<'a>, kind: Kind, mut value: Value) {
-        let Some(name) = name(&value) else { return self.untold(at.without_name(kind, &value)) };
+        let Some(name) = kind.name(&value) else {
+            return self.untold(at.without_name(kind, &value));
+        };
         let key = Key { kind, name };
         match self.places.entry(key.clone()) {
             Entry::Occupied(first) => {
@@ -118,12 +118,7 @@ impl<'a> Reader<'a> {
             }
             Entry::Vacant(entry) => _ = entry.insert(at.clone()),
         }
-        let read = match kind {
-            Kind::Service => at.service(&mut value),
-            Kind::Slice => at.slice(&mut value),
-            Kind::Pod => at.pod(&value),
-        };
-        match read {
+        match at.read(kind, &mut value) {
             Ok((item, partial)) => {
                 if !partial.is_empty() {
                     self.said.partial.insert(key.clone(), partial);
@@ -134,166 +129,6 @@ impl<'a> Reader<'a> {
             Err(wrong) => _ = self.said.refused.insert(key, wrong),
         }
     }
-}
-
-/// Version and kind that the items of a List have if they do not say.
-type Implied<'a> = Option<(&'a str, &'a str)>;
-
-/// An object's place in a document.
-#[derive(Clone)]
-struct At<'a> {
-    path: &'a Path,
-    lines: &'a Lines,
-    document: Document<'a>,
-    steps: Vec<Step>,
-}
-
-impl<'a> At<'a> {
-    fn below(&self, steps: impl IntoIterator<Item = Step>) -> At<'a> {
-        let steps = self.steps.iter().cloned().chain(steps).collect();
-        At { steps, ..*self }
-    }
-
-    fn line(&self) -> Option<usize> {
-        self.lines.find(&self.document, &self.steps)
-    }
-
-    /// What leads to it from elsewhere: the line, or the way through the document.
-    fn place(&self) -> String {
-        match self.line() {
-            Some(line) => place(self.path, Some(line)),
-            None => format!("{}: {}", place(self.path, None), tree::path_text(&self.steps)),
-        }
-    }
-
-    fn problem(&self, problem: Problem) -> Reason {
-        Reason::invalid(place(self.path, problem.line), problem.message)
-    }
-
-    /// What is wrong with the object as a whole stands where it begins.
-    fn reason(&self, message: impl Into<String>) -> Reason {
-        let mut message = message.into();
-        if !self.steps.is_empty() {
-            message = format!("{}: {message}", tree::path_text(&self.steps));
-        }
-        self.problem(Problem { line: self.line(), message })
-    }
-
-    fn version_and_kind<'v>(
-        &self,
-        value: &'v Value,
-        implied: Implied<'v>,
-    ) -> Result<(&'v str, &'v str), Reason> {
-        let version = self.word(value, "apiVersion")?.or(implied.map(|(version, _)| version));
-        let kind = self.word(value, "kind")?.or(implied.map(|(_, kind)| kind));
-        let version = version.ok_or_else(|| self.reason("apiVersion is missing"))?;
-        Ok((version, kind.ok_or_else(|| self.reason("kind is missing"))?))
-    }
-
-    /// A field that is a word; none if it is absent or empty.
-    fn word<'v>(&self, value: &'v Value, field: &str) -> Result<Option<&'v str>, Reason> {
-        match value.get(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.reason(format!("{field} is not a string"))),
-        }
-    }
-
-    /// Why an object has no name.
-    fn without_name(&self, kind: Kind, value: &Value) -> Reason {
-        let steps = [Step::Key("metadata".to_owned())];
-        let metadata = value.get("metadata").unwrap_or(&Value::Null);
-        let read = tree::typed::<Option<Metadata>>(
-            self.lines,
-            &self.document,
-            &self.below(steps).steps,
-            metadata,
-        );
-        let what =
-            if kind == Kind::Slice { "EndpointSlice".to_owned() } else { format!("{kind:?}") };
-        match read {
-            Err(problem) => self.problem(problem),
-            Ok(_) => self.reason(format!("{what} without metadata.name")),
-        }
-    }
-
-    fn typed<T: DeserializeOwned>(&self, value: &Value) -> Result<T, Reason> {
-        tree::typed(self.lines, &self.document, &self.steps, value)
-            .map_err(|problem| self.problem(problem))
-    }
-
-    fn service(&self, value: &mut Value) -> Result<(Item, Vec<Reason>), Vec<Reason>> {
-        let ports = match value.get_mut("spec") {
-            Some(spec) => self.parts(spec, &["spec"], "ports"),
-            None => Vec::new(),
-        };
-        let mut service: Service = self.typed(value).map_err(|reason| vec![reason])?;
-        service.metadata.trim();
-        let checked = checks::service(&mut service, ports);
-        self.judge(Item::Service(Arc::new(service)), checked)
-    }
-
-    fn slice(&self, value: &mut Value) -> Result<(Item, Vec<Reason>), Vec<Reason>> {
-        let ports = self.parts(value, &[], "ports");
-        let endpoints = self.parts(value, &[], "endpoints");
-        let mut slice: EndpointSlice = self.typed(value).map_err(|reason| vec![reason])?;
-        slice.metadata.trim();
-        let checked = checks::slice(&mut slice, ports, endpoints);
-        self.judge(Item::Slice(Arc::new(slice)), checked)
-    }
-
-    fn pod(&self, value: &Value) -> Result<(Item, Vec<Reason>), Vec<Reason>> {
-        let mut pod: Pod = self.typed(value).map_err(|reason| vec![reason])?;
-        pod.metadata.trim();
-        Ok((Item::Pod(Arc::new(pod)), Vec::new()))
-    }
-
-    /// An object, and what is wrong with a part of it; or what is wrong with all of it.
-    fn judge(&self, item: Item, checked: Checked) -> Result<(Item, Vec<Reason>), Vec<Reason>> {
-        let Checked { mut unread, faults, whole } = checked;
-        unread.extend(faults.into_iter().map(|fault| {
-            let at = self.below(fault.steps);
-            let list = if self.steps.is_empty() {
-                String::new()
-            } else {
-                format!("{}: ", tree::path_text(&self.steps))
-            };
-            self.problem(Problem { line: at.line(), message: format!("{list}{}", fault.text) })
-        }));
-        if whole { Err(unread) } else { Ok((item, unread)) }
-    }
-
-    /// Takes the items of a list out of the object, and reads each for itself.
-    fn parts<T: DeserializeOwned>(
-        &self,
-        holder: &mut Value,
-        path: &[&str],
-        field: &str,
-    ) -> Vec<Result<T, Reason>> {
-        let Some(list @ Value::Sequence(_)) = holder.get_mut(field) else { return Vec::new() };
-        let Value::Sequence(items) = std::mem::take(list) else { return Vec::new() };
-        let path = path.iter().chain([&field]).map(|key| Step::Key((*key).to_owned()));
-        let mut at = self.below(path);
-        let parts = items.into_iter().enumerate().map(|(index, item)| {
-            at.steps.push(Step::Index(index));
-            let part = at.typed(&item);
-            at.steps.pop();
-            part
-        });
-        parts.collect()
-    }
-}
-
-/// Namespace and name of an object, if it has a name.
-fn name(value: &Value) -> Option<ObjectName> {
-    let metadata = value.get("metadata")?;
-    let name = metadata.get("name")?.as_str().filter(|name| !name.is_empty())?;
-    let namespace = match metadata.get("namespace") {
-        None | Some(Value::Null) => "",
-        Some(namespace) => namespace.as_str()?,
-    };
-    Some(ObjectName::new(if namespace.is_empty() { "default" } else { namespace }, name))
 }
 
 /// The name of an object that is not looked into, as far as it has one.

@@ -1,11 +1,13 @@
-//! Kubernetes manifests: what a file says, object by object, and the load balancers that its objects describe.
+//! Kubernetes' objects: what a file of manifests says, object by object, or an API server, and the load balancers that they
+//! describe.
 //!
-//! A file's text becomes documents (`documents`), a document a tree of values (`tree`), a tree objects (`kinds`, `checks`);
+//! A file's text becomes documents (`documents`), a document a tree of values (`tree`), a tree objects (`kinds`, `at`, `checks`);
 //! one document at a time, so that memory grows with what is kept and the largest document, not with the file. Services and
 //! EndpointSlices decide what is forwarded (`translate`, by the rules by which a service proxy reads the API); Pods only give
-//! names to addresses.
+//! names to addresses, and Nodes say where they are.
 
 mod addresses;
+mod at;
 mod balancers;
 mod checks;
 mod kinds;
@@ -18,9 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use penstock_model::{ObjectId, ObjectName, Reason};
+use serde_yaml_ng::Value;
 
+pub(crate) use self::at::Read;
 pub(crate) use self::balancers::Balancers;
-pub(crate) use self::objects::{EndpointSlice, Pod, Service};
+pub(crate) use self::objects::{EndpointSlice, Node, Pod, Service};
 use self::passed_over::PassedOver;
 use crate::documents::{self, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 use crate::error::place;
@@ -31,13 +35,31 @@ pub(crate) const MAX_FAULTS: usize = 20;
 
 /// A kind of objects that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `v1` `Service`.
     Service,
     /// `discovery.k8s.io/v1` `EndpointSlice`.
     Slice,
     /// `v1` `Pod`.
     Pod,
+    /// `v1` `Node`.
+    Node,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Service, Self::Slice, Self::Pod, Self::Node];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::Slice => "EndpointSlice",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+        }
+    }
 }
 
 /// Names an object among those of all kinds.
@@ -54,6 +76,7 @@ impl Key {
             Kind::Service => ObjectId::LoadBalancer(self.name.clone()),
             Kind::Slice => slice_id(&self.name),
             Kind::Pod => ObjectId::Pod(self.name.clone()),
+            Kind::Node => ObjectId::Zone(self.name.name.clone()),
         }
     }
 }
@@ -68,6 +91,12 @@ pub(crate) enum Item {
     Service(Arc<Service>),
     Slice(Arc<EndpointSlice>),
     Pod(Arc<Pod>),
+    Node(Arc<Node>),
+}
+
+/// Reads an object that an API server gives.
+pub(crate) fn read(kind: Kind, mut object: Value) -> Read {
+    at::At::at_server().read(kind, &mut object)
 }
 
 /// Objects by what names them.

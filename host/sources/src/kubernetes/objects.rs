@@ -45,6 +45,8 @@ pub(crate) const SERVICE_PROXY: &str = "service.kubernetes.io/service-proxy-name
 pub(crate) const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// The network in which the floating IPs of a service live.
 pub(crate) const NETWORK: &str = "penstock.dev/network";
+/// The zone of a node.
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
 /// Who serves a service.
 pub(crate) const PROVIDER: &str = "penstock.dev/provider";
 
@@ -54,7 +56,7 @@ impl Metadata {
         self.name = String::new();
         self.namespace = String::new();
         self.labels
-            .retain(|key, _| [SERVICE_NAME, HEADLESS, SERVICE_PROXY].contains(&key.as_str()));
+            .retain(|key, _| [SERVICE_NAME, HEADLESS, SERVICE_PROXY, ZONE].contains(&key.as_str()));
         self.annotations
             .retain(|key, _| [SOURCE_RANGES, NETWORK, PROVIDER].contains(&key.as_str()));
     }
@@ -97,8 +99,10 @@ pub(crate) struct ServiceSpec {
     pub(crate) session_affinity: Option<String>,
     /// Its time-out.
     pub(crate) session_affinity_config: Option<SessionAffinityConfig>,
-    /// `Cluster` or `Local`.
+    /// `Cluster` or `Local`, for the cluster IP.
     pub(crate) internal_traffic_policy: Option<String>,
+    /// `Cluster` or `Local`, for what comes from outside.
+    pub(crate) external_traffic_policy: Option<String>,
     /// `IPv4`, `IPv6`; empty in objects that the API server has not completed.
     #[serde(deserialize_with = "or_default")]
     pub(crate) ip_families: Vec<String>,
@@ -136,6 +140,9 @@ pub(crate) struct ServicePort {
     pub(crate) protocol: Option<String>,
     /// The port.
     pub(crate) port: u16,
+    /// The port on each node, which is another proxy's business; 0 if there is none.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) node_port: u16,
 }
 
 /// `status` of a Service.
@@ -194,6 +201,29 @@ pub(crate) struct Endpoint {
     pub(crate) conditions: Conditions,
     /// The node it is on.
     pub(crate) node_name: Option<String>,
+    /// For whose clients it is meant.
+    pub(crate) hints: Option<EndpointHints>,
+}
+
+/// `hints` of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct EndpointHints {
+    /// Nodes.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) for_nodes: Vec<ForPlace>,
+    /// Zones.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) for_zones: Vec<ForPlace>,
+}
+
+/// A node or zone of `hints`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ForPlace {
+    /// Its name.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) name: String,
 }
 
 /// `conditions` of an endpoint.
@@ -254,4 +284,12 @@ pub(crate) struct PodStatus {
     /// Its address.
     #[serde(rename = "podIP")]
     pub(crate) pod_ip: Option<String>,
+}
+
+/// `v1` `Node`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Node {
+    /// Metadata; the label `topology.kubernetes.io/zone` names the zone.
+    pub(crate) metadata: Metadata,
 }

@@ -32,7 +32,7 @@ impl PassedOver {
         let why = match (version, kind) {
             ("v1", "Endpoints") => "; discovery.k8s.io/v1 EndpointSlices are read instead",
             (_, "EndpointSlice") => "; discovery.k8s.io/v1 is read",
-            (_, "Service" | "Pod") => "; v1 is read",
+            (_, "Service" | "Pod" | "Node") => "; v1 is read",
             _ => "",
         };
         let more = if self.more > 0 { format!(" and {} more", self.more) } else { String::new() };
@@ -72,8 +72,11 @@ pub(super) fn notes(
         // What belongs to it needs no note of its own.
         return notes.service(name, text);
     }
-    if service.spec.kind.as_deref() == Some("NodePort") {
+    let kind = service.spec.kind.as_deref();
+    if kind == Some("NodePort") {
         notes.service(name, "is of type NodePort; its node ports are left to another proxy");
+    } else if kind == Some("LoadBalancer") && service.spec.ports.iter().any(|p| p.node_port > 0) {
+        notes.service(name, "its node ports are left to another proxy");
     }
     for (slice, object) in slices {
         for port in &object.ports {

@@ -1,5 +1,6 @@
 //! The API's rules, one by one.
 
+mod near;
 mod parts;
 
 use super::*;

@@ -6,7 +6,10 @@
 //! * `ready` and `serving` absent mean true, `terminating` absent means false. Ready endpoints are active; those that
 //!   terminate and still serve are draining (the compiler lets them in if nobody else serves). Others are not members, as
 //!   if they were not listed: what connections they have stays with the planner.
-//! * NodePorts belong to kube-proxy, `targetPort` is already resolved in the slices.
+//! * NodePorts belong to kube-proxy, `targetPort` is already resolved in the slices. `trafficDistribution` is the control plane's
+//!   business: what it comes to are the hints of the slices, which the compiler weighs.
+//! * Whoever allocates addresses, what stands in the status of a service is served, whatever its `loadBalancerClass`: as
+//!   kube-proxy does. Nothing is ever written to the API.
 //!
 //! A service and its slices are translated together, and nothing else is looked at but the cluster IPs of services that are
 //! not served here ([`Foreign`]).
@@ -17,14 +20,14 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use penstock_model::{
-    Affinity, Finding, Listener, LoadBalancer, Member, MemberState, ObjectId, ObjectName, Pool,
-    Protocol, ProviderName,
+    Affinity, Finding, Hints, Listener, LoadBalancer, Member, MemberState, ObjectId, ObjectName,
+    Pool, Protocol, ProviderName, Zone,
 };
 
 use super::addresses::{self, Foreign};
 use super::objects::{
-    Conditions, EndpointSlice, HEADLESS, Metadata, PROVIDER, Pod, SERVICE_NAME, SERVICE_PROXY,
-    Service, ServicePort, ServiceSpec,
+    Conditions, Endpoint, EndpointSlice, ForPlace, HEADLESS, Metadata, Node, PROVIDER, Pod,
+    SERVICE_NAME, SERVICE_PROXY, Service, ServicePort, ServiceSpec, ZONE,
 };
 use super::{passed_over, slice_id};
 
@@ -165,7 +168,8 @@ fn pool(port_name: &str, wanted: Protocol, slices: &[Named<'_>], notes: &mut Not
                     continue;
                 };
                 let node = endpoint.node_name.clone().unwrap_or_default();
-                let member = Member { address, port: number, state, node };
+                let hints = hints(endpoint);
+                let member = Member { address, port: number, state, node, hints };
                 match members.entry((address, number)) {
                     Entry::Occupied(known) if known.get().state <= state => {}
                     entry => _ = entry.insert_entry(member),
@@ -174,6 +178,24 @@ fn pool(port_name: &str, wanted: Protocol, slices: &[Named<'_>], notes: &mut Not
         }
     }
     Pool { members: members.into_values().collect() }
+}
+
+/// For whose clients an endpoint is meant.
+fn hints(endpoint: &Endpoint) -> Hints {
+    let Some(hints) = &endpoint.hints else { return Hints::default() };
+    let names = |places: &[ForPlace]| {
+        let mut names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    Hints { nodes: names(&hints.for_nodes), zones: names(&hints.for_zones) }
+}
+
+/// Where a node is, if that is known.
+pub(super) fn zone(name: &str, node: &Node) -> Option<Zone> {
+    let zone = node.metadata.labels.get(ZONE).filter(|zone| !zone.is_empty())?;
+    Some(Zone { node: name.to_owned(), name: zone.clone() })
 }
 
 /// The pod that an object tells of; none if it has no address of its own.

@@ -82,7 +82,8 @@ impl Reader<'_> {
         }
         let missing = |field| format!("missing field `{field}`");
         let name = file.get("name").ok_or_else(|| self.problem(&[], missing("name")))?;
-        let name: String = tree::typed(&self.lines, &self.document, &[key("name")], name)?;
+        let name: String =
+            tree::typed(&[key("name")], name, |steps| self.lines.find(&self.document, steps))?;
         let fabric = file.get("fabric").ok_or_else(|| self.problem(&[], missing("fabric")))?;
         self.node(name, fabric);
         let vrfs = self.list(&file, "vrfs")?.ok_or_else(|| self.problem(&[], missing("vrfs")))?;
@@ -253,7 +254,8 @@ impl Reader<'_> {
         steps: &[Step],
         value: &Value,
     ) -> Result<T, ()> {
-        tree::typed(&self.lines, &self.document, steps, value).map_err(|problem| {
+        let line = |steps: &[Step]| self.lines.find(&self.document, steps);
+        tree::typed(steps, value, line).map_err(|problem| {
             let reason = self.reason(problem);
             self.refuse(id.clone(), reason);
         })
