@@ -1,8 +1,8 @@
 //! How the API server is reached, and who we are there.
 //!
-//! What that takes is in files, which are replaced now and then: certificates and tokens expire. The client reads token files
-//! anew itself each minute, and in a pod the server's certificates too; all other files are looked at here, and whoever
-//! connected with what they held connects anew.
+//! What that takes is in files, which are replaced now and then: certificates and tokens expire. Token files are read for each
+//! request ([`token`](crate::token)); all other files are looked at here, and whoever connected with what they held connects
+//! anew.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,9 +12,15 @@ use std::time::Duration;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::token::with_token_of;
 
 /// A connection that is not there by then is not expected any more.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where a pod finds the certificates of its cluster's API server.
+const POD_AUTHORITIES: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
 /// How the API server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +52,9 @@ pub(crate) enum Error {
     /// What the files hold does not make a client.
     #[error("cannot make a client: {0}")]
     Client(#[from] kube::Error),
+    /// A defect.
+    #[error("cannot make a client: {0}")]
+    Ended(#[from] JoinError),
 }
 
 /// A client, and what it was made of.
@@ -56,8 +65,9 @@ pub(crate) struct Connection {
 }
 
 impl Access {
-    /// Makes a client of what the files hold now; `silence` is how long a server may say nothing. Nothing is sent yet.
-    pub(crate) async fn connect(&self, silence: Duration) -> Result<Connection, Error> {
+    /// Makes a client of what the files hold now. That may take as long as a command that gives credentials does; nothing is
+    /// sent to the server yet. How long its answers may take is up to whoever asks.
+    pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         // First: whatever changes while it is read is another file next time.
         let stamp = self.stamp();
         let mut config = match self {
@@ -68,20 +78,31 @@ impl Access {
             Self::InCluster => Config::incluster()?,
         };
         config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(silence);
-        config.reset_reader_on_write = true;
+        config.read_timeout = None;
         // Whoever follows a kind tries again by itself, and tells why.
         config.default_retry = false;
-        Ok(Connection { client: Client::try_from(config)?, stamp })
+        let who = &mut config.auth_info;
+        // As the client has it: what stands in the kubeconfig itself comes before a file.
+        let token_file = if who.token.is_none() { who.token_file.take() } else { None };
+        let client = spawn_blocking(move || Client::try_from(config)).await??;
+        let client = match token_file {
+            Some(path) => with_token_of(client, PathBuf::from(path)),
+            None => client,
+        };
+        Ok(Connection { client, stamp })
     }
 
     /// A number for what the files hold, which is another one once they hold something else.
     pub(crate) fn stamp(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let Self::Kubeconfig(path) = self else { return 0 };
-        hash(path, &mut hasher);
-        for file in Kubeconfig::read_from(path).iter().flat_map(files) {
-            hash(Path::new(&file), &mut hasher);
+        match self {
+            Self::Kubeconfig(path) => {
+                hash(path, &mut hasher);
+                for file in Kubeconfig::read_from(path).iter().flat_map(files) {
+                    hash(Path::new(&file), &mut hasher);
+                }
+            }
+            Self::InCluster => hash(Path::new(POD_AUTHORITIES), &mut hasher),
         }
         hasher.finish()
     }
@@ -143,7 +164,7 @@ mod tests {
                 assert_eq!(seen.last(), Some(&access.stamp()));
             }
         }
-        // The client reads tokens itself.
+        // Tokens are read for each request.
         fs::write(file("token"), "one").unwrap();
         assert_eq!(seen.last(), Some(&access.stamp()));
         fs::write(file("kubeconfig"), format!("{text}\n")).unwrap();
@@ -154,9 +175,7 @@ mod tests {
     async fn who_cannot_connect_says_which_file_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kubeconfig");
-        let why = |access: Access| async move {
-            chain(&access.connect(Duration::from_secs(1)).await.err().unwrap())
-        };
+        let why = |access: Access| async move { chain(&access.connect().await.err().unwrap()) };
         let access = Access::Kubeconfig(path.clone());
         assert!(why(access.clone()).await.contains(&path.display().to_string()));
         fs::write(&path, "kind: Config\n").unwrap();

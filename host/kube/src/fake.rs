@@ -4,12 +4,14 @@
 //! a token) it refuses, as a silent misunderstanding would prove nothing. It is not the real thing: what objects say is not
 //! checked, defaults are not filled in, and how the real server divides its work between cache and store is not modelled. It
 //! can be made to do what the real one does when it is not well: to end watches, to forget versions, to hold back news, to
-//! refuse, to go away and to come back as another one.
+//! refuse, to go mute, to go away and to come back as another one.
 
 mod history;
 mod serve;
+pub mod tls;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,11 +29,22 @@ const TOKEN: &str = "a-token";
 /// How long its end may take.
 const END: Duration = Duration::from_secs(5);
 
+/// How a server is mute: its connections stay, and carry nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mute {
+    /// It does not answer.
+    Requests,
+    /// It answers, and stops in the middle of what it has to say.
+    Bodies,
+}
+
 /// A running server. It has threads of its own, and ends with them.
 #[derive(Debug)]
 pub struct Fake {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Without it, it speaks plainly.
+    tls: Option<tls::Server>,
     runtime: Option<Runtime>,
 }
 
@@ -51,12 +64,16 @@ struct State {
     token: String,
     /// Watches that were begun in another round are over.
     round: u64,
+    mute: Option<Mute>,
+    /// How often it went mute: what was begun before it did is never ended.
+    mutes: u64,
     /// Resources whose watches deliver nothing for now.
     held: BTreeSet<String>,
     /// Resources of which nothing is told, and the HTTP status that is answered instead.
     refused: Vec<(String, u16)>,
     requests: BTreeSet<Request>,
     lists: u64,
+    watches: u64,
 }
 
 impl Shared {
@@ -70,16 +87,34 @@ impl Fake {
     ///
     /// # Errors
     /// The operating system refuses the port or the threads.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same, by TLS; whoever has a certificate of an authority that it knows needs no token.
+    ///
+    /// # Errors
+    /// The operating system refuses the port or the threads.
+    pub fn start_tls(tls: tls::Server) -> io::Result<Self> {
+        Self::start_with(Some(tls))
+    }
+
+    fn start_with(tls: Option<tls::Server>) -> io::Result<Self> {
         let state = State { token: TOKEN.to_owned(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: watch::channel(()).0 });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut fake = Self { shared, address, runtime: None };
+        let mut fake = Self { shared, address, tls, runtime: None };
         fake.come_back()?;
         Ok(fake)
     }
 
-    /// A kubeconfig for it, as long as its token is not changed.
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A kubeconfig for it if it speaks plainly, as long as its token is not changed.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         let (address, token) = (self.address, &self.shared.state().token);
@@ -145,6 +180,14 @@ impl Fake {
         });
     }
 
+    /// Goes mute, or speaks again: to new connections, not to those that it had.
+    pub fn set_mute(&self, mute: Option<Mute>) {
+        self.change(|state| {
+            state.mute = mute;
+            state.mutes += u64::from(mute.is_some());
+        });
+    }
+
     /// Answers requests about a resource with an HTTP status, until that is taken back.
     pub fn refuse(&self, resource: &str, status: Option<u16>) {
         self.change(|state| {
@@ -163,6 +206,12 @@ impl Fake {
     #[must_use]
     pub fn lists(&self) -> u64 {
         self.shared.state().lists
+    }
+
+    /// How many watches were begun so far.
+    #[must_use]
+    pub fn watches(&self) -> u64 {
+        self.shared.state().watches
     }
 
     /// Whether it is there, and has not gone away.
@@ -184,19 +233,26 @@ impl Fake {
     ///
     /// # Errors
     /// The operating system refuses the port or the threads.
-    pub fn come_back(&mut self) -> std::io::Result<()> {
+    pub fn come_back(&mut self) -> io::Result<()> {
         self.go_away();
         let socket = std::net::TcpListener::bind(self.address)?;
         self.address = socket.local_addr()?;
         socket.set_nonblocking(true)?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let shared = Arc::clone(&self.shared);
+        let tls = self.tls.clone();
         runtime.spawn(async move {
-            let listener = TcpListener::from_std(socket)?;
-            axum::serve(listener, serve::router(shared)).await
+            let door = tls::Door::new(TcpListener::from_std(socket)?, tls);
+            let router = serve::router(shared);
+            axum::serve(door, router.into_make_service_with_connect_info::<tls::Peer>()).await
         });
         self.runtime = Some(runtime);
         Ok(())
+    }
+
+    /// Is another server to TLS, from when it comes back on.
+    pub fn set_tls(&mut self, tls: tls::Server) {
+        self.tls = Some(tls);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -5,24 +5,25 @@
 //!
 //! * It says when the server answers again, so that nobody is taken for silent for want of news.
 //! * A server that was away for long may have come back as another one, from a backup say, with other numbers for versions: a
-//!   watch that would be resumed then lists anew instead. The same if it says in its answer that it does not know the version.
+//!   watch that would be resumed then lists anew instead. The same if it says in its answer that it does not know the version,
+//!   and if it was taken for gone because it said nothing ([`ask`](crate::ask)).
 //! * Attempts wait ever longer, each node for itself ([`Backoff`]).
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::client::{Body, ClientBuilder};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, Error as ClientError};
 use penstock_sources::cluster::{Document, Kind};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::access::chain;
+use crate::ask::{Signs, asking};
 use crate::backoff::Backoff;
 use crate::object::{Told, resource};
 use crate::watch::Timing;
@@ -57,15 +58,15 @@ pub(crate) async fn follow(
     timing: Timing,
     tell: mpsc::Sender<(Kind, Heard)>,
 ) {
-    let answered = Arc::new(Notify::new());
-    let api: Api<Told> = Api::all_with(telling(client, &answered), &resource(kind));
+    let signs = Arc::new(Signs::default());
+    let api: Api<Told> = Api::all_with(asking(client, timing, &signs), &resource(kind));
     let config = config(kind, &node, timing);
     let mut pauses = Backoff::new(timing.first_pause, timing.last_pause);
     loop {
         let begun = Instant::now();
         let pause = Backoff::new(timing.first_pause, timing.last_pause);
         let events = pin!(watcher::watcher(api.clone(), config.clone()).backoff(pause));
-        if follow_once(kind, events, &answered, timing, &tell).await.is_none() {
+        if follow_once(kind, events, &signs, timing, &tell).await.is_none() {
             return;
         }
         if begun.elapsed() > timing.last_pause * 4 {
@@ -79,7 +80,7 @@ pub(crate) async fn follow(
 async fn follow_once(
     kind: Kind,
     mut events: impl futures_util::Stream<Item = watcher::Result<Event<Told>>> + Unpin,
-    answered: &Notify,
+    signs: &Signs,
     timing: Timing,
     tell: &mpsc::Sender<(Kind, Heard)>,
 ) -> Option<()> {
@@ -88,7 +89,7 @@ async fn follow_once(
         let heard = tokio::select! {
             // An answer comes before what it leads to.
             biased;
-            () = answered.notified() => match silent_since.take() {
+            () = signs.answered() => match silent_since.take() {
                 Some(since) if since.elapsed() > timing.relist_after => return Some(()),
                 Some(_) => Heard::Answer,
                 None => continue,
@@ -114,25 +115,12 @@ async fn follow_once(
                 }
             },
         };
+        let anew = matches!(heard, Heard::Trouble(_)) && signs.was_mute();
         tell.send((kind, heard)).await.ok()?;
-    }
-}
-
-/// The same client, which says when the server has answered well.
-fn telling(client: Client, answered: &Arc<Notify>) -> Client {
-    let namespace = client.default_namespace().to_owned();
-    let answered = Arc::clone(answered);
-    let service = tower::service_fn(move |request: http::Request<Body>| {
-        let (client, answered) = (client.clone(), Arc::clone(&answered));
-        async move {
-            let response = client.send(request).await?;
-            if response.status().is_success() {
-                answered.notify_one();
-            }
-            Ok::<_, ClientError>(response)
+        if anew {
+            return Some(());
         }
-    });
-    ClientBuilder::new(service, namespace).build()
+    }
 }
 
 /// Which objects of a kind are asked for. Slices of headless services are many, and of no use.
@@ -145,9 +133,4 @@ fn config(kind: Kind, node: &str, timing: Timing) -> watcher::Config {
         Kind::Pod => config.fields(&format!("spec.nodeName={node}")),
         Kind::Node => config.fields(&format!("metadata.name={node}")),
     }
-}
-
-/// How long a server may say nothing at all: it ends a watch sooner, and tells of the versions each minute or so.
-pub(crate) fn silence(timing: Timing) -> Duration {
-    timing.watch + Duration::from_secs(10)
 }

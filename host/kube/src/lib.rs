@@ -7,15 +7,17 @@
 //! ```
 //!
 //! What the objects mean is not decided here: [`Cluster`](penstock_sources::cluster::Cluster) reads them as manifests are read.
-//! Here is how the server is reached (`access`), how a kind is followed through all that can happen to a connection
-//! (`follow`), and what is published (`watch`). Nothing is ever written to the server.
+//! Here is how the server is reached (`access`), how long an answer is waited for (`ask`), how a kind is followed through all that can
+//! happen to a connection (`follow`), and what is published (`watch`). Nothing is ever written to the server.
 
 mod access;
+mod ask;
 mod backoff;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod follow;
 mod object;
+mod token;
 mod watch;
 
 pub use access::Access;

@@ -1,16 +1,19 @@
 //! A running watch of an API server.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, pending};
 use penstock_model::{Fragment, Object, ObjectId};
 use penstock_sources::cluster::{self, Cluster, Kind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::access::{Access, Connection, chain};
 use crate::backoff::Backoff;
-use crate::follow::{Heard, follow, silence};
+use crate::follow::{Heard, follow};
 
 /// Events that wait to be taken; further ones wait at the server.
 const QUEUE: usize = 256;
@@ -27,6 +30,8 @@ pub struct Timing {
     /// A watch ends after so long, and is resumed: whole seconds. A connection of which nobody said that it is gone is noticed
     /// little later than that.
     pub watch: Duration,
+    /// Longest wait for the answer to a request, and for the next part of a list.
+    pub answer: Duration,
     /// How often files are looked at.
     pub files: Duration,
 }
@@ -38,6 +43,8 @@ impl Default for Timing {
             last_pause: Duration::from_secs(10),
             relist_after: Duration::from_secs(10),
             watch: Duration::from_secs(120),
+            // A server that has too much to do lets a request wait for 15 s.
+            answer: Duration::from_secs(30),
             files: Duration::from_secs(10),
         }
     }
@@ -93,75 +100,98 @@ struct Session {
 impl Follower {
     async fn run(mut self, mut node: watch::Receiver<Fragment>) {
         let mut pauses = Backoff::new(self.timing.first_pause, self.timing.last_pause);
+        while let Some(name) = name(&mut node).await {
+            match self.connect(&name).await {
+                Ok(session) => {
+                    pauses = Backoff::new(self.timing.first_pause, self.timing.last_pause);
+                    if self.keep(session, &name, &mut node).await.is_none() {
+                        return;
+                    }
+                }
+                Err(why) => {
+                    self.trouble(&why);
+                    tokio::time::sleep(pauses.next().unwrap_or(self.timing.last_pause)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes what a session hears, and of those that follow it as files change, until the node has another name; none if
+    /// it is all over.
+    async fn keep(
+        &mut self,
+        mut session: Session,
+        name: &str,
+        node: &mut watch::Receiver<Fragment>,
+    ) -> Option<()> {
         let mut files = interval(self.timing.files);
         files.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while let Some(name) = name(&mut node).await {
-            let mut session = match self.connect(&name).await {
-                Ok(session) => session,
-                Err(why) => {
-                    for kind in Kind::ALL {
-                        self.cluster.trouble(kind, why.clone());
+        // The next session, while it is made.
+        let mut next: Option<BoxFuture<'_, Result<Session, String>>> = None;
+        loop {
+            tokio::select! {
+                heard = session.heard.recv() => {
+                    self.take(heard?);
+                    while let Ok(heard) = session.heard.try_recv() {
+                        self.take(heard);
                     }
                     self.publish();
-                    tokio::time::sleep(pauses.next().unwrap_or(self.timing.last_pause)).await;
-                    continue;
                 }
-            };
-            pauses = Backoff::new(self.timing.first_pause, self.timing.last_pause);
-            loop {
-                tokio::select! {
-                    heard = session.heard.recv() => {
-                        let Some(heard) = heard else { return };
-                        self.take(heard);
-                        while let Ok(heard) = session.heard.try_recv() {
-                            self.take(heard);
-                        }
-                        self.publish();
+                // A task ends only if it panics: a defect, of which the channel's end tells.
+                _ = session.tasks.join_next() => return None,
+                changed = node.changed() => {
+                    changed.ok()?;
+                    if known(node).as_deref() != Some(name) {
+                        return Some(());
                     }
-                    // A task ends only if it panics: a defect, of which the channel's end tells.
-                    _ = session.tasks.join_next() => return,
-                    changed = node.changed() => match changed {
-                        Err(_) => return,
-                        Ok(()) if known(&node).as_ref() == Some(&name) => {}
-                        Ok(()) => break,
-                    },
-                    _ = files.tick() => {
-                        let access = self.access.clone();
-                        let stamp = tokio::task::spawn_blocking(move || access.stamp()).await;
-                        if stamp.is_ok_and(|stamp| stamp != session.stamp)
-                            && let Some(another) = self.replace(&name).await
-                        {
+                }
+                made = async {
+                    match &mut next {
+                        Some(making) => making.await,
+                        None => pending().await,
+                    }
+                } => {
+                    next = None;
+                    let access = &self.access;
+                    match made {
+                        Ok(another) => {
+                            tracing::info!(%access, "the files changed: the API server is asked anew");
                             session = another;
                         }
+                        Err(why) => {
+                            tracing::warn!(%access, "{why}; what they held before is used");
+                        }
+                    }
+                }
+                _ = files.tick(), if next.is_none() => {
+                    let access = self.access.clone();
+                    let stamp = tokio::task::spawn_blocking(move || access.stamp()).await;
+                    if stamp.is_ok_and(|stamp| stamp != session.stamp) {
+                        let making = connect(self.access.clone(), self.timing, name.to_owned());
+                        next = Some(making.boxed());
                     }
                 }
             }
         }
     }
 
-    /// Begins anew with what the files hold now, if that makes a client; else goes on with what they held.
-    async fn replace(&self, name: &str) -> Option<Session> {
-        match self.connect(name).await {
-            Ok(session) => {
-                tracing::info!(access = %self.access, "the files changed: the API server is asked anew");
-                Some(session)
-            }
-            Err(why) => {
-                tracing::warn!(access = %self.access, "{why}; what they held before is used");
-                None
+    /// Begins a session, and says so if that takes long: whoever gives credentials may not answer.
+    async fn connect(&mut self, name: &str) -> Result<Session, String> {
+        let mut made = pin!(connect(self.access.clone(), self.timing, name.to_owned()));
+        loop {
+            match timeout(self.timing.answer, &mut made).await {
+                Ok(made) => return made,
+                Err(_) => self.trouble("the command that gives credentials does not end"),
             }
         }
     }
 
-    async fn connect(&self, node: &str) -> Result<Session, String> {
-        let connected = self.access.connect(silence(self.timing)).await;
-        let Connection { client, stamp } = connected.map_err(|error| chain(&error))?;
-        let (tell, heard) = mpsc::channel(QUEUE);
-        let mut tasks = JoinSet::new();
+    /// Nothing is heard of any kind.
+    fn trouble(&mut self, why: &str) {
         for kind in Kind::ALL {
-            tasks.spawn(follow(kind, client.clone(), node.to_owned(), self.timing, tell.clone()));
+            self.cluster.trouble(kind, why);
         }
-        Ok(Session { heard, stamp, tasks })
+        self.publish();
     }
 
     fn take(&mut self, (kind, heard): (Kind, Heard)) {
@@ -181,6 +211,17 @@ impl Follower {
     fn publish(&mut self) {
         penstock_sources::publish(&self.sender, self.cluster.fragment());
     }
+}
+
+/// Begins to follow all kinds, with what the files hold now.
+async fn connect(access: Access, timing: Timing, node: String) -> Result<Session, String> {
+    let Connection { client, stamp } = access.connect().await.map_err(|error| chain(&error))?;
+    let (tell, heard) = mpsc::channel(QUEUE);
+    let mut tasks = JoinSet::new();
+    for kind in Kind::ALL {
+        tasks.spawn(follow(kind, client.clone(), node.clone(), timing, tell.clone()));
+    }
+    Ok(Session { heard, stamp, tasks })
 }
 
 /// The name of the node, once it is known; none if nobody will say it.

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use futures_util::stream::unfold;
+use futures_util::StreamExt as _;
+use futures_util::future::{pending, ready};
+use futures_util::stream::{self, once, unfold};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::history::{Filter, Forgotten, resource, type_of};
+use super::tls::Peer;
+use super::{Mute, Shared};
 
 /// Pause between two bookmarks: the real server's is a minute.
 const BOOKMARKS: Duration = Duration::from_millis(50);
@@ -49,24 +52,46 @@ type Query1 = Result<Query<Parameters>, axum::extract::rejection::QueryRejection
 
 async fn core(
     state: State<Arc<Shared>>,
+    peer: ConnectInfo<Peer>,
     Path(plural): Path<String>,
     headers: HeaderMap,
     query: Query1,
 ) -> Response {
-    answer(state, "v1", &plural, &headers, query)
+    answer(state, peer, "v1", &plural, &headers, query).await
 }
 
 async fn group(
     state: State<Arc<Shared>>,
+    peer: ConnectInfo<Peer>,
     Path((group, version, plural)): Path<(String, String, String)>,
     headers: HeaderMap,
     query: Query1,
 ) -> Response {
-    answer(state, &format!("{group}/{version}"), &plural, &headers, query)
+    answer(state, peer, &format!("{group}/{version}"), &plural, &headers, query).await
 }
 
-fn answer(
+async fn answer(
     State(shared): State<Arc<Shared>>,
+    peer: ConnectInfo<Peer>,
+    version: &str,
+    plural: &str,
+    headers: &HeaderMap,
+    query: Query1,
+) -> Response {
+    let mute = shared.state().mute;
+    match mute {
+        Some(Mute::Requests) => pending().await,
+        Some(Mute::Bodies) => Body::from_stream(
+            once(ready(line(&json!("and then there was silence")))).chain(stream::pending()),
+        )
+        .into_response(),
+        None => speak(&shared, peer, version, plural, headers, query),
+    }
+}
+
+fn speak(
+    shared: &Arc<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     version: &str,
     plural: &str,
     headers: &HeaderMap,
@@ -74,7 +99,7 @@ fn answer(
 ) -> Response {
     let mut state = shared.state();
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if token != Some(&format!("Bearer {}", state.token)) {
+    if !peer.certified && token != Some(&format!("Bearer {}", state.token)) {
         return failure(401, "Unauthorized", "who are you?");
     }
     let Some(plural) = resource(version, plural) else {
@@ -97,14 +122,16 @@ fn answer(
         let Some(from) = from.filter(|from| *from > 0) else {
             return failure(400, "BadRequest", "a watch without a version");
         };
+        state.watches += 1;
         let seconds = parameters.timeout_seconds.unwrap_or(300);
         let watch = Watch {
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(shared),
             changed: shared.changed.subscribe(),
             plural,
             filter,
             at: from,
             round: state.round,
+            mutes: state.mutes,
             bookmarks: parameters.allow_watch_bookmarks.as_deref() == Some("true"),
             end: Instant::now() + Duration::from_secs(seconds),
         };
@@ -175,6 +202,7 @@ struct Watch {
     filter: Filter,
     at: u64,
     round: u64,
+    mutes: u64,
     bookmarks: bool,
     end: Instant,
 }
@@ -185,14 +213,18 @@ async fn next(watch: Option<Watch>) -> Option<(Result<Bytes, Infallible>, Option
     let mut bookmark = Instant::now() + BOOKMARKS;
     loop {
         watch.changed.borrow_and_update();
-        let (event, held) = {
+        let (mute, over, event, held) = {
             let state = watch.shared.state();
-            if state.round != watch.round {
-                return None;
-            }
+            let event = state.history.event(watch.plural, &watch.filter, watch.at);
             let held = state.held.contains(watch.plural);
-            (state.history.event(watch.plural, &watch.filter, watch.at), held)
+            (state.mutes != watch.mutes, state.round != watch.round, event, held)
         };
+        if mute {
+            return pending().await;
+        }
+        if over {
+            return None;
+        }
         match event {
             Err(Forgotten) => {
                 let status = status(410, "Expired", "too old resource version");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub fn timing() -> Timing {
         // Whatever the machine does meanwhile.
         relist_after: Duration::from_secs(3600),
         watch: Duration::from_secs(120),
+        answer: Duration::from_secs(60),
         files: Duration::from_millis(50),
     }
 }
@@ -45,9 +47,15 @@ impl Bench {
     }
 
     pub fn of(fake: Fake, timing: Timing) -> Self {
+        let text = fake.kubeconfig();
+        Self::by(fake, timing, |_| text)
+    }
+
+    /// A watch by the kubeconfig that comes of its folder.
+    pub fn by(fake: Fake, timing: Timing, kubeconfig: impl FnOnce(&Path) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kubeconfig");
-        std::fs::write(&path, fake.kubeconfig()).unwrap();
+        std::fs::write(&path, kubeconfig(dir.path())).unwrap();
         let (node, named) = watch::channel(named(NODE));
         let watch = watch(Access::Kubeconfig(path), named, timing);
         let fragments = watch.fragments();
