@@ -77,6 +77,8 @@ pub struct LoadBalancer {
     pub affinity: Affinity,
     /// The only clients that may use its external and ingress addresses, as its source lists them; empty = everybody.
     pub source_ranges: Vec<String>,
+    /// The TCP port of each node at which load balancers outside the cluster ask whether a member is there.
+    pub health_check: Option<u16>,
 }
 
 impl LoadBalancer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, CommandFactory as _, Parser};
@@ -61,6 +61,10 @@ pub struct Args {
     /// MAC address of a remote node, instead of the kernel's; may be repeated.
     #[arg(long, value_name = "IP=MAC", value_parser = neighbour)]
     pub static_neighbour: Vec<(Ipv4Addr, MacAddr)>,
+    /// Answers the health checks of load balancers outside the cluster at this address of the node (`0.0.0.0`: all), at each
+    /// service's `healthCheckNodePort`. Not beside a kube-proxy, which does.
+    #[arg(long, env = "PENSTOCK_HEALTH_CHECKS", value_name = "ADDRESS")]
+    pub health_checks: Option<IpAddr>,
     /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses that are known as those of
     /// pods, nodes and services are not, whatever the range.
     #[arg(

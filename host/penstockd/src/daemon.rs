@@ -1,5 +1,6 @@
 //! Puts the daemon's parts together.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tracing::info;
 use crate::answer::{self, Answers, Shared};
 use crate::health::Health;
 use crate::neighbour::{self, Known4};
-use crate::{attach, routes, tell, wanted, watchdog};
+use crate::{attach, node_port, routes, tell, wanted, watchdog};
 
 /// How long the end of all tasks may take; they end where they wait next.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ pub struct Config {
     pub manifests: Option<PathBuf>,
     /// API server, if there is one. What both give is the manifests'.
     pub kubernetes: Option<Access>,
+    /// Address at which health checks of load balancers are answered, if they are.
+    pub health_checks: Option<IpAddr>,
     /// Socket for requests.
     pub api: PathBuf,
     /// Folder of what must not be lost with the daemon: the pods that a CNI plugin registers. Without one, none can be.
@@ -125,6 +128,12 @@ impl Daemon {
                 let why = || format!("the agent of card {} ended", handle.name());
                 Ended { result: Err(defect).with_context(why), _agent: Some(agent) }
             });
+        }
+        if let Some(address) = config.health_checks {
+            let intents = cards.iter().map(|card| card.intent.clone()).collect();
+            let agents = cards.iter().map(|card| card.agent.clone()).collect();
+            let answered = node_port::answer(address, intents, agents, inputs.clone());
+            tasks.add("the answers to health checks", answered);
         }
         let intents = cards.iter().map(|card| card.intent.clone()).collect();
         tasks.add("the list of wanted nodes", wanted::follow(intents, wanted_tx));

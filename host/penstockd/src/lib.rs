@@ -24,6 +24,7 @@ mod attach;
 pub mod daemon;
 pub mod health;
 pub mod neighbour;
+mod node_port;
 pub mod routes;
 pub mod runtime;
 mod service;

@@ -50,6 +50,7 @@ async fn keep(args: Args) -> Result<()> {
     let mut daemon = Daemon::start(Config {
         cards,
         kubernetes: args.access(),
+        health_checks: args.health_checks,
         manifests: args.manifests,
         api: args.api,
         state: args.state,

@@ -109,6 +109,7 @@ fn balancer() -> impl Strategy<Value = LoadBalancer> {
             listeners,
             affinity,
             source_ranges,
+            health_check: None,
         },
     )
 }

@@ -68,6 +68,8 @@ pub struct Bench {
     pub state: Option<PathBuf>,
     /// The API server that there is instead of manifests.
     pub kubernetes: Option<penstock_kube::Access>,
+    /// Where health checks are answered, if they are.
+    pub health_checks: Option<std::net::IpAddr>,
 }
 
 impl Bench {
@@ -88,6 +90,7 @@ impl Bench {
             policy: Policy::default(),
             state: None,
             kubernetes: None,
+            health_checks: None,
         };
         names.iter().for_each(|name| bench.write_node(name, NODE));
         bench.write(&manifests(8888));
@@ -135,6 +138,7 @@ impl Bench {
             cards: cards.collect(),
             manifests: self.kubernetes.is_none().then(|| self.dir.path().join("manifests")),
             kubernetes: self.kubernetes.clone(),
+            health_checks: self.health_checks,
             api: self.api(),
             state: self.state.clone(),
             static_neighbours: [(

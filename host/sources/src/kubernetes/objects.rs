@@ -103,6 +103,9 @@ pub(crate) struct ServiceSpec {
     pub(crate) internal_traffic_policy: Option<String>,
     /// `Cluster` or `Local`, for what comes from outside.
     pub(crate) external_traffic_policy: Option<String>,
+    /// Where load balancers ask a node whether it has a pod; 0 if there is none.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) health_check_node_port: u16,
     /// `IPv4`, `IPv6`; empty in objects that the API server has not completed.
     #[serde(deserialize_with = "or_default")]
     pub(crate) ip_families: Vec<String>,

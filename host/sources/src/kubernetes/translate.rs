@@ -6,7 +6,7 @@
 //! * `ready` and `serving` absent mean true, `terminating` absent means false. Ready endpoints are active; those that
 //!   terminate and still serve are draining (the compiler lets them in if nobody else serves). Others are not members, as
 //!   if they were not listed: what connections they have stays with the planner.
-//! * NodePorts belong to kube-proxy, `targetPort` is already resolved in the slices. `trafficDistribution` is the control plane's
+//! * NodePorts belong to kube-proxy (of health checks only the port is read), `targetPort` is already resolved in the slices. `trafficDistribution` is the control plane's
 //!   business: what it comes to are the hints of the slices, which the compiler weighs.
 //! * Whoever allocates addresses, what stands in the status of a service is served, whatever its `loadBalancerClass`: as
 //!   kube-proxy does. Nothing is ever written to the API.
@@ -146,7 +146,15 @@ pub(super) fn group(
         listeners,
         affinity,
         source_ranges: addresses::source_ranges(service),
+        health_check: health_check(spec),
     })
+}
+
+/// The port of health checks: there is one only where it matters to which node clients come.
+fn health_check(spec: &ServiceSpec) -> Option<u16> {
+    let local = spec.kind.as_deref() == Some("LoadBalancer")
+        && spec.external_traffic_policy.as_deref() == Some("Local");
+    Some(spec.health_check_node_port).filter(|&port| local && port > 0)
 }
 
 fn pool(port_name: &str, wanted: Protocol, slices: &[Named<'_>], notes: &mut Notes) -> Pool {

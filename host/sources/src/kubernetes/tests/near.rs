@@ -42,6 +42,8 @@ fn traffic_distribution_and_classes_are_not_the_proxys_business() {
         "  type: LoadBalancer\n  loadBalancerClass: example.com/other\n",
         "  type: LoadBalancer\n  allocateLoadBalancerNodePorts: false\n",
         "  externalTrafficPolicy: Local\n  healthCheckNodePort: 30000\n",
+        "  type: LoadBalancer\n  healthCheckNodePort: 30000\n",
+        "  type: LoadBalancer\n  externalTrafficPolicy: Local\n  healthCheckNodePort: 0\n",
         "  externalTrafficPolicy: Cluster\n",
     ] {
         let text = with(spec, "{}");
@@ -51,6 +53,16 @@ fn traffic_distribution_and_classes_are_not_the_proxys_business() {
     }
     let found = faults(&with("  externalTrafficPolicy: Nearby\n", "{}"));
     assert!(found.contains("spec.externalTrafficPolicy \"Nearby\" is not"), "{found}");
+}
+
+#[test]
+fn nodes_are_asked_where_it_matters_to_which_clients_come() {
+    let spec =
+        "  type: LoadBalancer\n  externalTrafficPolicy: Local\n  healthCheckNodePort: 30000\n";
+    let text = changed(&with(spec, "{}"), "  type: ClusterIP\n", "");
+    assert_eq!(only(&text).health_check, Some(30_000));
+    let found = faults(&changed(&text, "30000", "70000"));
+    assert!(found.contains("spec.healthCheckNodePort"), "{found}");
 }
 
 #[test]
