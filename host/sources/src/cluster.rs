@@ -87,6 +87,8 @@ impl Cluster {
     /// The server begins to list all objects of a kind; a list that was begun before is not worth anything any more.
     pub fn begin(&mut self, kind: Kind) {
         self.listing(kind).said = Some(BTreeMap::new());
+        // The list says it again, if it is so.
+        set(&mut self.told, nameless(kind), Vec::new());
     }
 
     /// An object of the list.
@@ -172,8 +174,7 @@ impl Cluster {
         let name = kind.name(&document.0);
         if name.is_none() {
             let text = format!("gave {} without a name: passed over", kind.as_str());
-            let id = ObjectId::other("object", kind.as_str());
-            set(&mut self.told, id, vec![Finding::refused(Reason::Text { text })]);
+            set(&mut self.told, nameless(kind), vec![Finding::refused(Reason::Text { text })]);
         }
         name
     }
@@ -220,6 +221,11 @@ impl Cluster {
         let findings = reasons.into_iter().map(finding).collect();
         set(&mut self.told, ObjectId::other("API server", &self.server), findings);
     }
+}
+
+/// Stands for objects of a kind that have no name.
+fn nameless(kind: Kind) -> ObjectId {
+    ObjectId::other("object", kind.as_str())
 }
 
 #[cfg(test)]

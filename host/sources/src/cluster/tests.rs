@@ -269,3 +269,19 @@ proptest! {
         prop_assert_eq!(cluster.fragment(), anew.fragment());
     }
 }
+
+#[test]
+fn an_object_without_a_name_is_told_until_a_list_has_none() {
+    let mut cluster = empty();
+    let nameless = || document(json!({ "metadata": {} }));
+    list(&mut cluster, Kind::Pod, [nameless(), nameless()]);
+    assert_eq!(
+        findings(&mut cluster),
+        ["object Pod: refused: gave Pod without a name: passed over"]
+    );
+    cluster.put(Kind::Service, nameless());
+    assert_eq!(findings(&mut cluster).len(), 2);
+    list(&mut cluster, Kind::Pod, []);
+    list(&mut cluster, Kind::Service, []);
+    assert_eq!(findings(&mut cluster), [""; 0]);
+}
