@@ -166,7 +166,9 @@ impl Node {
         };
         let config = Config {
             cards: vec![card],
-            manifests: self.path("manifests"),
+            manifests: Some(self.path("manifests")),
+            kubernetes: None,
+            health_checks: None,
             api: self.path("api.sock"),
             state: Some(self.path("state")),
             static_neighbours: penstockd::neighbour::Known4::new(),
