@@ -838,16 +838,16 @@ package ps_abi_pkg;
       RegDepthPrefix: size_register = 32'd65536;
       RegDepthFipKey: size_register = 32'd16384;
       RegDepthFipMap: size_register = 32'd16384;
-      RegDepthFlow: size_register = 32'd65536;
-      RegDepthFlowStats: size_register = 32'd65536;
+      RegDepthFlow: size_register = 32'd262144;
+      RegDepthFlowStats: size_register = 32'd262144;
       RegDepthVifStats: size_register = 32'd256;
       RegDepthDropStats: size_register = 32'd64;
       RegDepthCardStats: size_register = 32'd16;
       RegDepthDefaultRoute: size_register = 32'd4096;
       RegDepthPrefixLength: size_register = 32'd8;
       RegEcmpGroupMax: size_register = 32'd1024;
-      RegFlowRowsLog2: size_register = 32'd12;
-      RegFlowsTranslatedMax: size_register = 32'd59392;
+      RegFlowRowsLog2: size_register = 32'd14;
+      RegFlowsTranslatedMax: size_register = 32'd237568;
       default: size_register = '0;
     endcase
   endfunction
