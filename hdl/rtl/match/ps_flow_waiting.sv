@@ -91,21 +91,29 @@ module ps_flow_waiting
 
   logic [$clog2(FlowSlots)-1:0] first_q;
 
-  // --- Who is served: chosen, fetched, its candidate found, that compared, done; an action a cycle, each of another pair.
+  // --- Who is served: chosen, fetched, its candidate found, that compared, judged, done; an action a cycle, each of another pair.
+  // The halves of the pairs have turns: so whoever is chosen is seen to be served before the turn comes again.
+  localparam int unsigned Half  = WaitingPairs / 2;
+  localparam int unsigned Ahead = 4;        // who may be about to move a resident: two actions ahead, one done, one noted
+
   typedef struct packed {
     logic        valid;
     waiting_t    by;
     context_t    ctx;
     rows_t       rows;      // of the key that is being placed
-    flow_index_t at;        // slot that the action is about
-    logic        locked;    // somebody moves what stands there
   } act_t;
 
-  logic     wants, step, accept;
-  waiting_t chosen;
+  logic     step, accept;
+  logic                    turn_q;
+  logic [Half-1:0]         ready;
+  logic [$clog2(Half)-1:0] chosen;
   logic [WaitingPairs-1:0] ready_q, served_q, moves_q, used_ctx_q, commits_q;   // moves: whose resident is on its way
-  act_t     act0_q, act1_q, act2_q, act_q, did_q;     // did: what has been done
-  logic     asks_q, ops_q;                            // what the action needs
+  logic        act0_valid_q, locked_q, did_locked_q;          // locked: somebody moves what stands at `at`
+  waiting_t    act0_by_q;
+  act_t        act1_q, act2_q, act3_q, act_q, did_q;          // did: what has been done
+  flow_index_t at2_q, at3_q, at_q, did_at_q;                  // slot that the action is about
+  logic        asks_q, ops_q;                                 // what the action needs
+  logic [WaitingPairs+Ahead-1:0] same_q;              // act3_q is about what these move
   context_t act;
   placing_t act0_pair;
 
@@ -114,17 +122,12 @@ module ps_flow_waiting
   endfunction
 
   always_comb begin
-    wants  = 1'b0;
+    ready  = turn_q ? ready_q[WaitingPairs-1:Half] & ~served_q[WaitingPairs-1:Half] : ready_q[Half-1:0] & ~served_q[Half-1:0];
     chosen = '0;
-    for (int unsigned i = WaitingPairs; i > 0; i--) begin
-      if (ready_q[i-1] && !served_q[i-1]) begin
-        wants  = 1'b1;
-        chosen = waiting_t'(i - 1);
-      end
-    end
+    for (int unsigned i = Half; i > 0; i--) if (ready[i-1]) chosen = $clog2(Half)'(i - 1);
   end
 
-  assign act0_pair   = pair_m[act0_q.by];
+  assign act0_pair   = pair_m[act0_by_q];
   assign act         = act_q.ctx;
   assign step        = !act_q.valid || accept;
 
@@ -162,65 +165,100 @@ module ps_flow_waiting
   logic [1:0]                enter_placed_q;
   logic [$clog2(FlowSlots)-1:0] enter_first_q;
 
-  flow_index_t at2;
-  logic        locked;
+  flow_index_t       new1_q, old1_q;      // of act1_q's pair
+  flow_index_t [1:0] index1_q;
+  flow_index_t       at2;
+  logic              locked;
 
   always_comb begin
     unique case (act1_q.ctx.state)
-      StWrite: at2 = new_q[act1_q.by];
-      StClear: at2 = old_q[act1_q.by];
-      StUndo:  at2 = index_q[act1_q.by][!act1_q.ctx.placed[0]];
+      StWrite: at2 = new1_q;
+      StClear: at2 = old1_q;
+      StUndo:  at2 = index1_q[!act1_q.ctx.placed[0]];
       default: at2 = candidate(act1_q.ctx, act1_q.rows);
     endcase
   end
 
-  // By those who move residents, and by the three actions ahead, if they are about to.
-  always_comb begin
-    locked = (act_q.valid && act.state == StPick && act_q.at == act2_q.at) ||
-             (did_q.valid && did_q.ctx.state == StPick && did_q.at == act2_q.at) ||
-             (noted_pick_q && noted_at_q == act2_q.at);
-    for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      if (moves_q[i] && old_q[i] == act2_q.at) locked = 1'b1;
-    end
-  end
+  // By those who move residents, and by the four actions ahead, if they are about to. Whoever waits in act3_q sees no others: who is
+  // to move a resident is ahead.
+  assign locked = same_q != '0;
 
   always_ff @(posedge clk_i) begin
     if (step) begin
-      act0_q       <= '0;
-      act0_q.valid <= wants;
-      act0_q.by    <= chosen;
-      act1_q       <= act0_q;
-      act1_q.ctx   <= ctx_q[act0_q.by];
-      act1_q.rows  <= ctx_q[act0_q.by].second ? act0_pair.reverse_rows : act0_pair.rows;
-      act2_q       <= act1_q;
-      act2_q.at    <= at2;
-      act_q        <= act2_q;
-      act_q.locked <= locked;
-      asks_q       <= act2_q.ctx.state == StAsk;
-      ops_q        <= act2_q.ctx.state inside {StWrite, StClear} || (act2_q.ctx.state == StPick && !locked) ||
-                      (act2_q.ctx.state == StUndo && act2_q.ctx.placed != '0);
+      act0_valid_q <= ready != '0;
+      act1_q.valid <= act0_valid_q;
+      act2_q.valid <= act1_q.valid;
+      act3_q.valid <= act2_q.valid;
+      act_q.valid  <= act3_q.valid;
+      act0_by_q    <= {turn_q, chosen};
     end
+    if (step && act0_valid_q) begin
+      act1_q.by    <= act0_by_q;
+      act1_q.ctx   <= ctx_q[act0_by_q];
+      act1_q.rows  <= ctx_q[act0_by_q].second ? act0_pair.reverse_rows : act0_pair.rows;
+      new1_q       <= new_q[act0_by_q];
+      old1_q       <= old_q[act0_by_q];
+      index1_q     <= {index_q[act0_by_q][1], index_q[act0_by_q][0]};
+    end
+    if (step && act1_q.valid) begin
+      act2_q.by    <= act1_q.by;
+      act2_q.ctx   <= act1_q.ctx;
+      act2_q.rows  <= act1_q.rows;
+      at2_q        <= at2;
+    end
+    if (step && act2_q.valid) begin
+      act3_q.by    <= act2_q.by;
+      act3_q.ctx   <= act2_q.ctx;
+      act3_q.rows  <= act2_q.rows;
+      at3_q        <= at2_q;
+      same_q[0]    <= act3_q.valid && act3_q.ctx.state == StPick && at3_q == at2_q;
+      same_q[1]    <= act_q.valid && act.state == StPick && at_q == at2_q;
+      same_q[2]    <= did_q.valid && did_q.ctx.state == StPick && did_at_q == at2_q;
+      same_q[3]    <= noted_pick_q && noted_at_q == at2_q;
+      for (int unsigned i = 0; i < WaitingPairs; i++) same_q[Ahead+i] <= moves_q[i] && old_q[i] == at2_q;
+    end
+    if (step) begin
+      asks_q       <= act3_q.ctx.state == StAsk;
+      ops_q        <= act3_q.ctx.state inside {StWrite, StClear} || (act3_q.ctx.state == StPick && !locked) ||
+                      (act3_q.ctx.state == StUndo && act3_q.ctx.placed != '0);
+    end
+    if (step && act3_q.valid) begin
+      act_q.by     <= act3_q.by;
+      act_q.ctx    <= act3_q.ctx;
+      act_q.rows   <= act3_q.rows;
+      at_q         <= at3_q;
+      locked_q     <= locked;
+    end
+    turn_q <= !turn_q;
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      if (step && wants && chosen == waiting_t'(i)) served_q[i] <= 1'b1;
+      if (act0_valid_q && act0_by_q == waiting_t'(i)) served_q[i] <= 1'b1;
       else if (noted_for_q[i]) served_q[i] <= 1'b0;
       ready_q[i] <= acts(ctx_q[i].state) && !served_q[i];
     end
-    did_q       <= act_q;
     did_q.valid <= act_q.valid && accept;
+    if (act_q.valid) begin
+      did_q.by     <= act_q.by;
+      did_q.ctx    <= act_q.ctx;
+      did_at_q     <= at_q;
+      did_locked_q <= locked_q;
+    end
     if (rst_i) begin
       did_q.valid <= 1'b0;
-      {act0_q.valid, act1_q.valid, act2_q.valid, act_q.valid} <= '0;
+      {act0_valid_q, act1_q.valid, act2_q.valid, act3_q.valid, act_q.valid} <= '0;
+      turn_q   <= 1'b0;
       served_q <= '0;
       ready_q  <= '0;
     end
   end
 
+  assign did_q.rows = '0;         // nobody asks for them
+
   // --- What it does
   assign op_valid_o = act_q.valid && ops_q;
   assign op_free_o  = act.state == StUndo;
-  assign op_way_o   = act_q.at.way;
-  assign op_o       = '{op: act.state == StPick ? RowTake : act.state == StWrite ? RowWrite : RowClear, row: act_q.at.row,
-                        slot: act_q.at.slot, word: resident_m[act_q.by], whom: '{waiting: 1'b1, by: act_q.by, default: '0}};
+  assign op_way_o   = at_q.way;
+  assign op_o       = '{op: act.state == StPick ? RowTake : act.state == StWrite ? RowWrite : RowClear, row: at_q.row,
+                        slot: at_q.slot, word: resident_m[act_q.by], whom: '{waiting: 1'b1, by: act_q.by, default: '0}};
 
   assign full_valid_o = act_q.valid && act.state == StFull;
   assign full_o       = pair_m[act_q.by];
@@ -230,14 +268,25 @@ module ps_flow_waiting
   waiting_t hashed_by;
   rows_t    hashed_rows;
 
-  assign own_ask      = act_q.valid && act.state == StAsk;
-  assign ask_valid_o  = hashed_valid || own_ask;
-  assign ask_by_o     = hashed_valid ? hashed_by : act_q.by;
-  assign ask_rows_o   = hashed_valid ? hashed_rows : act_q.rows;
-  assign hashed_ready = ask_ready_i;
+  // One is held here until the allocator takes it.
+  assign own_ask      = act_q.valid && asks_q;
+  assign hashed_ready = !ask_valid_o && !own_ask;      // of asks of its own a pair has two at most
+
+  always_ff @(posedge clk_i) begin
+    if (!ask_valid_o) begin
+      ask_valid_o <= hashed_valid || own_ask;
+      if (hashed_valid || own_ask) begin
+        ask_by_o    <= own_ask ? act_q.by : hashed_by;
+        ask_rows_o  <= own_ask ? act_q.rows : hashed_rows;
+      end
+    end else if (ask_ready_i) begin
+      ask_valid_o <= 1'b0;
+    end
+    if (rst_i) ask_valid_o <= 1'b0;
+  end
 
   // Who has found no room is taken at once.
-  assign accept = asks_q ? ask_ready_i && !hashed_valid : !ops_q || op_ready_i;
+  assign accept = asks_q ? !ask_valid_o : !ops_q || op_ready_i;
 
   // --- Residents on their way from port B to the allocator
   logic                 taken_valid_q, taken_used_q;
@@ -322,7 +371,6 @@ module ps_flow_waiting
 
   // --- Who is free: one is offered, the next one is kept behind it. Pairs enter in every second cycle at most.
   logic [$bits(waiting_t):0] used_q;
-  localparam int unsigned Half = WaitingPairs / 2;
   logic                      offered_q;
   waiting_t                  offer_q;
   logic [1:0]                spare_q, spares;      // one of each half
@@ -343,7 +391,7 @@ module ps_flow_waiting
   assign spares = !offered_q || enter_i ? {spare_q[1] && !spare_q[0], spare_q[0]} : '0;    // that are offered next
 
   // --- What becomes known
-  logic [WaitingPairs-1:0] answered, did;
+  logic [WaitingPairs-1:0] answered, did, changes, changes_q;    // changes: anything but `undone`, which is no other state
 
   always_comb begin
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
@@ -355,9 +403,9 @@ module ps_flow_waiting
       known[i].room    = answered[i] && answer_ok_i && ctx_q[i].state != StAsked;
       known[i].fails   = (answered[i] && !answer_ok_i && ctx_q[i].state != StAsked) ||
                          (taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i)) ||
-                         (did[i] && did_q.ctx.state == StPick && did_q.locked);
+                         (did[i] && did_q.ctx.state == StPick && did_locked_q);
       known[i].asked   = did[i] && did_q.ctx.state == StAsk;
-      known[i].taken   = did[i] && did_q.ctx.state == StPick && !did_q.locked;
+      known[i].taken   = did[i] && did_q.ctx.state == StPick && !did_locked_q;
       known[i].written = did[i] && did_q.ctx.state == StWrite;
       known[i].cleared = did[i] && did_q.ctx.state == StClear;
       known[i].undone  = did[i] && did_q.ctx.state == StUndo && did_q.ctx.placed != '0;
@@ -367,14 +415,18 @@ module ps_flow_waiting
       for (int unsigned w = 0; w < FlowWays; w++) begin
         known[i].done |= done_valid_i[w] && done_i[w].waiting && done_i[w].by == waiting_t'(i);
       end
+      changes[i] = known[i].enter || answered[i] || (taken_valid_q && !taken_used_q && taken_by_q == waiting_t'(i)) ||
+                   (did[i] && !(did_q.ctx.state == StUndo && did_q.ctx.placed != '0)) ||
+                   (commit_q && commit_ready_i && commit_by_q == waiting_t'(i)) || known[i].done;
     end
   end
 
   always_ff @(posedge clk_i) begin
     known_q         <= known;
+    changes_q       <= changes;
     noted_for_q     <= did;
     noted_pick_q    <= did_q.valid && did_q.ctx.state == StPick;
-    noted_at_q      <= did_q.at;
+    noted_at_q      <= did_at_q;
     answer_index_q  <= answer_index_i;
     enter_state_q   <= enter_pair_i.placed == 2'b11 ? StCommit : enter_asks_i ? StAsk : StPick;
     enter_placed_q  <= enter_pair_i.placed;
@@ -383,44 +435,50 @@ module ps_flow_waiting
     enter_first_q   <= first_q;
     if (rst_i) begin
       known_q      <= '0;
+      changes_q    <= '0;
       noted_for_q  <= '0;
       noted_pick_q <= 1'b0;
     end
   end
 
   // --- States
-  always_ff @(posedge clk_i) begin
+  logic rst_q;      // nobody enters in the cycle after the reset: nobody has been offered yet
+  state_e [WaitingPairs-1:0] next_state;
+
+  // One thing becomes known at a time: so what follows is that, and no order among them.
+  always_comb begin
     for (int unsigned i = 0; i < WaitingPairs; i++) begin
-      unique case (1'b1)
-        known_q[i].enter: begin
-          ctx_q[i].state  <= enter_state_q;
-          ctx_q[i].placed <= enter_placed_q;
-          ctx_q[i].second <= enter_placed_q[0];
-          ctx_q[i].first  <= enter_first_q;
-          ctx_q[i].tries  <= '0;
-        end
-        // The key that was being placed has a slot, of its own or a resident's.
-        known_q[i].slot || known_q[i].cleared: begin
-          ctx_q[i].state                   <= ctx_q[i].placed[!ctx_q[i].second] ? StCommit : StAsk;
-          ctx_q[i].placed[ctx_q[i].second] <= 1'b1;
-          ctx_q[i].second                  <= 1'b1;
-          ctx_q[i].tries                   <= '0;
-        end
-        known_q[i].none:    ctx_q[i].state <= StPick;
-        known_q[i].room:    ctx_q[i].state <= StWrite;
-        known_q[i].fails: begin
-          ctx_q[i].state <= ctx_q[i].tries == ($clog2(FlowSlots))'(Last) ? StUndo : StPick;
-          ctx_q[i].tries <= ctx_q[i].tries + 1'b1;
-        end
-        known_q[i].asked:   ctx_q[i].state <= StAsked;
-        known_q[i].taken:   ctx_q[i].state <= StTaken;
-        known_q[i].written: ctx_q[i].state <= StWritten;
-        known_q[i].done:    ctx_q[i].state <= StClear;
-        known_q[i].undone:  ctx_q[i].placed[!ctx_q[i].placed[0]] <= 1'b0;
-        known_q[i].empty:   ctx_q[i].state <= StFull;
-        known_q[i].leaves:  ctx_q[i].state <= StFree;
-        default: ;
-      endcase
+      next_state[i] = state_e'(
+          (known_q[i].enter ? enter_state_q : 4'b0) |
+          (known_q[i].slot || known_q[i].cleared ? (ctx_q[i].placed[!ctx_q[i].second] ? StCommit : StAsk) : 4'b0) |
+          (known_q[i].none ? StPick : 4'b0) |
+          (known_q[i].room ? StWrite : 4'b0) |
+          (known_q[i].fails ? (ctx_q[i].tries == ($clog2(FlowSlots))'(Last) ? StUndo : StPick) : 4'b0) |
+          (known_q[i].asked ? StAsked : 4'b0) |
+          (known_q[i].taken ? StTaken : 4'b0) |
+          (known_q[i].written ? StWritten : 4'b0) |
+          (known_q[i].done ? StClear : 4'b0) |
+          (known_q[i].empty ? StFull : 4'b0));     // and StFree, 0, once it leaves
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    rst_q <= rst_i;
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      if (changes_q[i]) ctx_q[i].state <= next_state[i];
+      if (known_q[i].enter) begin
+        ctx_q[i].placed <= enter_placed_q;
+        ctx_q[i].second <= enter_placed_q[0];
+        ctx_q[i].first  <= enter_first_q;
+      end
+      // The key that was being placed has a slot, of its own or a resident's.
+      if (known_q[i].slot || known_q[i].cleared) begin
+        ctx_q[i].placed[ctx_q[i].second] <= 1'b1;
+        ctx_q[i].second                  <= 1'b1;
+      end
+      if (known_q[i].undone) ctx_q[i].placed[!ctx_q[i].placed[0]] <= 1'b0;
+      if (known_q[i].enter || known_q[i].slot || known_q[i].cleared) ctx_q[i].tries <= '0;
+      else if (known_q[i].fails) ctx_q[i].tries <= ctx_q[i].tries + 1'b1;
       for (int unsigned d = 0; d < 2; d++) begin
         if (known_q[i].enter) index_q[i][d] <= d == 0 ? enter_forward_q : enter_reverse_q;
         else if (known_q[i].slot && ctx_q[i].second == 1'(d)) index_q[i][d] <= answer_index_q;
@@ -430,7 +488,7 @@ module ps_flow_waiting
       if (known_q[i].room) new_q[i] <= answer_index_q;
       if (known_q[i].taken) moves_q[i] <= 1'b1;
       else if (known_q[i].cleared || known_q[i].fails) moves_q[i] <= 1'b0;
-      if (rst_i) begin
+      if (rst_q) begin
         ctx_q[i].state <= StFree;
         moves_q[i]     <= 1'b0;
       end
@@ -485,6 +543,8 @@ module ps_flow_waiting
 `ifndef SYNTHESIS
   for (genvar i = 0; i < WaitingPairs; i++) begin : gen_known
     a_one_thing : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(known_q[i]));
+    a_changes : assert property (@(posedge clk_i) disable iff (rst_i)
+        changes_q[i] == (known_q[i] != '0 && !known_q[i].undone));
   end
   a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> offered_q && ctx_q[offer_q].state == StFree);
   a_acts : assert property (@(posedge clk_i) disable iff (rst_i) act_q.valid |-> acts(act.state) && act.state == ctx_q[act_q.by].state);
