@@ -207,7 +207,8 @@ module ps_flow_store
       .Width($bits(tcp_word_t)),
       .Style("block"),
       .Depth(1 << PairsLog2),
-      .Fan  (DataFan)
+      .Fan  (DataFan),
+      .LateB(1'b1)
     ) u_tcp (
       .clk_i,
       .a_re_i   (found_o.hit),
