@@ -164,10 +164,21 @@ module ps_fw_tx
   assign win_rdata_o = rdata[{lane_q, 5'd0} +: 32];
 
 `ifndef SYNTHESIS
-  // AXI-Stream: what is offered stays until it is taken.
-  TxStable_A: assert property (@(posedge clk_i) disable iff (rst_i)
-    tx_tvalid_o && !tx_tready_i |=> tx_tvalid_o && $stable(tx_tdata_o) && $stable(tx_tkeep_o)
-      && $stable(tx_tlast_o) && $stable(tx_vif_o));
+  // AXI-Stream: what is offered stays until it is taken. Immediate, as a concurrent one would keep a copy of the beat in every cycle.
+  logic                waits_q;
+  logic [BeatBits-1:0] data_q;
+  logic [$bits({tx_tkeep_o, tx_tlast_o, tx_vif_o})-1:0] side_q;
+
+  always @(posedge clk_i) begin
+    if (!rst_i && waits_q) begin
+      TxStable_A : assert (tx_tvalid_o && tx_tdata_o == data_q && {tx_tkeep_o, tx_tlast_o, tx_vif_o} == side_q);
+    end
+    waits_q <= !rst_i && tx_tvalid_o && !tx_tready_i;
+    if (tx_tvalid_o && !tx_tready_i) begin
+      data_q <= tx_tdata_o;
+      side_q <= {tx_tkeep_o, tx_tlast_o, tx_vif_o};
+    end
+  end
 `endif
 
 endmodule

@@ -265,7 +265,14 @@ module ps_ring
     if (restart_q || rst_i) {offered_q, completed_q} <= '0;
   end
 
-  a_mark : assert property (@(posedge clk_i) disable iff (rst_i) written_q |-> $stable(cfg_req_o));
+  // What was written stays in the cycle after. Immediate, as a concurrent one would keep a copy of the request in every cycle.
+  cfg_req_t wrote_q;
+
+  always @(posedge clk_i) begin
+    if (cfg_rsp_i.done) wrote_q <= cfg_req_o;
+    if (!rst_i && written_q) a_mark : assert (cfg_req_o == wrote_q);
+  end
+
   a_completed : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)
                                  offered_q - completed_q <= 32'd1);
   a_counted : assert property (@(posedge clk_i) disable iff (rst_i || restart_q || !active)

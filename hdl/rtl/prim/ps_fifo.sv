@@ -68,11 +68,18 @@ module ps_fifo #(
   initial begin
     assert (Depth >= 2 && (Depth & (Depth - 1)) == 0) else $fatal(1, "ps_fifo: Depth is not a power of two");
   end
-  a_not_over : assert property (@(posedge clk_i) disable iff (rst_i) stored_q <= (AddrWidth + 1)'(Depth));
-  a_counted : assert property (@(posedge clk_i) disable iff (rst_i)
-                               stored_q[AddrWidth-1:0] == AddrWidth'(wptr_q - rptr_q) && some_q == (stored_q != '0));
-  a_held : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |-> !re);
-  a_sticky : assert property (@(posedge clk_i) disable iff (rst_i) rvalid_q && !rready_i |=> rvalid_q);
+  // Immediate, and where anything moves: of concurrent ones a simulator would copy the operands in every cycle, of every queue.
+  logic held_q;
+
+  always @(posedge clk_i) begin
+    held_q <= !rst_i && rvalid_q && !rready_i;
+    if (!rst_i && held_q) a_sticky : assert (rvalid_q);
+    if (!rst_i && (we || re)) begin
+      a_not_over : assert (stored_q <= (AddrWidth + 1)'(Depth));
+      a_counted : assert (stored_q[AddrWidth-1:0] == AddrWidth'(wptr_q - rptr_q) && some_q == (stored_q != '0));
+      a_held : assert (!(rvalid_q && !rready_i && re));
+    end
+  end
 `endif
 
 endmodule
