@@ -85,11 +85,26 @@ module ps_realign
   // Half of the pair each: what comes first, and what comes behind it
   function automatic logic [16*PairWords-1:0] shifted_units(input logic [511:0] from, input logic [511:0] next,
                                                             input logic [1:0] units);
-    shifted_units = (16 * PairWords)'({next, from} >> {units, 7'b0});
+    // By cases, as a simulator shifts so wide a word by a variable slowly.
+    unique case (units)
+      2'd0: shifted_units = (16 * PairWords)'({next, from});
+      2'd1: shifted_units = (16 * PairWords)'({next, from} >> 128);
+      2'd2: shifted_units = (16 * PairWords)'({next, from} >> 256);
+      2'd3: shifted_units = (16 * PairWords)'({next, from} >> 384);
+    endcase
   endfunction
 
   function automatic logic [511:0] shifted_words(input logic [16*PairWords-1:0] from, input logic [2:0] words);
-    shifted_words = 512'(from >> {words, 4'b0});
+    unique case (words)
+      3'd0: shifted_words = 512'(from);
+      3'd1: shifted_words = 512'(from >> 16);
+      3'd2: shifted_words = 512'(from >> 32);
+      3'd3: shifted_words = 512'(from >> 48);
+      3'd4: shifted_words = 512'(from >> 64);
+      3'd5: shifted_words = 512'(from >> 80);
+      3'd6: shifted_words = 512'(from >> 96);
+      3'd7: shifted_words = 512'(from >> 112);
+    endcase
   endfunction
 
   // Whether a byte is not behind the last; in two parts, of which nothing is shared between bytes that would cost levels
