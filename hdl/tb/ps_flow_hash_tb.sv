@@ -6,6 +6,8 @@ module ps_flow_hash_tb
 (
   input  logic         clk_i,
   input  logic [191:0] secret_i,
+  input  logic         valid_i,
+  input  logic         wanted_i,
   input  logic [119:0] key_i,
   output logic [95:0]  hash_o,
   output logic [95:0]  mix_o [96],
@@ -20,6 +22,8 @@ module ps_flow_hash_tb
   ps_flow_hash dut (
     .clk_i,
     .secret_i,
+    .valid_i,
+    .wanted_i,
     .key_i,
     .hash_o
   );

@@ -97,6 +97,7 @@ struct Bench {
         // Admission of an old one; its reverse key goes ahead of it.
         Packet next = between[1], now = between[0];
         top.ask_valid_i = now.valid, top.asks_i = 0, top.counts_i = 0;
+        top.early_valid_i = next.valid;
         if (next.valid) {
             const Connection& c = all[next.of];
             put(&top.early_key_i, next.back ? c.key : c.reverse);

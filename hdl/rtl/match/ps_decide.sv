@@ -4,7 +4,7 @@
 // Stages:     1 comparisons | 2 fate by source and next hop, translation | 3 addresses, delivery check | 4 verdict and the rest
 // Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
 // Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
-//             ps_flow has the last word on all but the first two. The reverse key of what is asked stands a cycle before (early_key_o).
+//             ps_flow has the last word on all but the first two. The reverse key of what is asked stands a cycle before (early_valid_o/early_key_o).
 module ps_decide
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -24,6 +24,7 @@ module ps_decide
   output verdict_t    verdict_o,
   output old_t        old_o,
   output count_t      count_o,
+  output logic        early_valid_o,
   output flow_key_t   early_key_o,
   output pair_ask_t   ask_o
 );
@@ -413,7 +414,8 @@ module ps_decide
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
 
-  assign early_key_o = s3_q.reverse_key;
+  assign early_valid_o = valid3_q;
+  assign early_key_o   = s3_q.reverse_key;
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin

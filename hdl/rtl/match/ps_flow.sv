@@ -1,7 +1,7 @@
 // The flow table as a whole: look-up, admission, changes, statistics; what ps_match lines its stages up with.
 //
 // Look-up:    key_valid_i/key_i every cycle; hash_o HashCycles and hit_o hit_at(RowsLog2) cycles later (ps_flow_look).
-// Admission:  ask_valid_i/ask_i, with its reverse key a cycle before; answered admit_cycles(RowsLog2) later (ps_flow_admit).
+// Admission:  ask_valid_i/ask_i, with its reverse key a cycle before (early_valid_i/early_key_i); answered admit_cycles(RowsLog2) later (ps_flow_admit).
 // Changes:    follow by themselves, at up to a pair every second cycle (ps_flow_engine). Marks tell which slots become valid or not,
 //             in order, one a cycle, taken when mark_ready_i; while many wait no new pair is begun.
 // Statistics: counted as admission says (ps_pair_stats).
@@ -36,6 +36,7 @@ module ps_flow
   output logic [13:0]  map_addr_o,
   input  fip_map_t     map_i,
 
+  input  logic         early_valid_i,
   input  flow_key_t    early_key_i,
   input  logic         ask_valid_i,
   input  pair_ask_t    ask_i,
@@ -189,6 +190,7 @@ module ps_flow
     .rst_i,
     .flush_i        (clear_i),
     .secret_i       (secret_q),
+    .early_valid_i,
     .early_key_i,
     .valid_i        (ask_valid_i),
     .ask_i,

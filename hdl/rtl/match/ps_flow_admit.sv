@@ -1,7 +1,7 @@
 // Admission (section 9.1): whether a packet that asks for a pair of flow entries may leave, and what is asked in the end.
 //
-// Latency:    admit_cycles(RowsLog2) (10 with 4 Ki rows) from valid_i; one packet every cycle. early_key_i is the reverse key, a cycle
-//             before valid_i. refused_o stands with the verdict that it overrules.
+// Latency:    admit_cycles(RowsLog2) (10 with 4 Ki rows) from valid_i; one packet every cycle. early_key_i is the reverse key, with
+//             early_valid_i a cycle before valid_i. refused_o stands with the verdict that it overrules.
 // Stages:     hash of the reverse key | what can be taken now | probe of the table, beside the window | decision
 // Exact:      everything that the decision needs is known when it is made: the room of all stores that a request goes through, the
 //             requests of all packets ahead. So what is refused never leaves, and what leaves translated has been admitted.
@@ -20,6 +20,7 @@ module ps_flow_admit
   input  logic          rst_i,
   input  logic          flush_i,         // tables are being cleared
   input  logic [191:0]  secret_i,
+  input  logic          early_valid_i,
   input  flow_key_t     early_key_i,
   input  logic          valid_i,
   input  pair_ask_t     ask_i,
@@ -101,6 +102,8 @@ module ps_flow_admit
   ps_flow_hash u_hash (
     .clk_i,
     .secret_i,
+    .valid_i (early_valid_i),
+    .wanted_i(facts.pair),
     .key_i   (early_key_i),
     .hash_o  (hash)
   );
@@ -144,11 +147,15 @@ module ps_flow_admit
     print_t [Late-1:0] forward_q, reverse_q;
 
     always_ff @(posedge clk_i) begin
-      forward_q[0] <= print_q[Hashed];
-      reverse_q[0] <= hash.print;
+      if (facts_q[Hashed].pair) begin
+        forward_q[0] <= print_q[Hashed];
+        reverse_q[0] <= hash.print;
+      end
       for (int unsigned i = 1; i < Late; i++) begin
-        forward_q[i] <= forward_q[i-1];
-        reverse_q[i] <= reverse_q[i-1];
+        if (facts_q[Hashed+i].pair) begin
+          forward_q[i] <= forward_q[i-1];
+          reverse_q[i] <= reverse_q[i-1];
+        end
       end
     end
 
@@ -163,6 +170,7 @@ module ps_flow_admit
   ) u_window (
     .clk_i,
     .rst_i            (rst_i || flush_i),
+    .look_i           (facts_q[Hashed+Late].pair),
     .forward_i        (look_forward),
     .reverse_i        (look_reverse),
     .relation_o       (relation),
@@ -243,19 +251,25 @@ module ps_flow_admit
   assign free_take_o = outcome_q.pair;
 
   always_ff @(posedge clk_i) begin
-    key_q[0] <= early_key_i;
-    for (int unsigned i = 1; i <= Hashed; i++) key_q[i] <= key_q[i-1];
+    // Of who asks for a pair; what is of others rests.
+    if (early_valid_i) key_q[0] <= early_key_i;
+    if (valid_i) begin
+      key_q[1]   <= key_q[0];
+      pair_q[1]  <= ask_i.count.pair;
+      print_q[1] <= ask_i.hash.print;
+    end
+    for (int unsigned i = 2; i <= Hashed; i++) begin
+      if (facts_q[i-1].pair) begin
+        key_q[i]   <= key_q[i-1];
+        pair_q[i]  <= pair_q[i-1];
+        print_q[i] <= print_q[i-1];
+      end
+    end
+    if (facts_q[Hashed].pair) rows_q[1] <= rows_of(hash, RowsLog2);
+    for (int unsigned i = 2; i <= Decides - Hashed + 1; i++) if (takes_q[i-1]) rows_q[i] <= rows_q[i-1];
     valid_q    <= {valid_q[Decides-1:1], valid_i};
     facts_q[1] <= facts;
     for (int unsigned i = 2; i <= Decides; i++) facts_q[i] <= facts_q[i-1];
-    pair_q[1]  <= ask_i.count.pair;
-    print_q[1] <= ask_i.hash.print;
-    for (int unsigned i = 2; i <= Hashed; i++) begin
-      pair_q[i]  <= pair_q[i-1];
-      print_q[i] <= print_q[i-1];
-    end
-    rows_q[1] <= rows_of(hash, RowsLog2);
-    for (int unsigned i = 2; i <= Decides - Hashed + 1; i++) rows_q[i] <= rows_q[i-1];
     takes_q   <= {takes_q[Decides-Hashed-1:0], takes};
     crowds_q  <= facts_q[Decides-1].begins && crowded_i;
 
@@ -302,8 +316,9 @@ module ps_flow_admit
   assign unused_bits = ^{ask, outcome_q, asked};
 
 `ifndef SYNTHESIS
-  a_early : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
-      valid_i && ask_i.valid && asks_pair(ask_i.kind) |-> ask_i.reverse_key == key_q[0]);
+  always @(posedge clk_i) begin
+    if (!rst_i && !flush_i && facts.pair) a_early : assert (ask_i.reverse_key == key_q[0]);
+  end
   // No translated packet leaves without its pair: found, pending, or admitted now.
   a_whole : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
       facts_q[Decides].pair && facts_q[Decides].translated |-> outcome.drop || relation.same || relation.reply || outcome.pair);

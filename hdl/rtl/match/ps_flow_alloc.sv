@@ -83,21 +83,19 @@ module ps_flow_alloc
     assign row   = takes ? index_q.row : back_q.row;
     assign we    = takes ? take_slot_q : back_slot_q[w];
 
-    for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
-      ps_ram_sdp #(
-        .Width  (1),
-        .Depth  (1 << RowsLog2),
-        .Latency(2)
-      ) u_used (
-        .clk_i,
-        .we_i   (we[s]),
-        .waddr_i(row[RowsLog2-1:0]),
-        .wdata_i(takes),
-        .re_i   (valid_i),
-        .raddr_i(rows_i[w][RowsLog2-1:0]),
-        .rdata_o(used[w][s])
-      );
-    end
+    ps_ram_bits #(
+      .Bits  (BucketSlots),
+      .Depth (1 << RowsLog2),
+      .Cycles(2)
+    ) u_used (
+      .clk_i,
+      .we_i   (we),
+      .waddr_i(row[RowsLog2-1:0]),
+      .wdata_i(takes),
+      .re_i   (valid_i),
+      .raddr_i(rows_i[w][RowsLog2-1:0]),
+      .rdata_o(used[w])
+    );
 
     logic unused_row;
     assign unused_row = ^row;
@@ -133,37 +131,50 @@ module ps_flow_alloc
 
   always_ff @(posedge clk_i) begin
     // 1: rows are being read
-    for (int unsigned k = 1; k <= Ahead; k++) begin
-      for (int unsigned w = 0; w < FlowWays; w++) near_q[1][k][w] <= rows_i[w] == rows_q[k][w];
+    if (valid_i) begin
+      for (int unsigned k = 1; k <= Ahead; k++) begin
+        for (int unsigned w = 0; w < FlowWays; w++) near_q[1][k][w] <= rows_i[w] == rows_q[k][w];
+      end
+      rows_q[1] <= rows_i;
+      tag_q[1]  <= tag_i;
     end
-    rows_q[1] <= rows_i;
-    for (int unsigned k = 2; k <= Ahead; k++) rows_q[k] <= rows_q[k-1];
-    for (int unsigned i = 2; i <= 4; i++) near_q[i] <= near_q[i-1];
-    tag_q[1] <= tag_i;
-    for (int unsigned i = 2; i <= 5; i++) tag_q[i] <= tag_q[i-1];
+    // What is of no request rests: a request ahead that is none has taken no slot.
+    for (int unsigned k = 2; k <= Ahead; k++) if (valid_q[k-1]) rows_q[k] <= rows_q[k-1];
+    for (int unsigned i = 2; i <= 4; i++) if (valid_q[i-1]) near_q[i] <= near_q[i-1];
+    for (int unsigned i = 2; i <= 5; i++) if (valid_q[i-1]) tag_q[i] <= tag_q[i-1];
     // 3: how many are free
-    for (int unsigned w = 0; w < FlowWays; w++) begin
-      free3_q[w] <= ~used[w];
-      free4_q[w] <= free3_q[w];
-      for (int unsigned n = 1; n <= BucketSlots; n++) at_least_q[n][w] <= $countones(~used[w]) >= n;
+    if (valid_q[2]) begin
+      for (int unsigned w = 0; w < FlowWays; w++) begin
+        free3_q[w] <= ~used[w];
+        for (int unsigned n = 1; n <= BucketSlots; n++) at_least_q[n][w] <= $countones(~used[w]) >= n;
+      end
     end
     // 4: which way
-    way4_q <= choose(at_least, turn_q);
-    if (valid_q[3]) turn_q <= turn_q + 1'b1;
+    if (valid_q[3]) begin
+      for (int unsigned w = 0; w < FlowWays; w++) free4_q[w] <= free3_q[w];
+      way4_q <= choose(at_least, turn_q);
+      turn_q <= turn_q + 1'b1;
+    end
     // 5: its slots
-    way5_q  <= way4_q;
-    free5_q <= valid_q[4] ? free4_q[way4_q] : '0;
-    row5_q  <= rows_q[4][way4_q];
-    for (int unsigned k = 1; k <= Ahead; k++) begin
-      near5_q[k] <= near_q[4][k][way4_q] && way4_q == (k == 1 ? way5_q : past_q[k-1].way);
+    free5_q <= '0;
+    if (valid_q[4]) begin
+      way5_q  <= way4_q;
+      free5_q <= free4_q[way4_q];
+      row5_q  <= rows_q[4][way4_q];
+      for (int unsigned k = 1; k <= Ahead; k++) begin
+        near5_q[k] <= near_q[4][k][way4_q] && way4_q == (k == 1 ? way5_q : past_q[k-1].way);
+      end
     end
     // 6: the slot
     past_q[1] <= decision;
     for (int unsigned k = 2; k <= Ahead; k++) past_q[k] <= past_q[k-1];
     take_q      <= decision.slot != '0;
     take_slot_q <= decision.slot;
-    index_q.way  <= way5_q;
-    index_q.row  <= row5_q;
+    if (valid_q[5]) begin
+      index_q.way <= way5_q;
+      index_q.row <= row5_q;
+      tag_o       <= tag_q[5];
+    end
     for (int unsigned s = 0; s < BucketSlots; s++) if (decision.slot[s]) index_q.slot <= $clog2(BucketSlots)'(s);
     if (!back_stays || clear_i) begin
       back_q <= '{valid: free_valid_i && !clear_i, way: free_index_i.way, row: clear_i ? clear_row_i : free_index_i.row};
@@ -171,7 +182,6 @@ module ps_flow_alloc
         back_slot_q[w] <= clear_i ? '1 : free_valid_i && free_index_i.way == WayBits'(w) ? slots_t'(1) << free_index_i.slot : '0;
       end
     end
-    tag_o   <= tag_q[5];
     done_o  <= valid_q[5];
     valid_q <= {valid_q[4:1], valid_i};
     if (rst_i) begin

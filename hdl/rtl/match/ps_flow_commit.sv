@@ -43,14 +43,14 @@ module ps_flow_commit
     event_o <= '0;
     if (!next_valid_q) begin
       next_valid_q <= fast_valid_i || wait_valid_i;
-      next_q       <= fast_valid_i ? fast_i : wait_i;
+      if (!Rests || fast_valid_i || wait_valid_i) next_q <= fast_valid_i ? fast_i : wait_i;
     end else if (load) begin
       next_valid_q <= 1'b0;
     end
     if (load) begin
       valid_q  <= next_valid_q;
-      pair_q   <= next_q;
       second_q <= 1'b0;
+      if (!Rests || next_valid_q) pair_q <= next_q;
     end else if (step) begin
       second_q <= 1'b1;
     end
@@ -79,7 +79,7 @@ module ps_flow_commit
   assign unused_bits = ^pair_q;
 
 `ifndef SYNTHESIS
-  a_placed : assert property (@(posedge clk_i) disable iff (rst_i) valid_q |-> pair_q.forward != pair_q.reverse);
+  always @(posedge clk_i) if (!rst_i && valid_q) a_placed : assert (pair_q.forward != pair_q.reverse);
 `endif
 
 endmodule

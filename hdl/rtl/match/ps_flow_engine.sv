@@ -245,7 +245,7 @@ module ps_flow_engine
     data_we_o       <= !reset && (data_we || slow_we);
     data_pair_o     <= data_we ? head.fresh.pair : slow_pair;
     loc_pair_o      <= slow_pair;
-    data_wdata_o    <= slow_wdata;
+    if (slow_we) data_wdata_o <= slow_wdata;
     if (data_we) begin
       data_wdata_o[0] <= head.facts;
       data_wdata_o[0].generation         <= head.fresh.generation;

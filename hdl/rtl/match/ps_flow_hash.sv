@@ -5,7 +5,8 @@
 //             (NH of UMAC, RFC 4418, with its key shifted by two words for each further sum), and then bit b of the result is
 //             the parity of {s_2, s_1, s_0} & FlowMix[b]. Who does not know the secret cannot choose keys that meet: a sum of two given
 //             keys is the same for 2^-16 of all secrets at most.
-// Latency:    HashCycles (5), a key every cycle: add, multiply, add, add, mix. No valid: it stands as long after the key.
+// Latency:    HashCycles (5), a key every cycle: add, multiply, add, add, mix. hash_o stands as long after the key, if it was one
+//             (valid_i), and is wanted still in the cycle after it (wanted_i).
 // Secret:     stands still while keys are hashed (it is taken over when the tables are cleared).
 module ps_flow_hash
   import ps_abi_pkg::*;
@@ -14,6 +15,8 @@ module ps_flow_hash
 (
   input  logic         clk_i,
   input  logic [191:0] secret_i,
+  input  logic         valid_i,
+  input  logic         wanted_i,
   input  flow_key_t    key_i,
   output flow_hash_t   hash_o
 );
@@ -22,35 +25,69 @@ module ps_flow_hash
 
   logic [7:0][15:0]  word;
   logic [11:0][15:0] secret;
-  logic [31:0]       sum_q [Sums];
   logic [95:0]       sums;
 
   assign word   = 128'(key_i);
   assign secret = secret_i;
 
-  for (genvar j = 0; j < Sums; j++) begin : gen_sum
-    logic [15:0] even_q [4], odd_q [4];
-    logic [31:0] product_q [4], half_q [2];
+  logic [HashCycles-1:1] valid_q;   // of what a stage takes over; no reset, as keys alone matter
 
-    always_ff @(posedge clk_i) begin
-      for (int unsigned i = 0; i < 4; i++) begin
-        even_q[i]    <= word[2*i] + secret[2*i+2*j];
-        odd_q[i]     <= word[2*i+1] + secret[2*i+1+2*j];
-        product_q[i] <= even_q[i] * odd_q[i];
+  always_ff @(posedge clk_i) valid_q <= {valid_q[HashCycles-2:2], valid_q[1] && wanted_i, valid_i};
+
+  for (genvar j = 0; j < Sums; j++) begin : gen_sum
+    for (genvar i = 0; i < 4; i++) begin : gen_product
+      logic [15:0] even_q, odd_q;
+      logic [31:0] product_q;
+
+      always_ff @(posedge clk_i) begin
+        if (valid_i) begin
+          even_q <= word[2*i] + secret[2*i+2*j];
+          odd_q  <= word[2*i+1] + secret[2*i+1+2*j];
+        end
+        if (valid_q[1]) product_q <= even_q * odd_q;
       end
-      half_q[0] <= product_q[0] + product_q[1];
-      half_q[1] <= product_q[2] + product_q[3];
-      sum_q[j]  <= half_q[0] + half_q[1];
     end
 
-    assign sums[32*j +: 32] = sum_q[j];
+    logic [31:0] half0_q, half1_q, sum_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[2]) begin
+        half0_q <= gen_product[0].product_q + gen_product[1].product_q;
+        half1_q <= gen_product[2].product_q + gen_product[3].product_q;
+      end
+      if (valid_q[3]) sum_q <= half0_q + half1_q;
+    end
+
+    assign sums[32*j +: 32] = sum_q;
+  end
+
+`ifdef SYNTHESIS
+  always_ff @(posedge clk_i) begin
+    if (valid_q[4]) for (int unsigned b = 0; b < 96; b++) hash_o[b] <= ^(sums & FlowMix[b]);
+  end
+`else
+  // The same, added up from what each four bits of the sums give: a simulator would work out each parity by itself.
+  localparam int unsigned Nibbles = 96 / 4;
+
+  logic [95:0] mixed_m [Nibbles*16];
+
+  initial begin
+    for (int unsigned n = 0; n < Nibbles; n++) begin
+      for (int unsigned v = 0; v < 16; v++) begin
+        for (int unsigned b = 0; b < 96; b++) mixed_m[16*n+v][b] = ^(4'(v) & FlowMix[b][4*n +: 4]);
+      end
+    end
   end
 
   always_ff @(posedge clk_i) begin
-    for (int unsigned b = 0; b < 96; b++) hash_o[b] <= ^(sums & FlowMix[b]);
+    if (valid_q[4]) begin
+      logic [95:0] mixed;
+      mixed = '0;
+      for (int unsigned n = 0; n < Nibbles; n++) mixed ^= mixed_m[16*n + 32'(sums[4*n +: 4])];
+      hash_o <= mixed;
+    end
   end
 
-`ifndef SYNTHESIS
   initial assert (HashCycles == 5 && $bits(flow_hash_t) == 96) else $fatal(1, "ps_flow_hash: stages and HashCycles differ");
 `endif
 

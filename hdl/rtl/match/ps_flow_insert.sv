@@ -154,15 +154,17 @@ module ps_flow_insert
       first_ok_q <= ok;
       first_q    <= index;
     end
-    pair_valid_q   <= joined_valid;
-    pair_q         <= joined;
-    pair_q.placed  <= {ok, first_ok_q};
-    pair_q.forward <= first_q;
-    pair_q.reverse <= index;
+    pair_valid_q <= joined_valid;
+    if (joined_valid) begin
+      pair_q         <= joined;
+      pair_q.placed  <= {ok, first_ok_q};
+      pair_q.forward <= first_q;
+      pair_q.reverse <= index;
+    end
     if (issue) second_q <= !second_q;
     go_q         <= !stall_i && waiting_room && fast_count < ($clog2(JoinDepth) + 2)'(JoinDepth - JoinMargin);
     place_q      <= issue || (ask_valid && ask_ready);
-    place_rows_q <= second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows;
+    if (!Rests || issue || ask_valid) place_rows_q <= second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows;
     place_tag_q  <= second_q || !ask_valid ? {1'b0, waiting_t'(second_q)} : {1'b1, ask_by};
     if (rst_i) begin
       place_q      <= 1'b0;
@@ -296,7 +298,7 @@ module ps_flow_insert
   assign back_full = !back_ready;
 
   always_ff @(posedge clk_i) begin
-    if (mop_ready) begin
+    if (mop_ready && (!Rests || mop_valid)) begin
       behind_way_q  <= wop_valid ? wop_way : slow_op_way_i;
       behind_q      <= wop_valid ? wop : slow_op_i;
       behind_free_q <= mop_free;
@@ -304,9 +306,11 @@ module ps_flow_insert
     behind_valid_q <= beside_valid_q && !take_beside && (behind_valid_q || mop_valid);
     if (!beside_valid_q || take_beside) begin
       beside_valid_q <= behind_valid_q || mop_valid;
-      beside_way_q   <= behind_valid_q ? behind_way_q : wop_valid ? wop_way : slow_op_way_i;
-      beside_q       <= behind_valid_q ? behind_q : wop_valid ? wop : slow_op_i;
-      beside_free_q  <= behind_valid_q ? behind_free_q : mop_free;
+      if (!Rests || behind_valid_q || mop_valid) begin
+        beside_way_q  <= behind_valid_q ? behind_way_q : wop_valid ? wop_way : slow_op_way_i;
+        beside_q      <= behind_valid_q ? behind_q : wop_valid ? wop : slow_op_i;
+        beside_free_q <= behind_valid_q ? behind_free_q : mop_free;
+      end
     end
     loc_o  <= '0;
     mark_o <= '0;
@@ -335,7 +339,7 @@ module ps_flow_insert
 
 `ifndef SYNTHESIS
   a_join  : assert property (@(posedge clk_i) disable iff (rst_i) joined_valid |-> answer && tag == TagBits'(1));
-  a_joins : assert property (@(posedge clk_i) disable iff (rst_i) pair_valid_q && pair_q.placed == 2'b11 |-> unused_fast_ready);
+  always @(posedge clk_i) if (!rst_i && pair_valid_q && pair_q.placed == 2'b11) a_joins : assert (unused_fast_ready);
 `endif
 
 endmodule

@@ -35,8 +35,10 @@ module ps_flow_look
   input  fip_map_t     map_i
 );
 
-  localparam int unsigned FactsAt = found_at(RowsLog2) + data_cycles(RowsLog2);   // cycles after the key
-  localparam int unsigned HitAt   = FactsAt + MapCycles;
+  // In expressions these functions would be worked out in every cycle of a simulation.
+  localparam int unsigned DataCycles = data_cycles(RowsLog2);
+  localparam int unsigned FactsAt    = found_at(RowsLog2) + DataCycles;   // cycles after the key
+  localparam int unsigned HitAt      = FactsAt + MapCycles;
 
   // What is known of a found flow while its mapping is read.
   typedef struct packed {
@@ -49,16 +51,18 @@ module ps_flow_look
   logic [HashCycles:1]     looks_q;
   flow_key_t               key_q [1:HashCycles];
   logic [HitAt:1]          syn_q;
-  slot_tag_t               tag_q [data_cycles(RowsLog2)];
-  logic [data_cycles(RowsLog2)-1:0] found_q;
+  slot_tag_t               tag_q [DataCycles];
+  logic [DataCycles-1:0] found_q;
   logic [MapCycles:1]      judged_q;
-  entry_t                  entry, entry_q [1:MapCycles];
+  entry_t                  entry_q [1:MapCycles];
   logic [3:0]              own, partner, forward;
   slot_tag_t               tag;
 
   ps_flow_hash u_hash (
     .clk_i,
     .secret_i,
+    .valid_i (key_valid_i),
+    .wanted_i(1'b1),
     .key_i,
     .hash_o
   );
@@ -68,7 +72,7 @@ module ps_flow_look
   assign a_key_o  = key_q[HashCycles];
 
   // Data, and the TCP states of both directions, stand: this entry's and its partner's, if they are of its generations.
-  assign tag = tag_q[data_cycles(RowsLog2)-1];
+  assign tag = tag_q[DataCycles-1];
 
   function automatic logic [3:0] current(input tcp_word_t word, input generation_t generation);
     current = word.generation == generation ? word.tcp : '0;
@@ -78,10 +82,7 @@ module ps_flow_look
   assign partner = current(tcp_i[!tag.reverse], facts_i.partner_generation);
   assign forward = tag.reverse ? partner : own;
 
-  assign entry = '{facts: facts_i, tag: tag, over: syn_q[FactsAt] && tcp_over(own, partner),
-                   opening: forward[TcpSynBit] && !forward[TcpEstablishedBit]};
-
-  assign map_re_o   = found_q[data_cycles(RowsLog2)-1] && facts_i.map_valid;
+  assign map_re_o   = found_q[DataCycles-1] && facts_i.map_valid;
   assign map_addr_o = facts_i.map;
 
   function automatic pair_hit_t judge(input entry_t of, input fip_map_t map, input logic syn);
@@ -108,15 +109,18 @@ module ps_flow_look
 
   always_ff @(posedge clk_i) begin
     looks_q  <= {looks_q[HashCycles-1:1], key_valid_i && lookup_i};
-    key_q[1] <= key_i;
-    for (int unsigned i = 2; i <= HashCycles; i++) key_q[i] <= key_q[i-1];
+    if (key_valid_i) key_q[1] <= key_i;
+    for (int unsigned i = 2; i <= HashCycles; i++) if (looks_q[i-1]) key_q[i] <= key_q[i-1];
     syn_q    <= {syn_q[HitAt-1:1], bare_syn_i};
-    tag_q[0] <= found_i.tag;
-    for (int unsigned i = 1; i < data_cycles(RowsLog2); i++) tag_q[i] <= tag_q[i-1];
-    found_q  <= {found_q[data_cycles(RowsLog2)-2:0], found_i.hit};
-    entry_q[1] <= entry;
-    for (int unsigned i = 2; i <= MapCycles; i++) entry_q[i] <= entry_q[i-1];
-    judged_q <= {judged_q[MapCycles-1:1], found_q[data_cycles(RowsLog2)-1]};
+    if (found_i.hit) tag_q[0] <= found_i.tag;
+    for (int unsigned i = 1; i < DataCycles; i++) if (found_q[i-1]) tag_q[i] <= tag_q[i-1];
+    found_q  <= {found_q[DataCycles-2:0], found_i.hit};
+    if (found_q[DataCycles-1]) begin
+      entry_q[1] <= '{facts: facts_i, tag: tag, over: syn_q[FactsAt] && tcp_over(own, partner),
+                      opening: forward[TcpSynBit] && !forward[TcpEstablishedBit]};
+    end
+    for (int unsigned i = 2; i <= MapCycles; i++) if (judged_q[i-1]) entry_q[i] <= entry_q[i-1];
+    judged_q <= {judged_q[MapCycles-1:1], found_q[DataCycles-1]};
     hit_o    <= judged_q[MapCycles] ? judge(entry_q[MapCycles], map_i, syn_q[HitAt]) : '0;
     if (rst_i) begin
       looks_q  <= '0;

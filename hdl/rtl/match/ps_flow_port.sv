@@ -86,13 +86,15 @@ module ps_flow_port
     re_o      <= probe_i || (pop && head.op == RowTake);
     we_o      <= pop && head.op == RowWrite;
     row_o     <= clear_i ? clear_row_i : probe_i ? probe_row_i : head.row;
-    slot_o    <= head.slot;
-    word_o    <= head.word;
+    if (head_valid) begin
+      slot_o <= head.slot;
+      word_o <= head.word;
+      whom_q <= head.whom;
+    end
     mark_o    <= !clear_i && head.op == RowWrite;
     mark_we_o <= pop && head.op != RowTake ? BucketSlots'(1) << head.slot : {BucketSlots{clear_i}};
-    whom_q    <= head.whom;
     done_valid_o <= we_o;
-    done_o       <= whom_q;
+    if (we_o) done_o <= whom_q;
 
     take_q <= {take_q[KeyCycles-1:0], pop && head.op == RowTake};
     if (pop && head.op == RowTake) begin
@@ -125,8 +127,10 @@ module ps_flow_port
   end
 
 `ifndef SYNTHESIS
-  a_one : assert property (@(posedge clk_i) disable iff (rst_i) !(re_o && we_o));
-  a_bound : assert property (@(posedge clk_i) disable iff (rst_i) op_valid_q |-> fits);
+  always @(posedge clk_i) begin
+    if (!rst_i && we_o) a_one : assert (!re_o);
+    if (!rst_i && op_valid_q) a_bound : assert (fits);
+  end
 `endif
 
 endmodule

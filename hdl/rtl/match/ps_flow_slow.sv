@@ -147,12 +147,19 @@ module ps_flow_slow
   logic          enter_q;
 
   // --- What is written
-  flow_facts_t [1:0] facts, facts_q;
-  free_pair_t        kept;
+  flow_facts_t [1:0] facts_q;
 
-  always_comb begin
-    // A pair that stays: the forward entry's statistics go on, the reverse entry's restart.
-    kept  = '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation + 8'd1};
+  // A pair that stays: the forward entry's statistics go on, the reverse entry's restart.
+  function automatic free_pair_t kept_pair();
+    kept_pair = '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation + 8'd1};
+  endfunction
+
+  function automatic flow_facts_t [1:0] merge();
+    flow_facts_t [1:0] facts;
+    /* verilator lint_off UNUSEDSIGNAL */  // of the pair that stays only its generations
+    free_pair_t        kept;
+    /* verilator lint_on UNUSEDSIGNAL */
+    kept  = kept_pair();
     facts = old_q;
     if (pair_kind_q) begin
       facts[0]            = head_i.facts;
@@ -171,19 +178,20 @@ module ps_flow_slow
         end
       end
     end
-  end
+    merge = facts;
+  endfunction
 
   // Equal in all but generations and src_info, of which the request has none here.
-  logic [Pieces-1:0] equal, equal_q;
-  logic [Pieces*PieceBits-1:0] differs;
+  logic [Pieces-1:0] equal_q;
 
-  always_comb begin
+  function automatic logic [Pieces-1:0] compare();
     flow_facts_t mask;
+    logic [Pieces*PieceBits-1:0] differs;
     mask = '1;
     {mask.generation, mask.partner_generation, mask.src_info} = '0;
     differs = (Pieces * PieceBits)'(FactsBits'(old_q[0] ^ head_i.facts) & FactsBits'(mask));
-    for (int unsigned i = 0; i < Pieces; i++) equal[i] = differs[i*PieceBits +: PieceBits] == '0;
-  end
+    for (int unsigned i = 0; i < Pieces; i++) compare[i] = differs[i*PieceBits +: PieceBits] == '0;
+  endfunction
 
   // A state of another generation is none.
   function automatic logic [3:0] current(input tcp_word_t word, input generation_t generation);
@@ -329,7 +337,7 @@ module ps_flow_slow
         if (wait_q[1]) go(StCompare);
       end
       state_q[StCompare]: begin
-        equal_q <= equal;
+        equal_q <= compare();
         go(StDecide);
       end
       state_q[StDecide]: begin
@@ -392,13 +400,13 @@ module ps_flow_slow
         else go(StMerge);
       end
       state_q[StMerge]: begin
-        facts_q <= facts;
+        facts_q <= merge();
         go(StWrite);
       end
       state_q[StWrite]: begin
         entered_q <= '{placed: {in_place_q && own_q, in_place_q}, forward: at_q[0], reverse: at_q[1],
                        as: in_place_q ? PlaceInPlace : again_q ? PlaceAgain : PlaceNew, pending: 1'b1, number: head_i.number,
-                       fresh: in_place_q ? kept : head_i.fresh, plain: head_i.plain, key: head_i.key,
+                       fresh: in_place_q ? kept_pair() : head_i.fresh, plain: head_i.plain, key: head_i.key,
                        reverse_key: head_i.reverse_key, rows: head_i.rows, reverse_rows: head_i.reverse_rows};
         raw_way_q  <= at_q[!side_q].way;
         raw_slot_q <= at_q[!side_q].slot;
@@ -474,7 +482,7 @@ module ps_flow_slow
   end
 
   logic unused_bits;
-  assign unused_bits = ^{map_i, reverse_q.own, forward_q.own, move_q, differs};
+  assign unused_bits = ^{map_i, reverse_q.own, forward_q.own, move_q};
 
 `ifndef SYNTHESIS
   a_one_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));

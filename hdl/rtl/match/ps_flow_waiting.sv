@@ -306,6 +306,8 @@ module ps_flow_waiting
   ps_flow_hash u_hash (
     .clk_i,
     .secret_i,
+    .valid_i (taken_valid_q),
+    .wanted_i(1'b1),
     .key_i   (taken_q.key),
     .hash_o  (hash)
   );

@@ -36,7 +36,8 @@ module ps_flow_way
   input  logic                                 mark_i
 );
 
-  localparam int unsigned SlotBits = $bits(key_slot_t);
+  localparam int unsigned SlotBits  = $bits(key_slot_t);
+  localparam int unsigned KeyCycles = key_cycles(RowsLog2);
 
   key_slot_t [BucketSlots-1:0] a_word;
   logic [BucketSlots-1:0]      a_used, lane;
@@ -60,38 +61,45 @@ module ps_flow_way
     .b_rdata_o(b_word_o)
   );
 
-  for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
-    ps_ram_late #(
-      .Width (1),
-      .Depth (1 << RowsLog2),
-      .Cycles(key_cycles(RowsLog2))
-    ) u_used_a (
-      .clk_i,
-      .we_i   (mark_we_i[s]),
-      .waddr_i(mark_row_i[RowsLog2-1:0]),
-      .wdata_i(mark_i),
-      .re_i   (a_re_i),
-      .raddr_i(a_row_i[RowsLog2-1:0]),
-      .rdata_o(a_used[s])
-    );
+  ps_ram_bits #(
+    .Bits  (BucketSlots),
+    .Depth (1 << RowsLog2),
+    .Cycles(KeyCycles)
+  ) u_used_a (
+    .clk_i,
+    .we_i   (mark_we_i),
+    .waddr_i(mark_row_i[RowsLog2-1:0]),
+    .wdata_i(mark_i),
+    .re_i   (a_re_i),
+    .raddr_i(a_row_i[RowsLog2-1:0]),
+    .rdata_o(a_used)
+  );
 
-    ps_ram_late #(
-      .Width (1),
-      .Depth (1 << RowsLog2),
-      .Cycles(key_cycles(RowsLog2))
-    ) u_used_b (
-      .clk_i,
-      .we_i   (mark_we_i[s]),
-      .waddr_i(mark_row_i[RowsLog2-1:0]),
-      .wdata_i(mark_i),
-      .re_i   (b_re_i),
-      .raddr_i(b_row_i[RowsLog2-1:0]),
-      .rdata_o(b_used_o[s])
-    );
+  ps_ram_bits #(
+    .Bits  (BucketSlots),
+    .Depth (1 << RowsLog2),
+    .Cycles(KeyCycles)
+  ) u_used_b (
+    .clk_i,
+    .we_i   (mark_we_i),
+    .waddr_i(mark_row_i[RowsLog2-1:0]),
+    .wdata_i(mark_i),
+    .re_i   (b_re_i),
+    .raddr_i(b_row_i[RowsLog2-1:0]),
+    .rdata_o(b_used_o)
+  );
+
+  // When what is read stands.
+  logic [KeyCycles:1] a_valid_q, b_valid_q;
+
+  always_ff @(posedge clk_i) begin
+    a_valid_q <= {a_valid_q[KeyCycles-1:1], a_re_i};
+    b_valid_q <= {b_valid_q[KeyCycles-1:1], b_re_i};
   end
 
   ps_flow_compare u_compare_a (
     .clk_i,
+    .valid_i(a_valid_q[KeyCycles]),
     .word_i (a_word),
     .used_i (a_used),
     .key_i  (a_key_i),
@@ -101,6 +109,7 @@ module ps_flow_way
 
   ps_flow_compare u_compare_b (
     .clk_i,
+    .valid_i(b_valid_q[KeyCycles]),
     .word_i (b_word_o),
     .used_i (b_used_o),
     .key_i  (b_key_i),

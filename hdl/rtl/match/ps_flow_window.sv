@@ -1,7 +1,7 @@
 // Requests for pairs that are pending: admitted, and not yet in the table for every packet that comes to ask (section 9.1).
 //
-// Look:       forward_i/reverse_i, the prints of a packet's keys, every cycle; relation_o WindowCycles (5) later, with all packets
-//             ahead taken into account, those admitted in the cycle before included.
+// Look:       look_i with forward_i/reverse_i, the prints of a packet's keys, every cycle; relation_o WindowCycles (5) later, with all
+//             packets ahead taken into account, those admitted in the cycle before included. It means nothing without a look.
 // Push:       push_i in the cycle of relation_o adds that packet's request; only with room_o in that of its look. number_o is its number,
 //             in the cycle after.
 // Done:       done_i: a key of a request has been written, or drop_i: nothing will be. When both keys are, the entry
@@ -18,6 +18,7 @@ module ps_flow_window
 ) (
   input  logic      clk_i,
   input  logic      rst_i,
+  input  logic      look_i,
   input  print_t    forward_i,
   input  print_t    reverse_i,
   output relation_t relation_o,
@@ -82,45 +83,65 @@ module ps_flow_window
   number_t            number_q, retire_number;
   logic [$clog2(Entries):0] free_q;
 
-  // --- Look: 1 copies | 2 halves | 3 entries | 4 groups
+  // --- Look: 1 copies | 2 halves | 3 entries | 4 groups. What is of no look, or of an entry that is none, rests.
   prints_t            look, look_q [1:Cycles+1];
-  (* keep *) prints_t copy_q [Groups];
-  equal_t             halves_q [Entries];
-  relation_t          entry3_q [Entries], group4_d [Groups], group4_q [Groups], known4, known5_q;
+  relation_t          known5_q;
   logic [Entries-1:0] valid2_q, translated2_q;
+  logic [Cycles:1]    looks_q;
   equal_t             ahead1_q [1:Ahead];
   relation_t          ahead_q [1:Ahead][2:Cycles];
   logic [Ahead:1]     pushed_q, pushed_translated_q;
 
   assign look = '{forward: forward_i, reverse: reverse_i};
 
-  always_ff @(posedge clk_i) begin
-    look_q[1] <= look;
-    for (int unsigned k = 2; k <= Cycles + 1; k++) look_q[k] <= look_q[k-1];
-    for (int unsigned g = 0; g < Groups; g++) copy_q[g] <= look;
-    for (int unsigned i = 0; i < Entries; i++) begin
-      halves_q[i] <= equal(copy_q[i/GroupSize], entry_q[i]);
-      entry3_q[i] <= relate(halves_q[i], valid2_q[i], translated2_q[i]);
+  for (genvar g = 0; g < Groups; g++) begin : gen_group
+    // Of each group its own: what is looked for, and whether.
+    (* keep *) prints_t copy_q;
+    logic               looks1_q, looks2_q, looks3_q;
+    relation_t          group4_q;
+
+    for (genvar n = 0; n < GroupSize; n++) begin : gen_entry
+      localparam int unsigned I = g * GroupSize + n;
+      equal_t    halves_q;
+      relation_t entry3_q, upto;     // upto: of this one and those below
+
+      always_ff @(posedge clk_i) begin
+        if (looks1_q) if (valid_q[I]) halves_q <= equal(copy_q, entry_q[I]);
+        if (looks2_q) entry3_q <= relate(halves_q, valid2_q[I], translated2_q[I]);
+      end
+
+      if (n == 0) begin : gen_first
+        assign upto = entry3_q;
+      end else begin : gen_next
+        assign upto = gen_entry[n-1].upto | entry3_q;
+      end
     end
+
+    always_ff @(posedge clk_i) begin
+      looks1_q <= look_i;
+      looks2_q <= looks1_q;
+      looks3_q <= looks2_q;
+      if (look_i) copy_q <= look;
+      if (looks3_q) group4_q <= gen_entry[GroupSize-1].upto;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    looks_q <= {looks_q[Cycles-1:1], look_i};
+    if (look_i) look_q[1] <= look;
+    for (int unsigned k = 2; k <= Cycles; k++) if (looks_q[k-1]) look_q[k] <= look_q[k-1];
+    if (looks_q[Cycles]) look_q[Cycles+1] <= look_q[Cycles];
     valid2_q      <= valid_q;
     translated2_q <= translated_q;
-    for (int unsigned g = 0; g < Groups; g++) group4_q[g] <= group4_d[g];
-    known5_q <= known4;
+    if (looks_q[4]) known5_q <= known4();
     for (int unsigned k = 1; k <= Ahead; k++) begin
-      ahead1_q[k] <= equal(look, look_q[k]);
-      ahead_q[k][2] <= relate(ahead1_q[k], 1'b1, 1'b1);
-      for (int unsigned i = 3; i <= Cycles; i++) ahead_q[k][i] <= ahead_q[k][i-1];
+      if (look_i) ahead1_q[k] <= equal(look, look_q[k]);
+      if (looks_q[1]) ahead_q[k][2] <= relate(ahead1_q[k], 1'b1, 1'b1);
+      for (int unsigned i = 3; i <= Cycles; i++) if (looks_q[i-1]) ahead_q[k][i] <= ahead_q[k][i-1];
     end
     pushed_q            <= {pushed_q[Ahead-1:1], push_i};
     pushed_translated_q <= {pushed_translated_q[Ahead-1:1], push_translated_i};
     if (rst_i) pushed_q <= '0;
-  end
-
-  always_comb begin
-    for (int unsigned g = 0; g < Groups; g++) begin
-      group4_d[g] = '0;
-      for (int unsigned i = 0; i < GroupSize; i++) group4_d[g] |= entry3_q[g*GroupSize+i];
-    end
   end
 
   // Those of the entries, and of the packets ahead but for the one just ahead: whether that pushes is only known now.
@@ -132,11 +153,12 @@ module ps_flow_window
                other_translated: with_it.other && is_pushed && translated};
   endfunction
 
-  always_comb begin
-    known4 = group4_q[0] | group4_q[1] | group4_q[2] | group4_q[3];
+  function automatic relation_t known4();
+    known4 = gen_group[0].group4_q | gen_group[1].group4_q | gen_group[2].group4_q | gen_group[3].group4_q;
     for (int unsigned k = 2; k <= Ahead; k++) known4 |= pushed(ahead_q[k][Cycles-1], pushed_q[k-1], pushed_translated_q[k-1]);
-    relation_o = known5_q | pushed(ahead_q[1][Cycles], pushed_q[1], pushed_translated_q[1]);
-  end
+  endfunction
+
+  assign relation_o = known5_q | pushed(ahead_q[1][Cycles], pushed_q[1], pushed_translated_q[1]);
 
   // --- Numbers that are free: after reset all are put in, one a cycle.
   logic                  filling, free_ready;
@@ -208,22 +230,34 @@ module ps_flow_window
 
   always_ff @(posedge clk_i) begin
     done_valid_q <= done_valid_i;
-    done_q       <= done_i;
-    if (pushed_q[1]) entry_q[number_q] <= look_q[Cycles+1];
-    for (int unsigned i = 0; i < Entries; i++) begin
-      if (pushed_q[1] && number_q == number_t'(i)) begin
-        valid_q[i]      <= 1'b1;
-        translated_q[i] <= pushed_translated_q[1];
-      end
-      for (int unsigned w = 0; w < FlowWays; w++) begin
-        if (done_valid_q[w] && done_q[w].pending && done_q[w].number == number_t'(i)) begin
-          if (done_q[w].reverse) second_q[i] <= 1'b1;
-          else first_q[i] <= 1'b1;
+    for (int unsigned w = 0; w < FlowWays; w++) if (done_valid_i[w]) done_q[w] <= done_i[w];
+    if (pushed_q[1]) begin
+      entry_q[number_q] <= look_q[Cycles+1];
+      for (int unsigned i = 0; i < Entries; i++) begin
+        if (number_q == number_t'(i)) begin
+          valid_q[i]      <= 1'b1;
+          translated_q[i] <= pushed_translated_q[1];
         end
       end
-      if (drop_valid_i && drop_i == number_t'(i)) {first_q[i], second_q[i]} <= 2'b11;
-      if (found && found_number == number_t'(i)) {first_q[i], second_q[i]} <= 2'b00;
-      if (retire && retire_number == number_t'(i)) valid_q[i] <= 1'b0;
+    end
+    for (int unsigned w = 0; w < FlowWays; w++) begin
+      if (done_valid_q[w] && done_q[w].pending) begin
+        for (int unsigned i = 0; i < Entries; i++) begin
+          if (done_q[w].number == number_t'(i)) begin
+            if (done_q[w].reverse) second_q[i] <= 1'b1;
+            else first_q[i] <= 1'b1;
+          end
+        end
+      end
+    end
+    if (drop_valid_i) begin
+      for (int unsigned i = 0; i < Entries; i++) if (drop_i == number_t'(i)) {first_q[i], second_q[i]} <= 2'b11;
+    end
+    if (found) begin
+      for (int unsigned i = 0; i < Entries; i++) if (found_number == number_t'(i)) {first_q[i], second_q[i]} <= 2'b00;
+    end
+    if (retire) begin
+      for (int unsigned i = 0; i < Entries; i++) if (retire_number == number_t'(i)) valid_q[i] <= 1'b0;
     end
     bank_q  <= bank_q + 1'b1;
     bank1_q <= bank_q;

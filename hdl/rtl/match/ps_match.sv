@@ -391,6 +391,7 @@ module ps_match
   verdict_t  decided_verdict;
   old_t      decided_old;
   count_t    decided_count;
+  logic      decided_early_valid;
   flow_key_t decided_early_key;
   pair_ask_t decided_ask;
 
@@ -408,12 +409,13 @@ module ps_match
     .verdict_o     (decided_verdict),
     .old_o         (decided_old),
     .count_o       (decided_count),
+    .early_valid_o (decided_early_valid),
     .early_key_o   (decided_early_key),
     .ask_o         (decided_ask)
   );
 
   // --- Checksums and, beside them, admission: whichever takes less begins later.
-  logic         edit_valid, admit_valid, key_valid, admitted, refused, deferred, counted;
+  logic         edit_valid, admit_valid, admit_early_valid, admitted, refused, deferred, counted;
   verdict_t     edit_verdict, edited;
   old_t         edit_old;
   flow_key_t    admit_early_key;
@@ -455,16 +457,16 @@ module ps_match
     .data_o (admit_ask)
   );
 
-  // The key comes a cycle before what it belongs to, always.
+  // The key comes a cycle before what it belongs to.
   ps_delay #(
     .Width ($bits(flow_key_t)),
     .Cycles(FinishCycles - AdmitCycles)
   ) u_early_key_wait (
     .clk_i,
     .rst_i,
-    .valid_i(1'b1),
+    .valid_i(decided_early_valid),
     .data_i (decided_early_key),
-    .valid_o(key_valid),
+    .valid_o(admit_early_valid),
     .data_o (admit_early_key)
   );
 
@@ -528,6 +530,7 @@ module ps_match
     .map_re_o       (map_flow_re),
     .map_addr_o     (map_flow_addr),
     .map_i          (map_flow),
+    .early_valid_i  (admit_early_valid),
     .early_key_i    (admit_early_key),
     .ask_valid_i    (admit_valid),
     .ask_i          (admit_ask),
@@ -698,7 +701,7 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, key_valid, counted,
+  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, counted,
                          unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 

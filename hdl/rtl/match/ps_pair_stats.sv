@@ -63,7 +63,8 @@ module ps_pair_stats
     logic        tcp_answers;    // it has ACK, and no SYN
   } effect_t;
 
-  logic        [Judges+1:1] valid_q, near_q [1:Ahead];
+  logic        [Judges+Ahead:1] valid_q;             // operations, for as long as anything is kept of them
+  logic        [Judges+1:1] near_q [1:Ahead];
   pair_count_t op_q [1:Judges];
   word_t       at_q [1:Ahead];
   generation_t stored_generation, base_generation, base_generation_q, generation_new, generation_q [1:Ahead];
@@ -184,34 +185,45 @@ module ps_pair_stats
   always_ff @(posedge clk_i) begin
     fetch_q    <= valid_i || read_take;
     fetch_at_q <= valid_i ? word_of(op_i.pair, op_i.reverse) : word_of(read_pair_i, read_reverse_i);
-    at_q[1]    <= word_of(op_i.pair, op_i.reverse);
-    for (int unsigned i = 2; i <= Ahead; i++) at_q[i] <= at_q[i-1];
-    if (valid_i) op_q[1] <= op_i;
+    if (valid_i) begin
+      at_q[1] <= word_of(op_i.pair, op_i.reverse);
+      op_q[1] <= op_i;
+    end
+    for (int unsigned i = 2; i <= Ahead; i++) if (valid_q[i-1]) at_q[i] <= at_q[i-1];
     for (int unsigned i = 2; i <= Judges; i++) if (valid_q[i-1]) op_q[i] <= op_q[i-1];
-    valid_q    <= {valid_q[Judges:1], valid_i};
+    valid_q    <= {valid_q[Judges+Ahead-1:1], valid_i};
     // Whether the operation that many cycles ahead has the same word.
     for (int unsigned k = 1; k <= Ahead; k++) begin
       near_q[k] <= {near_q[k][Judges:1], valid_i && ops_q[k] && word_of(op_i.pair, op_i.reverse) == at_q[k]};
     end
     ops_q <= {ops_q[Ahead-1:1], valid_i};
-    stored_sums_q     <= stored_sums;
-    stored_marks_q    <= stored_marks;
-    base_generation_q <= base_generation;
-    base_sums_q       <= base_sums;
-    base_marks_q      <= base_marks;
-    effect_q          <= effect;
-    past_kept_q       <= keeps && from_past;
-    base_kept_q       <= keeps && !from_past;
-    generation_q[1]   <= generation_new;
-    for (int unsigned i = 2; i <= Ahead; i++) generation_q[i] <= generation_q[i-1];
-    sums_q[1]  <= sums_new;
-    marks_q[1] <= marks_new;
+    // What is of no operation rests.
+    if (valid_q[Judges-1]) begin
+      stored_sums_q     <= stored_sums;
+      stored_marks_q    <= stored_marks;
+      base_generation_q <= base_generation;
+    end
+    if (valid_q[Judges]) begin
+      base_sums_q     <= base_sums;
+      base_marks_q    <= base_marks;
+      effect_q        <= effect;
+      past_kept_q     <= keeps && from_past;
+      base_kept_q     <= keeps && !from_past;
+      generation_q[1] <= generation_new;
+    end
+    for (int unsigned i = 2; i <= Ahead; i++) if (valid_q[Judges+i-1]) generation_q[i] <= generation_q[i-1];
+    if (valid_q[Judges+1]) begin
+      sums_q[1]  <= sums_new;
+      marks_q[1] <= marks_new;
+      write_at_q <= at_q[Judges+1];
+    end
     for (int unsigned i = 2; i < Ahead; i++) begin
-      sums_q[i]  <= sums_q[i-1];
-      marks_q[i] <= marks_q[i-1];
+      if (valid_q[Judges+i]) begin
+        sums_q[i]  <= sums_q[i-1];
+        marks_q[i] <= marks_q[i-1];
+      end
     end
     write_q     <= valid_q[Judges+1];
-    write_at_q  <= at_q[Judges+1];
     tcp_o.valid <= write_q && !all_q;
     all_q       <= clear_we_i;
     tcp_o.pair  <= pair_t'(write_at_q >> 1);
@@ -243,7 +255,7 @@ module ps_pair_stats
     end
   end
 
-  assign busy_o = valid_i || valid_q != '0 || write_q || tcp_o.valid;
+  assign busy_o = valid_i || valid_q[Judges+1:1] != '0 || write_q || tcp_o.valid;
 
   logic unused_bits;
   assign unused_bits = ^{unused_sums, unused_marks};

@@ -211,19 +211,31 @@ module ps_ram_deep
     assign a_rdata_o = a_read;
     assign b_rdata_o = b_read;
   end else begin : gen_tree
-    logic [Width-1:0] a_q [Levels], b_q [Levels];
+    logic [Levels-1:0] a_moves_q, b_moves_q;
 
     always_ff @(posedge clk_i) begin
-      a_q[0] <= a_read;
-      b_q[0] <= b_read;
-      for (int unsigned i = 1; i < Levels; i++) begin
-        a_q[i] <= a_q[i-1];
-        b_q[i] <= b_q[i-1];
+      a_moves_q <= Levels'({a_moves_q, a_valid_q});
+      b_moves_q <= Levels'({b_moves_q, b_valid_q});
+    end
+
+    for (genvar l = 0; l < Levels; l++) begin : gen_level
+      logic [Width-1:0] a_q, b_q;
+
+      if (l == 0) begin : gen_first
+        always_ff @(posedge clk_i) begin
+          if (a_moves_q[0]) a_q <= a_read;
+          if (b_moves_q[0]) b_q <= b_read;
+        end
+      end else begin : gen_next
+        always_ff @(posedge clk_i) begin
+          if (a_moves_q[l]) a_q <= gen_level[l-1].a_q;
+          if (b_moves_q[l]) b_q <= gen_level[l-1].b_q;
+        end
       end
     end
 
-    assign a_rdata_o = a_q[Levels-1];
-    assign b_rdata_o = b_q[Levels-1];
+    assign a_rdata_o = gen_level[Levels-1].a_q;
+    assign b_rdata_o = gen_level[Levels-1].b_q;
   end
 `endif
 
