@@ -275,8 +275,16 @@ module penstock_core
     .busy_o           (datapath_busy)
   );
 
-  ps_match u_match (
+  logic match_clk;
+
+  ps_rest_clock u_match_clock (
     .clk_i,
+    .wake_i(rst_i || match_busy || clear || match_clearing || cfg_valid || trap_drop_valid || sent_valid),
+    .clk_o (match_clk)
+  );
+
+  ps_match u_match (
+    .clk_i            (match_clk),
     .rst_i,
     .enable_i         (enable),
     .hdr_valid_i      (hdr_valid),

@@ -220,10 +220,19 @@ module ps_flow
     .drop_i         (drop)
   );
 
+  // Most packets ask for no change.
+  logic engine_clk;
+
+  ps_rest_clock u_engine_clock (
+    .clk_i,
+    .wake_i(rst_i || clear_i || clear_we_i || engine_busy || request_valid || free_take || host_valid_i || !ways_idle),
+    .clk_o (engine_clk)
+  );
+
   ps_flow_engine #(
     .RowsLog2(RowsLog2)
   ) u_engine (
-    .clk_i,
+    .clk_i         (engine_clk),
     .rst_i,
     .secret_i      (secret_q),
     .clear_i,
