@@ -175,7 +175,7 @@ module ps_flow_engine_tb
   end
 
   ps_flow_window u_window (
-    .clk_i, .rst_i(rst_i || clear_i), .forward_i(hash.print), .reverse_i(reverse_hash.print), .relation_o(unused_relation),
+    .clk_i, .rst_i(rst_i || clear_i), .look_i(1'b1), .forward_i(hash.print), .reverse_i(reverse_hash.print), .relation_o(unused_relation),
     .push_i(ask_o), .push_translated_i(1'b0), .number_o(number), .room_o(room), .done_valid_i(done_valid), .done_i(done),
     .drop_valid_i(drop_valid), .drop_i(drop), .busy_o(window_busy)
   );
