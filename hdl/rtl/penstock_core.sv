@@ -96,6 +96,8 @@ module penstock_core
   logic        match_busy, datapath_busy, ring_busy, csr_busy, cmd_busy;
   logic [63:0] card_time;
   logic [191:0] hash_key;
+  logic [31:0] parity_errors, parity_last;
+  logic        parity_inject, parity_injected;
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
@@ -155,6 +157,10 @@ module penstock_core
     .idle_i            (idle_o),
     .time_o            (card_time),
     .hash_key_o        (hash_key),
+    .parity_errors_i   (parity_errors),
+    .parity_last_i     (parity_last),
+    .parity_inject_o   (parity_inject),
+    .parity_injected_i (parity_injected),
     .cmd_cfg_o         (cmd_cfg),
     .cmd_consumer_i    (cmd_consumer),
     .ring_errors_i     (ring_errors),
@@ -298,6 +304,10 @@ module penstock_core
     .clearing_o       (match_clearing),
     .time_i           (card_time),
     .hash_key_i       (hash_key),
+    .parity_inject_i  (parity_inject),
+    .parity_injected_o(parity_injected),
+    .parity_errors_o  (parity_errors),
+    .parity_last_o    (parity_last),
     .trap_drop_valid_i(trap_drop_valid),
     .trap_drop_vif_i  (trap_drop_vif),
     .fw_tx_valid_i    (sent_valid),

@@ -149,7 +149,7 @@ module ps_flow_engine_tb
     .probe_found_i(probe_found), .raw_i(raw), .raw_used_i(raw_used), .ways_idle_i(store_idle), .data_re_o(data_re),
     .data_rdata_i(data_rdata), .loc_re_o(loc_re), .loc_pair_o(loc_pair), .loc_i(locations),
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
-    .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .tcp_re_o(),
+    .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
     .tcp_reverse_o(), .tcp_done_i(1'b1), .tcp_i('0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
     .move_i('0), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
   );

@@ -18,6 +18,8 @@
   verdict_t    verdict;
   cfg_req_t    cfg_req = '0;
   cfg_rsp_t    cfg_rsp;
+  logic        inject = 0, injected;
+  logic [31:0] parity_errors, parity_last;
   logic [63:0] card_time = 64'h50000;
   always_ff @(posedge clk) card_time <= card_time + 1;
 
@@ -25,7 +27,8 @@
     .clk_i(clk), .rst_i(rst), .enable_i(enable), .hdr_valid_i(hdr_valid), .hdr_i(hdr),
     .verdict_valid_o(verdict_valid), .verdict_o(verdict), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
     .cfg_rsp_o(cfg_rsp), .clear_i(clear), .clearing_o(clearing), .time_i(card_time),
-    .hash_key_i(hash_key),
+    .hash_key_i(hash_key), .parity_inject_i(inject), .parity_injected_o(injected), .parity_errors_o(parity_errors),
+    .parity_last_o(parity_last),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
     .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
     .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set),

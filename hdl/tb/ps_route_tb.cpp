@@ -1,5 +1,5 @@
 // Bench of ps_route: thousands of prefixes of every length, with host and default routes, against a longest match by search; a key
-// that stands twice while it is moved; a length that is not asked for; reading back; a damaged word.
+// that stands twice while it is moved; a length that is not asked for; reading back; damaged words.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -56,16 +56,20 @@ struct Card {
         Word word;
         unsigned vrf;
         uint32_t ip;
+        bool bad;
     };
+    unsigned errors = 0, default_errors = 0, error_index = 0;  // that were told of
     std::deque<Expected> expected;  // what must come, cycle by cycle
     bool written = false;           // in the cycle before: a look-up that begins now may be too early for it
 
     void edge() {
         top.clk_i = 0, top.eval();
         top.clk_i = 1, top.eval();
+        errors += top.error_o, default_errors += top.default_error_o;
+        if (top.error_o || top.default_error_o) error_index = top.error_index_o;
     }
     Card() {
-        top.rst_i = 1, top.valid_i = 0, top.re_i = 0, top.we_i = 0, top.damage_i = 0;
+        top.rst_i = 1, top.valid_i = 0, top.re_i = 0, top.we_i = 0, top.damage_i = 0, top.flip_i = 0;
         for (int i = 0; i < 20; i++) edge();
         top.rst_i = 0;
         for (unsigned i = 0; i < 65536; i++) {
@@ -85,9 +89,10 @@ struct Card {
         written = true;
         tables[table][index] = bits;
     }
-    void read(unsigned table, unsigned index) {
+    void read(unsigned table, unsigned index, bool bad = false) {
         access(table, index, false);
         for (unsigned i = 1; i < top.access_cycles_o; i++) edge();
+        if (top.read_bad_o != bad) fail("parity of what is read back", top.read_bad_o, bad);
         auto& got = table == HostRoute ? top.host_rdata_o : top.prefix_rdata_o;
         for (int i = 0; i < 4; i++)
             if (got[i] != uint32_t(tables[table][index].value >> 32 * i)) fail("read back", got[i], uint32_t(tables[table][index].value >> 32 * i));
@@ -118,16 +123,18 @@ struct Card {
         }
         return best;
     }
-    void look(bool valid, unsigned vrf, uint32_t ip, bool found, const Word& word) {
+    void look(bool valid, unsigned vrf, uint32_t ip, bool found, const Word& word, bool bad = false) {
         if (written) written = false, look(false, 0, 0, false, {});
         top.valid_i = valid, top.vrf_i = vrf, top.ip_i = ip;
-        expected.push_back({valid && found, word, vrf, ip});
+        expected.push_back({valid && found, word, vrf, ip, bad});
         edge();
         top.valid_i = 0;
         if (expected.size() < top.route_cycles_o) return;
-        auto [f, w, v, a] = expected.front();
+        auto [f, w, v, a, b] = expected.front();
         expected.pop_front();
         if (top.found_o != f || (f && top.nh_o != w.nh)) std::fprintf(stderr, "look-up of %08x in VRF %u: next hop %x\n", a, v, top.nh_o);
+        if (top.bad_o != b) fail("bad", top.bad_o, b);
+        if (b) return;
         if (top.found_o != f) fail("found", top.found_o, f);
         if (!f) return;
         if (top.nh_o != w.nh) fail("next hop", top.nh_o, w.nh);
@@ -295,7 +302,7 @@ void moved_key() {
     card.drain();
 }
 
-// Whatever stands in the row: a look-up that reads a damaged slot has no route, others are as before.
+// Whatever stands in the row: a look-up that reads a damaged slot says so, and where; others are as before.
 void damaged_word() {
     World world(1);
     Card& card = world.card;
@@ -311,11 +318,56 @@ void damaged_word() {
         card.top.damage_i = 1, card.top.damage_row_i = slots[1] >> 2, card.top.damage_bit_i = 84 + bit;  // of the second slot
         card.edge();
         card.top.damage_i = 0;
-        card.look(true, 0, ip, false, w);
+        unsigned errors = card.errors;
+        card.look(true, 0, ip, false, w, true);
         card.look(true, 0, ip + 1, true, all);
         card.drain();
+        if (card.errors != errors + 1 || card.error_index != slots[1]) fail("where it is", card.error_index, slots[1]);
         card.write(HostRoute, slots[1], word_of(0, ip, 32, w));
     }
+}
+
+// Stored with the wrong parity, of whichever table: only what is looked up there, until it is written again.
+void wrong_parity() {
+    World world(2);
+    Card& card = world.card;
+    Word w{7, 70, true, false}, all{9, 90, true, false}, host{8, 80, true, true};
+    uint32_t ip = 0x0a2fff00, own = 0x0a2fff07;
+    auto places = card.slots(0, ip, card.table_of(2, 0, ip) << (RowsLog2 + 3), RowsLog2);
+    auto slots = card.slots(0, own, 0, HostRowsLog2);
+    auto wrong = [&](unsigned table, unsigned index, const Bits& bits) {
+        card.top.flip_i = 1, card.write(table, index, bits), card.top.flip_i = 0;
+        card.edge();
+        card.read(table, index, true);
+    };
+    card.write(DefaultRoute, 0, word_of(0, 0, 0, all));
+    card.write(DefaultRoute, 1, word_of(1, 0, 0, all));
+    card.write(Prefix, places[5], word_of(0, ip, 24, w));
+    card.write(HostRoute, slots[2], word_of(0, own, 32, host));
+    auto looks = [&](bool bad_host, bool bad_prefix, bool bad_default) {
+        unsigned errors = card.errors, defaults = card.default_errors;
+        card.look(true, 0, own, true, host, bad_host);
+        card.look(true, 0, ip | 9, true, w, bad_prefix);
+        card.look(true, 0, 0xc0000201, true, all, bad_default);
+        card.look(true, 1, 0xc0000201, true, all);
+        card.drain();
+        // What is found to be longer makes no use of a prefix; its rows are read all the same.
+        if (card.errors - errors != unsigned(bad_host) + 2 * bad_prefix) fail("errors", card.errors - errors, 2 * bad_prefix);
+        if (card.default_errors - defaults != unsigned(bad_default)) fail("default routes' errors", card.default_errors - defaults);
+    };
+    looks(false, false, false);
+    wrong(Prefix, places[5], word_of(0, ip, 24, w));
+    looks(false, true, false);
+    if (card.error_index != places[5]) fail("which prefix", card.error_index, places[5]);
+    card.write(Prefix, places[5], word_of(0, ip, 24, w));
+    wrong(DefaultRoute, 0, word_of(0, 0, 0, all));
+    looks(false, false, true);
+    card.write(DefaultRoute, 0, word_of(0, 0, 0, all));
+    wrong(HostRoute, slots[2], word_of(0, own, 32, host));
+    looks(true, false, false);
+    if (card.error_index != slots[2]) fail("which host route", card.error_index, slots[2]);
+    card.write(HostRoute, slots[2], word_of(0, own, 32, host));
+    looks(false, false, false);
 }
 
 }  // namespace
@@ -325,6 +377,7 @@ int main() {
     longest_match(4096, 12000);
     moved_key();
     damaged_word();
+    wrong_parity();
     std::printf("ok\n");
     return 0;
 }

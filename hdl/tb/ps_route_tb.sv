@@ -10,6 +10,12 @@ module ps_route_tb
   input  logic [11:0]  vrf_i,
   input  logic [31:0]  ip_i,
   output logic         found_o,
+  output logic         bad_o,
+  output logic         error_o,            // of a host route, or a prefix
+  output logic         default_error_o,
+  output logic [15:0]  error_index_o,
+  output logic         read_bad_o,
+  input  logic         flip_i,
   output logic         own_o,
   output logic         label_valid_o,
   output logic [19:0]  label_o,
@@ -39,7 +45,11 @@ module ps_route_tb
 
   assign acc.re    = TableCount'(re_i) << table_i;
   assign acc.we    = TableCount'(we_i) << table_i;
-  assign acc.index = index_i;
+  assign acc.index = index_t'(index_i);
+  assign acc.flip  = flip_i;
+
+  parity_error_t host_error, prefix_error, default_error;
+  logic          host_read_bad, prefix_read_bad;
 
   ps_route dut (
     .clk_i,
@@ -48,13 +58,24 @@ module ps_route_tb
     .vrf_i,
     .ip_i,
     .route_o       (route),
+    .bad_o,
+    .host_error_o  (host_error),
+    .prefix_error_o(prefix_error),
+    .default_error_o(default_error),
     .acc_i         (acc),
     .acc_wdata_i   (wdata_i[PrefixBits-1:0]),
     .host_rdata_o  (host_rdata),
-    .prefix_rdata_o(prefix_rdata)
+    .host_acc_bad_o(host_read_bad),
+    .prefix_rdata_o(prefix_rdata),
+    .prefix_acc_bad_o(prefix_read_bad)
   );
 
   assign found_o         = route.found;
+  assign error_o         = host_error.valid || prefix_error.valid;
+  assign default_error_o = default_error.valid;
+  assign error_index_o   = default_error.valid ? 16'(default_error.index) :
+                           host_error.valid ? 16'(host_error.index) : 16'(prefix_error.index);
+  assign read_bad_o      = table_i == SelHostRoute ? host_read_bad : prefix_read_bad;
   assign own_o           = route.own;
   assign label_valid_o   = route.label_valid;
   assign label_o         = route.label;

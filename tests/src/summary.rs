@@ -86,14 +86,15 @@ impl Summary {
     }
 
     /// Rules and reasons for drops that random packets must meet, and did not. A full flow table and full queues take frames made
-    /// for them.
+    /// for them, and no bit of these cards flips.
     #[must_use]
     pub fn never_met(&self) -> Vec<String> {
-        use DropReason::{FlowQueueFull, FlowTableFull, TrapQueueFull};
+        use DropReason::{FlowQueueFull, FlowTableFull, TableParity, TrapQueueFull};
         let rules = Rule::ALL.iter().zip(self.rules);
         let rules = rules.filter(|(r, n)| *n == 0 && **r != Rule::TableFull);
         let reasons = DropReason::ALL.iter().map(|(reason, ..)| reason).filter(|reason| {
-            let special = matches!(reason, FlowQueueFull | FlowTableFull | TrapQueueFull);
+            let special =
+                matches!(reason, FlowQueueFull | FlowTableFull | TableParity | TrapQueueFull);
             self.dropped(**reason) == 0 && !special
         });
         let mut out: Vec<String> = rules.map(|(r, _)| format!("{r:?}")).collect();

@@ -87,6 +87,7 @@ fn package() -> String {
     param(&mut o, "Capabilities", 32, layout::CAPABILITIES.into());
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
+    param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
     o.push_str("\n  // Tables: id.\n");
     for t in TABLES {
         param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);

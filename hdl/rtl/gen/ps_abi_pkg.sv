@@ -73,11 +73,12 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h30000;
+  localparam logic [31:0] LayoutVersion = 32'h30001;
   localparam logic [63:0] LayoutHash = 64'h3593151c5fb47eef;
-  localparam logic [31:0] Capabilities = 32'h1;
+  localparam logic [31:0] Capabilities = 32'h3;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
+  localparam logic [31:0] ParityInjectKey = 32'h50415221;
 
   // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;
@@ -148,6 +149,9 @@ package ps_abi_pkg;
   localparam logic [15:0] RegHashKey3 = 16'h12c;
   localparam logic [15:0] RegHashKey4 = 16'h130;
   localparam logic [15:0] RegHashKey5 = 16'h134;
+  localparam logic [15:0] RegParityErrors = 16'h138;
+  localparam logic [15:0] RegParityLast = 16'h13c;
+  localparam logic [15:0] RegParityInject = 16'h140;
   localparam logic [15:0] RegCmdBaseLo = 16'h200;
   localparam logic [15:0] RegCmdBaseHi = 16'h204;
   localparam logic [15:0] RegCplBaseLo = 16'h208;
@@ -205,6 +209,7 @@ package ps_abi_pkg;
   localparam logic [7:0] StNotPermitted = 8'h4;
   localparam logic [7:0] StNotFound = 8'h5;
   localparam logic [7:0] StSkipped = 8'h6;
+  localparam logic [7:0] StParity = 8'h7;
   localparam logic [7:0] EventFirmware = 8'h1;
   localparam logic [7:0] EventFlowTableFull = 8'h2;
   localparam logic [7:0] TrapArp = 8'h1;
@@ -233,7 +238,8 @@ package ps_abi_pkg;
     DropFlowClash = 6'd18,
     DropEgressOversize = 6'd19,
     DropNotForGateway = 6'd20,
-    DropLearnOff = 6'd21
+    DropLearnOff = 6'd21,
+    DropTableParity = 6'd22
   } drop_reason_e;
   localparam logic [3:0] CounterFlowsLearned = 4'h0;
   localparam logic [3:0] CounterFlowsInUse = 4'h1;

@@ -43,6 +43,10 @@ module ps_csr
   input  logic        idle_i,
   output logic [63:0] time_o,
   output logic [191:0] hash_key_o,   // secret of the flow table's hash; nobody reads it back
+  input  logic [31:0] parity_errors_i,
+  input  logic [31:0] parity_last_i,
+  output logic        parity_inject_o,   // the next write stores the wrong parity
+  input  logic        parity_injected_i, // pulse: it has
 
   // Rings
   output ring_cfg_t   cmd_cfg_o,
@@ -89,6 +93,7 @@ module ps_csr
   logic [31:0] wr_data_q, wdata_q;
   logic        wlarge_q;  // what is written is 32 or more
   logic        wkey_q;    // it is the key to clear
+  logic        winject_q; // it is that to store a wrong parity
   select_t     wr_sel_q, rd_sel_q;
   logic        rd_take, rd_q, rd_go_q, rd_have_q, rvalid_q;
 
@@ -120,6 +125,7 @@ module ps_csr
     wdata_q      <= wr_data_q;
     wlarge_q     <= wr_data_q[31:5] != '0;
     wkey_q       <= wr_data_q == ClearKey;
+    winject_q    <= wr_data_q == ParityInjectKey;
     bvalid_q     <= wr_go_q || (bvalid_q && !s_axil_bready_i);
     rd_q         <= rd_take;
     rd_addr_q    <= s_axil_araddr_i;
@@ -146,7 +152,7 @@ module ps_csr
   logic [31:0] time_hi_q;
   // Registers that a function-level reset clears too.
   logic [31:0] scratch_q, mbox_request_q, mbox_arg_q, mbox_reply_q;
-  logic        mbox_ready_q, mbox_pending_q, mbox_valid_q, clear_q, ring_fault_q;
+  logic        mbox_ready_q, mbox_pending_q, mbox_valid_q, clear_q, ring_fault_q, inject_q;
   ring_cfg_t   cmd_q, evt_q;
   // The rings' own counts go on until they start again; a reset hides them until then.
   logic        cmd_counts_q, evt_counts_q;
@@ -176,6 +182,8 @@ module ps_csr
       epoch_q <= '0;
     end
     if (wr_sel_q[word(RegEpoch)]) epoch_q <= wdata_q;
+    if (parity_injected_i) inject_q <= 1'b0;
+    if (wr_sel_q[word(RegParityInject)]) inject_q <= winject_q;
     for (int unsigned i = 0; i < 6; i++) begin
       if (wr_sel_q[word(RegHashKey0 + 16'(4 * i))]) hash_key_q[i] <= wdata_q;
     end
@@ -230,6 +238,7 @@ module ps_csr
       mbox_pending_q <= 1'b0;
       mbox_valid_q   <= 1'b0;
       clear_q        <= 1'b0;
+      inject_q       <= 1'b0;
     end
     if (rst_i) begin
       enable_q      <= 1'b0;
@@ -282,7 +291,10 @@ module ps_csr
                      when(rd_sel_q[word(RegFlrCount)], flr_count_q) |
                      when(rd_sel_q[word(RegEpoch)], epoch_q) |
                      when(rd_sel_q[word(RegTimeLo)], time_q[31:0]) |
-                     when(rd_sel_q[word(RegTimeHi)], time_hi_q);
+                     when(rd_sel_q[word(RegTimeHi)], time_hi_q) |
+                     when(rd_sel_q[word(RegParityErrors)], parity_errors_i) |
+                     when(rd_sel_q[word(RegParityLast)], parity_last_i) |
+                     when(rd_sel_q[word(RegParityInject)], {31'd0, inject_q});
       ring_low_q <= when(rd_sel_q[word(RegCmdBaseLo)], cmd_q.base[31:0]) |
                     when(rd_sel_q[word(RegCmdBaseHi)], cmd_q.base[63:32]) |
                     when(rd_sel_q[word(RegCplBaseLo)], cmd_q.cpl_base[31:0]) |
@@ -318,6 +330,7 @@ module ps_csr
   assign clear_o        = clear_q;
   assign time_o         = time_q;
   assign hash_key_o     = hash_key_q;
+  assign parity_inject_o = inject_q;
   assign cmd_cfg_o      = cmd_q;
   assign evt_cfg_o      = evt_q;
   assign mbox_valid_o   = mbox_valid_q;

@@ -5,15 +5,17 @@
 //              0: nothing is). hit_o 2 cycles after that, data_o 3 (0 without a hit). The host keeps a key unique, but for one that
 //              it moves from way to way: of two equal ones that of the lowest way wins. (Two in one row would be ored.)
 // Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
-//              be believed is the user's matter, as the slot may have held the key.
+//              be believed is the user's matter, as the slot may have held the key. error_o, with data_o, says which slot, the first
+//              one of several.
 // Maintenance: as in ps_table, by the memories' second port; registered here, and again by way. acc_rdata_o stands
-//              row_cycles(RowsLog2) + 3 cycles after acc_re_i, and then holds. It is given out without regard to parity.
+//              row_cycles(RowsLog2) + 3 cycles after acc_re_i, acc_bad_o a cycle later, and then they hold.
 // Ports:       packets have the memories' first port whole. The second is the host's; a second look-up takes it when the host does not
 //              use it, or doubles the memories.
 // Reset:       clears what is under way; the memory is undefined until written.
 module ps_bucket_rows
   import ps_abi_pkg::*;
   import ps_bucket_pkg::*;
+  import ps_match_pkg::*;
 #(
   parameter int unsigned EntryBits = 83,
   parameter int unsigned KeyBits   = 44,
@@ -32,11 +34,14 @@ module ps_bucket_rows
   output logic                          hit_o,
   output logic                          bad_o,
   output logic [DataBits-1:0]           data_o,
+  output parity_error_t                 error_o,
   input  logic                          acc_re_i,
   input  logic                          acc_we_i,
+  input  logic                          acc_flip_i,
   input  logic [AddrWidth-1:0]          acc_index_i,
   input  logic [EntryBits-1:0]          acc_wdata_i,
-  output logic [EntryBits-1:0]          acc_rdata_o
+  output logic [EntryBits-1:0]          acc_rdata_o,
+  output logic                          acc_bad_o
 );
 
   localparam int unsigned RowCycles = row_cycles(RowsLog2);
@@ -44,12 +49,9 @@ module ps_bucket_rows
   localparam int unsigned WayBits   = $clog2(Ways);
   localparam int unsigned Lane      = EntryBits + 1;
 
-  // What two levels of logic can compare, or add up, between registers: parts of at most so many bits, all of one size.
+  // What two levels of logic can compare between registers: parts of at most so many bits, all of one size.
   localparam int unsigned EqualMax    = 18;
   localparam int unsigned EqualParts  = (KeyBits + 1 + EqualMax - 1) / EqualMax;
-  localparam int unsigned ParityMax   = 36;
-  localparam int unsigned ParityParts = (Lane + ParityMax - 1) / ParityMax;
-  localparam int unsigned ParityBits  = (Lane + ParityParts - 1) / ParityParts;
 
   typedef logic [BucketSlots-1:0][Lane-1:0] row_t;
 
@@ -57,9 +59,10 @@ module ps_bucket_rows
   row_t acc_rows [Ways];
 
   // --- Maintenance side.
-  logic                acc_we_q;
-  logic [RowCycles+1:0] acc_re_q;
-  logic [Lane-1:0]     acc_wdata_q;
+  logic                acc_we_q, acc_flip_q, acc_odd;
+  logic [RowCycles+2:0] acc_re_q;
+  logic [EntryBits-1:0] acc_wdata_q;
+  logic [Lane-1:0]     acc_lane_q;
   logic [WayBits-1:0]  acc_way;
   logic [SlotBits-1:0] acc_slot;
   logic [RowsLog2-1:0] acc_row;
@@ -69,22 +72,45 @@ module ps_bucket_rows
 
   always_ff @(posedge clk_i) begin
     acc_we_q <= acc_we_i;
-    acc_re_q <= {acc_re_q[RowCycles:0], acc_re_i};
+    acc_re_q <= {acc_re_q[RowCycles+1:0], acc_re_i};
     if (acc_we_i || acc_re_i) acc_index_q <= acc_index_i;
-    if (acc_we_i) acc_wdata_q <= {^acc_wdata_i, acc_wdata_i};
-    if (acc_re_q[RowCycles+1]) acc_rdata_o <= acc_rows[acc_way][acc_slot][EntryBits-1:0];
+    if (acc_we_i) begin
+      acc_wdata_q <= acc_wdata_i;
+      acc_flip_q  <= acc_flip_i;
+    end
+    if (acc_re_q[RowCycles+1]) acc_lane_q <= acc_rows[acc_way][acc_slot];
     if (rst_i) begin
       acc_we_q <= 1'b0;
       acc_re_q <= '0;
     end
   end
 
+  assign acc_rdata_o = acc_lane_q[EntryBits-1:0];
+
+  ps_parity #(
+    .Width(EntryBits)
+  ) u_acc_made (
+    .clk_i,
+    .valid_i(acc_we_i),
+    .data_i (acc_wdata_i),
+    .odd_o  (acc_odd)
+  );
+
+  ps_parity #(
+    .Width(Lane)
+  ) u_acc_check (
+    .clk_i,
+    .valid_i(acc_re_q[RowCycles+2]),
+    .data_i (acc_lane_q),
+    .odd_o  (acc_bad_o)
+  );
+
   logic [RowsLog2-1:0] b_row_q;
   logic [Lane-1:0]     b_wdata_q;
 
   always_ff @(posedge clk_i) begin
     if (acc_we_q || acc_re_q[0]) b_row_q <= acc_row;
-    if (acc_we_q) b_wdata_q <= acc_wdata_q;
+    if (acc_we_q) b_wdata_q <= {acc_odd ^ acc_flip_q, acc_wdata_q};
   end
 
   // --- Memories.
@@ -135,6 +161,25 @@ module ps_bucket_rows
     end
   end
 
+  // --- Which rows were read, for what a look-up finds wrong there.
+  logic [RowCycles+1:0]          read_q;                  // bit i: of i + 1 cycles ago
+  logic [Ways-1:0][RowsLog2-1:0] read_row_q [RowCycles+2];
+  logic [Ways-1:0][BucketSlots-1:0] odd2_q;
+
+  always_ff @(posedge clk_i) begin
+    read_q <= {read_q[RowCycles:0], re_i};
+    if (re_i) read_row_q[0] <= row_i;
+    for (int unsigned i = 1; i <= RowCycles + 1; i++) if (read_q[i-1]) read_row_q[i] <= read_row_q[i-1];
+    error_o.valid <= bad_o && !rst_i;
+    if (bad_o) begin
+      for (int unsigned w = Ways; w-- > 0;) begin
+        for (int unsigned s = BucketSlots; s-- > 0;) begin
+          if (odd2_q[w][s]) error_o.index <= index_t'({WayBits'(w), read_row_q[RowCycles+1][w], SlotBits'(s)});
+        end
+      end
+    end
+  end
+
   // --- Comparison: parts, then whole, then the data of the one that is equal. What moves does so only for a look-up.
   logic [KeyBits:0]                  wanted;
   logic                              look1_q;
@@ -148,7 +193,6 @@ module ps_bucket_rows
 
     for (genvar s = 0; s < BucketSlots; s++) begin : gen_slot
       logic [EqualParts-1:0]  equal1;
-      logic [ParityParts-1:0] parity1;
       logic [DataBits-1:0]    data1_q, data2_q, upto;
 
       for (genvar p = 0; p < EqualParts; p++) begin : gen_equal
@@ -163,19 +207,15 @@ module ps_bucket_rows
         assign equal1[p] = equal1_q;
       end
 
-      for (genvar p = 0; p < ParityParts; p++) begin : gen_parity
-        localparam int unsigned From = p * ParityBits;
-        localparam int unsigned Bits = From + ParityBits <= Lane ? ParityBits : Lane - From;
-        logic parity1_q;
+      ps_parity #(
+        .Width(Lane)
+      ) u_check (
+        .clk_i,
+        .valid_i(look_i),
+        .data_i (rows[w][s]),
+        .odd_o  (odd[w][s])
+      );
 
-        always_ff @(posedge clk_i) begin
-          if (look_i) parity1_q <= ^rows[w][s][From +: Bits];
-        end
-
-        assign parity1[p] = parity1_q;
-      end
-
-      assign odd[w][s]   = ^parity1;
       assign match[w][s] = &equal1 && !odd[w][s];
 
       always_ff @(posedge clk_i) begin
@@ -203,6 +243,7 @@ module ps_bucket_rows
       first2_q <= |match[0];
       hit_o    <= |match;
       bad_o    <= |odd;
+      odd2_q   <= odd;
     end
     data_o <= '0;
     if (hit_o) data_o <= first2_q ? gen_compare[0].found : gen_compare[Ways-1].found;

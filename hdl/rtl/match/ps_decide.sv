@@ -3,6 +3,7 @@
 // Latency:    DecideCycles (4); one packet every cycle.
 // Stages:     1 comparisons | 2 fate by source and next hop, translation | 3 addresses, delivery check | 4 verdict and the rest
 // Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
+// Parity:     of what was looked up for where a packet goes (fip_i.broken, and a cycle later fip_map_broken_i): it is dropped.
 // Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
 //             ps_flow has the last word on all but the first two. The reverse key of what is asked stands a cycle before (early_valid_o/early_key_o).
 module ps_decide
@@ -20,6 +21,7 @@ module ps_decide
   input  pair_hit_t   flow_i,
   input  hop_t        hop_i,
   input  fip_t        fip_i,
+  input  logic        fip_map_broken_i,  // in the cycle after: the mapping has the wrong parity
   output logic        valid_o,
   output verdict_t    verdict_o,
   output old_t        old_o,
@@ -163,7 +165,7 @@ module ps_decide
   /* verilator lint_on UNUSEDSIGNAL */
 
   // Stage 2: fate by source and next hop, and the translation.
-  function automatic stage2_t decide(input stage1_t p);
+  function automatic stage2_t decide(input stage1_t p, input logic map_broken);
     logic         from_fabric, fresh, kept, holds, turns, asks, bound;
     fate_e        kind_fate;
     drop_reason_e kind_reason;
@@ -214,6 +216,11 @@ module ps_decide
             decide.fate   = FateDrop;
             decide.reason = DropFlowUnusable;
           end
+        end
+        // Whatever else holds: none of it is to be believed.
+        if (!p.hop.drop && (p.is.to_tunnel || p.is.to_vif) && (p.fip.broken || map_broken)) begin
+          decide.fate   = FateDrop;
+          decide.reason = DropTableParity;
         end
       end
     endcase
@@ -422,7 +429,7 @@ module ps_decide
       s1_q <= '{ctx: ctx_i, hash: hash_i, public_hash: public_hash(ctx_i.hdr), hop: hop_i, flow: flow_i, fip: fip_i,
                 is: compare(ctx_i, flow_i, hop_i, fip_i, fabric_valid_i)};
     end
-    if (valid1_q) s2_q <= decide(s1_q);
+    if (valid1_q) s2_q <= decide(s1_q, fip_map_broken_i);
     if (valid2_q) s3_q <= address(s2_q);
     if (valid3_q) begin
       verdict_o     <= stage4_verdict();

@@ -59,6 +59,7 @@ module ps_flow
   output logic [13:0]  slow_map_addr_o,
   input  logic         slow_map_done_i,
   input  fip_map_t     slow_map_i,
+  input  logic         slow_map_bad_i,    // the cycle after: its parity is wrong
   output logic         move_start_o,
   output logic [15:0]  move_nh_o,
   output logic [31:0]  move_dip_o,
@@ -289,6 +290,7 @@ module ps_flow
     .map_addr_o    (slow_map_addr_o),
     .map_done_i    (slow_map_done_i),
     .map_i         (slow_map_i),
+    .map_bad_i     (slow_map_bad_i),
     .tcp_re_o      (slow_tcp_re),
     .tcp_reverse_o (slow_tcp_reverse),
     .tcp_done_i    (stats_done && !reading_q),

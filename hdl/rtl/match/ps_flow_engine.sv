@@ -71,6 +71,7 @@ module ps_flow_engine
   output logic [13:0]   map_addr_o,
   input  logic          map_done_i,
   input  fip_map_t      map_i,
+  input  logic          map_bad_i,        // the cycle after: its parity is wrong
   output logic          tcp_re_o,            // of {loc_pair_o, tcp_reverse_o}
   output logic          tcp_reverse_o,
   input  logic          tcp_done_i,
@@ -227,6 +228,7 @@ module ps_flow_engine
     .map_addr_o,
     .map_done_i,
     .map_i,
+    .map_bad_i,
     .tcp_re_o,
     .tcp_reverse_o,
     .tcp_done_i,

@@ -65,6 +65,7 @@ module ps_flow_slow
   output logic [13:0]   map_addr_o,
   input  logic          map_done_i,
   input  fip_map_t      map_i,
+  input  logic          map_bad_i,        // the cycle after: its parity is wrong
   output logic          tcp_re_o,
   output logic          tcp_reverse_o,
   input  logic          tcp_done_i,
@@ -369,8 +370,9 @@ module ps_flow_slow
         else if (map_done_i) go(StMapped);
       end
       state_q[StMapped]: begin
-        both_q <= mapped_dead_q;
-        if (mapped_dead_q) go(StFree);
+        // A mapping that is not to be believed is no reason to delete anything.
+        both_q <= mapped_dead_q && !map_bad_i;
+        if (mapped_dead_q && !map_bad_i) go(StFree);
         else go(StOwnTcp);
       end
       state_q[StOwnTcp]: if (tcp_done_i) begin

@@ -7,6 +7,9 @@
 //             cycle an index of the largest); frames that come meanwhile are dropped as with enable_i = 0.
 // Traps:      a trapped frame counts as Trapped; if the stream side cannot hand it over (trap_drop_*) it counts as a drop
 //             besides. Frames that the firmware sends come by fw_tx_*.
+// Parity:     an entry of a table that the host fills is stored with its parity, which is looked at in the cycle after it stands; a packet
+//             that needs one with the wrong parity is dropped. parity_errors_o and parity_last_o tell of those that were met;
+//             with parity_inject_i the next entry that is written has the wrong one (parity_injected_o, pulse).
 // busy_o:     a packet is in the pipeline, or learning or counting is not done yet.
 //
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
@@ -38,6 +41,11 @@ module ps_match
   input  logic [63:0] time_i,
   input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
+  input  logic        parity_inject_i,
+  output logic        parity_injected_o,
+  output logic [31:0] parity_errors_o,
+  output logic [31:0] parity_last_o,      // {table, index}
+
   input  logic        trap_drop_valid_i,
   input  logic [7:0]  trap_drop_vif_i,
   input  logic        fw_tx_valid_i,
@@ -62,7 +70,8 @@ module ps_match
   vif_addr_t   vif_in_addr, vif_out_addr;
   map_id_t     map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
-  fip_map_t    map_flow, map_fip, map_acc, map_slow;
+  logic        vif_in_bad, vif_out_bad, vif_acc_bad, map_flow_bad, map_fip_bad, map_slow_bad, map_acc_bad, unused_vif_bad;
+  fip_map_t    map_flow, map_acc, map_slow;
   logic        map_slow_re, map_slow_ready, map_slow_done_q;
   map_id_t     map_slow_addr;
 
@@ -74,11 +83,14 @@ module ps_match
     .re_i       (vif_in_re),
     .addr_i     (vif_in_addr),
     .rdata_o    (vif_in),
+    .bad_o      (vif_in_bad),
     .acc_re_i   (acc.re[SelVif]),
     .acc_we_i   (acc.we[SelVif]),
+    .acc_flip_i (acc.flip),
     .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
-    .acc_rdata_o(vif_acc)
+    .acc_rdata_o(vif_acc),
+    .acc_bad_o  (vif_acc_bad)
   );
 
   ps_table #(
@@ -89,11 +101,14 @@ module ps_match
     .re_i       (vif_out_re),
     .addr_i     (vif_out_addr),
     .rdata_o    (vif_out),
+    .bad_o      (vif_out_bad),
     .acc_re_i   (1'b0),
     .acc_we_i   (acc.we[SelVif]),
+    .acc_flip_i (acc.flip),
     .acc_index_i(vif_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
-    .acc_rdata_o(unused_vif)
+    .acc_rdata_o(unused_vif),
+    .acc_bad_o  (unused_vif_bad)
   );
 
   // Mappings are in block RAM, 53 of them a copy: UltraRAM is what the flows need.
@@ -115,20 +130,43 @@ module ps_match
     .re_i       (map_flow_re_q),
     .addr_i     (fip_map_addr_t'(map_flow_addr_q)),
     .rdata_o    (map_flow),
+    .bad_o      (map_flow_bad),
     .acc_re_i   (acc.re[SelFipMap]),
     .acc_we_i   (acc.we[SelFipMap]),
+    .acc_flip_i (acc.flip),
     .acc_index_i(fip_map_addr_t'(acc.index)),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .acc_rdata_o(map_acc)
+    .acc_rdata_o(map_acc),
+    .acc_bad_o  (map_acc_bad)
   );
 
   // The other copy, for new flows' packets, and by a port that they do not use for the flow table's changes, when the maintenance side
   // does not write it.
-  logic     map_fip_valid_q;
-  fip_map_t map_fip_read;
+  logic     map_fip_valid_q, map_fip_read_q, map_we_q, map_flip_q, map_odd;
+  fip_map_t map_fip, map_wdata_q;
+  logic [13:0]         map_index_q;
+  logic [FipMapBits:0] map_fip_read, map_fip_q, map_slow_read;
+
+  always_ff @(posedge clk_i) begin
+    map_we_q <= acc.we[SelFipMap];
+    if (acc.we[SelFipMap]) begin
+      map_wdata_q <= acc_wdata[FipMapBits-1:0];
+      map_flip_q  <= acc.flip;
+      map_index_q <= 14'(acc.index);
+    end
+  end
+
+  ps_parity #(
+    .Width(FipMapBits)
+  ) u_map_made (
+    .clk_i,
+    .valid_i(acc.we[SelFipMap]),
+    .data_i (acc_wdata[FipMapBits-1:0]),
+    .odd_o  (map_odd)
+  );
 
   ps_ram_tdp #(
-    .Width(FipMapBits),
+    .Width(FipMapBits + 1),
     .Depth(FipMaps)
   ) u_fip_map_new (
     .clk_i,
@@ -136,19 +174,53 @@ module ps_match
     .a_addr_i (map_fip_addr),
     .a_rdata_o(map_fip_read),
     .b_re_i   (map_slow_re && map_slow_ready),
-    .b_we_i   (acc.we[SelFipMap]),
-    .b_addr_i (map_slow_ready ? map_slow_addr : acc.index[13:0]),
-    .b_wdata_i(acc_wdata[FipMapBits-1:0]),
-    .b_rdata_o(map_slow)
+    .b_we_i   (map_we_q),
+    .b_addr_i (map_slow_ready ? map_slow_addr : map_index_q),
+    .b_wdata_i({map_odd ^ map_flip_q, map_wdata_q}),
+    .b_rdata_o(map_slow_read)
+  );
+
+  ps_parity #(
+    .Width(FipMapBits + 1)
+  ) u_map_fip_check (
+    .clk_i,
+    .valid_i(map_fip_read_q),
+    .data_i (map_fip_q),
+    .odd_o  (map_fip_bad)
+  );
+
+  ps_parity #(
+    .Width(FipMapBits + 1)
+  ) u_map_slow_check (
+    .clk_i,
+    .valid_i(map_slow_done_q),
+    .data_i (map_slow_read),
+    .odd_o  (map_slow_bad)
   );
 
   always_ff @(posedge clk_i) begin
     map_slow_done_q <= map_slow_re && map_slow_ready && !map_slow_done_q;
     map_fip_valid_q <= map_fip_re;
-    if (map_fip_valid_q) map_fip <= map_fip_read;
+    map_fip_read_q  <= map_fip_valid_q;
+    if (map_fip_valid_q) map_fip_q <= map_fip_read;
   end
 
-  assign map_slow_ready = !acc.we[SelFipMap];
+  assign map_fip        = map_fip_q[FipMapBits-1:0];
+  assign map_slow       = map_slow_read[FipMapBits-1:0];
+  assign map_slow_ready = !map_we_q;
+
+  // Where packets and the host meet entries with the wrong parity.
+  localparam int unsigned ParitySources = 14;
+  localparam logic [ParitySources-1:0][7:0] ParityTables = {
+    TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
+    TableFipKey, TableFipKey, TableFipMap, TableFipMap
+  };
+
+  parity_error_t vif_error, ilm_error, host_route_error, prefix_error, default_route_error, map_flow_error;
+  parity_error_t [1:0] next_hop_error, ecmp_error;
+  parity_error_t [3:0] fip_error;
+  logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, read_bad;
+  logic          rdata_bad;
 
   // --- Source.
   logic     src_valid, fabric_valid, routed;
@@ -167,11 +239,26 @@ module ps_match
     .vif_re_o      (vif_in_re),
     .vif_addr_o    (vif_in_addr),
     .vif_i         (vif_in),
+    .vif_bad_i     (vif_in_bad),
     .fabric_valid_o(fabric_valid),
     .acc_i         (acc),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
-    .ilm_rdata_o   (ilm_acc)
+    .ilm_rdata_o   (ilm_acc),
+    .ilm_acc_bad_o (ilm_acc_bad),
+    .ilm_error_o   (ilm_error)
   );
+
+  // A vif's entry is read with the header; its parity is known three cycles later.
+  logic [3:1]  vif_read_q;
+  vif_addr_t   vif_read_addr_q [1:3];
+
+  always_ff @(posedge clk_i) begin
+    vif_read_q <= rst_i ? '0 : {vif_read_q[2:1], vif_in_re};
+    if (vif_in_re) vif_read_addr_q[1] <= vif_in_addr;
+    for (int unsigned i = 2; i <= 3; i++) if (vif_read_q[i-1]) vif_read_addr_q[i] <= vif_read_addr_q[i-1];
+    vif_error.valid <= vif_read_q[3] && vif_in_bad && !rst_i;
+    if (vif_in_bad) vif_error.index <= index_t'(vif_read_addr_q[3]);
+  end
 
   assign routed = src_valid && src_ctx.source.act == ActRoute;
 
@@ -201,6 +288,7 @@ module ps_match
   context_t    look_ctx;
   pair_hit_t   flow_hit;
   route_t      route;
+  logic        route_bad;
   host_route_t host_route_acc;
   prefix_t     prefix_acc;
 
@@ -211,10 +299,16 @@ module ps_match
     .vrf_i         (flow_ctx.source.vrf),
     .ip_i          (flow_ctx.hdr.src == SrcFabric ? flow_ctx.hdr.key_sip : flow_ctx.hdr.dip),
     .route_o       (route),
+    .bad_o         (route_bad),
+    .host_error_o  (host_route_error),
+    .prefix_error_o(prefix_error),
+    .default_error_o(default_route_error),
     .acc_i         (acc),
     .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
     .host_rdata_o  (host_route_acc),
-    .prefix_rdata_o(prefix_acc)
+    .host_acc_bad_o(host_route_acc_bad),
+    .prefix_rdata_o(prefix_acc),
+    .prefix_acc_bad_o(prefix_acc_bad)
   );
 
   ps_delay #(
@@ -256,13 +350,31 @@ module ps_match
     .data_o ({flow_hit, look_direct, look_direct_nh})
   );
 
+  // The flow's mapping was read before it was found; its parity stands with flow_found, and goes on beside it.
+  logic [MapReadCycles+1:1]           map_flow_read_q;
+  map_id_t                            map_flow_index_q [1:MapReadCycles+1];
+  logic [RouteCycles-RouteAhead:1]    map_broken_q;
+  logic                               map_flow_broken;
+
+  assign map_flow_broken = map_flow_read_q[MapReadCycles+1] && map_flow_bad;
+
+  always_ff @(posedge clk_i) begin
+    map_flow_read_q <= rst_i ? '0 : {map_flow_read_q[MapReadCycles:1], map_flow_re};
+    if (map_flow_re) map_flow_index_q[1] <= map_flow_addr;
+    for (int unsigned i = 2; i <= MapReadCycles + 1; i++) if (map_flow_read_q[i-1]) map_flow_index_q[i] <= map_flow_index_q[i-1];
+    map_broken_q <= rst_i ? '0 : (RouteCycles-RouteAhead)'({map_broken_q, map_flow_broken});
+    map_flow_error.valid <= map_flow_broken && !rst_i;
+    if (map_flow_broken) map_flow_error.index <= index_t'(fip_map_addr_t'(map_flow_index_q[MapReadCycles+1]));
+  end
+
   // --- Next hop.
-  logic       hop_valid;
+  logic       hop_valid, hop_bad;
   context_t   hop_ctx;
   hop_t       hop;
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
+  logic        walk_nh_bad, walk_ecmp_bad;
   logic        walk_nh_re, walk_nh_ready, walk_nh_valid, walk_ecmp_re, walk_ecmp_ready, walk_ecmp_valid;
   next_hop_addr_t walk_nh_addr;
   ecmp_addr_t  walk_ecmp_addr;
@@ -278,22 +390,31 @@ module ps_match
     .direct_i    (look_direct),
     .direct_nh_i (look_direct_nh),
     .route_i     (route),
+    .route_bad_i (route_bad),
+    .map_bad_i   (map_broken_q[RouteCycles-RouteAhead]),
     .hop_o       (hop),
+    .hop_bad_o   (hop_bad),
+    .nh_error_o  (next_hop_error),
+    .ecmp_error_o(ecmp_error),
     .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
     .nh_rdata_o  (next_hop_acc),
+    .nh_acc_bad_o(next_hop_acc_bad),
     .ecmp_rdata_o(ecmp_acc),
+    .ecmp_acc_bad_o(ecmp_acc_bad),
     .walk_nh_re_i     (walk_nh_re),
     .walk_nh_addr_i   (walk_nh_addr),
     .walk_nh_ready_o  (walk_nh_ready),
     .walk_nh_valid_o  (walk_nh_valid),
     .walk_nh_rdata_o  (walk_nh),
+    .walk_nh_bad_o    (walk_nh_bad),
     .walk_ecmp_re_i   (walk_ecmp_re),
     .walk_ecmp_addr_i (walk_ecmp_addr),
     .walk_ecmp_ready_o(walk_ecmp_ready),
     .walk_ecmp_valid_o(walk_ecmp_valid),
-    .walk_ecmp_rdata_o(walk_ecmp)
+    .walk_ecmp_rdata_o(walk_ecmp),
+    .walk_ecmp_bad_o  (walk_ecmp_bad)
   );
 
   ps_delay #(
@@ -309,9 +430,9 @@ module ps_match
   );
 
   // --- Outgoing vif and mapping.
-  logic     fip_valid, fip_hop_valid;
+  logic     fip_valid, fip_hop_valid, fip_map_broken;
   context_t fip_ctx;
-  hop_t     fip_hop;
+  hop_t     fip_hop, fip_hop_read;
   fip_t     fip;
   fip_key_t fip_key_acc;
 
@@ -325,12 +446,17 @@ module ps_match
     .vif_re_o   (vif_out_re),
     .vif_addr_o (vif_out_addr),
     .vif_i      (vif_out),
+    .vif_bad_i  (vif_out_bad),
     .map_re_o   (map_fip_re),
     .map_addr_o (map_fip_addr),
     .map_i      (map_fip),
+    .map_bad_i  (map_fip_bad),
+    .map_broken_o(fip_map_broken),
+    .error_o    (fip_error),
     .acc_i      (acc),
     .acc_wdata_i(acc_wdata[FipKeyBits-1:0]),
-    .key_rdata_o(fip_key_acc)
+    .key_rdata_o(fip_key_acc),
+    .key_acc_bad_o(fip_key_acc_bad)
   );
 
   ps_delay #(
@@ -354,8 +480,21 @@ module ps_match
     .valid_i(hop_valid),
     .data_i (hop),
     .valid_o(fip_hop_valid),
-    .data_o (fip_hop)
+    .data_o (fip_hop_read)
   );
+
+  // The member's next hop has gone on before its parity was known.
+  logic [FipCycles:1] hop_bad_q;
+
+  always_ff @(posedge clk_i) hop_bad_q <= rst_i ? '0 : {hop_bad_q[FipCycles-1:1], hop_bad};
+
+  always_comb begin
+    fip_hop = fip_hop_read;
+    if (hop_bad_q[FipCycles]) begin
+      fip_hop.drop   = 1'b1;
+      fip_hop.reason = DropTableParity;
+    end
+  end
 
   // The decision needs the hash and the flow as well.
   flow_hash_t decide_hash;
@@ -405,6 +544,7 @@ module ps_match
     .flow_i        (decide_flow),
     .hop_i         (fip_hop),
     .fip_i         (fip),
+    .fip_map_broken_i(fip_map_broken),
     .valid_o       (decided),
     .verdict_o     (decided_verdict),
     .old_o         (decided_old),
@@ -551,6 +691,7 @@ module ps_match
     .slow_map_addr_o(map_slow_addr),
     .slow_map_done_i(map_slow_done_q),
     .slow_map_i     (map_slow),
+    .slow_map_bad_i (map_slow_bad),
     .move_start_o   (move_start),
     .move_nh_o      (move_nh),
     .move_dip_o     (move_dip),
@@ -588,11 +729,13 @@ module ps_match
     .nh_ready_i  (walk_nh_ready),
     .nh_valid_i  (walk_nh_valid),
     .nh_rdata_i  (walk_nh),
+    .nh_bad_i    (walk_nh_bad),
     .ecmp_re_o   (walk_ecmp_re),
     .ecmp_addr_o (walk_ecmp_addr),
     .ecmp_ready_i(walk_ecmp_ready),
     .ecmp_valid_i(walk_ecmp_valid),
-    .ecmp_rdata_i(walk_ecmp)
+    .ecmp_rdata_i(walk_ecmp),
+    .ecmp_bad_i  (walk_ecmp_bad)
   );
 
   ps_stats u_stats (
@@ -618,6 +761,7 @@ module ps_match
   // What the command's table gives, a cycle later.
   logic [TableCount-1:0]                   select_q;
   logic [TableCount-1:0][EntryMaxBits-1:0] entries;
+  logic [TableCount-1:0]                   bad_entries;
 
   always_comb begin
     entries               = '0;
@@ -636,12 +780,24 @@ module ps_match
     entries[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
     entries[SelDropStats] = EntryMaxBits'(drop_acc);
     entries[SelCardStats] = EntryMaxBits'(card_acc);
+    bad_entries                   = '0;
+    bad_entries[SelVif]           = vif_acc_bad;
+    bad_entries[SelIlm]           = ilm_acc_bad;
+    bad_entries[SelNextHop]       = next_hop_acc_bad;
+    bad_entries[SelEcmp]          = ecmp_acc_bad;
+    bad_entries[SelHostRoute]     = host_route_acc_bad;
+    bad_entries[SelPrefix]        = prefix_acc_bad;
+    bad_entries[SelDefaultRoute]  = prefix_acc_bad;
+    bad_entries[SelPrefixLength]  = prefix_acc_bad;
+    bad_entries[SelFipKey]        = fip_key_acc_bad;
+    bad_entries[SelFipMap]        = map_acc_bad;
   end
 
   always_ff @(posedge clk_i) begin
     if (cfg_valid_i) begin
       for (int unsigned i = 0; i < TableCount; i++) select_q[i] <= cfg_req_i.table_id == i[7:0];
       rdata <= selected(entries, select_q);
+      rdata_bad <= (bad_entries & select_q) != '0;
     end
   end
 
@@ -662,9 +818,28 @@ module ps_match
     .acc_o       (acc),
     .acc_wdata_o (acc_wdata),
     .rdata_i     (rdata),
+    .bad_i       (rdata_bad),
+    .flip_i      (parity_inject_i),
+    .flipped_o   (parity_injected_o),
+    .error_o     (read_bad),
     .flow_valid_o(flow_valid),
     .flow_stats_o(flow_stats),
     .flow_done_i (flow_done)
+  );
+
+  // --- Entries with the wrong parity.
+  ps_parity_errors #(
+    .Sources(ParitySources),
+    .Tables (ParityTables)
+  ) u_parity_errors (
+    .clk_i,
+    .rst_i,
+    .error_i  ({vif_error, fip_error[2], ilm_error, host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error,
+                fip_error[1:0], map_flow_error, fip_error[3]}),
+    .read_i   (read_bad),
+    .read_at_i({cfg_req_i.table_id, cfg_req_i.index[23:0]}),
+    .count_o  (parity_errors_o),
+    .last_o   (parity_last_o)
   );
 
   // --- Packets under way, for busy_o and the latency check.
@@ -701,7 +876,7 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, counted,
+  assign unused_bits = ^{unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, counted,
                          unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 

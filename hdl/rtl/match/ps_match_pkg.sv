@@ -103,15 +103,23 @@ package ps_match_pkg;
   localparam logic [7:0] ProtoSctp = 8'd132;
 
   // One access of the maintenance side (command engine, or the clearing walk) to the tables: the enables are one bit a
-  // table, by table id. Write data are beside it (acc_wdata_i). Read data stand at most ReadCycles after `re`, until the next
-  // one; a write is done before an access that follows it.
+  // table, by table id. Write data are beside it (acc_wdata_i); what is written with `flip` is stored with the wrong parity. Read
+  // data, and whether their parity is wrong, stand at most ReadCycles after `re`, until the next one; a write is done before an
+  // access that follows it.
   localparam int unsigned ReadCycles = 10;
 
   typedef struct packed {
     logic [TableCount-1:0]   re;
     logic [TableCount-1:0]   we;
+    logic                    flip;
     index_t                  index;
   } access_t;
+
+  // An entry of a table was met with the wrong parity.
+  typedef struct packed {
+    logic                    valid;
+    index_t                  index;
+  } parity_error_t;
 
   // What section 2 of the specification makes of a frame.
   typedef enum logic [1:0] {
@@ -171,6 +179,7 @@ package ps_match_pkg;
   typedef struct packed {
     vif_t        out;
     logic        marked;        // what comes from this address and port is only sent translated
+    logic        broken;        // an entry of all this has the wrong parity; of the mapping that is known a cycle later
     logic        found;
     map_id_t     index;
     fip_map_t    map;

@@ -4,6 +4,7 @@
 // Tables:     NextHop and Ecmp by the walk ports of ps_nexthop: an enable is taken with ready, data come with valid, in order.
 // Group:      its words are read one after the other without waiting, and with each word that comes the member's next hop: up to
 //             InFlight slots are on their way. The first slot that leads there counts; what is still on its way then is waited for.
+// Parity:     an entry that has the wrong one leads nowhere.
 // Time:       about 10 cycles for a tunnel; for a group about 20 and one for each slot.
 module ps_move
   import ps_abi_pkg::*;
@@ -24,13 +25,15 @@ module ps_move
   // verilator lint_off UNUSEDSIGNAL  // a few fields of each
   input  next_hop_t   nh_rdata_i,
   // verilator lint_on UNUSEDSIGNAL
+  input  logic        nh_bad_i,
   output logic        ecmp_re_o,
   output ecmp_addr_t  ecmp_addr_o,
   input  logic        ecmp_ready_i,
   input  logic        ecmp_valid_i,
   // verilator lint_off UNUSEDSIGNAL
-  input  ecmp_slot_t  ecmp_rdata_i
+  input  ecmp_slot_t  ecmp_rdata_i,
   // verilator lint_on UNUSEDSIGNAL
+  input  logic        ecmp_bad_i
 );
 
   typedef enum logic [2:0] {
@@ -70,7 +73,7 @@ module ps_move
 
   assign word_take   = ecmp_re_o && ecmp_ready_i;
   assign member_take = ask_valid && nh_ready_i;
-  assign asked       = '{word: '{usable: ecmp_rdata_i.valid && nh_in_table(ecmp_rdata_i.nh), generation: ecmp_rdata_i.generation},
+  assign asked       = '{word: '{usable: ecmp_rdata_i.valid && !ecmp_bad_i && nh_in_table(ecmp_rdata_i.nh), generation: ecmp_rdata_i.generation},
                          nh: next_hop_addr_t'(ecmp_rdata_i.nh)};
 
   logic [$clog2(InFlight)+1:0] unused_asks, unused_words;
@@ -136,8 +139,8 @@ module ps_move
     member_q   <= nh_valid_i && state_q == StWalk;
     in_table_q <= nh_in_table(nh_i);
     // The next hop that was read is a tunnel to there, or a group.
-    leads_q    <= nh_rdata_i.valid && nh_rdata_i.kind == NhTunnel && nh_rdata_i.dip == dip_i;
-    group_q    <= nh_rdata_i.valid && nh_rdata_i.kind == NhComposite;
+    leads_q    <= nh_rdata_i.valid && !nh_bad_i && nh_rdata_i.kind == NhTunnel && nh_rdata_i.dip == dip_i;
+    group_q    <= nh_rdata_i.valid && !nh_bad_i && nh_rdata_i.kind == NhComposite;
     if (state_q == StFirst && nh_valid_i) begin
       slots_q <= nh_rdata_i.slots;
       addr_q  <= ecmp_addr_t'(nh_rdata_i.base);

@@ -24,23 +24,32 @@ module ps_nexthop
   input  logic        direct_i,      // the next hop is not the route's but this, without a label
   input  logic [15:0] direct_nh_i,
   input  route_t      route_i,
+  input  logic        route_bad_i,       // the route met a word with the wrong parity
+  input  logic        map_bad_i,         // the flow's mapping has it
   output hop_t        hop_o,
+  output logic        hop_bad_o,         // in the cycle of hop_o: the member's next hop has the wrong parity
+  output parity_error_t [1:0] nh_error_o,    // of both copies, later
+  output parity_error_t [1:0] ecmp_error_o,
   input  logic        clearing_i,      // writes are the clearing walk's
   input  access_t     acc_i,
   input  logic [NextHopBits-1:0] acc_wdata_i,
   output next_hop_t   nh_rdata_o,
+  output logic        nh_acc_bad_o,
   output ecmp_slot_t  ecmp_rdata_o,
+  output logic        ecmp_acc_bad_o,
 
   input  logic        walk_nh_re_i,
   input  next_hop_addr_t walk_nh_addr_i,
   output logic        walk_nh_ready_o,
   output logic        walk_nh_valid_o,
   output next_hop_t   walk_nh_rdata_o,
+  output logic        walk_nh_bad_o,
   input  logic        walk_ecmp_re_i,
   input  ecmp_addr_t  walk_ecmp_addr_i,
   output logic        walk_ecmp_ready_o,
   output logic        walk_ecmp_valid_o,
-  output ecmp_slot_t  walk_ecmp_rdata_o
+  output ecmp_slot_t  walk_ecmp_rdata_o,
+  output logic        walk_ecmp_bad_o
 );
 
   localparam int unsigned HashFields = 5;
@@ -88,6 +97,7 @@ module ps_nexthop
 
   // What sections 3 and 5 refuse, before it is summed up.
   typedef struct packed {
+    logic broken;             // what says so is not to be believed
     logic own;
     logic lost;
     logic strange;            // from the fabric on a usable flow, whose tunnel is
@@ -107,6 +117,7 @@ module ps_nexthop
   typedef struct packed {
     logic        ok;
     logic        chosen;
+    logic        by_live;      // the word is that of the list
     ecmp_slot_t  word;
   } member_t;
 
@@ -122,7 +133,7 @@ module ps_nexthop
   logic [HashFields-1:0][31:0] parts_q;      // of the hash, a field each: it is linear
   next_hop_t      nh, nh_member;
   carry_t         carry, carry_all;
-  logic           carry_valid, group;
+  logic           carry_valid, group, broken;
   // Cycles Read + 1 to Read + 3.
   logic [31:0]    hash_q;
   group_t         group1, group1_q;
@@ -136,6 +147,13 @@ module ps_nexthop
   member_t        member_q [All:Words+1];
   logic           host_nh_valid, host_ecmp_valid;
 
+  // What has the wrong parity.
+  logic       nh_bad, member_bad, slot_bad, live_bad, member_read_q;
+  logic [1:0] words_bad;
+  logic [All:Read+2] bad_q;
+  next_hop_addr_t first_nh1_q, member_nh_q;
+  ecmp_addr_t slot_addr_q [EcmpLatency+1], live_addr_q [EcmpLatency+1];
+
   // Of the products with the halves of a hash: floor(hash * count / 2^32), hash::scale.
   function automatic ecmp_addr_t scaled(input logic [CountBits+15:0] high, input logic [CountBits+15:0] low);
     scaled = ecmp_addr_t'((high + (CountBits + 16)'(low >> 16)) >> 16);
@@ -147,8 +165,8 @@ module ps_nexthop
                    label_valid: !direct_i && route_i.label_valid, label: route_i.label};
 
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input route_t route);
-    may_refuse = '{own: ctx.hdr.src == SrcFabric && route.found && route.own, lost: flow.lost,
+  function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input route_t route, input logic bad);
+    may_refuse = '{broken: bad, own: ctx.hdr.src == SrcFabric && route.found && route.own, lost: flow.lost,
                    strange: ctx.hdr.src == SrcFabric && flow.usable, differs: flow.src_info != ctx.hdr.outer_sip,
                    movable: route.found && !ctx.hdr.icmp_err, route_nh: route.nh};
   endfunction
@@ -157,10 +175,10 @@ module ps_nexthop
   // Cycle 1: and what they do say.
   function automatic first_t refuse(input first_t at, input refusal_t by);
     refuse         = at;
-    refuse.refused = by.own || by.lost || (by.strange && by.differs);
-    refuse.reason  = !by.own && by.lost ? DropFlowUnusable : DropInvalidSource;
+    refuse.refused = by.broken || by.own || by.lost || (by.strange && by.differs);
+    refuse.reason  = by.broken ? DropTableParity : !by.own && by.lost ? DropFlowUnusable : DropInvalidSource;
     if (refuse.refused) refuse.nh = by.route_nh;
-    refuse.move    = !by.own && !by.lost && by.strange && by.differs && by.movable;
+    refuse.move    = !by.broken && !by.own && !by.lost && by.strange && by.differs && by.movable;
   endfunction
 
   // The part of one field in the hash.
@@ -182,6 +200,9 @@ module ps_nexthop
     for (int unsigned f = 0; f < HashFields; f++) if (mask[f]) masked_sum ^= parts[f];
   endfunction
 
+  // The route counts for its own address, or for where a packet from the fabric comes from.
+  assign broken = map_bad_i || (route_bad_i && (ctx_i.hdr.src == SrcFabric || !direct_i));
+
   assign pin   = '{valid: flow_i.usable && flow_i.ecmp_valid, slot: slot_id_t'(flow_i.ecmp_slot),
                    generation: flow_i.ecmp_generation, udp: ctx_i.hdr.proto == ProtoUdp,
                    opens: flow_i.opening && bare_syn(ctx_i.hdr)};
@@ -197,13 +218,16 @@ module ps_nexthop
     .re_i       (valid_i),
     .addr_i     (first.nh[$clog2(NextHops)-1:0]),
     .rdata_o    (nh),
+    .bad_o      (nh_bad),
     .acc_re_i   (acc_i.re[SelNextHop]),
     .acc_we_i   (acc_i.we[SelNextHop]),
+    .acc_flip_i (acc_i.flip),
     .acc_all_i  (clearing_i),
     .acc_index_i(acc_i.index[$clog2(NextHops)-1:0]),
     .acc_wdata_i(acc_wdata_i),
     .acc_valid_o(host_nh_valid),
-    .acc_rdata_o(nh_rdata_o)
+    .acc_rdata_o(nh_rdata_o),
+    .acc_bad_o  (nh_acc_bad_o)
   );
 
   ps_table_deep #(
@@ -215,13 +239,16 @@ module ps_nexthop
     .re_i       (group_q[Words+1] && member_q[Words+1].ok),
     .addr_i     (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
     .rdata_o    (nh_member),
+    .bad_o      (member_bad),
     .acc_re_i   (walk_nh_re_i && walk_nh_ready_o),
     .acc_we_i   (acc_i.we[SelNextHop]),
+    .acc_flip_i (acc_i.flip),
     .acc_all_i  (clearing_i),
     .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[$clog2(NextHops)-1:0]),
     .acc_wdata_i(acc_wdata_i),
     .acc_valid_o(walk_nh_valid_o),
-    .acc_rdata_o(walk_nh_rdata_o)
+    .acc_rdata_o(walk_nh_rdata_o),
+    .acc_bad_o  (walk_nh_bad_o)
   );
 
   ps_table_deep #(
@@ -233,13 +260,16 @@ module ps_nexthop
     .re_i       (group_q[Read+3]),
     .addr_i     (addr_slot_q),
     .rdata_o    (word_slot),
+    .bad_o      (slot_bad),
     .acc_re_i   (acc_i.re[SelEcmp]),
     .acc_we_i   (acc_i.we[SelEcmp]),
+    .acc_flip_i (acc_i.flip),
     .acc_all_i  (clearing_i),
     .acc_index_i(acc_i.index[$clog2(EcmpWords)-1:0]),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_valid_o(host_ecmp_valid),
-    .acc_rdata_o(ecmp_rdata_o)
+    .acc_rdata_o(ecmp_rdata_o),
+    .acc_bad_o  (ecmp_acc_bad_o)
   );
 
   ps_table_deep #(
@@ -251,13 +281,16 @@ module ps_nexthop
     .re_i       (group_q[Read+3]),
     .addr_i     (addr_live_q),
     .rdata_o    (word_live),
+    .bad_o      (live_bad),
     .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
     .acc_we_i   (acc_i.we[SelEcmp]),
+    .acc_flip_i (acc_i.flip),
     .acc_all_i  (clearing_i),
     .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index[$clog2(EcmpWords)-1:0]),
     .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
     .acc_valid_o(walk_ecmp_valid_o),
-    .acc_rdata_o(walk_ecmp_rdata_o)
+    .acc_rdata_o(walk_ecmp_rdata_o),
+    .acc_bad_o  (walk_ecmp_bad_o)
   );
 
   assign walk_nh_ready_o   = !acc_i.we[SelNextHop];
@@ -306,12 +339,14 @@ module ps_nexthop
   assign take       = hash_takes || (pin_stays && same == '1);
 
   always_comb begin
-    member = '{ok: take || (packet.live && word_live.valid), chosen: !(take && packet.pin.valid), word: take ? word_slot : word_live};
+    member = '{ok: take || (packet.live && word_live.valid), chosen: !(take && packet.pin.valid),
+               by_live: !take, word: take ? word_slot : word_live};
     if (take && packet.pin.valid) member.word.slot = packet.pin.slot;
   end
 
   // Cycle All: what comes out.
-  function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh);
+  /* verilator lint_off UNUSEDSIGNAL */  // of the member's choice not where from
+  function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh, input logic bad);
     combine = '{drop: 1'b0, reason: DropDiscard, move: 1'b0, first_nh: at.first.nh, nh: at.nh,
                 label_valid: at.first.label_valid, label: at.first.label,
                 group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
@@ -333,6 +368,9 @@ module ps_nexthop
     end else if (!at.first.found) begin
       combine.drop   = 1'b1;
       combine.reason = DropDiscard;
+    end else if (bad) begin
+      combine.drop   = 1'b1;
+      combine.reason = DropTableParity;
     end else if (!at.usable) begin
       combine.drop   = 1'b1;
       combine.reason = DropInvalidNextHop;
@@ -341,11 +379,12 @@ module ps_nexthop
       combine.reason = DropFragments;
     end
   endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       first_q[1] <= first;
-      refusal1_q <= may_refuse(ctx_i, flow_i, route_i);
+      refusal1_q <= may_refuse(ctx_i, flow_i, route_i, broken);
       pin_q[1]   <= pin;
       tuple_q[1] <= tuple;
     end
@@ -389,13 +428,46 @@ module ps_nexthop
     for (int unsigned i = Words + 2; i <= All; i++) begin
       if (group_q[i-1]) member_q[i] <= member_q[i-1];
     end
-    if (carry_valid) hop_o <= combine(carry_all, member_q[All], nh_member);
+    if (carry_valid) hop_o <= combine(carry_all, member_q[All], nh_member, bad_q[All]);
+    bad_q[Read+2] <= nh_bad && valid_q[Read+1];
+    for (int unsigned i = Read + 3; i <= All; i++) begin
+      bad_q[i] <= bad_q[i-1] || (i == Words + 2 && words_bad != '0 && (slot_bad || member_q[Words+1].by_live));
+    end
     valid_q <= {valid_q[All-1:1], valid_i};
     group_q <= {group_q[All-1:Read+1], valid_q[Read] && carry.group, Read'(0)};
     if (rst_i) begin
       valid_q <= '0;
       group_q <= '0;
     end
+  end
+
+  // --- What has the wrong parity, each found out in the cycle after it stands: the first next hop and the words of its group on the way
+  // to cycle All, the member's next hop beside what comes out.
+  assign words_bad = group_q[Words+1] ? {live_bad, slot_bad} : '0;
+  assign hop_bad_o = member_read_q && member_bad;
+
+  always_ff @(posedge clk_i) begin
+    member_read_q <= group_q[All] && member_q[All].ok && !rst_i;
+    if (valid_q[Read]) first_nh1_q <= next_hop_addr_t'(first_q[Read].nh);
+    if (group_q[Read+3]) begin
+      slot_addr_q[0] <= addr_slot_q;
+      live_addr_q[0] <= addr_live_q;
+    end
+    for (int unsigned i = 1; i <= EcmpLatency; i++) begin
+      if (group_q[Read+3+i]) begin
+        slot_addr_q[i] <= slot_addr_q[i-1];
+        live_addr_q[i] <= live_addr_q[i-1];
+      end
+    end
+    if (group_q[All]) member_nh_q <= next_hop_addr_t'(member_q[All].word.nh);
+    nh_error_o[0].valid   <= nh_bad && valid_q[Read+1] && !rst_i;
+    nh_error_o[1].valid   <= hop_bad_o && !rst_i;
+    ecmp_error_o[0].valid <= words_bad[0] && !rst_i;
+    ecmp_error_o[1].valid <= words_bad[1] && !rst_i;
+    if (nh_bad) nh_error_o[0].index <= index_t'(first_nh1_q);
+    if (member_bad) nh_error_o[1].index <= index_t'(member_nh_q);
+    if (slot_bad) ecmp_error_o[0].index <= index_t'(slot_addr_q[EcmpLatency]);
+    if (live_bad) ecmp_error_o[1].index <= index_t'(live_addr_q[EcmpLatency]);
   end
 
   logic       unused_bits;

@@ -4,8 +4,11 @@
 //              the prefixes of length PrefixLength[r]; of the ranks that hit the lowest wins, then the default route.
 // Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
 //              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
-// Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix.
-// Maintenance: of Prefix, DefaultRoute and PrefixLength, as in ps_table; rdata_o stands 6 cycles after a read, and then holds.
+// Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix. One whose
+//              default route has it says default_bad_o a cycle later. PrefixLength is in registers. error_o (Prefix) and default_error_o
+//              say which entries they were.
+// Maintenance: of Prefix, DefaultRoute and PrefixLength, as in ps_table; rdata_o and acc_bad_o stand 8 cycles after a read at most, and
+//              then hold.
 // Ports:       as in ps_bucket_rows: 16 memories of 1024 rows, whose first port packets use every cycle.
 module ps_prefix_table
   import ps_abi_pkg::*;
@@ -19,11 +22,15 @@ module ps_prefix_table
   input  logic [31:0] ip_i,
   output route_t      route_o,
   output logic        bad_o,
+  output logic        default_bad_o,
+  output parity_error_t error_o,
+  output parity_error_t default_error_o,
   // verilator lint_off UNUSEDSIGNAL  // of the accesses only those to these tables count
   input  access_t     acc_i,
   // verilator lint_on UNUSEDSIGNAL
   input  prefix_t     acc_wdata_i,
-  output prefix_t     rdata_o
+  output prefix_t     rdata_o,
+  output logic        acc_bad_o
 );
 
   localparam int unsigned KeyBits    = 44;
@@ -118,6 +125,8 @@ module ps_prefix_table
   logic [PrefixTables-1:0] hit6, bad6, win7_q;
   logic [DataBits-1:0]     data7 [PrefixTables];
   prefix_t                 table_rdata [PrefixTables];
+  logic [PrefixTables-1:0] table_bad;
+  parity_error_t           table_error [PrefixTables];
 
   for (genvar t = 0; t < PrefixTables; t++) begin : gen_table
     rank_t          rank1;
@@ -156,11 +165,14 @@ module ps_prefix_table
       .hit_o      (hit6[t]),
       .bad_o      (bad6[t]),
       .data_o     (data7[t]),
+      .error_o    (table_error[t]),
       .acc_re_i   (acc_i.re[SelPrefix] && acc_i.index[PlaceBits +: RankBits] == rank_t'(t)),
       .acc_we_i   (acc_i.we[SelPrefix] && acc_i.index[PlaceBits +: RankBits] == rank_t'(t)),
+      .acc_flip_i (acc_i.flip),
       .acc_index_i(acc_i.index[PlaceBits-1:0]),
       .acc_wdata_i(acc_wdata_i),
-      .acc_rdata_o(table_rdata[t])
+      .acc_rdata_o(table_rdata[t]),
+      .acc_bad_o  (table_bad[t])
     );
 
     // Table u has a lower rank than t if u ^ s < t ^ s: if in the highest bit in which u and t differ, u is as s.
@@ -178,30 +190,52 @@ module ps_prefix_table
     always_ff @(posedge clk_i) win7_q[t] <= hit6[t] && !beaten && !rst_i;
   end
 
+  // One at a time; of several in one cycle that of the first table.
+  always_ff @(posedge clk_i) begin
+    error_o.valid <= 1'b0;
+    for (int unsigned t = PrefixTables; t-- > 0;) begin
+      if (table_error[t].valid) begin
+        error_o.valid <= !rst_i;
+        error_o.index <= index_t'({rank_t'(t), table_error[t].index[PlaceBits-1:0]});
+      end
+    end
+  end
+
   // --- 5 to 7: the default route.
   default_route_t default7, default_rdata;
-  logic           default_win7_q, bad7_q;
+  logic           default_win7_q, bad7_q, default_win8_q, default_odd8, default_bad;
+  logic [11:0]    vrf_q6, vrf_q7, vrf_q8;
 
-  ps_ram_tdp #(
-    .Width  (DefaultRouteBits),
-    .Depth  (Vrfs),
-    .Latency(2)
+  ps_table #(
+    .Width(DefaultRouteBits),
+    .Depth(Vrfs)
   ) u_default (
     .clk_i,
-    .a_re_i   (valid_q[5]),
-    .a_addr_i (vrf_q[5]),
-    .a_rdata_o(default7),
-    .b_re_i   (acc_i.re[SelDefaultRoute]),
-    .b_we_i   (acc_i.we[SelDefaultRoute]),
-    .b_addr_i (acc_i.index[11:0]),
-    .b_wdata_i(acc_wdata_i[DefaultRouteBits-1:0]),
-    .b_rdata_o(default_rdata)
+    .re_i       (valid_q[5]),
+    .addr_i     (vrf_q[5]),
+    .rdata_o    (default7),
+    .bad_o      (default_odd8),
+    .acc_re_i   (acc_i.re[SelDefaultRoute]),
+    .acc_we_i   (acc_i.we[SelDefaultRoute]),
+    .acc_flip_i (acc_i.flip),
+    .acc_index_i(default_route_addr_t'(acc_i.index)),
+    .acc_wdata_i(acc_wdata_i[DefaultRouteBits-1:0]),
+    .acc_rdata_o(default_rdata),
+    .acc_bad_o  (default_bad)
   );
 
   always_ff @(posedge clk_i) begin
     default_win7_q <= valid_q[6] && hit6 == '0 && !rst_i;
     bad7_q         <= bad6 != '0 && !rst_i;
+    default_win8_q <= default_win7_q && !rst_i;
+    if (valid_q[5]) vrf_q6 <= vrf_q[5];
+    if (valid_q[6]) vrf_q7 <= vrf_q6;
+    if (default_win7_q) vrf_q8 <= vrf_q7;
+    default_error_o.valid <= default_bad_o && !rst_i;
+    if (default_bad_o) default_error_o.index <= index_t'(vrf_q8);
   end
+
+  assign default_bad_o = default_win8_q && default_odd8;
 
   always_comb begin
     route_o = '0;
@@ -234,9 +268,9 @@ module ps_prefix_table
     if (acc_i.re[SelPrefix])       read_table_q <= acc_i.index[PlaceBits +: RankBits];
     if (acc_i.re[SelPrefixLength]) read_rank_q <= acc_i.index[RankBits-1:0];
     unique case (read_q)
-      OfDefault: rdata_o <= PrefixBits'(default_rdata);
-      OfLength:  rdata_o <= PrefixBits'(length_q[read_rank_q]);
-      default:   rdata_o <= table_rdata[read_table_q];
+      OfDefault: {acc_bad_o, rdata_o} <= {default_bad, PrefixBits'(default_rdata)};
+      OfLength:  {acc_bad_o, rdata_o} <= {1'b0, PrefixBits'(length_q[read_rank_q])};
+      default:   {acc_bad_o, rdata_o} <= {table_bad[read_table_q], table_rdata[read_table_q]};
     endcase
   end
 

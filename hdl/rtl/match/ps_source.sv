@@ -6,6 +6,7 @@
 // Fragments:  of tunnel packets are dropped, not passed to the node; the last FirstFragments first ones are remembered to
 //             know their later ones. clear_i forgets them.
 // Order:      the checks of sections 1 to 4 in their order; the first that applies gives the drop reason.
+// Parity:     an entry that has the wrong one is found out in stage 4; ilm_error_o tells which label's.
 module ps_source
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -23,11 +24,14 @@ module ps_source
   output logic     vif_re_o,
   output logic [7:0] vif_addr_o,
   input  vif_t     vif_i,
+  input  logic     vif_bad_i,        // its parity is wrong: the cycle after it
   output logic     fabric_valid_o,   // Vif[0].valid
 
   input  access_t  acc_i,
   input  logic [VifBits-1:0] acc_wdata_i,
-  output ilm_t     ilm_rdata_o
+  output ilm_t     ilm_rdata_o,
+  output logic     ilm_acc_bad_o,
+  output parity_error_t ilm_error_o
 );
 
   localparam int unsigned FirstFragments = 8;
@@ -65,6 +69,8 @@ module ps_source
 
   // And with the tables.
   typedef struct packed {
+    logic         vif_counts;     // not dropped whatever the vif's entry says
+    logic         label_counts;   // nor whatever the label's says
     logic         early;
     drop_reason_e early_reason;
     logic         from_fabric;
@@ -87,12 +93,15 @@ module ps_source
   logic [3:1]  valid_q;
   hdr_t        hdr1_q, hdr4;
   ilm_t        ilm;
+  logic        ilm_bad;            // in stage 4
+  logic [3:1]  ilm_read_q;
   header_t     header, header2_q;
   found_t      found, found3_q;
   source_t     source, source4_q;
   vif_t        vif0_q;
   logic        vif1_valid_q, write0_q, write1_q;
   logic        begins;            // a first fragment, to be remembered
+  ilm_addr_t   label2_q, label3_q;
   datagram_t [FirstFragments-1:0] datagrams_q;
   logic      [FirstFragments-1:0] known3_q;
 
@@ -104,11 +113,14 @@ module ps_source
     .re_i       (valid_i && hdr_i.is_tunnel),
     .addr_i     (ilm_addr_t'(hdr_i.label)),
     .rdata_o    (ilm),
+    .bad_o      (ilm_bad),
     .acc_re_i   (acc_i.re[SelIlm]),
     .acc_we_i   (acc_i.we[SelIlm]),
+    .acc_flip_i (acc_i.flip),
     .acc_index_i(ilm_addr_t'(acc_i.index)),
     .acc_wdata_i(acc_wdata_i[IlmBits-1:0]),
-    .acc_rdata_o(ilm_rdata_o)
+    .acc_rdata_o(ilm_rdata_o),
+    .acc_bad_o  (ilm_acc_bad_o)
   );
 
   assign vif_re_o       = valid_i;
@@ -187,6 +199,8 @@ module ps_source
   // Stage 3: what the tables say.
   function automatic found_t of_tables(input header_t h, input vif_t vif, input ilm_t label);
     of_tables = '0;
+    of_tables.vif_counts    = !h.early;
+    of_tables.label_counts  = !h.early && vif.valid && h.from_fabric && h.tunnel && !h.outer_drop && !h.label_bad;
     of_tables.early         = h.early || !vif.valid;
     of_tables.early_reason  = h.early ? h.early_reason : DropInvalidIf;
     of_tables.from_fabric   = h.from_fabric;
@@ -209,7 +223,8 @@ module ps_source
   /* verilator lint_on UNUSEDSIGNAL */
 
   // Stage 4: the first that applies.
-  function automatic source_t of_all(input found_t f, input logic known, input logic connect);
+  function automatic source_t of_all(input found_t f, input logic known, input logic connect, input logic bad_vif,
+                                     input logic bad_label);
     of_all        = '0;
     of_all.act    = ActDrop;
     of_all.reason = DropInvalidIf;
@@ -240,11 +255,15 @@ module ps_source
         of_all.learn  = f.learn;
       end
     end
+    if ((bad_vif && f.vif_counts) || (bad_label && f.label_counts)) begin
+      of_all.act    = ActDrop;
+      of_all.reason = DropTableParity;
+    end
   endfunction
 
   assign header = of_header(hdr1_q, enable_i, vif0_q);
   assign found  = of_tables(header2_q, vif_i, ilm);
-  assign source = of_all(found3_q, known3_q != '0, vif1_valid_q);
+  assign source = of_all(found3_q, known3_q != '0, vif1_valid_q, vif_bad_i, ilm_bad);
 
   // Vif[0] is the frame's vif there. A first fragment is known by its first bytes, never by another one.
   assign begins = valid_q[2] && header2_q.from_fabric && !header2_q.early && vif_i.valid && header2_q.tunnel &&
@@ -252,9 +271,13 @@ module ps_source
 
   always_ff @(posedge clk_i) begin
     if (valid_i) hdr1_q <= hdr_i;
-    if (valid_q[1]) header2_q <= header;
+    if (valid_q[1]) begin
+      header2_q <= header;
+      label2_q  <= ilm_addr_t'(hdr1_q.label);
+    end
     if (valid_q[2]) begin
       found3_q <= found;
+      label3_q <= label2_q;
       for (int unsigned i = 0; i < FirstFragments; i++) known3_q[i] <= datagrams_q[i] == header2_q.datagram;
     end
     if (valid_q[3]) source4_q <= source;
@@ -266,6 +289,9 @@ module ps_source
     if (begins) datagrams_q <= {datagrams_q[FirstFragments-2:0], header2_q.datagram};
     if (rst_i || clear_i) datagrams_q <= '0;
     valid_q <= rst_i ? '0 : {valid_q[2:1], valid_i};
+    ilm_read_q        <= rst_i ? '0 : {ilm_read_q[2:1], valid_i && hdr_i.is_tunnel};
+    ilm_error_o.valid <= ilm_read_q[3] && ilm_bad && !rst_i;
+    if (ilm_read_q[3] && ilm_bad) ilm_error_o.index <= index_t'(label3_q);
   end
 
   logic unused_bits;

@@ -2,6 +2,8 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit. While tables are being cleared commands wait.
+// Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
+//             the wrong one; flipped_o (pulse) says that it has.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
 //             (clearing_o).
 module ps_table_access
@@ -21,6 +23,11 @@ module ps_table_access
   output access_t     acc_o,
   output logic [WriteMaxBits-1:0] acc_wdata_o,
   input  logic [EntryMaxBits-1:0] rdata_i,       // of the table that cfg_req_i names, a cycle after the table gives it
+  input  logic        bad_i,            // its parity is wrong, likewise
+
+  input  logic        flip_i,
+  output logic        flipped_o,
+  output logic        error_o,          // pulse, of cfg_req_i's entry
 
   output logic        flow_valid_o,     // the access is to a flow, or to its statistics
   output logic        flow_stats_o,
@@ -73,6 +80,8 @@ module ps_table_access
   always_ff @(posedge clk_i) begin
     acc_q.re <= '0;
     acc_q.we <= '0;
+    acc_q.flip    <= 1'b0;
+    flipped_o     <= 1'b0;
     wait_q   <= {wait_q[ReadCycles-2:0], !cfg_req_i.write && (state_q == StAccess || (state_q == StFlow && flow_done_i))};
     unique case (state_q)
       StClear: begin
@@ -102,6 +111,8 @@ module ps_table_access
         if (permitted_q && !flow_q) begin
           acc_q.re <= cfg_req_i.write ? '0 : hit_q;
           acc_q.we <= cfg_req_i.write ? hit_q : '0;
+          acc_q.flip <= flip_i && cfg_req_i.write;
+          flipped_o  <= flip_i && cfg_req_i.write && hit_q != '0;
         end
         if (hit_q == '0 || !permitted_q) state_q <= StDone;
         else if (flow_q) state_q <= StFlow;
@@ -112,6 +123,7 @@ module ps_table_access
       StFlow:    if (flow_done_i) state_q <= cfg_req_i.write ? StDone : StWait;
       StCollect: begin
         rdata_q <= rdata_i;
+        if (bad_i) status_q <= StParity;
         state_q <= StDone;
       end
       StDone:  state_q <= StIdle;
@@ -131,6 +143,7 @@ module ps_table_access
   assign clearing_o   = state_q == StClear;
   assign flow_valid_o = state_q == StFlow;
   assign flow_stats_o = cfg_req_i.table_id == TableFlowStats;
+  assign error_o      = state_q == StCollect && bad_i;
   assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS

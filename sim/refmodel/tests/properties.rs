@@ -238,6 +238,7 @@ fn random_packets_reach_every_rule() {
                 | DropReason::Disabled
                 | DropReason::FlowTableFull
                 | DropReason::FlowQueueFull
+                | DropReason::TableParity
         ) {
             assert!(
                 seen.keys().any(|k| k.ends_with(&format!("drop {name}"))),
