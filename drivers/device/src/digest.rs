@@ -10,8 +10,8 @@ use crate::tables::{command, expect_ok};
 
 impl Card {
     /// The digest of what the card holds in a table ([`penstock_abi::digest`]); `None` if the card cannot say it, as it is of a
-    /// minor version before 2.1: then only [`Card::dump`] tells what the table holds. Of a table that changes meanwhile (flows
-    /// may at any time) it means nothing.
+    /// minor version before 2.1 or an entry has the wrong parity: then only [`Card::dump`] tells what the table holds. Of a table
+    /// that changes meanwhile (flows may at any time) it means nothing.
     ///
     /// # Errors
     /// [`DeviceError::BadStatus`] for a table without valid bits (counters), [`DeviceError::Protocol`] for a card whose answers
@@ -27,7 +27,10 @@ impl Card {
                 .copied()
                 .ok_or_else(|| DeviceError::protocol("a command has no completion"))
         };
-        walk(table, entries, ask).map(Some)
+        match walk(table, entries, ask) {
+            Err(DeviceError::BadStatus { status: Status::Parity, .. }) => Ok(None),
+            digest => digest.map(Some),
+        }
     }
 }
 

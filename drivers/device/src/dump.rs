@@ -10,6 +10,8 @@
 //! which find 5, 100, 130 and 900. The last lies behind the window (256) and says where the next one starts. Second batch: from 6,
 //! 101 and 131, which find 100, 130 and 900: nothing more in their own stretches, the window is done.
 
+use std::collections::BTreeSet;
+
 use penstock_abi::table::{TableId, Words};
 use penstock_tables::Shape;
 
@@ -40,6 +42,8 @@ pub(crate) enum Probe {
 pub(crate) enum Answer {
     /// An entry and its index.
     Entry(u32, Words),
+    /// An entry with the wrong parity, whose words are not to be believed.
+    Odd(u32),
     /// No valid entry from there on.
     NotFound,
 }
@@ -63,6 +67,7 @@ enum Window {
 pub struct TableDump {
     pub(crate) table: TableId,
     way: Way,
+    odd: BTreeSet<u32>,
 }
 
 #[derive(Debug)]
@@ -83,7 +88,7 @@ impl TableDump {
         } else {
             Way::Count(0, depth, Vec::new())
         };
-        Self { table, way }
+        Self { table, way, odd: BTreeSet::new() }
     }
 
     /// What to ask next; nothing when every entry is found.
@@ -99,17 +104,35 @@ impl TableDump {
 
     /// Takes the answers to [`TableDump::probes`], in the same order. Says `false` when one of them is impossible.
     pub(crate) fn absorb(&mut self, answers: &[Answer]) -> bool {
+        // One with the wrong parity is found and says nothing: as if it were not valid.
+        let read = |answer: &Answer| match *answer {
+            Answer::Odd(index) => Answer::Entry(index, Words::default()),
+            other => other,
+        };
+        let odd = answers.iter().filter_map(|answer| match *answer {
+            Answer::Odd(index) => Some(index),
+            Answer::Entry(..) | Answer::NotFound => None,
+        });
+        self.odd.extend(odd);
+        let answers: Vec<Answer> = answers.iter().map(read).collect();
         match &mut self.way {
-            Way::Search(dump) => dump.absorb(answers),
+            Way::Search(dump) => dump.absorb(&answers),
             Way::Count(next, _, found) => answers.iter().all(|answer| match answer {
                 Answer::Entry(index, words) if index == next => {
-                    found.push((*index, *words));
+                    if !self.odd.contains(index) {
+                        found.push((*index, *words));
+                    }
                     *next += 1;
                     true
                 }
                 _ => false,
             }),
         }
+    }
+
+    /// Entries that stand with the wrong parity, in order of index; they are not among those found.
+    pub fn odd(&self) -> impl Iterator<Item = u32> {
+        self.odd.iter().copied()
     }
 
     /// The entries found, in order of index.
@@ -175,7 +198,7 @@ impl Dump {
                             return false;
                         }
                         Answer::Entry(index, _) => self.resume = *index,
-                        Answer::NotFound => {}
+                        Answer::Odd(_) | Answer::NotFound => {}
                     }
                 }
                 self.next_window(end - start);
@@ -190,8 +213,10 @@ impl Dump {
                             return false;
                         }
                         Answer::Entry(index, words) if *index < stretch.end => {
-                            self.found.push((*index, *words));
-                            self.found_in_window += 1;
+                            if words[0] & 1 == 1 {
+                                self.found.push((*index, *words));
+                                self.found_in_window += 1;
+                            }
                             stretch.next = index + 1;
                         }
                         beyond => {
@@ -247,8 +272,6 @@ impl Dump {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn words(index: u32) -> Words {

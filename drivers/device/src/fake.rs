@@ -29,7 +29,7 @@ use penstock_abi::ring::{
 };
 use penstock_abi::table::{TABLES, TableId, Words};
 use penstock_abi::{fw, layout, limits, regs};
-use penstock_tables::{Entry, Shape, Tables};
+use penstock_tables::{CONFIG_TABLES, Entry, Shape, Tables};
 use vmm_sys_util::eventfd::EventFd;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -71,6 +71,8 @@ struct State {
     fences: u64,
     /// The last command did not end with Ok.
     broken: bool,
+    /// Entries that stand with the wrong parity.
+    odd: BTreeSet<(u8, u32)>,
     /// As it was written, and as it has counted since the last clear.
     secret: FlowSecret,
     secret_in_force: FlowSecret,
@@ -155,6 +157,20 @@ impl FakeCard {
     /// Puts an entry behind the driver's back, into any table: flows and counters come about so. Not counted as a write.
     pub fn set_entry(&self, index: u32, entry: impl Into<Entry>) {
         self.lock().tables.set(index, entry.into());
+    }
+
+    /// A bit of an entry flips behind the driver's back, of a table that is kept with its parity.
+    pub fn damage(&self, table: TableId, index: u32) {
+        let mut state = self.lock();
+        if has_parity(table) {
+            state.odd.insert((table as u8, index));
+        }
+    }
+
+    /// A packet needs an entry: it is dropped if the entry stands with the wrong parity, which is said here and in the registers.
+    #[must_use]
+    pub fn meet(&self, table: TableId, index: u32) -> bool {
+        self.lock().meet(table, index)
     }
 
     /// Writes that the card has executed since it was made.
@@ -265,9 +281,14 @@ impl State {
             regs::CLEAR => {
                 if value == regs::CLEAR_KEY {
                     self.tables = Tables::new(self.tables.shape());
+                    self.odd.clear();
                     self.regs.insert(regs::EPOCH, 0);
                     self.secret_in_force = self.secret;
                 }
+                return;
+            }
+            regs::PARITY_INJECT => {
+                self.regs.insert(offset, u32::from(value == regs::PARITY_INJECT_KEY));
                 return;
             }
             regs::HASH_KEY0..=regs::HASH_KEY5 => {
@@ -296,6 +317,17 @@ impl State {
         if offset == regs::CMD_PRODUCER && self.read(regs::RING_ENABLE) & 1 == 1 && !self.stalled {
             self.run_ring();
         }
+    }
+
+    /// Somebody meets an entry: whether it stands with the wrong parity.
+    fn meet(&mut self, table: TableId, index: u32) -> bool {
+        let odd = self.odd.contains(&(table as u8, index));
+        if odd {
+            let errors = self.regs.get(&regs::PARITY_ERRORS).copied().unwrap_or(0);
+            self.regs.insert(regs::PARITY_ERRORS, errors.wrapping_add(1));
+            self.regs.insert(regs::PARITY_LAST, u32::from(table as u8) << 24 | index);
+        }
+        odd
     }
 
     /// Copies between a record and DMA memory at bus address `iova`, or reports the bus error.
@@ -399,13 +431,17 @@ impl State {
             Opcode::GetNext | Opcode::Digest if !desc.has_valid => {
                 (Status::NotPermitted, index, none)
             }
-            Opcode::GetNext => self
-                .valid_from(desc.id, index)
-                .next()
-                .map_or((Status::NotFound, entries, none), |(i, w)| (Status::Ok, i, w)),
+            Opcode::GetNext => {
+                let found = self.valid_from(desc.id, index).next();
+                found.map_or((Status::NotFound, entries, none), |(i, words)| {
+                    let odd = self.meet(desc.id, i);
+                    (if odd { Status::Parity } else { Status::Ok }, i, words)
+                })
+            }
             Opcode::Digest => self.execute_digest(desc.id, index, &command.data),
             _ if index >= entries => (Status::BadIndex, index, none),
             Opcode::Write => (self.execute_write(desc.id, index, &command.data), index, none),
+            _ if self.meet(desc.id, index) => (Status::Parity, index, none),
             _ => {
                 let entry = self.tables.entry(desc.id, index);
                 (Status::Ok, index, entry.map_or(none, |entry| entry.pack()))
@@ -425,12 +461,24 @@ impl State {
         }
         self.delete_partner(table, index);
         self.tables.load(table, index, data);
+        self.odd.remove(&(table as u8, index));
+        if table != TableId::Flow
+            && self.regs.insert(regs::PARITY_INJECT, 0) == Some(1)
+            && has_parity(table)
+        {
+            self.odd.insert((table as u8, index));
+        }
         self.writes += 1;
         if self.die_after.is_some_and(|limit| self.writes >= limit) {
             self.dead = true;
         }
         Status::Ok
     }
+}
+
+/// Whether a table is kept with the parity of its entries: those that the host fills, but for the lengths, which are in registers.
+fn has_parity(table: TableId) -> bool {
+    CONFIG_TABLES.contains(&table) && table != TableId::PrefixLength
 }
 
 #[cfg(test)]

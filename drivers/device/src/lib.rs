@@ -44,6 +44,7 @@ pub use held::{HeldFds, inherited_fds};
 pub use ident::Ident;
 pub use kernel::KernelVfio;
 pub use open::open;
+pub use tables::ParityErrors;
 pub use transport::{FunctionInfo, PciTransport, Region};
 pub use vfio_user::client::VfioUser;
 pub use vmm_sys_util::eventfd::EventFd;

@@ -1,5 +1,7 @@
 //! Tables of a card: writes, reads, dumps and fences, as batches of commands.
 
+use penstock_abi::layout::Capability;
+use penstock_abi::regs;
 use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, Opcode, Status};
 use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
@@ -61,8 +63,24 @@ impl Card {
             .collect()
     }
 
+    /// As [`Card::read_many`], but an entry that stands with the wrong parity is `None`, and no error.
+    ///
+    /// # Errors
+    /// As [`Card::read`].
+    pub fn read_sound(
+        &mut self,
+        table: TableId,
+        indices: &[u32],
+    ) -> Result<Vec<Option<Words>>, DeviceError> {
+        let read = |&index: &u32| command(Opcode::Read, table, index, Words::default());
+        let commands: Vec<Command> = indices.iter().map(read).collect();
+        let done = self.execute(&commands)?;
+        done.iter().zip(&commands).map(|(completion, command)| sound(command, completion)).collect()
+    }
+
     /// Reads a whole table: every valid entry with its index, in order of index; of a table without valid bits (counters)
     /// every entry. The table may change meanwhile (flows do): each entry is then seen as it was at some moment of the dump.
+    /// Entries with the wrong parity are left out; [`TableDump::odd`] names them.
     ///
     /// # Errors
     /// As [`Card::read`].
@@ -70,6 +88,29 @@ impl Card {
         let mut dump = self.dump_from_start(table);
         while !self.dump_on(&mut dump)? {}
         Ok(dump.finish())
+    }
+
+    /// Where an entry was last met with the wrong parity, and how many were met so far, modulo 2^32. `None` if none was, or of a
+    /// card that does not say it.
+    ///
+    /// # Errors
+    /// As [`Card::read_reg`].
+    pub fn parity_errors(&mut self) -> Result<Option<ParityErrors>, DeviceError> {
+        if !self.ident().has(Capability::Parity) {
+            return Ok(None);
+        }
+        loop {
+            let count = self.read_reg(regs::PARITY_ERRORS)?;
+            let last = self.read_reg(regs::PARITY_LAST)?;
+            if self.read_reg(regs::PARITY_ERRORS)? == count {
+                let table = TableId::from_u8((last >> 24) as u8);
+                return Ok(table.filter(|_| count > 0).map(|table| ParityErrors {
+                    count,
+                    table,
+                    index: last & 0x00ff_ffff,
+                }));
+            }
+        }
     }
 
     /// A dump of a table, of which nothing was read yet, see [`Card::dump_on`].
@@ -102,8 +143,10 @@ impl Card {
             answers.push(if completion.status == Status::NotFound as u8 {
                 Answer::NotFound
             } else {
-                expect_ok(command, completion)?;
-                Answer::Entry(completion.index, completion.data)
+                match sound(command, completion)? {
+                    Some(words) => Answer::Entry(completion.index, words),
+                    None => Answer::Odd(completion.index),
+                }
             });
         }
         if !dump.absorb(&answers) {
@@ -135,6 +178,25 @@ fn op(op: &Op) -> Result<Command, FieldOverflow> {
 
 pub(crate) fn command(opcode: Opcode, table: TableId, index: u32, data: Words) -> Command {
     Command { opcode: opcode as u8, table: table as u8, index, data, ..Command::default() }
+}
+
+/// Entries that a card has met with the wrong parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParityErrors {
+    /// How many, modulo 2^32; one that stays counts each time.
+    pub count: u32,
+    /// Where the last one was: its table,
+    pub table: TableId,
+    /// and its index.
+    pub index: u32,
+}
+
+/// The entry that a command has read; none if it stands with the wrong parity.
+fn sound(command: &Command, completion: &Completion) -> Result<Option<Words>, DeviceError> {
+    if completion.status == Status::Parity as u8 {
+        return Ok(None);
+    }
+    expect_ok(command, completion).map(|()| Some(completion.data))
 }
 
 /// The refusal of a command, if it was refused.

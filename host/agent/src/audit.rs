@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use penstock_abi::table::TableId;
-use penstock_tables::{CONFIG_TABLES, Difference, Tables};
+use penstock_tables::{CONFIG_TABLES, Difference, Entry, Op, Tables};
 use tokio::sync::oneshot;
 
 use crate::beat::Beat;
-use crate::device::Device;
+use crate::device::{Device, JOB_COMMANDS};
 use crate::error::LinkError;
 use crate::read;
 
@@ -56,8 +56,10 @@ pub struct TableAudit {
     pub entries: usize,
     /// It was read back; otherwise the digests were the same.
     pub read_back: bool,
-    /// Entries that differ.
+    /// Entries that differ, those with the wrong parity included.
     pub differing: usize,
+    /// Entries that stood in the card with the wrong parity, as they were written again.
+    pub odd: Vec<(u32, Entry)>,
     /// The first of them; `ours` is what the host believes, `theirs` what the card holds.
     pub differences: Vec<Difference>,
 }
@@ -189,25 +191,50 @@ pub(crate) async fn table(
     beat: &Beat,
 ) -> Result<(TableAudit, Option<Tables>), LinkError> {
     let entries = ours.len(table);
-    let audit = |read_back, differences: &[Difference]| TableAudit {
+    let audit = |read_back, odd: Vec<(u32, Entry)>, differences: &[Difference]| TableAudit {
         table,
         entries,
         read_back,
-        differing: differences.len(),
+        differing: differences.len() + odd.len(),
+        odd,
         differences: differences.iter().take(DIFFERENCES_MAX).copied().collect(),
     };
     if read::digest(device, table).await? == Some(ours.digest(table)) {
-        return Ok((audit(false, &[]), None));
+        return Ok((audit(false, Vec::new(), &[]), None));
     }
-    let dumped = read::dump(device, table, beat).await?;
+    let (dumped, mut odd) = read::dump(device, table, beat).await?;
     let valid: BTreeSet<u32> = dumped.iter().map(|(index, _)| *index).collect();
     // What a dump does not show is not valid, but need not be all zeros (holes of groups, generations).
     let others: Vec<u32> =
         ours.entries(table, ..).map(|(index, _)| index).filter(|i| !valid.contains(i)).collect();
     let mut theirs = ours.clone();
     theirs.load_all(table, &dumped);
-    read::load(device, &mut theirs, table, &others, beat).await?;
+    odd.extend(read::load(device, &mut theirs, table, &others, beat).await?);
+    odd.sort_unstable();
+    odd.dedup();
+    let odd = rewrite(device, table, ours, &odd).await?;
+    for (index, entry) in &odd {
+        theirs.set(*index, *entry);
+    }
     let differences = ours.difference(&theirs);
-    let found = audit(true, &differences);
+    let found = audit(true, odd, &differences);
     Ok((found, (!differences.is_empty()).then_some(theirs)))
+}
+
+/// Writes entries again that stand in the card with the wrong parity, as it has confirmed them: who they are is known, so that
+/// nothing has to be planned. Says what was written.
+pub(crate) async fn rewrite(
+    device: &Device,
+    table: TableId,
+    ours: &Tables,
+    odd: &[u32],
+) -> Result<Vec<(u32, Entry)>, LinkError> {
+    let held =
+        |&index: &u32| (index, ours.entry(table, index).unwrap_or_else(|| Entry::clear(table)));
+    let entries: Vec<(u32, Entry)> = odd.iter().map(held).collect();
+    for some in entries.chunks(JOB_COMMANDS) {
+        let ops: Vec<Op> = some.iter().map(|(index, entry)| Op::write(*index, *entry)).collect();
+        device.run(move |card| card.apply(&ops)).await?;
+    }
+    Ok(entries)
 }

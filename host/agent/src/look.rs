@@ -3,9 +3,12 @@
 //! Tables can vanish without the card ever being gone (somebody clears it, a shell loads another image, a reset of the whole
 //! board between two looks). What gives that away are the epoch, which a clear sets to 0, and which is this host's own mark;
 //! the number of function-level resets, after which the rings are no longer set up; and the cause of the last reset.
+//!
+//! Beside that a look tells of entries that packets have met with the wrong parity. They are no sign of another owner: whoever
+//! looks writes them again.
 
 use penstock_abi::regs;
-use penstock_device::{Card, DeviceError};
+use penstock_device::{Card, DeviceError, ParityErrors};
 
 /// What a card says at a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(crate) struct Look {
     pub(crate) forwarding: bool,
     /// Tables are being cleared.
     pub(crate) clearing: bool,
+    /// Entries with the wrong parity that were met so far, if any were.
+    pub(crate) parity: Option<ParityErrors>,
 }
 
 /// What a look that differs from what was left asks for.
@@ -44,6 +49,7 @@ impl Look {
             cause: card.read_reg(regs::RESET_CAUSE)?,
             forwarding: card.is_enabled()?,
             clearing: card.status()?.clearing(),
+            parity: card.parity_errors()?,
         })
     }
 
@@ -53,7 +59,7 @@ impl Look {
             Verdict::Reset
         } else if now.clearing {
             Verdict::Clearing
-        } else if now == self {
+        } else if (Self { parity: self.parity, ..*now }) == *self {
             Verdict::AsLeft
         } else {
             Verdict::Changed
@@ -63,14 +69,24 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
+    use penstock_abi::table::TableId;
+
     use super::*;
 
     #[test]
     fn every_way_to_lose_the_tables_is_noticed() {
-        let left =
-            Look { epoch: 7, resets: 3, cause: regs::RESET_FLR, forwarding: true, clearing: false };
+        let left = Look {
+            epoch: 7,
+            resets: 3,
+            cause: regs::RESET_FLR,
+            forwarding: true,
+            clearing: false,
+            parity: None,
+        };
+        let parity = Some(ParityErrors { count: 1, table: TableId::Ilm, index: 25 });
         for (now, verdict) in [
             (left, Verdict::AsLeft),
+            (Look { parity, ..left }, Verdict::AsLeft),
             (Look { epoch: 0, ..left }, Verdict::Changed),
             (Look { epoch: 8, ..left }, Verdict::Changed),
             (Look { forwarding: false, ..left }, Verdict::Changed),

@@ -38,6 +38,8 @@ const REGISTERS: &[u32] = &[
     regs::TIME_LO,
     regs::TIME_HI,
     regs::RING_ERRORS,
+    regs::PARITY_ERRORS,
+    regs::PARITY_LAST,
     regs::FW_STATUS,
     regs::FW_INFO,
     regs::FW_VERSION,

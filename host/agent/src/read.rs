@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use penstock_abi::table::{Flow, NextHop, NextHopKind, TableEntry as _, TableId, Words};
 use penstock_model::{MacAddr, Neighbours};
 use penstock_tables::{CONFIG_TABLES, Shape, Tables};
+use tracing::warn;
 
 use crate::beat::Beat;
 use crate::device::{Device, JOB_COMMANDS};
 use crate::error::LinkError;
 
-/// Valid entries of a table; of one without valid bits, all.
+/// Valid entries of a table; of one without valid bits, all. Besides, and not among them, where there are entries with the wrong
+/// parity.
 pub(crate) async fn dump(
     device: &Device,
     table: TableId,
     beat: &Beat,
-) -> Result<Vec<(u32, Words)>, LinkError> {
+) -> Result<(Vec<(u32, Words)>, Vec<u32>), LinkError> {
     let mut dump = device.run(move |card| Ok(card.dump_from_start(table))).await?;
     loop {
         let (now, done) = device
@@ -26,29 +28,32 @@ pub(crate) async fn dump(
             .await?;
         beat.beat();
         if done {
-            return Ok(now.finish());
+            let odd = now.odd().collect();
+            return Ok((now.finish(), odd));
         }
         dump = now;
     }
 }
 
-/// Adds the entries at `indices`, whether valid or not.
+/// Adds the entries at `indices`, whether valid or not. One with the wrong parity is added as not valid, and said.
 pub(crate) async fn load(
     device: &Device,
     tables: &mut Tables,
     table: TableId,
     indices: &[u32],
     beat: &Beat,
-) -> Result<(), LinkError> {
+) -> Result<Vec<u32>, LinkError> {
+    let mut odd = Vec::new();
     for indices in indices.chunks(JOB_COMMANDS) {
         let some = indices.to_vec();
-        let words = device.run(move |card| card.read_many(table, &some)).await?;
+        let words = device.run(move |card| card.read_sound(table, &some)).await?;
         beat.beat();
         for (&index, words) in indices.iter().zip(&words) {
-            tables.load(table, index, words);
+            tables.load(table, index, &words.unwrap_or_default());
+            odd.extend(words.is_none().then_some(index));
         }
     }
-    Ok(())
+    Ok(odd)
 }
 
 /// How large the card's tables are.
@@ -56,14 +61,22 @@ async fn shape(device: &Device) -> Result<Shape, LinkError> {
     device.run(|card| Ok(card.ident().shape)).await
 }
 
-/// Reads the configuration back.
+/// Reads the configuration back. An entry with the wrong parity is as one that is not valid: what is to stand there is planned, and
+/// written, anew. It is not cleared before, as packets that need it would go by what is behind it then, and not be dropped.
 pub(crate) async fn configuration(device: &Device, beat: &Beat) -> Result<Tables, LinkError> {
     let mut tables = Tables::new(shape(device).await?);
+    let tell = |table: TableId, odd: &[u32]| {
+        if let Some(first) = odd.first() {
+            warn!(?table, entries = odd.len(), first, "entries of the card have the wrong parity");
+        }
+    };
     for &table in CONFIG_TABLES {
-        tables.load_all(table, &dump(device, table, beat).await?);
+        let (dumped, odd) = dump(device, table, beat).await?;
+        tables.load_all(table, &dumped);
+        tell(table, &odd);
     }
     let holes = tables.holes();
-    load(device, &mut tables, TableId::Ecmp, &holes, beat).await?;
+    tell(TableId::Ecmp, &load(device, &mut tables, TableId::Ecmp, &holes, beat).await?);
     Ok(tables)
 }
 
@@ -72,7 +85,7 @@ pub(crate) async fn flows(device: &Device) -> Result<Tables, LinkError> {
     // The reader's own: that somebody looks at flows is no sign that the loop lives.
     let beat = Beat::new();
     let mut tables = Tables::new(shape(device).await?);
-    tables.load_all(TableId::Flow, &dump(device, TableId::Flow, &beat).await?);
+    tables.load_all(TableId::Flow, &dump(device, TableId::Flow, &beat).await?.0);
     let indices: Vec<u32> = tables.of::<Flow>().indices().collect();
     load(device, &mut tables, TableId::FlowStats, &indices, &beat).await?;
     Ok(tables)
@@ -88,7 +101,7 @@ pub(crate) async fn flow(device: &Device, index: u32) -> Result<Tables, LinkErro
     let Some(own) = tables.get::<Flow>(index).copied().filter(|flow| flow.valid) else {
         return Ok(tables);
     };
-    let all = dump(device, TableId::Flow, &beat).await?;
+    let (all, _) = dump(device, TableId::Flow, &beat).await?;
     let partner = all.iter().map(|(at, words)| (*at, Flow::unpack(words)));
     let mut partner = partner.filter(|(_, f)| f.pair == own.pair && f.reverse != own.reverse);
     let mut indices = vec![index];

@@ -145,7 +145,7 @@ impl Reconciler {
         let mut link = self.device.state();
         let mut audit_due = Instant::now() + self.audit_every;
         loop {
-            self.check(&held).await?;
+            self.check(&mut held).await?;
             match self.settle(&mut held, &mut audit_due).await {
                 Ok(()) => {}
                 Err(Failure::Refused(text)) => {
@@ -170,7 +170,7 @@ impl Reconciler {
                 match wake {
                     Wake::Inputs => break,
                     Wake::Lost => return Err(self.lost().into()),
-                    Wake::Look => self.check(&held).await?,
+                    Wake::Look => self.check(&mut held).await?,
                     Wake::Audit(request) => {
                         self.audits.ask(request);
                         if !self.audit_next(&mut held).await? {
@@ -311,9 +311,11 @@ impl Reconciler {
                 ?table,
                 entries = found.differing,
                 first = ?found.differences.first(),
+                odd = ?found.odd.first(),
                 "the card does not hold what was written to it"
             );
         }
+        self.audits.repaired(found.odd.len());
         self.audits.add(found);
         if let Some(theirs) = theirs {
             (held.tables, held.adopt) = (theirs, true);

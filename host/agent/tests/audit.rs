@@ -196,3 +196,49 @@ async fn there_is_no_audit_of_a_card_that_is_gone_and_nobody_waits_for_one() {
     let audit = tokio::time::timeout(PATIENCE, bench.agent.handle().audit()).await.unwrap();
     assert!(audit.unwrap_err().to_string().contains("gone"));
 }
+
+#[tokio::test]
+async fn an_entry_that_a_packet_finds_broken_is_written_again() {
+    let bench = Bench::new(&[(3, "web", 25)]).await;
+    let writes = bench.fake.writes();
+    bench.fake.damage(TableId::Ilm, 25);
+    assert!(bench.fake.meet(TableId::Ilm, 25));
+    bench.wait("the entry", |b| b.fake.writes() == writes + 1).await;
+    assert!(!bench.fake.meet(TableId::Ilm, 25));
+    // What nothing is to stand at is cleared.
+    bench.fake.damage(TableId::Ilm, 26);
+    assert!(bench.fake.meet(TableId::Ilm, 26));
+    bench.wait("the hole", |b| b.fake.writes() == writes + 2).await;
+    assert!(!bench.fake.meet(TableId::Ilm, 26));
+    assert_eq!(bench.labels(), [25]);
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_no_packet_has_met() {
+    let bench = Bench::new(&[(3, "web", 25)]).await;
+    let writes = bench.fake.writes();
+    bench.fake.damage(TableId::Ilm, 25);
+    let audit = bench.agent.handle().audit().await.unwrap();
+    let labels = audit.tables.iter().find(|t| t.table == TableId::Ilm).unwrap();
+    let odd: Vec<u32> = labels.odd.iter().map(|(index, _)| *index).collect();
+    assert_eq!((labels.differing, odd, audit.repairs), (1, vec![25], 1), "{labels:?}");
+    assert!(!bench.fake.meet(TableId::Ilm, 25));
+    assert!(bench.fake.writes() > writes);
+    assert_eq!(bench.labels(), [25]);
+    let again = bench.agent.handle().audit().await.unwrap();
+    assert!(again.is_clean(), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_card_is_adopted_without_the_entries_that_are_broken() {
+    let fake = {
+        let bench = Bench::new(&[(3, "web", 25), (4, "db", 26)]).await;
+        bench.fake.clone()
+    };
+    fake.damage(TableId::Ilm, 25);
+    let bench = Bench::with(fake, |transport| transport);
+    bench.intent.send_replace(intent(&[(3, "web", 25), (4, "db", 26)]));
+    bench.wait("the reconcile", |b| b.completed() >= 1).await;
+    assert!(!bench.fake.meet(TableId::Ilm, 25));
+    assert_eq!(bench.labels(), [25, 26]);
+}

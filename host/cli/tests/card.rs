@@ -101,6 +101,7 @@ fn info_shows_registers_and_pci() {
       Epoch:              0
       Last reset:         power-on, 0 function-level resets
       Card time:          N cycles at 322266 kHz
+      Parity errors:      0
       Firmware:           ready, version X.Y, heartbeat 0
       Command ring:       runs, 0 faults, 0 events dropped
     PCI function:         0000:3b:00.0 (1e55:5053)

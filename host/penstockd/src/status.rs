@@ -135,7 +135,7 @@ pub(crate) fn audit(audit: &Audit) -> types::Audit {
         entries: table.entries as u64,
         by: if table.read_back { Comparison::ReadBack } else { Comparison::Digest },
         differing: table.differing as u64,
-        differences: table.differences.iter().map(entry).collect(),
+        differences: table.odd.iter().map(odd).chain(table.differences.iter().map(entry)).collect(),
     };
     types::Audit {
         clean: audit.is_clean(),
@@ -155,6 +155,11 @@ fn entry(difference: &penstock_tables::Difference) -> AuditedEntry {
         ours: text(difference.ours),
         theirs: text(difference.theirs),
     }
+}
+
+fn odd((index, entry): &(u32, penstock_tables::Entry)) -> AuditedEntry {
+    let ours = (!entry.is_clear()).then(|| format!("{entry:?}"));
+    AuditedEntry { index: *index, ours, theirs: Some("wrong parity".to_owned()) }
 }
 
 fn seconds(at: SystemTime) -> u64 {

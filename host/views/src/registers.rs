@@ -3,6 +3,7 @@
 use std::fmt;
 
 use penstock_abi::regs::{self, Control};
+use penstock_abi::table::TableId;
 use serde::{Deserialize, Serialize};
 
 use crate::firmware::Firmware;
@@ -87,6 +88,12 @@ pub struct CardStatus {
     pub forwarding: bool,
     /// Card time in core cycles.
     pub time_cycles: u64,
+    /// Entries that were met with the wrong parity, by packets or by reads, modulo 2^32; 0 too of a card that does not say it.
+    #[serde(default)]
+    pub parity_errors: u32,
+    /// Where the last of them was, as `TABLE[INDEX]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parity_last: Option<String>,
     /// State of the firmware.
     pub firmware: Firmware,
     /// `major.minor` of the firmware.
@@ -108,6 +115,9 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
     };
     let layout_hash = wide(regs::LAYOUT_HASH_LO, regs::LAYOUT_HASH_HI)?;
     let time_cycles = wide(regs::TIME_LO, regs::TIME_HI)?;
+    let (parity_errors, last) = (read(regs::PARITY_ERRORS)?, read(regs::PARITY_LAST)?);
+    let place = |table: TableId| format!("{}[{}]", table.desc().name, last & 0x00ff_ffff);
+    let parity_last = TableId::from_u8((last >> 24) as u8).filter(|_| parity_errors > 0).map(place);
     Ok(CardStatus {
         layout_version: version(read(regs::LAYOUT_VERSION)?),
         layout_hash: format!("{layout_hash:016x}"),
@@ -118,6 +128,8 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
         epoch: read(regs::EPOCH)?,
         forwarding: Control(read(regs::CONTROL)?).enable(),
         time_cycles,
+        parity_errors,
+        parity_last,
         firmware: Firmware::of(read(regs::FW_STATUS)?, read(regs::FW_INFO)?),
         firmware_version: version(read(regs::FW_VERSION)?),
         firmware_heartbeat: read(regs::FW_HEARTBEAT)?,
@@ -142,6 +154,9 @@ impl fmt::Display for CardStatus {
             format!("{}, {} function-level resets", self.reset_cause, self.flr_count),
         )?;
         line("Card time:", format!("{} cycles at {} kHz", self.time_cycles, self.clock_khz))?;
+        let last =
+            self.parity_last.as_ref().map_or_else(String::new, |at| format!(", last at {at}"));
+        line("Parity errors:", format!("{}{last}", self.parity_errors))?;
         line(
             "Firmware:",
             format!(
@@ -183,6 +198,8 @@ mod tests {
             regs::TIME_HI => Ok(1),
             regs::RESET_CAUSE => Ok(regs::RESET_FLR),
             regs::FLR_COUNT => Ok(3),
+            regs::PARITY_ERRORS => Ok(2),
+            regs::PARITY_LAST => Ok(0x0200_7fff),
             regs::CONTROL => Ok(1),
             regs::FW_STATUS => Ok(fw::STATUS_READY),
             regs::FW_VERSION => Ok(0x0001_0002),
@@ -204,6 +221,7 @@ mod tests {
             ),
             "{text}"
         );
+        assert!(text.contains("\n  Parity errors:      2, last at NextHop[32767]\n"), "{text}");
         assert!(
             text.ends_with("  Firmware:           ready, version 1.2, heartbeat 0\n"),
             "{text}"

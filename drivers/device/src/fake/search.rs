@@ -19,7 +19,7 @@ impl State {
 
     /// Status, where to go on and data of a Digest.
     pub(super) fn execute_digest(
-        &self,
+        &mut self,
         table: TableId,
         index: u32,
         data: &Words,
@@ -31,7 +31,11 @@ impl State {
         let mut digest = Digest::resume(u64::from(data[1]) | u64::from(data[2]) << 32);
         let entries = self.tables.shape().capacity(table);
         let (mut covered, mut next) = (0, entries);
-        for (i, words) in self.valid_from(table, index).take(most as usize) {
+        let found: Vec<_> = self.valid_from(table, index).take(most as usize).collect();
+        for (i, words) in found {
+            if self.meet(table, i) {
+                return (Status::Parity, i, words);
+            }
             digest.entry(table, i, &words);
             (covered, next) = (covered + 1, i + 1);
         }

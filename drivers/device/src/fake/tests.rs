@@ -356,3 +356,44 @@ fn a_secret_counts_from_the_next_clear_on_and_is_not_told() {
     assert!(fake.flow_secret() == secret);
     assert_eq!(card.read_reg(regs::HASH_KEY5).unwrap(), 0);
 }
+
+#[test]
+fn an_entry_with_the_wrong_parity_is_told_and_never_taken_for_right() {
+    let (fake, mut card) = attached();
+    let label = |nh| Ilm { valid: true, nh, ..Ilm::default() };
+    for index in (16..200).chain([4000, 8000]) {
+        card.write(index, label(index as u16)).unwrap();
+    }
+    assert_eq!(card.parity_errors().unwrap(), None);
+    for odd in [20, 4000] {
+        card.write_reg(regs::PARITY_INJECT, 1).unwrap();
+        assert_eq!(card.read_reg(regs::PARITY_INJECT).unwrap(), 0, "not the key");
+        card.write_reg(regs::PARITY_INJECT, regs::PARITY_INJECT_KEY).unwrap();
+        assert_eq!(card.read_reg(regs::PARITY_INJECT).unwrap(), 1);
+        card.write(odd, label(odd as u16)).unwrap();
+        assert_eq!(card.read_reg(regs::PARITY_INJECT).unwrap(), 0, "used up");
+    }
+    let error = card.read::<Ilm>(TableId::Ilm, 20).unwrap_err();
+    assert!(
+        matches!(error, DeviceError::BadStatus { index: 20, status: Status::Parity, .. }),
+        "{error}"
+    );
+    let errors = card.parity_errors().unwrap().unwrap();
+    assert_eq!((errors.count, errors.table, errors.index), (1, TableId::Ilm, 20));
+    assert_eq!(card.digest(TableId::Ilm).unwrap(), None);
+    let sound = card.read_sound(TableId::Ilm, &[19, 20]).unwrap();
+    assert_eq!(sound, [Some(label(19).pack()), None]);
+    let mut dump = card.dump_from_start(TableId::Ilm);
+    while !card.dump_on(&mut dump).unwrap() {}
+    assert_eq!(dump.odd().collect::<Vec<_>>(), [20, 4000]);
+    let found: Vec<u32> = dump.finish().iter().map(|(index, _)| *index).collect();
+    let expected: Vec<u32> =
+        (16..200).chain([4000, 8000]).filter(|i| ![20, 4000].contains(i)).collect();
+    assert_eq!(found, expected);
+    assert!(fake.meet(TableId::Ilm, 4000));
+    for odd in [20, 4000] {
+        card.write(odd, label(odd as u16)).unwrap();
+    }
+    assert!(!fake.meet(TableId::Ilm, 4000));
+    assert_eq!(card.digest(TableId::Ilm).unwrap(), Some(fake.tables().digest(TableId::Ilm)));
+}

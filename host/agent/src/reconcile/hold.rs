@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use penstock_abi::hash::FlowSecret;
-use penstock_device::Card;
+use penstock_device::{Card, ParityErrors};
 use penstock_tables::CONFIG_TABLES;
 use tokio::time::sleep;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Failure, Held, Reconciler};
+use crate::audit;
 use crate::backoff::Backoff;
 use crate::device::LinkState;
 use crate::look::{Look, Verdict};
@@ -77,8 +78,9 @@ impl Reconciler {
         }
     }
 
-    /// Makes sure that the card is as it was left; waits until a clearing is over.
-    pub(super) async fn check(&self, held: &Held) -> Result<(), Failure> {
+    /// Makes sure that the card is as it was left; waits until a clearing is over. An entry that was met with the wrong parity is
+    /// written again.
+    pub(super) async fn check(&self, held: &mut Held) -> Result<(), Failure> {
         let mut clearing_since = None;
         loop {
             let now = self.device.run(Look::take).await?;
@@ -87,7 +89,7 @@ impl Reconciler {
                     if clearing_since.is_some() {
                         self.publish(held);
                     }
-                    return Ok(());
+                    return self.mend(held, now.parity).await;
                 }
                 Verdict::Clearing => {
                     let now = tokio::time::Instant::now();
@@ -106,5 +108,27 @@ impl Reconciler {
                 }
             }
         }
+    }
+
+    /// Writes the entry again that was met with the wrong parity last, as the card has confirmed it: packets that need it are
+    /// dropped until then. Others that were met before it are met again. Of tables that were just read back nobody knows yet what
+    /// is to stand in them; the plan does.
+    async fn mend(&self, held: &mut Held, met: Option<ParityErrors>) -> Result<(), Failure> {
+        let Some(met) = met.filter(|_| met != held.left.parity) else { return Ok(()) };
+        let ParityErrors { count, table, index } = met;
+        if CONFIG_TABLES.contains(&table) {
+            if held.adopt || held.inputs.is_none() {
+                return Ok(());
+            }
+            audit::rewrite(&self.device, table, &held.tables, &[index]).await?;
+            warn!(
+                ?table,
+                index, count, "an entry of the card had the wrong parity and was written again"
+            );
+        } else {
+            warn!(?table, index, count, "an entry that only the card knows had the wrong parity");
+        }
+        held.left.parity = Some(met);
+        Ok(())
     }
 }
