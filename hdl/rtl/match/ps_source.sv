@@ -225,9 +225,8 @@ module ps_source
   // Stage 4: the first that applies.
   function automatic source_t of_all(input found_t f, input logic known, input logic connect, input logic bad_vif,
                                      input logic bad_label);
-    of_all        = '0;
-    of_all.act    = ActDrop;
-    of_all.reason = DropInvalidIf;
+    // Where it belongs means something for a packet that is routed only.
+    of_all = '{act: ActDrop, reason: DropInvalidIf, vrf: f.vrf, key_nh: f.key_nh, ilm_nh: f.ilm_nh, learn: f.learn};
     if (f.early) begin
       of_all.reason = f.early_reason;
     end else if (f.from_fabric) begin
@@ -237,9 +236,6 @@ module ps_source
         of_all.reason = f.tunnel_reason;
       end else begin
         of_all.act    = ActRoute;
-        of_all.vrf    = f.vrf;
-        of_all.key_nh = f.key_nh;
-        of_all.ilm_nh = f.ilm_nh;
       end
     end else if (f.kind == VifVhost) begin
       of_all.act = ActRaw;
@@ -248,12 +244,7 @@ module ps_source
       else if (f.frame_drop) of_all.reason = f.frame_reason;
       else if (f.foreign)    of_all.reason = DropInvalidSource;
       else if (f.expired)    of_all.reason = DropTtlExceeded;
-      else begin
-        of_all.act    = ActRoute;
-        of_all.vrf    = f.vrf;
-        of_all.key_nh = f.key_nh;
-        of_all.learn  = f.learn;
-      end
+      else                   of_all.act    = ActRoute;
     end
     if ((bad_vif && f.vif_counts) || (bad_label && f.label_counts)) begin
       of_all.act    = ActDrop;
