@@ -54,7 +54,7 @@ module ps_table_access
   logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
   logic [7:0]   status_q;
   logic [383:0] rdata_q;
-  logic         permitted, permitted_q, known, known_q, flow_q;
+  logic         permitted, permitted_q, known, known_q, flow_q, bad_q;
   logic [TableCount-1:0] hit, hit_q;      // the table, if it has the index
   logic [ReadCycles-1:0] wait_q;
 
@@ -82,6 +82,7 @@ module ps_table_access
     acc_q.we <= '0;
     acc_q.flip    <= 1'b0;
     flipped_o     <= 1'b0;
+    bad_q         <= error_o;      // stands when the answer does
     wait_q   <= {wait_q[ReadCycles-2:0], !cfg_req_i.write && (state_q == StAccess || (state_q == StFlow && flow_done_i))};
     unique case (state_q)
       StClear: begin
@@ -123,7 +124,6 @@ module ps_table_access
       StFlow:    if (flow_done_i) state_q <= cfg_req_i.write ? StDone : StWait;
       StCollect: begin
         rdata_q <= rdata_i;
-        if (bad_i) status_q <= StParity;
         state_q <= StDone;
       end
       StDone:  state_q <= StIdle;
@@ -144,7 +144,7 @@ module ps_table_access
   assign flow_valid_o = state_q == StFlow;
   assign flow_stats_o = cfg_req_i.table_id == TableFlowStats;
   assign error_o      = state_q == StCollect && bad_i;
-  assign cfg_rsp_o    = '{done: state_q == StDone, status: status_q, rdata: rdata_q};
+  assign cfg_rsp_o    = '{done: state_q == StDone, status: bad_q ? StParity : status_q, rdata: rdata_q};
 
 `ifndef SYNTHESIS
   // A read waits for its own data, whatever went before it.
