@@ -5,12 +5,13 @@
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
 //             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found), which hold until the next
 //             search. The host's marks that came before it are seen; what changes behind the search's back is not.
-// Memory:     words of 64 bits in block RAM. A mark reads its word, changes it and writes it back, four cycles later, so the next three
+// Memory:     words of 64 bits in UltraRAM. A mark reads its word, changes it and writes it back, four cycles later, so the next four
 //             take the word from it if it is theirs. The host's marks go first; searches get every fourth cycle, or whatever flows leave.
 // Clearing:   clear_i (pulse) starts a walk over the map; busy_o until it ends. Marks are lost meanwhile.
-// Latency:    a search takes about 13 cycles, and one for each word without a valid entry (four while flows come and go).
+// Latency:    a search takes about 14 cycles, and one for each word without a valid entry (four while flows come and go).
 module ps_valid_map
   import ps_abi_pkg::*;
+  import ps_ram_deep_pkg::*;
 #(
   localparam int unsigned FlowIndexWidth = $clog2(Flows)
 ) (
@@ -51,7 +52,8 @@ module ps_valid_map
   localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
   localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
   localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
-  localparam int unsigned AddrWidth     = $clog2(Words);
+  localparam int unsigned Depth         = banks(Words) * BankDepth;
+  localparam int unsigned AddrWidth     = $clog2(Depth);
 
   typedef logic [AddrWidth-1:0] addr_t;
 
@@ -92,13 +94,13 @@ module ps_valid_map
     for (int i = 7; i >= 0; i--) if (value[i]) lowest = 3'(i);
   endfunction
 
-  // --- Clearing
+  // --- Clearing: all banks together
   logic  clear_q;
   addr_t clear_addr_q;
 
   always_ff @(posedge clk_i) begin
     clear_addr_q <= clear_addr_q + addr_t'(1);
-    if (clear_addr_q == addr_t'(Words - 1)) clear_q <= 1'b0;
+    if (clear_addr_q == addr_t'(BankDepth - 1)) clear_q <= 1'b0;
     if (clear_i || rst_i) begin
       clear_q      <= 1'b1;
       clear_addr_q <= '0;
@@ -161,18 +163,18 @@ module ps_valid_map
     .count_o (flow_held)
   );
 
-  // --- The memory's pipeline: choose (a), read (b), change (c), write (d)
-  localparam int unsigned Behind = 3;              // marks behind one whose write they do not read
+  // --- The memory's pipeline: choose (a), read (b, c), change (d), write (e)
+  localparam int unsigned Behind = 4;              // marks behind one whose write they do not read
 
   logic        search_want, search_go, mark_go;
   addr_t       search_addr_q;
   mark_t       a_q, b_q, c_q;
-  logic        a_mark_q, a_search_q, b_mark_q, b_search_q, c_mark_q, c_search_q;
-  addr_t       d_addr_q;
-  logic        d_mark_q;
+  logic        a_mark_q, a_search_q, b_mark_q, b_search_q, c_mark_q, c_search_q, d_mark_q, d_search_q, e_mark_q;
+  addr_t       d_addr_q, e_addr_q;
   logic [Behind:1]       b_same_q, c_same_q;      // the mark so many cycles ahead has the same word
-  logic [Behind:1][63:0] word_q;                  // what the marks ahead wrote
-  logic [63:0] rdata, c_mask_q, changed;
+  logic [Behind-1:1][63:0] word_q;                // what the marks ahead wrote
+  logic        d_next_q, d_near_q;                // the one just ahead has it, or another of those ahead
+  logic [63:0] rdata, unused_rdata, near_q, d_set_q, d_keep_q, changed;
 
   assign host_go   = host_pending_q;
   assign search_go = !host_pending_q && search_want && (turn_q[2] || !flow_valid);
@@ -188,39 +190,46 @@ module ps_valid_map
     b_q        <= a_q;
     b_mark_q   <= a_mark_q;
     b_search_q <= a_search_q;
-    b_same_q   <= {d_mark_q && d_addr_q == a_q.addr, c_mark_q && c_q.addr == a_q.addr, b_mark_q && b_q.addr == a_q.addr};
+    b_same_q   <= {e_mark_q && e_addr_q == a_q.addr, d_mark_q && d_addr_q == a_q.addr, c_mark_q && c_q.addr == a_q.addr,
+                   b_mark_q && b_q.addr == a_q.addr};
 
     c_q        <= b_q;
-    c_mask_q   <= 64'd1 << b_q.position;
     c_mark_q   <= b_mark_q;
     c_search_q <= b_search_q;
     c_same_q   <= b_same_q;
 
+    // Of those ahead, all but the next one have changed their word by now.
     d_addr_q   <= c_q.addr;
     d_mark_q   <= c_mark_q;
-    word_q     <= {word_q[Behind-1:1], changed};
-    if (clear_q || rst_i) {a_mark_q, b_mark_q, c_mark_q, d_mark_q} <= '0;
+    d_search_q <= c_search_q;
+    d_next_q   <= c_same_q[1];
+    d_near_q   <= c_same_q[Behind:2] != '0;
+    near_q     <= c_same_q[2] ? word_q[1] : c_same_q[3] ? word_q[2] : word_q[3];
+    d_set_q    <= c_q.set ? 64'd1 << c_q.position : '0;
+    d_keep_q   <= c_q.set ? '1 : ~(64'd1 << c_q.position);
+
+    e_addr_q   <= d_addr_q;
+    e_mark_q   <= d_mark_q;
+    word_q     <= {word_q[Behind-2:1], changed};
+    if (clear_q || rst_i) {a_mark_q, b_mark_q, c_mark_q, d_mark_q, e_mark_q} <= '0;
   end
 
-  always_comb begin
-    changed = rdata;
-    for (int unsigned k = Behind; k > 0; k--) if (c_same_q[k]) changed = word_q[k];
-    changed = c_q.set ? changed | c_mask_q : changed & ~c_mask_q;
-  end
+  assign changed = ((d_next_q ? word_q[1] : d_near_q ? near_q : rdata) & d_keep_q) | d_set_q;
 
-  ps_ram_sdp #(
-    .Width  (64),
-    .Depth  (Words),
-    .Style  ("block"),
-    .Latency(2)
+  ps_ram_deep #(
+    .Width(64),
+    .Depth(Depth)
   ) u_bits (
     .clk_i,
-    .we_i   (d_mark_q || clear_q),
-    .waddr_i(clear_q ? clear_addr_q : d_addr_q),
-    .wdata_i(clear_q ? '0 : word_q[1]),
-    .re_i   (a_mark_q || a_search_q),
-    .raddr_i(a_q.addr),
-    .rdata_o(rdata)
+    .a_re_i   (a_mark_q || a_search_q),
+    .a_addr_i (a_q.addr),
+    .a_rdata_o(rdata),
+    .b_re_i   (1'b0),
+    .b_we_i   (e_mark_q || clear_q),
+    .b_all_i  (clear_q),
+    .b_addr_i (clear_q ? clear_addr_q : e_addr_q),
+    .b_wdata_i(clear_q ? '0 : word_q[1]),
+    .b_rdata_o(unused_rdata)
   );
 
   // --- Search: words are read ahead and looked at as they come
@@ -249,9 +258,9 @@ module ps_valid_map
 
   always_ff @(posedge clk_i) begin
     // Into the look: less the entries before the one asked for, in the first word
-    seen_q      <= c_search_q && searching && !hit;
+    seen_q      <= d_search_q && searching && !hit;
     seen_bits_q <= rdata & (first_q ? from_q : '1);
-    if (c_search_q) first_q <= 1'b0;
+    if (d_search_q) first_q <= 1'b0;
     looked_q    <= seen_q && searching && !hit;
     if (seen_q && !hit) begin
       bits_q <= seen_bits_q;
@@ -316,13 +325,14 @@ module ps_valid_map
   assign find_index_o = index_q;
 
   logic unused_bits;
-  assign unused_bits = ^{depth_q, c_q.position, flow_held};
+  assign unused_bits = ^{depth_q, flow_held, unused_rdata};
 
 `ifndef SYNTHESIS
   initial begin
     assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
             Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0)
       else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
+    assert (latency(Depth) == 3) else $fatal(1, "ps_valid_map: the memory's latency is not the pipeline's");
   end
 
   a_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));
