@@ -318,6 +318,38 @@ void brim(uint32_t seed) {
     if (b.deferred == 0) fail("no id stays back", most);
 }
 
+// More entries in use than FlowsTranslatedMax: no new translated connections, until one goes; others come all the same.
+void crowded(uint32_t seed) {
+    Bench b(seed);
+    size_t most = b.top.translated_max_o;
+    while (b.top.in_use_o <= most) {
+        if (b.all.size() > most) fail("the limit is never reached", b.top.in_use_o, most);
+        b.step(b.of(b.connect(false), false));
+        for (int n = 0; n < 20; n++) b.step();
+        if (b.top.in_use_o + 40 > most) b.settle();
+    }
+    if (b.top.in_use_o != most + 2 || b.refused != 0) fail("just over the limit", b.top.in_use_o, most);
+    uint64_t before = b.refused;
+    auto tell = [&](bool translated, bool refused) {
+        before = b.refused;
+        b.step(b.of(b.connect(translated), false));
+        b.settle();
+        if ((b.refused != before) != refused) fail("a connection over the limit", translated, refused);
+    };
+    tell(true, true);
+    if (b.reasons[15] != 1) fail("refused for another reason than a full table", b.reasons[15]);
+    tell(false, false);
+    for (int n = 0; n < 2; n++) {
+        uint32_t in_use = b.top.in_use_o;
+        b.host(*b.marked.begin(), true, false), b.step();
+        b.settle();
+        if (b.top.in_use_o != in_use - 2) fail("a deleted pair counts", b.top.in_use_o, in_use);
+    }
+    tell(true, false);
+    tell(true, true);
+    std::printf("crowded: ok\n");
+}
+
 }  // namespace
 
 int main() {
@@ -329,5 +361,6 @@ int main() {
     storm(4, false);
     storm(5, true);
     clashes(6);
+    crowded(9);
     std::printf("ok\n");
 }

@@ -66,11 +66,13 @@ module ps_flow_tb
   output logic [31:0]  in_use_o,
   output logic         busy_o,
   output int unsigned  rows_log2_o,
+  output int unsigned  translated_max_o,
   output int unsigned  hit_cycles_o,
   output int unsigned  admit_cycles_o
 );
 
   assign rows_log2_o    = RowsLog2;
+  assign translated_max_o = FlowsTranslatedMax >> (FlowRowsLog2 - RowsLog2);
   assign hit_cycles_o   = hit_at(RowsLog2, 3);
   assign admit_cycles_o = admit_cycles(RowsLog2);
 
@@ -120,7 +122,7 @@ module ps_flow_tb
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
     .host_facts_o(host_facts), .host_stats_o(host_stats), .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),
-    .slow_map_i('0), .slow_map_bad_i(1'b0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1), .move_i('0), .mark_o(mark), .mark_ready_i,
+    .slow_map_i('0), .slow_map_bad_i(1'b0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1), .move_i('0), .mark_o(mark), .mark_ready_i, .gap_o(),
     .event_o(happened), .in_use_o(in_use), .busy_o
   );
 

@@ -25,7 +25,7 @@ module ps_flow_engine
   input  flow_request_t request_i,
   output logic          ready_o,
   output logic          none_waits_o,
-  output logic          crowded_o,           // more than FlowsTranslatedMax are in use
+  output logic          crowded_o,           // more than FlowsTranslatedMax are in use, or as large a part of fewer rows
   output logic          drop_valid_o,        // a request that writes nothing
   output number_t       drop_o,
 
@@ -89,6 +89,7 @@ module ps_flow_engine
 
   localparam int unsigned PairsLog2 = RowsLog2 + $clog2(FlowSlots) - 1;
   localparam int unsigned CountBits = $clog2(QueueDepth) + 2;
+  localparam int unsigned TranslatedMax = FlowsTranslatedMax >> (FlowRowsLog2 - RowsLog2);
 
   logic                 head_valid, head_pop, few, full_valid, insert_idle, unused_ready;
   flow_request_t        head;
@@ -266,7 +267,7 @@ module ps_flow_engine
     drop_valid_o    <= (full_valid && full.pending) || slow_drop;
     drop_o          <= full_valid ? full.number : slow_number;
     in_use_o        <= in_use_o + $bits(in_use_o)'({event_o.added, 1'b0}) - $bits(in_use_o)'({event_o.removed, 1'b0});
-    crowded_o       <= in_use_o > ($clog2(Flows + 1))'(FlowsTranslatedMax);
+    crowded_o       <= in_use_o > ($clog2(Flows + 1))'(TranslatedMax);
     busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || event_o != '0;
     if (reset) begin
       event_o      <= '0;
