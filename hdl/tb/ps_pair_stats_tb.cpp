@@ -26,12 +26,12 @@ struct Word {
 
 constexpr uint8_t Syn = 1, Fin = 2, Rst = 4, Established = 8;
 
-void count(Word& w, uint8_t generation, uint16_t bytes, unsigned flags) {
+void count(Word& w, uint8_t generation, uint16_t bytes, unsigned flags, uint32_t now) {
     bool tcp = flags >> 4 & 1, syn = flags >> 3 & 1, fin = flags >> 2 & 1, rst = flags >> 1 & 1, ack = flags & 1;
     uint8_t older = uint8_t(w.generation - generation);
     if (older != 0 && older <= 15) return;
     if (older != 0) w = Word{}, w.generation = generation;
-    w.packets++, w.bytes += bytes;
+    w.packets++, w.bytes += bytes, w.last = now;
     bool lives = tcp && !rst && !(syn && !ack && !fin), had_syn = w.tcp & Syn;
     if (syn) w.tcp |= Syn;
     if (fin) w.tcp |= Fin;
@@ -42,25 +42,28 @@ void count(Word& w, uint8_t generation, uint16_t bytes, unsigned flags) {
 
 struct Bench {
     Vps_pair_stats_tb top;
-    std::map<unsigned, Word> model, mirror;
+    std::map<unsigned, Word> model;
+    std::map<uint64_t, Word> mirror;         // by place
 
     void edge() {
         top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval();
         if (top.tcp_valid_o) {
-            Word& m = mirror[top.tcp_pair_o * 2u + top.tcp_reverse_o];
+            Word& m = mirror[uint64_t(top.tcp_pair_o) * 2 + top.tcp_reverse_o];
             m.tcp = top.tcp_o, m.generation = top.tcp_generation_o;
         }
     }
+    // Words lie all over the memory, neighbours far from each other.
+    uint32_t pair_of(unsigned word) const { return word / 2 + word / 2 % 8 * (top.pairs_o / 8); }
     void packet(unsigned word, uint8_t generation, uint16_t bytes, unsigned flags) {
-        top.valid_i = 1, top.pair_i = uint16_t(word / 2), top.reverse_i = word & 1, top.generation_i = generation;
+        top.valid_i = 1, top.pair_i = pair_of(word), top.reverse_i = word & 1, top.generation_i = generation;
         top.bytes_i = bytes, top.tcp_i = uint8_t(flags);
         edge();
         top.valid_i = 0;
-        count(model[word], generation, bytes, flags);
+        count(model[word], generation, bytes, flags, top.now_i);
     }
     void read(unsigned word) {
         while (top.busy_o) edge();
-        top.re_i = 1, top.read_pair_i = uint16_t(word / 2), top.read_reverse_i = word & 1;
+        top.re_i = 1, top.read_pair_i = pair_of(word), top.read_reverse_i = word & 1;
         for (int n = 0; !top.read_done_o; n++) {
             if (n > 50) fail("a read waits without packets", n, 0);
             edge();
@@ -71,8 +74,10 @@ struct Bench {
         expect("bytes", top.bytes_o, w.bytes);
         expect("tcp", top.read_tcp_o, w.tcp);
         expect("generation", top.generation_o, w.generation);
-        expect("mirrored tcp", mirror[word].tcp, w.tcp);
-        expect("mirrored generation", mirror[word].generation, w.generation);
+        expect("last hit", top.last_hit_o, w.last);
+        const Word& m = mirror[uint64_t(pair_of(word)) * 2 + word % 2];
+        expect("mirrored tcp", m.tcp, w.tcp);
+        expect("mirrored generation", m.generation, w.generation);
         edge();
     }
 };
@@ -85,16 +90,16 @@ int main() {
     b.top.rst_i = 1;
     for (int i = 0; i < 4; i++) b.edge();
     b.top.rst_i = 0;
-    for (unsigned w = 0; w < 40; w++) {
-        b.top.clear_i = 1, b.top.clear_index_i = uint16_t(w);
+    for (unsigned i = 0; i < b.top.clears_o; i++) {
+        b.top.clear_i = 1, b.top.clear_index_i = uint16_t(i);
         b.edge();
-        b.model[w] = {};
     }
     b.top.clear_i = 0;
     for (int i = 0; i < 10; i++) b.edge();
     for (unsigned w = 0; w < 40; w++) b.read(w);
     for (int round = 0; round < 60; round++) {
         unsigned words = 1 + rng() % 12;
+        b.top.now_i = uint32_t(rng());
         for (int n = 0; n < 600; n++) {
             unsigned w = rng() % words;
             // Mostly of now, some of a generation that has gone by, now and then a new one.

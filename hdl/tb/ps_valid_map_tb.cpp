@@ -81,7 +81,7 @@ struct Bench {
     }
     // The first valid entry from `index` on, or the table's size, while `traffic` sets what else comes in a cycle.
     template <typename Traffic> uint32_t find(unsigned table, uint32_t index, Traffic traffic) {
-        uint64_t from = cycle - UnderWay, begun = cycle;
+        uint64_t begun = cycle, from = table == flows ? begun - UnderWay : begun;    // the host's marks are seen at once
         auto& entries = tables[table];
         top.find_valid_i = 1, top.find_table_i = uint8_t(table), top.find_index_i = index;
         for (;;) {
@@ -156,8 +156,9 @@ void mix(Bench& b, bool clears) {
         // The host marks, and looks for what it has marked: it must see it at once.
         for (int n = 0; n < 4;) {
             traffic();
-            uint32_t index = uint32_t(n == 0 ? near : b.rng() % size);
-            if (table != b.flows && b.host(table, index, b.rng() % 4 != 0)) n++;
+            // The last one is what is looked for.
+            uint32_t index = uint32_t(n == 3 ? near : b.rng() % size);
+            if (table != b.flows && b.host(table, index, n == 3 ? !b.tables[table][near].valid : b.rng() % 4 != 0)) n++;
             if (table == b.flows) n++;
             b.edge();
             b.top.mark_valid_i = b.top.flow_mark_valid_i = 0;
