@@ -180,8 +180,20 @@ module penstock_core
     .mbox_reply_i      (mbox_reply)
   );
 
-  ps_ring u_ring (
+  // Whoever may have work for the rings: the host by its registers or as it answers, the flow table, the soft core.
+  logic ring_clk, host_acts;
+
+  assign host_acts = csr_busy || s_axil_awvalid_i || s_axil_wvalid_i || s_axil_arvalid_i || s_axil_bvalid_o || s_axil_rvalid_o;
+
+  ps_rest_clock u_ring_clock (
     .clk_i,
+    .wake_i(rst_i || ring_busy || map_busy || clear || clearing || host_acts || flow_full || flow_mark_valid || fw_active_o ||
+            m_axi_rvalid_i || m_axi_bvalid_i),
+    .clk_o (ring_clk)
+  );
+
+  ps_ring u_ring (
+    .clk_i         (ring_clk),
     .rst_i,
     .hold_i        (clearing || clear),
     .clear_i       (clear),
@@ -230,8 +242,16 @@ module penstock_core
     .m_axi_rready_o
   );
 
-  ps_datapath u_datapath (
+  logic datapath_clk;
+
+  ps_rest_clock u_datapath_clock (
     .clk_i,
+    .wake_i(rst_i || datapath_busy || s_fab_tvalid_i || s_host_tvalid_i || fwtx_tvalid || verdict_valid || gap),
+    .clk_o (datapath_clk)
+  );
+
+  ps_datapath u_datapath (
+    .clk_i            (datapath_clk),
     .rst_i,
     .s_fab_tdata_i,
     .s_fab_tkeep_i,
