@@ -27,16 +27,28 @@ struct FlowHash {
             m = {uint32_t(low), uint32_t(low >> 32), uint32_t(high)};
         }
     }
-    Hash96 operator()(const FlowKey& m) const {
-        Hash96 s{}, out{};
+    Hash96 sums(const FlowKey& m) const {
+        Hash96 s{};
         for (int j = 0; j < 3; j++)
             for (int i = 0; i < 4; i++)
                 s[j] += uint32_t(uint16_t(m[2 * i] + secret[2 * i + 2 * j])) * uint16_t(m[2 * i + 1] + secret[2 * i + 1 + 2 * j]);
-        for (int b = 0; b < 96; b++) {
-            uint32_t x = (s[0] & mix[b][0]) ^ (s[1] & mix[b][1]) ^ (s[2] & mix[b][2]);
-            out[b / 32] |= uint32_t(__builtin_parity(x)) << b % 32;
-        }
+        return s;
+    }
+    bool bit(const Hash96& s, int b) const {
+        return __builtin_parity((s[0] & mix[b][0]) ^ (s[1] & mix[b][1]) ^ (s[2] & mix[b][2]));
+    }
+    Hash96 operator()(const FlowKey& m) const {
+        Hash96 s = sums(m), out{};
+        for (int b = 0; b < 96; b++) out[b / 32] |= uint32_t(bit(s, b)) << b % 32;
         return out;
+    }
+    // Whether the key's rows are all below `few`, of `rows`; both are powers of 2. Quicker than its hash.
+    bool rows_below(const FlowKey& m, unsigned few, unsigned rows) const {
+        Hash96 s = sums(m);
+        for (int way = 0; way < 4; way++)
+            for (unsigned b = 0; few << b < rows; b++)
+                if (bit(s, 16 * way + __builtin_ctz(few << b))) return false;
+        return true;
     }
 };
 

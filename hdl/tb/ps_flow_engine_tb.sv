@@ -52,6 +52,11 @@ module ps_flow_engine_tb
 
   output logic         learned_o,
   output logic         full_o,
+  output logic         refused_o,       // finds no room, now:
+  output logic [31:0]  refused_pair_o,
+  output logic         ready_o,         // packets may be probed for new pairs
+  output logic         moves_o,         // a resident may be moved from now on:
+  output logic [119:0] moves_key_o,
   output logic [31:0]  in_use_o,
   output logic         busy_o,
   output logic         mark_o [2],
@@ -186,6 +191,17 @@ module ps_flow_engine_tb
   assign info_o    = facts.src_info;
   assign learned_o = happened.learned;
   assign full_o    = happened.full;
+  assign refused_o = dut.full_valid;
+  assign refused_pair_o = 32'(dut.full.fresh.pair);
+  assign ready_o   = ready;
+
+  always_comb begin
+    moves_o     = 1'b0;
+    moves_key_o = '0;
+    for (int w = 0; w < FlowWays; w++) begin
+      if (taken_valid[w] && taken_ready[w] && taken_used[w]) {moves_o, moves_key_o} = {1'b1, taken[w].key};
+    end
+  end
   assign in_use_o  = 32'(in_use);
   assign busy_o    = engine_busy || window_busy || !store_idle || asked_q;
   for (genvar m = 0; m < 2; m++) begin : gen_mark
