@@ -10,6 +10,7 @@ mod hil;
 mod layers;
 mod lint;
 mod nightly;
+mod planted;
 mod rtl;
 mod setup;
 mod shell;
@@ -94,6 +95,9 @@ enum Command {
         /// Only benches whose name contains this.
         #[arg(default_value = "")]
         filter: String,
+        /// Instead, plants each fault of hdl/tb/planted whose name, or bench, contains this: its bench must fail.
+        #[arg(long)]
+        planted: bool,
     },
 }
 
@@ -158,6 +162,7 @@ fn run(command: Command) -> Result<()> {
             shells::lint(&root())?;
             shells::smoke(&root(), Some(&firmware::build(&root())?))
         }
-        Command::RtlTest { filter } => rtl::benches(&root(), &filter),
+        Command::RtlTest { filter, planted: false } => rtl::benches(&root(), &filter),
+        Command::RtlTest { filter, planted: true } => planted::check(&root(), &filter),
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::shell::{cargo, output, run, target};
-use crate::{bench, firmware, setup, synth};
+use crate::{bench, firmware, planted, setup, synth};
 
 /// What one job runs.
 enum Work {
@@ -27,6 +27,8 @@ enum Work {
     Bench,
     /// `cargo xtask synth --whole`, likewise.
     Synth,
+    /// `cargo xtask rtl-test --planted`.
+    Planted,
 }
 
 struct Job {
@@ -66,6 +68,7 @@ const JOBS: &[Job] = &[
         name: "plan-properties",
         work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
     },
+    Job { name: "planted-faults", work: Work::Planted },
     Job { name: "bench", work: Work::Bench },
     Job { name: "synthesis", work: Work::Synth },
 ];
@@ -133,6 +136,7 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             command.arg(name).env(scale.0, scale.1.to_string());
             run(&mut command).map(|()| Value::Null)
         }
+        Work::Planted => planted::check(root, "").map(|()| Value::Null),
         Work::Bench => {
             firmware::build(root)?;
             let figures = folder.join("figures.json");

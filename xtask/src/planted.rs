@@ -1,0 +1,231 @@
+//! Faults planted in the RTL, each of which its bench must find: so what a bench checks is shown to be able to fail.
+//!
+//! `hdl/tb/planted/*.txt` lists them, in blocks of
+//!
+//! ```text
+//! fault NAME: what goes wrong
+//! in FILE
+//! red BENCH
+//! - text that stands in FILE once
+//! + text in its place
+//! ```
+//!
+//! Text of several lines has a mark on each. Other pairs of texts may follow; lines with `#` before the first block are comments.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::rtl;
+
+/// Seconds in which a bench ends, or has noticed that nothing moves; the longest takes a minute on an idle machine.
+const PATIENCE: &str = "900";
+
+/// One fault, and where it must be seen.
+#[derive(Debug, PartialEq, Eq)]
+struct Fault {
+    name: String,
+    file: String,
+    bench: String,
+    /// Texts, and what comes in their places.
+    changes: Vec<(String, String)>,
+}
+
+/// Plants each fault whose name or bench contains `filter` in a copy of the RTL, and runs its bench; and each of those benches without one.
+///
+/// # Errors
+/// A list cannot be read, a text is not in its file, a bench does not build or fails without a fault, or passes with one.
+pub(crate) fn check(root: &Path, filter: &str) -> Result<()> {
+    let mut faults = Vec::new();
+    let folder = root.join("hdl/tb/planted");
+    let mut lists: Vec<PathBuf> = fs::read_dir(&folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    lists.sort();
+    for list in lists {
+        let context = || format!("{}", list.display());
+        faults.extend(
+            parse(&fs::read_to_string(&list).with_context(context)?).with_context(context)?,
+        );
+    }
+    faults.retain(|fault| fault.name.contains(filter) || fault.bench.contains(filter));
+    faults.sort_by(|a, b| a.bench.cmp(&b.bench));
+    ensure!(!faults.is_empty(), "no planted fault has `{filter}` in its name");
+
+    let tree = root.join("target/planted");
+    let mut left = Vec::new();
+    let mut bench = "";
+    for fault in &faults {
+        // A bench that fails anyway shows nothing.
+        if fault.bench != bench {
+            bench = &fault.bench;
+            copy(&root.join("hdl"), &tree.join("hdl"))?;
+            if let Some(why) = run(root, &tree, bench)? {
+                bail!("{bench} fails without a fault:\n{why}");
+            }
+        }
+        let file = tree.join(&fault.file);
+        let sound = fs::read_to_string(root.join(&fault.file))
+            .with_context(|| format!("fault {}", fault.name))?;
+        fs::write(&file, plant(&sound, fault)?)?;
+        let found = run(root, &tree, bench).with_context(|| format!("fault {}", fault.name))?;
+        fs::write(&file, sound)?;
+        match found {
+            Some(why) => {
+                let first = why.lines().find(|l| l.contains("FAIL") || l.contains("ssert"));
+                println!("planted {} ... found by {bench}: {}", fault.name, first.unwrap_or(&why));
+            }
+            None => {
+                println!("planted {} ... NOT FOUND by {bench}", fault.name);
+                left.push(fault.name.as_str());
+            }
+        }
+    }
+    ensure!(left.is_empty(), "planted faults that nobody found: {}", left.join(", "));
+    println!("planted: all {} found", faults.len());
+    Ok(())
+}
+
+/// Builds and runs a bench of `tree`; says why it failed, if it did.
+fn run(root: &Path, tree: &Path, name: &str) -> Result<Option<String>> {
+    let bench = tree.join("hdl/tb").join(format!("{name}.sv"));
+    let build = tree.join("build").join(name);
+    rtl::build_bench(root, tree, &bench, name, &build)?;
+    let output = Command::new("timeout")
+        .arg(PATIENCE)
+        .arg(build.join(format!("V{name}")))
+        .current_dir(tree)
+        .output()?;
+    Ok(rtl::verdict(&bench, &output).err().map(|error| match output.status.code() {
+        Some(124) => "FAIL: it does not end".to_owned(),
+        _ => format!("{error:#}"),
+    }))
+}
+
+/// A file's text with the fault in it.
+fn plant(text: &str, fault: &Fault) -> Result<String> {
+    fault.changes.iter().try_fold(text.to_owned(), |text, (from, to)| {
+        let count = text.matches(from.as_str()).count();
+        ensure!(
+            count == 1,
+            "fault {}: its text stands {count} times in {}",
+            fault.name,
+            fault.file
+        );
+        Ok(text.replace(from.as_str(), to))
+    })
+}
+
+fn parse(text: &str) -> Result<Vec<Fault>> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut replaced = true;
+    for (number, line) in text.lines().enumerate() {
+        let wrong = || format!("line {}: `{line}`", number + 1);
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if word == "fault" {
+            let name = rest.split(':').next().unwrap_or_default().to_owned();
+            faults.push(Fault {
+                name,
+                file: String::new(),
+                bench: String::new(),
+                changes: Vec::new(),
+            });
+            replaced = true;
+            continue;
+        }
+        if line.is_empty() || (faults.is_empty() && word == "#") {
+            continue;
+        }
+        let fault = faults.last_mut().with_context(wrong)?;
+        match word {
+            "in" => rest.clone_into(&mut fault.file),
+            "red" => rest.clone_into(&mut fault.bench),
+            "-" if replaced => {
+                fault.changes.push((rest.to_owned(), String::new()));
+                replaced = false;
+            }
+            "-" => add(&mut fault.changes.last_mut().with_context(wrong)?.0, rest),
+            "+" => {
+                let to = &mut fault.changes.last_mut().with_context(wrong)?.1;
+                if replaced {
+                    add(to, rest);
+                } else {
+                    rest.clone_into(to);
+                }
+                replaced = true;
+            }
+            _ => bail!("{}", wrong()),
+        }
+    }
+    for fault in &faults {
+        let whole = !fault.file.is_empty() && !fault.bench.is_empty() && !fault.changes.is_empty();
+        ensure!(whole, "fault {} is not whole", fault.name);
+    }
+    Ok(faults)
+}
+
+fn add(text: &mut String, line: &str) {
+    text.push('\n');
+    text.push_str(line);
+}
+
+/// Makes `to` what `from` is, file by file; what is equal stays untouched, so that it is not built again.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (from, name) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name())
+        };
+        let to = to.join(name);
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            let bytes = fs::read(&from)?;
+            if fs::read(&to).ok().as_deref() != Some(&bytes) {
+                fs::write(&to, bytes)?;
+            }
+        }
+    }
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        if !from.join(entry.file_name()).exists() {
+            if entry.path().is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "# Window.\n\nfault one: it goes wrong\nin a.sv\nred a_tb\n- x <= y;\n+ x <= z;\n- if (a)\n-   b;\n+ b;\n\nfault two: all\nin b.sv\nred b_tb\n- c\n+ \n";
+
+    #[test]
+    fn a_list_is_read_and_planted() {
+        let faults = parse(LIST).expect("a list");
+        assert_eq!(faults.len(), 2);
+        assert_eq!((faults[0].name.as_str(), faults[0].bench.as_str()), ("one", "a_tb"));
+        let planted = plant("if (a)\n  b;\nx <= y;\n", &faults[0]).expect("planted");
+        assert_eq!(planted, "b;\nx <= z;\n");
+        assert_eq!(plant("acd", &faults[1]).expect("planted"), "ad");
+        for wrong in ["", "cc"] {
+            assert!(plant(wrong, &faults[1]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_not_whole_is_refused() {
+        for wrong in ["in a.sv", "fault a: b\nin c\nred d", "fault a: b\n+ c", "fault a: b\nwhat"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
