@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::shell::{cargo, run, step};
 use crate::tools::{soft_core, sources, verilator};
-use crate::{codegen, layers, shells};
+use crate::{codegen, layers, shells, synth};
 
 /// Checks formatting, the crates' dependencies, clippy, the generated files and the RTL.
 ///
@@ -21,6 +21,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     step("layers", || layers::check(root))?;
     step("generated files", || codegen::run(root, true))?;
     step("rtl lint", || rtl_lint(root))?;
+    step("rtl structure", || synth::check_structure(root))?;
     step("shells", || shells::lint(root))?;
     step("clippy", || {
         let arguments =

@@ -14,7 +14,7 @@ use crate::tools::sources;
 /// The whole card, called `core` in figures.
 const CORE: &str = "penstock_core";
 /// Modules that are most of the card, and take as long: synthesised as part of it, or by name.
-const HALVES: [&str; 2] = ["ps_match", "ps_datapath"];
+const HALVES: [&str; 3] = ["ps_match", "ps_datapath", "ps_flow"];
 /// The soft core's wrapper; what mentions it needs the soft core's sources.
 const SOFT_CORE: &str = "ps_fw_cpu";
 /// What the soft core's sources need of ours.
@@ -233,6 +233,7 @@ mod tests {
             ("ps_a", ""),
             ("ps_match", ""),
             ("ps_datapath", ""),
+            ("ps_flow", ""),
         ]);
         let names = |choice: &Choice<'_>, whole| -> Result<Vec<String>> {
             let blocks = all.choose(Path::new("."), choice, whole)?;
