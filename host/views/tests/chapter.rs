@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use penstock_abi::hash::FIELD_ALL;
+use penstock_abi::limits::FLOWS;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_tables::{Entry, Shape, Tables};
@@ -278,7 +279,7 @@ fn a_long_line_breaks_where_flow_breaks_it() {
     // From a vRouter: exactly 70 columns before `Stats`, which then begins the next line.
     let mut s = CardState::default();
     s.tables.put(
-        292_028 % 65536,
+        292_028 % FLOWS,
         Flow {
             valid: true,
             nh: 5,
@@ -293,7 +294,7 @@ fn a_long_line_breaks_where_flow_breaks_it() {
     );
     s.tables.put(1, Flow { valid: true, reverse: true, ..Flow::default() });
     let both = TCP_SYN | TCP_ESTABLISHED;
-    s.tables.put(292_028 % 65536, FlowStats { packets: 429, bytes: 33993, tcp: both, last_hit: 0 });
+    s.tables.put(292_028 % FLOWS, FlowStats { packets: 429, bytes: 33993, tcp: both, last_hit: 0 });
     s.tables.put(1, FlowStats { tcp: both, ..FlowStats::default() });
     let text = flow::view(&s, None).to_string();
     let wanted = "(Gen: 1, K(nh):5, Action:N(SD), Flags:, TCP:SSrEEr, QOS:-1, S(nh):10, \n Stats:429/33993,  SPort ";
