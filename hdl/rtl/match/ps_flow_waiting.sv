@@ -548,6 +548,14 @@ module ps_flow_waiting
     a_changes : assert property (@(posedge clk_i) disable iff (rst_i)
         changes_q[i] == (known_q[i] != '0 && !known_q[i].undone));
   end
+  // Whoever takes a resident is the only one.
+  always @(posedge clk_i) begin
+    for (int unsigned i = 0; i < WaitingPairs; i++) begin
+      if (known_q[i].taken && !rst_i) begin
+        for (int unsigned k = 0; k < WaitingPairs; k++) a_one_mover : assert (k == i || !moves_q[k] || old_q[k] != noted_at_q);
+      end
+    end
+  end
   a_room : assert property (@(posedge clk_i) disable iff (rst_i) enter_i |-> offered_q && ctx_q[offer_q].state == StFree);
   a_acts : assert property (@(posedge clk_i) disable iff (rst_i) act_q.valid |-> acts(act.state) && act.state == ctx_q[act_q.by].state);
 `endif
