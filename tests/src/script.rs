@@ -56,6 +56,9 @@ pub struct Script {
 /// New flows in flight that the insertion unit's queue surely holds.
 pub const NEW_FLOWS: usize = 12;
 
+/// Likewise of one packet each, with nothing else under way: so a table is filled in a third of the time.
+pub const NEW_FLOWS_ALONE: usize = 32;
+
 /// What kind of run a script is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {

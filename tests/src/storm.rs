@@ -24,7 +24,7 @@ use self::judge::{Caller, Judge};
 use self::node::*;
 pub use self::weather::Weather;
 use crate::dut::{Dut, OutFrame};
-use crate::script::NEW_FLOWS;
+use crate::script::NEW_FLOWS_ALONE;
 
 mod end;
 mod judge;
@@ -34,7 +34,7 @@ mod weather;
 /// Callers that may call again.
 const REGULARS: usize = 16;
 /// So many packets that begin a flow find room for their requests.
-const FILL_AT_ONCE: usize = NEW_FLOWS;
+const FILL_AT_ONCE: usize = NEW_FLOWS_ALONE;
 
 /// A storm's length and scene.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
 use penstock_refmodel::wire::UDP;
 use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
-use penstock_tests::script::{NEW_FLOWS, Script, Step};
+use penstock_tests::script::{NEW_FLOWS_ALONE, Script, Step};
 
 const POD_NH: u16 = 21;
 const BASE: FlowKey =
@@ -75,7 +75,7 @@ pub(crate) fn nearly_full() -> Script {
     steps.push(send(&to_service(1)));
     steps.push(Step::Age(0));
     steps.extend([send(&to_service(1)), send(&to_service(1)), Step::Check]);
-    Script { seed: 0, tables: with_service(), steps, new_flows: NEW_FLOWS }
+    Script { seed: 0, tables: with_service(), steps, new_flows: NEW_FLOWS_ALONE }
 }
 
 const VIP: u32 = 0x0a69_0001;
