@@ -321,7 +321,7 @@ fn a_size_that_no_card_can_have_is_told() {
         (regs::DEPTH_CARD_STATS, "DEPTH_CARD_STATS", vec![0, 17]),
         (regs::ECMP_GROUP_MAX, "ECMP_GROUP_MAX", vec![0, 1025]),
         (regs::FLOW_ROWS_LOG2, "FLOW_ROWS_LOG2", vec![0, 11, u32::MAX]),
-        (regs::FLOWS_TRANSLATED_MAX, "FLOWS_TRANSLATED_MAX", vec![0, (1 << 16) + 1]),
+        (regs::FLOWS_TRANSLATED_MAX, "FLOWS_TRANSLATED_MAX", vec![0, penstock_abi::limits::FLOWS + 1]),
     ] {
         for value in values {
             let Ok(Err(text)) = wrong(register, value) else {
