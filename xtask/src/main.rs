@@ -10,6 +10,8 @@ mod hil;
 mod layers;
 mod lint;
 mod nightly;
+mod peers;
+mod roots;
 mod rtl;
 mod setup;
 mod shell;
@@ -121,6 +123,7 @@ fn run(command: Command) -> Result<()> {
             setup::run_setup(&root())?;
             setup::check_lab()?;
             guest::install(&root())?;
+            peers::install(&root())?;
             synth::install(&root())?;
             println!("everything is there");
             Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run, step};
-use crate::{firmware, guest, hil, lint, rtl, setup};
+use crate::{firmware, guest, hil, lint, peers, rtl, setup};
 
 /// Runs every check there is; all of them, even after a failure.
 ///
@@ -14,6 +14,7 @@ use crate::{firmware, guest, hil, lint, rtl, setup};
 pub(crate) fn test(root: &Path) -> Result<()> {
     setup::run_setup(root)?;
     setup::check_lab()?;
+    peers::install(root)?;
     let mut failed = Vec::new();
     let mut check = |name: &str, work: &dyn Fn() -> Result<()>| {
         if let Err(error) = step(name, work) {
