@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use penstock_abi::table::{LearnPolicy, NextHop, VifKind};
+use penstock_abi::table::{LearnPolicy, NextHop, ServiceAddress, VifKind};
 use penstock_compile::{
-    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
-    RouteTarget, VifEntry,
+    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, Listening, NextHopKey,
+    NextHopSpec, RouteTarget, ServiceKey, VifEntry, VrfEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Entry, Op, Shape, Tables};
@@ -108,6 +108,12 @@ impl World {
         let mut d = Desired::default();
         d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
         d.next_hops.insert(NextHopKey::Reject, NextHopSpec::default());
+        for vrf in VRFS {
+            // Now and then they have services of their own.
+            let own = self.foreign.contains(&1);
+            let service_net = if own { vrf.0 } else { VRFS[0].0 };
+            d.vrfs.insert(vrf, VrfEntry { service_net, ..VrfEntry::default() });
+        }
         let mut hops: BTreeMap<u8, Hop> = BTreeMap::new();
         let mut here: BTreeMap<u8, VifId> = BTreeMap::new();
         for (&vif, &(pod, octet)) in &self.vifs {
@@ -220,6 +226,9 @@ impl World {
                 d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + port % 2 });
             }
         }
+        if vip % 3 == 1 {
+            return self.listener(d, vip, protocol, port, members);
+        }
         for vrf in VRFS.iter().copied().filter(|_| !self.unrouted.contains(&vip)) {
             let target = if let (Some(member), true) =
                 (members.first(), self.proxied.contains(&vip))
@@ -233,6 +242,51 @@ impl World {
                 RouteTarget::Group(Arc::new(Group { members: members.clone(), hash_fields: 0x1f }))
             };
             d.routes.insert((vrf, vip_ip(vip)), target);
+        }
+    }
+}
+
+impl World {
+    /// A floating IP that lives by its listener.
+    fn listener(
+        &self,
+        d: &mut Desired,
+        vip: u8,
+        protocol: Protocol,
+        port: u8,
+        members: Vec<GroupMember>,
+    ) {
+        let address = vip_ip(vip);
+        let here = |hop: &Hop| matches!(hop.next_hop, NextHopKey::Encap(_));
+        let member = |member: GroupMember| {
+            let port = here(&member.hop).then_some(80 + u16::from(port) % 2);
+            GroupMember { port: port.filter(|_| member.pod.is_some()), ..member }
+        };
+        let members: Vec<GroupMember> = members.into_iter().map(member).collect();
+        let next_hop = if vip.is_multiple_of(2) { NextHopKey::Discard } else { NextHopKey::Reject };
+        let nobody = members.is_empty();
+        let target = if nobody {
+            RouteTarget::Hop(Hop { next_hop, label: None })
+        } else {
+            RouteTarget::Group(Arc::new(Group { members: members.clone(), hash_fields: 0x1f }))
+        };
+        let local: Vec<GroupMember> =
+            members.into_iter().filter(|member| here(&member.hop)).collect();
+        let local = (!local.is_empty() && self.proxied.contains(&vip))
+            .then(|| Arc::new(Group { members: local, hash_fields: 0x1f }));
+        let port = 8000 + u16::from(port / 2);
+        let nets: BTreeSet<u16> = d.vrfs.values().map(|vrf| vrf.service_net).collect();
+        for net in nets {
+            let key = ServiceKey { address, net, protocol, port };
+            let listening = Listening { target: target.clone(), local: local.clone() };
+            d.listeners.insert(key, listening);
+        }
+        d.floating.insert(address, ServiceAddress::Reject);
+        for vrf in VRFS.iter().copied().filter(|_| !self.unrouted.contains(&vip)) {
+            let net = d.vrfs[&vrf].service_net;
+            let key = ServiceKey { address, net, protocol, port };
+            let shown = if nobody { target.clone() } else { RouteTarget::Listener(key) };
+            d.routes.insert((vrf, address), shown);
         }
     }
 }
@@ -265,6 +319,8 @@ fn shape(tightness: u8) -> Shape {
         host_route_rows_log2: 4,
         fip_key_rows_log2: 4,
         fip_maps: 64,
+        service_key_rows_log2: 3,
+        tunnel_source_rows_log2: 4,
         ecmp_group_max: 16,
         ..Shape::default()
     };
@@ -272,13 +328,14 @@ fn shape(tightness: u8) -> Shape {
         0 => roomy,
         1 => Shape { ecmp_words: 96, ..roomy },
         2 => Shape { next_hops: 14, ..roomy },
-        3 => Shape { host_route_rows_log2: 2, ..roomy },
+        3 => Shape { host_route_rows_log2: 2, service_key_rows_log2: 0, ..roomy },
         4 => Shape { fip_maps: 8, fip_key_rows_log2: 1, ..roomy },
         _ => Shape {
             ecmp_words: 120,
             next_hops: 18,
             host_route_rows_log2: 2,
             fip_maps: 12,
+            tunnel_source_rows_log2: 0,
             ecmp_group_max: 4,
             prefix_rows_log2: 0,
             ..roomy
@@ -305,7 +362,8 @@ impl Pins {
                     continue;
                 };
                 let next_hop = words::next_hop_key(&next_hops.at(word.nh.into()));
-                let label = (word.label != 0).then_some(MplsLabel(word.label));
+                let label = words::member_label(word);
+                let label = (label != 0).then_some(MplsLabel(label));
                 let hop = Hop { next_hop: next_hop.unwrap_or_default(), label };
                 let known = self.0.entry((id, slot)).or_default();
                 let known = *known.entry(word.generation).or_insert(hop);

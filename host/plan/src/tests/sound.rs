@@ -36,8 +36,9 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     for route in card.of::<table::HostRoute>().values() {
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         let nh = next_hop(card, route.nh, &who)?;
-        if nh.kind == NextHopKind::Composite && heard.contains(&route.nh) {
-            // It is shown what a listener has.
+        let is_shown = route.service != table::ServiceAddress::No;
+        if nh.kind == NextHopKind::Composite && (is_shown || heard.contains(&route.nh)) {
+            // It is shown what a listener has, or had a moment ago; no packet follows it.
         } else if nh.kind == NextHopKind::Composite {
             let owner = owners.entry(route.nh).or_insert((route.vrf, route.ip));
             if *owner != (route.vrf, route.ip) {
@@ -484,7 +485,10 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
             let live = u32::from(nh.slots)..u32::from(nh.slots) + u32::from(nh.live);
             for word in live.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
                 let next_hop = words::next_hop_key(&next_hop(word.nh)).unwrap_or_default();
-                let hop = Hop { next_hop, label: label(word.label != 0, word.label) };
+                let hop = Hop {
+                    next_hop,
+                    label: label(words::member_label(word) != 0, words::member_label(word)),
+                };
                 let refuses = word.generation == 0;
                 if !refuses && group.members.iter().all(|member| member.hop != hop) {
                     return Err(format!("{vip} of VRF {vrf} gives new flows to {hop:?}"));
@@ -497,7 +501,9 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
             let words = (0..u32::from(nh.slots) + u32::from(nh.live))
                 .filter_map(|n| card.ring_word(nh.base, n))
                 .filter(|word| word.valid);
-            led_to.extend(words.map(|word| (word.nh, label(word.label != 0, word.label))));
+            led_to.extend(words.map(|word| {
+                (word.nh, label(words::member_label(word) != 0, words::member_label(word)))
+            }));
         } else {
             led_to.push((route.nh, label(route.label_valid, route.label)));
         }
