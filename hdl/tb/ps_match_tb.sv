@@ -309,7 +309,8 @@ module ps_match_tb
         check(now < 20000, "writes end");
         if (verdict_valid) begin
           seen++;
-          check(verdict.dst == DstFabric && verdict.label inside {old_label, new_label} && verdict.dmac inside {old_mac, new_mac},
+          check(verdict.dst == DstFabric && (verdict.label == old_label || verdict.label == new_label) &&
+                (verdict.dmac == old_mac || verdict.dmac == new_mac),
                 $sformatf("a packet meets label %0d, address %h", verdict.label, verdict.dmac));
           if (verdict.label == new_label && new_label != old_label) labels++;
         end
@@ -329,7 +330,7 @@ module ps_match_tb
           end
           check(now - from <= (n == 0 ? 120 : 30), $sformatf("write %0d took %0d cycles", n, now - from));
           // All that come now meet the new one.
-          repeat (MatchCycles) @(posedge clk);
+          repeat (ps_match_pkg::MatchCycles) @(posedge clk);
           old_label = new_label;
           old_mac   = new_mac;
         end
@@ -348,7 +349,7 @@ module ps_match_tb
       end
     join
     hdr_valid <= 0;
-    repeat (MatchCycles + 2) begin
+    repeat (ps_match_pkg::MatchCycles + 2) begin
       @(posedge clk);
       if (verdict_valid) seen++;
     end

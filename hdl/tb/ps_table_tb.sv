@@ -32,7 +32,7 @@ module ps_table_tb
 
   // The deep table's second port: packets' address two cycles ahead of it, as a packet's stages have it.
   logic [2:1]       other_q = '0;              // bit 2: a packet is at the port
-  logic             other_in = 0, walk_re = 0, walk_ready, walk_valid, walk_bad, done, take, port_re, port_we, port_all, other_bad;
+  logic             other_in = 0, walk_re = 0, walk_ready, walk_valid, walk_bad, done, take, port_re = 0, port_soon, port_we, port_all, other_bad;
   logic             clearing = 0;
   index_t           other_addr_in = '0, walk_addr = '0, turn_index, other_addr1_q, other_addr_q;
   logic [Width-1:0] walk_rdata, other_rdata;
@@ -41,6 +41,7 @@ module ps_table_tb
 
   always_ff @(posedge clk) begin
     other_q       <= {other_q[1], other_in};
+    port_re       <= port_soon;
     other_addr1_q <= other_in ? other_addr_in : turn_index;
     other_addr_q  <= other_addr1_q;
   end
@@ -63,7 +64,7 @@ module ps_table_tb
     .clk_i(clk), .rst_i(rst), .free_i(!other_in), .clearing_i(clearing), .clear_late_i(1'b1), .acc_re_i(acc_re), .acc_we_i(acc_we),
     .acc_flip_i(flip), .acc_index_i(acc_index), .acc_wdata_i(wdata), .done_o(done), .acc_rdata_o(deep_acc_rdata),
     .acc_bad_o(deep_acc_bad), .walk_re_i(walk_re), .walk_addr_i(walk_addr), .walk_ready_o(walk_ready), .walk_valid_o(walk_valid),
-    .walk_rdata_o(walk_rdata), .walk_bad_o(walk_bad), .take_o(take), .index_o(turn_index), .port_re_o(port_re), .port_we_o(port_we),
+    .walk_rdata_o(walk_rdata), .walk_bad_o(walk_bad), .take_o(take), .index_o(turn_index), .port_soon_o(port_soon), .port_we_o(port_we),
     .port_all_o(port_all), .port_wdata_o(port_wdata), .port_rdata_i(other_rdata), .port_bad_i(other_bad), .waits_o(waits)
   );
 
@@ -124,15 +125,14 @@ module ps_table_tb
   endtask
 
   // Packets at the second port in most cycles; the host writes and reads, a walk reads, all at once. Each has its own, in the order of
-  // the turns; no cycle that is free is left while one waits, and who had a turn lets the other have the next.
+  // the turns; no cycle that is free is left while one waits, and of two that wait one has the first and the other the next.
   task automatic turns();
     typedef enum {None, Packet, Walk, Host} who_e;
     who_e             who [Deep+5];
     logic [Width-1:0] want [Deep+5];
     logic             odd [Deep+5];
-    who_e             last = None;
     logic             writes = 0, odd_write = 0, asks = 0;
-    int               rest = 0, turns_of [3] = '{0, 0, 0};
+    int               rest = 0, turns_of [3] = '{0, 0, 0}, passed [2] = '{0, 0};
     who = '{default: None};
     for (int n = 0; n < 20000; n++) begin
       logic due, walks;
@@ -154,11 +154,11 @@ module ps_table_tb
       check(!(walks && done) && !(other_in && take) && take == (walks || done), "one turn, and none of a packet's cycle");
       due = !other_in && (asks || walk_re);
       check(take || !due, "a free cycle is used");
-      if (take && asks && walk_re) begin
-        check(last == None || (last == Walk) == done, "in turn");
-        last = done ? Host : Walk;
+      if (!other_in) begin
+        passed[0] = asks && !done ? passed[0] + 1 : 0;
+        passed[1] = walk_re && !walks ? passed[1] + 1 : 0;
+        check(passed[0] < 2 && passed[1] < 2, "in turn");
       end
-      if (take && !(asks && walk_re)) last = None;
       if (done && writes) begin
         held[acc_index]  = wdata;
         wrong[acc_index] = odd_write;

@@ -148,8 +148,8 @@ module ps_nexthop
   member_t        member;
   member_t        member_q [All:Words+1];
   // Turns at the second ports.
-  logic           clearing_q, clear_late_q, nh_done, nh_take, nh_take_q, nh_port_re, nh_port_we, nh_port_all;
-  logic           ecmp_done, ecmp_take, ecmp_take_q, ecmp_port_re, ecmp_port_we, ecmp_port_all;
+  logic           clearing_q, clear_late_q, nh_done, nh_take, nh_take_q, nh_re_q, nh_port_soon, nh_port_we, nh_port_all;
+  logic           ecmp_done, ecmp_take, ecmp_take_q, live_re_q, ecmp_port_soon, ecmp_port_we, ecmp_port_all;
   logic [1:0]     nh_waits, ecmp_waits;
   next_hop_addr_t nh_index, nh_index_q;
   ecmp_addr_t     ecmp_index;
@@ -231,7 +231,7 @@ module ps_nexthop
     .addr_i       (first.nh[$clog2(NextHops)-1:0]),
     .rdata_o      (nh),
     .bad_o        (nh_bad),
-    .other_re_i   ((group_q[Words+1] && member_q[Words+1].ok) || nh_port_re),
+    .other_re_i   ((group_q[Words+1] && member_q[Words+1].ok) || nh_re_q),
     .other_we_i   (nh_port_we),
     .other_all_i  (nh_port_all),
     .other_addr_i (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
@@ -266,7 +266,7 @@ module ps_nexthop
     .walk_bad_o  (walk_nh_bad_o),
     .take_o      (nh_take),
     .index_o     (nh_index),
-    .port_re_o   (nh_port_re),
+    .port_soon_o (nh_port_soon),
     .port_we_o   (nh_port_we),
     .port_all_o  (nh_port_all),
     .port_wdata_o(nh_port_wdata),
@@ -285,7 +285,7 @@ module ps_nexthop
     .addr_i       (addr_slot_q),
     .rdata_o      (word_slot),
     .bad_o        (slot_bad),
-    .other_re_i   (group_q[Read+3] || ecmp_port_re),
+    .other_re_i   (live_re_q),
     .other_we_i   (ecmp_port_we),
     .other_all_i  (ecmp_port_all),
     .other_addr_i (addr_live_q),
@@ -320,7 +320,7 @@ module ps_nexthop
     .walk_bad_o  (walk_ecmp_bad_o),
     .take_o      (ecmp_take),
     .index_o     (ecmp_index),
-    .port_re_o   (ecmp_port_re),
+    .port_soon_o (ecmp_port_soon),
     .port_we_o   (ecmp_port_we),
     .port_all_o  (ecmp_port_all),
     .port_wdata_o(ecmp_port_wdata),
@@ -467,22 +467,24 @@ module ps_nexthop
       group_words_q[Read+2] <= group1_q;
       group_words_q[Read+2].evicts <= group1_q.pin.udp && group1_q.live;
     end
-    // Without a packet, whose turn it is: its index, and nothing added to it.
-    if (ecmp_take) begin
+    // Without a packet, who may have the turn: its index, and nothing added to it. Whether it has is the port's matter.
+    if (Rests ? ecmp_take : !group_q[Read+1]) begin
       live_high2_q <= '0;
       live_low2_q  <= '0;
       base_live2_q <= ecmp_index;
     end
     ecmp_take_q <= ecmp_take;
+    live_re_q   <= (group_q[Read+2] || ecmp_port_soon) && !rst_i;
+    nh_re_q     <= nh_port_soon && !rst_i;
     if (group_q[Read+2]) addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
-    if (group_q[Read+2] || ecmp_take_q) addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
+    if (group_q[Read+2] || !Rests || ecmp_take_q) addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
     for (int unsigned i = Read + 3; i <= Words; i++) begin
       if (group_q[i-1]) group_words_q[i] <= group_words_q[i-1];
     end
     if (group_q[Words]) member_q[Words+1] <= member;
-    else if (nh_take_q) member_q[Words+1].word.nh <= nh_id_t'(nh_index_q);
+    else if (!Rests || nh_take_q) member_q[Words+1].word.nh <= nh_id_t'(nh_index_q);
     nh_take_q <= nh_take;
-    if (nh_take) nh_index_q <= nh_index;
+    if (!Rests || nh_take) nh_index_q <= nh_index;
     for (int unsigned i = Words + 2; i <= All; i++) begin
       if (group_q[i-1]) member_q[i] <= member_q[i-1];
     end
