@@ -163,7 +163,8 @@ module ps_flow_engine_tb
     .RowsLog2(RowsLog2)
   ) u_store (
     .clk_i, .rst_i, .a_re_i(look_i), .a_rows_i(few_rows(look_hash)), .a_key_i(look_key_i), .found_o(found), .facts_o(facts),
-    .tcp_o(unused_tcp), .probe_valid_i(probe_i || probe_valid), .probe_rows_i(probe_i ? few_rows(probe_hash) : probe_rows), .probe_key_i(probe_key),
+    .tcp_o(unused_tcp), .probe_valid_i(probe_i || probe_valid), .probe_first_i(probe_i),
+    .probe_rows_i(probe_i ? few_rows(probe_hash) : probe_rows), .probe_key_i(probe_key),
     .probe_pair_i('0), .probe_found_o(probe_found), .raw_o(raw), .raw_used_o(raw_used), .op_valid_i(op_valid), .op_ready_o(op_ready), .op_i(op),
     .crowded_o(ways_crowded), .idle_o(store_idle), .done_valid_o(done_valid), .done_o(done), .taken_valid_o(taken_valid),
     .taken_ready_i(taken_ready), .taken_o(taken), .taken_used_o(taken_used), .taken_by_o(taken_by),

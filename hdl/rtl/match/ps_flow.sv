@@ -150,6 +150,7 @@ module ps_flow
     .facts_o      (facts),
     .tcp_o        (tcp),
     .probe_valid_i(probe_valid || slow_probe_valid),
+    .probe_first_i(probe_valid),
     .probe_rows_i (probe_valid ? probe_rows : slow_probe_rows),
     .probe_key_i  (probe_valid ? probe_key : slow_probe_key),
     .probe_pair_i (probe_pair),

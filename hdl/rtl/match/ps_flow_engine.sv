@@ -107,7 +107,9 @@ module ps_flow_engine
   free_pair_t           give_value, give_q;
   number_t              slow_number;
 
-  assign reset    = rst_i || clear_i;
+  // A cycle late: what is cleared is written in later cycles only, and nobody asks for anything right after.
+  always_ff @(posedge clk_i) reset <= rst_i || clear_i;
+
   assign head_pop = fast_pop || slow_pop;
 
   ps_fifo #(

@@ -1,6 +1,7 @@
 // Port B of one way's key rows: probes of keys first, then what waits to be written or read, in order.
 //
-// Probe:      probe_i/probe_row_i, every cycle if need be; the row is read in the next cycle.
+// Probe:      probe_i/probe_row_i, every cycle if need be; the row is read in the next cycle. probe_first_i with it, or nothing waits
+//             (asserted): so the queue need not know of probes that are known late.
 // Operations: op_valid_i/op_i with op_ready_o, known a cycle ahead; a register and a FIFO of Depth. Those of one row are done in the order in which they came, so a slot
 //             that is read is read with all that was asked before. crowded_o: more than three quarters are taken (and asks for
 //             new pairs are to be refused, so that probes leave turns).
@@ -18,6 +19,7 @@ module ps_flow_port
   input  logic                           clk_i,
   input  logic                           rst_i,
   input  logic                           probe_i,
+  input  logic                           probe_first_i,
   input  logic [FlowRowsLog2-1:0]        probe_row_i,
 
   input  logic                           op_valid_i,
@@ -76,7 +78,7 @@ module ps_flow_port
     .count_o (count)
   );
 
-  assign pop = head_valid && !probe_i && !(head.op == RowTake && taking_q);
+  assign pop = head_valid && !probe_first_i && !(head.op == RowTake && taking_q);
 
   always_ff @(posedge clk_i) begin
     op_valid_q <= op_valid_i;
@@ -129,6 +131,7 @@ module ps_flow_port
 `ifndef SYNTHESIS
   always @(posedge clk_i) begin
     if (!rst_i && we_o) a_one : assert (!re_o);
+    if (!rst_i && probe_i && !probe_first_i) a_first : assert (!head_valid);
     if (!rst_i && op_valid_q) a_bound : assert (fits);
   end
 `endif

@@ -487,8 +487,13 @@ module ps_flow_slow
   assign unused_bits = ^{map_i, reverse_q.own, forward_q.own, move_q};
 
 `ifndef SYNTHESIS
-  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i) $onehot(state_q));
-  a_waits     : assert property (@(posedge clk_i) disable iff (rst_i) waited_q == (wait_q == '0));
+  // From the first reset on, which may come here a cycle after that of others.
+  logic began_q;
+
+  always_ff @(posedge clk_i) if (rst_i) began_q <= 1'b1;
+
+  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) $onehot(state_q));
+  a_waits     : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) waited_q == (wait_q == '0));
 `endif
 
 endmodule

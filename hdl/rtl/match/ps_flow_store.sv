@@ -25,6 +25,7 @@ module ps_flow_store
   output tcp_word_t [1:0] tcp_o,
 
   input  logic          probe_valid_i,
+  input  logic          probe_first_i,   // of packets: before what waits at the ways; any other probe comes while nothing does
   input  rows_t         probe_rows_i,
   input  flow_key_t     probe_key_i,
   input  pair_t         probe_pair_i,
@@ -71,7 +72,9 @@ module ps_flow_store
   localparam int unsigned BankLog2   = $clog2(ps_ram_deep_pkg::BankDepth);
 
   // --- Clearing: key slots become invalid, and TCP states none.
-  logic clear_row, clear_states;
+  logic clear_row, clear_states, reset_q;     // the ports' reset, a cycle late, as nothing comes right after it
+
+  always_ff @(posedge clk_i) reset_q <= rst_i || clear_i;
 
   assign clear_row    = clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
   assign clear_states = clear_we_i && 32'(clear_index_i) < (1 << PairsLog2) && 32'(clear_index_i) < (1 << BankLog2);
@@ -104,8 +107,9 @@ module ps_flow_store
       .RowsLog2(RowsLog2)
     ) u_port (
       .clk_i,
-      .rst_i        (rst_i || clear_i),
+      .rst_i        (reset_q),
       .probe_i      (probe_valid_i),
+      .probe_first_i,
       .probe_row_i  (probe_rows_i[w]),
       .op_valid_i   (op_valid_i[w]),
       .op_ready_o   (op_ready_o[w]),
