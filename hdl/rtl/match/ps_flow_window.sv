@@ -165,8 +165,6 @@ module ps_flow_window
   logic [NumberBits:0]   fill_q;
   logic [NumberBits+1:0] unused_count;
 
-  assign filling = fill_q != (NumberBits + 1)'(Entries);
-
   ps_fifo #(
     .Width($bits(number_t)),
     .Depth(Entries),
@@ -185,20 +183,20 @@ module ps_flow_window
 
   assign number_o = number_q;
 
-  // --- Done: one bank a cycle is searched, what it has lingers in the order of its being found.
+  // --- Done: one bank a cycle is searched, what it has lingers in the order of its being found. It is noted two cycles after its bank's
+  // turn, before the next one.
   localparam int unsigned StampBits = $clog2(2 * Linger);
 
   logic [StampBits-1:0]     now_q;
   logic [$clog2(Banks)-1:0] bank_q, bank1_q;
   logic [BankSize-1:0]      ripe1_q;
-  logic                     found, waits;
-  number_t                  found_number, waits_number;
+  logic                     found_q, waits;
+  number_t                  found_number, found_number_q, waits_number;
   logic [StampBits-1:0]     waits_since;
   logic                     ripe_q, unused_ready;
   logic [NumberBits+1:0]   unused_waiting;
 
   always_comb begin
-    found        = ripe1_q != '0;
     found_number = '0;
     for (int unsigned i = BankSize; i > 0; i--) begin
       if (ripe1_q[i-1]) found_number = number_t'((i - 1) * Banks + 32'(bank1_q));
@@ -212,9 +210,9 @@ module ps_flow_window
   ) u_linger (
     .clk_i,
     .rst_i,
-    .wvalid_i(found),
+    .wvalid_i(found_q),
     .wready_o(unused_ready),
-    .wdata_i ({found_number, now_q}),
+    .wdata_i ({found_number_q, now_q}),
     .rvalid_o(waits),
     .rready_i(retire),
     .rdata_o ({waits_number, waits_since}),
@@ -253,8 +251,8 @@ module ps_flow_window
     if (drop_valid_i) begin
       for (int unsigned i = 0; i < Entries; i++) if (drop_i == number_t'(i)) {first_q[i], second_q[i]} <= 2'b11;
     end
-    if (found) begin
-      for (int unsigned i = 0; i < Entries; i++) if (found_number == number_t'(i)) {first_q[i], second_q[i]} <= 2'b00;
+    if (found_q) begin
+      for (int unsigned i = 0; i < Entries; i++) if (found_number_q == number_t'(i)) {first_q[i], second_q[i]} <= 2'b00;
     end
     if (retire) begin
       for (int unsigned i = 0; i < Entries; i++) if (retire_number == number_t'(i)) valid_q[i] <= 1'b0;
@@ -264,20 +262,27 @@ module ps_flow_window
     for (int unsigned i = 0; i < BankSize; i++) begin
       ripe1_q[i] <= first_q[i*Banks + 32'(bank_q)] && second_q[i*Banks + 32'(bank_q)];
     end
+    found_q        <= ripe1_q != '0;
+    found_number_q <= found_number;
     now_q  <= now_q + 1'b1;
     ripe_q <= StampBits'(now_q - waits_since) >= StampBits'(Linger) && waits && !retire;
     free_q <= free_q + ($clog2(Entries) + 1)'(retire) - ($clog2(Entries) + 1)'(pushed_q[1]);
     room_o <= free_q > ($clog2(Entries) + 1)'(Margin) && !filling;
-    if (filling) fill_q <= fill_q + 1'b1;
+    if (filling) begin
+      fill_q  <= fill_q + 1'b1;
+      filling <= fill_q != (NumberBits + 1)'(Entries - 1);
+    end
     if (rst_i) begin
       valid_q  <= '0;
       first_q  <= '0;
       second_q <= '0;
       ripe1_q  <= '0;
+      found_q  <= 1'b0;
       bank_q   <= '0;
       now_q    <= '0;
       ripe_q   <= 1'b0;
       fill_q   <= '0;
+      filling  <= 1'b1;
       free_q   <= ($clog2(Entries) + 1)'(Entries);
       room_o   <= 1'b0;
       done_valid_q <= '0;
@@ -291,7 +296,7 @@ module ps_flow_window
   a_room    : assert property (@(posedge clk_i) disable iff (rst_i) pushed_q[1] |-> number_valid && !valid_q[number_q]);
   a_retired : assert property (@(posedge clk_i) disable iff (rst_i) retire |-> valid_q[retire_number]);
   a_pending : assert property (@(posedge clk_i) disable iff (rst_i) drop_valid_i |-> valid_q[drop_i]);
-  initial assert (Entries % (Groups * Banks) == 0 && Groups == 4 && Cycles == 5)
+  initial assert (Entries % (Groups * Banks) == 0 && Banks > 3 && Groups == 4 && Cycles == 5)
     else $fatal(1, "ps_flow_window: entries do not divide, or the stages are others");
 `endif
 
