@@ -62,7 +62,7 @@ module ps_flow_insert
   localparam int unsigned JoinMargin  = 8;    // pairs that may be placed before it is seen that they are many
 
   // --- Fast path: forward key, then reverse key, through the allocator.
-  logic     second_q, issue, ask_valid, ask_ready, answer, ok, place_q;
+  logic     second_q, first_turn_q, issue, ask_valid, ask_ready, answer, ok, place_q;    // first_turn_q: !second_q, which has the data as loads
   waiting_t ask_by;
   rows_t    ask_rows, place_rows_q;
   logic [TagBits-1:0] tag, place_tag_q;
@@ -76,7 +76,7 @@ module ps_flow_insert
 
   assign ask_ready  = !second_q;
   assign issue      = head_valid_i && (second_q || (go_q && !ask_valid));
-  assign head_pop_o = second_q;
+  assign head_pop_o = !first_turn_q;
   assign data_we_o  = second_q;
 
   ps_flow_alloc #(
@@ -124,13 +124,13 @@ module ps_flow_insert
 
   // --- Join: both have a slot, or the pair waits.
   placing_t pair_q, fast, waited, full;
-  logic     pair_valid_q, fast_valid, fast_ready, unused_fast_ready, wait_valid, wait_ready;
+  logic     pair_valid_q, quiet_q, joins_q, waits_q, fast_valid, fast_ready, unused_fast_ready, wait_valid, wait_ready;
   logic     clears, commit_takes;
-  logic     waiting_room, waiting_idle, commit_idle, enter_fast, enter_slow;
+  logic     waiting_room, waiting_idle, commit_idle, enter_slow;
   logic [$clog2(JoinDepth)+1:0] fast_count;
 
-  assign enter_fast    = pair_valid_q && pair_q.placed != 2'b11;
-  assign enter_ready_o = waiting_room && !enter_fast;
+  // Of pair_q, with it: both have a slot, or it waits; and whether there is none, as pair_valid_q has a pair as loads.
+  assign enter_ready_o = waiting_room && quiet_q;
   assign enter_slow    = enter_i && enter_ready_o;
 
   ps_fifo #(
@@ -140,7 +140,7 @@ module ps_flow_insert
   ) u_joined (
     .clk_i,
     .rst_i,
-    .wvalid_i(pair_valid_q && pair_q.placed == 2'b11),
+    .wvalid_i(joins_q),
     .wready_o(unused_fast_ready),
     .wdata_i (pair_q),
     .rvalid_o(fast_valid),
@@ -155,6 +155,9 @@ module ps_flow_insert
       first_q    <= index;
     end
     pair_valid_q <= joined_valid;
+    quiet_q      <= !joined_valid;
+    joins_q      <= joined_valid && ok && first_ok_q;
+    waits_q      <= joined_valid && !(ok && first_ok_q);
     if (joined_valid) begin
       pair_q         <= joined;
       pair_q.placed  <= {ok, first_ok_q};
@@ -162,6 +165,7 @@ module ps_flow_insert
       pair_q.reverse <= index;
     end
     if (issue) second_q <= !second_q;
+    if (issue) first_turn_q <= second_q;
     go_q         <= !stall_i && waiting_room && fast_count < ($clog2(JoinDepth) + 2)'(JoinDepth - JoinMargin);
     place_q      <= issue || (ask_valid && ask_ready);
     if (!Rests || issue || ask_valid) place_rows_q <= second_q ? head_i.reverse_rows : ask_valid ? ask_rows : head_i.rows;
@@ -169,8 +173,12 @@ module ps_flow_insert
     if (rst_i) begin
       place_q      <= 1'b0;
       second_q     <= 1'b0;
+      first_turn_q <= 1'b1;
       go_q         <= 1'b0;
       pair_valid_q <= 1'b0;
+      quiet_q      <= 1'b1;
+      joins_q      <= 1'b0;
+      waits_q      <= 1'b0;
     end
   end
 
@@ -185,9 +193,9 @@ module ps_flow_insert
     .clk_i,
     .rst_i,
     .secret_i,
-    .enter_i       (enter_fast || enter_slow),
-    .enter_asks_i  (!enter_fast),
-    .enter_pair_i  (enter_fast ? pair_q : enter_pair_i),
+    .enter_i       (waits_q || enter_slow),
+    .enter_asks_i  (quiet_q),
+    .enter_pair_i  (pair_valid_q ? pair_q : enter_pair_i),
     .room_o        (waiting_room),
     .idle_o        (waiting_idle),
     .ask_valid_o   (ask_valid),
@@ -226,6 +234,7 @@ module ps_flow_insert
   // --- Commit.
   logic                        cop_valid, cop_ready;
   logic [$clog2(FlowWays)-1:0] cop_way;
+  logic [FlowWays-1:0]         cop_ways;
   row_op_t                     cop;
 
   ps_flow_commit u_commit (
@@ -240,6 +249,7 @@ module ps_flow_insert
     .op_valid_o  (cop_valid),
     .op_ready_i  (cop_ready),
     .op_way_o    (cop_way),
+    .op_ways_o   (cop_ways),
     .op_o        (cop),
     .event_o,
     .idle_o      (commit_idle)
@@ -264,11 +274,8 @@ module ps_flow_insert
                        !(beside_q.op == RowWrite && cop_valid && cop.whom.reverse == beside_q.word.tag.reverse);
 
   always_comb begin
-    op_valid_o = '0;
-    for (int unsigned w = 0; w < FlowWays; w++) begin
-      op_o[w] = cop_valid && cop_way == $clog2(FlowWays)'(w) ? cop : beside_q;
-    end
-    if (cop_valid && cop_ready) op_valid_o[cop_way] = 1'b1;
+    op_valid_o = cop_ways & op_ready_i;
+    for (int unsigned w = 0; w < FlowWays; w++) op_o[w] = cop_ways[w] ? cop : beside_q;
     if (take_beside) op_valid_o[beside_way_q] = 1'b1;
   end
 
@@ -339,7 +346,15 @@ module ps_flow_insert
 
 `ifndef SYNTHESIS
   a_join  : assert property (@(posedge clk_i) disable iff (rst_i) joined_valid |-> answer && tag == TagBits'(1));
-  always @(posedge clk_i) if (!rst_i && pair_valid_q && pair_q.placed == 2'b11) a_joins : assert (unused_fast_ready);
+  logic began_q;    // once there was a reset
+
+  always @(posedge clk_i) begin
+    if (rst_i) began_q <= 1'b1;
+    if (!rst_i && joins_q) a_joins : assert (unused_fast_ready);
+    if (!rst_i && began_q) a_pair : assert (quiet_q == !pair_valid_q && joins_q == (pair_valid_q && pair_q.placed == 2'b11) &&
+                                            waits_q == (pair_valid_q && pair_q.placed != 2'b11));
+    if (!rst_i && began_q) a_turn : assert (first_turn_q == !second_q);
+  end
 `endif
 
 endmodule
