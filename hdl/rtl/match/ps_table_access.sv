@@ -47,6 +47,8 @@ module ps_table_access
 
   // What is cleared index by index; deeper tables are in banks, which are cleared together.
   localparam int unsigned ClearBits = 16;
+  localparam int unsigned SomeParts = 6;
+  localparam int unsigned SomeBits  = $bits(cfg_req_i.wdata) / SomeParts;
 
   state_e       state_q;
   access_t      acc_q;
@@ -54,8 +56,9 @@ module ps_table_access
   logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
   logic [7:0]   status_q;
   logic [383:0] rdata_q;
-  logic         permitted, permitted_q, known, known_q, flow_q, bad_q;
-  logic [TableCount-1:0] hit, hit_q;      // the table, if it has the index
+  logic         permitted, known_q, flow_q, stats_q, bad_q;
+  logic [TableCount-1:0] hit, hit_q, fits_q;       // the table; those that have the index; and the table, if it has it
+  logic [SomeParts-1:0]  some, some_q;             // whether any of a part of the data is not 0
   logic [ReadCycles-1:0] wait_q;
 
   // Tables that have the index.
@@ -64,18 +67,11 @@ module ps_table_access
   endfunction
 
   always_comb begin
-    known = 1'b0;
-    hit   = '0;
-    for (int unsigned i = 0; i < TableCount; i++) begin
-      if (cfg_req_i.table_id == i[7:0]) begin
-        known  = 1'b1;
-        hit[i] = cfg_req_i.index < table_depth(i[7:0]);
-      end
-    end
+    for (int unsigned i = 0; i < SomeParts; i++) some[i] = cfg_req_i.wdata[i*SomeBits+:SomeBits] != '0;
   end
 
-  assign permitted = !(cfg_req_i.write && (cfg_req_i.table_id == TableFlowStats ||
-                                           (cfg_req_i.table_id == TableFlow && cfg_req_i.wdata != '0)));
+  assign hit       = hit_q & fits_q;
+  assign permitted = !(cfg_req_i.write && (stats_q || (flow_q && some_q != '0)));
 
   always_ff @(posedge clk_i) begin
     acc_q.re <= '0;
@@ -98,24 +94,32 @@ module ps_table_access
         if (cfg_valid_i) begin
           acc_q.index <= cfg_req_i.index[IndexBits-1:0];
           wdata_q     <= cfg_req_i.wdata[WriteMaxBits-1:0];
-          known_q     <= known;
-          hit_q       <= hit;
-          permitted_q <= permitted;
+          known_q     <= 1'b0;
+          hit_q       <= '0;
+          for (int unsigned i = 0; i < TableCount; i++) begin
+            if (cfg_req_i.table_id == i[7:0]) begin
+              known_q  <= 1'b1;
+              hit_q[i] <= 1'b1;
+            end
+          end
+          fits_q      <= depth_mask(cfg_req_i.index);
+          some_q      <= some;
+          stats_q     <= cfg_req_i.table_id == TableFlowStats;
           flow_q      <= cfg_req_i.table_id == TableFlow || cfg_req_i.table_id == TableFlowStats;
           state_q     <= StCheck;
         end
       end
       StCheck: begin
         if (!known_q) status_q <= StBadTable;
-        else if (hit_q == '0) status_q <= StBadIndex;
-        else if (!permitted_q) status_q <= StNotPermitted;
-        if (permitted_q && !flow_q) begin
-          acc_q.re <= cfg_req_i.write ? '0 : hit_q;
-          acc_q.we <= cfg_req_i.write ? hit_q : '0;
+        else if (hit == '0) status_q <= StBadIndex;
+        else if (!permitted) status_q <= StNotPermitted;
+        if (permitted && !flow_q) begin
+          acc_q.re <= cfg_req_i.write ? '0 : hit;
+          acc_q.we <= cfg_req_i.write ? hit : '0;
           acc_q.flip <= flip_i && cfg_req_i.write;
-          flipped_o  <= flip_i && cfg_req_i.write && hit_q != '0;
+          flipped_o  <= flip_i && cfg_req_i.write && hit != '0;
         end
-        if (hit_q == '0 || !permitted_q) state_q <= StDone;
+        if (hit == '0 || !permitted) state_q <= StDone;
         else if (flow_q) state_q <= StFlow;
         else state_q <= StAccess;
       end
@@ -142,7 +146,7 @@ module ps_table_access
   assign acc_wdata_o  = wdata_q;
   assign clearing_o   = state_q == StClear;
   assign flow_valid_o = state_q == StFlow;
-  assign flow_stats_o = cfg_req_i.table_id == TableFlowStats;
+  assign flow_stats_o = stats_q;
   assign error_o      = state_q == StCollect && bad_i;
   assign cfg_rsp_o    = '{done: state_q == StDone, status: bad_q ? StParity : status_q, rdata: rdata_q};
 
