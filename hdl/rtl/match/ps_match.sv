@@ -71,8 +71,8 @@ module ps_match
   map_id_t     map_flow_addr, map_fip_addr;
   vif_t        vif_in, vif_out, vif_acc, unused_vif;
   logic        vif_in_bad, vif_out_bad, vif_acc_bad, map_flow_bad, map_fip_bad, map_slow_bad, map_acc_bad, unused_vif_bad;
-  fip_map_t    map_flow, map_acc, map_slow;
-  logic        map_slow_re, map_slow_ready, map_slow_done_q;
+  fip_map_t    map_flow, map_fip, map_acc, map_slow;
+  logic        map_slow_re, map_slow_done;
   map_id_t     map_slow_addr;
 
   ps_table #(
@@ -111,103 +111,26 @@ module ps_match
     .acc_bad_o  (unused_vif_bad)
   );
 
-  // Mappings are in block RAM, 53 of them a copy: UltraRAM is what the flows need.
-  // The flow look-up's copy.
-  logic    map_flow_re_q;
-  map_id_t map_flow_addr_q;
-
-  always_ff @(posedge clk_i) begin
-    map_flow_re_q   <= map_flow_re;
-    map_flow_addr_q <= map_flow_addr;
-  end
-
-  ps_table #(
-    .Width  (FipMapBits),
-    .Depth  (FipMaps),
-    .Latency(MapReadCycles - 1)
-  ) u_fip_map_flow (
+  ps_fip_maps u_fip_maps (
     .clk_i,
-    .re_i       (map_flow_re_q),
-    .addr_i     (fip_map_addr_t'(map_flow_addr_q)),
-    .rdata_o    (map_flow),
-    .bad_o      (map_flow_bad),
-    .acc_re_i   (acc.re[SelFipMap]),
-    .acc_we_i   (acc.we[SelFipMap]),
-    .acc_flip_i (acc.flip),
-    .acc_index_i(fip_map_addr_t'(acc.index)),
+    .flow_re_i  (map_flow_re),
+    .flow_addr_i(map_flow_addr),
+    .flow_o     (map_flow),
+    .flow_bad_o (map_flow_bad),
+    .fip_re_i   (map_fip_re),
+    .fip_addr_i (map_fip_addr),
+    .fip_o      (map_fip),
+    .fip_bad_o  (map_fip_bad),
+    .slow_re_i  (map_slow_re),
+    .slow_addr_i(map_slow_addr),
+    .slow_done_o(map_slow_done),
+    .slow_o     (map_slow),
+    .slow_bad_o (map_slow_bad),
+    .acc_i      (acc),
     .acc_wdata_i(acc_wdata[FipMapBits-1:0]),
     .acc_rdata_o(map_acc),
     .acc_bad_o  (map_acc_bad)
   );
-
-  // The other copy, for new flows' packets, and by a port that they do not use for the flow table's changes, when the maintenance side
-  // does not write it.
-  logic     map_fip_valid_q, map_fip_read_q, map_we_q, map_flip_q, map_odd;
-  fip_map_t map_fip, map_wdata_q;
-  logic [13:0]         map_index_q;
-  logic [FipMapBits:0] map_fip_read, map_fip_q, map_slow_read;
-
-  always_ff @(posedge clk_i) begin
-    map_we_q <= acc.we[SelFipMap];
-    if (acc.we[SelFipMap]) begin
-      map_wdata_q <= acc_wdata[FipMapBits-1:0];
-      map_flip_q  <= acc.flip;
-      map_index_q <= 14'(acc.index);
-    end
-  end
-
-  ps_parity #(
-    .Width(FipMapBits)
-  ) u_map_made (
-    .clk_i,
-    .valid_i(acc.we[SelFipMap]),
-    .data_i (acc_wdata[FipMapBits-1:0]),
-    .odd_o  (map_odd)
-  );
-
-  ps_ram_tdp #(
-    .Width(FipMapBits + 1),
-    .Depth(FipMaps)
-  ) u_fip_map_new (
-    .clk_i,
-    .a_re_i   (map_fip_re),
-    .a_addr_i (map_fip_addr),
-    .a_rdata_o(map_fip_read),
-    .b_re_i   (map_slow_re && map_slow_ready),
-    .b_we_i   (map_we_q),
-    .b_addr_i (map_slow_ready ? map_slow_addr : map_index_q),
-    .b_wdata_i({map_odd ^ map_flip_q, map_wdata_q}),
-    .b_rdata_o(map_slow_read)
-  );
-
-  ps_parity #(
-    .Width(FipMapBits + 1)
-  ) u_map_fip_check (
-    .clk_i,
-    .valid_i(map_fip_read_q),
-    .data_i (map_fip_q),
-    .odd_o  (map_fip_bad)
-  );
-
-  ps_parity #(
-    .Width(FipMapBits + 1)
-  ) u_map_slow_check (
-    .clk_i,
-    .valid_i(map_slow_done_q),
-    .data_i (map_slow_read),
-    .odd_o  (map_slow_bad)
-  );
-
-  always_ff @(posedge clk_i) begin
-    map_slow_done_q <= map_slow_re && map_slow_ready && !map_slow_done_q;
-    map_fip_valid_q <= map_fip_re;
-    map_fip_read_q  <= map_fip_valid_q;
-    if (map_fip_valid_q) map_fip_q <= map_fip_read;
-  end
-
-  assign map_fip        = map_fip_q[FipMapBits-1:0];
-  assign map_slow       = map_slow_read[FipMapBits-1:0];
-  assign map_slow_ready = !map_we_q;
 
   // Where packets and the host meet entries with the wrong parity.
   localparam int unsigned ParitySources = 14;
@@ -689,7 +612,7 @@ module ps_match
     .host_stats_o   (flow_counts),
     .slow_map_re_o  (map_slow_re),
     .slow_map_addr_o(map_slow_addr),
-    .slow_map_done_i(map_slow_done_q),
+    .slow_map_done_i(map_slow_done),
     .slow_map_i     (map_slow),
     .slow_map_bad_i (map_slow_bad),
     .move_start_o   (move_start),
