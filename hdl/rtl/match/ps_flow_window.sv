@@ -265,7 +265,7 @@ module ps_flow_window
     found_q        <= ripe1_q != '0;
     found_number_q <= found_number;
     now_q  <= now_q + 1'b1;
-    ripe_q <= StampBits'(now_q - waits_since) >= StampBits'(Linger) && waits && !retire;
+    ripe_q <= StampBits'(now_q - waits_since) >= StampBits'(Linger - 1) && waits && !retire;    // the stamp is a cycle late
     free_q <= free_q + ($clog2(Entries) + 1)'(retire) - ($clog2(Entries) + 1)'(pushed_q[1]);
     room_o <= free_q > ($clog2(Entries) + 1)'(Margin) && !filling;
     if (filling) begin
