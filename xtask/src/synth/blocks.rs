@@ -31,6 +31,8 @@ pub(crate) struct Block {
     pub(crate) sources: Vec<PathBuf>,
     /// Whether it needs the soft core's sources as well.
     pub(crate) soft_core: bool,
+    /// Modules within, if it is most of the card, each of which is optimised apart.
+    pub(crate) parts: Vec<String>,
 }
 
 impl Block {
@@ -45,6 +47,9 @@ pub(crate) struct Catalogue {
     files: BTreeMap<String, PathBuf>,
     needs: BTreeMap<String, BTreeSet<String>>,
 }
+
+/// A memory of ours that is optimised apart, as those that hold it are: it has hundreds of RAMs, and registers around them.
+const DEEP_MEMORY: &str = "ps_ram_deep";
 
 /// What of the catalogue is wanted.
 pub(crate) enum Choice<'a> {
@@ -139,7 +144,25 @@ impl Catalogue {
             self.visit(CLOCK_GATE, &mut order);
         }
         let sources = order.iter().filter_map(|name| self.files.get(name).cloned()).collect();
-        Block { module: module.to_owned(), sources, soft_core }
+        let is_whole = module == CORE || HALVES.contains(&module);
+        let parts = order
+            .into_iter()
+            .filter(|name| is_whole && name != module && self.is_part(name))
+            .collect();
+        Block { module: module.to_owned(), sources, soft_core, parts }
+    }
+
+    /// Whether a module is optimised apart in what is most of the card: primitives are part of what uses them.
+    fn is_part(&self, name: &str) -> bool {
+        let primitive = self
+            .files
+            .get(name)
+            .is_some_and(|file| file.parent().is_some_and(|folder| folder.ends_with("prim")));
+        name == DEEP_MEMORY
+            || (name.starts_with("ps_")
+                && !name.ends_with("_pkg")
+                && !name.ends_with("_sva")
+                && !primitive)
     }
 
     fn visit(&self, name: &str, order: &mut Vec<String>) {
@@ -224,6 +247,27 @@ mod tests {
         let block = all.core();
         assert!(block.soft_core);
         assert_eq!(block.sources.last().map(|file| file.as_path()), Some(Path::new(CLOCK_GATE)));
+    }
+
+    #[test]
+    fn only_what_is_most_of_the_card_is_optimised_in_parts() {
+        let mut all = catalogue(&[
+            ("penstock_core", "ps_match u_match (); ps_fw_cpu u_cpu ();"),
+            ("ps_match", "import ps_p_pkg::*; ps_flow u_flow (); ps_a u_a ();"),
+            ("ps_a", "ps_b u_b (); ps_fifo u_fifo (); ps_ram_deep u_ram ();"),
+            ("ps_b", ""),
+            ("ps_fifo", ""),
+            ("ps_flow", ""),
+            ("ps_fw_cpu", ""),
+            ("ps_p_pkg", ""),
+            ("ps_ram_deep", ""),
+        ]);
+        for name in ["ps_fifo", "ps_ram_deep"] {
+            all.files.insert(name.to_owned(), format!("hdl/rtl/prim/{name}.sv").into());
+        }
+        assert_eq!(all.block("ps_match").parts, ["ps_b", "ps_ram_deep", "ps_a", "ps_flow"]);
+        assert!(all.core().parts.contains(&"ps_match".to_owned()));
+        assert!(all.block("ps_a").parts.is_empty());
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //!
 //! Checks run on the whole block, flat and before anything is optimised: later a loop is inside look-up tables and a net with two
 //! drivers has lost one of them, and yosys' `check` finds neither.
+//!
+//! What is most of the card is optimised in parts, each of its modules for itself, and is made flat afterwards: its timing is that of the
+//! paths through all of them.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -44,8 +47,12 @@ pub(crate) fn synthesise(root: &Path, block: &Block) -> Result<Synthesised> {
     lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
     let (checks, netlist) = (folder.join("checks"), folder.join("netlist.json"));
     let mut script = elaboration(root, block, &folder, &checks)?;
+    if block.parts.is_empty() {
+        script.push(format!("{SYNTHESIS} -top {} -run prepare:check", block.module));
+    } else {
+        script.extend(in_parts(root, block, &folder)?);
+    }
     script.extend([
-        format!("{SYNTHESIS} -top {} -run prepare:check", block.module),
         "hierarchy -check".to_owned(),
         "blackbox =A:whitebox".to_owned(),
         format!("select {}", block.module),
@@ -84,7 +91,42 @@ pub(crate) fn folder(root: &Path, block: &Block, suffix: &str) -> Result<PathBuf
 
 /// Passes that read a block, make it flat and check it.
 fn elaboration(root: &Path, block: &Block, folder: &Path, checks: &Path) -> Result<Vec<String>> {
-    let mut read = format!("read_slang -D SYNTHESIS --top {}", block.module);
+    Ok(vec![
+        read(root, block, folder, "")?,
+        format!("{SYNTHESIS} -top {} -run begin:prepare", block.module),
+        "proc".to_owned(),
+        "flatten".to_owned(),
+        format!("tee -o {} check", word(checks)?),
+        // Latches that the sources ask for are no complaint of `check`.
+        format!("tee -a {} dump t:$dlatch t:$adlatch t:$dlatchsr t:$sr", word(checks)?),
+    ])
+}
+
+/// Passes that read a block once more and optimise each of its parts for itself. What is constant or used by nobody across their
+/// ports is found before; no logic is moved over them.
+fn in_parts(root: &Path, block: &Block, folder: &Path) -> Result<Vec<String>> {
+    let run = |labels| format!("{SYNTHESIS} -top {} -run {labels}", block.module);
+    let mut passes =
+        vec!["design -reset".to_owned(), read(root, block, folder, " --best-effort-hierarchy")?];
+    // Each of a module's instances is a module of its own, named after it.
+    passes.extend(
+        block.parts.iter().map(|part| format!("setattr -mod -set keep_hierarchy 1 {part}$*")),
+    );
+    passes.push(run("begin:prepare"));
+    passes.push(run("prepare:map_dsp"));
+    passes.extend(
+        ["opt_hier", "opt -nodffe -nosdff", "opt_hier", "opt_clean"].map(ToOwned::to_owned),
+    );
+    passes.push(run("map_dsp:check"));
+    passes.extend(
+        ["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean"].map(ToOwned::to_owned),
+    );
+    Ok(passes)
+}
+
+/// The pass that reads a block's sources.
+fn read(root: &Path, block: &Block, folder: &Path, options: &str) -> Result<String> {
+    let mut read = format!("read_slang{options} -D SYNTHESIS --top {}", block.module);
     if block.soft_core {
         // Third-party sources: their assertions and initial blocks are for simulation.
         read += " --ignore-initial --ignore-assertions";
@@ -94,15 +136,7 @@ fn elaboration(root: &Path, block: &Block, folder: &Path, checks: &Path) -> Resu
         // Relative, so that the netlist's source lines are.
         read += &format!(" {}", word(source.strip_prefix(root).unwrap_or(source))?);
     }
-    Ok(vec![
-        read,
-        format!("{SYNTHESIS} -top {} -run begin:prepare", block.module),
-        "proc".to_owned(),
-        "flatten".to_owned(),
-        format!("tee -o {} check", word(checks)?),
-        // Latches that the sources ask for are no complaint of `check`.
-        format!("tee -a {} dump t:$dlatch t:$adlatch t:$dlatchsr t:$sr", word(checks)?),
-    ])
+    Ok(read)
 }
 
 /// A file's name as a word of a script, which has no way to quote a space.
@@ -242,7 +276,12 @@ mod tests {
             ("right", "", "wrong_sub x (.a(a), .y(y)); assign q = y & b;"),
         ];
         for (module, complaint, body) in cases {
-            let block = |sources| Block { module: module.to_owned(), sources, soft_core: false };
+            let block = |sources| Block {
+                module: module.to_owned(),
+                sources,
+                soft_core: false,
+                parts: vec![],
+            };
             let file = folder(&root, &block(vec![]), "-check")?.join("source.sv");
             let sub = "module wrong_sub (input wire a, output wire y); assign y = !a; endmodule\n";
             let ports = "input logic a, input logic b, output logic q";
@@ -263,7 +302,12 @@ mod tests {
     fn what_yosys_refuses_is_told() -> Result<()> {
         let root = crate::root();
         tools::install(&root)?;
-        let block = |sources| Block { module: "refused".to_owned(), sources, soft_core: false };
+        let block = |sources| Block {
+            module: "refused".to_owned(),
+            sources,
+            soft_core: false,
+            parts: vec![],
+        };
         let file = folder(&root, &block(vec![]), "-check")?.join("source.sv");
         fs::write(&file, "module refused; assign x = unheard_of; endmodule\n")?;
         let error = check(&root, &block(vec![file])).expect_err("nobody knows the name");
