@@ -3,6 +3,7 @@
 // Latency:    FipCycles; one packet every cycle. Without a vif to look at, fip_o.out is 0; of a packet that is not routed fip_o
 //             means nothing.
 // Tables:     Vif (reader, data 2 cycles after), FipKey (twice: by destination and by source), FipMap (reader, likewise).
+//             Keys are in block RAM: 2,048 rows would leave half of an UltraRAM empty, which is what flows need.
 // Stages:     0 keys | 2 vif | BucketCycles hits | and two later the mapping, which goes out as it stands
 // Parity:     of what is looked up and has the wrong one fip_o.broken says so; of the mapping map_broken_o, a cycle later.
 // Contract:   fip_o.found says that key and mapping are there, fip_o.marked that the key of the source is; whether they
@@ -75,7 +76,8 @@ module ps_fip
     .EntryBits(FipKeyBits),
     .KeyBits  (KeyBits),
     .Ways     (FipKeyWays),
-    .RowsLog2 (FipKeyRowsLog2)
+    .RowsLog2 (FipKeyRowsLog2),
+    .Style    ("block")
   ) u_key (
     .clk_i,
     .rst_i,
@@ -98,7 +100,8 @@ module ps_fip
     .EntryBits(FipKeyBits),
     .KeyBits  (KeyBits),
     .Ways     (FipKeyWays),
-    .RowsLog2 (FipKeyRowsLog2)
+    .RowsLog2 (FipKeyRowsLog2),
+    .Style    ("block")
   ) u_source_key (
     .clk_i,
     .rst_i,

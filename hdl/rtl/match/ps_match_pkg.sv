@@ -7,6 +7,8 @@ package ps_match_pkg;
 
   // Words to one level of multiplexers behind the banks of the tables that section 6 reads, and what the tables then take.
   localparam int unsigned DeepFan       = 16;
+  // A next hop with its parity is 3 bits wider than three UltraRAMs: these are in block RAM, half of one a bank.
+  localparam int unsigned NextHopBlockBits = (NextHopBits + 1) % 72;
   localparam int unsigned HopLatency    = ps_ram_deep_pkg::latency(NextHops, DeepFan);
   localparam int unsigned EcmpLatency   = ps_ram_deep_pkg::latency(EcmpWords, DeepFan);
 

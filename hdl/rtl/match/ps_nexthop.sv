@@ -212,7 +212,8 @@ module ps_nexthop
   ps_table_deep #(
     .Width(NextHopBits),
     .Depth(NextHops),
-    .Fan  (DeepFan)
+    .Fan  (DeepFan),
+    .BlockBits(NextHopBlockBits)
   ) u_next_hop_first (
     .clk_i,
     .re_i       (valid_i),
@@ -233,7 +234,8 @@ module ps_nexthop
   ps_table_deep #(
     .Width(NextHopBits),
     .Depth(NextHops),
-    .Fan  (DeepFan)
+    .Fan  (DeepFan),
+    .BlockBits(NextHopBlockBits)
   ) u_next_hop_member (
     .clk_i,
     .re_i       (group_q[Words+1] && member_q[Words+1].ok),

@@ -13,6 +13,7 @@ module ps_table_deep
   parameter int unsigned Width = 71,
   parameter int unsigned Depth = 65536,
   parameter int unsigned Fan   = 16,
+  parameter int unsigned BlockBits = 0,   // of an entry with its parity, in block RAM (ps_ram_deep)
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
   input  logic                 clk_i,
@@ -67,6 +68,7 @@ module ps_table_deep
     .Width(Width + 1),
     .Depth(Depth),
     .Fan  (Fan),
+    .BlockBits(BlockBits),
     .LateB(1'b1)
   ) u_ram (
     .clk_i,

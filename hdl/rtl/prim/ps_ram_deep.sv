@@ -9,7 +9,8 @@
 //             each level of Fan:1 multiplexers; only in that cycle. A larger Fan saves cycles and costs levels of logic.
 // Collision:  a read on port A of the address being written in the same cycle returns the old word.
 // Reset:      none; contents are undefined until written.
-// Style:      "ultra" or "block", for synthesis; banks are as deep in both.
+// Style:      "ultra" or "block", for synthesis; banks are as deep in both. The upper BlockBits of a word are in block RAM anyhow: what
+//             little does not fit into so many UltraRAMs beside each other. (Of a memory of one lane.)
 // Simulation: one array and as many registers: the same to its user, and quicker.
 module ps_ram_deep
   import ps_ram_deep_pkg::*;
@@ -20,6 +21,9 @@ module ps_ram_deep
   // verilator lint_on UNUSEDPARAM
   parameter int unsigned Depth     = 16384,
   parameter int unsigned LaneWidth = Width,
+  // verilator lint_off UNUSEDPARAM  // read by synthesis only
+  parameter int unsigned BlockBits = 0,
+  // verilator lint_on UNUSEDPARAM
   parameter int unsigned Fan       = 4,     // a power of 2
   parameter bit          LateB     = 1'b0,
   localparam int unsigned Lanes     = Width / LaneWidth,
@@ -82,22 +86,41 @@ module ps_ram_deep
 
   for (genvar b = 0; b < Banks; b++) begin : gen_bank
     ps_ram_tdp #(
-      .Width    (Width),
+      .Width    (Width - BlockBits),
       .Depth    (1 << BankBits),
-      .LaneWidth(LaneWidth),
+      .LaneWidth(LaneWidth - BlockBits),
       .Style    (Style),
       .Latency  (2)
     ) u_bank (
       .clk_i,
       .a_re_i   (a_re_i && a_bank == SelBits'(b)),
       .a_addr_i (a_addr_i[BankBits-1:0]),
-      .a_rdata_o(a_found[b]),
+      .a_rdata_o(a_found[b][Width-BlockBits-1:0]),
       .b_re_i   (b_re[b]),
       .b_we_i   (b_we[b]),
       .b_addr_i (b_addr),
-      .b_wdata_i(b_wdata),
-      .b_rdata_o(b_found[b])
+      .b_wdata_i(b_wdata[LaneWidth-BlockBits-1:0]),
+      .b_rdata_o(b_found[b][Width-BlockBits-1:0])
     );
+
+    if (BlockBits != 0) begin : gen_rest
+      ps_ram_tdp #(
+        .Width  (BlockBits),
+        .Depth  (1 << BankBits),
+        .Style  ("block"),
+        .Latency(2)
+      ) u_rest (
+        .clk_i,
+        .a_re_i   (a_re_i && a_bank == SelBits'(b)),
+        .a_addr_i (a_addr_i[BankBits-1:0]),
+        .a_rdata_o(a_found[b][Width-1-:BlockBits]),
+        .b_re_i   (b_re[b]),
+        .b_we_i   (b_we[b] != '0),
+        .b_addr_i (b_addr),
+        .b_wdata_i(b_wdata[LaneWidth-1-:BlockBits]),
+        .b_rdata_o(b_found[b][Width-1-:BlockBits])
+      );
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -150,6 +173,8 @@ module ps_ram_deep
     assign b_rdata_o = gen_level[Levels-1].b_word[0];
   end
 `else
+  initial assert (BlockBits == 0 || Lanes == 1) else $fatal(1, "ps_ram_deep: of several lanes no bits are in block RAM");
+
   localparam int unsigned Stride = Depth > BankDepth ? BankDepth : Depth;
 
   logic [Width-1:0]     mem [Depth];
