@@ -278,6 +278,90 @@ module ps_match_tb
     check(gaps >= 8 && gaps <= 32, $sformatf("%0d gaps for 8 reads", gaps));
   endtask
 
+  // A packet to the service in every cycle, but for those that the card asks to be left free and that come when the way through entry
+  // and parser is over. The host writes group words and next hops meanwhile, and reads them: it does not wait for long, and each packet
+  // meets the old entry or the new one.
+  task automatic write_under_load();
+    localparam int Arrival = 20;
+    localparam int Writes  = 60;
+    hdr_t         h = packet(3, 6, Client, Vip, remote_sport, 8888);
+    verdict_t     v;
+    logic [383:0] value;
+    logic         done = 0;
+    logic [Arrival-1:0] asked = '0;
+    logic [19:0]  old_label = 20'd25, new_label = 20'd25;
+    logic [47:0]  old_mac = 48'h5, new_mac = 48'h5;
+    ecmp_slot_t   slot = '{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0};
+    next_hop_t    tunnel = '{valid: 1, kind: NhTunnel, sip: NodeA, dip: NodeB, dmac: 48'h5, smac: 48'h2, default: '0};
+    int           sent = 0, seen = 0, gaps = 0, labels = 0, started, cycles, now = 0;
+    h.tcp_ack = 1;
+    pass(h, v);
+    check(v.dst == DstFabric && v.label == 25, "the remote member");
+    fork
+      while (!done) begin
+        hdr       <= h;
+        hdr_valid <= !asked[Arrival-1];
+        sent      += 32'(!asked[Arrival-1]);
+        gaps      += 32'(gap);
+        asked     = {asked[Arrival-2:0], gap};
+        @(posedge clk);
+        now++;
+        check(now < 20000, "writes end");
+        if (verdict_valid) begin
+          seen++;
+          check(verdict.dst == DstFabric && (verdict.label == old_label || verdict.label == new_label) &&
+                (verdict.dmac == old_mac || verdict.dmac == new_mac),
+                $sformatf("a packet meets label %0d, address %h", verdict.label, verdict.dmac));
+          if (verdict.label == new_label && new_label != old_label) labels++;
+        end
+      end
+      begin
+        repeat (200) @(posedge clk);
+        for (int n = 0; n < Writes; n++) begin
+          int from = now;
+          if (n % 3 == 2) begin
+            tunnel.dmac = 48'(100 + n);
+            new_mac     = tunnel.dmac;
+            put(TableNextHop, 12, 384'(tunnel));
+          end else begin
+            slot.label = 20'(100 + n);
+            new_label  = slot.label;
+            put(TableEcmp, 100, 384'(slot));
+          end
+          check(now - from <= (n == 0 ? 120 : 30), $sformatf("write %0d took %0d cycles", n, now - from));
+          // All that come now meet the new one.
+          repeat (ps_match_pkg::MatchCycles) @(posedge clk);
+          old_label = new_label;
+          old_mac   = new_mac;
+        end
+        get(TableEcmp, 100, value);
+        check(value == 384'(slot), "a group's word reads as it was written");
+        get(TableNextHop, 12, value);
+        check(value == 384'(tunnel), "so does a next hop");
+        // As the ring has it: one after the other.
+        started = now;
+        for (int n = 0; n < Writes; n++) begin
+          put(TableEcmp, 150 + n, 384'(slot));
+          repeat (4) @(posedge clk);
+        end
+        cycles = now - started;
+        done   = 1;
+      end
+    join
+    hdr_valid <= 0;
+    repeat (ps_match_pkg::MatchCycles + 2) begin
+      @(posedge clk);
+      if (verdict_valid) seen++;
+    end
+    check(seen == sent, $sformatf("%0d verdicts of %0d headers", seen, sent));
+    check(labels > 0 && gaps >= Writes, $sformatf("%0d gaps", gaps));
+    check(cycles <= Writes * 20, $sformatf("%0d writes took %0d cycles", Writes, cycles));
+    $display("%0d writes of group words in %0d cycles, a packet in every other one, with %0d gaps", Writes, cycles, gaps);
+    while (busy) @(posedge clk);
+    put(TableEcmp, 100, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
+    put(TableNextHop, 12, 384'(next_hop_t'{valid: 1, kind: NhTunnel, sip: NodeA, dip: NodeB, dmac: 48'h5, smac: 48'h2, default: '0}));
+  endtask
+
   task automatic refusals();
     cfg_rsp_t rsp;
     access(0, 8'd15, 0, '0, rsp);
@@ -378,6 +462,7 @@ module ps_match_tb
     readback();
     program_tables();
     chapter();
+    write_under_load();
     pinning();
     drops();
     burst();

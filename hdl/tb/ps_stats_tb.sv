@@ -29,7 +29,7 @@ module ps_stats_tb
     .clk_i(clk), .rst_i(rst), .clear_i(clear), .clearing_o(clearing), .cfg_valid_i(cfg_valid), .cfg_req_i(cfg_req),
     .cfg_rsp_o(cfg_rsp), .acc_o(acc), .acc_wdata_o(acc_wdata), 
     .rdata_i(cfg_req.table_id == TableCardStats ? EntryMaxBits'(card_rdata) : EntryMaxBits'(vif_rdata)),
-    .flow_valid_o(), .flow_stats_o(), .flow_done_i(1'b0)
+    .turn_done_i(1'b0), .flow_valid_o(), .flow_stats_o(), .flow_done_i(1'b0)
   );
 
   ps_stats dut (

@@ -7,7 +7,8 @@
 // Digest:     finds and reads entry by entry as GetNext does, and shifts the words of each into ps_digest. The next entry is
 //             looked for meanwhile. An entry takes about 12 cycles and two for each of its words: 26 for a next hop.
 // Fence:      waits DrainCycles, the most that a packet decided under earlier tables needs to leave the core.
-// Latency:    from the offer of a write to that of the next command 8 cycles, of which the access takes 4.
+// Latency:    from the offer of a write to that of the next command 8 cycles, of which the access takes 4; it may wait for its turn at
+//             a table that packets read (ps_table_access).
 module ps_ring_exec
   import ps_abi_pkg::*;
   import ps_types_pkg::*;

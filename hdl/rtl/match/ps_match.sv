@@ -2,7 +2,8 @@
 //
 // Headers:    hdr_valid_i/hdr_i up to one every cycle, never stalled. verdict_valid_o/verdict_o exactly MatchCycles
 //             later, in order. Flow entries, counters and learning are side effects, visible some cycles later.
-// Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it.
+// Tables:     cfg_valid_i/cfg_req_i held until cfg_rsp_o.done; lookups are never delayed by it. What needs a cycle without a header
+//             (statistics of flows; NextHop and Ecmp, and a walk through them) waits for one, and asks for it by gap_o.
 // Clearing:   after rst_i and on clear_i (pulse) all tables, flows and counters are zeroed (clearing_o, one
 //             cycle an index of the largest); frames that come meanwhile are dropped as with enable_i = 0.
 // Traps:      a trapped frame counts as Trapped; if the stream side cannot hand it over (trap_drop_*) it counts as a drop
@@ -297,7 +298,8 @@ module ps_match
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
-  logic        walk_nh_bad, walk_ecmp_bad;
+  logic        walk_nh_bad, walk_ecmp_bad, hop_gap, flow_gap, turn_done;
+  logic [MatchCycles:1] flight_q;     // packets under way
   logic        walk_nh_re, walk_nh_ready, walk_nh_valid, walk_ecmp_re, walk_ecmp_ready, walk_ecmp_valid;
   next_hop_addr_t walk_nh_addr;
   ecmp_addr_t  walk_ecmp_addr;
@@ -319,9 +321,12 @@ module ps_match
     .hop_bad_o   (hop_bad),
     .nh_error_o  (next_hop_error),
     .ecmp_error_o(ecmp_error),
+    .flight_i    (flight_q != '0),
+    .gap_o       (hop_gap),
     .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[NextHopBits-1:0]),
+    .acc_done_o  (turn_done),
     .nh_rdata_o  (next_hop_acc),
     .nh_acc_bad_o(next_hop_acc_bad),
     .ecmp_rdata_o(ecmp_acc),
@@ -622,7 +627,7 @@ module ps_match
     .move_i         (move),
     .mark_o         (mark),
     .mark_ready_i   (flow_mark_ready_i),
-    .gap_o,
+    .gap_o          (flow_gap),
     .event_o        (flow_event),
     .in_use_o       (unused_in_use),
     .busy_o         (flow_busy)
@@ -745,6 +750,7 @@ module ps_match
     .flip_i      (parity_inject_i),
     .flipped_o   (parity_injected_o),
     .error_o     (read_bad),
+    .turn_done_i (turn_done),
     .flow_valid_o(flow_valid),
     .flow_stats_o(flow_stats),
     .flow_done_i (flow_done)
@@ -766,7 +772,6 @@ module ps_match
   );
 
   // --- Packets under way, for busy_o and the latency check.
-  logic [MatchCycles:1] flight_q;
   logic [HashCycles:1]  hash_valid_q;
 
   assign hash_valid = hash_valid_q[HashCycles];
@@ -776,6 +781,7 @@ module ps_match
     flight_q     <= rst_i ? '0 : {flight_q[MatchCycles-1:1], hdr_valid_i};
   end
 
+  assign gap_o       = flow_gap || hop_gap;
   assign flow_full_o = flow_event.full;
   assign busy_o      = hdr_valid_i || flight_q != '0 || flow_busy || stats_busy ||
                        flow_event != '0 || cfg_valid_i;

@@ -2,12 +2,11 @@
 //
 // Refusals:   of sections 3 and 5 come before all that section 6 finds: own source, lost reply, wrong tunnel.
 // Latency:    NextHopCycles; one packet every cycle. hop_o of a packet with route_i = 0 means nothing.
-// Tables:     NextHop (two readers: what the route names, and the member's), Ecmp (two readers: the slot, pinned or hashed, and
-//             the hashed entry of the list of live members). Each reader has a copy, whose other port writes it and serves the
-//             maintenance side or the walk. One copy with packets on both ports would have to find cycles for writes and for the
-//             walk, that is headers that come with a gap behind them: the entry's credits could make one on demand.
-// Walk:       walk_* read NextHop and Ecmp for ps_move through the second port of a copy: taken with an enable and ready, data
-//             with valid some cycles later. Not ready while the table is being written.
+// Tables:     NextHop (read twice: what the route names, and the member's), Ecmp (read twice: the slot, pinned or hashed, and the hashed
+//             entry of the list of live members). One copy of each, both of whose ports packets read in every cycle if they go through
+//             groups: the host's accesses and the walk's reads take their turn at the second port in cycles in which none does
+//             (ps_table_turns), and gap_o asks for headers to come with one of them between if there is none.
+// Walk:       walk_* read NextHop and Ecmp for ps_move: taken with an enable and ready, data with valid some cycles later.
 // Stages:     with n cycles for a next hop and e for a word: 0 read the first next hop | n it stands: group and hash | n + 1
 //             products | n + 2 addresses | n + 3 read two words | n + 3 + e member | n + 4 + e read its next hop | 2n + 4 + e all
 module ps_nexthop
@@ -30,9 +29,12 @@ module ps_nexthop
   output logic        hop_bad_o,         // in the cycle of hop_o: the member's next hop has the wrong parity
   output parity_error_t [1:0] nh_error_o,    // of both copies, later
   output parity_error_t [1:0] ecmp_error_o,
+  input  logic        flight_i,        // there are packets in the core
+  output logic        gap_o,           // pulse: one cycle without a header, please
   input  logic        clearing_i,      // writes are the clearing walk's
   input  access_t     acc_i,
   input  logic [NextHopBits-1:0] acc_wdata_i,
+  output logic        acc_done_o,      // pulse: an access to either table has had its turn
   output next_hop_t   nh_rdata_o,
   output logic        nh_acc_bad_o,
   output ecmp_slot_t  ecmp_rdata_o,
@@ -145,7 +147,14 @@ module ps_nexthop
   ecmp_slot_t     word_slot, word_live;
   member_t        member;
   member_t        member_q [All:Words+1];
-  logic           host_nh_valid, host_ecmp_valid;
+  // Turns at the second ports.
+  logic           clearing_q, clear_late_q, nh_done, nh_take, nh_take_q, nh_re_q, nh_port_soon, nh_port_we, nh_port_all;
+  logic           ecmp_done, ecmp_take, ecmp_take_q, live_re_q, ecmp_port_soon, ecmp_port_we, ecmp_port_all;
+  logic [1:0]     nh_waits, ecmp_waits;
+  next_hop_addr_t nh_index, nh_index_q;
+  ecmp_addr_t     ecmp_index;
+  logic [NextHopBits:0]  nh_port_wdata;
+  logic [EcmpSlotBits:0] ecmp_port_wdata;
 
   // What has the wrong parity.
   logic       nh_bad, member_bad, slot_bad, live_bad, member_read_q;
@@ -209,94 +218,133 @@ module ps_nexthop
   assign tuple = '{dport: ctx_i.hdr.key_dport, sport: ctx_i.hdr.key_sport, dip: ctx_i.hdr.key_dip,
                    sip: ctx_i.hdr.key_sip, proto: ctx_i.hdr.key_proto};
 
+  // The second ports: who has the turn takes the place of a packet at its last stages before the address, so that the address has no
+  // multiplexer of its own.
   ps_table_deep #(
     .Width(NextHopBits),
     .Depth(NextHops),
     .Fan  (DeepFan),
     .BlockBits(NextHopBlockBits)
-  ) u_next_hop_first (
+  ) u_next_hop (
     .clk_i,
-    .re_i       (valid_i),
-    .addr_i     (first.nh[$clog2(NextHops)-1:0]),
-    .rdata_o    (nh),
-    .bad_o      (nh_bad),
-    .acc_re_i   (acc_i.re[SelNextHop]),
-    .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_flip_i (acc_i.flip),
-    .acc_all_i  (clearing_i),
-    .acc_index_i(acc_i.index[$clog2(NextHops)-1:0]),
-    .acc_wdata_i(acc_wdata_i),
-    .acc_valid_o(host_nh_valid),
-    .acc_rdata_o(nh_rdata_o),
-    .acc_bad_o  (nh_acc_bad_o)
+    .re_i         (valid_i),
+    .addr_i       (first.nh[$clog2(NextHops)-1:0]),
+    .rdata_o      (nh),
+    .bad_o        (nh_bad),
+    .other_re_i   ((group_q[Words+1] && member_q[Words+1].ok) || nh_re_q),
+    .other_we_i   (nh_port_we),
+    .other_all_i  (nh_port_all),
+    .other_addr_i (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
+    .other_wdata_i(nh_port_wdata),
+    .other_rdata_o(nh_member),
+    .other_bad_o  (member_bad)
   );
 
-  ps_table_deep #(
-    .Width(NextHopBits),
-    .Depth(NextHops),
-    .Fan  (DeepFan),
-    .BlockBits(NextHopBlockBits)
-  ) u_next_hop_member (
+  ps_table_turns #(
+    .Width  (NextHopBits),
+    .Depth  (NextHops),
+    .Latency(HopLatency)
+  ) u_next_hop_turns (
     .clk_i,
-    .re_i       (group_q[Words+1] && member_q[Words+1].ok),
-    .addr_i     (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
-    .rdata_o    (nh_member),
-    .bad_o      (member_bad),
-    .acc_re_i   (walk_nh_re_i && walk_nh_ready_o),
-    .acc_we_i   (acc_i.we[SelNextHop]),
-    .acc_flip_i (acc_i.flip),
-    .acc_all_i  (clearing_i),
-    .acc_index_i(walk_nh_ready_o ? walk_nh_addr_i : acc_i.index[$clog2(NextHops)-1:0]),
-    .acc_wdata_i(acc_wdata_i),
-    .acc_valid_o(walk_nh_valid_o),
-    .acc_rdata_o(walk_nh_rdata_o),
-    .acc_bad_o  (walk_nh_bad_o)
+    .rst_i,
+    .free_i      (!group_q[Words-1]),
+    .clearing_i  (clearing_q),
+    .clear_late_i(clear_late_q),
+    .acc_re_i    (acc_i.re[SelNextHop]),
+    .acc_we_i    (acc_i.we[SelNextHop]),
+    .acc_flip_i  (acc_i.flip),
+    .acc_index_i (next_hop_addr_t'(acc_i.index)),
+    .acc_wdata_i,
+    .done_o      (nh_done),
+    .acc_rdata_o (nh_rdata_o),
+    .acc_bad_o   (nh_acc_bad_o),
+    .walk_re_i   (walk_nh_re_i),
+    .walk_addr_i (walk_nh_addr_i),
+    .walk_ready_o(walk_nh_ready_o),
+    .walk_valid_o(walk_nh_valid_o),
+    .walk_rdata_o(walk_nh_rdata_o),
+    .walk_bad_o  (walk_nh_bad_o),
+    .take_o      (nh_take),
+    .index_o     (nh_index),
+    .port_soon_o (nh_port_soon),
+    .port_we_o   (nh_port_we),
+    .port_all_o  (nh_port_all),
+    .port_wdata_o(nh_port_wdata),
+    .port_rdata_i(nh_member),
+    .port_bad_i  (member_bad),
+    .waits_o     (nh_waits)
   );
 
   ps_table_deep #(
     .Width(EcmpSlotBits),
     .Depth(EcmpWords),
     .Fan  (DeepFan)
-  ) u_ecmp_slot (
+  ) u_ecmp (
     .clk_i,
-    .re_i       (group_q[Read+3]),
-    .addr_i     (addr_slot_q),
-    .rdata_o    (word_slot),
-    .bad_o      (slot_bad),
-    .acc_re_i   (acc_i.re[SelEcmp]),
-    .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_flip_i (acc_i.flip),
-    .acc_all_i  (clearing_i),
-    .acc_index_i(acc_i.index[$clog2(EcmpWords)-1:0]),
-    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
-    .acc_valid_o(host_ecmp_valid),
-    .acc_rdata_o(ecmp_rdata_o),
-    .acc_bad_o  (ecmp_acc_bad_o)
+    .re_i         (group_q[Read+3]),
+    .addr_i       (addr_slot_q),
+    .rdata_o      (word_slot),
+    .bad_o        (slot_bad),
+    .other_re_i   (live_re_q),
+    .other_we_i   (ecmp_port_we),
+    .other_all_i  (ecmp_port_all),
+    .other_addr_i (addr_live_q),
+    .other_wdata_i(ecmp_port_wdata),
+    .other_rdata_o(word_live),
+    .other_bad_o  (live_bad)
   );
 
-  ps_table_deep #(
-    .Width(EcmpSlotBits),
-    .Depth(EcmpWords),
-    .Fan  (DeepFan)
-  ) u_ecmp_live (
+  ps_table_turns #(
+    .Width  (EcmpSlotBits),
+    .Depth  (EcmpWords),
+    .Latency(EcmpLatency)
+  ) u_ecmp_turns (
     .clk_i,
-    .re_i       (group_q[Read+3]),
-    .addr_i     (addr_live_q),
-    .rdata_o    (word_live),
-    .bad_o      (live_bad),
-    .acc_re_i   (walk_ecmp_re_i && walk_ecmp_ready_o),
-    .acc_we_i   (acc_i.we[SelEcmp]),
-    .acc_flip_i (acc_i.flip),
-    .acc_all_i  (clearing_i),
-    .acc_index_i(walk_ecmp_ready_o ? walk_ecmp_addr_i : acc_i.index[$clog2(EcmpWords)-1:0]),
-    .acc_wdata_i(acc_wdata_i[EcmpSlotBits-1:0]),
-    .acc_valid_o(walk_ecmp_valid_o),
-    .acc_rdata_o(walk_ecmp_rdata_o),
-    .acc_bad_o  (walk_ecmp_bad_o)
+    .rst_i,
+    .free_i      (!group_q[Read+1]),
+    .clearing_i  (clearing_q),
+    .clear_late_i(clear_late_q),
+    .acc_re_i    (acc_i.re[SelEcmp]),
+    .acc_we_i    (acc_i.we[SelEcmp]),
+    .acc_flip_i  (acc_i.flip),
+    .acc_index_i (ecmp_addr_t'(acc_i.index)),
+    .acc_wdata_i (acc_wdata_i[EcmpSlotBits-1:0]),
+    .done_o      (ecmp_done),
+    .acc_rdata_o (ecmp_rdata_o),
+    .acc_bad_o   (ecmp_acc_bad_o),
+    .walk_re_i   (walk_ecmp_re_i),
+    .walk_addr_i (walk_ecmp_addr_i),
+    .walk_ready_o(walk_ecmp_ready_o),
+    .walk_valid_o(walk_ecmp_valid_o),
+    .walk_rdata_o(walk_ecmp_rdata_o),
+    .walk_bad_o  (walk_ecmp_bad_o),
+    .take_o      (ecmp_take),
+    .index_o     (ecmp_index),
+    .port_soon_o (ecmp_port_soon),
+    .port_we_o   (ecmp_port_we),
+    .port_all_o  (ecmp_port_all),
+    .port_wdata_o(ecmp_port_wdata),
+    .port_rdata_i(word_live),
+    .port_bad_i  (live_bad),
+    .waits_o     (ecmp_waits)
   );
 
-  assign walk_nh_ready_o   = !acc_i.we[SelNextHop];
-  assign walk_ecmp_ready_o = !acc_i.we[SelEcmp];
+  ps_gaps u_gaps (
+    .clk_i,
+    .rst_i,
+    .host_i  (nh_waits[0] || ecmp_waits[0]),
+    .walk_i  (nh_waits[1] || ecmp_waits[1]),
+    .flight_i,
+    .gap_o
+  );
+
+  // A clearing goes through a bank again and again; its first write, of index 0, comes a cycle after it has begun.
+  always_ff @(posedge clk_i) begin
+    clearing_q   <= clearing_i;
+    clear_late_q <= clearing_q && acc_i.index >= index_t'(ps_ram_deep_pkg::BankDepth);
+  end
+
+  assign acc_done_o = nh_done || ecmp_done;
 
   // Cycle Read: the first next hop. One whose id is beyond the table is not valid.
   assign carry.first  = first_q[Read];
@@ -419,14 +467,24 @@ module ps_nexthop
       group_words_q[Read+2] <= group1_q;
       group_words_q[Read+2].evicts <= group1_q.pin.udp && group1_q.live;
     end
-    if (group_q[Read+2]) begin
-      addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
-      addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
+    // Without a packet, who may have the turn: its index, and nothing added to it. Whether it has is the port's matter.
+    if (Rests ? ecmp_take : !group_q[Read+1]) begin
+      live_high2_q <= '0;
+      live_low2_q  <= '0;
+      base_live2_q <= ecmp_index;
     end
+    ecmp_take_q <= ecmp_take;
+    live_re_q   <= (group_q[Read+2] || ecmp_port_soon) && !rst_i;
+    nh_re_q     <= nh_port_soon && !rst_i;
+    if (group_q[Read+2]) addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
+    if (group_q[Read+2] || !Rests || ecmp_take_q) addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
     for (int unsigned i = Read + 3; i <= Words; i++) begin
       if (group_q[i-1]) group_words_q[i] <= group_words_q[i-1];
     end
     if (group_q[Words]) member_q[Words+1] <= member;
+    else if (!Rests || nh_take_q) member_q[Words+1].word.nh <= nh_id_t'(nh_index_q);
+    nh_take_q <= nh_take;
+    if (!Rests || nh_take) nh_index_q <= nh_index;
     for (int unsigned i = Words + 2; i <= All; i++) begin
       if (group_q[i-1]) member_q[i] <= member_q[i-1];
     end
@@ -473,7 +531,7 @@ module ps_nexthop
   end
 
   logic       unused_bits;
-  assign unused_bits = ^{flow_i, ctx_i, route_i, host_nh_valid, host_ecmp_valid, member_q[All].word, group_q[All], valid_q[All]};
+  assign unused_bits = ^{flow_i, ctx_i, route_i, member_q[All].word, group_q[All], valid_q[All]};
 
 `ifndef SYNTHESIS
   initial assert (NextHopCycles == All + 1) else $fatal(1, "ps_nexthop: its stages are not NextHopCycles");

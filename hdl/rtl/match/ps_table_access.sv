@@ -1,7 +1,8 @@
 // Maintenance side of all tables: checks and serves the command engine, and clears everything on demand.
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
-//             for its unit. While tables are being cleared commands wait.
+//             for its unit, and NextHop and Ecmp for their turn at a port that packets read: at most 16 cycles while others came shortly
+//             before, else some 80. While tables are being cleared commands wait.
 // Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
 //             the wrong one; flipped_o (pulse) says that it has.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
@@ -29,16 +30,19 @@ module ps_table_access
   output logic        flipped_o,
   output logic        error_o,          // pulse, of cfg_req_i's entry
 
+  input  logic        turn_done_i,      // an access to NextHop or Ecmp has had its turn: pulse, with `re` or `we` or later
+
   output logic        flow_valid_o,     // the access is to a flow, or to its statistics
   output logic        flow_stats_o,
   input  logic        flow_done_i
 );
 
-  typedef enum logic [2:0] {
+  typedef enum logic [3:0] {
     StClear,
     StIdle,
     StCheck,
     StAccess,
+    StTurn,
     StWait,
     StFlow,
     StCollect,
@@ -56,7 +60,7 @@ module ps_table_access
   logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
   logic [7:0]   status_q;
   logic [383:0] rdata_q;
-  logic         permitted, known_q, flow_q, stats_q, bad_q;
+  logic         permitted, known_q, flow_q, stats_q, turn_q, bad_q;
   logic [TableCount-1:0] hit, hit_q, fits_q;       // the table; those that have the index; and the table, if it has it
   logic [SomeParts-1:0]  some, some_q;             // whether any of a part of the data is not 0
   logic [ReadCycles-1:0] wait_q;
@@ -79,7 +83,8 @@ module ps_table_access
     acc_q.flip    <= 1'b0;
     flipped_o     <= 1'b0;
     bad_q         <= error_o;      // stands when the answer does
-    wait_q   <= {wait_q[ReadCycles-2:0], !cfg_req_i.write && (state_q == StAccess || (state_q == StFlow && flow_done_i))};
+    wait_q   <= {wait_q[ReadCycles-2:0], !cfg_req_i.write && (state_q == StAccess || (state_q == StTurn && turn_done_i) ||
+                                                                  (state_q == StFlow && flow_done_i))};
     unique case (state_q)
       StClear: begin
         acc_q.we    <= clear_q[ClearBits] ? '0 : depth_mask(32'(clear_q));
@@ -106,6 +111,7 @@ module ps_table_access
           some_q      <= some;
           stats_q     <= cfg_req_i.table_id == TableFlowStats;
           flow_q      <= cfg_req_i.table_id == TableFlow || cfg_req_i.table_id == TableFlowStats;
+          turn_q      <= cfg_req_i.table_id == TableNextHop || cfg_req_i.table_id == TableEcmp;
           state_q     <= StCheck;
         end
       end
@@ -121,9 +127,11 @@ module ps_table_access
         end
         if (hit == '0 || !permitted) state_q <= StDone;
         else if (flow_q) state_q <= StFlow;
+        else if (turn_q) state_q <= StTurn;
         else state_q <= StAccess;
       end
       StAccess:  state_q <= cfg_req_i.write ? StDone : StWait;
+      StTurn:    if (turn_done_i) state_q <= cfg_req_i.write ? StDone : StWait;
       StWait:    if (wait_q[ReadCycles-1]) state_q <= StCollect;
       StFlow:    if (flow_done_i) state_q <= cfg_req_i.write ? StDone : StWait;
       StCollect: begin

@@ -1,11 +1,9 @@
-// Table of entries by index in UltraRAM, deeper than one of them, each with its parity: a lookup port, and the maintenance side.
+// Table of entries by index in UltraRAM, deeper than one of them, each with its parity: packets look it up at two addresses in a cycle.
 //
-// Lookup:      re_i/addr_i, rdata_o latency(Depth, Fan) cycles after, only in that cycle; never delayed by the other side. bad_o in the
-//              cycle after that: what was read has the wrong parity. It holds until the next look-up's.
-// Maintenance: acc_re_i/acc_we_i with index and data, which are registered here, and by bank in the memory; acc_rdata_o with
-//              acc_valid_o and acc_bad_o comes 3 + latency(Depth, Fan) cycles after acc_re_i, and holds. One every cycle. A write with
-//              acc_flip_i is stored with the wrong parity.
-// Clearing:    a write with acc_all_i goes into every bank (ps_ram_deep).
+// Look-ups:    re_i/addr_i and other_re_i/other_addr_i; rdata_o and other_rdata_o latency(Depth, Fan) cycles after, only in that cycle.
+//              bad_o and other_bad_o in the cycle after that: what was read has the wrong parity. They hold until the next look-up's.
+// Second port: what writes the table, and reads it for others than packets, takes its turn there (ps_table_turns): other_we_i in place
+//              of other_re_i, with an entry that has its parity. With other_all_i it goes into every bank (ps_ram_deep).
 // Banks:       16 to a level of multiplexers: 64 Ki words take one level, 256 Ki two.
 module ps_table_deep
   import ps_ram_deep_pkg::*;
@@ -21,69 +19,45 @@ module ps_table_deep
   input  logic [AddrWidth-1:0] addr_i,
   output logic [Width-1:0]     rdata_o,
   output logic                 bad_o,
-  input  logic                 acc_re_i,
-  input  logic                 acc_we_i,
-  input  logic                 acc_flip_i,
-  input  logic                 acc_all_i,
-  input  logic [AddrWidth-1:0] acc_index_i,
-  input  logic [Width-1:0]     acc_wdata_i,
-  output logic                 acc_valid_o,
-  output logic [Width-1:0]     acc_rdata_o,
-  output logic                 acc_bad_o
+  input  logic                 other_re_i,
+  input  logic                 other_we_i,
+  input  logic                 other_all_i,
+  input  logic [AddrWidth-1:0] other_addr_i,
+  input  logic [Width:0]       other_wdata_i,
+  output logic [Width-1:0]     other_rdata_o,
+  output logic                 other_bad_o
 );
 
   localparam int unsigned Latency = latency(Depth, Fan);
 
-  logic                 we_q, all_q, flip_q, odd;
-  logic [Latency+1:0]   re_q;
-  logic [AddrWidth-1:0] index_q;
-  logic [Width-1:0]     wdata_q;
-  logic [Width:0]       word, found;
-  logic [Latency:1]     looked_q;
+  logic [Width:0]   word, other_word;
+  logic [Latency:1] looked_q, other_looked_q;
 
   always_ff @(posedge clk_i) begin
-    re_q  <= {re_q[Latency:0], acc_re_i};
-    we_q  <= acc_we_i;
-    all_q <= acc_all_i;
-    if (acc_re_i || acc_we_i) index_q <= acc_index_i;
-    if (acc_we_i) begin
-      wdata_q <= acc_wdata_i;
-      flip_q  <= acc_flip_i;
-    end
-    acc_valid_o <= re_q[Latency+1];
-    if (re_q[Latency+1]) acc_rdata_o <= found[Width-1:0];
-    looked_q <= Latency'({looked_q, re_i});
+    looked_q       <= Latency'({looked_q, re_i});
+    other_looked_q <= Latency'({other_looked_q, other_re_i});
   end
-
-  ps_parity #(
-    .Width(Width)
-  ) u_made (
-    .clk_i,
-    .valid_i(acc_we_i),
-    .data_i (acc_wdata_i),
-    .odd_o  (odd)
-  );
 
   ps_ram_deep #(
     .Width(Width + 1),
     .Depth(Depth),
     .Fan  (Fan),
-    .BlockBits(BlockBits),
-    .LateB(1'b1)
+    .BlockBits(BlockBits)
   ) u_ram (
     .clk_i,
     .a_re_i   (re_i),
     .a_addr_i (addr_i),
     .a_rdata_o(word),
-    .b_re_i   (re_q[0]),
-    .b_we_i   (we_q),
-    .b_all_i  (all_q),
-    .b_addr_i (index_q),
-    .b_wdata_i({odd ^ flip_q, wdata_q}),
-    .b_rdata_o(found)
+    .b_re_i   (other_re_i),
+    .b_we_i   (other_we_i),
+    .b_all_i  (other_all_i),
+    .b_addr_i (other_addr_i),
+    .b_wdata_i(other_wdata_i),
+    .b_rdata_o(other_word)
   );
 
-  assign rdata_o = word[Width-1:0];
+  assign rdata_o       = word[Width-1:0];
+  assign other_rdata_o = other_word[Width-1:0];
 
   ps_parity #(
     .Width(Width + 1)
@@ -96,11 +70,11 @@ module ps_table_deep
 
   ps_parity #(
     .Width(Width + 1)
-  ) u_acc_check (
+  ) u_other_check (
     .clk_i,
-    .valid_i(re_q[Latency+1]),
-    .data_i (found),
-    .odd_o  (acc_bad_o)
+    .valid_i(other_looked_q[Latency]),
+    .data_i (other_word),
+    .odd_o  (other_bad_o)
   );
 
 endmodule
