@@ -263,7 +263,7 @@ module ps_flow_insert
   // Operations beside the commits go through a register of their own, with one behind it for what comes before it is seen that the
   // first one stays.
   assign mop_ready       = !behind_valid_q;
-  assign slow_op_ready_o = !wop_valid && mop_ready;
+  assign slow_op_ready_o = mop_ready;
   assign wop_ready       = mop_ready;
   assign mop_valid       = wop_valid || slow_op_valid_i;
   assign mop_free        = wop_valid ? wop_free : 1'b1;
@@ -345,6 +345,8 @@ module ps_flow_insert
   assign unused_bits = ^{unused_fast_ready, head_i};
 
 `ifndef SYNTHESIS
+  // The slow path has the table for itself, so that neither needs to know of the other.
+  a_alone : assert property (@(posedge clk_i) disable iff (rst_i) !(wop_valid && slow_op_valid_i));
   a_join  : assert property (@(posedge clk_i) disable iff (rst_i) joined_valid |-> answer && tag == TagBits'(1));
   logic began_q;    // once there was a reset
 

@@ -4,7 +4,7 @@
 //             (asserted): so the queue need not know of probes that are known late.
 // Operations: op_valid_i/op_i with op_ready_o, known a cycle ahead; a register and a FIFO of Depth. Those of one row are done in the order in which they came, so a slot
 //             that is read is read with all that was asked before. crowded_o: more than three quarters are taken (and asks for
-//             new pairs are to be refused, so that probes leave turns).
+//             new pairs are to be refused, so that probes leave turns). idle_o knows of one a cycle after it came.
 // Take:       the slot that RowTake read, with taken_used_o, held until taken_ready_i; the next one waits that long.
 // Done:       done_o is told when what RowWrite wrote can be read.
 // Clearing:   clear_i invalidates all slots of clear_row_i; no operation or probe beside it.
@@ -82,7 +82,7 @@ module ps_flow_port
 
   always_ff @(posedge clk_i) begin
     op_valid_q <= op_valid_i;
-    if (op_valid_i) op_q <= op_i;
+    if (!Rests || op_valid_i) op_q <= op_i;      // its enable would have the whole word as loads
     op_ready_o <= count < ($clog2(Depth) + 2)'(Depth - Margin);
 
     re_o      <= probe_i || (pop && head.op == RowTake);
@@ -114,7 +114,7 @@ module ps_flow_port
       taking_q      <= 1'b0;
     end
     crowded_o <= count > ($clog2(Depth) + 2)'(Depth * 3 / 4);
-    idle_o    <= count == '0 && !op_valid_i && !op_valid_q && !we_o && mark_we_o == '0 && !taking_q;
+    idle_o    <= count == '0 && !op_valid_q && !we_o && mark_we_o == '0 && !taking_q;
     if (rst_i) begin
       op_valid_q    <= 1'b0;
       op_ready_o    <= 1'b0;
