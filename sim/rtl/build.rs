@@ -1,7 +1,7 @@
 //! Verilates `penstock_core` and compiles the model, Verilator's runtime and the shim into one static library.
 //!
 //! Verilator is looked for in `$VERILATOR`, then in `.tools/verilator` of the workspace, then in `PATH`. `$PENSTOCK_RTL` names
-//! another folder of RTL than `hdl/rtl` (a mutated copy, for example). Optimisation of the C++ does not depend on the
+//! another folder of RTL than `hdl/rtl` (a mutated copy, for example), `$PENSTOCK_FLOW_ROWS_LOG2` another size of the flow table. Optimisation of the C++ does not depend on the
 //! profile: an unoptimised model is forty times slower. `$PENSTOCK_RTL_OPT` overrides the level (default 2).
 //!
 //! Beside it goes `sim_reference` (`reference/`), a small block that never changes, for the bench to compare speeds with.
@@ -19,6 +19,9 @@ const VERILATOR_MIN: (u32, u32) = (5, 50);
 const FUNCTION_STATEMENTS: &str = "1000";
 /// At 3 the simulation is no faster when idle and 7 % slower when busy, presumably as there is more code to fetch.
 const OPT_LEVEL: u32 = 2;
+/// Of the flow table, less than the card's default: to fill one of full size takes simulated minutes.
+const FLOW_ROWS_LOG2: u32 = 12;
+const FLOW_ROWS: &str = "PENSTOCK_FLOW_ROWS_LOG2";
 const INSTALL: &str = "run `cargo xtask setup`, which installs it under .tools";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -32,9 +35,10 @@ fn main() -> Result<()> {
         .to_owned();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let rtl = env::var_os("PENSTOCK_RTL").map_or_else(|| workspace.join("hdl/rtl"), PathBuf::from);
-    for name in ["VERILATOR", "PENSTOCK_RTL", "PENSTOCK_RTL_OPT", "IBEX_ROOT"] {
+    for name in ["VERILATOR", "PENSTOCK_RTL", "PENSTOCK_RTL_OPT", "IBEX_ROOT", FLOW_ROWS] {
         println!("cargo:rerun-if-env-changed={name}");
     }
+    println!("cargo:rustc-env={FLOW_ROWS}={}", flow_rows_log2()?);
     println!("cargo:rerun-if-changed={}", rtl.display());
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-changed=reference");
@@ -95,6 +99,7 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
     if feature("TRACE") {
         command.arg("--trace-fst");
     }
+    command.arg(format!("-DPENSTOCK_FLOW_ROWS_LOG2={}", flow_rows_log2()?));
     let soft_core = rtl.join("fw/ibex.f");
     let split = files.iter().position(|f| !is_package(f)).unwrap_or(files.len());
     command.args(&files[..split]);
@@ -117,6 +122,14 @@ fn verilate_reference(verilator: &Path, from: &Path, model: &Path) -> Result<()>
     sources(from, &mut files)?;
     let mut command = verilator_command(verilator, "sim_reference", "Vreference", model)?;
     run(command.arg("--no-assert").args(files)).map(drop)
+}
+
+/// Rows of one way of the flow table, as a power of two; a host sees from the card's registers how many there are.
+fn flow_rows_log2() -> Result<u32> {
+    match env::var(FLOW_ROWS) {
+        Ok(text) => text.parse().map_err(|e| format!("{FLOW_ROWS} is `{text}`: {e}").into()),
+        Err(_) => Ok(FLOW_ROWS_LOG2),
+    }
 }
 
 /// What all models have in common; `into` is emptied.

@@ -100,7 +100,7 @@ pub(crate) struct Board<'a> {
 impl<'a> Board<'a> {
     fn new(dut: &'a mut dyn Dut) -> Self {
         Self {
-            model: RefModel::new(),
+            model: RefModel::of(dut.shape()),
             dut,
             step: 0,
             summary: Summary::default(),

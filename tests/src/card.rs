@@ -11,7 +11,7 @@ use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Ingress};
-use penstock_tables::{CONFIG_TABLES, Entry, Op};
+use penstock_tables::{CONFIG_TABLES, Entry, Op, Shape};
 
 use crate::dut::{Dut, OutFrame};
 
@@ -76,6 +76,10 @@ impl CardDut {
 }
 
 impl Dut for CardDut {
+    fn shape(&self) -> Shape {
+        self.host.ident().shape
+    }
+
     fn write(&mut self, writes: &[Write]) -> Result<()> {
         let op = |&(table, index, words): &Write| Op::write(index, Entry::unpack(table, &words));
         let ops: Vec<Op> = writes.iter().map(op).collect();

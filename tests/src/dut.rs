@@ -4,6 +4,7 @@ use anyhow::Result;
 use penstock_abi::table::{Flow, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
+use penstock_tables::Shape;
 
 use crate::digests;
 
@@ -18,6 +19,9 @@ pub struct OutFrame {
 
 /// What the scoreboard needs of a card.
 pub trait Dut {
+    /// The sizes of its tables.
+    fn shape(&self) -> Shape;
+
     /// Writes table entries in order; returns when all are done. Frames on their way move on meanwhile.
     ///
     /// # Errors
@@ -104,6 +108,11 @@ pub trait Dut {
     }
 }
 
+/// Sizes of the model in the place of a card: a flow table that a test can fill.
+pub(crate) fn small() -> Shape {
+    Shape::default().with_flow_rows_log2(10)
+}
+
 /// Changes a decision of the model, to see whether the scoreboard notices.
 pub type Spoil = Box<dyn FnMut(Ingress, &[u8], &mut Decision)>;
 
@@ -119,7 +128,7 @@ impl ModelDut {
     /// A faithful one.
     #[must_use]
     pub fn new() -> Self {
-        let mut model = RefModel::new();
+        let mut model = RefModel::of(small());
         model.set_enabled(true);
         Self { model, out: Vec::new(), spoil: None, bent: None }
     }
@@ -150,6 +159,10 @@ impl std::fmt::Debug for ModelDut {
 }
 
 impl Dut for ModelDut {
+    fn shape(&self) -> Shape {
+        small()
+    }
+
     fn write(&mut self, writes: &[Write]) -> Result<()> {
         for (table, index, words) in writes {
             anyhow::ensure!(

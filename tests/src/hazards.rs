@@ -7,7 +7,7 @@ use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::tunnel::tunnel;
 use penstock_refmodel::wire::is_bare_syn;
-use penstock_refmodel::{Decision, FLOWS_FOR_TRANSLATION, Ingress, Learn, RefModel, Tables};
+use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables};
 
 /// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
 type Origin = (Ingress, u32, u32);
@@ -207,7 +207,10 @@ impl Hazards {
         let writes = a.changes_tcp && self.reads.contains(&a.key);
         // A move may be forgotten if other requests wait, those of the other port that come later here among them.
         let alone = (a.exclusive && self.requests > 0) || (a.asks && self.exclusive);
-        let near_limit = model.flows().len().abs_diff(FLOWS_FOR_TRANSLATION) <= 4 * self.requests;
+        let near_limit = {
+            let limit = model.tables().flows_for_translation();
+            model.flows().len().abs_diff(limit) <= 4 * self.requests
+        };
         let counts = a.counts_entries && self.requests > 0 && near_limit;
         looks || touches || reads || writes || alone || counts
     }

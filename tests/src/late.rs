@@ -14,8 +14,9 @@ use penstock_refmodel::flows::{Pair, key_of};
 use penstock_refmodel::r#gen::{Rng, Write};
 use penstock_refmodel::insert::Arrived;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, Learn, RefModel, Verdict};
+use penstock_tables::Shape;
 
-use crate::dut::{Dut, OutFrame, Spoil};
+use crate::dut::{Dut, OutFrame, Spoil, small};
 
 /// Requests that wait at most, and that are pending at most.
 const QUEUE: usize = 64;
@@ -85,7 +86,7 @@ impl LateDut {
         let mut rng = Rng::new(seed);
         let slowness = rng.of([1, 3, 10, 40]);
         let pending_cycles = rng.between(8, u64::from(DRAIN_CYCLES) - 1) as u32;
-        let mut model = RefModel::new();
+        let mut model = RefModel::of(small());
         model.set_enabled(true);
         Self {
             model,
@@ -230,6 +231,10 @@ impl LateDut {
 }
 
 impl Dut for LateDut {
+    fn shape(&self) -> Shape {
+        small()
+    }
+
     fn write(&mut self, writes: &[Write]) -> Result<()> {
         for w in writes {
             for _ in 0..self.rng.below(6) {

@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::table::{Flow, FlowKey, TableId, Words};
+use penstock_refmodel::Ingress;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::r#gen::Rng;
 use penstock_refmodel::packet::{Ipv4, ethernet, frame, icmp, mpls, mpls_udp, tcp, udp};
 use penstock_refmodel::parse::{self, Bytes};
 use penstock_refmodel::wire::{ACK, RST, SYN, TCP, UDP};
-use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
 
 use self::end::pairs;
 use self::judge::{Caller, Judge};
@@ -301,7 +301,7 @@ impl Run<'_> {
     fn fill_table(&mut self) -> anyhow::Result<()> {
         self.quiet()?;
         let (ip, vif) = CLIENTS[1];
-        let wanted = FLOWS_FOR_TRANSLATION / 2 + 8;
+        let wanted = self.dut.shape().flows_translated_max as usize / 2 + 8;
         for n in 0..wanted {
             let to = (0x0a30_1000 + n as u32 / 1000, 1 + (n % 1000) as u16);
             let p = segment(UDP, (ip, 1000), to, 0, &payload(b'F', 0));

@@ -11,7 +11,7 @@ use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::{Decision, Egress, Ingress, Learn, Rule, Verdict};
 use penstock_tests::board::{Failure, Summary, run};
-use penstock_tests::dut::ModelDut;
+use penstock_tests::dut::{Dut as _, ModelDut};
 use penstock_tests::late::{Flaw, LateDut};
 use penstock_tests::script::{Options, Script, Step};
 use penstock_tests::shrink::shrink;
@@ -370,7 +370,7 @@ fn every_defect_is_caught() {
 /// The limit for new flows that translate, on both sides of it.
 #[test]
 fn a_table_that_is_nearly_full_is_compared() {
-    let script = collisions::nearly_full();
+    let script = collisions::nearly_full(ModelDut::new().shape());
     let summary = run(&script, &mut ModelDut::new()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
     let generous = |_: Ingress, f: &[u8], d: &mut Decision| {

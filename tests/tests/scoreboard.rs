@@ -144,7 +144,8 @@ fn more_new_flows_than_the_card_inserts() {
 /// Above its limit a flow that translates is refused, below it is not.
 #[test]
 fn a_table_that_is_nearly_full_translates_no_more() {
-    let summary = on_card(&collisions::nearly_full()).unwrap_or_else(|e| panic!("{e}")).0;
+    let card = CardDut::new(None).unwrap().shape();
+    let summary = on_card(&collisions::nearly_full(card)).unwrap_or_else(|e| panic!("{e}")).0;
     assert_eq!(summary.dropped(DropReason::FlowTableFull), 1, "{summary:?}");
     assert_eq!(summary.not_placed, 0, "{summary:?}");
 }

@@ -77,7 +77,12 @@ fn package() -> String {
          package ps_abi_pkg;\n\n",
     );
     for (name, value) in numbers() {
-        let _ = writeln!(o, "  localparam int unsigned {name} = {value};");
+        match of_flows(name) {
+            Some(formula) => o.push_str(&formula),
+            None => {
+                let _ = writeln!(o, "  localparam int unsigned {name} = {value};");
+            }
+        }
     }
     o.push('\n');
     let mac = limits::GATEWAY_MAC.iter().fold(0u64, |a, b| a << 8 | u64::from(*b));
@@ -151,7 +156,12 @@ fn package() -> String {
     o.push_str(FUNCTIONS);
     o.push_str("\n  // Entries of a table; 0 for an id that is none.\n  function automatic logic [31:0] table_depth(input logic [7:0] id);\n    unique case (id)\n");
     for t in TABLES {
-        let _ = writeln!(o, "      Table{}: table_depth = 32'd{};", t.name, t.depth);
+        let depth = if matches!(t.id, TableId::Flow | TableId::FlowStats) {
+            "Flows".to_owned()
+        } else {
+            format!("32'd{}", t.depth)
+        };
+        let _ = writeln!(o, "      Table{}: table_depth = {depth};", t.name);
     }
     o.push_str("      default: table_depth = '0;\n    endcase\n  endfunction\n\n  // Whether bit 0 of the table's entries is `valid`.\n  function automatic logic table_has_valid(input logic [7:0] id);\n    unique case (id)\n");
     for t in TABLES.iter().filter(|t| t.has_valid) {
@@ -165,11 +175,38 @@ fn package() -> String {
     o.push_str("\n  // What a register says that tells how large something is; 0 for any other.\n  function automatic logic [31:0] size_register(input logic [15:0] offset);\n    unique case (offset)\n");
     let name = |offset| regs::REGISTERS.iter().find(|r| r.offset == offset).map(|r| r.name);
     for (register, value) in regs::sizes().filter_map(|(at, value)| Some((name(at)?, value))) {
-        let _ = writeln!(o, "      Reg{}: size_register = 32'd{value};", camel(register));
+        let value = match register {
+            "DEPTH_FLOW" | "DEPTH_FLOW_STATS" => "Flows".to_owned(),
+            "FLOW_ROWS_LOG2" => "FlowRowsLog2".to_owned(),
+            "FLOWS_TRANSLATED_MAX" => "FlowsTranslatedMax".to_owned(),
+            _ => format!("32'd{value}"),
+        };
+        let _ = writeln!(o, "      Reg{}: size_register = {value};", camel(register));
     }
     o.push_str("      default: size_register = '0;\n    endcase\n  endfunction\n");
     o.push_str("\nendpackage\n/* verilator lint_on UNUSEDPARAM */\n");
     o
+}
+
+/// A size of the flow table, by its number of rows, which a simulation takes from a macro: a table of the card's full size costs it
+/// time that no check needs. As `limits` has them.
+fn of_flows(name: &str) -> Option<String> {
+    let formula = match name {
+        "FlowRowsLog2" => {
+            let rows = limits::FLOW_ROWS_LOG2;
+            return Some(format!(
+                "`ifdef PENSTOCK_FLOW_ROWS_LOG2\n  localparam int unsigned {name} = `PENSTOCK_FLOW_ROWS_LOG2;\n\
+                 `else\n  localparam int unsigned {name} = {rows};\n`endif\n"
+            ));
+        }
+        "Flows" => "(FlowWays * BucketSlots) << FlowRowsLog2",
+        "FlowPairs" => "Flows / 2",
+        "FlowPairBits" => "$clog2(FlowPairs)",
+        "FlowIndexBits" => "$clog2(Flows)",
+        "FlowsTranslatedMax" => "Flows / 32 * 29",
+        _ => return None,
+    };
+    Some(format!("  localparam int unsigned {name} = {formula};\n"))
 }
 
 /// Types of indices, as wide as the card's tables need them, and of the fields that carry one, as wide as the layout has them.
@@ -183,9 +220,12 @@ fn indices(o: &mut String) {
     let mut types = |name: String, width: u32| {
         let _ = writeln!(o, "  typedef logic [{}:0] {name};", width - 1);
     };
-    for table in TABLES {
+    for table in TABLES.iter().filter(|t| !matches!(t.id, TableId::Flow | TableId::FlowStats)) {
         types(format!("{}_addr_t", snake(table.name)), bits(table.depth));
     }
+    o.push_str(
+        "  typedef logic [FlowIndexBits-1:0] flow_addr_t;\n  typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;\n",
+    );
     o.push_str(
         "\n  // What names something in the entries of tables, whatever a card's sizes are.\n",
     );

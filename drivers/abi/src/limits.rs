@@ -52,7 +52,7 @@ pub const FIP_MAPS: u32 = 16384;
 /// Ways of the flow table.
 pub const FLOW_WAYS: u32 = 4;
 /// Rows of one way of the flow table, as a power of two.
-pub const FLOW_ROWS_LOG2: u32 = 12;
+pub const FLOW_ROWS_LOG2: u32 = 14;
 /// Flow entries (`ways * rows * slots`); a connection takes two.
 pub const FLOWS: u32 = (FLOW_WAYS * BUCKET_SLOTS) << FLOW_ROWS_LOG2;
 /// Pairs of flow entries, numbered 0..`FLOW_PAIRS`.

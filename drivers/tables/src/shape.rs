@@ -96,6 +96,13 @@ impl Default for Shape {
 }
 
 impl Shape {
+    /// This card with a flow table of another size: rows of one way, as a power of two.
+    #[must_use]
+    pub const fn with_flow_rows_log2(self, rows_log2: u32) -> Self {
+        let flows = (FLOW_WAYS * BUCKET_SLOTS) << rows_log2;
+        Self { flow_rows_log2: rows_log2, flows_translated_max: flows / 32 * 29, ..self }
+    }
+
     /// The sizes that a card says, by `register`, which reads one.
     ///
     /// # Errors

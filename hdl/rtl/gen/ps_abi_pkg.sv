@@ -29,12 +29,16 @@ package ps_abi_pkg;
   localparam int unsigned FipKeys = 16384;
   localparam int unsigned FipMaps = 16384;
   localparam int unsigned FlowWays = 4;
-  localparam int unsigned FlowRowsLog2 = 12;
-  localparam int unsigned Flows = 65536;
-  localparam int unsigned FlowPairs = 32768;
-  localparam int unsigned FlowPairBits = 15;
-  localparam int unsigned FlowIndexBits = 16;
-  localparam int unsigned FlowsTranslatedMax = 59392;
+`ifdef PENSTOCK_FLOW_ROWS_LOG2
+  localparam int unsigned FlowRowsLog2 = `PENSTOCK_FLOW_ROWS_LOG2;
+`else
+  localparam int unsigned FlowRowsLog2 = 14;
+`endif
+  localparam int unsigned Flows = (FlowWays * BucketSlots) << FlowRowsLog2;
+  localparam int unsigned FlowPairs = Flows / 2;
+  localparam int unsigned FlowPairBits = $clog2(FlowPairs);
+  localparam int unsigned FlowIndexBits = $clog2(Flows);
+  localparam int unsigned FlowsTranslatedMax = Flows / 32 * 29;
   localparam int unsigned FlowHashBits = 96;
   localparam int unsigned FlowRowBits = 16;
   localparam int unsigned FlowFingerprintLsb = 72;
@@ -108,13 +112,13 @@ package ps_abi_pkg;
   typedef logic [15:0] prefix_addr_t;
   typedef logic [13:0] fip_key_addr_t;
   typedef logic [13:0] fip_map_addr_t;
-  typedef logic [15:0] flow_addr_t;
-  typedef logic [15:0] flow_stats_addr_t;
   typedef logic [7:0] vif_stats_addr_t;
   typedef logic [5:0] drop_stats_addr_t;
   typedef logic [3:0] card_stats_addr_t;
   typedef logic [11:0] default_route_addr_t;
   typedef logic [2:0] prefix_length_addr_t;
+  typedef logic [FlowIndexBits-1:0] flow_addr_t;
+  typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;
 
   // What names something in the entries of tables, whatever a card's sizes are.
   typedef logic [7:0] vif_id_t;
@@ -782,8 +786,8 @@ package ps_abi_pkg;
       TablePrefix: table_depth = 32'd65536;
       TableFipKey: table_depth = 32'd16384;
       TableFipMap: table_depth = 32'd16384;
-      TableFlow: table_depth = 32'd65536;
-      TableFlowStats: table_depth = 32'd65536;
+      TableFlow: table_depth = Flows;
+      TableFlowStats: table_depth = Flows;
       TableVifStats: table_depth = 32'd256;
       TableDropStats: table_depth = 32'd64;
       TableCardStats: table_depth = 32'd16;
@@ -844,16 +848,16 @@ package ps_abi_pkg;
       RegDepthPrefix: size_register = 32'd65536;
       RegDepthFipKey: size_register = 32'd16384;
       RegDepthFipMap: size_register = 32'd16384;
-      RegDepthFlow: size_register = 32'd65536;
-      RegDepthFlowStats: size_register = 32'd65536;
+      RegDepthFlow: size_register = Flows;
+      RegDepthFlowStats: size_register = Flows;
       RegDepthVifStats: size_register = 32'd256;
       RegDepthDropStats: size_register = 32'd64;
       RegDepthCardStats: size_register = 32'd16;
       RegDepthDefaultRoute: size_register = 32'd4096;
       RegDepthPrefixLength: size_register = 32'd8;
       RegEcmpGroupMax: size_register = 32'd1024;
-      RegFlowRowsLog2: size_register = 32'd12;
-      RegFlowsTranslatedMax: size_register = 32'd59392;
+      RegFlowRowsLog2: size_register = FlowRowsLog2;
+      RegFlowsTranslatedMax: size_register = FlowsTranslatedMax;
       default: size_register = '0;
     endcase
   endfunction

@@ -1,7 +1,6 @@
 //! Admission before the verdict (section 9.1), as far as it depends on the flow table alone: neither the queue of requests nor
 //! what waits in it is modelled.
 
-use penstock_abi::limits::FLOWS_TRANSLATED_MAX;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::Flow;
 
@@ -10,9 +9,6 @@ use crate::parse::L4;
 use crate::types::{Card, Source};
 use crate::verdict::{Learn, Refused, Rule};
 use crate::wire::TCP;
-
-/// Flow entries in use above which no new pair that translates is taken, as a count of entries.
-pub const FLOWS_FOR_TRANSLATION: usize = FLOWS_TRANSLATED_MAX as usize;
 
 /// What a packet that leaves asks for after all; or why it must not leave.
 pub(crate) fn admit(
@@ -37,7 +33,7 @@ pub(crate) fn admit(
         rule =
             Some(if is_plain(pair) { Rule::PlainPairMoved } else { Rule::ServiceBeforePlainPair });
     }
-    let full = card.flows.len() > FLOWS_FOR_TRANSLATION;
+    let full = card.flows.len() > card.tables.flows_for_translation();
     if full && translated && matches!(asked, Learn::New(_)) {
         return Err(Refused::by(Rule::TableFull, DropReason::FlowTableFull));
     }

@@ -39,7 +39,6 @@ mod types;
 mod verdict;
 pub mod wire;
 
-pub use admit::FLOWS_FOR_TRANSLATION;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};
 pub use tables::Tables;

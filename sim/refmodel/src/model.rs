@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
+use penstock_tables::Shape;
 
 use crate::decide::decide;
 use crate::flows::FlowTable;
@@ -68,6 +69,12 @@ impl RefModel {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As [`RefModel::new`], with tables of these sizes.
+    #[must_use]
+    pub fn of(shape: Shape) -> Self {
+        Self { tables: Tables::of(shape), ..Self::default() }
     }
 
     /// `CONTROL.enable`.

@@ -7,7 +7,7 @@ use penstock_abi::limits::{LABEL_FIRST, LABELS, PREFIX_TABLES};
 use penstock_abi::table::{
     DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, TableId, Vif, Words,
 };
-use penstock_tables::{CONFIG_TABLES, Entry, Tables as Store};
+use penstock_tables::{CONFIG_TABLES, Entry, Shape, Tables as Store};
 
 /// The tables that the host writes and packets read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,18 @@ pub struct Route {
 }
 
 impl Tables {
+    /// Empty ones, of a card of these sizes.
+    #[must_use]
+    pub fn of(shape: Shape) -> Self {
+        Self { store: Store::new(shape) }
+    }
+
+    /// Flow entries in use above which no new pair that translates is taken.
+    #[must_use]
+    pub fn flows_for_translation(&self) -> usize {
+        self.store.shape().flows_translated_max as usize
+    }
+
     /// Writes one entry; the same words as in a Write command. Returns false, having done nothing, if the
     /// table is not one of the host's or the index is beyond it.
     pub fn write(&mut self, table: TableId, index: u32, words: &Words) -> bool {

@@ -3,14 +3,14 @@
 
 mod world;
 
-use penstock_abi::limits::FLOWS;
+use penstock_abi::limits::{FLOWS, FLOWS_TRANSLATED_MAX};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::insert::Inserted;
 use penstock_refmodel::packet::{self, frame};
 use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
-use penstock_refmodel::{Egress, FLOWS_FOR_TRANSLATION, Ingress, Outcome, RefModel};
+use penstock_refmodel::{Egress, Ingress, Outcome, RefModel};
 use world::*;
 
 /// A segment of the remote client to the service.
@@ -48,10 +48,10 @@ fn a_table_more_than_three_quarters_full_takes_no_half_connection() {
         let entries = (0..n as u32).map(|i| (FLOWS - 1 - i, entry(i), FlowStats::default()));
         b.flows_mut().restore(entries);
     };
-    fill(&mut b, FLOWS_FOR_TRANSLATION + 1);
+    fill(&mut b, FLOWS_TRANSLATED_MAX as usize + 1);
     dropped(to_service(&mut b, SYN), DropReason::FlowTableFull);
     sent(direct(&mut b, SYN), Egress::Host(3));
-    fill(&mut b, FLOWS_FOR_TRANSLATION);
+    fill(&mut b, FLOWS_TRANSLATED_MAX as usize);
     sent(to_service(&mut b, SYN), Egress::Host(3));
     // What is in the table goes on, and may begin anew.
     sent(to_service(&mut b, ACK), Egress::Host(3));

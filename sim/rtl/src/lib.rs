@@ -17,6 +17,12 @@ use std::ptr::NonNull;
 pub use ffi::{Beat, Inputs, Outputs};
 pub use reference::Reference;
 
+/// Rows of one way of the flow table of this model, as a power of two.
+pub const FLOW_ROWS_LOG2: u32 = match u32::from_str_radix(env!("PENSTOCK_FLOW_ROWS_LOG2"), 10) {
+    Ok(rows) => rows,
+    Err(_) => panic!("the build script has a number of rows"),
+};
+
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RtlError {

@@ -8,10 +8,11 @@ use penstock_abi::table::{
     DefaultRoute, FipKey, FipMap, FlowKey, HostRoute, NextHop, NextHopKind, TableEntry, TableId,
     Vif, VifKind, bucket_index,
 };
+use penstock_refmodel::Ingress;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
 use penstock_refmodel::wire::UDP;
-use penstock_refmodel::{FLOWS_FOR_TRANSLATION, Ingress};
+use penstock_tables::Shape;
 use penstock_tests::script::{NEW_FLOWS_ALONE, Script, Step};
 
 const POD_NH: u16 = 21;
@@ -67,8 +68,8 @@ pub(crate) fn flood_of_service(count: u16) -> Script {
 }
 
 /// So many flows that one that translates is refused; then one pair goes, and it is admitted.
-pub(crate) fn nearly_full() -> Script {
-    let flows = FLOWS_FOR_TRANSLATION as u32 / 2 + 1;
+pub(crate) fn nearly_full(card: Shape) -> Script {
+    let flows = card.flows_translated_max / 2 + 1;
     let keys =
         (0..flows).map(|n| FlowKey { dip: BASE.dip + n / 1000, sport: (n % 1000) as u16, ..BASE });
     let mut steps: Vec<Step> = keys.map(|k| send(&k)).collect();
