@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn what_did_not_get_in_is_told_by_reason() {
         let fill = fill(&counters());
-        assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 65_536, 59_392));
+        assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 262_144, 237_568));
         let reasons = |all: &[NamedCount]| -> Vec<(String, u64)> {
             all.iter().map(|named| (named.reason.clone(), named.count)).collect()
         };
