@@ -37,12 +37,15 @@ async fn a_watch_that_says_nothing_any_more_is_given_up_and_listed_anew() {
 #[tokio::test]
 async fn a_watch_that_went_mute_alone_is_given_up_too() {
     let mut bench = Bench::complete(impatient(), [service("a", 1)]).await;
+    // What is told after the list comes by the watch: that one is there.
+    bench.fake.put(service("c", 3));
+    bench.serves(&[("a", &[]), ("c", &[])]).await;
     let lists = bench.fake.lists();
     // As after a firewall has forgotten the connections: new ones work.
     bench.fake.set_mute(Some(Mute::Bodies));
     bench.fake.set_mute(None);
     bench.fake.put(service("b", 2));
-    bench.serves(&[("a", &[]), ("b", &[])]).await;
+    bench.serves(&[("a", &[]), ("b", &[]), ("c", &[])]).await;
     bench.until(|f| !f.stale).await;
     assert!(bench.fake.lists() > lists);
 }
