@@ -78,7 +78,8 @@ impl Download {
     pub fn from_pod(bed: &Testbed, wanted: &Wanted<'_>, pod: &str) -> Result<Self> {
         let mut last = String::new();
         for _ in 0..TRIES {
-            let port = 40_000 + u16::try_from(COUNT.load(Ordering::Relaxed) % 10_000)?;
+            // Below those that a kernel gives out by itself.
+            let port = 20_000 + u16::try_from(COUNT.load(Ordering::Relaxed) % 10_000)?;
             let mut download = Self::start(bed, wanted, Some(port))?;
             last = download.pod()?;
             if last == pod {
