@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A route is by address, so one group serves all ports of a floating IP, as in Contrail: its members are the union of
-//! the backends of all ports (`docs/decisions/11-one-group-per-vip.md`).
+//! the backends of all ports (`docs/decisions/11-one-group-per-listener.md`).
 //!
 //! There are no errors. What cannot be is refused by itself, by the name of its object, and harms nothing else; that holds for
 //! what does not fit into the tables too (`docs/decisions/19-room-by-seniority.md`).

@@ -2,7 +2,7 @@
 //!
 //! A route is by address, so a floating IP has one group, whatever its ports: its members are the union of the backends of
 //! all its listeners. Where the ports have different backends, connections that fall on a pod which does not serve their port
-//! are dropped there; a finding says so (`docs/decisions/11-one-group-per-vip.md`).
+//! are dropped there; a finding says so (`docs/decisions/11-one-group-per-listener.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
