@@ -248,8 +248,8 @@ pub fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn entry(write: &Write) -> String {
     use penstock_abi::table::{
-        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, Prefix,
-        PrefixLength, TableEntry, TableId, Vif,
+        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, PlainFip, Prefix,
+        PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource, Vif, Vrf,
     };
     let (table, index, w) = write;
     let text = match table {
@@ -263,6 +263,10 @@ pub fn entry(write: &Write) -> String {
         TableId::PrefixLength => format!("{:?}", PrefixLength::unpack(w)),
         TableId::FipKey => format!("{:?}", FipKey::unpack(w)),
         TableId::FipMap => format!("{:?}", FipMap::unpack(w)),
+        TableId::Vrf => format!("{:?}", Vrf::unpack(w)),
+        TableId::ServiceKey => format!("{:?}", ServiceKey::unpack(w)),
+        TableId::TunnelSource => format!("{:?}", TunnelSource::unpack(w)),
+        TableId::PlainFip => format!("{:?}", PlainFip::unpack(w)),
         TableId::Flow => format!("{:?}", Flow::unpack(w)),
         _ => format!("{w:08x?}"),
     };

@@ -37,8 +37,18 @@ pub struct Summary {
     pub moved: u64,
     /// Dead pairs that were deleted.
     pub deleted: u64,
-    rules: [u64; RULES],
+    rules: Rules,
     reasons: [u64; REASONS],
+}
+
+/// How often each rule was met, in the order of [`Rule::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rules([u64; RULES]);
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self([0; RULES])
+    }
 }
 
 impl std::ops::AddAssign for Summary {
@@ -57,7 +67,7 @@ impl std::ops::AddAssign for Summary {
         self.moved += o.moved;
         self.deleted += o.deleted;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-        add(&mut self.rules, &o.rules);
+        add(&mut self.rules.0, &o.rules.0);
         add(&mut self.reasons, &o.reasons);
     }
 }
@@ -66,7 +76,7 @@ impl Summary {
     /// A frame was compared that this became of.
     pub(crate) fn met(&mut self, decision: &Decision) {
         if let Some(at) = Rule::ALL.iter().position(|r| decision.rule == Some(*r)) {
-            self.rules[at] += 1;
+            self.rules.0[at] += 1;
         }
         if let Verdict::Dropped(reason) = decision.verdict {
             self.reasons[reason as usize] += 1;
@@ -90,7 +100,7 @@ impl Summary {
     #[must_use]
     pub fn never_met(&self) -> Vec<String> {
         use DropReason::{FlowQueueFull, FlowTableFull, TableParity, TrapQueueFull};
-        let rules = Rule::ALL.iter().zip(self.rules);
+        let rules = Rule::ALL.iter().zip(self.rules.0);
         let rules = rules.filter(|(r, n)| *n == 0 && **r != Rule::TableFull);
         let reasons = DropReason::ALL.iter().map(|(reason, ..)| reason).filter(|reason| {
             let special =

@@ -324,7 +324,7 @@ const DEFECTS: &[Defect] = &[
         }
     }),
     ("own sources let through", |_, f, d| {
-        if d.rule == Some(Rule::OwnSource) {
+        if d.rule == Some(Rule::SourceCheck) {
             d.verdict = Verdict::Sent { egress: Egress::Host(3), frame: f.to_vec() };
         }
     }),

@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use penstock_abi::reason::{CardCounter, DropReason, TrapReason};
 use penstock_abi::table::{
-    FieldDesc, LearnPolicy, NextHopKind, TABLES, TableDesc, TableId, VifKind,
+    FieldDesc, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES, TableDesc, TableId,
+    VifKind,
 };
 use penstock_abi::{digest, fw, hash, layout, limits, regs, ring, table};
 
@@ -117,7 +118,11 @@ fn package() -> String {
     enumerators(&mut o, "Vif", VifKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
     o.push_str("  } vif_kind_e;\n\n  typedef enum logic [1:0] {\n");
     enumerators(&mut o, "Learn", LearnPolicy::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
-    o.push_str("  } learn_policy_e;\n\n  typedef enum logic [2:0] {\n");
+    o.push_str("  } learn_policy_e;\n\n  typedef enum logic [1:0] {\n");
+    enumerators(&mut o, "Check", SourceCheck::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
+    o.push_str("  } source_check_e;\n\n  typedef enum logic [1:0] {\n");
+    enumerators(&mut o, "Service", ServiceAddress::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 2);
+    o.push_str("  } service_address_e;\n\n  typedef enum logic [2:0] {\n");
     enumerators(&mut o, "Nh", NextHopKind::ALL.iter().map(|(_, n, c, _)| (*n, *c)), 3);
     o.push_str("  } nh_kind_e;\n");
     layout::for_each_entry(|name, doc, fields, bits| {
@@ -131,6 +136,8 @@ fn package() -> String {
                 ("vif", "kind") => "vif_kind_e".to_string(),
                 ("vif", "learn") => "learn_policy_e".to_string(),
                 ("next_hop", "kind") => "nh_kind_e".to_string(),
+                ("vrf", "source_check") => "source_check_e".to_string(),
+                ("host_route", "service") => "service_address_e".to_string(),
                 _ if f.width == 1 => "logic".to_string(),
                 _ => format!("logic [{}:0]", f.width - 1),
             };
@@ -238,6 +245,8 @@ fn indices(o: &mut String) {
         ("slot_count_t", "NextHop", "slots"),
         ("slot_id_t", "EcmpSlot", "slot"),
         ("map_id_t", "FipKey", "map"),
+        ("service_net_t", "Vrf", "service_net"),
+        ("source_set_t", "TunnelSource", "set"),
         ("generation_t", "EcmpSlot", "generation"),
     ] {
         let _ = writeln!(o, "  typedef logic [{}:0] {name};", width_of(entry, field) - 1);
@@ -378,6 +387,16 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FipKeyRowsLog2", limits::FIP_KEY_ROWS_LOG2.into()),
         ("FipKeys", limits::FIP_KEYS.into()),
         ("FipMaps", limits::FIP_MAPS.into()),
+        ("ServiceKeyWays", limits::SERVICE_KEY_WAYS.into()),
+        ("ServiceKeyRowsLog2", limits::SERVICE_KEY_ROWS_LOG2.into()),
+        ("ServiceKeys", limits::SERVICE_KEYS.into()),
+        ("TunnelSourceWays", limits::TUNNEL_SOURCE_WAYS.into()),
+        ("TunnelSourceRowsLog2", limits::TUNNEL_SOURCE_ROWS_LOG2.into()),
+        ("TunnelSources", limits::TUNNEL_SOURCES.into()),
+        ("SourcesKnown", limits::SOURCES_KNOWN.into()),
+        ("PlainFipWays", limits::PLAIN_FIP_WAYS.into()),
+        ("PlainFipRowsLog2", limits::PLAIN_FIP_ROWS_LOG2.into()),
+        ("PlainFips", limits::PLAIN_FIPS.into()),
         ("FlowWays", limits::FLOW_WAYS.into()),
         ("FlowRowsLog2", limits::FLOW_ROWS_LOG2.into()),
         ("Flows", limits::FLOWS.into()),
@@ -528,5 +547,9 @@ fn reference() -> String {
     code_table(&mut o, "### Learn policies", "code", policies);
     let kinds = NextHopKind::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
     code_table(&mut o, "### Next hop kinds", "code", kinds);
+    let checks = SourceCheck::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
+    code_table(&mut o, "### Source checks", "code", checks);
+    let kinds = ServiceAddress::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
+    code_table(&mut o, "### Addresses of services", "code", kinds);
     o
 }

@@ -215,6 +215,24 @@ pub const fn fip_key(vif: u8, proto: u8, ip: u32, port: u16) -> u128 {
     vif as u128 | (proto as u128) << 8 | (ip as u128) << 16 | (port as u128) << 48
 }
 
+/// Key of the table of services: `net[11:0]`, `proto`, `ip`, `port`, lowest first.
+#[must_use]
+pub const fn service_key(net: u16, proto: u8, ip: u32, port: u16) -> u128 {
+    (net as u128 & 0xfff) | (proto as u128) << 12 | (ip as u128) << 20 | (port as u128) << 52
+}
+
+/// Key of the table of tunnel sources: `set[13:0]`, `ip`, lowest first.
+#[must_use]
+pub const fn tunnel_source_key(set: u16, ip: u32) -> u128 {
+    (set as u128 & 0x3fff) | (ip as u128) << 14
+}
+
+/// Key of the table of floating IPs without port map: `vif`, `ip`, lowest first.
+#[must_use]
+pub const fn plain_fip_key(vif: u8, ip: u32) -> u128 {
+    vif as u128 | (ip as u128) << 8
+}
+
 /// The 32-bit hash that picks an ECMP member: the tuple's fields selected by `fields`, the others 0, packed
 /// `proto`, `sip`, `dip`, `sport`, `dport`, lowest first.
 #[must_use]

@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0003_0001;
+pub const VERSION: u32 = 0x0004_0000;
 
 codes! {
     /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -67,7 +67,11 @@ pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [Fi
         VifStats,
         Counter,
         DefaultRoute,
-        PrefixLength
+        PrefixLength,
+        Vrf,
+        ServiceKey,
+        TunnelSource,
+        PlainFip
     );
 }
 

@@ -47,8 +47,30 @@ pub const FIP_KEY_WAYS: u32 = 2;
 pub const FIP_KEY_ROWS_LOG2: u32 = 11;
 /// Floating-IP keys (`ways * rows * slots`).
 pub const FIP_KEYS: u32 = (FIP_KEY_WAYS * BUCKET_SLOTS) << FIP_KEY_ROWS_LOG2;
-/// Floating-IP port mappings.
+/// Floating-IP mappings.
 pub const FIP_MAPS: u32 = 16384;
+/// Ways of the table of services.
+pub const SERVICE_KEY_WAYS: u32 = 2;
+/// Rows of one way of the table of services, as a power of two.
+pub const SERVICE_KEY_ROWS_LOG2: u32 = 12;
+/// Listeners of floating IPs, over all service networks (`ways * rows * slots`).
+pub const SERVICE_KEYS: u32 = (SERVICE_KEY_WAYS * BUCKET_SLOTS) << SERVICE_KEY_ROWS_LOG2;
+/// Ways of the table of tunnels by which packets may come.
+pub const TUNNEL_SOURCE_WAYS: u32 = 2;
+/// Rows of one way of that table, as a power of two.
+pub const TUNNEL_SOURCE_ROWS_LOG2: u32 = 12;
+/// Tunnels by which packets may come, over all sets (`ways * rows * slots`).
+pub const TUNNEL_SOURCES: u32 = (TUNNEL_SOURCE_WAYS * BUCKET_SLOTS) << TUNNEL_SOURCE_ROWS_LOG2;
+/// Set of sources that has no keys: of addresses that are on this node only.
+pub const SOURCES_NOBODY: u16 = 0;
+/// Set of sources that has all that are known.
+pub const SOURCES_KNOWN: u16 = 1;
+/// Ways of the table of floating IPs without port map.
+pub const PLAIN_FIP_WAYS: u32 = 2;
+/// Rows of one way of that table, as a power of two.
+pub const PLAIN_FIP_ROWS_LOG2: u32 = 9;
+/// Floating IPs without port map (`ways * rows * slots`).
+pub const PLAIN_FIPS: u32 = (PLAIN_FIP_WAYS * BUCKET_SLOTS) << PLAIN_FIP_ROWS_LOG2;
 /// Ways of the flow table.
 pub const FLOW_WAYS: u32 = 4;
 /// Rows of one way of the flow table, as a power of two.

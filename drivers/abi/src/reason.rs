@@ -46,17 +46,17 @@ reasons! {
         InvalidLabel = 4, "Invalid Label";
         /// TTL (IP from a vif, MPLS from the fabric) ran out.
         TtlExceeded = 5, "TTL Exceeded";
-        /// Source address is not the vif's; from the fabric, an address that cannot come from there, or the wrong tunnel for the flow.
+        /// Source address is not the vif's; from the fabric, a tunnel by which it cannot come, or not its flow's; or an address to which a translated reply could not be given back.
         InvalidSource = 6, "Invalid Source";
         /// No route, a Discard next hop, a group without live members, or a multicast destination.
         Discard = 7, "Discards";
         /// Next hop not valid, or a composite inside a composite.
         InvalidNextHop = 8, "Invalid NH";
-        /// Destination is neither the pod's address nor mapped to it (Contrail's NoFipPortMap).
+        /// Destination is neither the pod's address nor mapped to it (Contrail's NoFipPortMap); or a floating IP's, of which nobody, or nobody here, serves the port.
         NoFipPortMap = 9, "Flow Action Drop";
-        /// A fragment that would need translation or a member of a group, or of a tunnel packet.
+        /// A fragment that would need translation, a service or a member of a group, or of a tunnel packet.
         Fragments = 10, "Fragment errors";
-        /// A packet from the fabric would go back to the fabric.
+        /// A packet from the fabric would go back to the fabric, or one of the node to the node.
         PacketLoop = 11, "Packet Loop";
         /// The firmware's queue of exception packets was full.
         TrapQueueFull = 12, "Trap Queue Full";

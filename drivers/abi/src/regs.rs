@@ -200,6 +200,14 @@ registers! {
     DEPTH_DEFAULT_ROUTE = 0x434, Ro, keeps;
     /// Entries of the table `PrefixLength`.
     DEPTH_PREFIX_LENGTH = 0x438, Ro, keeps;
+    /// Entries of the table `Vrf`.
+    DEPTH_VRF = 0x43c, Ro, keeps;
+    /// Entries of the table `ServiceKey`.
+    DEPTH_SERVICE_KEY = 0x440, Ro, keeps;
+    /// Entries of the table `TunnelSource`.
+    DEPTH_TUNNEL_SOURCE = 0x444, Ro, keeps;
+    /// Entries of the table `PlainFip`.
+    DEPTH_PLAIN_FIP = 0x448, Ro, keeps;
     /// Most slots of one ECMP group.
     ECMP_GROUP_MAX = 0x500, Ro, keeps;
     /// Rows of one way of the table `Flow`, as a power of two.

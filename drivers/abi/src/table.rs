@@ -22,7 +22,7 @@ coded_enum! {
     VifKind {
         /// The fabric port: terminates tunnels, passes the rest to `vhost0`.
         Fabric = 0,
-        /// The node's own interface: cross-connected with the fabric.
+        /// The node's own interface: what it sends to the gateway's MAC address is routed, the rest is cross-connected with the fabric.
         Vhost = 1,
         /// The daemon's packet interface: receives, never sends into a VRF.
         Packet = 2,
@@ -48,9 +48,9 @@ coded_enum! {
     NextHopKind {
         /// Counted drop.
         Discard = 0,
-        /// To a host-side vif (`vif`), Ethernet rewritten, no translation.
+        /// To a host-side vif (`vif`) for any address, Ethernet rewritten, translation where mapped: the node.
         Receive = 1,
-        /// To a pod's vif, Ethernet rewritten, floating-IP translation where mapped.
+        /// To a pod's vif, Ethernet rewritten, translation where mapped; only for the pod's address in the end.
         Encap = 2,
         /// Pushes a label and tunnels to another node.
         Tunnel = 3,
@@ -59,6 +59,30 @@ coded_enum! {
         /// To the firmware, which answers for a service without endpoints.
         Reject = 5,
     } else Discard
+}
+
+coded_enum! {
+    /// By which tunnels packets of no known flow may come (docs/datapath.md, section 5; the words are RFC 3704's).
+    SourceCheck {
+        /// Those in the set of the route to their source.
+        Strict = 0,
+        /// Any that is known, if there is a route to their source, and not to this node only.
+        Loose = 1,
+        /// Any, unless their source is on this node only.
+        Off = 2,
+    } else Strict
+}
+
+coded_enum! {
+    /// What becomes of packets that are routed to an address: of a floating IP, those for which there is no `ServiceKey`.
+    ServiceAddress {
+        /// It is none that lives by its listeners: the next hop.
+        No = 0,
+        /// To the firmware, which refuses them.
+        Reject = 1,
+        /// Counted drop.
+        Drop = 2,
+    } else No
 }
 
 table_entry! {
@@ -80,6 +104,12 @@ table_entry! {
         rpf: bool = 1,
         /// Which of its packets make flow entries; from the fabric, those that go to it.
         learn: LearnPolicy = 2,
+        /// It begins connections under a floating IP where only that one's network has a route.
+        egress: bool = 1,
+        /// With `egress`: VRF of that network.
+        egress_vrf: u16 = 12,
+        /// With `egress`: mapping of the floating IP.
+        egress_map: u16 = 14,
     }
 }
 
@@ -88,12 +118,14 @@ table_entry! {
     Ilm {
         /// Entry is in use.
         valid: bool = 1,
-        /// Next hop of packets that carry this label.
+        /// Next hop of packets that carry this label, unless it is a service's.
         nh: u16 = 16,
-        /// Next hop used as flow-key next hop (an Encap's vif next hop, or the composite itself).
+        /// Next hop used as flow-key next hop (an Encap's vif next hop, or a composite: one that no label of another VRF has).
         key_nh: u16 = 16,
-        /// VRF the packet is in after decapsulation.
+        /// VRF the packet is in after decapsulation, and its replies are.
         vrf: u16 = 12,
+        /// The label is a floating IP's: the next hop is `ServiceKey.local`.
+        service: bool = 1,
     }
 }
 
@@ -136,7 +168,7 @@ table_entry! {
         drain: bool = 1,
         /// Next hop of the member (Encap, Tunnel, Receive or Discard), or Reject in a list of nobody.
         nh: u16 = 16,
-        /// Label pushed when `nh` is a Tunnel.
+        /// Label pushed when `nh` is a Tunnel. With `local`: the member's mapping in the low 14 bits, 0 for none.
         label: u32 = 20,
         /// Generation of the slot: a flow pinned under another generation is not pinned.
         generation: u8 = 8,
@@ -144,6 +176,8 @@ table_entry! {
         slot: u16 = 11,
         /// With `drain`: does not even keep its UDP flows, as long as another member takes new ones.
         evict_udp: bool = 1,
+        /// The member is on this node (Encap, Receive): `label` is its mapping.
+        local: bool = 1,
     }
 }
 
@@ -162,8 +196,10 @@ table_entry! {
         label: u32 = 20,
         /// `label` is meaningful.
         label_valid: bool = 1,
-        /// The address is on this node only (a pod of it, a service all of whose members are): no packet from the fabric may have it as its source.
-        own: bool = 1,
+        /// Whether it is a floating IP that lives by its listeners (`ServiceKey`), and what becomes of packets for none of them.
+        service: ServiceAddress = 2,
+        /// Set of tunnels by which packets with this source may come (`TunnelSource`); 0 = none, the address is on this node only.
+        sources: u16 = 14,
     }
 }
 
@@ -176,7 +212,7 @@ table_entry! {
         vrf: u16 = 12,
         /// IPv4 prefix of the table's length; bits beyond that are 0.
         ip: u32 = 32,
-        /// Length of the prefix that this stands for, at most the table's: told to whoever reads it, no look-up asks.
+        /// Length of the prefix that this stands for, at most the table's: compared where the egress way is another route.
         len: u8 = 6,
         /// Next hop.
         nh: u16 = 16,
@@ -184,12 +220,14 @@ table_entry! {
         label: u32 = 20,
         /// `label` is meaningful.
         label_valid: bool = 1,
+        /// Set of tunnels by which packets with a source in here may come; 0 = none.
+        sources: u16 = 14,
     }
 }
 
 table_entry! {
-    /// Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*.
-    /// A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` means nothing.
+    /// Floating-IP key: which mapping translates (vif, protocol, floating IP, port) what comes from the fabric by the vif's own label. Index: `bucket_index` over FIP_KEY_*.
+    /// A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` is 0.
     FipKey {
         /// Entry is in use.
         valid: bool = 1,
@@ -207,7 +245,7 @@ table_entry! {
 }
 
 table_entry! {
-    /// Floating-IP port mapping. Immutable while any key refers to it; reuse bumps `generation`.
+    /// Floating-IP mapping. Immutable while anything refers to it; reuse bumps `generation`. The first is never used: 0 is none.
     FipMap {
         /// Entry is in use.
         valid: bool = 1,
@@ -215,11 +253,11 @@ table_entry! {
         generation: u8 = 8,
         /// Address of the pod.
         pod_ip: u32 = 32,
-        /// Port of the pod (targetPort).
+        /// Port of the pod (targetPort); 0 without port map.
         pod_port: u16 = 16,
         /// Floating IP.
         vip: u32 = 32,
-        /// Port of the service.
+        /// Port of the service; 0 without port map.
         vip_port: u16 = 16,
     }
 }
@@ -267,7 +305,7 @@ table_entry! {
         dnat: bool = 1,
         /// Destination port is translated.
         dpat: bool = 1,
-        /// Client and backend are the same pod: both addresses are translated.
+        /// Client and backend are behind the same vif: both addresses are translated.
         hairpin: bool = 1,
         /// Entry of the reply direction.
         reverse: bool = 1,
@@ -365,6 +403,66 @@ table_entry! {
         label: u32 = 20,
         /// `label` is meaningful.
         label_valid: bool = 1,
+        /// Set of tunnels by which packets with a source that nothing longer matches may come; 0 = none.
+        sources: u16 = 14,
+    }
+}
+
+table_entry! {
+    /// What holds for a whole VRF; index = VRF.
+    Vrf {
+        /// Entry is in use; otherwise no service network, and Strict.
+        valid: bool = 1,
+        /// Service network: which `ServiceKey`s its packets meet; 0 = none.
+        service_net: u16 = 12,
+        /// By which tunnels packets may come whose replies are routed here.
+        source_check: SourceCheck = 2,
+    }
+}
+
+table_entry! {
+    /// A listener of a floating IP; the key is {net, proto, ip, port}. Index: `bucket_index` over SERVICE_KEY_*. ICMP and protocols without ports never have one.
+    ServiceKey {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Service network, from 1.
+        net: u16 = 12,
+        /// IP protocol.
+        proto: u8 = 8,
+        /// Floating IP.
+        ip: u32 = 32,
+        /// Port of the service.
+        port: u16 = 16,
+        /// Next hop of packets from vifs (Composite, Reject or Discard).
+        nh: u16 = 16,
+        /// Next hop of packets from the fabric by the floating IP's label: members of this node; 0 = it has none.
+        local: u16 = 16,
+    }
+}
+
+table_entry! {
+    /// A tunnel by which packets may come; the key is {set, ip}. Index: `bucket_index` over TUNNEL_SOURCE_*.
+    TunnelSource {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// Set of sources, from 1: `limits::SOURCES_KNOWN` has all that are known.
+        set: u16 = 14,
+        /// Outer source address.
+        ip: u32 = 32,
+    }
+}
+
+table_entry! {
+    /// Floating IP without port map, towards its pod (direction both or ingress); the key is {vif, ip}. Index: `bucket_index` over PLAIN_FIP_*.
+    PlainFip {
+        /// Entry is in use.
+        valid: bool = 1,
+        /// vif of the pod.
+        vif: u8 = 8,
+        /// Floating IP.
+        ip: u32 = 32,
+        /// Index of the mapping.
+        map: u16 = 14,
     }
 }
 
@@ -412,6 +510,14 @@ pub enum TableId {
     DefaultRoute = 13,
     /// [`PrefixLength`]
     PrefixLength = 14,
+    /// [`Vrf`]
+    Vrf = 15,
+    /// [`ServiceKey`]
+    ServiceKey = 16,
+    /// [`TunnelSource`]
+    TunnelSource = 17,
+    /// [`PlainFip`]
+    PlainFip = 18,
 }
 
 /// What the generator and the tools know about a table.
@@ -460,6 +566,10 @@ pub const TABLES: &[TableDesc] = &[
     desc::<Counter>(TableId::CardStats, "CardStats", 16, false),
     desc::<DefaultRoute>(TableId::DefaultRoute, "DefaultRoute", limits::VRFS, true),
     desc::<PrefixLength>(TableId::PrefixLength, "PrefixLength", limits::PREFIX_TABLES, true),
+    desc::<Vrf>(TableId::Vrf, "Vrf", limits::VRFS, true),
+    desc::<ServiceKey>(TableId::ServiceKey, "ServiceKey", limits::SERVICE_KEYS, true),
+    desc::<TunnelSource>(TableId::TunnelSource, "TunnelSource", limits::TUNNEL_SOURCES, true),
+    desc::<PlainFip>(TableId::PlainFip, "PlainFip", limits::PLAIN_FIPS, true),
 ];
 
 impl TableDesc {

@@ -88,7 +88,10 @@ pub enum DeviceError {
         magic: u32,
     },
     /// Host and card disagree on the layout's major version. Update the older of the two.
-    #[error("the card has layout version {}.{}, this host {}.{}", card >> 16, card & 0xffff, host >> 16, host & 0xffff)]
+    #[error(
+        "the card has layout version {}.{}, this host {}.{}: {}",
+        card >> 16, card & 0xffff, host >> 16, host & 0xffff, update_the_older(*card, *host)
+    )]
     VersionMismatch {
         /// The card's version.
         card: u32,
@@ -193,5 +196,20 @@ impl DeviceError {
 
     pub(crate) fn gone(how: impl Into<String>) -> Self {
         Self::DeviceGone { how: how.into() }
+    }
+}
+
+/// What to do about two major versions of the layout.
+fn update_the_older(card: u32, host: u32) -> String {
+    let (newer, older) = if card < host { (host, card) } else { (card, host) };
+    let (new, old) = (newer >> 16, older >> 16);
+    if card < host {
+        format!(
+            "load a card image with layout {new} (its tables are written anew), or run the release of the host software for layout {old}"
+        )
+    } else {
+        format!(
+            "install the release of the host software for layout {new}, or load a card image with layout {old}"
+        )
     }
 }

@@ -4,7 +4,8 @@ use std::ops::RangeBounds;
 
 use penstock_abi::table::{
     Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowStats, HostRoute,
-    Ilm, NextHop, Prefix, PrefixLength, TableEntry, TableId, Vif, VifStats, Words,
+    Ilm, NextHop, PlainFip, Prefix, PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource,
+    Vif, VifStats, Vrf, Words,
 };
 
 use crate::difference::{self, Difference};
@@ -191,6 +192,10 @@ tables! {
         VifStats(VifStats) in vif_stats,
         DefaultRoute(DefaultRoute) in default_routes,
         PrefixLength(PrefixLength) in prefix_lengths,
+        Vrf(Vrf) in vrfs,
+        ServiceKey(ServiceKey) in service_keys,
+        TunnelSource(TunnelSource) in tunnel_sources,
+        PlainFip(PlainFip) in plain_fips,
     }
     shared {
         DropStats(Counter) in drop_stats,

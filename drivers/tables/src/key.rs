@@ -2,9 +2,16 @@
 
 use std::hash::Hash;
 
-use penstock_abi::hash::{fip_key, flow_key, host_route_key, key_hash, row};
-use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS};
-use penstock_abi::table::{FipKey, Flow, FlowKey, HostRoute, bucket_index};
+use penstock_abi::hash::{
+    fip_key, flow_key, host_route_key, key_hash, plain_fip_key, row, service_key, tunnel_source_key,
+};
+use penstock_abi::limits::{
+    BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PLAIN_FIP_WAYS, SERVICE_KEY_WAYS,
+    TUNNEL_SOURCE_WAYS,
+};
+use penstock_abi::table::{
+    FipKey, Flow, FlowKey, HostRoute, PlainFip, ServiceKey, TunnelSource, bucket_index,
+};
 
 use crate::{Shape, Stored};
 
@@ -56,6 +63,60 @@ impl Keyed for FipKey {
     fn places((vif, proto, ip, port): Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
         let hash = key_hash(fip_key(vif, proto, ip, port));
         bucket_slots(hash, FIP_KEY_WAYS, shape.fip_key_rows_log2)
+    }
+}
+
+impl Keyed for ServiceKey {
+    /// Service network, IP protocol, address, port.
+    type Key = (u16, u8, u32, u16);
+
+    fn key(&self) -> Self::Key {
+        (self.net, self.proto, self.ip, self.port)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.valid
+    }
+
+    fn places((net, proto, ip, port): Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
+        let hash = key_hash(service_key(net, proto, ip, port));
+        bucket_slots(hash, SERVICE_KEY_WAYS, shape.service_key_rows_log2)
+    }
+}
+
+impl Keyed for TunnelSource {
+    /// Set, outer source address.
+    type Key = (u16, u32);
+
+    fn key(&self) -> Self::Key {
+        (self.set, self.ip)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.valid
+    }
+
+    fn places((set, ip): Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
+        let hash = key_hash(tunnel_source_key(set, ip));
+        bucket_slots(hash, TUNNEL_SOURCE_WAYS, shape.tunnel_source_rows_log2)
+    }
+}
+
+impl Keyed for PlainFip {
+    /// vif, address.
+    type Key = (u8, u32);
+
+    fn key(&self) -> Self::Key {
+        (self.vif, self.ip)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.valid
+    }
+
+    fn places((vif, ip): Self::Key, shape: Shape) -> impl Iterator<Item = u32> {
+        let hash = key_hash(plain_fip_key(vif, ip));
+        bucket_slots(hash, PLAIN_FIP_WAYS, shape.plain_fip_rows_log2)
     }
 }
 

@@ -16,6 +16,10 @@ pub const CONFIG_TABLES: &[TableId] = &[
     TableId::DefaultRoute,
     TableId::FipKey,
     TableId::FipMap,
+    TableId::Vrf,
+    TableId::ServiceKey,
+    TableId::TunnelSource,
+    TableId::PlainFip,
 ];
 
 impl Tables {

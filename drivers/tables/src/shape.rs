@@ -3,7 +3,8 @@
 use std::fmt;
 
 use penstock_abi::limits::{
-    self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PREFIX_TABLES, PREFIX_WAYS,
+    self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PLAIN_FIP_WAYS, PREFIX_TABLES,
+    PREFIX_WAYS, SERVICE_KEY_WAYS, TUNNEL_SOURCE_WAYS,
 };
 use penstock_abi::regs;
 use penstock_abi::table::{EcmpSlot, FieldDesc, FipKey, NextHop, TABLES, TableEntry, TableId};
@@ -28,12 +29,18 @@ pub struct Shape {
     pub host_route_rows_log2: u32,
     /// Rows of one way of one of the tables of prefixes, as a power of two.
     pub prefix_rows_log2: u32,
-    /// Default routes, one a VRF.
+    /// VRFs, each of which can have a default route.
     pub vrfs: u32,
     /// Rows of one way of the floating-IP keys, as a power of two.
     pub fip_key_rows_log2: u32,
     /// Floating-IP mappings.
     pub fip_maps: u32,
+    /// Rows of one way of the services, as a power of two.
+    pub service_key_rows_log2: u32,
+    /// Rows of one way of the tunnels by which packets may come, as a power of two.
+    pub tunnel_source_rows_log2: u32,
+    /// Rows of one way of the floating IPs without port map, as a power of two.
+    pub plain_fip_rows_log2: u32,
     /// Rows of one way of the flows, as a power of two.
     pub flow_rows_log2: u32,
     /// Flow entries in use above which a new flow that needs translation is dropped.
@@ -89,6 +96,9 @@ impl Default for Shape {
             vrfs: limits::VRFS,
             fip_key_rows_log2: limits::FIP_KEY_ROWS_LOG2,
             fip_maps: limits::FIP_MAPS,
+            service_key_rows_log2: limits::SERVICE_KEY_ROWS_LOG2,
+            tunnel_source_rows_log2: limits::TUNNEL_SOURCE_ROWS_LOG2,
+            plain_fip_rows_log2: limits::PLAIN_FIP_ROWS_LOG2,
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
             flows_translated_max: limits::FLOWS_TRANSLATED_MAX,
         }
@@ -143,6 +153,9 @@ impl Shape {
             vrfs: depth(TableId::DefaultRoute)?,
             fip_key_rows_log2: rows_log2(TableId::FipKey, FIP_KEY_WAYS)?,
             fip_maps: depth(TableId::FipMap)?,
+            service_key_rows_log2: rows_log2(TableId::ServiceKey, SERVICE_KEY_WAYS)?,
+            tunnel_source_rows_log2: rows_log2(TableId::TunnelSource, TUNNEL_SOURCE_WAYS)?,
+            plain_fip_rows_log2: rows_log2(TableId::PlainFip, PLAIN_FIP_WAYS)?,
             flow_rows_log2: rows_log2(TableId::Flow, FLOW_WAYS)?,
             flows_translated_max: range(regs::FLOWS_TRANSLATED_MAX, 1, value(regs::DEPTH_FLOW))?,
         };
@@ -176,10 +189,15 @@ impl Shape {
             TableId::Ecmp => self.ecmp_words,
             TableId::HostRoute => (HOST_ROUTE_WAYS * BUCKET_SLOTS) << self.host_route_rows_log2,
             TableId::Prefix => PREFIX_TABLES * prefix::table_entries(*self),
-            TableId::DefaultRoute => self.vrfs,
+            TableId::DefaultRoute | TableId::Vrf => self.vrfs,
             TableId::PrefixLength => PREFIX_TABLES,
             TableId::FipKey => (FIP_KEY_WAYS * BUCKET_SLOTS) << self.fip_key_rows_log2,
             TableId::FipMap => self.fip_maps,
+            TableId::ServiceKey => (SERVICE_KEY_WAYS * BUCKET_SLOTS) << self.service_key_rows_log2,
+            TableId::TunnelSource => {
+                (TUNNEL_SOURCE_WAYS * BUCKET_SLOTS) << self.tunnel_source_rows_log2
+            }
+            TableId::PlainFip => (PLAIN_FIP_WAYS * BUCKET_SLOTS) << self.plain_fip_rows_log2,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,
             TableId::DropStats | TableId::CardStats => table.desc().depth,
         }
@@ -217,8 +235,13 @@ fn most(table: TableId) -> u32 {
         TableId::NextHop => named_by(EcmpSlot::FIELDS, "nh"),
         TableId::Ecmp => named_by(NextHop::FIELDS, "base"),
         TableId::FipMap => named_by(FipKey::FIELDS, "map"),
-        TableId::HostRoute | TableId::Prefix | TableId::FipKey => INDEX_MOST,
-        TableId::DefaultRoute => limits::VRFS,
+        TableId::HostRoute
+        | TableId::Prefix
+        | TableId::FipKey
+        | TableId::ServiceKey
+        | TableId::TunnelSource
+        | TableId::PlainFip => INDEX_MOST,
+        TableId::DefaultRoute | TableId::Vrf => limits::VRFS,
         TableId::PrefixLength => PREFIX_TABLES,
         TableId::Flow | TableId::FlowStats => INDEX_MOST,
         TableId::DropStats | TableId::CardStats => table.desc().depth,

@@ -28,6 +28,16 @@ package ps_abi_pkg;
   localparam int unsigned FipKeyRowsLog2 = 11;
   localparam int unsigned FipKeys = 16384;
   localparam int unsigned FipMaps = 16384;
+  localparam int unsigned ServiceKeyWays = 2;
+  localparam int unsigned ServiceKeyRowsLog2 = 12;
+  localparam int unsigned ServiceKeys = 32768;
+  localparam int unsigned TunnelSourceWays = 2;
+  localparam int unsigned TunnelSourceRowsLog2 = 12;
+  localparam int unsigned TunnelSources = 32768;
+  localparam int unsigned SourcesKnown = 1;
+  localparam int unsigned PlainFipWays = 2;
+  localparam int unsigned PlainFipRowsLog2 = 9;
+  localparam int unsigned PlainFips = 4096;
   localparam int unsigned FlowWays = 4;
 `ifdef PENSTOCK_FLOW_ROWS_LOG2
   localparam int unsigned FlowRowsLog2 = `PENSTOCK_FLOW_ROWS_LOG2;
@@ -77,8 +87,8 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h30001;
-  localparam logic [63:0] LayoutHash = 64'h3593151c5fb47eef;
+  localparam logic [31:0] LayoutVersion = 32'h40000;
+  localparam logic [63:0] LayoutHash = 64'h34f7dbf5579f97c5;
   localparam logic [31:0] Capabilities = 32'h3;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
@@ -100,6 +110,10 @@ package ps_abi_pkg;
   localparam logic [7:0] TableCardStats = 8'hc;
   localparam logic [7:0] TableDefaultRoute = 8'hd;
   localparam logic [7:0] TablePrefixLength = 8'he;
+  localparam logic [7:0] TableVrf = 8'hf;
+  localparam logic [7:0] TableServiceKey = 8'h10;
+  localparam logic [7:0] TableTunnelSource = 8'h11;
+  localparam logic [7:0] TablePlainFip = 8'h12;
 
   // Index of an entry: of any table, and of each.
   localparam int unsigned IndexBits = 18;
@@ -117,6 +131,10 @@ package ps_abi_pkg;
   typedef logic [3:0] card_stats_addr_t;
   typedef logic [11:0] default_route_addr_t;
   typedef logic [2:0] prefix_length_addr_t;
+  typedef logic [11:0] vrf_addr_t;
+  typedef logic [14:0] service_key_addr_t;
+  typedef logic [14:0] tunnel_source_addr_t;
+  typedef logic [11:0] plain_fip_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;
 
@@ -129,6 +147,8 @@ package ps_abi_pkg;
   typedef logic [10:0] slot_count_t;
   typedef logic [10:0] slot_id_t;
   typedef logic [13:0] map_id_t;
+  typedef logic [11:0] service_net_t;
+  typedef logic [13:0] source_set_t;
   typedef logic [7:0] generation_t;
 
   // Registers (byte offset in BAR 0).
@@ -195,6 +215,10 @@ package ps_abi_pkg;
   localparam logic [15:0] RegDepthCardStats = 16'h430;
   localparam logic [15:0] RegDepthDefaultRoute = 16'h434;
   localparam logic [15:0] RegDepthPrefixLength = 16'h438;
+  localparam logic [15:0] RegDepthVrf = 16'h43c;
+  localparam logic [15:0] RegDepthServiceKey = 16'h440;
+  localparam logic [15:0] RegDepthTunnelSource = 16'h444;
+  localparam logic [15:0] RegDepthPlainFip = 16'h448;
   localparam logic [15:0] RegEcmpGroupMax = 16'h500;
   localparam logic [15:0] RegFlowRowsLog2 = 16'h504;
   localparam logic [15:0] RegFlowsTranslatedMax = 16'h508;
@@ -266,6 +290,18 @@ package ps_abi_pkg;
     LearnNever = 2'd2
   } learn_policy_e;
 
+  typedef enum logic [1:0] {
+    CheckStrict = 2'd0,
+    CheckLoose = 2'd1,
+    CheckOff = 2'd2
+  } source_check_e;
+
+  typedef enum logic [1:0] {
+    ServiceNo = 2'd0,
+    ServiceReject = 2'd1,
+    ServiceDrop = 2'd2
+  } service_address_e;
+
   typedef enum logic [2:0] {
     NhDiscard = 3'd0,
     NhReceive = 3'd1,
@@ -276,8 +312,11 @@ package ps_abi_pkg;
   } nh_kind_e;
 
   // Virtual interface; index = vif number.
-  localparam int unsigned VifBits = 114;
+  localparam int unsigned VifBits = 141;
   typedef struct packed {
+    logic [13:0]   egress_map;
+    logic [11:0]   egress_vrf;
+    logic          egress;
     learn_policy_e learn;
     logic          rpf;
     logic [31:0]   ip;
@@ -289,8 +328,9 @@ package ps_abi_pkg;
   } vif_t;
 
   // MPLS input label map; index = label.
-  localparam int unsigned IlmBits = 45;
+  localparam int unsigned IlmBits = 46;
   typedef struct packed {
+    logic          service;
     logic [11:0]   vrf;
     logic [15:0]   key_nh;
     logic [15:0]   nh;
@@ -315,8 +355,9 @@ package ps_abi_pkg;
   } next_hop_t;
 
   // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
-  localparam int unsigned EcmpSlotBits = 58;
+  localparam int unsigned EcmpSlotBits = 59;
   typedef struct packed {
+    logic          local;
     logic          evict_udp;
     logic [10:0]   slot;
     logic [7:0]    generation;
@@ -327,9 +368,10 @@ package ps_abi_pkg;
   } ecmp_slot_t;
 
   // Host route; the key is {vrf, ip}. Index: `bucket_index` over HOST_ROUTE_*.
-  localparam int unsigned HostRouteBits = 83;
+  localparam int unsigned HostRouteBits = 98;
   typedef struct packed {
-    logic          own;
+    logic [13:0]   sources;
+    service_address_e service;
     logic          label_valid;
     logic [19:0]   label;
     logic [15:0]   nh;
@@ -339,8 +381,9 @@ package ps_abi_pkg;
   } host_route_t;
 
   // Route with a prefix of 1..=31 bits, or the part of one that has the length of a table. The key is {vrf, ip}. Index: {table, way, row, slot}, `bucket_index` over PREFIX_*, in the table that `hash::prefix_table` gives for the rank of its length (`PrefixLength`).
-  localparam int unsigned PrefixBits = 88;
+  localparam int unsigned PrefixBits = 102;
   typedef struct packed {
+    logic [13:0]   sources;
     logic          label_valid;
     logic [19:0]   label;
     logic [15:0]   nh;
@@ -350,7 +393,7 @@ package ps_abi_pkg;
     logic          valid;
   } prefix_t;
 
-  // Floating-IP key: which mapping translates (vif, protocol, floating IP, port). Index: `bucket_index` over FIP_KEY_*. A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` means nothing.
+  // Floating-IP key: which mapping translates (vif, protocol, floating IP, port) what comes from the fabric by the vif's own label. Index: `bucket_index` over FIP_KEY_*. A key with the pod's own address marks what is only sent translated: with a port, replies of TCP from there; with port 0, fragments of the protocol. Its `map` is 0.
   localparam int unsigned FipKeyBits = 79;
   typedef struct packed {
     logic [13:0]   map;
@@ -361,7 +404,7 @@ package ps_abi_pkg;
     logic          valid;
   } fip_key_t;
 
-  // Floating-IP port mapping. Immutable while any key refers to it; reuse bumps `generation`.
+  // Floating-IP mapping. Immutable while anything refers to it; reuse bumps `generation`. The first is never used: 0 is none.
   localparam int unsigned FipMapBits = 105;
   typedef struct packed {
     logic [15:0]   vip_port;
@@ -439,8 +482,9 @@ package ps_abi_pkg;
   } counter_t;
 
   // Route of a VRF for what no other matches (prefix length 0); index = VRF.
-  localparam int unsigned DefaultRouteBits = 38;
+  localparam int unsigned DefaultRouteBits = 52;
   typedef struct packed {
+    logic [13:0]   sources;
     logic          label_valid;
     logic [19:0]   label;
     logic [15:0]   nh;
@@ -453,6 +497,43 @@ package ps_abi_pkg;
     logic [5:0]    len;
     logic          valid;
   } prefix_length_t;
+
+  // What holds for a whole VRF; index = VRF.
+  localparam int unsigned VrfBits = 15;
+  typedef struct packed {
+    source_check_e source_check;
+    logic [11:0]   service_net;
+    logic          valid;
+  } vrf_t;
+
+  // A listener of a floating IP; the key is {net, proto, ip, port}. Index: `bucket_index` over SERVICE_KEY_*. ICMP and protocols without ports never have one.
+  localparam int unsigned ServiceKeyBits = 101;
+  typedef struct packed {
+    logic [15:0]   local;
+    logic [15:0]   nh;
+    logic [15:0]   port;
+    logic [31:0]   ip;
+    logic [7:0]    proto;
+    logic [11:0]   net;
+    logic          valid;
+  } service_key_t;
+
+  // A tunnel by which packets may come; the key is {set, ip}. Index: `bucket_index` over TUNNEL_SOURCE_*.
+  localparam int unsigned TunnelSourceBits = 47;
+  typedef struct packed {
+    logic [31:0]   ip;
+    logic [13:0]   set;
+    logic          valid;
+  } tunnel_source_t;
+
+  // Floating IP without port map, towards its pod (direction both or ingress); the key is {vif, ip}. Index: `bucket_index` over PLAIN_FIP_*.
+  localparam int unsigned PlainFipBits = 55;
+  typedef struct packed {
+    logic [13:0]   map;
+    logic [31:0]   ip;
+    logic [7:0]    vif;
+    logic          valid;
+  } plain_fip_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -793,6 +874,10 @@ package ps_abi_pkg;
       TableCardStats: table_depth = 32'd16;
       TableDefaultRoute: table_depth = 32'd4096;
       TablePrefixLength: table_depth = 32'd8;
+      TableVrf: table_depth = 32'd4096;
+      TableServiceKey: table_depth = 32'd32768;
+      TableTunnelSource: table_depth = 32'd32768;
+      TablePlainFip: table_depth = 32'd4096;
       default: table_depth = '0;
     endcase
   endfunction
@@ -811,6 +896,10 @@ package ps_abi_pkg;
       TableFlow: table_has_valid = 1'b1;
       TableDefaultRoute: table_has_valid = 1'b1;
       TablePrefixLength: table_has_valid = 1'b1;
+      TableVrf: table_has_valid = 1'b1;
+      TableServiceKey: table_has_valid = 1'b1;
+      TableTunnelSource: table_has_valid = 1'b1;
+      TablePlainFip: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -818,12 +907,12 @@ package ps_abi_pkg;
   // 32-bit words that hold an entry of the table.
   function automatic logic [3:0] table_words(input logic [7:0] id);
     unique case (id)
-      TableVif: table_words = 4'd4;
+      TableVif: table_words = 4'd5;
       TableIlm: table_words = 4'd2;
       TableNextHop: table_words = 4'd7;
       TableEcmp: table_words = 4'd2;
-      TableHostRoute: table_words = 4'd3;
-      TablePrefix: table_words = 4'd3;
+      TableHostRoute: table_words = 4'd4;
+      TablePrefix: table_words = 4'd4;
       TableFipKey: table_words = 4'd3;
       TableFipMap: table_words = 4'd4;
       TableFlow: table_words = 4'd9;
@@ -833,6 +922,10 @@ package ps_abi_pkg;
       TableCardStats: table_words = 4'd2;
       TableDefaultRoute: table_words = 4'd2;
       TablePrefixLength: table_words = 4'd1;
+      TableVrf: table_words = 4'd1;
+      TableServiceKey: table_words = 4'd4;
+      TableTunnelSource: table_words = 4'd2;
+      TablePlainFip: table_words = 4'd2;
       default: table_words = '0;
     endcase
   endfunction
@@ -855,6 +948,10 @@ package ps_abi_pkg;
       RegDepthCardStats: size_register = 32'd16;
       RegDepthDefaultRoute: size_register = 32'd4096;
       RegDepthPrefixLength: size_register = 32'd8;
+      RegDepthVrf: size_register = 32'd4096;
+      RegDepthServiceKey: size_register = 32'd32768;
+      RegDepthTunnelSource: size_register = 32'd32768;
+      RegDepthPlainFip: size_register = 32'd4096;
       RegEcmpGroupMax: size_register = 32'd1024;
       RegFlowRowsLog2: size_register = FlowRowsLog2;
       RegFlowsTranslatedMax: size_register = FlowsTranslatedMax;

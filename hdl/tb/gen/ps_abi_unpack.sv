@@ -25,6 +25,10 @@ module ps_abi_unpack;
   counter_t counter_v;
   default_route_t default_route_v;
   prefix_length_t prefix_length_v;
+  vrf_t vrf_v;
+  service_key_t service_key_v;
+  tunnel_source_t tunnel_source_v;
+  plain_fip_t plain_fip_v;
 
   initial begin
     if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
@@ -32,28 +36,28 @@ module ps_abi_unpack;
     while ($fscanf(fd, "%d %h", kind, word) == 2) begin
       case (kind)
         0: begin
-          vif_v = word[113:0];
-          $display("%h %h %h %h %h %h %h %h", vif_v.valid, vif_v.kind, vif_v.vrf, vif_v.nh, vif_v.mac, vif_v.ip, vif_v.rpf, vif_v.learn);
+          vif_v = word[140:0];
+          $display("%h %h %h %h %h %h %h %h %h %h %h", vif_v.valid, vif_v.kind, vif_v.vrf, vif_v.nh, vif_v.mac, vif_v.ip, vif_v.rpf, vif_v.learn, vif_v.egress, vif_v.egress_vrf, vif_v.egress_map);
         end
         1: begin
-          ilm_v = word[44:0];
-          $display("%h %h %h %h", ilm_v.valid, ilm_v.nh, ilm_v.key_nh, ilm_v.vrf);
+          ilm_v = word[45:0];
+          $display("%h %h %h %h %h", ilm_v.valid, ilm_v.nh, ilm_v.key_nh, ilm_v.vrf, ilm_v.service);
         end
         2: begin
           next_hop_v = word[217:0];
           $display("%h %h %h %h %h %h %h %h %h %h %h %h", next_hop_v.valid, next_hop_v.kind, next_hop_v.vif, next_hop_v.dmac, next_hop_v.smac, next_hop_v.sip, next_hop_v.dip, next_hop_v.gre, next_hop_v.base, next_hop_v.slots, next_hop_v.live, next_hop_v.hash_fields);
         end
         3: begin
-          ecmp_slot_v = word[57:0];
-          $display("%h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp);
+          ecmp_slot_v = word[58:0];
+          $display("%h %h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp, ecmp_slot_v.local);
         end
         4: begin
-          host_route_v = word[82:0];
-          $display("%h %h %h %h %h %h %h", host_route_v.valid, host_route_v.vrf, host_route_v.ip, host_route_v.nh, host_route_v.label, host_route_v.label_valid, host_route_v.own);
+          host_route_v = word[97:0];
+          $display("%h %h %h %h %h %h %h %h", host_route_v.valid, host_route_v.vrf, host_route_v.ip, host_route_v.nh, host_route_v.label, host_route_v.label_valid, host_route_v.service, host_route_v.sources);
         end
         5: begin
-          prefix_v = word[87:0];
-          $display("%h %h %h %h %h %h %h", prefix_v.valid, prefix_v.vrf, prefix_v.ip, prefix_v.len, prefix_v.nh, prefix_v.label, prefix_v.label_valid);
+          prefix_v = word[101:0];
+          $display("%h %h %h %h %h %h %h %h", prefix_v.valid, prefix_v.vrf, prefix_v.ip, prefix_v.len, prefix_v.nh, prefix_v.label, prefix_v.label_valid, prefix_v.sources);
         end
         6: begin
           fip_key_v = word[78:0];
@@ -84,12 +88,28 @@ module ps_abi_unpack;
           $display("%h", counter_v.count);
         end
         13: begin
-          default_route_v = word[37:0];
-          $display("%h %h %h %h", default_route_v.valid, default_route_v.nh, default_route_v.label, default_route_v.label_valid);
+          default_route_v = word[51:0];
+          $display("%h %h %h %h %h", default_route_v.valid, default_route_v.nh, default_route_v.label, default_route_v.label_valid, default_route_v.sources);
         end
         14: begin
           prefix_length_v = word[6:0];
           $display("%h %h", prefix_length_v.valid, prefix_length_v.len);
+        end
+        15: begin
+          vrf_v = word[14:0];
+          $display("%h %h %h", vrf_v.valid, vrf_v.service_net, vrf_v.source_check);
+        end
+        16: begin
+          service_key_v = word[100:0];
+          $display("%h %h %h %h %h %h %h", service_key_v.valid, service_key_v.net, service_key_v.proto, service_key_v.ip, service_key_v.port, service_key_v.nh, service_key_v.local);
+        end
+        17: begin
+          tunnel_source_v = word[46:0];
+          $display("%h %h %h", tunnel_source_v.valid, tunnel_source_v.set, tunnel_source_v.ip);
+        end
+        18: begin
+          plain_fip_v = word[54:0];
+          $display("%h %h %h %h", plain_fip_v.valid, plain_fip_v.vif, plain_fip_v.ip, plain_fip_v.map);
         end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
         101: begin

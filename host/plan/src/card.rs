@@ -6,7 +6,8 @@
 //! the mirror is right whatever the order in which a round was put together.
 
 use penstock_abi::table::{
-    DefaultRoute, EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, Prefix, PrefixLength, Vif,
+    DefaultRoute, EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, PlainFip, Prefix,
+    PrefixLength, ServiceKey, TunnelSource, Vif, Vrf,
 };
 use penstock_tables::{Op, Shape, Stored, Tables};
 
@@ -58,6 +59,10 @@ names! {
     NextHop { _ }
     FipKey { _ }
     FipMap { _ }
+    Vrf { _ }
+    ServiceKey { nh, local }
+    TunnelSource { _ }
+    PlainFip { _ }
 }
 
 /// The mirror and the plan so far.
@@ -85,6 +90,7 @@ impl Card {
         card.count::<HostRoute>();
         card.count::<Prefix>();
         card.count::<DefaultRoute>();
+        card.count::<ServiceKey>();
         card
     }
 

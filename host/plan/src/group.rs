@@ -188,6 +188,7 @@ pub(crate) fn ring(
             slot: u16::try_from(slot).unwrap_or(u16::MAX),
             // A refusal must not count as somebody else who takes them.
             evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
+            local: false,
         })
     };
     let mut words: Vec<EcmpSlot> = slots.iter().enumerate().map(word).collect();

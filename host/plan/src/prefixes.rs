@@ -98,13 +98,14 @@ impl Prefixes {
         }
         for (vrf, word) in card.tables().of::<DefaultRoute>().iter().filter(|(_, w)| w.valid) {
             if let Some(key) = u16::try_from(vrf).ok().and_then(|vrf| key_of(vrf, 0, 0)) {
-                let DefaultRoute { nh, label, label_valid, .. } = *word;
+                let DefaultRoute { nh, label, label_valid, sources, .. } = *word;
                 let word = Prefix {
                     valid: true,
                     vrf: key.0.0,
                     nh,
                     label,
                     label_valid,
+                    sources,
                     ..Prefix::default()
                 };
                 served.insert(key, word);

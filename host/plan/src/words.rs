@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use penstock_abi::limits::{SOURCES_KNOWN, SOURCES_NOBODY};
 use penstock_abi::table::{self, NextHopKind, TableEntry, TableId};
 use penstock_compile::{FipKey, FipTarget, Hop, LabelEntry, NextHopKey, NextHopSpec, VifEntry};
 use penstock_model::{IpNet, MplsLabel, Protocol, Reason, VifId, VrfId};
@@ -86,11 +87,22 @@ pub(crate) fn vif(entry: &VifEntry, nh: u16) -> Result<table::Vif, Reason> {
         ip: optional(entry.address)?,
         rpf: entry.rpf,
         learn: entry.learn,
+        ..table::Vif::default()
     })
 }
 
 pub(crate) fn label(entry: &LabelEntry, nh: u16) -> Result<table::Ilm, Reason> {
-    fits(table::Ilm { valid: true, nh, key_nh: nh, vrf: entry.vrf.0 })
+    fits(table::Ilm { valid: true, nh, key_nh: nh, vrf: entry.vrf.0, service: false })
+}
+
+/// The set of sources of an address: nobody's, if it is on this node only.
+pub(crate) const fn sources(own: bool) -> u16 {
+    if own { SOURCES_NOBODY } else { SOURCES_KNOWN }
+}
+
+/// Whether no packet from the fabric may have the route's address as its source.
+pub(crate) const fn is_own(route: &table::HostRoute) -> bool {
+    route.sources == SOURCES_NOBODY
 }
 
 /// A route to `nh`, with the label of a hop.
@@ -102,7 +114,9 @@ pub(crate) fn route(
 ) -> Result<table::HostRoute, Reason> {
     let (label, label_valid) = label_fields(label);
     let ip = ipv4(address)?;
-    fits(table::HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, own })
+    let service = table::ServiceAddress::No;
+    let sources = sources(own);
+    fits(table::HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, service, sources })
 }
 
 pub(crate) fn prefix(
@@ -112,13 +126,14 @@ pub(crate) fn prefix(
 ) -> Result<table::Prefix, Reason> {
     let (label, label_valid) = label_fields(hop.label);
     let (ip, len) = (ipv4(prefix.network())?, prefix.prefix_len());
-    fits(table::Prefix { valid: true, vrf: vrf.0, ip, len, nh, label, label_valid })
+    let sources = SOURCES_KNOWN;
+    fits(table::Prefix { valid: true, vrf: vrf.0, ip, len, nh, label, label_valid, sources })
 }
 
 /// Of what no other route of a VRF matches.
 pub(crate) fn default_route(hop: Hop, nh: u16) -> table::DefaultRoute {
     let (label, label_valid) = label_fields(hop.label);
-    table::DefaultRoute { valid: true, nh, label, label_valid }
+    table::DefaultRoute { valid: true, nh, label, label_valid, sources: SOURCES_KNOWN }
 }
 
 pub(crate) fn fip_key(key: &FipKey, map: u16) -> Result<table::FipKey, Reason> {

@@ -52,6 +52,7 @@ fn cent222() -> CardState {
         ip: ip(addr),
         rpf: true,
         learn: LearnPolicy::Always,
+        ..Vif::default()
     };
     s.tables.put(7, pod(29, 0xed, "10.47.255.237"));
     s.tables.put(8, pod(37, 0xec, "10.47.255.236"));
@@ -108,8 +109,8 @@ fn cent222() -> CardState {
     // Behind the slots, those that take new flows.
     s.tables.put(2, member(51, 43, 0));
     s.tables.put(3, member(37, 0, 2));
-    s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4 });
-    s.tables.put(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4 });
+    s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4, service: false });
+    s.tables.put(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4, service: false });
     let host =
         |addr, nh| HostRoute { valid: true, vrf: 4, ip: ip(addr), nh, ..HostRoute::default() };
     s.tables.put(900, host("10.105.139.153", 87));
@@ -126,6 +127,7 @@ fn cent222() -> CardState {
             nh: 0,
             label: 0,
             label_valid: false,
+            sources: 0,
         },
     );
     s.tables.put(

@@ -2,10 +2,12 @@
 //! what waits in it is modelled.
 
 use penstock_abi::reason::DropReason;
-use penstock_abi::table::Flow;
+use penstock_abi::table::{Flow, ServiceAddress, SourceCheck};
 
+use crate::fault::Fault;
 use crate::flows::{FlowTable, Pair, key_of};
 use crate::parse::L4;
+use crate::tables::Route;
 use crate::types::{Card, Source};
 use crate::verdict::{Learn, Refused, Rule};
 use crate::wire::TCP;
@@ -52,11 +54,30 @@ fn is_plain(pair: &Pair) -> bool {
     !pair.forward.map_valid && !pair.forward.ecmp_valid
 }
 
+/// Whether the source check lets a packet from the fabric pass whose source has this route.
+pub(crate) fn source_passes(card: &Card<'_>, source: &Source, route: Option<&Route>) -> bool {
+    let sources = route.map_or(0, |r| r.sources);
+    match (card.fault, card.tables.vrf(source.vrf).source_check) {
+        (Some(Fault::LooseTakesUnknown), SourceCheck::Loose) => sources != 0,
+        (Some(Fault::OffTakesOwn), SourceCheck::Off) => true,
+        (Some(Fault::OffNeedsRoute), SourceCheck::Off) => sources != 0,
+        _ => card.tables.source_passes(source.vrf, route, source.src_info),
+    }
+}
+
 /// A packet came by a tunnel that is not its flow's (section 5). An ICMP error changes no flow.
 pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
     let route = card.tables.route(source.vrf, source.key.sip);
-    match route.filter(|_| source.ip.l4 != L4::IcmpError) {
-        Some(route) => Learn::Move { key: source.key, outer_sip: source.src_info, nh: route.nh },
-        None => Learn::No,
+    let passes = source_passes(card, source, route.as_ref()) || card.breaks(Fault::MovesUnchecked);
+    if source.ip.l4 == L4::IcmpError || !passes {
+        return Learn::No;
     }
+    let service =
+        route.is_some_and(|r| matches!(r.service, ServiceAddress::Reject | ServiceAddress::Drop));
+    let nh = if service && !card.breaks(Fault::MovesByAddress) {
+        card.tables.service_from(source.vrf, &source.key).map_or(0, |key| key.nh)
+    } else {
+        route.map_or(0, |r| r.nh)
+    };
+    Learn::Move { key: source.key, outer_sip: source.src_info, service, nh }
 }

@@ -4,6 +4,7 @@ use penstock_abi::limits::{FRAME_MAX_BYTES, GATEWAY_MAC, VIF_VHOST};
 use penstock_abi::reason::{DropReason, TrapReason};
 use penstock_abi::table::{FlowKey, Vif, VifKind};
 
+use crate::fault::Fault;
 use crate::parse::{self, Bytes};
 use crate::tunnel;
 use crate::types::{Card, Source};
@@ -33,6 +34,9 @@ pub(crate) fn arrive(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Result<
     }
     match (ingress, vif.kind) {
         (Ingress::Fabric, _) => from_fabric(card, vif, frame),
+        (Ingress::Host(number), VifKind::Vhost) if to_gateway(card, frame) => {
+            from_vif(number, vif, frame)
+        }
         (Ingress::Host(_), VifKind::Vhost) => Ok(Arrival::Unchanged(Egress::Fabric)),
         (Ingress::Host(number), VifKind::Virtual) => from_pod(number, vif, frame),
         (Ingress::Host(_), _) => Err(DropReason::InvalidIf.into()),
@@ -84,16 +88,13 @@ fn decapsulate(
     if ip.ttl == 0 {
         return Err(Refused::by(Rule::InnerTtl, DropReason::TtlExceeded));
     }
-    if card.tables.is_own(ilm.vrf, ip.key.sip) {
-        return Err(Refused::by(Rule::OwnSource, DropReason::InvalidSource));
-    }
     Ok(Source {
         ingress: Ingress::Fabric,
         vrf: ilm.vrf,
         key_nh: ilm.key_nh,
         src_info: outer.fragment_id.sip,
         vif,
-        label_nh: Some(ilm.nh),
+        ilm: Some(ilm),
         ip,
         key: FlowKey { nh: ilm.key_nh, ..ip.key },
     })
@@ -104,14 +105,25 @@ fn from_pod(number: u8, vif: Vif, frame: &[u8]) -> Result<Arrival, Refused> {
     if b.tagged() {
         return Err(Refused::by(Rule::Tagged, DropReason::InvalidProtocol));
     }
-    let (ether_type, l3) = b.ether_type();
-    match ether_type {
-        ETH_ARP => {
-            let egress = Egress::Firmware { reason: TrapReason::Arp as u8, vif: number };
-            return Ok(Arrival::Unchanged(egress));
-        }
-        ETH_IPV4 => {}
-        _ => return Err(DropReason::InvalidProtocol.into()),
+    if b.ether_type().0 == ETH_ARP {
+        let egress = Egress::Firmware { reason: TrapReason::Arp as u8, vif: number };
+        return Ok(Arrival::Unchanged(egress));
+    }
+    from_vif(number, vif, frame)
+}
+
+/// What the node wants routed (section 2, "Vhost").
+fn to_gateway(card: &Card<'_>, frame: &[u8]) -> bool {
+    let b = Bytes(frame);
+    let gateway = frame[..6] == GATEWAY_MAC || card.breaks(Fault::NodeIsAlwaysRouted);
+    gateway && !b.tagged() && !card.breaks(Fault::NodePasses)
+}
+
+/// A frame that is to be routed, from its EtherType on.
+fn from_vif(number: u8, vif: Vif, frame: &[u8]) -> Result<Arrival, Refused> {
+    let (ether_type, l3) = Bytes(frame).ether_type();
+    if ether_type != ETH_IPV4 {
+        return Err(DropReason::InvalidProtocol.into());
     }
     if frame[0] & 1 != 0 {
         return Err(Refused::by(Rule::GroupMac, DropReason::Discard));
@@ -132,7 +144,7 @@ fn from_pod(number: u8, vif: Vif, frame: &[u8]) -> Result<Arrival, Refused> {
         key_nh: vif.nh,
         src_info: u32::from(number),
         vif,
-        label_nh: None,
+        ilm: None,
         ip,
         key: FlowKey { nh: vif.nh, ..ip.key },
     }))

@@ -6,8 +6,11 @@ use penstock_abi::reason::{DropReason, TrapReason};
 use penstock_abi::table::{Flow, NextHopKind};
 
 use crate::arrive::{Arrival, arrive};
+use crate::fault::Fault;
 use crate::parse::L4;
 use crate::rewrite::{self, Edits, Encapsulation};
+use crate::route::Routed;
+use crate::translate::Applied;
 use crate::types::{Card, Source};
 use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Rule, Verdict};
 use crate::{admit, learn, route, translate};
@@ -25,9 +28,12 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
     let ip = &source.ip;
     let lookup = (!ip.is_fragment()).then_some(source.key);
     let found = lookup.and_then(|key| card.flows.get(&key));
-    let decision = match look_up(card, found, &source)
-        .and_then(|(flow, rule)| forward(card, found, flow, &source, rule))
-    {
+    let decision = match look_up(card, found, &source).and_then(|(flow, rule)| {
+        if flow.is_none() {
+            source_check(card, &source)?;
+        }
+        forward(card, found, flow, &source, rule)
+    }) {
         Ok(Fate::Trap(reason, rule)) => {
             let egress = Egress::Firmware { reason: reason as u8, vif: ingress.vif() };
             Decision { rule, ..Decision::plain(Verdict::Sent { egress, frame: frame.to_vec() }) }
@@ -79,6 +85,20 @@ fn look_up<'a>(
     Ok((Some(flow), None))
 }
 
+/// Section 5, "Source check", of a packet without a usable flow.
+fn source_check(card: &Card<'_>, source: &Source) -> Result<(), Refused> {
+    if source.ingress != Ingress::Fabric {
+        return Ok(());
+    }
+    let of_embedded = !card.breaks(Fault::ErrorsOwnSource);
+    let sip = if of_embedded { source.key.sip } else { source.ip.sip };
+    let route = card.tables.route(source.vrf, sip);
+    if !admit::source_passes(card, source, route.as_ref()) && !card.breaks(Fault::NoSourceCheck) {
+        return Err(Refused::by(Rule::SourceCheck, DropReason::InvalidSource));
+    }
+    Ok(())
+}
+
 enum Fate {
     Trap(TrapReason, Option<Rule>),
     Leaves(Box<Way>),
@@ -103,7 +123,10 @@ fn forward(
     source: &Source,
     rule: Option<Rule>,
 ) -> Result<Fate, Refused> {
-    let hop = route::next_hop(card, flow, source)?;
+    let hop = match route::next_hop(card, flow, source)? {
+        Routed::Leads(hop) => hop,
+        Routed::Rejected(rule) => return Ok(Fate::Trap(TrapReason::Reject, Some(rule))),
+    };
     if hop.nh.kind == NextHopKind::Reject {
         return Ok(Fate::Trap(TrapReason::Reject, hop.member.map(|_| Rule::GroupRefuses)));
     }
@@ -111,19 +134,10 @@ fn forward(
     if flow.is_none() {
         translate::reply_without_flow(card.tables, source)?;
     }
-    let encap = out.filter(|_| hop.nh.kind == NextHopKind::Encap);
-    let (translation, holding) = translate::translation(card.tables, flow, source, &hop, encap);
+    let Applied { translation, holding } = translate::translation(card, flow, source, &hop, out)?;
     let begun_by_far_end = flow.is_some_and(|f| f.reverse && !holding);
     let edits = translate::edits(source, translation);
-    if let Some(pod) = encap.filter(|pod| pod.ip != 0)
-        && edits.dip.unwrap_or(source.ip.dip) != pod.ip
-    {
-        return Err(if source.ip.is_fragment() {
-            DropReason::Fragments.into()
-        } else {
-            DropReason::NoFipPortMap.into()
-        });
-    }
+    translate::delivery(card, source, &hop, out, translation, &edits)?;
     let encapsulation = match (out, hop.label) {
         (None, Some(label)) => {
             let hash = public_hash(&source.key);
@@ -134,7 +148,7 @@ fn forward(
     if encapsulation.header_bytes() + source.ip.total_bytes > FRAME_MAX_BYTES {
         return Err(DropReason::EgressOversize.into());
     }
-    let asked = learn::learn(source, found, flow, holding, &hop, out, translation, &edits)?;
+    let asked = learn::learn(card, source, found, flow, holding, &hop, out, translation, &edits)?;
     let (learn, admitted_by) = admit::admit(card, found, translation.is_some(), asked)?;
     let egress = if out.is_some() { Egress::Host(hop.nh.vif) } else { Egress::Fabric };
     Ok(Fate::Leaves(Box::new(Way {
@@ -147,6 +161,7 @@ fn forward(
         rule: rule
             .or(begun_by_far_end.then_some(Rule::BegunByFarEnd))
             .or(hop.member.and_then(|m| m.left))
-            .or(admitted_by),
+            .or(admitted_by)
+            .or(hop.rule),
     })))
 }

@@ -4,6 +4,7 @@ use penstock_abi::hash::flow_key;
 use penstock_abi::table::{Flow, FlowKey, NextHopKind, TCP_ESTABLISHED};
 
 use crate::admit::gives_way;
+use crate::fault::Fault;
 use crate::flows::{FlowTable, Pair, key_of};
 use crate::tables::Tables;
 use crate::verdict::Learn;
@@ -44,6 +45,17 @@ impl FlowTable {
         request: &Learn,
         arrived: Arrived,
     ) -> Option<Inserted> {
+        self.execute_with(tables, request, arrived, None)
+    }
+
+    /// As [`FlowTable::execute`], breaking a rule.
+    pub(crate) fn execute_with(
+        &mut self,
+        tables: &Tables,
+        request: &Learn,
+        arrived: Arrived,
+        fault: Option<Fault>,
+    ) -> Option<Inserted> {
         match request {
             Learn::No => None,
             Learn::New(pair) | Learn::Replace(pair) | Learn::Repin(pair) => {
@@ -56,7 +68,10 @@ impl FlowTable {
                 }
                 _ => Inserted::Unchanged,
             }),
-            Learn::Move { key, outer_sip, nh } => Some(self.move_to(tables, key, *outer_sip, *nh)),
+            Learn::Move { key, outer_sip, service, nh } => {
+                let to = Tunnel { outer_sip: *outer_sip, service: *service, nh: *nh };
+                Some(self.move_to(tables, key, to, fault))
+            }
             Learn::DeadPair { key } => {
                 let dead = self.get(key).is_some_and(|f| self.is_dead(tables, f));
                 if dead {
@@ -136,7 +151,14 @@ impl FlowTable {
         if old.is_some() { Inserted::Repinned } else { Inserted::Learned }
     }
 
-    fn move_to(&mut self, tables: &Tables, key: &FlowKey, outer_sip: u32, nh: u16) -> Inserted {
+    fn move_to(
+        &mut self,
+        tables: &Tables,
+        key: &FlowKey,
+        to: Tunnel,
+        fault: Option<Fault>,
+    ) -> Inserted {
+        let Tunnel { outer_sip, service, nh } = to;
         let leads_there = |id: u16| {
             tables.next_hop(id).is_some_and(|n| n.kind == NextHopKind::Tunnel && n.dip == outer_sip)
         };
@@ -144,15 +166,24 @@ impl FlowTable {
         // An established connection is where its member is: what comes from another is not of it.
         let established =
             partner.and_then(|k| self.stats(&k)).is_some_and(|s| s.tcp & TCP_ESTABLISHED != 0);
-        let group =
-            tables.next_hop(nh).filter(|n| n.kind == NextHopKind::Composite && !established);
+        let stays = match fault {
+            Some(Fault::EstablishedMoves) => false,
+            Some(Fault::GatewayPinned) => established,
+            _ => established && service,
+        };
+        let group = tables.next_hop(nh).filter(|n| n.kind == NextHopKind::Composite && !stays);
         let member = group.and_then(|group| {
             (0..group.slots).find_map(|slot| {
                 let w = tables.ecmp(group.base, u32::from(slot));
                 (w.valid && leads_there(w.nh)).then_some((slot, w.generation))
             })
         });
-        let Some(flow) = self.entry_mut(key).filter(|_| leads_there(nh) || member.is_some()) else {
+        let by_route = member.is_some() || leads_there(nh);
+        let moves = match fault {
+            Some(Fault::MovesByRouteOnly | Fault::GatewayPinned) => by_route,
+            _ => !service || member.is_some(),
+        };
+        let Some(flow) = self.entry_mut(key).filter(|_| moves) else {
             return Inserted::Unchanged;
         };
         flow.src_info = outer_sip;
@@ -163,6 +194,14 @@ impl FlowTable {
         }
         Inserted::Moved
     }
+}
+
+/// By what a flow's packets come from now on, and where that is looked for.
+#[derive(Clone, Copy)]
+struct Tunnel {
+    outer_sip: u32,
+    service: bool,
+    nh: u16,
 }
 
 fn pin(flow: &mut Flow, slot: u16, generation: u8) {

@@ -3,17 +3,20 @@
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Flow, FlowKey, LearnPolicy, Vif};
 
+use crate::fault::Fault;
 use crate::flows::Pair;
 use crate::parse::L4;
 use crate::rewrite::Edits;
 use crate::translate::Translation;
-use crate::types::{Hop, Source};
+use crate::types::{Card, Hop, Source};
 use crate::verdict::{Ingress, Learn, Refused};
+use crate::wire::ICMP;
 
 /// Section 9: what a packet that leaves asks of the insertion unit, admission apart. `found` is the entry with its key, `flow`
 /// the same if it is usable. A packet that would need a pair which its vif must not have is refused.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn learn(
+    card: &Card<'_>,
     source: &Source,
     found: Option<&Flow>,
     flow: Option<&Flow>,
@@ -23,7 +26,10 @@ pub(crate) fn learn(
     translation: Option<Translation>,
     edits: &Edits,
 ) -> Result<Learn, Refused> {
-    if !source.ip.makes_flows() {
+    let without_ports = source.ip.l4 == L4::Other && source.ip.proto != ICMP;
+    let makes_flows = source.ip.makes_flows()
+        || (without_ports && translation.is_some() && !card.breaks(Fault::NoFlowsWithoutPorts));
+    if !makes_flows {
         return Ok(Learn::No);
     }
     if let Some(f) = flow.filter(|_| holding) {
@@ -41,7 +47,7 @@ pub(crate) fn learn(
         (LearnPolicy::Never | LearnPolicy::Translated, false) => return Ok(Learn::No),
         _ => {}
     }
-    let pair = pair(source, hop, out, translation, edits);
+    let pair = pair(card, source, hop, out, translation, edits);
     Ok(match (found, flow) {
         (None, _) => Learn::New(pair),
         (Some(_), None) => Learn::Replace(pair),
@@ -50,6 +56,7 @@ pub(crate) fn learn(
 }
 
 fn pair(
+    card: &Card<'_>,
     source: &Source,
     hop: &Hop,
     out: Option<Vif>,
@@ -57,7 +64,10 @@ fn pair(
     edits: &Edits,
 ) -> Pair {
     let key = source.key;
-    let dvrf = out.map_or(source.vrf, |v| v.vrf);
+    let dvrf = match translation {
+        Some(t) if t.under_floating_ip() && !card.breaks(Fault::EgressForgetsVrf) => hop.vrf,
+        _ => out.map_or(source.vrf, |v| v.vrf),
+    };
     let mut fwd = Flow {
         valid: true,
         vrf: source.vrf,
@@ -87,8 +97,9 @@ fn pair(
         ..with_key(back)
     };
     if let Some(t) = translation {
-        (fwd.dnat, fwd.dpat, fwd.snat, fwd.hairpin) = (true, t.port, t.hairpin, t.hairpin);
-        (rev.snat, rev.spat, rev.dnat, rev.hairpin) = (true, t.port, t.hairpin, t.hairpin);
+        (fwd.dnat, fwd.dpat, fwd.snat, fwd.spat) = (t.dnat, t.dpat, t.snat, t.spat);
+        (rev.snat, rev.spat, rev.dnat, rev.dpat) = (t.dnat, t.dpat, t.snat, t.spat);
+        (fwd.hairpin, rev.hairpin) = (t.hairpin, t.hairpin);
         for f in [&mut fwd, &mut rev] {
             (f.map_valid, f.map, f.map_generation) = (true, t.index, t.map.generation);
         }

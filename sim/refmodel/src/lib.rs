@@ -10,7 +10,7 @@
 //! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
 //! commits to one.
 //!
-//! `types` is what these steps hand on, `verdict` what comes out of them; [`wire`] has the numbers that stand in frames.
+//! [`Fault`] has the rules that it can be told to break. `types` is what these steps hand on, `verdict` what comes out of them; [`wire`] has the numbers that stand in frames.
 //!
 //! [`gen`](mod@gen) makes random but consistent table sets and packets that are likely to hit them; [`packet`] builds frames by hand.
 //!
@@ -22,6 +22,7 @@ mod admit;
 mod arrive;
 pub mod checksum;
 pub mod decide;
+mod fault;
 pub mod flows;
 pub mod fragments;
 pub mod r#gen;
@@ -39,6 +40,7 @@ mod types;
 mod verdict;
 pub mod wire;
 
+pub use fault::Fault;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};
 pub use tables::Tables;

@@ -7,6 +7,7 @@ use penstock_abi::table::{TableId, VifStats, Words};
 use penstock_tables::Shape;
 
 use crate::decide::decide;
+use crate::fault::Fault;
 use crate::flows::FlowTable;
 use crate::fragments::OuterFragments;
 use crate::insert::{Arrived, Inserted};
@@ -58,6 +59,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct RefModel {
     enabled: bool,
+    fault: Option<Fault>,
     tables: Tables,
     flows: FlowTable,
     fragments: OuterFragments,
@@ -80,6 +82,11 @@ impl RefModel {
     /// `CONTROL.enable`.
     pub fn set_enabled(&mut self, enabled: bool) {
         self.enabled = enabled;
+    }
+
+    /// Breaks a rule from now on.
+    pub fn plant(&mut self, fault: Fault) {
+        self.fault = Some(fault);
     }
 
     /// The data path forwards.
@@ -116,7 +123,7 @@ impl RefModel {
 
     /// `CLEAR`: tables, flows and counters go, `CONTROL` stays.
     pub fn clear(&mut self) {
-        *self = Self { enabled: self.enabled, ..Self::default() };
+        *self = Self { enabled: self.enabled, fault: self.fault, ..Self::default() };
     }
 
     /// The host writes zeros to the counters of vifs and of drops.
@@ -144,8 +151,8 @@ impl RefModel {
     /// What a decision depends on.
     #[must_use]
     pub fn card(&self) -> Card<'_> {
-        let Self { enabled, tables, flows, fragments, .. } = self;
-        Card { enabled: *enabled, tables, flows, fragments }
+        let Self { enabled, fault, tables, flows, fragments, .. } = self;
+        Card { enabled: *enabled, tables, flows, fragments, fault: *fault }
     }
 
     /// The frame was counted as sent, but the card dropped it for a reason that depends on time.
@@ -188,7 +195,7 @@ impl RefModel {
 
     /// Executes a request of a packet that was counted before.
     pub fn execute(&mut self, request: &Learn, arrived: Arrived) -> Option<Inserted> {
-        let inserted = self.flows.execute(&self.tables, request, arrived);
+        let inserted = self.flows.execute_with(&self.tables, request, arrived, self.fault);
         match inserted {
             Some(Inserted::Learned) => self.bump(CardCounter::FlowsLearned),
             Some(Inserted::Repinned) => self.bump(CardCounter::FlowsRepinned),

@@ -3,9 +3,10 @@
 //! Entries are kept exactly where the host wrote them: an entry of a hash table that was written into the wrong bucket is
 //! not found, as on the card. A write of words whose `valid` is clear removes the entry.
 
-use penstock_abi::limits::{LABEL_FIRST, LABELS, PREFIX_TABLES};
+use penstock_abi::limits::{LABEL_FIRST, LABELS, PREFIX_TABLES, SOURCES_KNOWN};
 use penstock_abi::table::{
-    DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, TableId, Vif, Words,
+    DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, FlowKey, HostRoute, Ilm, NextHop, PlainFip,
+    ServiceAddress, ServiceKey, SourceCheck, TableId, TunnelSource, Vif, Vrf, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Entry, Shape, Tables as Store};
 
@@ -23,6 +24,12 @@ pub struct Route {
     pub nh: u16,
     /// Label, if the route has one.
     pub label: Option<u32>,
+    /// Length of its prefix.
+    pub len: u8,
+    /// Whether the address is a floating IP's that lives by its listeners.
+    pub service: ServiceAddress,
+    /// Set of tunnels by which packets with such a source may come.
+    pub sources: u16,
 }
 
 impl Tables {
@@ -97,27 +104,70 @@ impl Tables {
         self.store.find((vrf, ip)).map(|(_, route)| route)
     }
 
-    /// The address is on this node and nowhere else (section 3, "Source").
+    /// Of two equal keys that in the lower way counts, which `find` sees to.
+    fn service(&self, vrf: u16, ip: u32, proto: u8, port: u16) -> Option<ServiceKey> {
+        // A network that is none has no keys, whatever the host wrote.
+        let net = self.vrf(vrf).service_net;
+        (net != 0).then(|| self.store.find((net, proto, ip, port)).map(|(_, key)| *key))?
+    }
+
+    /// `Vrf[vrf]`; of one that is not valid no service network, and Strict.
     #[must_use]
-    pub fn is_own(&self, vrf: u16, ip: u32) -> bool {
-        self.host_route(vrf, ip).is_some_and(|r| r.own)
+    pub fn vrf(&self, vrf: u16) -> Vrf {
+        self.store.of::<Vrf>().at(vrf.into())
+    }
+
+    /// The listener in the service network of a VRF to which packets go (section 6).
+    #[must_use]
+    pub fn service_to(&self, vrf: u16, dip: u32, key: &FlowKey) -> Option<ServiceKey> {
+        self.service(vrf, dip, key.proto, key.dport)
+    }
+
+    /// The listener from which replies come (section 9.2, "Move").
+    #[must_use]
+    pub fn service_from(&self, vrf: u16, key: &FlowKey) -> Option<ServiceKey> {
+        self.service(vrf, key.sip, key.proto, key.sport)
+    }
+
+    /// The source check (section 5): whether a packet whose source has this route in `vrf` may come by a tunnel.
+    #[must_use]
+    pub fn source_passes(&self, vrf: u16, route: Option<&Route>, outer_sip: u32) -> bool {
+        let sources = route.map_or(0, |r| r.sources);
+        let among = |set: u16| self.store.find::<TunnelSource>((set, outer_sip)).is_some();
+        match self.vrf(vrf).source_check {
+            SourceCheck::Loose => sources != 0 && among(SOURCES_KNOWN),
+            SourceCheck::Off => sources != 0 || route.is_none(),
+            _ => among(sources),
+        }
+    }
+
+    /// The mapping that a floating IP without port map names at a vif, whether that is valid or not.
+    #[must_use]
+    pub fn plain_fip(&self, vif: u8, ip: u32) -> Option<u16> {
+        self.store.find::<PlainFip>((vif, ip)).map(|(_, key)| key.map)
     }
 
     /// Longest match of `ip` in `vrf` (section 6): host route, else the prefix of the lowest rank, else the VRF's default.
     #[must_use]
     pub fn route(&self, vrf: u16, ip: u32) -> Option<Route> {
-        let route =
-            |nh, label_valid: bool, label| Route { nh, label: label_valid.then_some(label) };
+        let route = |nh, (label_valid, label): (bool, u32), len, sources| Route {
+            nh,
+            label: label_valid.then_some(label),
+            len,
+            service: ServiceAddress::No,
+            sources,
+        };
         if let Some(r) = self.host_route(vrf, ip) {
-            return Some(route(r.nh, r.label_valid, r.label));
+            let found = route(r.nh, (r.label_valid, r.label), 32, r.sources);
+            return Some(Route { service: r.service, ..found });
         }
         // Fewer than 256 ranks.
         let mut ranks = 0..PREFIX_TABLES as u8;
         if let Some((_, p)) = ranks.find_map(|rank| self.store.find_prefix(rank, vrf, ip)) {
-            return Some(route(p.nh, p.label_valid, p.label));
+            return Some(route(p.nh, (p.label_valid, p.label), p.len, p.sources));
         }
         let default = self.store.get::<DefaultRoute>(vrf.into()).filter(|d| d.valid)?;
-        Some(route(default.nh, default.label_valid, default.label))
+        Some(route(default.nh, (default.label_valid, default.label), 0, default.sources))
     }
 
     /// Every valid entry as (table, index, words), in the order of table ids.
@@ -178,13 +228,14 @@ mod tests {
             nh: 9,
             label: 77,
             label_valid: true,
-            own: false,
+            ..HostRoute::default()
         };
         let home = HostRoute::places(r.key(), t.store.shape()).last().unwrap();
         t.write(TableId::HostRoute, home ^ 4, &r.pack());
-        assert_eq!(t.route(2, 5), Some(Route { nh: 1, label: None }));
+        let leads = |t: &Tables| t.route(2, 5).map(|r| (r.nh, r.label, r.len));
+        assert_eq!(leads(&t), Some((1, None, 0)));
         t.write(TableId::HostRoute, home, &r.pack());
-        assert_eq!(t.route(2, 5), Some(Route { nh: 9, label: Some(77) }));
+        assert_eq!(leads(&t), Some((9, Some(77), 32)));
     }
 
     #[test]

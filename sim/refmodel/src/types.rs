@@ -1,7 +1,8 @@
 //! What goes into a decision, and what its steps hand on.
 
-use penstock_abi::table::{FlowKey, NextHop, Vif};
+use penstock_abi::table::{FlowKey, Ilm, NextHop, Vif};
 
+use crate::fault::Fault;
 use crate::flows::FlowTable;
 use crate::fragments::OuterFragments;
 use crate::parse::Ip;
@@ -19,6 +20,15 @@ pub struct Card<'a> {
     pub flows: &'a FlowTable,
     /// The last first fragments of tunnel packets.
     pub fragments: &'a OuterFragments,
+    /// A rule that it breaks.
+    pub fault: Option<Fault>,
+}
+
+impl Card<'_> {
+    /// Whether it breaks a rule.
+    pub(crate) fn breaks(&self, rule: Fault) -> bool {
+        self.fault == Some(rule)
+    }
 }
 
 /// A packet that is to be routed (section 2).
@@ -29,8 +39,8 @@ pub(crate) struct Source {
     pub(crate) src_info: u32,
     /// Entry of the ingress vif.
     pub(crate) vif: Vif,
-    /// From the fabric: the label's next hop.
-    pub(crate) label_nh: Option<u16>,
+    /// From the fabric: the label's entry.
+    pub(crate) ilm: Option<Ilm>,
     pub(crate) ip: Ip,
     pub(crate) key: FlowKey,
 }
@@ -39,13 +49,15 @@ pub(crate) struct Source {
 #[derive(Clone, Copy)]
 pub(crate) struct Member {
     pub(crate) nh: u16,
-    pub(crate) label: u32,
+    pub(crate) label: Option<u32>,
     pub(crate) slot: u16,
     pub(crate) generation: u8,
     /// By step 2 or 3, so the packet is (re)pinned.
     pub(crate) chosen: bool,
     /// Why the member to which the flow was pinned is not taken.
     pub(crate) left: Option<Rule>,
+    /// Of a member on this node: its mapping, 0 for none.
+    pub(crate) map: u16,
 }
 
 /// Where section 6 leads.
@@ -55,4 +67,10 @@ pub(crate) struct Hop {
     pub(crate) nh: NextHop,
     pub(crate) label: Option<u32>,
     pub(crate) member: Option<Member>,
+    /// VRF in which it was looked for.
+    pub(crate) vrf: u16,
+    /// The packet goes the egress way.
+    pub(crate) egress: bool,
+    /// What led here, where that is not seen from outside.
+    pub(crate) rule: Option<Rule>,
 }

@@ -77,13 +77,15 @@ pub enum Learn {
         /// Generation of the slot.
         generation: u8,
     },
-    /// The packet was dropped, as its flow came by another tunnel: from now on by this one, if a route allows that.
+    /// The packet was dropped, as its flow came by another tunnel: from now on by this one.
     Move {
         /// Key of the entry.
         key: FlowKey,
         /// Outer source address of the packet.
         outer_sip: u32,
-        /// Next hop of the route to the key's source address.
+        /// The far end is a floating IP, that is, one of several members.
+        service: bool,
+        /// Next hop of the listener, or of the route to the key's source address.
         nh: u16,
     },
     /// The packet was dropped, as another connection's entry has this key: if that connection is dead, its pair goes.
@@ -120,14 +122,22 @@ pub enum Rule {
     OuterUdpChecksum,
     GreChecksum,
     InnerTtl,
-    OwnSource,
     // Section 4
     MartianSource,
     // Section 5
     UnusableReply,
     ConnectionOver,
     TunnelOfFlow,
+    SourceCheck,
     // Section 6
+    ServiceLabel,
+    LabelFragment,
+    NobodyHere,
+    Service,
+    AddressFragment,
+    AddressRefuses,
+    AddressDrops,
+    EgressWay,
     GroupFragment,
     GroupRefuses,
     SynLeavesDraining,
@@ -137,6 +147,11 @@ pub enum Rule {
     MarkedReply,
     MarkedError,
     BegunByFarEnd,
+    EgressFragment,
+    NotToBeApplied,
+    MappingNotValid,
+    ClientUnknown,
+    BackToNode,
     // Section 9.1
     OwnReply,
     Clash,
@@ -147,7 +162,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 42] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -159,11 +174,19 @@ impl Rule {
         Self::OuterUdpChecksum,
         Self::GreChecksum,
         Self::InnerTtl,
-        Self::OwnSource,
         Self::MartianSource,
         Self::UnusableReply,
         Self::ConnectionOver,
         Self::TunnelOfFlow,
+        Self::SourceCheck,
+        Self::ServiceLabel,
+        Self::LabelFragment,
+        Self::NobodyHere,
+        Self::Service,
+        Self::AddressFragment,
+        Self::AddressRefuses,
+        Self::AddressDrops,
+        Self::EgressWay,
         Self::GroupFragment,
         Self::GroupRefuses,
         Self::SynLeavesDraining,
@@ -172,6 +195,11 @@ impl Rule {
         Self::MarkedReply,
         Self::MarkedError,
         Self::BegunByFarEnd,
+        Self::EgressFragment,
+        Self::NotToBeApplied,
+        Self::MappingNotValid,
+        Self::ClientUnknown,
+        Self::BackToNode,
         Self::OwnReply,
         Self::Clash,
         Self::PlainPairMoved,

@@ -327,6 +327,7 @@ fn an_evicted_member_loses_its_udp_flows_if_another_takes_them() {
             label: first,
             slot: slot as u16,
             generation: 0,
+            local: false,
         };
         a.write(TableId::Ecmp, 600 + slot, &w.pack());
         assert_eq!(label(&mut a) != first, others && udp, "others {others}, UDP {udp}");

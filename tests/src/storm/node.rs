@@ -1,7 +1,9 @@
 //! The node in the storm, and its neighbours: what they are called, and the tables that say so.
 
 use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
-use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2};
+use penstock_abi::limits::{
+    FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2, SOURCES_KNOWN, SOURCES_NOBODY,
+};
 use penstock_abi::table::{
     EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, PrefixLength,
     TableEntry, TableId, Vif, VifKind, bucket_index,
@@ -92,7 +94,11 @@ pub(super) fn tables() -> Vec<Write> {
     out.extend(group(92, [true, true], 0));
     let nhs = [15, 15, GROUP_NH, 15, 16];
     for ((ip, _, label), nh) in DESTINATIONS.into_iter().zip(nhs) {
-        out.push((TableId::Ilm, label, Ilm { valid: true, nh, key_nh: nh, vrf: VRF }.pack()));
+        out.push((
+            TableId::Ilm,
+            label,
+            Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: false }.pack(),
+        ));
         if !BACKENDS.iter().any(|b| b.1 == ip) {
             out.push(route(ip, nh, true));
         }
@@ -122,6 +128,7 @@ pub(super) fn far_clients_at(peer: u32) -> Write {
         nh: if peer == PEER { 30 } else { 31 },
         label: 77,
         label_valid: true,
+        sources: SOURCES_KNOWN,
     };
     let part = prefix_parts(far.vrf, far.ip, far.len).next().expect("one of 16 bits");
     let place = part.places(Shape::default()).next().expect("every part has places");
@@ -129,7 +136,8 @@ pub(super) fn far_clients_at(peer: u32) -> Write {
 }
 
 fn route(ip: u32, nh: u16, own: bool) -> Write {
-    let r = HostRoute { valid: true, vrf: VRF, ip, nh, own, ..HostRoute::default() };
+    let sources = if own { SOURCES_NOBODY } else { SOURCES_KNOWN };
+    let r = HostRoute { valid: true, vrf: VRF, ip, nh, sources, ..HostRoute::default() };
     let at = row(key_hash(host_route_key(VRF, ip)), 0, HOST_ROUTE_ROWS_LOG2);
     (TableId::HostRoute, bucket_index(0, at, 0, HOST_ROUTE_ROWS_LOG2), r.pack())
 }

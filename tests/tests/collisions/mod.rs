@@ -111,7 +111,7 @@ pub(crate) fn tables() -> Vec<Write> {
     let vif = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: POD_NH, ..Vif::default() };
     let tunnel =
         NextHop { valid: true, kind: NextHopKind::Tunnel, dip: 9, sip: 8, ..NextHop::default() };
-    let all = DefaultRoute { valid: true, nh: 30, label: 77, label_valid: true };
+    let all = DefaultRoute { valid: true, nh: 30, label: 77, label_valid: true, sources: 1 };
     vec![
         (
             TableId::Vif,

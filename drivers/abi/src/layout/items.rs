@@ -12,8 +12,8 @@ use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
 use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
 use crate::table::{
-    FlowKey, HostRoute, LearnPolicy, NextHopKind, TABLES, TableEntry as _, TableId, VifKind,
-    bucket_index,
+    FlowKey, HostRoute, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES,
+    TableEntry as _, TableId, VifKind, bucket_index,
 };
 use crate::{fw, hash, limits, regs, ring, table};
 
@@ -53,7 +53,8 @@ fn constants(f: Visitor<'_>) {
     }
     list! {
         limits: VIF_FABRIC, VIF_VHOST, VIF_FIRST_POD, VRFS, LABEL_FIRST, BUCKET_SLOTS, HOST_ROUTE_WAYS, PREFIX_TABLES,
-            PREFIX_WAYS, PREFIX_LEN_MIN, FIP_KEY_WAYS,
+            PREFIX_WAYS, PREFIX_LEN_MIN, FIP_KEY_WAYS, SERVICE_KEY_WAYS, TUNNEL_SOURCE_WAYS, PLAIN_FIP_WAYS,
+            SOURCES_NOBODY, SOURCES_KNOWN,
             FLOW_WAYS, MPLS_UDP_PORT, MPLS_UDP_PORT_OLD, ENTROPY_PORT_MIN, ENTROPY_PORTS, OUTER_TTL, BEAT_BYTES,
             FRAME_MAX_BYTES, DRAIN_CYCLES;
         regs: MAGIC_VALUE, IRQ_VECTORS, IRQ_COMPLETION, IRQ_EVENT, IRQ_FAULT, CLEAR_KEY, RESET_POWER_ON,
@@ -128,6 +129,12 @@ fn codes(f: Visitor<'_>) {
     }
     for (kind, name, value, _) in NextHopKind::ALL {
         code("NextHopKind", name, *value, kind.since());
+    }
+    for (check, name, value, _) in SourceCheck::ALL {
+        code("SourceCheck", name, *value, check.since());
+    }
+    for (service, name, value, _) in ServiceAddress::ALL {
+        code("ServiceAddress", name, *value, service.since());
     }
     for (reason, name, _) in DropReason::ALL {
         code("DropReason", name, *reason as u8, reason.since());
@@ -217,6 +224,9 @@ fn functions(f: Visitor<'_>) {
         function("prefix_table", &[hash::prefix_table(rank, 0x0123, key.sip).into()]);
     }
     function("fip_key", &halves(hash::fip_key(0x01, key.proto, key.dip, key.dport)));
+    function("service_key", &halves(hash::service_key(0x0123, key.proto, key.dip, key.dport)));
+    function("tunnel_source_key", &halves(hash::tunnel_source_key(0x0123, key.sip)));
+    function("plain_fip_key", &halves(hash::plain_fip_key(0x01, key.dip)));
     function("key_hash", &[hashed]);
     for way in 0..limits::HOST_ROUTE_WAYS {
         function("row", &[hash::row(hashed, way, ROWS_LOG2).into()]);

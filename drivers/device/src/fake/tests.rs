@@ -23,7 +23,13 @@ fn ident_errors_are_distinct() {
     assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::NotACard { magic: 0x1234 })));
     let fake = FakeCard::new();
     fake.set_register(regs::LAYOUT_VERSION, layout::VERSION + 0x1_0000);
-    assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::VersionMismatch { .. })));
+    let newer = Card::attach(fake.transport());
+    assert!(matches!(newer, Err(DeviceError::VersionMismatch { .. })));
+    fake.set_register(regs::LAYOUT_VERSION, 0x0003_0001);
+    let older = Card::attach(fake.transport()).err().map(|error| error.to_string());
+    let told = "the card has layout version 3.1, this host 4.0: load a card image with layout 4 (its tables are written anew), \
+                or run the release of the host software for layout 3";
+    assert_eq!(older.as_deref(), Some(told));
     let fake = FakeCard::new();
     fake.set_register(regs::LAYOUT_HASH_HI, 0);
     assert!(matches!(Card::attach(fake.transport()), Err(DeviceError::LayoutMismatch { .. })));

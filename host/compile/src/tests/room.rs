@@ -203,6 +203,9 @@ const NONE: Shape = Shape {
     vrfs: 0,
     fip_key_rows_log2: 0,
     fip_maps: 0,
+    service_key_rows_log2: 0,
+    tunnel_source_rows_log2: 0,
+    plain_fip_rows_log2: 0,
     flow_rows_log2: 0,
     flows_translated_max: 0,
 };

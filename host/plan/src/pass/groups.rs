@@ -320,8 +320,8 @@ impl Pass<'_> {
             Some(old) => {
                 // Before the first packet can come from elsewhere.
                 let now: HostRoute = card.at(place);
-                if now.own && !ring.local {
-                    routes.set(card, place, HostRoute { own: false, ..now });
+                if words::is_own(&now) && !ring.local {
+                    routes.set(card, place, HostRoute { sources: words::sources(false), ..now });
                 }
                 routes.flip(card, key, &old, word);
             }

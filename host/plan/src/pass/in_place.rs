@@ -18,6 +18,7 @@ use crate::card::Step;
 use crate::group::{Otherwise, Ring, SMALL_SLOTS, Size};
 use crate::planner::Planner;
 use crate::routes::{Composite, RouteKey, Routes, slot_ways};
+use crate::words;
 
 fn takes(word: &EcmpSlot) -> bool {
     word.valid && !word.drain
@@ -74,10 +75,10 @@ impl Pass<'_> {
         // Before the first packet can come from elsewhere.
         for (key, _) in &readers {
             if let Some((place, route)) = routes.get(card, *key)
-                && route.own
+                && words::is_own(&route)
                 && !ring.local
             {
-                routes.set(card, place, HostRoute { own: false, ..route });
+                routes.set(card, place, HostRoute { sources: words::sources(false), ..route });
             }
         }
         let at = |n: usize| shape.ring_index(old.first, n as u32);

@@ -157,10 +157,10 @@ impl Pass<'_> {
         let shape = card.shape();
         let before = slot_ways(card, key, composite);
         if let Some((place, route)) = routes.get(card, key)
-            && route.own
+            && words::is_own(&route)
             && !local
         {
-            routes.set(card, place, HostRoute { own: false, ..route });
+            routes.set(card, place, HostRoute { sources: words::sources(false), ..route });
         }
         let index = |n: usize| shape.ring_index(composite.first, n as u32);
         match other {
@@ -200,9 +200,9 @@ impl Pass<'_> {
         let after = slot_ways(card, key, composite);
         routes.renew_slots(&before, after);
         if let Some((place, route)) = routes.get(card, key)
-            && route.own != local
+            && words::is_own(&route) != local
         {
-            routes.set(card, place, HostRoute { own: local, ..route });
+            routes.set(card, place, HostRoute { sources: words::sources(local), ..route });
         }
     }
 }

@@ -189,9 +189,10 @@ fn who_departed_makes_room_in_a_full_table() {
 #[test]
 fn an_address_is_own_while_all_its_backends_are_here() {
     let mut card = Tables::default();
-    let own = |card: &Tables| route(card, VIP).own;
+    let is_own = |route: HostRoute| crate::words::is_own(&route);
+    let own = |card: &Tables| is_own(route(card, VIP));
     bring(&mut card, &state(&[1, LOCAL], &[LOCAL]));
-    assert!(own(&card) && route(&card, pod(LOCAL)).own && !route(&card, pod(1)).own);
+    assert!(own(&card) && is_own(route(&card, pod(LOCAL))) && !is_own(route(&card, pod(1))));
     // One comes that is elsewhere: not own any more before its first packet, so before the group is flipped.
     let ops = bring(&mut card, &state(&[1, LOCAL], &[1, LOCAL]));
     assert!(!own(&card));

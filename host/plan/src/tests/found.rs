@@ -108,6 +108,9 @@ fn what_is_wanted_of_a_card_without_tables_is_refused() {
         vrfs: 0,
         fip_key_rows_log2: 0,
         fip_maps: 0,
+        service_key_rows_log2: 0,
+        tunnel_source_rows_log2: 0,
+        plain_fip_rows_log2: 0,
         flow_rows_log2: 0,
         flows_translated_max: 0,
     };

@@ -57,7 +57,7 @@ fn who_is_gone_is_taken_out_in_place() {
     // Only the local one is left, then nobody.
     bench.bring(&state(&[3, LOCAL], &[LOCAL]));
     assert_eq!(bench.labels(vip(1)), (vec![0, 0, 0], vec![0, 0, 0]));
-    assert!(bench.route(vip(1)).unwrap().own);
+    assert!(crate::words::is_own(&bench.route(vip(1)).unwrap()));
     let mut last = state(&[3], &[3]);
     serve(&mut last, vip(1), &[3, LOCAL]);
     last.routes.remove(&(VRF, pod(LOCAL)));
@@ -65,7 +65,7 @@ fn who_is_gone_is_taken_out_in_place() {
     assert!(refused.iter().any(|(what, _)| *what == name(1)), "{refused:?}");
     let group = bench.group(vip(1)).unwrap();
     assert_eq!((group.slots, group.live), (3, 0), "new flows are dropped");
-    assert!(!bench.route(vip(1)).unwrap().own);
+    assert!(!crate::words::is_own(&bench.route(vip(1)).unwrap()));
     assert!(bench.card.get::<table::Vif>(VIF.0.into()).is_none());
 }
 
@@ -90,7 +90,9 @@ fn who_was_half_taken_out_in_place_is_taken_out() {
             sound::check(&card).unwrap();
         }
         sound::no_leftovers(&card).unwrap();
-        let own = card.find::<HostRoute>((VRF.0, bits(vip(1)))).map(|(_, route)| route.own);
+        let own = card
+            .find::<HostRoute>((VRF.0, bits(vip(1))))
+            .map(|(_, route)| crate::words::is_own(route));
         assert_eq!(own, Some(true), "after {done} of {} operations", ops.len());
     }
 }

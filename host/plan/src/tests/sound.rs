@@ -86,10 +86,11 @@ fn own(card: &Tables) -> Result<(), String> {
         let nh = &card.of::<table::NextHop>().at(route.nh.into());
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         if nh.kind != NextHopKind::Composite {
-            if route.own != (nh.kind == NextHopKind::Encap) {
-                return Err(format!("{who}: own is {} with a next hop {:?}", route.own, nh.kind));
+            let own = crate::words::is_own(route);
+            if own != (nh.kind == NextHopKind::Encap) {
+                return Err(format!("{who}: own is {own} with a next hop {:?}", nh.kind));
             }
-        } else if route.own && !all_here(card, nh) {
+        } else if crate::words::is_own(route) && !all_here(card, nh) {
             return Err(format!("{who} has members elsewhere, or none, and is this node's own"));
         }
     }
@@ -368,8 +369,9 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         if nh.kind == NextHopKind::Composite && !all_live(card, nh) {
             return Err(format!("not all members of {} get flows", Ipv4Addr::from(route.ip)));
         }
-        if nh.kind == NextHopKind::Composite && route.own != all_here(card, nh) {
-            return Err(format!("route to {}: own is {}", Ipv4Addr::from(route.ip), route.own));
+        let own = crate::words::is_own(route);
+        if nh.kind == NextHopKind::Composite && own != all_here(card, nh) {
+            return Err(format!("route to {}: own is {own}", Ipv4Addr::from(route.ip)));
         }
     }
     let left = card

@@ -189,6 +189,7 @@ impl World {
             ip: if rng.one_in(6) { 0 } else { pod.ip },
             rpf: rng.one_in(2),
             learn: learn_policy(rng),
+            ..Vif::default()
         };
         self.put(u32::from(vif), entry);
         let kind = if rng.one_in(12) { NextHopKind::Receive } else { NextHopKind::Encap };
@@ -203,7 +204,7 @@ impl World {
             ..NextHop::default()
         };
         self.put(u32::from(pod.nh), nh);
-        let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf };
+        let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf, service: false };
         self.put(pod.label, ilm);
         if !rng.one_in(10) {
             let own = !rng.one_in(3);
@@ -241,7 +242,8 @@ impl World {
             for vrf in self.vrfs.clone() {
                 self.host_route(rng, vrf, ip, id, None);
             }
-            let ilm = Ilm { valid: true, nh: id, key_nh: id, vrf: self.any_vrf(rng) };
+            let ilm =
+                Ilm { valid: true, nh: id, key_nh: id, vrf: self.any_vrf(rng), service: false };
             self.put(label, ilm);
             self.odd_next_hops.push(id);
             self.odd_ips.push(ip);

@@ -106,7 +106,8 @@ pub fn put_host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Optio
         nh,
         label: label.unwrap_or(0),
         label_valid: label.is_some(),
-        own,
+        service: ServiceAddress::No,
+        sources: if own { SOURCES_NOBODY } else { SOURCES_KNOWN },
     };
     let at = row(key_hash(host_route_key(vrf, ip)), 1, HOST_ROUTE_ROWS_LOG2);
     assert!(m.write(TableId::HostRoute, bucket_index(1, at, 2, HOST_ROUTE_ROWS_LOG2), &r.pack()));
@@ -144,7 +145,11 @@ fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
     };
     m.write(TableId::Vif, u32::from(number), &vif.pack());
     m.write(TableId::NextHop, u32::from(nh), &encap(number).pack());
-    m.write(TableId::Ilm, label, &Ilm { valid: true, nh, key_nh: nh, vrf: VRF }.pack());
+    m.write(
+        TableId::Ilm,
+        label,
+        &Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: false }.pack(),
+    );
     host_route(m, VRF, ip, nh, None);
 }
 
@@ -160,6 +165,7 @@ pub fn write_group(m: &mut RefModel, base: u32, slots: &[(Option<bool>, u8)]) {
             generation: *generation,
             slot: i as u16,
             evict_udp: false,
+            local: false,
         };
         m.write(TableId::Ecmp, base + i as u32, &w.pack());
         if *state == Some(false) {
@@ -208,12 +214,12 @@ pub fn node_b() -> RefModel {
     m.write(
         TableId::Ilm,
         25,
-        &Ilm { valid: true, nh: NH_BACKEND, key_nh: NH_BACKEND, vrf: VRF }.pack(),
+        &Ilm { valid: true, nh: NH_BACKEND, key_nh: NH_BACKEND, vrf: VRF, service: false }.pack(),
     );
     m.write(
         TableId::Ilm,
         40,
-        &Ilm { valid: true, nh: NH_TUNNEL, key_nh: NH_TUNNEL, vrf: VRF }.pack(),
+        &Ilm { valid: true, nh: NH_TUNNEL, key_nh: NH_TUNNEL, vrf: VRF, service: false }.pack(),
     );
     host_route(&mut m, VRF, VIP, NH_BACKEND, None);
     m.write(TableId::PrefixLength, 0, &PrefixLength { valid: true, len: 31 }.pack());
@@ -225,6 +231,7 @@ pub fn node_b() -> RefModel {
         nh: NH_TUNNEL,
         label: 30,
         label_valid: true,
+        sources: SOURCES_KNOWN,
     };
     m.write(TableId::Prefix, client_prefix(), &client.pack());
     let map = FipMap {

@@ -1,6 +1,6 @@
 //! Where the entries of a node stand in the tables, and the writes that put them there.
 
-use penstock_abi::table::{DefaultRoute, FipKey, HostRoute, Prefix, PrefixLength};
+use penstock_abi::table::{DefaultRoute, FipKey, HostRoute, Prefix, PrefixLength, ServiceAddress};
 use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_parts};
 use penstock_tables::{CONFIG_TABLES, Keyed, Stored};
 
@@ -74,7 +74,8 @@ impl World {
             nh,
             label: label.unwrap_or(0),
             label_valid: label.is_some(),
-            own,
+            service: ServiceAddress::No,
+            sources: if own { 0 } else { 1 },
         };
         self.put_keyed(rng, r);
     }
@@ -101,7 +102,7 @@ impl World {
     ) {
         let label_valid = !rng.one_in(8);
         if len == 0 {
-            self.put(vrf.into(), DefaultRoute { valid: true, nh, label, label_valid });
+            self.put(vrf.into(), DefaultRoute { valid: true, nh, label, label_valid, sources: 1 });
             return;
         }
         for (rank, len) in (0..).zip(PREFIX_LENGTHS) {
@@ -112,7 +113,8 @@ impl World {
             let there = self.entries.of::<Prefix>();
             let present = self.entries.find_part(part).map(|(index, word)| (index, word.len));
             let free: Vec<u32> = part.places(shape).filter(|&i| !there.contains(i)).collect();
-            let entry = Prefix { valid: true, vrf, ip: part.ip, len, nh, label, label_valid };
+            let entry =
+                Prefix { valid: true, vrf, ip: part.ip, len, nh, label, label_valid, sources: 1 };
             match present {
                 Some((_, other)) if other > len => {}
                 Some((index, _)) => self.put(index, entry),

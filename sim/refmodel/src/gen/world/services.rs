@@ -126,6 +126,7 @@ impl World {
                 generation: m.generation,
                 slot,
                 evict_udp: m.evict_udp,
+                local: false,
             });
         }
         let mut live: Vec<EcmpSlot> =
@@ -163,7 +164,7 @@ impl World {
         let here = |m: &Member| matches!(m.target, Target::Local(_));
         let own = s.slots.iter().flatten().all(here) || rng.one_in(20);
         self.put_host_route(rng, s.vrf, s.vip, nh, None, own);
-        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf });
+        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf, service: false });
     }
 
     fn ensure_mapping(&mut self, rng: &mut Rng, n: usize, pod: usize) {

@@ -1,0 +1,138 @@
+//! Rules that a model can be told to break.
+//!
+//! A test that does not fail when the rule is broken that it is about says nothing. `tests/faults.rs` runs the tests' stories with each
+//! of these, and expects that one of them fails.
+
+/// A rule, by what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Section 2: a frame of the node to the gateway passes to the fabric.
+    NodePasses,
+    /// Section 2: any frame of the node is routed that is IPv4.
+    NodeIsAlwaysRouted,
+    /// Section 5: a packet of no known flow may come from anywhere.
+    NoSourceCheck,
+    /// Section 5: the source's route is looked up for the packet's own source, of an ICMP error as well.
+    ErrorsOwnSource,
+    /// Section 5: Loose takes any tunnel.
+    LooseTakesUnknown,
+    /// Section 5: Off takes addresses that are on this node only.
+    OffTakesOwn,
+    /// Section 5: Off refuses a source without a route.
+    OffNeedsRoute,
+    /// Section 5: a packet on another tunnel moves its flow whatever the source check says.
+    MovesUnchecked,
+    /// Section 6: keys of services are not asked for.
+    NoServiceKeys,
+    /// Section 6: the port does not count for a floating IP that has a route.
+    AddressLeadsOn,
+    /// Section 6: an address of a service without the port is dropped where it is to be refused.
+    RefusalDrops,
+    /// Section 6: an address of a service without the port is refused where it is to be dropped.
+    DropRefuses,
+    /// Section 6: a service's label leads to all members, those of other nodes included.
+    LabelLeadsToAll,
+    /// Section 6: a key without members here is not missed.
+    LabelFallsThrough,
+    /// Section 6: a translated reply is routed in its vif's VRF.
+    NoVrfTranslation,
+    /// Section 6: a translated reply asks for keys of services.
+    RepliesAskForServices,
+    /// Section 6: a fragment goes where the address leads.
+    FragmentsFollowAddress,
+    /// Section 6: the egress way is taken at equal length.
+    EgressWinsAtEqual,
+    /// Section 6: the egress way is taken only if there is no other route.
+    EgressOnlyWithoutRoute,
+    /// Section 6: lengths are compared as the tables have them.
+    LengthsOfTables,
+    /// Section 6: replies of known flows go the egress way.
+    RepliesGoOut,
+    /// Section 7: a member's mapping is looked for by the vif's keys.
+    MemberHasNoMapping,
+    /// Section 7: floating IPs without port map are not looked for.
+    NoPlainFips,
+    /// Section 7: keys of port maps do not come first.
+    PlainFipFirst,
+    /// Section 7: what goes the egress way keeps its source.
+    EgressKeepsSource,
+    /// Section 7: a packet from a vif is translated by the keys of labels.
+    VifsUseKeys,
+    /// Section 7: Receive does not translate.
+    ReceiveIsPlain,
+    /// Section 7: a mark is a mapping.
+    MarksTranslate,
+    /// Section 7: an ICMP error without its flow is translated or delivered.
+    ErrorsPass,
+    /// Section 7: a flow keeps a mapping that the packet would not find any more.
+    FlowsKeepMapping,
+    /// Section 7: a client that comes back to itself gets the member's address in its replies.
+    ClientIsMember,
+    /// Section 7: any source is translated.
+    AnySourceGoesOut,
+    /// Section 7: the node gets back what it sent.
+    NodeLoops,
+    /// Section 7: a mapping that is not valid is as good as none.
+    BadMappingIgnored,
+    /// Section 9: protocols without ports make no flows.
+    NoFlowsWithoutPorts,
+    /// Section 9: an egress flow's replies are routed like others.
+    EgressForgetsVrf,
+    /// Section 9: an egress flow whose member is gone loses its mapping.
+    EgressForgetsMapping,
+    /// Section 9.2: a move searches the group of the address.
+    MovesByAddress,
+    /// Section 9.2: an established connection follows another member.
+    EstablishedMoves,
+    /// Section 9.2: an established connection stays with its gateway.
+    GatewayPinned,
+    /// Section 9.2: only a tunnel of the route moves a flow.
+    MovesByRouteOnly,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::NodePasses,
+        Self::NodeIsAlwaysRouted,
+        Self::NoSourceCheck,
+        Self::ErrorsOwnSource,
+        Self::LooseTakesUnknown,
+        Self::OffTakesOwn,
+        Self::OffNeedsRoute,
+        Self::MovesUnchecked,
+        Self::NoServiceKeys,
+        Self::AddressLeadsOn,
+        Self::RefusalDrops,
+        Self::DropRefuses,
+        Self::LabelLeadsToAll,
+        Self::LabelFallsThrough,
+        Self::NoVrfTranslation,
+        Self::RepliesAskForServices,
+        Self::FragmentsFollowAddress,
+        Self::EgressWinsAtEqual,
+        Self::EgressOnlyWithoutRoute,
+        Self::LengthsOfTables,
+        Self::RepliesGoOut,
+        Self::MemberHasNoMapping,
+        Self::NoPlainFips,
+        Self::PlainFipFirst,
+        Self::EgressKeepsSource,
+        Self::VifsUseKeys,
+        Self::ReceiveIsPlain,
+        Self::MarksTranslate,
+        Self::ErrorsPass,
+        Self::FlowsKeepMapping,
+        Self::ClientIsMember,
+        Self::AnySourceGoesOut,
+        Self::NodeLoops,
+        Self::BadMappingIgnored,
+        Self::NoFlowsWithoutPorts,
+        Self::EgressForgetsVrf,
+        Self::EgressForgetsMapping,
+        Self::MovesByAddress,
+        Self::EstablishedMoves,
+        Self::GatewayPinned,
+        Self::MovesByRouteOnly,
+    ];
+}
