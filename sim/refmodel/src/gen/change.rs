@@ -1,7 +1,7 @@
 //! How a random node changes: what a host would do to its tables, in the order of section 10.
 
 use penstock_abi::limits::ECMP_GROUP_MAX;
-use penstock_abi::table::{FipMap, Vif};
+use penstock_abi::table::{FipMap, Vif, VifKind};
 
 use super::{Rng, World};
 
@@ -10,7 +10,7 @@ impl World {
     pub fn change(&mut self, rng: &mut Rng) -> Vec<super::Write> {
         self.writes.clear();
         let n = rng.below(self.services.len() as u64) as usize;
-        match rng.below(14) {
+        match rng.below(17) {
             0..=3 => self.change_group(rng, n),
             4 => {
                 self.services[n].direct = !self.services[n].direct;
@@ -24,6 +24,8 @@ impl World {
                 self.write_group(rng, n);
             }
             10..=12 => self.drain_half(rng, n),
+            13 => self.change_network(rng),
+            14 | 15 => self.change_floating(rng),
             _ => self.change_group(rng, n),
         }
         self.take_writes()
@@ -99,7 +101,7 @@ impl World {
             vif.rpf = !vif.rpf;
             vif.learn = super::world::learn_policy(rng);
         } else {
-            let kind = penstock_abi::table::VifKind::Virtual;
+            let kind = if pod.vif == 1 { VifKind::Vhost } else { VifKind::Virtual };
             vif = Vif {
                 valid: !vif.valid,
                 kind,

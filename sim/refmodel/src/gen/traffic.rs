@@ -121,7 +121,9 @@ impl Traffic {
             _ => {
                 let Entry::Pod(vif) = entry else { return };
                 let Some(pod) = world.pods.iter().find(|p| p.vif == vif) else { return };
-                Entry::Label(pod.label, Bytes(out).u32(30))
+                let under = Bytes(out).u32(out_l3 + 12);
+                let floating = world.floating.iter().find(|f| f.ip == under);
+                Entry::Label(floating.map_or(pod.label, |f| f.label), Bytes(out).u32(30))
             }
         };
         let (Ok(ip), Ok(ip_out)) = (parse::ipv4(frame, l3), parse::ipv4(out, out_l3)) else {
@@ -203,6 +205,8 @@ impl Traffic {
             0 => tuple.dport ^= 1,
             1 => tuple.dip = self.rng.pick(&world.odd_ips).copied().unwrap_or(1),
             2 | 3 => tuple.dip = self.rng.pick(&world.pods).map_or(pod.ip, |p| p.ip),
+            5 => tuple.dip = self.rng.pick(&world.floating).map_or(far, |f| f.ip),
+            6 | 7 => tuple.dip = self.rng.pick(&world.outside).copied().unwrap_or(far),
             4 if self.rng.one_in(4) => {
                 // A pod that talks to itself from the port to which it talks.
                 (tuple.dip, tuple.dport) = (pod.ip, tuple.sport);
@@ -215,15 +219,18 @@ impl Traffic {
         let from_fabric = self.rng.one_in(2);
         let entry = if from_fabric {
             tuple.sip = if self.rng.one_in(20) { pod.ip } else { far };
-            if !world.services.iter().any(|s| s.vip == tuple.dip) && !self.rng.one_in(4) {
+            let floats = world.floating.iter().any(|f| f.ip == tuple.dip);
+            let serves = world.services.iter().any(|s| s.vip == tuple.dip);
+            if !serves && !floats && !self.rng.one_in(4) {
                 tuple.dip = pod.ip;
             }
+            let by_floating = world.floating.iter().find(|f| f.ip == tuple.dip).map(|f| f.label);
             let by_service = service.as_ref().filter(|s| s.vip == tuple.dip).map(|s| s.label);
             let label = match self.rng.below(12) {
                 0 => self.rng.below(1 << 20) as u32,
                 1 => self.rng.pick(&world.odd_labels).copied().unwrap_or(16),
                 2..=4 => pod.label,
-                _ => by_service.unwrap_or(pod.label),
+                _ => by_service.or(by_floating).unwrap_or(pod.label),
             };
             Entry::Label(label, node)
         } else {

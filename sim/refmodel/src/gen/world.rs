@@ -1,13 +1,16 @@
 //! A random node and the table words that describe it.
 
 mod fresh;
+mod networks;
 mod place;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::limits::{ECMP_WORDS, GATEWAY_MAC};
-use penstock_abi::table::{Ilm, LearnPolicy, NextHop, NextHopKind, TableId, Vif, VifKind, Words};
+use penstock_abi::table::{
+    Ilm, LearnPolicy, NextHop, NextHopKind, ServiceAddress, TableId, Vif, VifKind, Words,
+};
 use penstock_tables::Tables;
 
 use super::Rng;
@@ -80,6 +83,8 @@ pub struct Service {
     pub vrf: u16,
     /// Composite next hop.
     pub nh: u16,
+    /// Composite next hop of its members on this node.
+    pub local: u16,
     /// Label that leads to the group.
     pub label: u32,
     /// Slots; `None` is a hole.
@@ -88,6 +93,19 @@ pub struct Service {
     pub hash_fields: u8,
     /// The route leads straight to the first local pod, if there is one, not to the group.
     pub direct: bool,
+}
+
+/// A floating IP without port map.
+#[derive(Clone, Debug)]
+pub struct Floating {
+    /// Its address.
+    pub ip: u32,
+    /// Label that leads to it.
+    pub label: u32,
+    /// Its pod, by the place in [`World::pods`].
+    pub pod: usize,
+    /// Its mapping.
+    pub map: u16,
 }
 
 /// A random node: what is configured, and how.
@@ -103,8 +121,14 @@ pub struct World {
     pub remotes: Vec<Remote>,
     /// Services.
     pub services: Vec<Service>,
-    /// VRFs in use.
+    /// Floating IPs without port map.
+    pub floating: Vec<Floating>,
+    /// Addresses to which only floating IPs' networks have a route, each a part of a prefix.
+    pub outside: Vec<u32>,
+    /// VRFs in use, but that of floating IPs.
     pub vrfs: Vec<u16>,
+    /// VRF of floating IPs.
+    pub public: u16,
     /// Next hops of odd kinds, or not valid.
     pub odd_next_hops: Vec<u16>,
     /// The next hop that refuses, one of these.
@@ -140,10 +164,13 @@ impl World {
         w.ip = w.fresh_ip(rng, 0x0aa9_0000);
         w.mac = 0x0200_0000_0000 | rng.bits() >> 24;
         w.vrfs = (0..rng.between(1, 3)).map(|_| rng.below(4096) as u16).collect();
+        w.public = w.fresh(rng, TableId::Vrf as u8, 0, 4095) as u16;
+        w.networks(rng);
         w.ports(rng);
         for _ in 0..rng.between(1, 10) {
             w.add_pod(rng);
         }
+        w.add_node(rng);
         w.add_odd(rng);
         for _ in 0..rng.between(1, 4) {
             w.add_remote(rng);
@@ -152,6 +179,7 @@ impl World {
             w.add_service(rng);
         }
         w.add_shared_way(rng);
+        w.add_floating(rng);
         w.writes = w.dump();
         w
     }
@@ -207,8 +235,9 @@ impl World {
         let ilm = Ilm { valid: true, nh: pod.nh, key_nh: pod.nh, vrf: pod.vrf, service: false };
         self.put(pod.label, ilm);
         if !rng.one_in(10) {
-            let own = !rng.one_in(3);
-            self.put_host_route(rng, pod.vrf, pod.ip, pod.nh, None, own);
+            let sources = if rng.one_in(3) { self.some_sources(rng, None) } else { 0 };
+            let key = (pod.vrf, pod.ip);
+            self.put_host_route(rng, key, (pod.nh, None), ServiceAddress::No, sources);
         }
         self.pods.push(pod);
     }
@@ -265,15 +294,18 @@ impl World {
             ..NextHop::default()
         };
         self.put(u32::from(nh), entry);
+        self.add_sources(rng, ip);
         let mut pods = Vec::new();
         for _ in 0..rng.between(1, 4) {
             let (pod, label) = (self.fresh_ip(rng, 0x0a30_0000), rng.below(1 << 20) as u32);
             let prefix_len = rng.of([32, 32, 31, 24, 16, 13]);
             for vrf in self.vrfs.clone() {
+                let sources = self.some_sources(rng, Some(self.remotes.len()));
+                let hop = (nh, Some(label));
                 if prefix_len == 32 {
-                    self.host_route(rng, vrf, pod, nh, Some(label));
+                    self.put_host_route(rng, (vrf, pod), hop, ServiceAddress::No, sources);
                 } else {
-                    self.prefix(rng, vrf, pod, prefix_len, nh, label);
+                    self.prefix(rng, vrf, pod, prefix_len, (nh, label), sources);
                 }
             }
             pods.push(pod);

@@ -7,7 +7,7 @@ use penstock_abi::reason::DropReason;
 use penstock_abi::table::*;
 use penstock_refmodel::packet::{Ipv4, ethernet, mpls, mpls_udp};
 use penstock_refmodel::{Egress, Outcome, RefModel, Verdict};
-use penstock_tables::{PrefixPart, Shape};
+use penstock_tables::{Keyed, PrefixPart, Shape};
 
 pub const NODE_A: u32 = 0x0aa9_1914; // 10.169.25.20
 pub const NODE_B: u32 = 0x0aa9_1915; // 10.169.25.21
@@ -22,6 +22,11 @@ pub const NH_BACKEND: u16 = 21;
 pub const NH_LOCAL: u16 = 22;
 pub const NH_TUNNEL: u16 = 30;
 pub const NH_GROUP: u16 = 87;
+/// The backend's node: the group of this node's members.
+pub const NH_MEMBERS: u16 = 88;
+pub const NH_VHOST: u16 = 9;
+/// Service network of the VRF.
+pub const NET: u16 = 1;
 
 /// Where the prefix of the far client stands.
 pub fn client_prefix() -> u32 {
@@ -51,6 +56,39 @@ pub fn sent(outcome: Outcome, to: Egress) -> Vec<u8> {
 #[allow(clippy::needless_pass_by_value)]
 pub fn dropped(outcome: Outcome, reason: DropReason) {
     assert_eq!(outcome.verdict, Verdict::Dropped(reason));
+}
+
+/// Puts an entry where its key is looked for last.
+pub fn put<E: Keyed>(m: &mut RefModel, entry: E) {
+    let at = E::places(entry.key(), Shape::default()).last().expect("every key has places");
+    assert!(m.write(E::TABLE, at, &entry.pack()));
+}
+
+/// Removes what `put` put there.
+pub fn take<E: Keyed>(m: &mut RefModel, key: E::Key) {
+    let at = E::places(key, Shape::default()).last().expect("every key has places");
+    assert!(m.write(E::TABLE, at, &Words::default()));
+}
+
+/// Listeners of a floating IP, TCP and UDP.
+pub fn service(m: &mut RefModel, ip: u32, port: u16, nh: u16, local: u16) {
+    for proto in [6, 17] {
+        put(m, ServiceKey { valid: true, net: NET, proto, ip, port, nh, local });
+    }
+}
+
+/// A floating IP's route: `sources` may answer.
+pub fn address(m: &mut RefModel, ip: u32, nh: u16, service: ServiceAddress, sources: u16) {
+    put(m, HostRoute { valid: true, vrf: VRF, ip, nh, service, sources, ..HostRoute::default() });
+}
+
+pub fn source(m: &mut RefModel, set: u16, ip: u32) {
+    put(m, TunnelSource { valid: true, set, ip });
+}
+
+pub fn check_sources(m: &mut RefModel, vrf: u16, source_check: SourceCheck) {
+    let entry = Vrf { valid: true, service_net: NET, source_check };
+    assert!(m.write(TableId::Vrf, vrf.into(), &entry.pack()));
 }
 
 /// A frame on the wire for the fabric port.
@@ -113,7 +151,7 @@ pub fn put_host_route(m: &mut RefModel, vrf: u16, ip: u32, nh: u16, label: Optio
     assert!(m.write(TableId::HostRoute, bucket_index(1, at, 2, HOST_ROUTE_ROWS_LOG2), &r.pack()));
 }
 
-fn node(ip: u32) -> RefModel {
+pub fn node(ip: u32) -> RefModel {
     let mut m = RefModel::new();
     m.set_enabled(true);
     let vif = |kind, nh, ip, rpf| Vif {
@@ -127,12 +165,25 @@ fn node(ip: u32) -> RefModel {
         ..Vif::default()
     };
     m.write(TableId::Vif, 0, &vif(VifKind::Fabric, 0, ip, false).pack());
-    m.write(TableId::Vif, 1, &vif(VifKind::Vhost, 0, ip, false).pack());
+    m.write(TableId::Vif, 1, &vif(VifKind::Vhost, NH_VHOST, ip, false).pack());
+    let vhost = NextHop {
+        valid: true,
+        kind: NextHopKind::Receive,
+        vif: 1,
+        dmac: FABRIC_MAC,
+        smac: 0x0000_5e00_0100,
+        ..NextHop::default()
+    };
+    m.write(TableId::NextHop, u32::from(NH_VHOST), &vhost.pack());
+    check_sources(&mut m, VRF, SourceCheck::Strict);
+    for known in [NODE_A, NODE_B] {
+        source(&mut m, SOURCES_KNOWN, known);
+    }
     m.write(TableId::Vif, 2, &vif(VifKind::Packet, 0, 0, false).pack());
     m
 }
 
-fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
+pub fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
     let vif = Vif {
         valid: true,
         kind: VifKind::Virtual,
@@ -192,7 +243,8 @@ pub fn node_a_with_group(slots: &[Option<bool>]) -> RefModel {
     pod(&mut m, 3, NH_CLIENT, CLIENT, 30);
     m.write(TableId::NextHop, u32::from(NH_TUNNEL), &tunnel_to(NODE_A, NODE_B).pack());
     write_group(&mut m, 400, &slots.iter().map(|s| (*s, 0)).collect::<Vec<_>>());
-    host_route(&mut m, VRF, VIP, NH_GROUP, None);
+    address(&mut m, VIP, NH_GROUP, ServiceAddress::Reject, SOURCES_KNOWN);
+    service(&mut m, VIP, 8888, NH_GROUP, 0);
     m
 }
 
@@ -221,7 +273,9 @@ pub fn node_b() -> RefModel {
         40,
         &Ilm { valid: true, nh: NH_TUNNEL, key_nh: NH_TUNNEL, vrf: VRF, service: false }.pack(),
     );
-    host_route(&mut m, VRF, VIP, NH_BACKEND, None);
+    address(&mut m, VIP, NH_MEMBERS, ServiceAddress::Reject, SOURCES_NOBODY);
+    members(&mut m, NH_MEMBERS, 500, &[(NH_BACKEND, 9)]);
+    service(&mut m, VIP, 8888, NH_MEMBERS, NH_MEMBERS);
     m.write(TableId::PrefixLength, 0, &PrefixLength { valid: true, len: 31 }.pack());
     let client = Prefix {
         valid: true,
@@ -249,6 +303,32 @@ pub fn node_b() -> RefModel {
         m.write(TableId::FipKey, bucket_index(0, at, slot, FIP_KEY_ROWS_LOG2), &k.pack());
     }
     m
+}
+
+/// A group at `base` of members on this node, each a next hop and its mapping.
+pub fn members(m: &mut RefModel, id: u16, base: u32, of: &[(u16, u32)]) {
+    let words = of.iter().zip(0..).map(|(&(nh, map), slot)| EcmpSlot {
+        valid: true,
+        nh,
+        label: map,
+        slot,
+        generation: 1,
+        local: true,
+        ..EcmpSlot::default()
+    });
+    for (at, word) in (base..).zip(words.clone().chain(words)) {
+        m.write(TableId::Ecmp, at, &word.pack());
+    }
+    let group = NextHop {
+        valid: true,
+        kind: NextHopKind::Composite,
+        base,
+        slots: of.len() as u16,
+        live: of.len() as u16,
+        hash_fields: 0x1f,
+        ..NextHop::default()
+    };
+    m.write(TableId::NextHop, id.into(), &group.pack());
 }
 
 /// Marks what the backend sends from this port (0: in fragments) as only sent translated.

@@ -55,17 +55,17 @@ impl World {
         nh: u16,
         label: Option<u32>,
     ) {
-        self.put_host_route(rng, vrf, ip, nh, label, false);
+        let sources = self.some_sources(rng, None);
+        self.put_host_route(rng, (vrf, ip), (nh, label), ServiceAddress::No, sources);
     }
 
     pub(super) fn put_host_route(
         &mut self,
         rng: &mut Rng,
-        vrf: u16,
-        ip: u32,
-        nh: u16,
-        label: Option<u32>,
-        own: bool,
+        (vrf, ip): (u16, u32),
+        (nh, label): (u16, Option<u32>),
+        service: ServiceAddress,
+        sources: u16,
     ) {
         let r = HostRoute {
             valid: true,
@@ -74,14 +74,14 @@ impl World {
             nh,
             label: label.unwrap_or(0),
             label_valid: label.is_some(),
-            service: ServiceAddress::No,
-            sources: if own { 0 } else { 1 },
+            service,
+            sources,
         };
         self.put_keyed(rng, r);
     }
 
     /// Puts an entry where its key stands already, else in a random free slot of its buckets.
-    fn put_keyed<E: Keyed>(&mut self, rng: &mut Rng, entry: E) {
+    pub(in crate::r#gen) fn put_keyed<E: Keyed>(&mut self, rng: &mut Rng, entry: E) {
         let places: Vec<u32> = E::places(entry.key(), self.entries.shape()).collect();
         let present = self.entries.find::<E>(entry.key()).map(|(index, _)| index);
         let there = self.entries.of::<E>();
@@ -97,12 +97,12 @@ impl World {
         vrf: u16,
         ip: u32,
         len: u8,
-        nh: u16,
-        label: u32,
+        (nh, label): (u16, u32),
+        sources: u16,
     ) {
         let label_valid = !rng.one_in(8);
         if len == 0 {
-            self.put(vrf.into(), DefaultRoute { valid: true, nh, label, label_valid, sources: 1 });
+            self.put(vrf.into(), DefaultRoute { valid: true, nh, label, label_valid, sources });
             return;
         }
         for (rank, len) in (0..).zip(PREFIX_LENGTHS) {
@@ -113,8 +113,8 @@ impl World {
             let there = self.entries.of::<Prefix>();
             let present = self.entries.find_part(part).map(|(index, word)| (index, word.len));
             let free: Vec<u32> = part.places(shape).filter(|&i| !there.contains(i)).collect();
-            let entry =
-                Prefix { valid: true, vrf, ip: part.ip, len, nh, label, label_valid, sources: 1 };
+            let ip = part.ip;
+            let entry = Prefix { valid: true, vrf, ip, len, nh, label, label_valid, sources };
             match present {
                 Some((_, other)) if other > len => {}
                 Some((index, _)) => self.put(index, entry),

@@ -2,7 +2,9 @@
 
 use penstock_abi::hash::{FIELD_ALL, FIELD_DIP, FIELD_PROTO, FIELD_SIP, FIELD_SPORT};
 use penstock_abi::limits::{ECMP_GROUP_MAX, ECMP_WORDS};
-use penstock_abi::table::{EcmpSlot, FipMap, Ilm, NextHop, NextHopKind};
+use penstock_abi::table::{
+    EcmpSlot, FipMap, Ilm, NextHop, NextHopKind, ServiceAddress, ServiceKey, Vrf,
+};
 
 use super::{Member, Service, Target, World};
 use crate::r#gen::Rng;
@@ -30,6 +32,7 @@ impl World {
             proto,
             vrf,
             nh: self.fresh_nh(rng),
+            local: self.fresh_nh(rng),
             label: self.fresh_label(rng),
             slots: Vec::new(),
             hash_fields: rng.of([
@@ -74,6 +77,7 @@ impl World {
             proto: TCP,
             vrf: self.any_vrf(rng),
             nh: self.fresh_nh(rng),
+            local: self.fresh_nh(rng),
             label: self.fresh_label(rng),
             slots,
             hash_fields: FIELD_ALL,
@@ -109,13 +113,16 @@ impl World {
                 words.push(EcmpSlot::default());
                 continue;
             };
-            let (nh, label) = match m.target {
+            let (nh, label, local) = match m.target {
                 Target::Local(pod) => {
                     self.ensure_mapping(rng, n, pod);
-                    (self.pods[pod].nh, rng.below(1 << 20) as u32)
+                    let local = !rng.one_in(12);
+                    let other = rng.below(1 << 20) as u32;
+                    let label = if local { u32::from(self.maps[&(n, pod)]) } else { other };
+                    (self.pods[pod].nh, label, local)
                 }
-                Target::Remote(node, label) => (self.remotes[node].nh, label),
-                Target::Odd(nh) => (nh, 0),
+                Target::Remote(node, label) => (self.remotes[node].nh, label, rng.one_in(40)),
+                Target::Odd(nh) => (nh, 0, rng.one_in(2)),
             };
             let slot = slot as u16;
             words.push(EcmpSlot {
@@ -126,7 +133,7 @@ impl World {
                 generation: m.generation,
                 slot,
                 evict_udp: m.evict_udp,
-                local: false,
+                local,
             });
         }
         let mut live: Vec<EcmpSlot> =
@@ -151,10 +158,35 @@ impl World {
             ..NextHop::default()
         };
         self.put(u32::from(s.nh), nh);
+        self.write_local_group(rng, &s, &words);
+    }
+
+    /// The members here once more, for what comes by the floating IP's label.
+    fn write_local_group(&mut self, rng: &mut Rng, s: &Service, words: &[EcmpSlot]) {
+        let here = |word: &EcmpSlot| word.valid && word.local;
+        let hole = EcmpSlot::default();
+        let slots: Vec<EcmpSlot> = words.iter().map(|w| if here(w) { *w } else { hole }).collect();
+        let live: Vec<EcmpSlot> = slots.iter().filter(|w| w.valid && !w.drain).copied().collect();
+        let nh = NextHop {
+            valid: !rng.one_in(30),
+            kind: NextHopKind::Composite,
+            base: self.ecmp_at,
+            slots: slots.len() as u16,
+            live: live.len() as u16,
+            hash_fields: s.hash_fields,
+            ..NextHop::default()
+        };
+        for word in slots.into_iter().chain(live) {
+            let at = self.ecmp_at;
+            self.put(at, word);
+            self.ecmp_at = (self.ecmp_at + 1) % ECMP_WORDS;
+        }
+        self.put(u32::from(s.local), nh);
     }
 
     /// Route and label of a service.
     pub(in crate::r#gen) fn write_route(&mut self, rng: &mut Rng, n: usize) {
+        use ServiceAddress::{Drop, No, Reject, Undefined};
         let s = self.services[n].clone();
         let first_local = s.slots.iter().flatten().find_map(|m| match m.target {
             Target::Local(pod) => Some(self.pods[pod].nh),
@@ -163,8 +195,25 @@ impl World {
         let nh = first_local.filter(|_| s.direct).unwrap_or(s.nh);
         let here = |m: &Member| matches!(m.target, Target::Local(_));
         let own = s.slots.iter().flatten().all(here) || rng.one_in(20);
-        self.put_host_route(rng, s.vrf, s.vip, nh, None, own);
-        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf, service: false });
+        let sources = if own { 0 } else { self.some_sources(rng, None) };
+        // A floating IP has a listener, or is a plain address in front of a group.
+        let net = self.at::<Vrf>(s.vrf.into()).service_net;
+        let listens = net != 0 && s.port != 0 && !rng.one_in(6);
+        if listens {
+            let lead = if rng.one_in(12) { rng.of([0, self.reject]) } else { nh };
+            let local = if s.slots.iter().flatten().any(here) { s.local } else { 0 };
+            let Service { proto, vip: ip, port, .. } = s;
+            let key = ServiceKey { valid: true, net, proto, ip, port, nh: lead, local };
+            self.put_keyed(rng, key);
+        }
+        let service = match rng.of([Reject, Reject, Drop, Undefined(3)]) {
+            Undefined(code) if !rng.one_in(4) => Undefined(code),
+            _ if !listens && !rng.one_in(6) => No,
+            other => other,
+        };
+        self.put_host_route(rng, (s.vrf, s.vip), (nh, None), service, sources);
+        let service = listens && !rng.one_in(4);
+        self.put(s.label, Ilm { valid: true, nh, key_nh: nh, vrf: s.vrf, service });
     }
 
     fn ensure_mapping(&mut self, rng: &mut Rng, n: usize, pod: usize) {
