@@ -85,10 +85,10 @@ pub(crate) fn translation(
     let holds = |translation| Ok(Applied { translation, holding: true });
     match (flow, of_flow) {
         (Some(f), Some(_)) if f.reverse => return holds(of_flow),
-        (Some(f), Some(_)) if sends_translated(f) => {
-            if !rechosen || !card.breaks(Fault::EgressForgetsMapping) {
-                return Ok(Applied { translation: of_flow, holding: !rechosen });
-            }
+        (Some(f), Some(_))
+            if sends_translated(f) && (!rechosen || !card.breaks(Fault::EgressForgetsMapping)) =>
+        {
+            return Ok(Applied { translation: of_flow, holding: !rechosen });
         }
         (Some(_), Some(t)) => {
             let same = matches!(found, Some(Found::Towards(index)) if index == t.index);
@@ -96,12 +96,10 @@ pub(crate) fn translation(
                 return holds(of_flow);
             }
         }
-        (Some(f), None) if f.reverse => {
-            if !matches!(found, Some(Found::Towards(_))) {
-                return holds(None);
-            }
+        (Some(f), None) if f.reverse && !matches!(found, Some(Found::Towards(_))) => {
+            return holds(None);
         }
-        (Some(_), None) if !rechosen && found.is_none() => return holds(None),
+        (Some(f), None) if !f.reverse && !rechosen && found.is_none() => return holds(None),
         _ => {}
     }
     let translation = fresh(card, found, source, hop, out)?;

@@ -292,14 +292,15 @@ fn a_removed_mapping_is_not_used_for_one_packet() {
 #[test]
 fn a_route_that_moves_here_is_translated_at_once() {
     let mut b = node_b();
-    // The VIP is elsewhere at first: a plain flow through the tunnel.
-    host_route(&mut b, VRF, VIP, NH_TUNNEL, Some(25));
+    // The service is elsewhere at first: a plain flow through the tunnel.
+    write_group(&mut b, 400, &[(Some(false), 1)]);
+    service(&mut b, VIP, 8888, NH_GROUP, NH_MEMBERS);
     let f = frame(&packet::udp(LOCAL_CLIENT, VIP, 5000, 8888, b""));
     sent(b.process(Ingress::Host(4), &f), Egress::Fabric);
-    host_route(&mut b, VRF, VIP, NH_BACKEND, None);
+    service(&mut b, VIP, 8888, NH_MEMBERS, NH_MEMBERS);
     let out = sent(b.process(Ingress::Host(4), &f), Egress::Host(3));
     assert_eq!(u32_at(&out, 30), BACKEND);
-    host_route(&mut b, VRF, VIP, NH_TUNNEL, Some(25));
+    service(&mut b, VIP, 8888, NH_GROUP, NH_MEMBERS);
     let out = sent(b.process(Ingress::Host(4), &f), Egress::Fabric);
     assert_eq!(u32_at(&out, 46 + 16), VIP, "and back again without translation");
     assert_eq!(b.flows().len(), 2);

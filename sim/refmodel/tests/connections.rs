@@ -3,7 +3,7 @@
 
 mod world;
 
-use penstock_abi::limits::{FLOWS, FLOWS_TRANSLATED_MAX};
+use penstock_abi::limits::{FLOWS, FLOWS_TRANSLATED_MAX, SOURCES_KNOWN};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_refmodel::flows::key_of;
@@ -104,6 +104,7 @@ fn a_plain_far_end_that_moves_keeps_its_connection() {
     let reverse = key(NH_BACKEND, 6, BACKEND, LOCAL_CLIENT, 9000, 40000);
     let src = |b: &RefModel| b.flows().get(&reverse).map(|f| f.src_info);
     assert_eq!(src(&b), Some(3));
+    host_route(&mut b, VRF, LOCAL_CLIENT, NH_TUNNEL, Some(30));
     let outcome = b.process(Ingress::Fabric, &from_a(24, &p));
     assert_eq!(outcome.inserted, Some(Inserted::Learned));
     sent(outcome, Egress::Host(3));
@@ -134,9 +135,11 @@ fn a_flow_moves_to_the_tunnel_of_its_route() {
     let moved = 0x0aa9_1999;
     let p = from(moved, 25, &packet::tcp(CLIENT, VIP, 40000, 8888, ACK, b""));
     let outcome = b.process(Ingress::Fabric, &p);
-    assert_eq!(outcome.inserted, Some(Inserted::Unchanged));
+    assert_eq!(outcome.inserted, None);
     dropped(outcome, DropReason::InvalidSource);
     b.write(TableId::NextHop, u32::from(NH_TUNNEL), &tunnel_to(NODE_B, moved).pack());
+    source(&mut b, SOURCES_KNOWN, moved);
+    take::<TunnelSource>(&mut b, (SOURCES_KNOWN, NODE_A));
     let outcome = b.process(Ingress::Fabric, &p);
     assert_eq!(outcome.inserted, Some(Inserted::Moved));
     dropped(outcome, DropReason::InvalidSource);
@@ -151,7 +154,9 @@ fn a_flow_moves_to_the_tunnel_of_its_route() {
 #[test]
 fn a_reply_of_another_member_moves_the_flow_to_that() {
     let mut a = node_a_with_group(&[None, Some(false), Some(false)]);
-    let other = 0x0aa9_1999;
+    let (other, no_member) = (0x0aa9_1999, 0x0102_0304);
+    source(&mut a, SOURCES_KNOWN, other);
+    source(&mut a, SOURCES_KNOWN, no_member);
     a.write(TableId::NextHop, 31, &tunnel_to(NODE_A, other).pack());
     let word =
         EcmpSlot { valid: true, nh: 31, label: 102, generation: 5, slot: 2, ..EcmpSlot::default() };
@@ -179,7 +184,7 @@ fn a_reply_of_another_member_moves_the_flow_to_that() {
     let out = sent(a.process(Ingress::Host(3), &again), Egress::Fabric);
     assert_eq!((u32_at(&out, 30), u32_at(&out, 42) >> 12), (other, 102));
     // A tunnel that is no member's.
-    let outcome = a.process(Ingress::Fabric, &tunnelled(0x0102_0304));
+    let outcome = a.process(Ingress::Fabric, &tunnelled(no_member));
     assert_eq!(outcome.inserted, Some(Inserted::Unchanged));
 }
 
@@ -187,6 +192,7 @@ fn a_reply_of_another_member_moves_the_flow_to_that() {
 fn an_established_connection_stays_with_its_member() {
     let other = 0x0aa9_1999;
     let mut a = node_a_with_group(&[Some(false), Some(false)]);
+    source(&mut a, SOURCES_KNOWN, other);
     a.write(TableId::NextHop, 31, &tunnel_to(NODE_A, other).pack());
     let client = |a: &mut RefModel, port, flags| {
         let f = frame(&packet::tcp(CLIENT, VIP, port, 8888, flags, b""));

@@ -2,6 +2,7 @@
 
 mod world;
 
+use penstock_abi::limits::SOURCES_KNOWN;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_refmodel::insert::Inserted;
@@ -82,6 +83,7 @@ fn a_request_that_renews_its_pair_takes_the_place_of_a_plain_pair_in_the_way() {
 #[test]
 fn a_pair_that_the_far_end_began_becomes_the_services_with_the_first_request() {
     let mut b = node_b();
+    address(&mut b, VIP, NH_MEMBERS, ServiceAddress::Reject, SOURCES_KNOWN);
     // Another member's datagram, from the fabric, to a local client that has not asked yet.
     let early = from_a(27, &packet::udp(VIP, LOCAL_CLIENT, 8888, 40000, b""));
     sent(b.process(Ingress::Fabric, &early), Egress::Host(4));

@@ -201,7 +201,7 @@ pub fn pod(m: &mut RefModel, number: u8, nh: u16, ip: u32, label: u32) {
         label,
         &Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: false }.pack(),
     );
-    host_route(m, VRF, ip, nh, None);
+    put_host_route(m, VRF, ip, nh, None, true);
 }
 
 /// Group at `base`: per slot None = hole, Some(drain), and the generation. Slot n pushes label 100 + n.
