@@ -1,7 +1,7 @@
 //! The compiler: what is common to all goes first, then who is where, then the floating IPs on top of that.
 
-use penstock_abi::table::{LearnPolicy, VifKind};
-use penstock_model::{Finding, Intent, Neighbours, ObjectId, Reason};
+use penstock_abi::table::{LearnPolicy, SourceCheck, VifKind};
+use penstock_model::{Advertisement, Finding, Intent, MacAddr, Neighbours, ObjectId, Reason};
 use penstock_model::{VifId, VrfId};
 use penstock_tables::Shape;
 
@@ -10,7 +10,7 @@ use crate::places::{Context, Places};
 use crate::provider::Providers;
 use crate::site::Site;
 use crate::vips::Vips;
-use crate::{Compiled, NextHopKey, NextHopSpec, VifEntry};
+use crate::{Compiled, LabelEntry, NextHopKey, NextHopSpec, VifEntry, VrfEntry};
 
 /// Compiles intents, one after the other, each in the time that its difference from the last one takes.
 ///
@@ -120,15 +120,38 @@ fn fixed(site: &Site) -> Compiled {
     for next_hop in [NextHopKey::Discard, NextHopKey::Reject] {
         desired.next_hops.insert(next_hop, NextHopSpec::default());
     }
+    let fabric = site.node.fabric;
+    let to_node = NextHopKey::Receive(VifId::VHOST);
+    let spec = NextHopSpec { dmac: fabric.mac, smac: MacAddr::GATEWAY, source: None };
+    desired.next_hops.insert(to_node, spec);
+    for vrf in site.vrfs() {
+        let source_check = match site.overlay.source_checks.get(&vrf) {
+            None | Some(penstock_model::SourceCheck::Strict) => SourceCheck::Strict,
+            Some(penstock_model::SourceCheck::Loose) => SourceCheck::Loose,
+            Some(penstock_model::SourceCheck::Off) => SourceCheck::Off,
+        };
+        let entry = VrfEntry { service_net: site.net_of(vrf), source_check };
+        desired.vrfs.insert(vrf, entry);
+    }
+    for &gateway in &site.overlay.gateways {
+        desired.known.insert(gateway, ());
+    }
+    if let Some(label) = site.overlay.node_label {
+        let vrf = site.node_vrf();
+        desired.labels.insert(label, LabelEntry { next_hop: to_node, service: None, vrf });
+        let (prefix, next_hop) = (site.address().into(), site.address());
+        out.advertisements.insert(Advertisement { vrf, prefix, label, next_hop }, ());
+    }
     for (id, kind) in [(VifId::FABRIC, VifKind::Fabric), (VifId::VHOST, VifKind::Vhost)] {
         let port = VifEntry {
             kind,
-            vrf: VrfId(0),
-            mac: site.node.fabric.mac,
+            vrf: if id == VifId::VHOST { site.node_vrf() } else { VrfId(0) },
+            mac: fabric.mac,
             address: Some(site.address()),
             rpf: false,
-            next_hop: NextHopKey::Discard,
+            next_hop: if id == VifId::VHOST { to_node } else { NextHopKey::Discard },
             learn: LearnPolicy::Always,
+            egress: None,
         };
         desired.vifs.insert(id, port);
     }

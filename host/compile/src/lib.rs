@@ -8,12 +8,12 @@
 //! ```text
 //! routes    (2, 10.47.255.236)  -> Encap vif 8
 //!           (2, 10.47.255.238)  -> Tunnel 10.169.25.21, label 43
-//!           (2, 10.105.139.153) -> Group { Encap vif 8 | Tunnel 10.169.25.21 label 43 }
+//!           (2, 10.105.139.153) -> what the listener has, to be shown
+//! listeners (2, TCP, 10.105.139.153, 8888) -> Group { Encap vif 8, 10.47.255.236:80 | Tunnel 10.169.25.21 label 43 }
 //! fip       (vif 8, TCP, 10.105.139.153, 8888) -> 10.47.255.236:80
 //! ```
 //!
-//! A route is by address, so one group serves all ports of a floating IP, as in Contrail: its members are the union of
-//! the backends of all ports (`docs/decisions/11-one-group-per-listener.md`).
+//! Each listener has a group of its own (`docs/decisions/11-one-group-per-listener.md`).
 //!
 //! There are no errors. What cannot be is refused by itself, by the name of its object, and harms nothing else; that holds for
 //! what does not fit into the tables too (`docs/decisions/19-room-by-seniority.md`).
@@ -41,8 +41,8 @@ mod vips;
 pub use compiled::Compiled;
 pub use compiler::{Compiler, Work};
 pub use desired::{
-    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
-    RouteTarget, VifEntry,
+    Desired, Egress, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, Listening, NextHopKey,
+    NextHopSpec, PlainKey, RouteTarget, ServiceKey, VifEntry, VrfEntry,
 };
 pub use marks::{marks, of as marks_of};
 pub use provider::{Front, Provider, Providers, Reach, Served, Translation, Vip};

@@ -1,22 +1,24 @@
-//! The card as a provider: a group for each floating IP and VRF, and the translations at each backend of this node.
+//! The card as a provider: a group for each listener of a floating IP, and the translations at each backend of this node.
 //!
-//! A route is by address, so a floating IP has one group, whatever its ports: its members are the union of the backends of
-//! all its listeners. Where the ports have different backends, connections that fall on a pod which does not serve their port
-//! are dropped there; a finding says so (`docs/decisions/11-one-group-per-listener.md`).
+//! Packets are asked for their listener first (`docs/decisions/11-one-group-per-listener.md`). A member on this node, or behind
+//! it, brings its mapping with it; the translations by key are for packets from other nodes, by the member's own label.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_abi::hash;
+use penstock_abi::table::ServiceAddress;
 use penstock_model::{
-    Affinity, Finding, Listener, Member, MemberState, MplsLabel, ObjectName, Protocol,
-    ProviderName, Reason, Scope, VrfId,
+    Affinity, Finding, FloatingIpKind, Listener, Member, MemberState, MplsLabel, ObjectName,
+    Protocol, ProviderName, Reason, Scope, VifId, VrfId,
 };
 
 use crate::nearby::Nearby;
 use crate::provider::{Front, Provider, Reach, Served, Translation, Vip};
-use crate::{FipTarget, Group, GroupMember, Hop, NextHopKey, RouteTarget, subset};
+use crate::{
+    FipTarget, Group, GroupMember, Hop, Listening, NextHopKey, RouteTarget, ServiceKey, subset,
+};
 
 /// The card itself: ECMP and translation in hardware.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +43,12 @@ impl Provider for Native {
             served.translations.extend(translations(front, reach));
             second_ports(front, &mut served.findings);
         }
-        routes(vip, &fronts, reach, &mut served);
+        let silent = vip.kind != FloatingIpKind::Cluster || reach.is_silent();
+        let refusal = if silent { ServiceAddress::Drop } else { ServiceAddress::Reject };
+        served.floating = Some(refusal);
+        listeners(vip, &fronts, reach, &mut served);
         unknown_members(&fronts, reach, &mut served.findings);
-        uneven_ports(vip.address, &fronts, &mut served.findings);
+        affinity(&fronts, &mut served.findings);
         served
     }
 }
@@ -105,11 +110,15 @@ fn sctp_is_possible(front: &Front<'_>, findings: &mut Findings) -> bool {
     !moved
 }
 
-/// Binds the floating IP to each backend on this node.
+/// Binds the floating IP to each backend on this node, the node itself included, for packets by the backend's own label.
 fn translations(front: &Backends<'_>, reach: &Reach<'_>) -> Vec<Translation> {
     let Listener { protocol, port, .. } = *front.listener;
     let at = |member: &&Member| {
-        let vif = reach.vif(member.address)?.id;
+        let vif = if member.address == reach.address() {
+            reach.node_label().map(|_| VifId::VHOST)?
+        } else {
+            reach.vif(member.address)?.id
+        };
         let target = FipTarget { address: member.address, port: member.port };
         Some(Translation { vif, protocol, port, target })
     };
@@ -136,8 +145,8 @@ fn second_ports(front: &Backends<'_>, findings: &mut Findings) {
     }
 }
 
-/// Where the floating IP leads in each VRF that reaches it.
-fn routes(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: &mut Served) {
+/// Where packets for the listeners go in each service network, and what the routes to the floating IP show.
+fn listeners(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: &mut Served) {
     if vip.vrfs.is_empty() {
         let text = format!(
             "no VRF of this node reaches network {}, in which {} lives",
@@ -145,118 +154,148 @@ fn routes(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: &mu
         );
         served.findings.push((vip.owner.name.clone(), Finding::note(text)));
     }
-    let sticky = vip.fronts.iter().any(|front| front.balancer.affinity != Affinity::None);
-    let hash_fields = if sticky {
-        hash::FIELD_PROTO | hash::FIELD_SIP | hash::FIELD_DIP
-    } else {
-        hash::FIELD_ALL
-    };
-    let nobody = fronts.iter().all(|front| front.members.is_empty());
-    let choosy = fronts.iter().any(|front| front.nearby != Nearby::All);
-    // Nobody there: say so. Nobody within reach yet, or nobody on this node: silence, so that clients try again.
-    let without = if nobody { NextHopKey::Reject } else { NextHopKey::Discard };
-    let mut too_many = (0, 0);
-    let mut last: Option<Arc<Group>> = None;
-    for &vrf in vip.vrfs {
-        let all = members(vrf, fronts, reach, false);
-        // Whom this node does not send to, others may.
-        served.advertised.extend(advertised(vrf, &all, reach));
-        let mut members = if choosy { members(vrf, fronts, reach, true) } else { all };
-        if members.is_empty() {
-            let hop = Hop { next_hop: without, label: None };
-            served.routes.push((vrf, RouteTarget::Hop(hop)));
-            continue;
+    let mut too_many: BTreeMap<&ObjectName, (usize, usize)> = BTreeMap::new();
+    for &(net, vrfs) in &vip.nets {
+        let mut union: Vec<GroupMember> = Vec::new();
+        let mut only = None;
+        for front in fronts {
+            let Listener { protocol, port, .. } = *front.listener;
+            let key = ServiceKey { address: vip.address, net, protocol, port };
+            let all = members(vrfs, front, reach, false);
+            // Whom this node does not send to, others may.
+            for label in labels_of(&all, reach) {
+                served.advertised.extend(vrfs.iter().map(|vrf| (*vrf, label)));
+            }
+            let choosy = front.nearby != Nearby::All;
+            let mut members = if choosy { members(vrfs, front, reach, true) } else { all };
+            let there_are = members.len();
+            if there_are > reach.group_max() {
+                subset::keep(&mut members, reach.group_max(), reach.node(), vip.address);
+                let most = too_many.entry(&front.balancer.name).or_default();
+                *most = (*most).max((there_are, members.len()));
+            }
+            union.extend(members.iter().map(|member| GroupMember { port: None, ..*member }));
+            let target = if members.is_empty() {
+                RouteTarget::Hop(without(front.members.is_empty()))
+            } else {
+                let hash_fields = hash_fields(front);
+                RouteTarget::Group(Arc::new(Group { members, hash_fields }))
+            };
+            only = Some((key, target.clone()));
+            served.listeners.push((key, Listening { target, local: None }));
         }
-        let there_are = members.len();
-        if there_are > reach.group_max() {
-            subset::keep(&mut members, reach.group_max(), reach.node(), vip.address);
-            too_many = too_many.max((there_are, members.len()));
-        }
-        // VRFs mostly lead to the same pods.
-        let group = Group { members, hash_fields };
-        let group = match last.take().filter(|last| **last == group) {
-            Some(last) => last,
-            None => Arc::new(group),
+        let target = match only {
+            Some((key, RouteTarget::Group(_))) if fronts.len() == 1 => RouteTarget::Listener(key),
+            _ if union.is_empty() => {
+                let nobody = fronts.iter().all(|front| front.members.is_empty());
+                RouteTarget::Hop(without(nobody))
+            }
+            _ => RouteTarget::Group(Arc::new(shown(union, vip, reach))),
         };
-        last = Some(group.clone());
-        served.routes.push((vrf, RouteTarget::Group(group)));
+        served.routes.extend(vrfs.iter().map(|vrf| (*vrf, target.clone())));
     }
-    if too_many.0 > 0 {
+    for (name, (of, keep)) in too_many {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let reason = Reason::GroupTooLarge {
-            address: vip.address,
-            served: count(too_many.1),
-            of: count(too_many.0),
-        };
-        let names: BTreeSet<&ObjectName> =
-            fronts.iter().map(|front| &front.balancer.name).collect();
-        let finding = |name: &ObjectName| (name.clone(), Finding::partial(reason.clone()));
-        served.findings.extend(names.into_iter().map(finding));
+        let (served_by, of) = (count(keep), count(of));
+        let reason = Reason::GroupTooLarge { address: vip.address, served: served_by, of };
+        served.findings.push((name.clone(), Finding::partial(reason)));
     }
 }
 
-/// Labels of the members on this node that take new connections.
-fn advertised(
-    vrf: VrfId,
-    members: &[GroupMember],
-    reach: &Reach<'_>,
-) -> impl Iterator<Item = (VrfId, MplsLabel)> {
-    let here = members
-        .iter()
-        .filter(|member| !member.draining && matches!(member.hop.next_hop, NextHopKey::Encap(_)));
-    here.filter_map(move |member| Some((vrf, reach.vif(member.pod?)?.label)))
+/// What becomes of packets for a listener that leads to nobody. Nobody there: say so. Nobody within reach yet, or nobody on this
+/// node: silence, so that clients try again.
+fn without(nobody: bool) -> Hop {
+    let next_hop = if nobody { NextHopKey::Reject } else { NextHopKey::Discard };
+    Hop { next_hop, label: None }
 }
 
-/// The members that are within reach in a VRF, ordered by hop, each hop once; of those that take new connections only the
-/// nearby ones, if that is asked for.
+/// The group that routes show: the members of all listeners.
+fn shown(mut union: Vec<GroupMember>, vip: &Vip<'_>, reach: &Reach<'_>) -> Group {
+    // One that some port gives new connections takes new connections: `false` comes first.
+    union.sort_unstable_by_key(|member| (member.hop, member.pod, member.draining));
+    union.dedup_by_key(|member| (member.hop, is_behind_node(member).then_some(member.pod)));
+    subset::keep(&mut union, reach.group_max(), reach.node(), vip.address);
+    Group { members: union, hash_fields: hash::FIELD_ALL }
+}
+
+fn is_behind_node(member: &GroupMember) -> bool {
+    matches!(member.hop.next_hop, NextHopKey::Receive(_))
+}
+
+/// Labels under which this node serves by its own members who take new connections.
+fn labels_of(members: &[GroupMember], reach: &Reach<'_>) -> BTreeSet<MplsLabel> {
+    let here = members.iter().filter(|member| !member.draining);
+    let label = |member: &GroupMember| match member.hop.next_hop {
+        NextHopKey::Encap(_) => reach.vif(member.pod?).map(|vif| vif.label),
+        NextHopKey::Receive(_) if member.pod == Some(reach.address()) => reach.node_label(),
+        _ => None,
+    };
+    here.filter_map(label).collect()
+}
+
+/// Fields that choose a member: with affinity the client's address, whatever the address and port of the service.
+fn hash_fields(front: &Front<'_>) -> u8 {
+    match front.balancer.affinity {
+        Affinity::None => hash::FIELD_ALL,
+        Affinity::ClientIp { .. } => hash::FIELD_SIP,
+    }
+}
+
+/// The members of a listener that are within reach, ordered by hop and address; each hop once, but for those behind the node. Of
+/// those that take new connections only the nearby ones, if that is asked for.
 fn members(
-    vrf: VrfId,
-    fronts: &[Backends<'_>],
+    vrfs: &[VrfId],
+    front: &Backends<'_>,
     reach: &Reach<'_>,
     nearby: bool,
 ) -> Vec<GroupMember> {
     let mut members: Vec<GroupMember> = Vec::new();
-    for front in fronts {
-        let first = members.len();
-        for member in &front.members {
-            let Some(hop) = reach.hop(vrf, member.address) else { continue };
-            let here = matches!(hop.next_hop, NextHopKey::Encap(_));
-            if !front.is_for(member, reach.node()) || (front.scope == Scope::Local && !here) {
-                continue;
-            }
-            let draining = member.state == MemberState::Draining;
-            if nearby && !draining && !front.nearby.has(&member.hints) {
-                continue;
-            }
-            members.push(GroupMember { hop, pod: Some(member.address), draining });
+    for member in &front.members {
+        let to_node = Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
+        let way = reach.hop_in(vrfs, member.address);
+        let hop = way.or_else(|| reach.is_for_kernel(member).then_some(to_node));
+        let Some(hop) = hop else { continue };
+        let here = match hop.next_hop {
+            NextHopKey::Encap(_) => true,
+            NextHopKey::Receive(_) => member.address == reach.address(),
+            _ => false,
+        };
+        if !front.is_for(member, reach.node()) || (front.scope == Scope::Local && !here) {
+            continue;
         }
-        // Those that terminate take new connections if nobody else serves the port.
-        let here = &mut members[first..];
-        if here.iter().all(|member| member.draining) {
-            here.iter_mut().for_each(|member| member.draining = false);
+        let draining = member.state == MemberState::Draining;
+        if nearby && !draining && !front.nearby.has(&member.hints) {
+            continue;
         }
+        let is_local = matches!(hop.next_hop, NextHopKey::Encap(_) | NextHopKey::Receive(_));
+        members.push(GroupMember {
+            hop,
+            pod: Some(member.address),
+            draining,
+            port: is_local.then_some(member.port),
+        });
     }
-    // One that some port gives new connections takes new connections: `false` comes first.
-    members.sort_unstable_by_key(|member| (member.hop, member.draining, member.pod));
-    members.dedup_by_key(|member| member.hop);
+    // Those that terminate take new connections if nobody else does.
+    if members.iter().all(|member| member.draining) {
+        members.iter_mut().for_each(|member| member.draining = false);
+    }
+    members.sort_unstable_by_key(|member| (member.hop, member.pod, member.draining));
+    members.dedup_by_key(|member| (member.hop, is_behind_node(member).then_some(member.pod)));
     members
 }
 
-/// Tells of backends that no vif and no route leads to: of the first one, and how many there are.
+/// Tells of backends that nothing leads to: of the first one, and how many there are.
 fn unknown_members(fronts: &[Backends<'_>], reach: &Reach<'_>, findings: &mut Findings) {
     let mut unknown: BTreeMap<&ObjectName, BTreeSet<IpAddr>> = BTreeMap::new();
     for front in fronts {
-        for member in front.members.iter().filter(|member| !reach.is_pod(member.address)) {
-            if let Some(name) = reach.node_at(member.address) {
-                let text = format!(
-                    "endpoint {} is node {name} itself (host network), which the card does not reach: passed over; without \
-                     another endpoint clients get no answer",
-                    member.address
-                );
-                findings.push(partial(front, text));
-            } else {
-                unknown.entry(&front.balancer.name).or_default().insert(member.address);
-            }
+        let is_known = |member: &Member| {
+            reach.is_pod(member.address)
+                || member.address == reach.address()
+                || reach.is_for_kernel(member)
+        };
+        let strangers = front.members.iter().filter(|member| !is_known(member));
+        for member in strangers {
+            unknown.entry(&front.balancer.name).or_default().insert(member.address);
         }
     }
     for (name, addresses) in unknown {
@@ -271,22 +310,12 @@ fn unknown_members(fronts: &[Backends<'_>], reach: &Reach<'_>, findings: &mut Fi
     }
 }
 
-/// Tells of a floating IP whose ports have different backends.
-fn uneven_ports(address: IpAddr, fronts: &[Backends<'_>], findings: &mut Findings) {
-    let Some((first, rest)) = fronts.split_first() else { return };
-    let pods = |front: &Backends<'_>| -> Vec<IpAddr> {
-        front.members.iter().map(|member| member.address).collect()
-    };
-    if rest.is_empty() {
-        return;
-    }
-    let expected = pods(first);
-    for front in rest.iter().filter(|front| pods(front) != expected) {
-        let text = format!(
-            "port {} of {address} has other backends than port {}; all ports share one group, so connections that fall on a \
-             pod without their port are dropped",
-            front.listener.port, first.listener.port
-        );
-        findings.push((front.balancer.name.clone(), Finding::note(text)));
+/// Tells of clients that keep their member only as long as the group is as it is.
+fn affinity(fronts: &[Backends<'_>], findings: &mut Findings) {
+    let sticky = fronts.iter().filter(|front| front.balancer.affinity != Affinity::None);
+    let names: BTreeSet<&ObjectName> = sticky.map(|front| &front.balancer.name).collect();
+    for name in names {
+        let text = "affinity by hash: a client keeps its backend while there are the same ones, without time-out";
+        findings.push((name.clone(), Finding::partial(Reason::Text { text: text.to_owned() })));
     }
 }

@@ -18,8 +18,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_model::{
-    Affinity, Denial, Finding, FloatingIp, FloatingIpKind, LoadBalancer, ObjectId, ObjectName,
-    OrdMap, Pod, Protocol, Reason,
+    Denial, Finding, FloatingIp, FloatingIpKind, LoadBalancer, ObjectId, ObjectName, OrdMap, Pod,
+    Protocol, Reason,
 };
 
 use crate::places::Places;
@@ -94,7 +94,6 @@ pub(crate) fn grant<'a>(
             grant.fronts.extend(fronts);
         }
     }
-    affinity_is_shared(address, &grant.fronts, findings);
     Some(grant)
 }
 
@@ -171,19 +170,6 @@ fn fronts<'a>(
         }
     }
     fronts
-}
-
-/// One group has one hash: who shares an address with a load balancer whose clients keep their member, has such clients too.
-fn affinity_is_shared(address: IpAddr, fronts: &[Front<'_>], findings: &mut Findings) {
-    let sticky = |front: &&Front<'_>| front.balancer.affinity != Affinity::None;
-    let Some(cause) = fronts.iter().find(sticky) else { return };
-    for front in fronts.iter().filter(|front| !sticky(front)) {
-        let text = format!(
-            "shares {address} with {}, so its clients keep their backends too",
-            cause.balancer.name
-        );
-        findings.push((front.balancer.name.clone(), Finding::note(text)));
-    }
 }
 
 fn denied(balancer: &LoadBalancer, address: IpAddr, why: Denial) -> (ObjectName, Finding) {

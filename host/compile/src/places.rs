@@ -68,6 +68,8 @@ struct Dirty {
 /// All places.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
+    /// What is there in any case has been looked at.
+    begun: bool,
     vifs: OrdMap<VifId, Arc<PodVif>>,
     rib: Rib,
     peers: OrdMap<String, Arc<Peer>>,
@@ -98,6 +100,9 @@ impl Places {
         cx: &mut Context<'_>,
     ) -> BTreeSet<IpAddr> {
         let mut dirty = Dirty::default();
+        if !std::mem::replace(&mut self.begun, true) {
+            dirty.keys.extend(cx.site.always());
+        }
         self.take_vifs(intent, cx, &mut dirty);
         self.take_rib(intent, cx.site, &mut dirty);
         self.take_peers(intent, cx, &mut dirty);
@@ -109,6 +114,13 @@ impl Places {
         for address in std::mem::take(&mut dirty.end_points) {
             let waited_for = self.waited_for(address);
             put(&mut cx.out.pending, address, waited_for);
+            let is_known = self.peer(address).is_some()
+                || cx.site.overlay.gateways.contains(&address)
+                || tunnels_to(address)
+                    .iter()
+                    .any(|tunnel| self.tunnels.get(tunnel).is_some_and(|keys| !keys.is_empty()));
+            let is_known = is_known && address.is_ipv4() && address != cx.site.address();
+            put(&mut cx.out.desired.known, address, is_known.then_some(()));
         }
         let mut before = BTreeMap::new();
         for &key in &dirty.keys {
@@ -133,8 +145,8 @@ impl Places {
     /// Makes the next hops of tunnels that are used and whose MAC address is known. If there is no room for all, those with
     /// the lowest addresses have it.
     fn settle_tunnels(&mut self, cx: &mut Context<'_>, dirty: &mut Dirty) {
-        // Besides: the one that discards, the one that refuses, and one for each vif.
-        let room = (cx.shape.next_hops as usize).saturating_sub(2 + self.vif_count);
+        // Besides: the one that discards, the one that refuses, the node's, and one for each vif.
+        let room = (cx.shape.next_hops as usize).saturating_sub(3 + self.vif_count);
         let mut barred = BTreeSet::new();
         if self.tunnels.len() > room {
             let known = self.tunnels.iter().filter(|(tunnel, keys)| {
@@ -189,11 +201,14 @@ impl Places {
         let local = local.filter(|vif| cx.site.importers(vif.vrf).contains(&vrf));
         let mut way = local.as_ref().map(|vif| Some(to_vif(vif.id)));
         let mut findings = Vec::new();
+        let mut all: BTreeSet<IpAddr> = BTreeSet::new();
         let paths = self.rib.get(&key).filter(|_| cx.site.has_vrf(vrf)).cloned();
         for path in paths.iter().flat_map(|paths| paths.iter()) {
             // Somebody is there, even if the card cannot follow it.
             way = Some(way.flatten());
-            let finding = match (tunnel(prefix, path, cx.site), &local) {
+            let tunnel = tunnel(prefix, path, cx.site);
+            all.extend(tunnel.as_ref().ok().map(|tunnel| tunnel.0));
+            let finding = match (tunnel, &local) {
                 (Err(finding), _) => Some(*finding),
                 (Ok(_), Some(vif)) => Some(Finding {
                     effect: Effect::Note,
@@ -217,6 +232,19 @@ impl Places {
             findings.extend(finding.map(|finding| (route_id(path, prefix), finding)));
         }
         cx.book.say(&Teller::Route(vrf, prefix), findings);
+        if way.flatten().is_none() {
+            let otherwise = cx.site.otherwise(vrf, prefix).filter(|_| cx.site.has_vrf(vrf));
+            way = otherwise.map(Some).or(way);
+        }
+        // All tunnels of a route, and of gateways if one may come by them.
+        let gateways = &cx.site.overlay.gateways;
+        let by_node = matches!(way, Some(Some(Hop { next_hop: NextHopKey::Receive(_), .. })));
+        let outside = by_node && prefix.prefix_len() == 0;
+        if outside || gateways.iter().any(|gateway| all.contains(gateway)) {
+            all.extend(gateways.iter().copied());
+        }
+        let told = local.is_none() && (all.len() > 1 || outside && !all.is_empty());
+        put(&mut cx.out.desired.sources, key, told.then(|| Arc::new(all)));
         let Some(address) = host else {
             let before = match way.flatten() {
                 Some(hop) => self.prefixes.insert(key, hop),
@@ -270,6 +298,11 @@ impl Places {
     pub(crate) fn has_route(&self, vrf: VrfId, address: IpAddr) -> bool {
         let key = (vrf, IpNet::from(address));
         self.hop(vrf, address).is_some() && !self.refused.contains(&key)
+    }
+
+    /// The way to an address in the first of some VRFs that has one.
+    pub(crate) fn hop_in(&self, vrfs: &[VrfId], address: IpAddr) -> Option<Hop> {
+        vrfs.iter().find_map(|vrf| self.hop(*vrf, address))
     }
 
     /// The vif of a pod on this node.

@@ -10,15 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use penstock_abi::table::ServiceAddress;
 use penstock_model::{
-    Finding, Listener, LoadBalancer, Member, MplsLabel, NetworkName, ObjectName, PodVif, Protocol,
-    ProviderName, Scope, VifId, VrfId,
+    Finding, FloatingIpKind, Listener, LoadBalancer, Member, MplsLabel, NetworkName, ObjectName,
+    PodVif, Protocol, ProviderName, Scope, VifId, VrfId,
 };
 
 use crate::native::Native;
 use crate::places::Places;
 use crate::site::Site;
-use crate::{FipKey, FipTarget, Hop, RouteTarget};
+use crate::{FipKey, FipTarget, Hop, Listening, RouteTarget, ServiceKey};
 
 /// Serves floating IPs.
 pub trait Provider: Send + Sync {
@@ -61,8 +62,12 @@ pub struct Vip<'a> {
     pub owner: &'a LoadBalancer,
     /// The network in which it lives.
     pub network: &'a NetworkName,
+    /// Where it comes from.
+    pub kind: FloatingIpKind,
     /// VRFs whose pods reach that network: all that may have a route to it.
     pub vrfs: &'a [VrfId],
+    /// The service networks that these VRFs meet, each with its VRFs.
+    pub nets: Vec<(u16, &'a [VrfId])>,
     /// The listeners behind it, the owner's first; no two have the same protocol and port.
     pub fronts: Vec<Front<'a>>,
 }
@@ -101,6 +106,10 @@ pub struct Served {
     /// Where it leads, by VRF: each at most once, of [`Vip::vrfs`] only. Hops are those that [`Reach`] gives, or discard or
     /// reject.
     pub routes: Vec<(VrfId, RouteTarget)>,
+    /// Its listeners, each at most once in each of [`Vip::nets`]. Members are those that [`Reach`] gives.
+    pub listeners: Vec<(ServiceKey, Listening)>,
+    /// It lives by its listeners, and this becomes of packets that are for none.
+    pub floating: Option<ServiceAddress>,
     /// What is translated for backends on this node; each (vif, protocol, port) at most once.
     pub translations: Vec<Translation>,
     /// Ports that are served, here or elsewhere.
@@ -166,6 +175,45 @@ impl<'a> Reach<'a> {
     pub fn hop(&self, vrf: VrfId, address: IpAddr) -> Option<Hop> {
         self.ask(address);
         self.places.hop(vrf, address)
+    }
+
+    /// The way to an address in the first of some VRFs that has one.
+    #[must_use]
+    pub fn hop_in(&self, vrfs: &[VrfId], address: IpAddr) -> Option<Hop> {
+        self.ask(address);
+        self.places.hop_in(vrfs, address)
+    }
+
+    /// Whether the node's kernel is to be asked for an address: another node's of which no label is known, or one outside the
+    /// cluster.
+    #[must_use]
+    pub fn is_for_kernel(&self, member: &Member) -> bool {
+        let address = member.address;
+        self.ask(address);
+        if self.places.peer(address).is_some() {
+            return !self.places.knows_pod(address);
+        }
+        // A pod's endpoint says where it is; one that does not was written by hand.
+        let inside = self.site.policy.cluster_ranges.iter().any(|range| range.contains(&address));
+        member.node.is_empty() && !inside && !self.places.knows(address)
+    }
+
+    /// This node's own address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.site.address()
+    }
+
+    /// The label under which this node accepts packets for itself.
+    #[must_use]
+    pub fn node_label(&self) -> Option<MplsLabel> {
+        self.site.overlay.node_label
+    }
+
+    /// Whether cluster IPs drop packets that are for no listener, rather than refuse them.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.site.overlay.silent
     }
 
     /// The vif of a pod on this node.

@@ -13,7 +13,7 @@ use penstock_model::Reason;
 use penstock_tables::Shape;
 
 use crate::provider::Served;
-use crate::{FipKey, FipTarget, Group, RouteTarget, marks};
+use crate::{FipKey, FipTarget, Group, GroupMember, RouteTarget, marks};
 
 /// Mappings that are left free, so that a port can be given another target: the new mapping is there before the old one goes.
 const SPARE_MAPPINGS: usize = 16;
@@ -33,6 +33,9 @@ pub(crate) struct Need {
     host_routes: usize,
     /// Each member has a slot, and a word of the list of those that take new flows if it does.
     ecmp_words: usize,
+    listeners: usize,
+    /// Keys by which packets from other nodes find their mappings.
+    keys: usize,
     mappings: usize,
 }
 
@@ -46,12 +49,27 @@ impl Need {
     pub(crate) fn of(served: &Served) -> Self {
         let mut need = Self {
             host_routes: served.routes.len(),
-            mappings: served.translations.len(),
+            listeners: served.listeners.len(),
+            keys: served.translations.len(),
             ..Self::default()
         };
+        // A mapping is there once for all who translate alike.
+        let keys = served.translations.iter().map(|one| (one.port, one.target));
+        let mut mappings: BTreeSet<(u16, FipTarget)> = keys.collect();
         let mut rings: Vec<&Group> = Vec::new();
-        for (_, target) in &served.routes {
+        let listeners = served.listeners.iter();
+        let listeners = listeners.map(|(key, entry)| (Some(key.port), &entry.target));
+        let routes = served.routes.iter().map(|(_, target)| (None, target));
+        for (port, target) in listeners.chain(routes) {
             if let RouteTarget::Group(group) = target {
+                let target = |member: &GroupMember| {
+                    Some(FipTarget { address: member.pod?, port: member.port? })
+                };
+                let mapped = group.members.iter().filter_map(target);
+                mappings.extend(
+                    port.into_iter()
+                        .flat_map(|port| mapped.clone().map(move |target| (port, target))),
+                );
                 need.next_hops += 1;
                 // What its VRFs have in common is there once.
                 let large = group.members.len() > Group::SMALL;
@@ -63,6 +81,7 @@ impl Need {
                 need.ecmp_words += group.members.len() + active;
             }
         }
+        need.mappings = mappings.len();
         need
     }
 
@@ -71,6 +90,8 @@ impl Need {
             next_hops: with(self.next_hops, other.next_hops),
             host_routes: with(self.host_routes, other.host_routes),
             ecmp_words: with(self.ecmp_words, other.ecmp_words),
+            listeners: with(self.listeners, other.listeners),
+            keys: with(self.keys, other.keys),
             mappings: with(self.mappings, other.mappings),
         }
     }
@@ -92,8 +113,9 @@ impl Need {
             (TableId::NextHop, self.next_hops, capacity(TableId::NextHop)),
             (TableId::Ecmp, needed(self.ecmp_words, words), capacity(TableId::Ecmp)),
             (TableId::HostRoute, self.host_routes, capacity(TableId::HostRoute)),
-            (TableId::FipKey, self.mappings + marks, capacity(TableId::FipKey)),
-            // One is kept for keys that name no mapping.
+            (TableId::ServiceKey, self.listeners, capacity(TableId::ServiceKey)),
+            (TableId::FipKey, self.keys + marks, capacity(TableId::FipKey)),
+            // The first is none.
             (TableId::FipMap, needed(self.mappings, maps + 1), capacity(TableId::FipMap)),
         ];
         needs.into_iter().find(|(_, need, capacity)| need > capacity).map(|(table, ..)| table)

@@ -1,16 +1,18 @@
 //! What every route and every floating IP depends on: the node and its zone, its VRFs, and the operator's policy. If one of these changes,
 //! all is compiled anew.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_abi::limits;
 use penstock_model::{
-    Finding, Intent, NetworkName, Node, ObjectId, OrdMap, Policy, Reason, Vrf, VrfId, Zone,
+    Finding, Intent, IpNet, NetworkName, Node, ObjectId, OrdMap, Overlay, Policy, Reason, VifId,
+    Vrf, VrfId, Zone,
 };
 
 use crate::book::{Book, Teller};
+use crate::{Hop, NextHopKey};
 
 /// The node with its VRFs.
 #[derive(Debug)]
@@ -19,10 +21,13 @@ pub(crate) struct Site {
     pub(crate) policy: Arc<Policy>,
     /// Where the node is, if that is known.
     zone: Option<Arc<Zone>>,
+    pub(crate) overlay: Arc<Overlay>,
     given: OrdMap<VrfId, Arc<Vrf>>,
     /// For each VRF, those that have its pods' routes; it is one of them.
     importers: BTreeMap<VrfId, Vec<VrfId>>,
     networks: BTreeMap<NetworkName, Vec<VrfId>>,
+    /// Service networks: VRFs that reach the same networks share one, which has the number of the lowest of them.
+    nets: BTreeMap<VrfId, Vec<VrfId>>,
 }
 
 impl Site {
@@ -30,6 +35,7 @@ impl Site {
     pub(crate) fn new(node: &Arc<Node>, intent: &Intent, book: &mut Book) -> Self {
         let mut importers = BTreeMap::new();
         let mut networks: BTreeMap<NetworkName, Vec<VrfId>> = BTreeMap::new();
+        let mut alike: BTreeMap<BTreeSet<&NetworkName>, Vec<VrfId>> = BTreeMap::new();
         let possible = |id: VrfId| u32::from(id.0) < limits::VRFS;
         for (&id, vrf) in &intent.vrfs {
             if !possible(id) {
@@ -47,6 +53,9 @@ impl Site {
                 (possible(other) && (other == id || vrf.imports.contains(&id))).then_some(other)
             };
             importers.insert(id, intent.vrfs.iter().filter_map(imports).collect());
+            if !vrf.networks.is_empty() {
+                alike.entry(vrf.networks.iter().collect()).or_default().push(id);
+            }
             for network in &vrf.networks {
                 let vrfs = networks.entry(network.clone()).or_default();
                 if !vrfs.contains(&id) {
@@ -54,7 +63,10 @@ impl Site {
                 }
             }
         }
+        let nets = alike.into_values().map(|vrfs| (vrfs[0], vrfs)).collect();
         Self {
+            overlay: intent.overlay.clone(),
+            nets,
             node: node.clone(),
             policy: intent.policy.clone(),
             zone: intent.zones.get(&node.name).cloned(),
@@ -69,6 +81,7 @@ impl Site {
         intent.node.as_ref() == Some(&self.node)
             && intent.policy == self.policy
             && intent.zones.get(&self.node.name) == self.zone.as_ref()
+            && intent.overlay == self.overlay
             && (intent.vrfs.ptr_eq(&self.given) || intent.vrfs == self.given)
     }
 
@@ -84,6 +97,53 @@ impl Site {
 
     pub(crate) fn has_vrf(&self, vrf: VrfId) -> bool {
         self.importers.contains_key(&vrf)
+    }
+
+    /// All VRFs.
+    pub(crate) fn vrfs(&self) -> impl Iterator<Item = VrfId> {
+        self.importers.keys().copied()
+    }
+
+    /// The VRF in which the node itself is.
+    pub(crate) fn node_vrf(&self) -> VrfId {
+        let said = self.overlay.node_vrf.filter(|vrf| self.has_vrf(*vrf));
+        said.or_else(|| self.vrfs().next()).unwrap_or_default()
+    }
+
+    /// The service network of a VRF; 0 for none.
+    pub(crate) fn net_of(&self, vrf: VrfId) -> u16 {
+        let net = self.nets.iter().find(|(_, vrfs)| vrfs.contains(&vrf));
+        net.map_or(0, |(net, _)| net.0)
+    }
+
+    /// The service networks in which the floating IPs of a network are, each with its VRFs.
+    pub(crate) fn nets_of(&self, network: &NetworkName) -> Vec<(u16, &[VrfId])> {
+        let reach = self.vrfs_of(network);
+        let nets = self.nets.iter().filter(|(net, _)| reach.contains(net));
+        nets.map(|(net, vrfs)| (net.0, vrfs.as_slice())).collect()
+    }
+
+    /// Where packets to an address or a prefix go if nobody has or announces it.
+    pub(crate) fn otherwise(&self, vrf: VrfId, prefix: IpNet) -> Option<Hop> {
+        let to_node = || Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
+        if prefix == IpNet::from(self.address()) {
+            return Some(to_node());
+        }
+        if prefix.prefix_len() == 0 && prefix.addr().is_ipv4() {
+            return self.overlay.through_node.then(to_node);
+        }
+        let unallocated = self.overlay.service_ranges.contains(&prefix) && self.net_of(vrf) != 0;
+        unallocated.then(Hop::default)
+    }
+
+    /// All prefixes for which there is something in any case.
+    pub(crate) fn always(&self) -> impl Iterator<Item = (VrfId, IpNet)> {
+        let default = IpNet::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0).ok();
+        let default = default.filter(|_| self.overlay.through_node);
+        let ranges = self.overlay.service_ranges.iter().copied();
+        let prefixes: Vec<IpNet> =
+            [IpNet::from(self.address())].into_iter().chain(default).chain(ranges).collect();
+        self.vrfs().flat_map(move |vrf| prefixes.clone().into_iter().map(move |net| (vrf, net)))
     }
 
     /// VRFs that have routes to the pods of `vrf`.

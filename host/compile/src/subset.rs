@@ -11,13 +11,16 @@ use crate::GroupMember;
 
 /// Leaves `max` of the members, in order.
 pub(crate) fn keep(members: &mut Vec<GroupMember>, max: usize, node: &str, vip: IpAddr) {
+    if members.len() <= max {
+        return;
+    }
     let seed = octets(fnv(FNV_OFFSET, node.bytes()), Some(vip));
     let rank = |member: &GroupMember| {
         (member.draining, Reverse(mix(octets(seed, member.pod))), member.hop)
     };
     members.sort_by_cached_key(rank);
     members.truncate(max);
-    members.sort_unstable_by_key(|member| member.hop);
+    members.sort_unstable_by_key(|member| (member.hop, member.pod));
 }
 
 /// FNV-1a: as good as any where nobody attacks, and the same for ever.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use penstock_abi::hash;
+use penstock_abi::table::ServiceAddress;
 use penstock_model::{
     Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy,
     Listener, LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
@@ -22,7 +23,10 @@ mod world;
 
 use world::*;
 
-use crate::{Compiled, Compiler, Desired, Group, Hop, NextHopKey, Providers, RouteTarget, compile};
+use crate::{
+    Compiled, Compiler, Desired, Group, Hop, NextHopKey, Providers, RouteTarget, ServiceKey,
+    compile,
+};
 
 /// What a compiler gives for the last of some worlds; a new one must give the same.
 fn after(worlds: &[&World], shape: Shape) -> Compiled {
@@ -58,6 +62,19 @@ fn show(compiled: &Compiled) -> String {
         Some(label) => format!("{:?} label {label}", hop.next_hop),
         None => format!("{:?}", hop.next_hop),
     };
+    let lead = |line: &mut dyn FnMut(String), who: String, target: &RouteTarget| match target {
+        RouteTarget::Hop(h) => line(format!("{who}: {}", hop(h))),
+        RouteTarget::Listener(key) => line(format!("{who}: as listener {}", key.port)),
+        RouteTarget::Group(group) => {
+            line(format!("{who}: group, hash {:#x}", group.hash_fields));
+            for m in &group.members {
+                let drain = if m.draining { " draining" } else { "" };
+                let pod = m.pod.map_or("?".to_owned(), |pod| pod.to_string());
+                let to = m.port.map_or(String::new(), |port| format!(", port {port}"));
+                line(format!("  {pod}: {}{to}{drain}", hop(&m.hop)));
+            }
+        }
+    };
     let d = &compiled.desired;
     for (vif, e) in &d.vifs {
         let address = e.address.map_or("-".to_owned(), |a| a.to_string());
@@ -70,18 +87,22 @@ fn show(compiled: &Compiled) -> String {
         line(format!("label {label}: {:?} vrf {}", e.next_hop, e.vrf));
     }
     for ((vrf, address), target) in &d.routes {
-        match target {
-            RouteTarget::Hop(h) => line(format!("route {vrf} {address}: {}", hop(h))),
-            RouteTarget::Group(group) => {
-                line(format!("route {vrf} {address}: group, hash {:#x}", group.hash_fields));
-                for m in &group.members {
-                    let drain = if m.draining { " draining" } else { "" };
-                    let pod = m.pod.map_or("?".to_owned(), |pod| pod.to_string());
-                    line(format!("  {pod}: {}{drain}", hop(&m.hop)));
-                }
-            }
-        }
+        lead(&mut line, format!("route {vrf} {address}"), target);
     }
+    for (vrf, e) in &d.vrfs {
+        line(format!("vrf {vrf}: service network {}, sources {:?}", e.service_net, e.source_check));
+    }
+    for (key, e) in &d.listeners {
+        let ServiceKey { address, net, protocol, port } = key;
+        lead(&mut line, format!("listener {net} {protocol} {address}:{port}"), &e.target);
+    }
+    for (address, refusal) in &d.floating {
+        line(format!("floating {address}: {refusal:?}"));
+    }
+    for ((vrf, prefix), more) in &d.sources {
+        line(format!("sources {vrf} {prefix}: {more:?}"));
+    }
+    line(format!("known {:?}", d.known.keys().collect::<Vec<_>>()));
     for (key, target) in &d.fip {
         line(format!(
             "fip vif {} {} {}:{} -> {}:{}",
@@ -110,9 +131,21 @@ fn the_chapters_server_node_with_two_ports() {
     insta::assert_snapshot!("cent333-two-ports", show(&compiled));
 }
 
+fn listening<'a>(d: &'a Desired, key: &ServiceKey) -> &'a Group {
+    match &d.listeners[key].target {
+        RouteTarget::Group(group) => group,
+        other => panic!("no group but {other:?}"),
+    }
+}
+
+fn service_key(port: u16) -> ServiceKey {
+    ServiceKey { address: VIP, net: VRF.0, protocol: Protocol::Tcp, port }
+}
+
 fn group(d: &Desired) -> &Group {
     match &d.routes[&(VRF, VIP)] {
         RouteTarget::Group(group) => group,
+        RouteTarget::Listener(key) => listening(d, key),
         RouteTarget::Hop(hop) => panic!("no group but {hop:?}"),
     }
 }
@@ -120,7 +153,7 @@ fn group(d: &Desired) -> &Group {
 fn hop(d: &Desired) -> NextHopKey {
     match &d.routes[&(VRF, VIP)] {
         RouteTarget::Hop(hop) => hop.next_hop,
-        RouteTarget::Group(group) => panic!("a group: {group:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -158,14 +191,140 @@ fn endpoints_that_are_out_of_reach_are_waited_for() {
     // One port without anybody does not make the others refuse.
     web.listeners.insert(0, listener("none", 1, 1, &[]));
     assert_eq!(hop(&cent222().with([web.clone()]).desired()), NextHopKey::Discard);
-    // The API server's endpoints are nodes.
-    for (address, name) in [(CENT333, "cent333"), (CENT222, "cent222")] {
-        web.listeners[1].pool.members[0].address = address;
-        let compiled = cent222().with([web.clone()]).compile();
-        assert_eq!(hop(&compiled.desired), NextHopKey::Discard);
-        let why = format!("endpoint {address} is node {name} itself (host network)");
-        assert!(findings(&compiled).contains(&why), "{}", findings(&compiled));
-    }
+}
+
+/// Two ports of one service on different pods are two groups, and the address shows all.
+#[test]
+fn each_listener_has_a_group_of_its_own() {
+    let listeners = vec![listener("a", 80, 8080, &[236]), listener("b", 443, 8443, &[238])];
+    let compiled = cent222().with([service(listeners)]).compile();
+    let d = &compiled.desired;
+    assert_eq!(pods(listening(d, &service_key(80))), [pod(236)]);
+    assert_eq!(pods(listening(d, &service_key(443))), [pod(238)]);
+    assert_eq!(pods(group(d)), [pod(236), pod(238)]);
+    assert_eq!(d.floating[&VIP], ServiceAddress::Reject);
+    assert_eq!(d.vrfs[&VRF].service_net, VRF.0);
+    let ports: Vec<_> = listening(d, &service_key(80)).members.iter().map(|m| m.port).collect();
+    assert_eq!(ports, [Some(8080)], "a member here brings its mapping");
+    assert_eq!(findings(&compiled), "");
+}
+
+#[test]
+fn a_listener_without_anybody_is_refused_while_its_sisters_serve() {
+    let listeners = vec![listener("a", 80, 8080, &[236]), listener("b", 443, 8443, &[])];
+    let d = cent222().with([service(listeners)]).desired();
+    assert_eq!(pods(listening(&d, &service_key(80))), [pod(236)]);
+    let nobody = RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None });
+    assert_eq!(d.listeners[&service_key(443)].target, nobody);
+}
+
+#[test]
+fn addresses_from_outside_drop_what_no_listener_has() {
+    let mut web = chapter();
+    web.floating_ips[0].kind = FloatingIpKind::Ingress;
+    let d = cent222().with([web]).desired();
+    assert_eq!(d.floating[&VIP], ServiceAddress::Drop);
+    let mut silent = cent222().with([chapter()]);
+    silent.overlay(|overlay| overlay.silent = true);
+    assert_eq!(silent.desired().floating[&VIP], ServiceAddress::Drop);
+}
+
+/// Of the API server's endpoints one is this node, one another, and one outside the cluster.
+#[test]
+fn nodes_and_what_is_outside_are_members() {
+    let outside: IpAddr = "192.0.2.7".parse().unwrap();
+    let mut api = service(vec![listener("https", 443, 6443, &[])]);
+    let member =
+        |address| Member { address, port: 6443, state: MemberState::Active, node: String::new() };
+    api.listeners[0].pool.members = [CENT222, CENT333, outside].map(member).to_vec();
+    let mut world = cent222().with([api]);
+    let node = NextHopKey::Receive(VifId::VHOST);
+    let at = |world: &World| {
+        let d = world.desired();
+        let members = listening(&d, &service_key(443)).members.clone();
+        members.iter().map(|m| (m.pod.unwrap(), m.hop.next_hop, m.port)).collect::<Vec<_>>()
+    };
+    // The kernel knows the way to a node of which no label is known.
+    let by_kernel = |address| (address, node, Some(6443));
+    assert_eq!(at(&world), [CENT222, CENT333, outside].map(by_kernel));
+    assert_eq!(findings(&world.compile()), "");
+    world.route(route("cent333", CENT333, "10.169.25.21/32", 51));
+    let tunnel = (CENT333, NextHopKey::TunnelUdp(CENT333), None);
+    assert_eq!(at(&world), [by_kernel(CENT222), by_kernel(outside), tunnel]);
+    // Others reach this one by its label, and are translated here.
+    world.overlay(|overlay| overlay.node_label = Some(MplsLabel(50)));
+    let d = world.desired();
+    let key = crate::FipKey { vif: VifId::VHOST, protocol: Protocol::Tcp, address: VIP, port: 443 };
+    assert_eq!(
+        d.fip.iter().map(|(key, to)| (*key, to.address)).collect::<Vec<_>>(),
+        [(key, CENT222)]
+    );
+    assert_eq!(d.labels[&MplsLabel(50)].next_hop, node);
+    assert_eq!(d.routes[&(VRF, CENT222)], RouteTarget::Hop(Hop { next_hop: node, label: None }));
+    assert_eq!((d.vifs[&VifId::VHOST].vrf, d.vifs[&VifId::VHOST].next_hop), (VRF, node));
+}
+
+/// What could be a pod's is waited for.
+#[test]
+fn an_endpoint_in_the_clusters_ranges_is_not_outside() {
+    let mut web = service(vec![listener("", 80, 80, &[99])]);
+    web.listeners[0].pool.members[0].node = String::new();
+    let mut world = cent222().with([web]);
+    let to_node = Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
+    assert_eq!(group(&world.desired()).members[0].hop, to_node);
+    world.policy(&[], &["10.47.0.0/16"]);
+    assert_eq!(hop(&world.desired()), NextHopKey::Discard);
+}
+
+#[test]
+fn the_range_of_services_is_nobodys_where_nobody_is() {
+    let mut world = cent222().with([chapter()]);
+    world.vrf(Vrf { networks: Vec::new(), ..vrf(3, "other") });
+    let range: IpNet = "10.96.0.0/12".parse().unwrap();
+    world.overlay(|overlay| overlay.service_ranges = vec![range]);
+    let d = world.desired();
+    assert_eq!(d.prefixes.get(&(VRF, range)), Some(&Hop::default()));
+    assert_eq!(d.prefixes.get(&(VrfId(3), range)), None);
+    assert_eq!(d.sources.get(&(VRF, range)), None);
+}
+
+#[test]
+fn packets_may_come_by_all_tunnels_of_a_route_and_by_gateways() {
+    let gateway: IpAddr = "10.169.25.254".parse().unwrap();
+    let mut world = cent222();
+    let all: IpNet = "0.0.0.0/0".parse().unwrap();
+    world.route(route("cent333", CENT333, "0.0.0.0/0", 77));
+    assert_eq!(world.desired().sources.get(&(VRF, all)), None, "that by which they leave");
+    let other: IpAddr = "10.169.25.253".parse().unwrap();
+    world.route(route("gw", other, "0.0.0.0/0", 78));
+    let at = |world: &World| -> Vec<IpAddr> {
+        world.desired().sources[&(VRF, all)].iter().copied().collect()
+    };
+    assert_eq!(at(&world), [CENT333, other]);
+    world.overlay(|overlay| overlay.gateways = vec![other, gateway]);
+    assert_eq!(at(&world), [CENT333, other, gateway]);
+    let known: Vec<IpAddr> = world.desired().known.keys().copied().collect();
+    assert_eq!(known, [CENT333, other, gateway]);
+    // Through the node, only gateways may.
+    world.routes.truncate(1);
+    world.settle_rib();
+    world.overlay(|overlay| overlay.through_node = true);
+    assert_eq!(at(&world), [other, gateway]);
+    let to_node = Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
+    assert_eq!(world.desired().prefixes[&(VRF, all)], to_node);
+}
+
+#[test]
+fn vrfs_that_reach_the_same_networks_share_their_services() {
+    let mut world = cent222().with([chapter()]);
+    world.vrf(vrf(3, "other"));
+    world.vrf(Vrf { networks: vec!["public".into()], ..vrf(4, "public") });
+    world.vrf(Vrf { networks: Vec::new(), ..vrf(5, "none") });
+    let d = world.desired();
+    let nets: Vec<u16> = d.vrfs.values().map(|vrf| vrf.service_net).collect();
+    assert_eq!(nets, [2, 2, 4, 0]);
+    assert_eq!(d.listeners.keys().copied().collect::<Vec<_>>(), [service_key(8888)]);
+    assert!(d.routes.contains_key(&(VrfId(3), VIP)));
 }
 
 #[test]
@@ -221,8 +380,10 @@ fn terminating_endpoints_take_new_connections_only_if_nobody_else_does() {
 fn client_ip_affinity_hashes_addresses_only() {
     let web =
         LoadBalancer { affinity: Affinity::ClientIp { timeout_seconds: 10_800 }, ..chapter() };
-    let d = cent222().with([web]).desired();
-    assert_eq!(group(&d).hash_fields, hash::FIELD_PROTO | hash::FIELD_SIP | hash::FIELD_DIP);
+    let compiled = cent222().with([web]).compile();
+    assert_eq!(group(&compiled.desired).hash_fields, hash::FIELD_SIP);
+    let text = findings(&compiled);
+    assert!(text.contains("affinity by hash"), "{text}");
 }
 
 #[test]
@@ -233,7 +394,6 @@ fn what_cannot_be_served_is_told() {
     let text = findings(&cent222().with([web]).compile());
     assert!(text.contains("SCTP port 132"), "{text}");
     assert!(text.contains("endpoint 10.47.255.98 (and 1 more)"), "{text}");
-    assert!(text.contains("port 9999 of 10.105.139.153 has other backends"), "{text}");
 }
 
 #[test]

@@ -15,7 +15,6 @@ use penstock_model::{
 
 use penstock_tables::Shape;
 
-use crate::RouteTarget;
 use crate::book::Teller;
 use crate::maps::{changes, put};
 use crate::owner::{self, Known, not_served};
@@ -23,6 +22,7 @@ use crate::places::{Context, Places};
 use crate::provider::{Providers, Reach, Served, Vip};
 use crate::room::{self, Ledger, Need};
 use crate::site::Site;
+use crate::{Group, RouteTarget};
 
 /// The lowest address and the highest.
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -184,6 +184,8 @@ impl Vips {
             owner: grant.owner,
             network: &grant.ip.network,
             vrfs: cx.site.vrfs_of(&grant.ip.network),
+            nets: cx.site.nets_of(&grant.ip.network),
+            kind: grant.ip.kind,
             fronts: grant.fronts,
         };
         let mut served = provider.serve(&vip, &reach);
@@ -240,11 +242,18 @@ impl Vips {
             wanted.extend(members.map(|member| member.address));
         }
         let Some(made) = self.made.get(&address) else { return wanted };
+        let pods = |group: &Group| -> Vec<IpAddr> {
+            group.members.iter().filter_map(|member| member.pod).collect()
+        };
+        for (_, entry) in made.served.iter().flat_map(|served| &served.listeners) {
+            if let RouteTarget::Group(group) = &entry.target {
+                wanted.extend(pods(group));
+            }
+        }
         for (vrf, target) in made.served.iter().flat_map(|served| &served.routes) {
             match target {
-                RouteTarget::Group(group) => {
-                    wanted.extend(group.members.iter().filter_map(|member| member.pod));
-                }
+                RouteTarget::Group(group) => wanted.extend(pods(group)),
+                RouteTarget::Listener(_) => {}
                 RouteTarget::Hop(hop) => {
                     let is_there = |pod: &&IpAddr| places.hop(*vrf, **pod) == Some(*hop);
                     wanted.extend(made.asked.iter().filter(is_there));
@@ -333,6 +342,15 @@ fn write(
     for (vrf, target) in new.routes {
         put(&mut desired.routes, (vrf, address), Some(target));
     }
+    for (key, _) in &old.listeners {
+        if !new.listeners.iter().any(|(other, _)| other == key) {
+            desired.listeners.remove(key);
+        }
+    }
+    for (key, entry) in new.listeners {
+        put(&mut desired.listeners, key, Some(entry));
+    }
+    put(&mut desired.floating, address, new.floating);
     let entries = |served: &[_]| -> BTreeMap<_, _> {
         served.iter().map(|one: &crate::Translation| one.entry(address)).collect()
     };

@@ -4,6 +4,7 @@
 //! wants to know what changed compares the two (`OrdMap::diff`), in time proportional to the change. So every stage can be
 //! given whole states, as a level-triggered system should, and still do no more than is needed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Findings, LoadBalancer, MacAddr, Node, ObjectName, Peer, PodVif, Rib, VifId, Vrf, VrfId, Zone,
+    Findings, LoadBalancer, MacAddr, MplsLabel, Node, ObjectName, Peer, PodVif, Rib, VifId, Vrf,
+    VrfId, Zone,
 };
 
 /// Everything that the tables are compiled from, but for the kernel's [`Neighbours`].
@@ -38,6 +40,8 @@ pub struct Intent {
     pub zones: OrdMap<String, Arc<Zone>>,
     /// What the operator allows.
     pub policy: Arc<Policy>,
+    /// What holds for the overlay as a whole.
+    pub overlay: Arc<Overlay>,
     /// What the sources and the merging of them found, by object.
     pub findings: Findings,
 }
@@ -53,6 +57,38 @@ pub struct Policy {
     pub external_ranges: Vec<IpNet>,
     /// Ranges of services, pods and nodes, in which no `externalIPs` are served even so.
     pub cluster_ranges: Vec<IpNet>,
+}
+
+/// What holds for the overlay as a whole, and for the node's place in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Ranges of services' cluster IPs: what nobody has there is dropped.
+    pub service_ranges: Vec<IpNet>,
+    /// Whether packets for a port of a cluster IP that no listener has are dropped; else they are refused.
+    pub silent: bool,
+    /// Tunnel end points of gateways: packets that could come by one of them may come by all.
+    pub gateways: Vec<IpAddr>,
+    /// By which tunnels packets may come, for VRFs in which that is not [`SourceCheck::Strict`].
+    pub source_checks: BTreeMap<VrfId, SourceCheck>,
+    /// VRF of the node's own interface; the lowest unless it is said.
+    pub node_vrf: Option<VrfId>,
+    /// The label under which this node accepts packets for itself.
+    pub node_label: Option<MplsLabel>,
+    /// Whether pods reach through the node what nobody announces a way to.
+    pub through_node: bool,
+}
+
+/// By which tunnels packets of no known connection may come (the words are RFC 3704's).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceCheck {
+    /// Those by which packets to their source leave.
+    #[default]
+    Strict,
+    /// Any that is known, if there is a way to their source, and not on this node only.
+    Loose,
+    /// Any, unless their source is on this node only.
+    Off,
 }
 
 /// A pod as a source knows it.

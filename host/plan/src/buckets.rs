@@ -8,14 +8,17 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use penstock_abi::hash;
-use penstock_abi::limits::{BUCKET_SLOTS, FIP_KEY_WAYS, HOST_ROUTE_WAYS, PREFIX_WAYS};
+use penstock_abi::limits::{
+    BUCKET_SLOTS, FIP_KEY_WAYS, HOST_ROUTE_WAYS, PLAIN_FIP_WAYS, PREFIX_WAYS, SERVICE_KEY_WAYS,
+};
 use penstock_tables::bucket_slots;
 
 /// Most slots looked at for a chain of moves.
 const SEARCH_MAX: usize = 4096;
 /// Ways of each of the tables that the host places.
-const WAYS: u32 = HOST_ROUTE_WAYS;
+pub(crate) const WAYS: u32 = HOST_ROUTE_WAYS;
 const _: () = assert!(FIP_KEY_WAYS == WAYS && PREFIX_WAYS == WAYS);
+const _: () = assert!(SERVICE_KEY_WAYS == WAYS && PLAIN_FIP_WAYS == WAYS);
 
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,12 @@ impl Buckets {
     pub(crate) fn has(&self, key: u128) -> bool {
         let (key, hash) = hashed(key);
         self.find(key, hash).is_some() || self.path(hash).is_some()
+    }
+
+    /// Whether all of these keys, which are not there, can be given places.
+    pub(crate) fn has_all(&self, keys: impl Iterator<Item = u128>) -> bool {
+        let mut tried = self.clone();
+        keys.into_iter().all(|key| tried.place(key).is_some())
     }
 
     /// Gives a key that is not there a place; none if no place can be made.
@@ -164,7 +173,7 @@ impl Buckets {
     }
 }
 
-/// Keys of the tables that the host places have 64 bits at most.
+/// Keys of the tables that the host places have 68 bits at most; of those that are alike in the lowest 64, the hash tells.
 fn hashed(key: u128) -> (u64, u64) {
     (key as u64, hash::key_hash(key))
 }
@@ -233,6 +242,12 @@ mod tests {
         assert_eq!((buckets.get(placed[0] << 20), buckets.place(placed[0] << 20)), (None, None));
         buckets.end_round();
         assert!(buckets.place(placed[0] << 20).is_some());
+    }
+
+    #[test]
+    fn keys_that_differ_beyond_64_bits_have_other_hashes() {
+        let hashes: Vec<(u64, u64)> = (0..16_u128).map(|high| hashed(high << 64 | 7)).collect();
+        assert!((1..16).all(|n| !hashes[..n].contains(&hashes[n])));
     }
 
     #[test]

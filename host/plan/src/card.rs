@@ -5,13 +5,18 @@
 //! pointers, a fence, removal of objects. An index is never written in an earlier step than it was before in the same round, so
 //! the mirror is right whatever the order in which a round was put together.
 
+use std::collections::BTreeSet;
+
 use penstock_abi::table::{
     DefaultRoute, EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, PlainFip, Prefix,
     PrefixLength, ServiceKey, TunnelSource, Vif, Vrf,
 };
 use penstock_tables::{Op, Shape, Stored, Tables};
 
-use crate::{Phase, Plan};
+use crate::{Phase, Plan, words};
+
+/// Numbers of mappings, and of sets of sources, that entries can name.
+const MAPS: u32 = 1 << 14;
 
 /// Steps of a round, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,43 +31,109 @@ pub(crate) enum Step {
     Unmake,
 }
 
-/// Which next hops an entry names.
+/// What an entry names.
 pub(crate) trait Names: Stored {
-    /// Their ids.
-    fn names(&self) -> [Option<u16>; 2];
+    /// Ids of next hops.
+    fn next_hops(&self) -> [Option<u16>; 2] {
+        [None, None]
+    }
+
+    /// Index of a mapping; 0 is none.
+    fn map(&self) -> Option<u16> {
+        None
+    }
+
+    /// A set of sources.
+    fn set(&self) -> Option<u16> {
+        None
+    }
 }
 
-/// `Type { field }`: names the next hops in these fields if it is valid.
+/// `Type { fields } method(field)`: what is in these fields if it is valid; first those of next hops.
 macro_rules! names {
-    ($($entry:ident { $first:tt $(, $second:ident)? })+) => {
+    ($($entry:ident { $($first:ident $(, $second:ident)?)? } $($method:ident($field:ident))?;)+) => {
         $(impl Names for $entry {
-            fn names(&self) -> [Option<u16>; 2] {
-                names!(@fields self, $first $(, $second)?)
-            }
+            $(fn next_hops(&self) -> [Option<u16>; 2] {
+                let second = [None$(.or(self.valid.then_some(self.$second)))?];
+                [self.valid.then_some(self.$first), second[0]]
+            })?
+            $(fn $method(&self) -> Option<u16> {
+                self.valid.then_some(self.$field)
+            })?
         })+
-    };
-    (@fields $entry:ident, _) => { [None, None] };
-    (@fields $entry:ident, $first:ident) => { [$entry.valid.then_some($entry.$first), None] };
-    (@fields $entry:ident, $first:ident, $second:ident) => {
-        [$entry.valid.then_some($entry.$first), $entry.valid.then_some($entry.$second)]
     };
 }
 
 names! {
-    Vif { nh }
-    Ilm { nh, key_nh }
-    EcmpSlot { nh }
-    HostRoute { nh }
-    Prefix { nh }
-    DefaultRoute { nh }
-    PrefixLength { _ }
-    NextHop { _ }
-    FipKey { _ }
-    FipMap { _ }
-    Vrf { _ }
-    ServiceKey { nh, local }
-    TunnelSource { _ }
-    PlainFip { _ }
+    Ilm { nh, key_nh };
+    HostRoute { nh } set(sources);
+    Prefix { nh } set(sources);
+    DefaultRoute { nh } set(sources);
+    PrefixLength {};
+    NextHop {};
+    FipKey {} map(map);
+    FipMap {};
+    Vrf {};
+    ServiceKey { nh, local };
+    TunnelSource {};
+    PlainFip {} map(map);
+}
+
+impl Names for Vif {
+    fn next_hops(&self) -> [Option<u16>; 2] {
+        [self.valid.then_some(self.nh), None]
+    }
+
+    fn map(&self) -> Option<u16> {
+        (self.valid && self.egress).then_some(self.egress_map)
+    }
+}
+
+impl Names for EcmpSlot {
+    fn next_hops(&self) -> [Option<u16>; 2] {
+        [self.valid.then_some(self.nh), None]
+    }
+
+    fn map(&self) -> Option<u16> {
+        (self.valid && self.local).then(|| words::local_map(self))
+    }
+}
+
+/// How often numbers are named, and which are not any more.
+#[derive(Debug)]
+struct Named {
+    counts: Vec<u32>,
+    loose: BTreeSet<u16>,
+}
+
+impl Named {
+    fn new(numbers: u32) -> Self {
+        Self { counts: vec![0; numbers as usize], loose: BTreeSet::new() }
+    }
+
+    fn add(&mut self, number: u16) {
+        if let Some(count) = self.counts.get_mut(usize::from(number)) {
+            *count += 1;
+        }
+    }
+
+    fn remove(&mut self, number: u16) {
+        let Some(count) = self.counts.get_mut(usize::from(number)) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.loose.insert(number);
+        }
+    }
+
+    fn of(&self, number: u16) -> u32 {
+        self.counts.get(usize::from(number)).copied().unwrap_or(0)
+    }
+
+    /// Those that were named and are not now; each is told once.
+    fn take_loose(&mut self) -> Vec<u16> {
+        let loose = std::mem::take(&mut self.loose);
+        loose.into_iter().filter(|number| self.of(*number) == 0).collect()
+    }
 }
 
 /// The mirror and the plan so far.
@@ -70,7 +141,11 @@ names! {
 pub(crate) struct Card {
     tables: Tables,
     /// By next hop, how many entries name it.
-    named: Vec<u32>,
+    named: Named,
+    /// By mapping.
+    maps: Named,
+    /// By set of sources.
+    sets: Named,
     /// Writes of the round, by step.
     round: [Vec<Op>; 4],
     /// Something may still be read that the next write changes.
@@ -81,9 +156,16 @@ pub(crate) struct Card {
 impl Card {
     /// A card that holds this.
     pub(crate) fn new(tables: Tables) -> Self {
-        let named = vec![0; tables.shape().next_hops as usize];
-        let mut card =
-            Self { tables, named, round: Default::default(), is_read: false, phases: Vec::new() };
+        let shape = tables.shape();
+        let mut card = Self {
+            tables,
+            named: Named::new(shape.next_hops),
+            maps: Named::new(MAPS),
+            sets: Named::new(MAPS),
+            round: Default::default(),
+            is_read: false,
+            phases: Vec::new(),
+        };
         card.count::<Vif>();
         card.count::<Ilm>();
         card.count::<EcmpSlot>();
@@ -91,16 +173,17 @@ impl Card {
         card.count::<Prefix>();
         card.count::<DefaultRoute>();
         card.count::<ServiceKey>();
+        card.count::<FipKey>();
+        card.count::<PlainFip>();
         card
     }
 
     fn count<E: Names>(&mut self) {
-        for entry in self.tables.of::<E>().values() {
-            for id in entry.names().into_iter().flatten() {
-                if let Some(named) = self.named.get_mut(usize::from(id)) {
-                    *named += 1;
-                }
-            }
+        let Self { tables, named, maps, sets, .. } = self;
+        for entry in tables.of::<E>().values() {
+            entry.next_hops().into_iter().flatten().for_each(|id| named.add(id));
+            entry.map().into_iter().for_each(|map| maps.add(map));
+            entry.set().into_iter().for_each(|set| sets.add(set));
         }
     }
 
@@ -124,7 +207,27 @@ impl Card {
 
     /// How many entries name a next hop.
     pub(crate) fn named(&self, id: u16) -> u32 {
-        self.named.get(usize::from(id)).copied().unwrap_or(0)
+        self.named.of(id)
+    }
+
+    /// How many entries name a mapping.
+    pub(crate) fn map_named(&self, map: u16) -> u32 {
+        self.maps.of(map)
+    }
+
+    /// How many routes name a set of sources.
+    pub(crate) fn set_named(&self, set: u16) -> u32 {
+        self.sets.of(set)
+    }
+
+    /// Mappings that were named and are not any more; each is told once.
+    pub(crate) fn loose_maps(&mut self) -> Vec<u16> {
+        self.maps.take_loose()
+    }
+
+    /// The same of sets of sources.
+    pub(crate) fn loose_sets(&mut self) -> Vec<u16> {
+        self.sets.take_loose()
     }
 
     /// Plans a write, unless the entry is there already.
@@ -133,16 +236,12 @@ impl Card {
         if old == entry {
             return;
         }
-        for id in old.names().into_iter().flatten() {
-            if let Some(named) = self.named.get_mut(usize::from(id)) {
-                *named = named.saturating_sub(1);
-            }
-        }
-        for id in entry.names().into_iter().flatten() {
-            if let Some(named) = self.named.get_mut(usize::from(id)) {
-                *named += 1;
-            }
-        }
+        entry.next_hops().into_iter().flatten().for_each(|id| self.named.add(id));
+        entry.map().into_iter().for_each(|map| self.maps.add(map));
+        entry.set().into_iter().for_each(|set| self.sets.add(set));
+        old.next_hops().into_iter().flatten().for_each(|id| self.named.remove(id));
+        old.map().into_iter().for_each(|map| self.maps.remove(map));
+        old.set().into_iter().for_each(|set| self.sets.remove(set));
         self.tables.put(index, entry);
         self.round[step as usize].push(Op::write(index, entry));
     }

@@ -40,11 +40,18 @@ pub(crate) enum Pods {
 pub(crate) struct Who {
     pub(crate) hop: Hop,
     pub(crate) pods: Pods,
+    /// Of a member on this node, the address to which its mapping translates, and the mapping's index.
+    pub(crate) mapped: Option<(IpAddr, u16)>,
 }
 
 impl Who {
     /// Whether this is a wanted member. Both have the same hop.
     fn is(&self, pod: Option<IpAddr>) -> bool {
+        // Behind one hop to the node are many.
+        let own = matches!(self.hop.next_hop, NextHopKey::Receive(_));
+        if own && self.mapped.map(|(address, _)| address) != pod {
+            return false;
+        }
         match self.pods {
             Pods::Unknown | Pods::Same => true,
             Pods::Moved(known) => pod.is_none_or(|pod| pod == known),
@@ -91,8 +98,6 @@ pub(crate) struct Ring {
     pub(crate) slots: usize,
     /// The slots, as a later look at them in the same plan is to find them.
     pub(crate) holders: Vec<OldSlot>,
-    /// There are members, and all of them are on this node.
-    pub(crate) local: bool,
     /// It would be smaller if it were slim.
     pub(crate) spare: bool,
 }
@@ -137,6 +142,8 @@ fn stand_in(slot: usize, takes: &[bool]) -> usize {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     member: Option<GroupMember>,
+    /// The mapping of one that departed.
+    map: Option<u16>,
     /// The member was there before and is not wanted any more.
     departed: bool,
     generation: Option<u8>,
@@ -146,7 +153,12 @@ impl Slot {
     /// The same slot once it is written.
     fn holder(&self) -> OldSlot {
         // Whoever is put into a slot is reached as is desired.
-        let who = self.member.map(|member| Who { hop: member.hop, pods: Pods::Same });
+        let mapped = |member: GroupMember| member.pod.zip(self.map);
+        let who = self.member.map(|member| Who {
+            hop: member.hop,
+            pods: Pods::Same,
+            mapped: mapped(member),
+        });
         OldSlot { who, generation: self.generation, stays: who.is_some() && self.departed }
     }
 }
@@ -158,8 +170,14 @@ pub(crate) fn ring(
     otherwise: Otherwise,
     (most, size): (usize, Size),
     next_hop_id: impl Fn(NextHopKey) -> u16,
+    map_of: impl Fn(&GroupMember) -> Option<u16>,
 ) -> Ring {
     let mut slots = slots(old, group, most, size);
+    for slot in &mut slots {
+        if let Some(member) = slot.member.filter(|_| !slot.departed) {
+            slot.map = map_of(&member);
+        }
+    }
     let spare = slots.last().is_some_and(|slot| slot.member.is_none())
         || slots.iter().any(|slot| slot.member.is_some() && slot.departed);
     match size {
@@ -169,7 +187,7 @@ pub(crate) fn ring(
             }
         }
         Size::Full => {
-            let never = Slot { member: None, departed: false, generation: Some(NEVER) };
+            let never = Slot { member: None, map: None, departed: false, generation: Some(NEVER) };
             slots.resize(with_slack(slots.len(), most), never);
         }
     }
@@ -182,13 +200,16 @@ pub(crate) fn ring(
             valid: true,
             drain: entry.departed || member.draining,
             nh: next_hop_id(member.hop.next_hop),
-            label: member.hop.label.map_or(0, |label| label.0),
+            label: match entry.map {
+                Some(map) => map.into(),
+                None => member.hop.label.map_or(0, |label| label.0),
+            },
             generation,
             // Of more the planner says that they do not fit the card.
             slot: u16::try_from(slot).unwrap_or(u16::MAX),
             // A refusal must not count as somebody else who takes them.
             evict_udp: entry.departed && !(nobody && otherwise != Otherwise::Discard),
-            local: false,
+            local: entry.map.is_some(),
         })
     };
     let mut words: Vec<EcmpSlot> = slots.iter().enumerate().map(word).collect();
@@ -206,19 +227,17 @@ pub(crate) fn ring(
         // No slot has generation 0, so nothing is ever pinned to it.
         words.push(EcmpSlot { valid: true, nh, ..EcmpSlot::default() });
     }
-    let mut members = slots.iter().filter_map(|slot| slot.member).peekable();
-    let local = members.peek().is_some()
-        && members.all(|member| matches!(member.hop.next_hop, NextHopKey::Encap(_)));
     let holders = slots.iter().map(Slot::holder).collect();
-    Ring { words, slots: slots.len(), holders, local, spare: spare && size == Size::Full }
+    Ring { words, slots: slots.len(), holders, spare: spare && size == Size::Full }
 }
 
 /// Which wanted member is in a slot, by its place in the group's list.
 pub(crate) fn wanted(old: &OldSlot, group: &Group) -> Option<usize> {
     let who = old.who.as_ref()?;
     // Members are ordered by hop.
-    let at = group.members.binary_search_by(|member| member.hop.cmp(&who.hop)).ok()?;
-    who.is(group.members[at].pod).then_some(at)
+    let first = group.members.partition_point(|member| member.hop < who.hop);
+    let here = group.members[first..].iter().take_while(|member| member.hop == who.hop);
+    here.zip(first..).find(|(member, _)| who.is(member.pod)).map(|(_, at)| at)
 }
 
 /// Who is in which slot.
@@ -230,12 +249,19 @@ fn slots(old: &[OldSlot], group: &Group, most: usize, size: Size) -> Vec<Slot> {
         slots.push(match wanted(old, group).filter(|&at| !here[at]) {
             Some(at) => {
                 here[at] = true;
-                Slot { member: Some(group.members[at]), departed: false, generation }
+                Slot { member: Some(group.members[at]), map: None, departed: false, generation }
             }
             None => {
                 let who = old.who.as_ref().filter(|_| old.stays && size == Size::Full);
-                let departed = |who: &Who| GroupMember { hop: who.hop, pod: None, draining: true };
-                Slot { member: who.map(departed), departed: true, generation }
+                let mapped = who.and_then(|who| who.mapped);
+                let departed = |who: &Who| GroupMember {
+                    hop: who.hop,
+                    pod: mapped.map(|(address, _)| address),
+                    draining: true,
+                    port: None,
+                };
+                let map = mapped.map(|(_, map)| map);
+                Slot { member: who.map(departed), map, departed: true, generation }
             }
         });
     }
@@ -254,7 +280,8 @@ fn slots(old: &[OldSlot], group: &Group, most: usize, size: Size) -> Vec<Slot> {
             None | Some(NEVER) => first_generation(&member),
             Some(before) => next_generation(before),
         };
-        let slot = Slot { member: Some(member), departed: false, generation: Some(generation) };
+        let slot =
+            Slot { member: Some(member), map: None, departed: false, generation: Some(generation) };
         match place {
             Some(place) => slots[place] = slot,
             None => slots.push(slot),
@@ -281,7 +308,7 @@ fn first_generation(member: &GroupMember) -> u8 {
     let who = member.pod.map_or_else(
         || match member.hop.next_hop {
             NextHopKey::TunnelUdp(node) | NextHopKey::TunnelGre(node) => number(node),
-            NextHopKey::Encap(vif) => vif.0.into(),
+            NextHopKey::Encap(vif) | NextHopKey::Receive(vif) => vif.0.into(),
             NextHopKey::Discard | NextHopKey::Reject => 0,
         },
         number,
@@ -304,7 +331,7 @@ mod tests {
 
     fn member(last: u8) -> GroupMember {
         let hop = Hop { next_hop: NextHopKey::Encap(VifId(last)), label: None };
-        GroupMember { hop, pod: Some(pod(last)), draining: false }
+        GroupMember { hop, pod: Some(pod(last)), draining: false, port: None }
     }
 
     fn group(members: &[GroupMember]) -> Group {
@@ -316,7 +343,7 @@ mod tests {
         group: &Group,
         next_hop_id: impl Fn(NextHopKey) -> u16,
     ) -> Vec<EcmpSlot> {
-        super::ring(old, group, Otherwise::Discard, (64, Size::Full), next_hop_id).words
+        super::ring(old, group, Otherwise::Discard, (64, Size::Full), next_hop_id, |_| None).words
     }
 
     fn id(key: NextHopKey) -> u16 {
@@ -331,7 +358,7 @@ mod tests {
     fn slots(words: &[EcmpSlot], count: usize, all: &[GroupMember]) -> Vec<OldSlot> {
         let who = |word: &EcmpSlot| {
             let found = all.iter().find(|m| id(m.hop.next_hop) == word.nh);
-            found.filter(|_| word.valid).map(|m| Who { hop: m.hop, pods: Pods::Same })
+            found.filter(|_| word.valid).map(|m| Who { hop: m.hop, pods: Pods::Same, mapped: None })
         };
         let slot = |word: &EcmpSlot| OldSlot {
             who: who(word),
@@ -406,12 +433,14 @@ mod tests {
         let first = ring(&[], &group(&[a, b]), id);
         let mut old = slots(&first, 2, &[a, b]);
         old.iter_mut().for_each(|slot| slot.stays = true);
-        let refused = super::ring(&old, &group(&[]), Otherwise::Reject(7), (64, Size::Full), id);
+        let refused =
+            super::ring(&old, &group(&[]), Otherwise::Reject(7), (64, Size::Full), id, |_| None);
         let kept = |word: EcmpSlot| EcmpSlot { drain: true, ..word };
         let refuses = EcmpSlot { valid: true, nh: 7, ..EcmpSlot::default() };
         assert_eq!((refused.slots, refused.live()), (2, 1));
         assert_eq!(refused.words, [kept(first[0]), kept(first[1]), refuses]);
-        let dropped = super::ring(&old, &group(&[]), Otherwise::Discard, (64, Size::Full), id);
+        let dropped =
+            super::ring(&old, &group(&[]), Otherwise::Discard, (64, Size::Full), id, |_| None);
         assert_eq!((dropped.slots, dropped.live()), (2, 0));
     }
 
@@ -421,7 +450,7 @@ mod tests {
         let mut old = slots(&ring(&[], &group(&members), id), 4, &members);
         old.iter_mut().for_each(|slot| slot.stays = true);
         let ring = |size, wanted: &[GroupMember]| {
-            super::ring(&old, &group(wanted), Otherwise::Discard, (64, size), id)
+            super::ring(&old, &group(wanted), Otherwise::Discard, (64, size), id, |_| None)
         };
         let wanted = [member(2), member(5)];
         let full = ring(Size::Full, &wanted);
@@ -440,7 +469,7 @@ mod tests {
         let other = GroupMember { pod: Some(pod(9)), ..member(1) };
         let first = ring(&[], &group(&[member(1)]), id);
         let slot = |pods| {
-            let who = Some(Who { hop: member(1).hop, pods });
+            let who = Some(Who { hop: member(1).hop, pods, mapped: None });
             [OldSlot { who, generation: Some(first[0].generation), stays: false }]
         };
         let again = |pods, member| ring(&slot(pods), &group(&[member]), id)[0].generation;

@@ -24,14 +24,17 @@ mod card;
 mod dirty;
 mod group;
 mod mappings;
+mod maps;
 mod next_hops;
 mod pass;
+mod plain;
 mod plan;
 mod planner;
 mod prefixes;
 mod refusal;
 mod ring;
 mod routes;
+mod sets;
 mod space;
 mod words;
 

@@ -1,11 +1,9 @@
-//! Floating-IP port mappings of the card, the keys that lead to them, and the marks of their backends.
+//! Keys by which packets from the fabric find their mappings, and the marks of backends.
 //!
-//! A mapping belongs to one key and never changes: a new target means a new index, and the key is pointed to it. One that is
-//! no longer pointed to becomes a tombstone under the next generation (`words::tombstone`), so that no flow that was translated
-//! by it is usable any more; indices never used before are given out first.
+//! A new target means another mapping (`maps`), and the key is pointed to it.
 //!
-//! Marks (`penstock_compile::marks`) are counted by the mappings that need them: one is there before the first of these is
-//! pointed to, and until the last of them is a tombstone, so that at no time an answer leaves untranslated.
+//! Marks (`penstock_compile::marks`) are counted by the keys that need them: one is there before the first of these, and until
+//! the last of their mappings is a tombstone, so that at no time an answer leaves untranslated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,21 +15,14 @@ use penstock_model::{Protocol, VifId};
 
 use crate::buckets::Buckets;
 use crate::card::{Card, Step};
-use crate::group::next_generation;
-use crate::space::NumberSpace;
 use crate::words;
-
-/// The lowest index that is given to a mapping: a mark names index 0.
-const FIRST_MAP: u32 = 1;
-/// Indices that a key can name, however large a card is.
-const MAPS: u32 = 1 << 16;
 
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Mappings {
     places: Buckets,
-    /// Index of the mapping that a key leads to.
-    maps: BTreeMap<FipKey, u32>,
+    /// Keys that lead to mappings.
+    names: BTreeSet<FipKey>,
     by_address: BTreeSet<(IpAddr, FipKey)>,
     /// Mappings that nobody wants any more, and that stay for the connections of their backends.
     pub(crate) staying: BTreeSet<(IpAddr, FipKey)>,
@@ -41,20 +32,6 @@ pub(crate) struct Mappings {
     needless: BTreeSet<FipKey>,
     /// Marks that the card should have and has not.
     missing: BTreeSet<FipKey>,
-    /// Indices never used.
-    fresh: NumberSpace,
-    tombstones: BTreeSet<u32>,
-    /// Those that are tombstones when the round is over.
-    buried: Vec<u32>,
-}
-
-/// What of a card no key leads to.
-#[derive(Debug, Default)]
-pub(crate) struct Strays {
-    /// Keys that no look-up finds.
-    pub(crate) keys: Vec<u32>,
-    /// Mappings.
-    pub(crate) maps: Vec<u32>,
 }
 
 fn hashed(key: &FipKey) -> Option<u128> {
@@ -72,49 +49,32 @@ pub(crate) fn target(map: &FipMap) -> FipTarget {
 }
 
 impl Mappings {
-    pub(crate) fn new(card: &Card) -> (Self, Strays) {
-        let tables = card.tables();
-        let shape = card.shape();
-        let keys = || tables.of::<table::FipKey>().iter();
+    /// The index, and keys that no look-up finds.
+    pub(crate) fn new(card: &Card) -> (Self, Vec<u32>) {
+        let keys = || card.tables().of::<table::FipKey>().iter();
         let named = |word: &table::FipKey| words::fip_name(word).filter(|_| word.valid);
         let (places, mut strays) = Buckets::new(
-            shape.fip_key_rows_log2,
+            card.shape().fip_key_rows_log2,
             keys().filter_map(|(index, word)| Some((index, hashed(&named(word)?)?))),
         );
         strays.extend(keys().filter(|(_, word)| named(word).is_none()).map(|(index, _)| index));
-        let maps = || tables.of::<FipMap>().iter();
         let mut all = Self {
             places,
-            maps: BTreeMap::new(),
+            names: BTreeSet::new(),
             by_address: BTreeSet::new(),
             staying: BTreeSet::new(),
             marks: BTreeMap::new(),
             needless: BTreeSet::new(),
             missing: BTreeSet::new(),
-            fresh: NumberSpace::new(
-                FIRST_MAP,
-                shape.fip_maps.min(MAPS),
-                maps().map(|(index, _)| index),
-            ),
-            tombstones: maps()
-                .filter(|(index, map)| *index >= FIRST_MAP && words::is_tombstone(map))
-                .map(|(index, _)| index)
-                .collect(),
-            buried: Vec::new(),
         };
         let lost: BTreeSet<u32> = strays.iter().copied().collect();
-        let mut led_to = BTreeSet::new();
         for (index, word) in keys().filter(|(index, _)| !lost.contains(index)) {
             let Some(name) = words::fip_name(word) else { continue };
             let map: FipMap = card.at(word.map.into());
             let own = (map.vip, map.vip_port) == (word.ip, word.port);
-            let given_out = u32::from(word.map) >= FIRST_MAP;
-            let usable = given_out && map.valid && own && !words::is_tombstone(&map);
-            if usable && led_to.insert(word.map) {
-                all.learn(name, word.map.into());
-                for mark in marks([(&name, &target(&map))]) {
-                    *all.marks.entry(mark).or_default() += 1;
-                }
+            if word.map != 0 && map.valid && own && !words::is_tombstone(&map) {
+                all.learn(name);
+                all.take_marks(&name, &target(&map));
             } else {
                 all.needless.insert(name);
                 debug_assert_eq!(all.places.get(hashed(&name).unwrap_or(0)), Some(index));
@@ -122,29 +82,24 @@ impl Mappings {
         }
         let missing = all.marks.keys().filter(|mark| !all.is_marked(card, mark));
         all.missing = missing.copied().collect();
-        let unled = maps().filter(|(index, map)| {
-            let rests = *index >= FIRST_MAP && words::is_tombstone(map);
-            // Indices that a key cannot name are led to by none.
-            !rests && !u16::try_from(*index).is_ok_and(|index| led_to.contains(&index))
-        });
-        let maps = unled.map(|(index, _)| index).collect();
-        (all, Strays { keys: strays, maps })
+        (all, strays)
     }
 
-    fn learn(&mut self, name: FipKey, map: u32) {
-        self.maps.insert(name, map);
+    fn learn(&mut self, name: FipKey) {
+        self.names.insert(name);
         self.by_address.insert((name.address, name));
     }
 
     /// The mapping that a key leads to.
-    pub(crate) fn get(&self, card: &Card, name: &FipKey) -> Option<(u32, FipMap)> {
-        let index = *self.maps.get(name)?;
-        Some((index, card.at(index)))
+    pub(crate) fn get(&self, card: &Card, name: &FipKey) -> Option<FipMap> {
+        self.names.get(name)?;
+        let word: table::FipKey = card.at(self.places.get(hashed(name)?)?);
+        Some(card.at(word.map.into()))
     }
 
     /// All keys that lead to mappings.
     pub(crate) fn keys(&self) -> impl Iterator<Item = FipKey> {
-        self.maps.keys().copied()
+        self.names.iter().copied()
     }
 
     /// Those of a floating IP.
@@ -161,7 +116,7 @@ impl Mappings {
 
     /// Those of a vif.
     pub(crate) fn of_vif(&self, vif: VifId) -> impl Iterator<Item = FipKey> {
-        let here = self.maps.range(FipKey { vif, ..LOWEST }..).map(|(name, _)| *name);
+        let here = self.names.range(FipKey { vif, ..LOWEST }..).copied();
         here.take_while(move |name| name.vif == vif)
     }
 
@@ -179,72 +134,33 @@ impl Mappings {
         Some(place.index)
     }
 
-    /// Takes an index for a mapping, and the generation that it has there.
-    pub(crate) fn take_map(&mut self, card: &Card) -> Option<(u32, u8)> {
-        let index = self.fresh.take().or_else(|| self.tombstones.pop_first())?;
-        // A tombstone's generation is one that no flow has.
-        Some((index, card.get::<FipMap>(index).map_or(1, |map| map.generation)))
-    }
-
-    /// Gives back an index that was not written to.
-    pub(crate) fn put_back_map(&mut self, card: &Card, index: u32) {
-        if card.get::<FipMap>(index).is_some() {
-            self.tombstones.insert(index);
-        } else {
-            self.fresh.put_back(index);
-        }
-    }
-
-    /// Points a key to a new mapping, and buries the one that it led to before.
-    pub(crate) fn set(
-        &mut self,
-        card: &mut Card,
-        name: &FipKey,
-        place: u32,
-        key: table::FipKey,
-        map: FipMap,
-    ) {
+    /// Points a key to a mapping, which is on the card.
+    pub(crate) fn set(&mut self, card: &mut Card, name: &FipKey, place: u32, key: table::FipKey) {
         let old = self.get(card, name);
-        card.write(Step::Make, key.map.into(), map);
         card.write(Step::Point, place, key);
-        self.learn(*name, key.map.into());
-        if let Some((index, map)) = old {
-            self.bury(card, name, index, &map);
+        self.learn(*name);
+        if let Some(old) = old {
+            self.release_marks(name, &target(&old));
         }
     }
 
-    /// Removes a mapping and its key.
+    /// Removes a key.
     pub(crate) fn remove(&mut self, card: &mut Card, name: &FipKey) {
-        let Some((index, map)) = self.get(card, name) else { return };
+        let Some(map) = self.get(card, name) else { return };
         if let Some(place) = hashed(name).and_then(|key| self.places.get(key)) {
             card.clear::<table::FipKey>(Step::Unpoint, place);
             self.places.leave(place);
         }
-        self.maps.remove(name);
+        self.names.remove(name);
         self.by_address.remove(&(name.address, *name));
         self.staying.remove(&(name.address, *name));
-        self.bury(card, name, index, &map);
-    }
-
-    /// Makes a mapping unusable once nothing points to it, and lets go of its marks.
-    fn bury(&mut self, card: &mut Card, name: &FipKey, index: u32, map: &FipMap) {
-        self.entomb(card, index, map);
-        self.release_marks(name, &target(map));
-    }
-
-    /// Makes a mapping a tombstone; what marks name is none.
-    pub(crate) fn entomb(&mut self, card: &mut Card, index: u32, map: &FipMap) {
-        if index < FIRST_MAP {
-            return card.clear::<FipMap>(Step::Unmake, index);
-        }
-        card.write(Step::Unmake, index, words::tombstone(next_generation(map.generation)));
-        self.buried.push(index);
+        self.release_marks(name, &target(&map));
     }
 
     /// Whether a mark is on the card, or a mapping's own key in its place, which translates.
     pub(crate) fn is_marked(&self, card: &Card, mark: &FipKey) -> bool {
         let word = || hashed(mark).and_then(|key| self.places.get(key)).map(|index| card.at(index));
-        self.maps.contains_key(mark) || word() == words::fip_key(mark, 0).ok()
+        self.names.contains(mark) || word() == words::fip_key(mark, 0).ok()
     }
 
     /// Whether a key marks a backend now.
@@ -283,7 +199,7 @@ impl Mappings {
     /// Removes marks that nobody needs, and keys that lead nowhere.
     pub(crate) fn sweep(&mut self, card: &mut Card) {
         for name in std::mem::take(&mut self.needless) {
-            if self.is_mark(&name) || self.maps.contains_key(&name) {
+            if self.is_mark(&name) || self.names.contains(&name) {
                 continue;
             }
             self.marks.remove(&name);
@@ -298,7 +214,6 @@ impl Mappings {
     /// The round is over.
     pub(crate) fn end_round(&mut self) {
         self.places.end_round();
-        self.tombstones.extend(self.buried.drain(..));
     }
 }
 

@@ -60,7 +60,9 @@ impl NextHops {
     pub(crate) fn usable(&self, card: &Card, key: NextHopKey) -> Option<u16> {
         let id = self.id(key).filter(|id| !self.dying.contains(id))?;
         match key {
-            NextHopKey::Encap(vif) => self.vif_stands(card, vif).then_some(id),
+            NextHopKey::Encap(vif) | NextHopKey::Receive(vif) => {
+                self.vif_stands(card, vif).then_some(id)
+            }
             _ => Some(id),
         }
     }
@@ -135,9 +137,10 @@ impl NextHops {
         let ids = &self.ids;
         self.dying_vifs.retain(|&vif| {
             let own: Vif = card.at(vif.0.into());
-            let leads_there = ids.get(&NextHopKey::Encap(vif)).copied();
-            let others =
-                leads_there.map_or(0, |id| card.named(id) - u32::from(own.valid && own.nh == id));
+            let lead_there = [NextHopKey::Encap(vif), NextHopKey::Receive(vif)];
+            let lead_there = lead_there.into_iter().filter_map(|key| ids.get(&key).copied());
+            let others: u32 =
+                lead_there.map(|id| card.named(id) - u32::from(own.valid && own.nh == id)).sum();
             if others == 0 {
                 card.clear::<Vif>(Step::Unmake, vif.0.into());
             }

@@ -3,7 +3,8 @@
 //! 1. What no look-up sees is cleared. Next hops that are not wanted any more are given up, those that are get their words.
 //! 2. Whatever is not wanted is removed: routes, labels, prefixes, mappings. So if room runs out later, there is something to
 //!    end a round with.
-//! 3. New next hops, vifs, mappings, routes to one next hop, groups, labels, prefixes.
+//! 3. New next hops, vifs, mappings, routes to one next hop, listeners and groups, routes to floating IPs, labels, prefixes. Who
+//!    may answer is said before, and who may not any more after (`sources`).
 //! 4. The round ends: marks that nobody needs, groups, vifs and next hops that nobody names are cleared.
 //!
 //! **Shortage.** What finds no room ends the round so far, which frees what that gave up, and tries again; then members that
@@ -14,17 +15,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use imbl::OrdSet;
-use penstock_abi::table::{TableId, Vif};
+use penstock_abi::table::{
+    EcmpSlot, FipKey, HostRoute, PlainFip, Prefix, ServiceKey, TableId, TunnelSource, Vif,
+};
 use penstock_compile::{Desired, NextHopKey};
 use penstock_model::{Reason, VifId};
 use penstock_tables::Tables;
 
-use crate::card::Step;
+use crate::card::{Card, Names, Step};
 use crate::dirty::Dirty;
 use crate::group::OldSlot;
 use crate::planner::{Planner, Strays};
 use crate::refusal::What;
-use crate::routes::{RouteKey, Way};
+use crate::routes::{Owner, Way};
 use crate::{Planned, Refusal, words};
 
 mod departed;
@@ -32,9 +35,11 @@ mod groups;
 mod in_place;
 mod keep;
 mod leaves;
+mod listeners;
 mod mappings;
 mod prefixes;
 mod routes;
+mod sources;
 
 /// A pass under way.
 pub(crate) struct Pass<'a> {
@@ -45,12 +50,21 @@ pub(crate) struct Pass<'a> {
     /// Who departed makes room.
     departed_go: bool,
     /// Groups that were brought up to date before it was their turn.
-    done: BTreeSet<RouteKey>,
+    done: BTreeSet<Owner>,
     /// Slots of the groups that this plan has written.
-    written: BTreeMap<RouteKey, Vec<OldSlot>>,
+    written: BTreeMap<Owner, Vec<OldSlot>>,
+    /// Floating IPs of which somebody may have been taken away for want of room elsewhere.
+    touched: BTreeSet<IpAddr>,
     refused: Vec<Refusal>,
     /// What the next plan has to look at again.
     retry: Dirty,
+}
+
+/// Clears entries that no look-up sees.
+fn clear_all<E: Names>(card: &mut Card, indices: Vec<u32>) {
+    for index in indices {
+        card.clear::<E>(Step::Make, index);
+    }
 }
 
 /// A card before a plan.
@@ -70,6 +84,7 @@ impl<'a> Pass<'a> {
             departed_go: true,
             done: BTreeSet::new(),
             written: BTreeMap::new(),
+            touched: BTreeSet::new(),
             refused: Vec::new(),
             retry: Dirty::default(),
         }
@@ -82,10 +97,13 @@ impl<'a> Pass<'a> {
         self.unwanted(dirty);
         self.new_next_hops(dirty);
         self.vifs(dirty);
+        self.known_sources(dirty);
         self.mappings(dirty);
+        self.plain_fips(dirty);
         self.all_routes(dirty);
         self.labels(dirty);
         self.prefixes(dirty);
+        self.narrow_sources(dirty);
         self.end_round();
         self.refused.sort_by_key(|refusal| refusal.what);
         let planned = Planned { plan: self.planner.card.take_plan(), refused: self.refused };
@@ -114,39 +132,44 @@ impl<'a> Pass<'a> {
 
     /// Clears what the card was found with.
     fn clear_strays(&mut self) {
-        let Planner { card, next_hops, mappings, strays, .. } = &mut *self.planner;
-        let Strays { routes: stray_routes, mappings: stray_mappings, prefixes: stray_prefixes } =
+        let Planner { card, next_hops, maps, sets, strays, .. } = &mut *self.planner;
+        let Strays { routes, maps: stray_maps, keys, plain, sources, prefixes } =
             std::mem::take(strays);
-        let read =
-            [&stray_routes.routes, &stray_routes.ring_words, &stray_mappings.keys, &stray_prefixes];
+        let read = [
+            &routes.routes,
+            &routes.listeners,
+            &routes.ring_words,
+            &keys,
+            &plain,
+            &sources,
+            &prefixes,
+        ];
         if read.iter().any(|strays| !strays.is_empty()) {
             card.fence_first();
         }
-        for index in stray_routes.routes {
-            card.clear::<penstock_abi::table::HostRoute>(Step::Make, index);
-        }
-        for index in stray_mappings.keys {
-            card.clear::<penstock_abi::table::FipKey>(Step::Make, index);
-        }
-        for index in stray_routes.ring_words {
-            card.clear::<penstock_abi::table::EcmpSlot>(Step::Make, index);
-        }
-        for id in stray_routes.groups {
+        clear_all::<HostRoute>(card, routes.routes);
+        clear_all::<ServiceKey>(card, routes.listeners);
+        clear_all::<FipKey>(card, keys);
+        clear_all::<PlainFip>(card, plain);
+        clear_all::<TunnelSource>(card, sources);
+        clear_all::<EcmpSlot>(card, routes.ring_words);
+        for id in routes.groups {
             next_hops.give_up(id);
         }
-        for index in stray_mappings.maps {
+        for index in stray_maps {
             let map = card.at(index);
-            mappings.entomb(card, index, &map);
+            maps.entomb(card, index, &map);
         }
-        for index in stray_prefixes {
-            card.clear::<penstock_abi::table::Prefix>(Step::Make, index);
+        for set in sets.nameless(card) {
+            sets.clear(card, set);
         }
+        clear_all::<Prefix>(card, prefixes);
     }
 
     /// Ends a round: what it made may be relied on, what it gave up is free.
     fn end_round(&mut self) {
-        let Planner { card, next_hops, routes, mappings, prefixes, .. } = &mut *self.planner;
-        mappings.sweep(card);
+        let Planner { card, next_hops, routes, maps, mappings, plain, sets, prefixes, .. } =
+            &mut *self.planner;
         // Groups first, as their members are named by them.
         for id in next_hops.nameless(card) {
             if let Some(composite) = routes.composite_at(card, id) {
@@ -158,10 +181,18 @@ impl<'a> Pass<'a> {
         for id in next_hops.nameless(card) {
             next_hops.clear(card, id);
         }
+        maps.sweep(card);
+        mappings.sweep(card);
+        for set in card.loose_sets() {
+            sets.clear(card, set);
+        }
         card.end_round();
         next_hops.end_round();
         routes.end_round();
+        maps.end_round();
         mappings.end_round();
+        plain.end_round();
+        sets.end_round();
         prefixes.end_round();
     }
 

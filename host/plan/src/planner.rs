@@ -7,11 +7,14 @@ use crate::Planned;
 use crate::card::Card;
 use crate::dirty::Dirty;
 use crate::mappings::Mappings;
+use crate::maps::Maps;
 use crate::next_hops::NextHops;
 use crate::pass::Pass;
+use crate::plain::PlainFips;
 use crate::prefixes::Prefixes;
+use crate::routes;
 use crate::routes::Routes;
-use crate::{mappings, routes};
+use crate::sets::Sets;
 
 /// Plans for one card. It knows what the card holds once what it planned is executed; if an operation is refused, it is thrown
 /// away and a new one is made of what the card holds then.
@@ -20,7 +23,10 @@ pub struct Planner {
     pub(crate) card: Card,
     pub(crate) next_hops: NextHops,
     pub(crate) routes: Routes,
+    pub(crate) maps: Maps,
     pub(crate) mappings: Mappings,
+    pub(crate) plain: PlainFips,
+    pub(crate) sets: Sets,
     pub(crate) prefixes: Prefixes,
     /// What the card was found with and nobody needs; gone with the first plan.
     pub(crate) strays: Strays,
@@ -34,7 +40,10 @@ pub struct Planner {
 #[derive(Debug, Default)]
 pub(crate) struct Strays {
     pub(crate) routes: routes::Strays,
-    pub(crate) mappings: mappings::Strays,
+    pub(crate) maps: Vec<u32>,
+    pub(crate) keys: Vec<u32>,
+    pub(crate) plain: Vec<u32>,
+    pub(crate) sources: Vec<u32>,
     pub(crate) prefixes: Vec<u32>,
 }
 
@@ -44,17 +53,26 @@ impl Planner {
     pub fn new(tables: Tables) -> Self {
         let card = Card::new(tables);
         let (routes, stray_routes) = Routes::new(&card);
-        let (mappings, stray_mappings) = Mappings::new(&card);
+        let (maps, stray_maps) = Maps::new(&card);
+        let (mappings, keys) = Mappings::new(&card);
+        let (plain, stray_plain) = PlainFips::new(&card);
+        let (sets, sources) = Sets::new(&card);
         let (prefixes, stray_prefixes) = Prefixes::new(&card);
         Self {
             next_hops: NextHops::new(&card),
             card,
             routes,
+            maps,
             mappings,
+            plain,
+            sets,
             prefixes,
             strays: Strays {
                 routes: stray_routes,
-                mappings: stray_mappings,
+                maps: stray_maps,
+                keys,
+                plain: stray_plain,
+                sources,
                 prefixes: stray_prefixes,
             },
             last: None,

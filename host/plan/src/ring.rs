@@ -86,12 +86,8 @@ impl RingSpace {
         Some(base)
     }
 
-    /// Gives a range back that the card uses until the round is over; it may wrap.
-    pub(crate) fn release(&mut self, base: u32, len: u32) {
-        self.leaving.push((base, len));
-    }
-
-    /// Gives back all of a group's range of `len` words but the first `rest`.
+    /// Gives back all of a group's range of `len` words but the first `rest`, which the card uses until the round is over; it may
+    /// wrap.
     pub(crate) fn release_tail(&mut self, base: u32, len: u32, rest: u32) {
         self.leaving.push(((base + rest) % self.words.max(1), len - rest));
     }
@@ -152,7 +148,7 @@ mod tests {
         assert_eq!(space.allocate(8), Some(2), "the smallest that is large enough");
         assert_eq!(space.allocate(8), Some(15));
         for (base, len) in [(2, 8), (10, 5), (15, 8), (words - 2, 4)] {
-            space.release(base, len);
+            space.release_tail(base, len, 0);
         }
         assert_eq!(space.allocate(words), None, "not before the round is over");
         space.end_round();

@@ -1,12 +1,13 @@
-//! Host routes of the card: where they stand, whom they reach, and the groups behind them.
+//! Host routes and listeners of the card: where they stand, whom they reach, and the groups behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use imbl::OrdSet;
 use penstock_abi::hash;
-use penstock_abi::table::{EcmpSlot, HostRoute, NextHop};
-use penstock_model::VrfId;
+use penstock_abi::table::{self, EcmpSlot, HostRoute, NextHop};
+use penstock_compile::ServiceKey;
+use penstock_model::{Protocol, VrfId};
 use penstock_tables::Keyed as _;
 
 use crate::buckets::Buckets;
@@ -21,7 +22,53 @@ pub(crate) type RouteKey = (VrfId, IpAddr);
 /// A way to a pod: next hop id, label or 0, VRF, address.
 pub(crate) type Way = (u16, u32, VrfId, IpAddr);
 
-/// A composite next hop that is a route's own.
+/// Whose a group is: what points to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// A listener, for packets from vifs.
+    Listener(ServiceKey),
+    /// A listener, for packets from the fabric by the floating IP's label.
+    Local(ServiceKey),
+    /// A host route.
+    Route(VrfId, IpAddr),
+}
+
+impl Owner {
+    /// The floating IP.
+    pub(crate) fn address(&self) -> IpAddr {
+        match self {
+            Self::Listener(key) | Self::Local(key) => key.address,
+            Self::Route(_, address) => *address,
+        }
+    }
+
+    /// The VRF in which its members are reached; any, if it is none's.
+    pub(crate) fn vrf(&self) -> Option<VrfId> {
+        match self {
+            Self::Listener(_) | Self::Local(_) => None,
+            Self::Route(vrf, _) => Some(*vrf),
+        }
+    }
+
+    /// Protocol and port of a listener.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Listener(key) | Self::Local(key) => Some(key.port),
+            Self::Route(..) => None,
+        }
+    }
+}
+
+impl From<RouteKey> for Owner {
+    fn from((vrf, address): RouteKey) -> Self {
+        Self::Route(vrf, address)
+    }
+}
+
+/// A slot of a group: next hop id, label or 0, whose the group is.
+type Slot = (u16, u32, Owner);
+
+/// A composite next hop that somebody owns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Composite {
     pub(crate) id: u16,
@@ -41,18 +88,22 @@ impl Composite {
 #[derive(Debug)]
 pub(crate) struct Routes {
     pub(crate) places: Buckets,
+    /// Where listeners stand.
+    keys: Buckets,
+    /// Listeners of the card.
+    listeners: BTreeSet<ServiceKey>,
     /// Routes of the card, by address.
     by_address: BTreeSet<(IpAddr, VrfId)>,
     /// Routes to one next hop, by the way that they go. Shared with what a plan remembers of the time before it.
     ways: OrdSet<Way>,
-    /// Slots of groups, by the way that their members are reached; the address is the group's.
-    slots: BTreeSet<Way>,
+    /// Slots of groups, by the way that their members are reached.
+    slots: BTreeSet<Slot>,
     /// Groups, by id, and whose they are.
-    owners: BTreeMap<u16, RouteKey>,
+    owners: BTreeMap<u16, Owner>,
     /// Groups that are there only for those who departed.
-    pub(crate) idle: BTreeSet<RouteKey>,
+    pub(crate) idle: BTreeSet<Owner>,
     /// Groups that would be smaller without those who departed.
-    pub(crate) spare: BTreeSet<RouteKey>,
+    pub(crate) spare: BTreeSet<Owner>,
     pub(crate) ring: RingSpace,
     /// Groups by the first word of the ring that they read; large ones that are alike share one.
     rings: BTreeMap<u32, BTreeSet<u16>>,
@@ -62,6 +113,7 @@ pub(crate) struct Routes {
 #[derive(Debug, Default)]
 pub(crate) struct Strays {
     pub(crate) routes: Vec<u32>,
+    pub(crate) listeners: Vec<u32>,
     pub(crate) ring_words: Vec<u32>,
     pub(crate) groups: Vec<u16>,
 }
@@ -73,6 +125,15 @@ fn key_of(route: &HostRoute) -> RouteKey {
 fn hashed((vrf, address): RouteKey) -> Option<u128> {
     match address {
         IpAddr::V4(address) if vrf.0 < 1 << 12 => Some(hash::host_route_key(vrf.0, address.into())),
+        _ => None,
+    }
+}
+
+fn hashed_listener(key: &ServiceKey) -> Option<u128> {
+    match key.address {
+        IpAddr::V4(address) if key.net < 1 << 12 => {
+            Some(hash::service_key(key.net, key.protocol.number(), address.into(), key.port))
+        }
         _ => None,
     }
 }
@@ -94,6 +155,14 @@ impl Routes {
                 .map(|(index, route)| (index, hash::host_route_key(route.vrf, route.ip))),
         );
         routes.extend(tables.of::<HostRoute>().iter().filter(|(_, r)| !r.valid).map(|(i, _)| i));
+        let entries = || tables.of::<table::ServiceKey>().iter();
+        let named = |word: &table::ServiceKey| words::service_name(word).filter(|_| word.valid);
+        let (keys, mut listeners) = Buckets::new(
+            shape.service_key_rows_log2,
+            entries().filter_map(|(index, word)| Some((index, hashed_listener(&named(word)?)?))),
+        );
+        listeners.extend(entries().filter(|(_, word)| named(word).is_none()).map(|(i, _)| i));
+        let lost: BTreeSet<u32> = listeners.iter().copied().collect();
         // At 0 is what discards, whatever the card was found with there.
         let is_group = |id: u32, nh: &NextHop| id != 0 && words::is_composite(nh);
         let composites = || tables.of::<NextHop>().iter().filter(|(id, nh)| is_group(*id, nh));
@@ -106,6 +175,8 @@ impl Routes {
         let ring_words = ring_words.filter(|index| !in_rings.contains(index)).collect();
         let mut all = Self {
             places,
+            keys,
+            listeners: BTreeSet::new(),
             by_address: BTreeSet::new(),
             ways: OrdSet::new(),
             slots: BTreeSet::new(),
@@ -118,6 +189,20 @@ impl Routes {
         for (id, _) in composites() {
             all.read_ring(card, id as u16);
         }
+        // A group belongs to the first that points to it, listeners before routes.
+        let mut heard: Vec<(ServiceKey, &table::ServiceKey)> = entries()
+            .filter(|(index, _)| !lost.contains(index))
+            .filter_map(|(_, word)| Some((named(word)?, word)))
+            .collect();
+        heard.sort_unstable_by_key(|(key, _)| *key);
+        for (key, word) in heard {
+            all.listeners.insert(key);
+            for (id, owner) in [(word.nh, Owner::Listener(key)), (word.local, Owner::Local(key))] {
+                if card.get(id.into()).is_some_and(|nh| is_group(id.into(), &nh)) {
+                    all.owners.entry(id).or_insert(owner);
+                }
+            }
+        }
         let strays: BTreeSet<u32> = routes.iter().copied().collect();
         let mut known: Vec<&HostRoute> = tables
             .of::<HostRoute>()
@@ -125,13 +210,12 @@ impl Routes {
             .filter(|(index, _)| !strays.contains(index))
             .map(|(_, route)| route)
             .collect();
-        // A group belongs to the first route that points to it.
         known.sort_unstable_by_key(|route| route.key());
         for route in known {
             let key = key_of(route);
             all.note(card, route);
             if card.get(route.nh.into()).is_some_and(|nh| is_group(route.nh.into(), &nh)) {
-                all.owners.entry(route.nh).or_insert(key);
+                all.owners.entry(route.nh).or_insert(key.into());
             }
         }
         for (&id, &key) in &all.owners {
@@ -141,7 +225,7 @@ impl Routes {
         }
         let nobodys = composites().map(|(id, _)| id as u16);
         let groups = nobodys.filter(|id| !all.owners.contains_key(id)).collect();
-        (all, Strays { routes, ring_words, groups })
+        (all, Strays { routes, listeners, ring_words, groups })
     }
 
     /// Where a route stands, and what it says.
@@ -174,6 +258,63 @@ impl Routes {
             card.write(Step::Point, to, moved);
         }
         Some(place.index)
+    }
+
+    /// Where a listener stands, and what it says.
+    pub(crate) fn listener(
+        &self,
+        card: &Card,
+        key: &ServiceKey,
+    ) -> Option<(u32, table::ServiceKey)> {
+        let index = self.keys.get(hashed_listener(key)?)?;
+        Some((index, card.at(index)))
+    }
+
+    /// All listeners of the card.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = ServiceKey> {
+        self.listeners.iter().copied()
+    }
+
+    /// Listeners of the card at an address.
+    pub(crate) fn listeners_at(&self, address: IpAddr) -> impl Iterator<Item = ServiceKey> {
+        let here = self.listeners.range(ServiceKey { address, ..FIRST_LISTENER }..);
+        here.take_while(move |key| key.address == address).copied()
+    }
+
+    /// Whether there is a place for a listener, or can be.
+    pub(crate) fn has_listener_place(&self, key: &ServiceKey) -> bool {
+        hashed_listener(key).is_some_and(|key| self.keys.has(key))
+    }
+
+    /// Writes a listener that has a place, or can be given one.
+    pub(crate) fn set_listener(
+        &mut self,
+        card: &mut Card,
+        key: &ServiceKey,
+        word: table::ServiceKey,
+    ) -> Option<()> {
+        let index = match self.listener(card, key) {
+            Some((index, _)) => index,
+            None => {
+                let place = self.keys.place(hashed_listener(key)?)?;
+                for (from, to) in place.moves {
+                    let moved: table::ServiceKey = card.at(from);
+                    card.write(Step::Point, to, moved);
+                }
+                place.index
+            }
+        };
+        card.write(Step::Point, index, word);
+        self.listeners.insert(*key);
+        Some(())
+    }
+
+    /// Removes a listener; its groups are not used any more.
+    pub(crate) fn remove_listener(&mut self, card: &mut Card, key: &ServiceKey) {
+        let Some((index, _)) = self.listener(card, key) else { return };
+        card.clear::<table::ServiceKey>(Step::Unpoint, index);
+        self.keys.leave(index);
+        self.listeners.remove(key);
     }
 
     /// Writes a route at its place.
@@ -221,16 +362,12 @@ impl Routes {
         self.ways.contains(&(nh, label, key.0, key.1)).then_some((nh, label))
     }
 
-    /// Groups of a VRF with a member that is reached in this way.
-    pub(crate) fn groups_by(
-        &self,
-        nh: u16,
-        label: u32,
-        vrf: VrfId,
-    ) -> impl Iterator<Item = RouteKey> {
-        let here = self.slots.range((nh, label, vrf, LOWEST)..);
-        here.take_while(move |way| (way.0, way.1, way.2) == (nh, label, vrf))
-            .map(|way| (way.2, way.3))
+    /// Groups with a member that is reached in this way in a VRF.
+    pub(crate) fn groups_by(&self, nh: u16, label: u32, vrf: VrfId) -> impl Iterator<Item = Owner> {
+        let here = self.slots.range((nh, label, FIRST_OWNER)..);
+        here.take_while(move |slot| (slot.0, slot.1) == (nh, label))
+            .map(|slot| slot.2)
+            .filter(move |owner| owner.vrf().is_none_or(|other| other == vrf))
     }
 
     /// Routes of a VRF to one next hop that go this way.
@@ -246,18 +383,28 @@ impl Routes {
     }
 
     /// Everything that leads to a next hop: routes, and groups with such a member.
-    pub(crate) fn users(&self, nh: u16) -> impl Iterator<Item = RouteKey> {
-        let lowest = (nh, 0, VrfId(0), LOWEST);
-        let routes = self.ways.range(lowest..).take_while(move |way| way.0 == nh);
-        let groups = self.slots.range(lowest..).take_while(move |way| way.0 == nh);
-        routes.chain(groups).map(|way| (way.2, way.3))
+    pub(crate) fn users(&self, nh: u16) -> impl Iterator<Item = Owner> {
+        let routes = self.ways.range((nh, 0, VrfId(0), LOWEST)..);
+        let routes = routes.take_while(move |way| way.0 == nh);
+        let groups = self.slots.range((nh, 0, FIRST_OWNER)..);
+        let groups = groups.take_while(move |slot| slot.0 == nh);
+        routes.map(|way| Owner::Route(way.2, way.3)).chain(groups.map(|slot| slot.2))
     }
 
-    /// The group that is a route's own.
-    pub(crate) fn composite(&self, card: &Card, key: RouteKey) -> Option<Composite> {
-        let (_, route) = self.get(card, key)?;
-        self.owners.get(&route.nh).filter(|owner| **owner == key)?;
-        self.composite_at(card, route.nh)
+    /// The next hop to which somebody points.
+    pub(crate) fn pointed(&self, card: &Card, owner: Owner) -> Option<u16> {
+        match owner {
+            Owner::Route(vrf, address) => Some(self.get(card, (vrf, address))?.1.nh),
+            Owner::Listener(key) => Some(self.listener(card, &key)?.1.nh),
+            Owner::Local(key) => Some(self.listener(card, &key)?.1.local),
+        }
+    }
+
+    /// The group that is somebody's own.
+    pub(crate) fn composite(&self, card: &Card, owner: Owner) -> Option<Composite> {
+        let id = self.pointed(card, owner)?;
+        self.owners.get(&id).filter(|other| **other == owner)?;
+        self.composite_at(card, id)
     }
 
     /// A group by its id.
@@ -274,9 +421,9 @@ impl Routes {
     }
 
     /// All groups, in order of their rings.
-    pub(crate) fn by_place(&self, card: &Card) -> Vec<(RouteKey, Composite)> {
+    pub(crate) fn by_place(&self, card: &Card) -> Vec<(Owner, Composite)> {
         let groups = self.owners.iter();
-        let mut groups: Vec<(RouteKey, Composite)> =
+        let mut groups: Vec<(Owner, Composite)> =
             groups.filter_map(|(&id, &key)| Some((key, self.composite_at(card, id)?))).collect();
         groups.sort_unstable_by_key(|(_, group)| (group.first, group.id));
         groups
@@ -301,20 +448,14 @@ impl Routes {
     }
 
     /// Gives a group that shares its ring one of its own, at `first`.
-    pub(crate) fn part_ring(
-        &mut self,
-        card: &mut Card,
-        key: RouteKey,
-        old: &Composite,
-        first: u32,
-    ) {
+    pub(crate) fn part_ring(&mut self, card: &mut Card, key: Owner, old: &Composite, first: u32) {
         Self::copy_ring(card, old, first);
         let word: NextHop = card.at(old.id.into());
         self.flip(card, key, old, NextHop { base: first, ..word });
     }
 
     /// The groups that read the ring of a group, with whose they are.
-    pub(crate) fn readers(&self, card: &Card, group: &Composite) -> Vec<(RouteKey, Composite)> {
+    pub(crate) fn readers(&self, card: &Card, group: &Composite) -> Vec<(Owner, Composite)> {
         let ids = self.rings.get(&group.first).into_iter().flatten();
         ids.filter_map(|id| Some((*self.owners.get(id)?, self.composite_at(card, *id)?))).collect()
     }
@@ -339,7 +480,7 @@ impl Routes {
     }
 
     /// All groups that read large rings, one for each ring.
-    pub(crate) fn large_rings(&self, card: &Card) -> Vec<(RouteKey, Composite)> {
+    pub(crate) fn large_rings(&self, card: &Card) -> Vec<(Owner, Composite)> {
         let one = |ids: &BTreeSet<u16>| {
             let id = ids.iter().find(|id| self.owners.contains_key(id))?;
             Some((self.owners[id], self.composite_at(card, *id)?))
@@ -382,7 +523,7 @@ impl Routes {
     }
 
     /// Points a group to its new ring; the old one is cleared once nothing reads it.
-    pub(crate) fn flip(&mut self, card: &mut Card, key: RouteKey, old: &Composite, word: NextHop) {
+    pub(crate) fn flip(&mut self, card: &mut Card, key: Owner, old: &Composite, word: NextHop) {
         let before = slot_ways(card, key, old);
         self.clear_ring(card, old);
         card.write(Step::Point, old.id.into(), word);
@@ -393,7 +534,7 @@ impl Routes {
     }
 
     /// Writes a new group, to which nothing points yet.
-    pub(crate) fn found(&mut self, card: &mut Card, key: RouteKey, id: u16, word: NextHop) {
+    pub(crate) fn found(&mut self, card: &mut Card, key: Owner, id: u16, word: NextHop) {
         card.write(Step::Make, id.into(), word);
         self.owners.insert(id, key);
         self.read_ring(card, id);
@@ -403,7 +544,7 @@ impl Routes {
     }
 
     /// A group is nobody's any more.
-    pub(crate) fn disown(&mut self, card: &Card, key: RouteKey, composite: &Composite) {
+    pub(crate) fn disown(&mut self, card: &Card, key: Owner, composite: &Composite) {
         for way in slot_ways(card, key, composite) {
             self.slots.remove(&way);
         }
@@ -422,7 +563,7 @@ impl Routes {
     }
 
     /// Brings the index of slots up to date.
-    pub(crate) fn renew_slots(&mut self, before: &[Way], after: Vec<Way>) {
+    pub(crate) fn renew_slots(&mut self, before: &[Slot], after: Vec<Slot>) {
         for way in before.iter().filter(|way| after.binary_search(way).is_err()) {
             self.slots.remove(way);
         }
@@ -432,17 +573,25 @@ impl Routes {
     /// The round is over.
     pub(crate) fn end_round(&mut self) {
         self.places.end_round();
+        self.keys.end_round();
         self.ring.end_round();
     }
 }
 
 const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
+/// The lowest name of a listener.
+const FIRST_LISTENER: ServiceKey =
+    ServiceKey { address: LOWEST, net: 0, protocol: Protocol::Tcp, port: 0 };
+/// The first owner.
+const FIRST_OWNER: Owner = Owner::Listener(FIRST_LISTENER);
+
 /// The ways of a group's members, in order.
-pub(crate) fn slot_ways(card: &Card, (vrf, address): RouteKey, composite: &Composite) -> Vec<Way> {
+pub(crate) fn slot_ways(card: &Card, key: Owner, composite: &Composite) -> Vec<Slot> {
     let word = |n| card.at::<EcmpSlot>(card.shape().ring_index(composite.first, n));
     let words = (0..composite.slots).map(word).filter(|word| word.valid);
-    let mut ways: Vec<Way> = words.map(|word| (word.nh, word.label, vrf, address)).collect();
+    let mut ways: Vec<Slot> =
+        words.map(|word| (word.nh, words::member_label(&word), key)).collect();
     ways.sort_unstable();
     ways.dedup();
     ways

@@ -42,6 +42,12 @@ impl NumberSpace {
         Some((self.first - 1) as u32)
     }
 
+    /// The number that would be taken.
+    pub(crate) fn peek(&self) -> Option<u32> {
+        let free = self.taken.get(self.first..)?.iter().position(|taken| !taken)?;
+        u32::try_from(self.first + free).ok()
+    }
+
     /// Gives back a number that was not used.
     pub(crate) fn put_back(&mut self, number: u32) {
         if let Some(taken) = self.taken.get_mut(number as usize) {

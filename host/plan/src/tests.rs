@@ -6,6 +6,7 @@ mod depends;
 mod found;
 mod history;
 mod large;
+mod listeners;
 mod machine;
 mod prefixes;
 mod refused;

@@ -2,11 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use penstock_abi::limits::{SOURCES_KNOWN, SOURCES_NOBODY};
 use penstock_abi::table::{self, NextHopKind, TableEntry, TableId};
-use penstock_compile::{FipKey, FipTarget, Hop, LabelEntry, NextHopKey, NextHopSpec, VifEntry};
+use penstock_compile::{
+    FipKey, Hop, LabelEntry, NextHopKey, NextHopSpec, PlainKey, ServiceKey, VifEntry, VrfEntry,
+};
 use penstock_model::{IpNet, MplsLabel, Protocol, Reason, VifId, VrfId};
 use penstock_tables::{Tables, Usage};
+
+use crate::maps::MapKey;
 
 /// A reason in words.
 pub(crate) fn text(text: impl Into<String>) -> Reason {
@@ -46,6 +49,7 @@ pub(crate) fn next_hop_key(word: &table::NextHop) -> Option<NextHopKey> {
         NextHopKind::Discard => Some(NextHopKey::Discard),
         NextHopKind::Reject => Some(NextHopKey::Reject),
         NextHopKind::Encap => Some(NextHopKey::Encap(VifId(word.vif))),
+        NextHopKind::Receive => Some(NextHopKey::Receive(VifId(word.vif))),
         NextHopKind::Tunnel if word.gre => Some(NextHopKey::TunnelGre(address(word.dip))),
         NextHopKind::Tunnel => Some(NextHopKey::TunnelUdp(address(word.dip))),
         _ => None,
@@ -72,12 +76,17 @@ pub(crate) fn next_hop(key: NextHopKey, spec: &NextHopSpec) -> Result<table::Nex
         NextHopKey::Discard => table::NextHop { kind: NextHopKind::Discard, ..plain },
         NextHopKey::Reject => table::NextHop { kind: NextHopKind::Reject, ..plain },
         NextHopKey::Encap(vif) => table::NextHop { kind: NextHopKind::Encap, vif: vif.0, ..plain },
+        NextHopKey::Receive(vif) => {
+            table::NextHop { kind: NextHopKind::Receive, vif: vif.0, ..plain }
+        }
         NextHopKey::TunnelUdp(dip) => tunnel(dip, false)?,
         NextHopKey::TunnelGre(dip) => tunnel(dip, true)?,
     })
 }
 
-pub(crate) fn vif(entry: &VifEntry, nh: u16) -> Result<table::Vif, Reason> {
+/// A vif, with the index of the mapping under which it begins connections if it does.
+pub(crate) fn vif(entry: &VifEntry, nh: u16, egress: u16) -> Result<table::Vif, Reason> {
+    let egress_vrf = entry.egress.map_or(0, |egress| egress.vrf.0);
     fits(table::Vif {
         valid: true,
         kind: entry.kind,
@@ -87,22 +96,17 @@ pub(crate) fn vif(entry: &VifEntry, nh: u16) -> Result<table::Vif, Reason> {
         ip: optional(entry.address)?,
         rpf: entry.rpf,
         learn: entry.learn,
-        ..table::Vif::default()
+        egress: egress != 0,
+        egress_vrf: if egress == 0 { 0 } else { egress_vrf },
+        egress_map: egress,
     })
 }
 
 pub(crate) fn label(entry: &LabelEntry, nh: u16) -> Result<table::Ilm, Reason> {
-    fits(table::Ilm { valid: true, nh, key_nh: nh, vrf: entry.vrf.0, service: false })
-}
-
-/// The set of sources of an address: nobody's, if it is on this node only.
-pub(crate) const fn sources(own: bool) -> u16 {
-    if own { SOURCES_NOBODY } else { SOURCES_KNOWN }
-}
-
-/// Whether no packet from the fabric may have the route's address as its source.
-pub(crate) const fn is_own(route: &table::HostRoute) -> bool {
-    route.sources == SOURCES_NOBODY
+    let service = entry.service.is_some();
+    // What a service's label leads to say its listeners.
+    let to = if service { 0 } else { nh };
+    fits(table::Ilm { valid: true, nh: to, key_nh: nh, vrf: entry.vrf.0, service })
 }
 
 /// A route to `nh`, with the label of a hop.
@@ -110,12 +114,10 @@ pub(crate) fn route(
     (vrf, address): (VrfId, IpAddr),
     nh: u16,
     label: Option<MplsLabel>,
-    own: bool,
+    (service, sources): (table::ServiceAddress, u16),
 ) -> Result<table::HostRoute, Reason> {
     let (label, label_valid) = label_fields(label);
     let ip = ipv4(address)?;
-    let service = table::ServiceAddress::No;
-    let sources = sources(own);
     fits(table::HostRoute { valid: true, vrf: vrf.0, ip, nh, label, label_valid, service, sources })
 }
 
@@ -123,17 +125,71 @@ pub(crate) fn prefix(
     (vrf, prefix): (VrfId, IpNet),
     hop: Hop,
     nh: u16,
+    sources: u16,
 ) -> Result<table::Prefix, Reason> {
     let (label, label_valid) = label_fields(hop.label);
     let (ip, len) = (ipv4(prefix.network())?, prefix.prefix_len());
-    let sources = SOURCES_KNOWN;
     fits(table::Prefix { valid: true, vrf: vrf.0, ip, len, nh, label, label_valid, sources })
 }
 
 /// Of what no other route of a VRF matches.
-pub(crate) fn default_route(hop: Hop, nh: u16) -> table::DefaultRoute {
+pub(crate) fn default_route(hop: Hop, nh: u16, sources: u16) -> table::DefaultRoute {
     let (label, label_valid) = label_fields(hop.label);
-    table::DefaultRoute { valid: true, nh, label, label_valid, sources: SOURCES_KNOWN }
+    table::DefaultRoute { valid: true, nh, label, label_valid, sources }
+}
+
+pub(crate) fn vrf(entry: &VrfEntry) -> Result<table::Vrf, Reason> {
+    let VrfEntry { service_net, source_check } = *entry;
+    fits(table::Vrf { valid: true, service_net, source_check })
+}
+
+/// A listener's word, with the next hops of packets from vifs and from the fabric.
+pub(crate) fn service(key: &ServiceKey, nh: u16, local: u16) -> Result<table::ServiceKey, Reason> {
+    let proto = key.protocol.number();
+    let ip = ipv4(key.address)?;
+    let ServiceKey { net, port, .. } = *key;
+    fits(table::ServiceKey { valid: true, net, proto, ip, port, nh, local })
+}
+
+/// What a listener's word is about; none for protocols that are not compiled.
+pub(crate) fn service_name(word: &table::ServiceKey) -> Option<ServiceKey> {
+    let protocol = Protocol::from_number(word.proto)?;
+    Some(ServiceKey { address: address(word.ip), net: word.net, protocol, port: word.port })
+}
+
+pub(crate) fn plain_fip(key: &PlainKey, map: u16) -> Result<table::PlainFip, Reason> {
+    fits(table::PlainFip { valid: true, vif: key.vif.0, ip: ipv4(key.address)?, map })
+}
+
+/// What a mapping says: it is of an address and port (0 without port map), and leads to another.
+pub(crate) fn map_key(of: (IpAddr, u16), to: (IpAddr, u16)) -> Result<MapKey, Reason> {
+    Ok((ipv4(of.0)?, of.1, ipv4(to.0)?, to.1))
+}
+
+/// The mapping of a member on this node; 0 for none.
+pub(crate) fn local_map(word: &table::EcmpSlot) -> u16 {
+    // 14 bits.
+    (word.label & 0x3fff) as u16
+}
+
+/// The label of a group's member, 0 for none.
+pub(crate) fn member_label(word: &table::EcmpSlot) -> u32 {
+    if word.local { 0 } else { word.label }
+}
+
+/// The tunnel's far end, if a next hop is one.
+pub(crate) fn far_end(word: &table::NextHop) -> Option<u32> {
+    (word.valid && word.kind == NextHopKind::Tunnel).then_some(word.dip)
+}
+
+/// The same of what is desired; none for addresses that this card does not know.
+pub(crate) fn tunnel_of(key: NextHopKey) -> Option<u32> {
+    match key {
+        NextHopKey::TunnelUdp(IpAddr::V4(address)) | NextHopKey::TunnelGre(IpAddr::V4(address)) => {
+            Some(address.into())
+        }
+        _ => None,
+    }
 }
 
 pub(crate) fn fip_key(key: &FipKey, map: u16) -> Result<table::FipKey, Reason> {
@@ -154,21 +210,6 @@ pub(crate) fn fip_name(word: &table::FipKey) -> Option<FipKey> {
         protocol: Protocol::from_number(word.proto)?,
         address: address(word.ip),
         port: word.port,
-    })
-}
-
-pub(crate) fn fip_map(
-    key: &FipKey,
-    target: &FipTarget,
-    generation: u8,
-) -> Result<table::FipMap, Reason> {
-    fits(table::FipMap {
-        valid: true,
-        generation,
-        pod_ip: ipv4(target.address)?,
-        pod_port: target.port,
-        vip: ipv4(key.address)?,
-        vip_port: key.port,
     })
 }
 

@@ -20,7 +20,12 @@ const PODS: u32 = 10_000;
 fn pod(n: u32) -> GroupMember {
     let node = Ipv4Addr::from(0x0aa9_0000 + n / 100).into();
     let hop = Hop { next_hop: NextHopKey::TunnelUdp(node), label: Some(MplsLabel(16 + n % 100)) };
-    GroupMember { hop, pod: Some(Ipv4Addr::from(0x0a2f_0000 + n).into()), draining: false }
+    GroupMember {
+        hop,
+        pod: Some(Ipv4Addr::from(0x0a2f_0000 + n).into()),
+        draining: false,
+        port: None,
+    }
 }
 
 fn vip(n: u32) -> IpAddr {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use penstock_compile::{Desired, FipKey, Hop, NextHopKey, RouteTarget};
+use penstock_compile::{Desired, FipKey, Hop, NextHopKey, RouteTarget, ServiceKey};
 use penstock_model::Protocol;
 use penstock_refmodel::RefModel;
 use penstock_tables::{Entry, Op};
@@ -28,6 +28,16 @@ enum Part {
     Vif,
     /// All else.
     Route,
+}
+
+fn port_of(protocol: Protocol) -> u16 {
+    if protocol == Protocol::Udp { UDP_PORT } else { TCP_PORT }
+}
+
+/// Where a listener leads.
+fn target(desired: &Desired, n: u8, protocol: Protocol) -> Option<&RouteTarget> {
+    let key = ServiceKey { address: vip(n), net: VRF.0, protocol, port: port_of(protocol) };
+    desired.listeners.get(&key).map(|entry| &entry.target)
 }
 
 /// A plan, and what it is for.
@@ -76,13 +86,13 @@ impl Change<'_> {
 
     /// New connections go to somebody who is wanted there.
     pub(crate) fn judge_new(&self, probe: &Probe, fate: &Fate) -> Result<(), String> {
-        let Some(n) = probe.to.filter(|_| probe.opens) else { return Ok(()) };
+        let Some((n, protocol)) = probe.to.filter(|_| probe.opens) else { return Ok(()) };
         // What has no room keeps what it had.
         if self.refused.contains(&vip(n)) {
             return Ok(());
         }
-        match (self.new.routes.get(&(VRF, vip(n))), fate.hop()) {
-            (Some(RouteTarget::Group(_)), Some(hop)) if !self.is_wanted(n, hop) => {
+        match (target(self.new, n, protocol), fate.hop()) {
+            (Some(RouteTarget::Group(_)), Some(hop)) if !self.is_wanted(n, protocol, hop) => {
                 Err(format!("in the end, {} goes to {hop:?}, who is not wanted", probe.what))
             }
             _ => Ok(()),
@@ -90,8 +100,8 @@ impl Change<'_> {
     }
 
     /// Whether somebody takes new connections to a floating IP in the end.
-    fn is_wanted(&self, n: u8, hop: Hop) -> bool {
-        match self.new.routes.get(&(VRF, vip(n))) {
+    fn is_wanted(&self, n: u8, protocol: Protocol, hop: Hop) -> bool {
+        match target(self.new, n, protocol) {
             Some(RouteTarget::Group(group)) => {
                 group.members.iter().any(|member| member.hop == hop && !member.draining)
             }
@@ -102,7 +112,8 @@ impl Change<'_> {
     /// Whether this may become of a packet for a moment. A group that makes room for another is changed twice: then it may be anybody
     /// who is wanted.
     pub(crate) fn between(&self, probe: &Probe, fate: &Fate) -> bool {
-        let wanted = probe.to.zip(fate.hop()).is_some_and(|(n, hop)| self.is_wanted(n, hop));
+        let wanted = probe.to.zip(fate.hop());
+        let wanted = wanted.is_some_and(|((n, protocol), hop)| self.is_wanted(n, protocol, hop));
         !self.smooth && (wanted || *fate == Fate::Dropped)
     }
 
@@ -111,11 +122,11 @@ impl Change<'_> {
         let Connection { vip: n, protocol, hop, pod, .. } = *connection;
         let reached =
             |desired: &Desired| desired.routes.get(&(VRF, pod)) == Some(&RouteTarget::Hop(hop));
-        let port = if protocol == Protocol::Udp { UDP_PORT } else { TCP_PORT };
+        let port = port_of(protocol);
         let served = self.new.services.get(&vip(n));
         let served = served.is_some_and(|ports| ports.contains(&(protocol, port)));
         // Who is not wanted any more gives up UDP, and a mapping that is not wanted ends what it translated.
-        let member = match self.new.routes.get(&(VRF, vip(n))) {
+        let member = match target(self.new, n, protocol) {
             Some(RouteTarget::Group(group)) => group.members.iter().any(|member| member.hop == hop),
             _ => false,
         };

@@ -9,7 +9,9 @@ use penstock_refmodel::packet::{ethernet, frame, mpls, mpls_udp, tcp, udp};
 use penstock_refmodel::wire::{ETH_IPV4, SYN};
 use penstock_refmodel::{Egress, Ingress, RefModel, Verdict};
 
-use crate::world::{BACKENDS, CLIENTS, FABRIC_MAC, TCP_PORT, UDP_PORT, VIPS, node, pod, vip};
+use crate::world::{
+    BACKENDS, CLIENTS, FABRIC_MAC, FAR, FAR_NODE, TCP_PORT, UDP_PORT, VIPS, node, pod, vip,
+};
 
 fn v4(address: IpAddr) -> u32 {
     match address {
@@ -67,7 +69,7 @@ pub(crate) struct Probe {
     pub(crate) ingress: Ingress,
     pub(crate) frame: Vec<u8>,
     /// The floating IP to which a client sends it.
-    pub(crate) to: Option<u8>,
+    pub(crate) to: Option<(u8, Protocol)>,
     /// It opens a connection.
     pub(crate) opens: bool,
 }
@@ -93,13 +95,13 @@ pub(crate) fn to_service(client: u8, n: u8, protocol: Protocol, sport: u16, flag
     };
     let what = format!("{protocol} {sport} of client {client} to service {n}");
     let (ingress, frame) = (Ingress::Host(client), frame(&ip));
-    Probe { what, ingress, frame, to: Some(n), opens: flags == SYN }
+    Probe { what, ingress, frame, to: Some((n, protocol)), opens: flags == SYN }
 }
 
-/// A packet from node 1, for a label of this node.
+/// A packet from another node, for a label of this node.
 fn from_fabric(label: u32, dip: IpAddr, dport: u16) -> Probe {
-    let inner = tcp(v4(pod(240)), v4(dip), 40_000, dport, SYN, b"").bytes();
-    let outer = mpls_udp(v4(node(1)), v4(node(0)), 6635, mpls(label, 64), &inner);
+    let inner = tcp(v4(pod(FAR)), v4(dip), 40_000, dport, SYN, b"").bytes();
+    let outer = mpls_udp(v4(node(FAR_NODE)), v4(node(0)), 6635, mpls(label, 64), &inner);
     Probe {
         what: format!("from the fabric by label {label} to {dip}:{dport}"),
         ingress: Ingress::Fabric,

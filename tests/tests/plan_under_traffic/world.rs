@@ -19,6 +19,9 @@ pub(crate) const CLIENTS: [u8; 2] = [3, 4];
 pub(crate) const BACKENDS: std::ops::Range<u8> = 5..9;
 pub(crate) const NODES: u8 = 3;
 pub(crate) const VIPS: u8 = 4;
+/// A pod that stays, and is no backend, on a node that stays.
+pub(crate) const FAR: u8 = 240;
+pub(crate) const FAR_NODE: u8 = 9;
 pub(crate) const TCP_PORT: u16 = 8888;
 pub(crate) const UDP_PORT: u16 = 9999;
 
@@ -174,6 +177,7 @@ impl World {
         for (&octet, &(n, label)) in &self.there {
             intent.rib.insert((VRF, IpNet::from(pod(octet))), [path(n, label)].into());
         }
+        intent.rib.insert((VRF, IpNet::from(pod(FAR))), [path(FAR_NODE, 60)].into());
         if self.default_route {
             let all = IpNet::new(Ipv4Addr::UNSPECIFIED.into(), 0).expect("0 <= 32");
             intent.rib.insert((VRF, all), [path(NODES, 77)].into());
@@ -183,7 +187,8 @@ impl World {
             intent.balancers.insert(service.name.clone(), Arc::new(service));
         }
         let mac = |octet: &u8| MacAddr::from_bits(0x0200_0000_ee00 + u64::from(*octet));
-        (intent, self.macs.iter().map(|(n, octet)| (node(*n), mac(octet))).collect())
+        let macs = self.macs.iter().chain([(&FAR_NODE, &FAR_NODE)]);
+        (intent, macs.map(|(n, octet)| (node(*n), mac(octet))).collect())
     }
 }
 
@@ -193,7 +198,7 @@ fn service(n: u8, members: &[BTreeMap<u8, MemberState>; 2], target: u16) -> Load
             address: pod(octet),
             port: target,
             state,
-            node: String::new(),
+            node: "somewhere".to_owned(),
             hints: Hints::default(),
         };
         let mut members: Vec<Member> = members.iter().map(member).collect();

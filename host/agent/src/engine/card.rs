@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use penstock_compile::{Compiled, Compiler, NextHopKey, Providers};
-use penstock_model::{Finding, Findings, Intent, ObjectId};
+use penstock_model::{Finding, Findings, Intent, ObjectId, Reason};
 use penstock_plan::{Planned, Planner, Refusal, What};
 use penstock_tables::{Entry, Shape, Tables};
 
@@ -76,13 +76,27 @@ fn attribute(refusal: Refusal, intent: &Intent, compiled: &Compiled) -> (ObjectI
             owner::peer(intent, address)
         }
         What::NextHop(NextHopKey::Discard | NextHopKey::Reject) => None,
+        What::NextHop(NextHopKey::Receive(_)) => Some(ObjectId::Node),
         What::Prefix(vrf, prefix) => owner::route(intent, vrf, prefix),
         What::Route(vrf, address) => owner::address(intent, compiled, vrf, address),
         What::Mapping(key) => compiled.owners.get(&key.address).cloned(),
+        What::Listener(key) | What::Local(key) => compiled.owners.get(&key.address).cloned(),
+        What::Plain(key) => compiled.owners.get(&key.address).cloned(),
+        What::Vrf(vrf) => intent.vrfs.get(&vrf).map(|vrf| ObjectId::Vrf(vrf.name.clone())),
+        What::Sources(vrf, prefix) if prefix.prefix_len() == prefix.max_prefix_len() => {
+            owner::address(intent, compiled, vrf, prefix.addr())
+        }
+        What::Sources(vrf, prefix) => owner::route(intent, vrf, prefix),
+        What::Known(address) => owner::peer(intent, address),
     };
     let finding = match what {
         // Other members serve it, or other ports.
-        What::Mapping(_) => Finding::partial(reason),
+        What::Mapping(_) | What::Listener(_) | What::Local(_) => Finding::partial(reason),
+        // It works, with all tunnels that are known.
+        What::Sources(..) => {
+            let text = format!("any tunnel that is known may use its address: {reason}");
+            Finding::partial(Reason::Text { text })
+        }
         _ => Finding::refused(reason),
     };
     let nobody = || ObjectId::Other { kind: "entry".to_owned(), name: what.to_string() };

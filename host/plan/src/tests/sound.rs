@@ -31,11 +31,14 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     for (vrf, route) in card.of::<table::DefaultRoute>().iter() {
         leaf(card, route.nh, &format!("default route of VRF {vrf}"))?;
     }
+    let heard: BTreeSet<u16> = card.of::<table::ServiceKey>().values().map(|key| key.nh).collect();
     let mut owners: BTreeMap<u16, (u16, u32)> = BTreeMap::new();
     for route in card.of::<table::HostRoute>().values() {
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         let nh = next_hop(card, route.nh, &who)?;
-        if nh.kind == NextHopKind::Composite {
+        if nh.kind == NextHopKind::Composite && heard.contains(&route.nh) {
+            // It is shown what a listener has.
+        } else if nh.kind == NextHopKind::Composite {
             let owner = owners.entry(route.nh).or_insert((route.vrf, route.ip));
             if *owner != (route.vrf, route.ip) {
                 return Err(format!("{who} shares group {} with another route", route.nh));
@@ -63,7 +66,8 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
             return Err(format!("{who}: its backend is not marked"));
         }
     }
-    own(card)?;
+    listeners(card)?;
+    sources(card)?;
     places(card)
 }
 
@@ -80,30 +84,68 @@ fn marks_of(key: &table::FipKey, map: &table::FipMap) -> Vec<table::FipKey> {
     [mark(0)].into_iter().chain(tcp).collect()
 }
 
-/// Addresses that are said to be on this node only are.
-fn own(card: &Tables) -> Result<(), String> {
-    for route in card.of::<table::HostRoute>().values() {
-        let nh = &card.of::<table::NextHop>().at(route.nh.into());
-        let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
-        if nh.kind != NextHopKind::Composite {
-            let own = crate::words::is_own(route);
-            if own != (nh.kind == NextHopKind::Encap) {
-                return Err(format!("{who}: own is {own} with a next hop {:?}", nh.kind));
-            }
-        } else if crate::words::is_own(route) && !all_here(card, nh) {
-            return Err(format!("{who} has members elsewhere, or none, and is this node's own"));
+/// Far ends of the tunnels to which a next hop leads.
+fn tunnels(card: &Tables, id: u16) -> BTreeSet<u32> {
+    let end = |id: u16| words::far_end(&card.of::<table::NextHop>().at(id.into()));
+    let nh = &card.of::<table::NextHop>().at(id.into());
+    let slots = if nh.kind == NextHopKind::Composite { u32::from(nh.slots) } else { 0 };
+    let slots = (0..slots).filter_map(|n| card.ring_word(nh.base, n)).filter(|slot| slot.valid);
+    slots.filter_map(|slot| end(slot.nh)).chain(end(id)).collect()
+}
+
+/// Who may be sent to by a route, by itself and by the listeners of its address.
+fn sent_to(card: &Tables, route: &table::HostRoute) -> BTreeSet<u32> {
+    let net = card.of::<table::Vrf>().at(route.vrf.into()).service_net;
+    let keys = card.of::<table::ServiceKey>().values();
+    let heard = keys.filter(|key| net != 0 && (key.net, key.ip) == (net, route.ip));
+    let heard = heard.flat_map(|key| tunnels(card, key.nh));
+    tunnels(card, route.nh).into_iter().chain(heard).collect()
+}
+
+/// Who is in a set of sources.
+fn set_of(card: &Tables, set: u16) -> BTreeSet<u32> {
+    let keys = card.of::<table::TunnelSource>().values();
+    keys.filter(|key| key.set == set).map(|key| key.ip).collect()
+}
+
+/// Whoever is sent to may answer.
+fn sources(card: &Tables) -> Result<(), String> {
+    for route in card.of::<table::HostRoute>().values().filter(|route| route.sources != 1) {
+        let may = |ip: &u32| card.find::<table::TunnelSource>((route.sources, *ip)).is_some();
+        if let Some(other) = sent_to(card, route).into_iter().find(|ip| !may(ip)) {
+            let (to, vrf, by) = (Ipv4Addr::from(route.ip), route.vrf, Ipv4Addr::from(other));
+            return Err(format!("{to} of VRF {vrf} leads to {by}, which may not answer"));
         }
     }
     Ok(())
 }
 
-/// Whether a group has members, all on this node.
-fn all_here(card: &Tables, group: &table::NextHop) -> bool {
-    let slots = (0..u32::from(group.slots)).filter_map(|n| card.ring_word(group.base, n));
-    let mut members = slots.filter(|slot| slot.valid).peekable();
-    members.peek().is_some()
-        && members
-            .all(|slot| card.of::<table::NextHop>().at(slot.nh.into()).kind == NextHopKind::Encap)
+/// Listeners lead to what is there, and their members on this node have the mapping that is theirs.
+fn listeners(card: &Tables) -> Result<(), String> {
+    let mut owners: BTreeMap<u16, u32> = BTreeMap::new();
+    for (index, key) in card.of::<table::ServiceKey>().iter() {
+        let who = format!("listener {}:{} of net {}", Ipv4Addr::from(key.ip), key.port, key.net);
+        for id in [key.nh, key.local] {
+            let nh = next_hop(card, id, &who)?;
+            if nh.kind != NextHopKind::Composite {
+                continue;
+            }
+            // One that is being moved is there twice.
+            let owner = *owners.entry(id).or_insert(index);
+            if card.of::<table::ServiceKey>().at(owner) != *key {
+                return Err(format!("{who} shares group {id} with another listener"));
+            }
+            group(card, nh, &who)?;
+            let words = 0..u32::from(nh.slots) + u32::from(nh.live);
+            for word in words.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
+                let map = card.of::<table::FipMap>().at(words::local_map(word).into());
+                if word.local && (!map.valid || (map.vip, map.vip_port) != (key.ip, key.port)) {
+                    return Err(format!("{who}: {word:?} is translated by {map:?}"));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Ids that no packet reaches are of no interest; ranges of groups that are reached must not touch.
@@ -179,6 +221,9 @@ fn places(card: &Tables) -> Result<(), String> {
         }
     }
     placed::<table::HostRoute>(card)?;
+    placed::<table::ServiceKey>(card)?;
+    placed::<table::TunnelSource>(card)?;
+    placed::<table::PlainFip>(card)?;
     parts(card)?;
     placed::<table::FipKey>(card)
 }
@@ -238,6 +283,7 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
                 rpf: word.rpf,
                 next_hop: key(word.nh),
                 learn: word.learn,
+                egress: None,
             },
         );
     }
@@ -252,7 +298,11 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
         }
     }
     for (index, word) in card.of::<table::Ilm>().iter() {
-        let entry = penstock_compile::LabelEntry { next_hop: key(word.nh), vrf: VrfId(word.vrf) };
+        let entry = penstock_compile::LabelEntry {
+            next_hop: key(word.nh),
+            service: None,
+            vrf: VrfId(word.vrf),
+        };
         desired.labels.insert(MplsLabel(index), entry);
     }
     for word in card.of::<table::Prefix>().values() {
@@ -286,7 +336,7 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
                 slots.into_iter().partition(|slot| nobody || slot.evict_udp);
             let member = |slot: &table::EcmpSlot| {
                 let hop = Hop { next_hop: key(slot.nh), label: label(slot.label != 0, slot.label) };
-                GroupMember { hop, pod: Some(pod(word.vrf, hop)), draining: slot.drain }
+                GroupMember { hop, pod: Some(pod(word.vrf, hop)), draining: slot.drain, port: None }
             };
             let mut members: Vec<_> = here.into_iter().map(member).collect();
             members.sort();
@@ -327,6 +377,11 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         .values()
         .map(|r| u32::from(r.nh))
         .chain(
+            card.of::<table::ServiceKey>()
+                .values()
+                .flat_map(|key| [key.nh.into(), key.local.into()]),
+        )
+        .chain(
             card.of::<table::NextHop>()
                 .iter()
                 .filter(|(_, w)| w.kind != NextHopKind::Composite)
@@ -352,7 +407,15 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         return Err(format!("ring word {index} is left over"));
     }
     let keys = || card.of::<table::FipKey>().values().filter(|key| !is_mark(card, key));
-    let maps: BTreeSet<u32> = keys().map(|k| k.map.into()).collect();
+    let members = card.of::<table::EcmpSlot>().values().filter(|word| word.valid && word.local);
+    let plain = card.of::<table::PlainFip>().values().map(|key| u32::from(key.map));
+    let vifs = card.of::<table::Vif>().values().filter(|vif| vif.egress);
+    let maps: BTreeSet<u32> = keys()
+        .map(|k| k.map.into())
+        .chain(members.map(|word| words::local_map(word).into()))
+        .chain(plain)
+        .chain(vifs.map(|vif| vif.egress_map.into()))
+        .collect();
     let marks =
         keys().flat_map(|key| marks_of(key, &card.of::<table::FipMap>().at(key.map.into())));
     let name = |key: &table::FipKey| (key.vif, key.proto, key.ip, key.port);
@@ -369,10 +432,22 @@ pub(super) fn no_leftovers(card: &Tables) -> Result<(), String> {
         if nh.kind == NextHopKind::Composite && !all_live(card, nh) {
             return Err(format!("not all members of {} get flows", Ipv4Addr::from(route.ip)));
         }
-        let own = crate::words::is_own(route);
-        if nh.kind == NextHopKind::Composite && own != all_here(card, nh) {
-            return Err(format!("route to {}: own is {own}", Ipv4Addr::from(route.ip)));
+        let (may, are) = (set_of(card, route.sources), sent_to(card, route));
+        if route.sources != 1 && may != are {
+            return Err(format!("route to {}: {may:?} may answer for {are:?}", route.ip));
         }
+    }
+    let named: BTreeSet<u16> = card
+        .of::<table::HostRoute>()
+        .values()
+        .map(|route| route.sources)
+        .chain(card.of::<table::Prefix>().values().map(|route| route.sources))
+        .chain(card.of::<table::DefaultRoute>().values().map(|route| route.sources))
+        .chain([1])
+        .collect();
+    let left = card.of::<table::TunnelSource>().values().find(|key| !named.contains(&key.set));
+    if let Some(key) = left {
+        return Err(format!("{key:?} is left over"));
     }
     let left = card
         .of::<table::FipMap>()
@@ -396,6 +471,7 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
                 reached.any(|pod| bits(*pod) == vif.ip)
             }
             NextHopKey::TunnelUdp(_) | NextHopKey::TunnelGre(_) => reached.next().is_some(),
+            NextHopKey::Receive(_) => panic!("nobody is behind the node here"),
         }
     };
     let next_hop = |id: u16| card.of::<table::NextHop>().at(id.into());

@@ -33,7 +33,12 @@ fn with_members(members: &[u8]) -> Desired {
         next_hop: NextHopKey::TunnelUdp(NODE),
         label: Some(MplsLabel(u32::from(last) + 16)),
     };
-    let member = |last: u8| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
+    let member = |last: u8| GroupMember {
+        hop: hop(last),
+        pod: Some(pod(last)),
+        draining: false,
+        port: None,
+    };
     let group: Vec<_> = members.iter().map(|last| member(*last)).collect();
     for last in members {
         d.routes.insert((VRF, pod(*last)), RouteTarget::Hop(hop(*last)));
@@ -59,6 +64,7 @@ fn with_ports(ports: impl Iterator<Item = u16>, target: u16) -> Desired {
             rpf: true,
             next_hop,
             learn: LearnPolicy::Always,
+            egress: None,
         },
     );
     for port in ports {

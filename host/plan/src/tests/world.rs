@@ -58,6 +58,7 @@ pub(super) fn reaches(pods: &[u8]) -> Desired {
             rpf: true,
             next_hop: NextHopKey::Encap(VIF),
             learn: LearnPolicy::Always,
+            egress: None,
         };
         d.vifs.insert(VIF, entry);
     }
@@ -66,7 +67,8 @@ pub(super) fn reaches(pods: &[u8]) -> Desired {
 
 /// Adds a service.
 pub(super) fn serve(d: &mut Desired, address: IpAddr, members: &[u8]) {
-    let member = |&last| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false };
+    let member =
+        |&last| GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false, port: None };
     let mut members: Vec<_> = members.iter().map(member).collect();
     members.sort();
     let target = if members.is_empty() {
