@@ -78,6 +78,21 @@ pub struct Overlay {
     pub through_node: bool,
 }
 
+/// What the operator says beside the objects of all sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// What is allowed.
+    pub policy: Policy,
+    /// What holds for the overlay.
+    pub overlay: Overlay,
+}
+
+impl From<Policy> for Rules {
+    fn from(policy: Policy) -> Self {
+        Self { policy, overlay: Overlay::default() }
+    }
+}
+
 /// By which tunnels packets of no known connection may come (the words are RFC 3704's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -32,7 +32,7 @@ pub use admission::Admission;
 pub use finding::{Denial, Effect, Finding, Findings, Reason};
 pub use ids::{Epoch, MemberId, MplsLabel, NextHopId, VifId, VrfId};
 pub use imbl::OrdMap;
-pub use intent::{Intent, Neighbours, Overlay, Pod, Policy, SourceCheck};
+pub use intent::{Intent, Neighbours, Overlay, Pod, Policy, Rules, SourceCheck};
 pub use ipnet::IpNet;
 pub use load_balancer::{
     Affinity, FloatingIp, FloatingIpKind, Hints, Listener, LoadBalancer, Member, MemberState, Pool,

@@ -12,7 +12,7 @@ use penstock_agent::{Agent, Opener};
 use penstock_api::server::{self, Limits, Server};
 use penstock_attachments::{Attachments, Store};
 use penstock_kube::{Access, Timing};
-use penstock_model::Policy;
+use penstock_model::{Overlay, Policy, Rules};
 use penstock_sources::{Sources, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,6 +44,8 @@ pub struct Config {
     pub static_neighbours: Known4,
     /// What the operator allows.
     pub policy: Policy,
+    /// What holds for the overlay as a whole.
+    pub overlay: Overlay,
     /// Pause between two audits of a card.
     pub audit_every: Duration,
 }
@@ -97,6 +99,7 @@ impl Daemon {
             shared.chain(kubernetes.iter().map(penstock_kube::Watch::fragments)).collect();
         let mut sources = Vec::new();
         let mut cards = Vec::new();
+        let rules = Rules { policy: config.policy, overlay: config.overlay };
         for (card, node) in config.cards.into_iter().zip(nodes) {
             let attachments =
                 store.as_ref().map(|store| Attachments::open(Arc::clone(store), &card.name));
@@ -104,7 +107,7 @@ impl Daemon {
             let mut fragments = vec![node];
             fragments.extend(attachments.iter().map(Attachments::fragments));
             fragments.extend(shared.iter().cloned());
-            let followed = Sources::start(fragments, config.policy.clone());
+            let followed = Sources::start(fragments, rules.clone());
             let (intent, statuses) = (followed.intents(), followed.status());
             sources.push(followed);
             info!(card = card.name, device = card.spec, "card configured");

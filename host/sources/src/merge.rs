@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use penstock_model::{
-    Admission, Finding, Findings, Fragment, Intent, Object, ObjectId, ObjectKind, OrdMap, Policy,
-    SourceName,
+    Admission, Finding, Findings, Fragment, Intent, Object, ObjectId, ObjectKind, OrdMap, Overlay,
+    Policy, Rules, SourceName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,7 @@ pub struct Merger {
     /// In order of precedence.
     sources: Vec<Source>,
     policy: Arc<Policy>,
+    overlay: Arc<Overlay>,
     /// Of each object the version that counts.
     objects: OrdMap<ObjectId, Object>,
     /// What is said by several sources.
@@ -64,11 +65,13 @@ struct Source {
 impl Merger {
     /// Nothing was heard yet of any source. They are in order of precedence, the first wins.
     #[must_use]
-    pub fn new(sources: Vec<SourceName>, policy: Policy) -> Self {
+    pub fn new(sources: Vec<SourceName>, rules: impl Into<Rules>) -> Self {
+        let Rules { policy, overlay } = rules.into();
         let source = |name| Source { fragment: Fragment::empty(name), objects: BTreeMap::new() };
         Self {
             sources: sources.into_iter().map(source).collect(),
             policy: Arc::new(policy),
+            overlay: Arc::new(overlay),
             objects: OrdMap::new(),
             defined: Findings::new(),
             admission: Admission::new(),
@@ -100,6 +103,7 @@ impl Merger {
         }
         intent.complete = self.sources.iter().all(|source| source.fragment.complete);
         intent.policy = Arc::clone(&self.policy);
+        intent.overlay = Arc::clone(&self.overlay);
         intent.findings = self.findings.clone();
         intent
     }

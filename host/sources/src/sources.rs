@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use penstock_model::{Fragment, Intent, Policy};
+use penstock_model::{Fragment, Intent, Rules};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,22 +27,22 @@ pub struct Sources {
 impl Sources {
     /// Follows a node file and a directory of manifests, on the current tokio runtime. What both give is the node file's.
     #[must_use]
-    pub fn of_files(paths: &Paths, policy: Policy) -> Self {
+    pub fn of_files(paths: &Paths, rules: impl Into<Rules>) -> Self {
         let watches =
             vec![node_file::watch(paths.node.clone()), manifests::watch(paths.manifests.clone())];
         let fragments = watches.iter().map(Watch::fragments).collect();
-        Self::run(fragments, watches, policy)
+        Self::run(fragments, watches, rules.into())
     }
 
     /// Follows sources, on the current tokio runtime. They are in order of precedence: the first wins.
     #[must_use]
-    pub fn start(sources: Vec<watch::Receiver<Fragment>>, policy: Policy) -> Self {
-        Self::run(sources, Vec::new(), policy)
+    pub fn start(sources: Vec<watch::Receiver<Fragment>>, rules: impl Into<Rules>) -> Self {
+        Self::run(sources, Vec::new(), rules.into())
     }
 
-    fn run(sources: Vec<watch::Receiver<Fragment>>, watches: Vec<Watch>, policy: Policy) -> Self {
+    fn run(sources: Vec<watch::Receiver<Fragment>>, watches: Vec<Watch>, rules: Rules) -> Self {
         let names = sources.iter().map(|source| source.borrow().source.clone()).collect();
-        let merger = Merger::new(names, policy);
+        let merger = Merger::new(names, rules);
         let (intents, intent_receiver) = watch::channel(Arc::default());
         let (status, status_receiver) = watch::channel(merger.status().into());
         let task = tokio::spawn(run(sources, merger, intents, status));

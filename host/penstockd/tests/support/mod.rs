@@ -147,6 +147,7 @@ impl Bench {
             )]
             .into(),
             policy: self.policy.clone(),
+            overlay: penstock_model::Overlay::default(),
             audit_every: Duration::from_secs(3600),
         }
     }
