@@ -234,8 +234,13 @@ fn addresses_from_outside_drop_what_no_listener_has() {
 fn nodes_and_what_is_outside_are_members() {
     let outside: IpAddr = "192.0.2.7".parse().unwrap();
     let mut api = service(vec![listener("https", 443, 6443, &[])]);
-    let member =
-        |address| Member { address, port: 6443, state: MemberState::Active, node: String::new() };
+    let member = |address| Member {
+        address,
+        port: 6443,
+        state: MemberState::Active,
+        node: String::new(),
+        hints: Hints::default(),
+    };
     api.listeners[0].pool.members = [CENT222, CENT333, outside].map(member).to_vec();
     let mut world = cent222().with([api]);
     let node = NextHopKey::Receive(VifId::VHOST);
