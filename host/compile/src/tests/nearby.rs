@@ -20,7 +20,8 @@ fn hinted(hints: [(&[&str], &[&str]); 2]) -> World {
 /// The last octets of the pods that are given new connections.
 fn serving(world: &World) -> Vec<u8> {
     let desired = world.desired();
-    let RouteTarget::Group(group) = &desired.routes[&(VRF, VIP)] else { panic!("no group") };
+    let RouteTarget::Listener(key) = &desired.routes[&(VRF, VIP)] else { panic!("no listener") };
+    let RouteTarget::Group(group) = &desired.listeners[key].target else { panic!("no group") };
     let active = group.members.iter().filter(|member| !member.draining);
     let mut pods: Vec<IpAddr> = active.filter_map(|member| member.pod).collect();
     pods.sort();
