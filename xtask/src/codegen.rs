@@ -141,7 +141,7 @@ fn package() -> String {
                 _ if f.width == 1 => "logic".to_string(),
                 _ => format!("logic [{}:0]", f.width - 1),
             };
-            let _ = writeln!(o, "    {ty:<14} {};", f.name);
+            let _ = writeln!(o, "    {ty:<14} {};", of_hdl(f.name));
         }
         let _ = writeln!(o, "  }} {name}_t;");
     });
@@ -214,6 +214,11 @@ fn of_flows(name: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("  localparam int unsigned {name} = {formula};\n"))
+}
+
+/// A field's name in SystemVerilog, whose keywords get an underscore more.
+fn of_hdl(name: &str) -> String {
+    if name == "local" { "local_".to_owned() } else { name.to_owned() }
 }
 
 /// Types of indices, as wide as the card's tables need them, and of the fields that carry one, as wide as the layout has them.
@@ -345,7 +350,7 @@ fn unpacker() -> String {
         let _ =
             writeln!(cases, "        {kind}: begin\n          {name}_v = word[{}:0];", bits - 1);
         let formats = vec!["%h"; fields.len()].join(" ");
-        let values: Vec<_> = fields.iter().map(|f| format!("{name}_v.{}", f.name)).collect();
+        let values: Vec<_> = fields.iter().map(|f| format!("{name}_v.{}", of_hdl(f.name))).collect();
         let _ = writeln!(
             cases,
             "          $display(\"{formats}\", {});\n        end",

@@ -357,7 +357,7 @@ package ps_abi_pkg;
   // Word of the ECMP ring memory. A group at `base` has its `slots` words first, then its `live` words, a list of the members that take new flows, each of them once or more often.
   localparam int unsigned EcmpSlotBits = 59;
   typedef struct packed {
-    logic          local;
+    logic          local_;
     logic          evict_udp;
     logic [10:0]   slot;
     logic [7:0]    generation;
@@ -509,7 +509,7 @@ package ps_abi_pkg;
   // A listener of a floating IP; the key is {net, proto, ip, port}. Index: `bucket_index` over SERVICE_KEY_*. ICMP and protocols without ports never have one.
   localparam int unsigned ServiceKeyBits = 101;
   typedef struct packed {
-    logic [15:0]   local;
+    logic [15:0]   local_;
     logic [15:0]   nh;
     logic [15:0]   port;
     logic [31:0]   ip;

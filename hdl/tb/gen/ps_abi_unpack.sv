@@ -49,7 +49,7 @@ module ps_abi_unpack;
         end
         3: begin
           ecmp_slot_v = word[58:0];
-          $display("%h %h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp, ecmp_slot_v.local);
+          $display("%h %h %h %h %h %h %h %h", ecmp_slot_v.valid, ecmp_slot_v.drain, ecmp_slot_v.nh, ecmp_slot_v.label, ecmp_slot_v.generation, ecmp_slot_v.slot, ecmp_slot_v.evict_udp, ecmp_slot_v.local_);
         end
         4: begin
           host_route_v = word[97:0];
@@ -101,7 +101,7 @@ module ps_abi_unpack;
         end
         16: begin
           service_key_v = word[100:0];
-          $display("%h %h %h %h %h %h %h", service_key_v.valid, service_key_v.net, service_key_v.proto, service_key_v.ip, service_key_v.port, service_key_v.nh, service_key_v.local);
+          $display("%h %h %h %h %h %h %h", service_key_v.valid, service_key_v.net, service_key_v.proto, service_key_v.ip, service_key_v.port, service_key_v.nh, service_key_v.local_);
         end
         17: begin
           tunnel_source_v = word[46:0];
