@@ -25,7 +25,7 @@ codes! {
         /// The command Digest.
         Digest = 0;
         /// Entries are kept with their parity: the status `Parity`, the drop reason `TableParity` and the registers `PARITY_ERRORS`, `PARITY_LAST` and `PARITY_INJECT`.
-        Parity = 1, since 1;
+        Parity = 1;
     }
 }
 

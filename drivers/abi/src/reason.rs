@@ -79,7 +79,7 @@ reasons! {
         /// A new flow that needs an entry, of a vif that makes none (`Vif.learn`).
         LearnOff = 21, "New Flow Drops";
         /// An entry that decides about the packet stands in the card with the wrong parity: a bit of it flipped.
-        TableParity = 22, "Table Parity", since 1;
+        TableParity = 22, "Table Parity";
     }
 }
 

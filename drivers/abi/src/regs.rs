@@ -113,11 +113,11 @@ registers! {
     /// Words 11 and 10 of the secret.
     HASH_KEY5 = 0x134, Wo, keeps;
     /// Words of tables that were met with the wrong parity, by packets or by reads of the host, modulo 2^32: one that stays so counts each time.
-    PARITY_ERRORS = 0x138, Ro, keeps, since 1;
+    PARITY_ERRORS = 0x138, Ro, keeps;
     /// Where the last of them was: the table in 31..24, the entry's index in 23..0. 0 before the first.
-    PARITY_LAST = 0x13c, Ro, keeps, since 1;
+    PARITY_LAST = 0x13c, Ro, keeps;
     /// Writing `PARITY_INJECT_KEY` has the next write to a table store the wrong parity, in every copy, of a table that is kept with one; anything else takes that back. Reads as 1 until then. For tests of what mends it.
-    PARITY_INJECT = 0x140, W1, clears, since 1;
+    PARITY_INJECT = 0x140, W1, clears;
 
     /// Command ring: bus address, low word (64-byte aligned).
     CMD_BASE_LO = 0x200, Rw, clears;

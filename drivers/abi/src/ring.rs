@@ -60,7 +60,7 @@ codes! {
         /// Not executed, as it is chained to one that did not end with Ok.
         Skipped = 6;
         /// The entry at the completion's `index` stands in the card with the wrong parity: what it says is not to be believed. A Digest or a search ends there.
-        Parity = 7, since 1;
+        Parity = 7;
     }
 }
 

@@ -88,7 +88,7 @@ package ps_abi_pkg;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
   localparam logic [31:0] LayoutVersion = 32'h40000;
-  localparam logic [63:0] LayoutHash = 64'h34f7dbf5579f97c5;
+  localparam logic [63:0] LayoutHash = 64'h1df41eba271a42b8;
   localparam logic [31:0] Capabilities = 32'h3;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;

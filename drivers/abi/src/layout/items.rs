@@ -68,7 +68,7 @@ fn constants(f: Visitor<'_>) {
     let most = [ring::DIGEST_ENTRIES_MAX.into()];
     f(&Item { group: "ring", name: "DIGEST_ENTRIES_MAX", values: &most, since: 0 });
     let key = [regs::PARITY_INJECT_KEY.into()];
-    f(&Item { group: "regs", name: "PARITY_INJECT_KEY", values: &key, since: 1 });
+    f(&Item { group: "regs", name: "PARITY_INJECT_KEY", values: &key, since: 0 });
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
