@@ -8,7 +8,7 @@ use std::sync::Arc;
 use penstock_abi::table::{LearnPolicy, NextHop, VifKind};
 use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
-    RouteTarget, VifEntry,
+    RouteTarget, VifEntry, VrfEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Entry, Op, Shape, Tables};
@@ -18,6 +18,10 @@ use proptest::prelude::*;
 
 use super::{cases, sound};
 use crate::{Planner, plan, words};
+
+mod listening;
+
+use listening::{Known, Ports, listens};
 
 const VRFS: [VrfId; 2] = [VrfId(2), VrfId(3)];
 const PODS: u8 = 5;
@@ -49,6 +53,10 @@ struct World {
     lost_vifs: BTreeSet<u8>,
     foreign: BTreeSet<u8>,
     prefixes: BTreeMap<u8, u8>,
+    /// More ports of floating IPs that live by their listeners.
+    ports: Ports,
+    /// Floating IPs to which other nodes send, by a label of their own.
+    outside: BTreeSet<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +104,7 @@ impl World {
                     members.remove(&pod(b));
                 }
             }
+            14 | 15 if what >= 64 => self.edit_ports((a, b, c)),
             12 => self.services.entry(a % VIPS).or_default().1 = b % 3,
             _ => {
                 let (members, _) = self.services.entry(a % VIPS).or_default();
@@ -108,6 +117,12 @@ impl World {
         let mut d = Desired::default();
         d.next_hops.insert(NextHopKey::Discard, NextHopSpec::default());
         d.next_hops.insert(NextHopKey::Reject, NextHopSpec::default());
+        for vrf in VRFS {
+            // Now and then they have services of their own.
+            let own = self.foreign.contains(&1);
+            let service_net = if own { vrf.0 } else { VRFS[0].0 };
+            d.vrfs.insert(vrf, VrfEntry { service_net, ..VrfEntry::default() });
+        }
         let mut hops: BTreeMap<u8, Hop> = BTreeMap::new();
         let mut here: BTreeMap<u8, VifId> = BTreeMap::new();
         for (&vif, &(pod, octet)) in &self.vifs {
@@ -220,6 +235,9 @@ impl World {
                 d.fip.insert(key, FipTarget { address: pod_ip(*pod), port: 80 + port % 2 });
             }
         }
+        if listens(vip) {
+            return self.listeners(d, (vip, protocol, port), members, &Known { hops, here });
+        }
         for vrf in VRFS.iter().copied().filter(|_| !self.unrouted.contains(&vip)) {
             let target = if let (Some(member), true) =
                 (members.first(), self.proxied.contains(&vip))
@@ -265,6 +283,8 @@ fn shape(tightness: u8) -> Shape {
         host_route_rows_log2: 4,
         fip_key_rows_log2: 4,
         fip_maps: 64,
+        service_key_rows_log2: 3,
+        tunnel_source_rows_log2: 4,
         ecmp_group_max: 16,
         ..Shape::default()
     };
@@ -272,13 +292,14 @@ fn shape(tightness: u8) -> Shape {
         0 => roomy,
         1 => Shape { ecmp_words: 96, ..roomy },
         2 => Shape { next_hops: 14, ..roomy },
-        3 => Shape { host_route_rows_log2: 2, ..roomy },
+        3 => Shape { host_route_rows_log2: 2, service_key_rows_log2: 0, ..roomy },
         4 => Shape { fip_maps: 8, fip_key_rows_log2: 1, ..roomy },
         _ => Shape {
             ecmp_words: 120,
             next_hops: 18,
             host_route_rows_log2: 2,
             fip_maps: 12,
+            tunnel_source_rows_log2: 0,
             ecmp_group_max: 4,
             prefix_rows_log2: 0,
             ..roomy
@@ -305,7 +326,8 @@ impl Pins {
                     continue;
                 };
                 let next_hop = words::next_hop_key(&next_hops.at(word.nh.into()));
-                let label = (word.label != 0).then_some(MplsLabel(word.label));
+                let label = words::member_label(word);
+                let label = (label != 0).then_some(MplsLabel(label));
                 let hop = Hop { next_hop: next_hop.unwrap_or_default(), label };
                 let known = self.0.entry((id, slot)).or_default();
                 let known = *known.entry(word.generation).or_insert(hop);

@@ -36,11 +36,13 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     for route in card.of::<table::HostRoute>().values() {
         let who = format!("route to {} of VRF {}", Ipv4Addr::from(route.ip), route.vrf);
         let nh = next_hop(card, route.nh, &who)?;
+        // No packet follows it: what a listener has is shown, or what it had a moment ago, or what all of them have.
+        let is_shown = route.service != table::ServiceAddress::No;
         if nh.kind == NextHopKind::Composite && heard.contains(&route.nh) {
-            // It is shown what a listener has.
+            // Looked at with its listener.
         } else if nh.kind == NextHopKind::Composite {
             let owner = owners.entry(route.nh).or_insert((route.vrf, route.ip));
-            if *owner != (route.vrf, route.ip) {
+            if !is_shown && *owner != (route.vrf, route.ip) {
                 return Err(format!("{who} shares group {} with another route", route.nh));
             }
             group(card, nh, &who)?;
@@ -475,16 +477,19 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
         }
     };
     let next_hop = |id: u16| card.of::<table::NextHop>().at(id.into());
+    let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
     for route in card.of::<table::HostRoute>().values() {
         let (vrf, vip) = (VrfId(route.vrf), words::address(route.ip));
         let nh = next_hop(route.nh);
-        let label = |valid: bool, label: u32| valid.then_some(MplsLabel(label));
         if !desired.refused.contains_key(&vip) {
             let Some(RouteTarget::Group(group)) = desired.routes.get(&(vrf, vip)) else { continue };
             let live = u32::from(nh.slots)..u32::from(nh.slots) + u32::from(nh.live);
             for word in live.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
                 let next_hop = words::next_hop_key(&next_hop(word.nh)).unwrap_or_default();
-                let hop = Hop { next_hop, label: label(word.label != 0, word.label) };
+                let hop = Hop {
+                    next_hop,
+                    label: label(words::member_label(word) != 0, words::member_label(word)),
+                };
                 let refuses = word.generation == 0;
                 if !refuses && group.members.iter().all(|member| member.hop != hop) {
                     return Err(format!("{vip} of VRF {vrf} gives new flows to {hop:?}"));
@@ -497,13 +502,46 @@ pub(super) fn only_wanted(card: &Tables, desired: &Desired) -> Result<(), String
             let words = (0..u32::from(nh.slots) + u32::from(nh.live))
                 .filter_map(|n| card.ring_word(nh.base, n))
                 .filter(|word| word.valid);
-            led_to.extend(words.map(|word| (word.nh, label(word.label != 0, word.label))));
+            led_to.extend(words.map(|word| {
+                (word.nh, label(words::member_label(word) != 0, words::member_label(word)))
+            }));
         } else {
             led_to.push((route.nh, label(route.label_valid, route.label)));
         }
         for (id, label) in led_to {
             if !is_wanted(vrf, vip, &next_hop(id), label) {
                 return Err(format!("{vip} of VRF {vrf} leads to next hop {id}, label {label:?}"));
+            }
+        }
+    }
+    for key in card.of::<table::ServiceKey>().values() {
+        let Some(name) = words::service_name(key) else { continue };
+        let is_refused = desired.refused.contains_key(&name.address);
+        let groups = desired.listeners.get(&name).map(|entry| match &entry.target {
+            RouteTarget::Group(group) => [Some(group), entry.local.as_ref()],
+            _ => [None, entry.local.as_ref()],
+        });
+        for (id, group) in [key.nh, key.local].into_iter().zip(groups.unwrap_or_default()) {
+            let nh = next_hop(id);
+            if nh.kind != NextHopKind::Composite {
+                continue;
+            }
+            let first = if is_refused { 0 } else { u32::from(nh.slots) };
+            let words = first..u32::from(nh.slots) + u32::from(nh.live);
+            for word in words.filter_map(|n| card.ring_word(nh.base, n)).filter(|w| w.valid) {
+                let to = next_hop(word.nh);
+                let label = label(words::member_label(word) != 0, words::member_label(word));
+                let hop = Hop { next_hop: words::next_hop_key(&to).unwrap_or_default(), label };
+                let refuses = word.generation == 0;
+                let right = if is_refused {
+                    desired.vrfs.keys().any(|vrf| is_wanted(*vrf, name.address, &to, label))
+                } else {
+                    let has = |group: &Arc<Group>| group.members.iter().any(|m| m.hop == hop);
+                    refuses || group.is_none_or(has)
+                };
+                if !right {
+                    return Err(format!("{name:?} gives flows to {hop:?}"));
+                }
             }
         }
     }
