@@ -350,7 +350,8 @@ fn unpacker() -> String {
         let _ =
             writeln!(cases, "        {kind}: begin\n          {name}_v = word[{}:0];", bits - 1);
         let formats = vec!["%h"; fields.len()].join(" ");
-        let values: Vec<_> = fields.iter().map(|f| format!("{name}_v.{}", of_hdl(f.name))).collect();
+        let values: Vec<_> =
+            fields.iter().map(|f| format!("{name}_v.{}", of_hdl(f.name))).collect();
         let _ = writeln!(
             cases,
             "          $display(\"{formats}\", {});\n        end",

@@ -128,7 +128,7 @@ fn config(kind: Kind, node: &str, timing: Timing) -> watcher::Config {
     let seconds = timing.watch.as_secs().try_into().unwrap_or(u32::MAX);
     let config = watcher::Config::default().timeout(seconds);
     match kind {
-        Kind::Service => config,
+        Kind::Service | Kind::FloatingIp => config,
         Kind::Slice => config.labels("!service.kubernetes.io/headless"),
         Kind::Pod => config.fields(&format!("spec.nodeName={node}")),
         Kind::Node => config.fields(&format!("metadata.name={node}")),

@@ -65,6 +65,7 @@ pub(crate) fn resource(kind: Kind) -> ApiResource {
         Kind::Slice => ("discovery.k8s.io", "endpointslices"),
         Kind::Pod => ("", "pods"),
         Kind::Node => ("", "nodes"),
+        Kind::FloatingIp => ("penstock.dev", "floatingips"),
     };
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind.as_str()), plural)
 }

@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Findings, LoadBalancer, MacAddr, MplsLabel, Node, ObjectName, Peer, PodVif, Rib, VifId, Vrf,
-    VrfId, Zone,
+    Findings, LoadBalancer, MacAddr, MplsLabel, Node, ObjectName, Peer, PodFloatingIp, PodVif, Rib,
+    VifId, Vrf, VrfId, Zone,
 };
 
 /// Everything that the tables are compiled from, but for the kernel's [`Neighbours`].
@@ -34,6 +34,8 @@ pub struct Intent {
     pub rib: Rib,
     /// Load balancers by name.
     pub balancers: OrdMap<ObjectName, Arc<LoadBalancer>>,
+    /// Floating IPs of pods, of this node and of others, by name.
+    pub floating_ips: OrdMap<ObjectName, Arc<PodFloatingIp>>,
     /// Pods that the sources know of, by address: for names in views, never for routes.
     pub pods: OrdMap<IpAddr, Arc<Pod>>,
     /// Where nodes are, as far as the sources know, by the node's name.

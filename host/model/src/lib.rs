@@ -12,12 +12,14 @@
 //! | cluster IP, external IPs, ingress IPs | [`FloatingIp`] |
 //! | service port | [`Listener`] with its [`Pool`] |
 //! | endpoint | [`Member`] |
+//! | FloatingIP (`penstock.dev/v1`) | [`PodFloatingIp`] |
 //!
 //! The crate holds values and the rules about them ([`check`], [`Admission`]): no I/O, no clock, nothing that waits.
 
 mod addr;
 mod admission;
 mod finding;
+mod floating_ip;
 mod ids;
 mod intent;
 mod load_balancer;
@@ -30,6 +32,7 @@ mod validate;
 pub use addr::{AddrError, MacAddr};
 pub use admission::Admission;
 pub use finding::{Denial, Effect, Finding, Findings, Reason};
+pub use floating_ip::{Direction, PodFloatingIp};
 pub use ids::{Epoch, MemberId, MplsLabel, NextHopId, VifId, VrfId};
 pub use imbl::OrdMap;
 pub use intent::{Intent, Neighbours, Overlay, Pod, Policy, Rules, SourceCheck};

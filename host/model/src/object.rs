@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Findings, LoadBalancer, Node, ObjectName, Peer, Pod, PodVif, Route, SourceName, Vrf, Zone,
+    Findings, LoadBalancer, Node, ObjectName, Peer, Pod, PodFloatingIp, PodVif, Route, SourceName,
+    Vrf, Zone,
 };
 
 /// What identifies an object among those of all sources. Two sources that give the same one are in conflict.
@@ -36,6 +37,8 @@ pub enum ObjectId {
     Pod(ObjectName),
     /// Where a node is, by the node's name.
     Zone(String),
+    /// A floating IP of a pod.
+    FloatingIp(ObjectName),
     /// Something that a source cannot tell more of, or has no use for: an object of another kind, a file, a place in one.
     Other {
         /// What it is: `EndpointSlice`, `file`.
@@ -56,6 +59,7 @@ impl fmt::Display for ObjectId {
             Self::LoadBalancer(name) => write!(f, "Service {name}"),
             Self::Pod(name) => write!(f, "Pod {name}"),
             Self::Zone(node) => write!(f, "Node {node}"),
+            Self::FloatingIp(name) => write!(f, "FloatingIP {name}"),
             Self::Other { kind, name } => write!(f, "{kind} {name}"),
         }
     }
@@ -81,6 +85,8 @@ pub enum ObjectKind {
     Pod,
     /// Where a node is.
     Zone,
+    /// A floating IP of a pod.
+    FloatingIp,
     /// Anything else.
     Other,
 }
@@ -104,6 +110,7 @@ impl ObjectId {
             Self::LoadBalancer(_) => ObjectKind::LoadBalancer,
             Self::Pod(_) => ObjectKind::Pod,
             Self::Zone(_) => ObjectKind::Zone,
+            Self::FloatingIp(_) => ObjectKind::FloatingIp,
             Self::Other { .. } => ObjectKind::Other,
         }
     }
@@ -128,6 +135,8 @@ pub enum Object {
     Pod(Arc<Pod>),
     /// Of [`ObjectId::Zone`].
     Zone(Arc<Zone>),
+    /// Of [`ObjectId::FloatingIp`].
+    FloatingIp(Arc<PodFloatingIp>),
 }
 
 impl Object {
@@ -143,6 +152,7 @@ impl Object {
             Self::LoadBalancer(balancer) => ObjectId::LoadBalancer(balancer.name.clone()),
             Self::Pod(pod) => ObjectId::Pod(pod.name.clone()),
             Self::Zone(zone) => ObjectId::Zone(zone.node.clone()),
+            Self::FloatingIp(ip) => ObjectId::FloatingIp(ip.name.clone()),
         }
     }
 }

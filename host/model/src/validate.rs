@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use penstock_abi::limits;
 
-use crate::{Node, Object, ObjectId, Peer, PodVif, Reason, Route, VifId, Vrf};
+use crate::{Node, Object, ObjectId, Peer, PodFloatingIp, PodVif, Reason, Route, VifId, Vrf};
 
 /// The highest MPLS label there is (RFC 3032: 20 bits).
 const LABEL_LAST: u32 = (1 << 20) - 1;
@@ -29,6 +29,7 @@ pub fn check(object: &Object) -> Vec<Reason> {
             wrong.name(&zone.node);
             wrong.name(&zone.name);
         }
+        Object::FloatingIp(ip) => check_floating_ip(ip, &mut wrong),
     }
     wrong.0
 }
@@ -98,6 +99,18 @@ fn check_vif(vif: &PodVif, wrong: &mut Wrong) {
     wrong.host("address", vif.address);
     if !vif.mac.is_unicast() {
         wrong.add(format!("mac {} is not an interface's", vif.mac));
+    }
+}
+
+fn check_floating_ip(ip: &PodFloatingIp, wrong: &mut Wrong) {
+    wrong.name(&ip.name.name);
+    wrong.host("spec.address", ip.address);
+    wrong.range("spec.label", ip.label.0, limits::LABEL_FIRST, LABEL_LAST);
+    if ip.pod.name.is_empty() {
+        wrong.add("spec.pod is empty");
+    }
+    if ip.network.as_str().is_empty() {
+        wrong.add("spec.network is empty");
     }
 }
 

@@ -69,6 +69,7 @@ fn word(kind: ObjectKind) -> &'static str {
         ObjectKind::LoadBalancer => "services",
         ObjectKind::Pod => "pods",
         ObjectKind::Zone => "zones",
+        ObjectKind::FloatingIp => "floating-ips",
         ObjectKind::Other => "others",
     }
 }

@@ -89,6 +89,10 @@ impl Admission {
                     self.intent.zones.insert(node.clone(), Arc::clone(zone));
                 }
                 (ObjectId::Zone(node), _) => _ = self.intent.zones.remove(node),
+                (ObjectId::FloatingIp(name), Some(Object::FloatingIp(ip))) => {
+                    self.intent.floating_ips.insert(name.clone(), Arc::clone(ip));
+                }
+                (ObjectId::FloatingIp(name), _) => _ = self.intent.floating_ips.remove(name),
                 _ => {}
             }
         }

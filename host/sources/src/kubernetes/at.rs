@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_yaml_ng::Value;
 
 use super::checks::{self, Checked};
+use super::floating_ip::FloatingIp;
 use super::objects::{EndpointSlice, Metadata, Node, Pod, Service};
-use super::{Item, Kind};
+use super::{Item, Kind, translate};
 use crate::documents::Document;
 use crate::error::place;
 use crate::lines::Lines;
@@ -73,6 +74,7 @@ impl<'a> At<'a> {
             Kind::Slice => self.slice(value),
             Kind::Pod => self.pod(value),
             Kind::Node => self.node(value),
+            Kind::FloatingIp => self.floating_ip(value),
         }
     }
 
@@ -172,6 +174,24 @@ impl<'a> At<'a> {
         let mut node: Node = self.typed(value).map_err(|reason| vec![reason])?;
         node.metadata.trim();
         Ok((Item::Node(Arc::new(node)), Vec::new()))
+    }
+
+    fn floating_ip(&self, value: &Value) -> Read {
+        let file: FloatingIp = self.typed(value).map_err(|reason| vec![reason])?;
+        let name = name(value).unwrap_or_default();
+        let created = translate::created(&file.metadata)
+            .map_err(|error| vec![self.reason(format!("metadata.creationTimestamp: {error}"))])?;
+        let ip = Arc::new(file.spec.floating_ip(name, created));
+        let wrong = penstock_model::check(&penstock_model::Object::FloatingIp(ip.clone()));
+        let placed = |reason| match reason {
+            Reason::Invalid { text, .. } => self.reason(text),
+            other => self.reason(other.to_string()),
+        };
+        if wrong.is_empty() {
+            Ok((Item::FloatingIp(ip), Vec::new()))
+        } else {
+            Err(wrong.into_iter().map(placed).collect())
+        }
     }
 
     /// An object, and what is wrong with a part of it; or what is wrong with all of it.

@@ -21,14 +21,14 @@ pub(crate) struct Balancers {
     foreign: Foreign,
     /// Services that want addresses which may be foreign.
     want_more: BTreeSet<ObjectName>,
-    /// Load balancers, pods, and where nodes are.
+    /// Load balancers, pods, where nodes are, and floating IPs of pods.
     objects: OrdMap<ObjectId, Object>,
     /// What is left out of services and slices that are right.
     findings: Findings,
 }
 
 impl Balancers {
-    /// Load balancers, pods, and where nodes are.
+    /// Load balancers, pods, where nodes are, and floating IPs of pods.
     pub(crate) fn objects(&self) -> &OrdMap<ObjectId, Object> {
         &self.objects
     }
@@ -61,6 +61,13 @@ impl Balancers {
                 (Kind::Pod, _) => self.put_pod(&name, None),
                 (Kind::Node, Some(Item::Node(node))) => self.put_node(name.name, Some(&node)),
                 (Kind::Node, _) => self.put_node(name.name, None),
+                (Kind::FloatingIp, item) => {
+                    let ip = match item {
+                        Some(Item::FloatingIp(ip)) => Some(Object::FloatingIp(ip)),
+                        _ => None,
+                    };
+                    put(&mut self.objects, ObjectId::FloatingIp(name), ip);
+                }
             }
         }
         for name in dirty {

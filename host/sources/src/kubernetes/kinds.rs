@@ -72,7 +72,8 @@ impl<'a> Reader<'a> {
             Err(reason) => return self.untold(reason),
         };
         if let Some(element) = kind.strip_suffix("List")
-            && (version == "v1" || version.starts_with("discovery.k8s.io/"))
+            && (version == "v1"
+                || ["discovery.k8s.io/", "penstock.dev/"].iter().any(|of| version.starts_with(of)))
         {
             let implied = if element.is_empty() { None } else { Some((&*version, element)) };
             return self.add_items(at, value, implied);
@@ -82,6 +83,7 @@ impl<'a> Reader<'a> {
             ("discovery.k8s.io/v1", "EndpointSlice") => self.put(at, Kind::Slice, value),
             ("v1", "Pod") => self.put(at, Kind::Pod, value),
             ("v1", "Node") => self.put(at, Kind::Node, value),
+            ("penstock.dev/v1", "FloatingIP") => self.put(at, Kind::FloatingIp, value),
             _ => {
                 self.said.passed_over.entry((version, kind)).or_default().add(full_name(&value));
                 self.said.seen += 1;

@@ -10,6 +10,7 @@ mod addresses;
 mod at;
 mod balancers;
 mod checks;
+mod floating_ip;
 mod kinds;
 mod objects;
 mod passed_over;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use penstock_model::{ObjectId, ObjectName, Reason};
+use penstock_model::{ObjectId, ObjectName, PodFloatingIp, Reason};
 use serde_yaml_ng::Value;
 
 pub(crate) use self::at::Read;
@@ -44,10 +45,12 @@ pub enum Kind {
     Pod,
     /// `v1` `Node`.
     Node,
+    /// `penstock.dev/v1` `FloatingIP`: of manifests only.
+    FloatingIp,
 }
 
 impl Kind {
-    /// All of them.
+    /// Those that an API server has.
     pub const ALL: [Self; 4] = [Self::Service, Self::Slice, Self::Pod, Self::Node];
 
     /// Its name.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Slice => "EndpointSlice",
             Self::Pod => "Pod",
             Self::Node => "Node",
+            Self::FloatingIp => "FloatingIP",
         }
     }
 }
@@ -77,6 +81,7 @@ impl Key {
             Kind::Slice => slice_id(&self.name),
             Kind::Pod => ObjectId::Pod(self.name.clone()),
             Kind::Node => ObjectId::Zone(self.name.name.clone()),
+            Kind::FloatingIp => ObjectId::FloatingIp(self.name.clone()),
         }
     }
 }
@@ -92,6 +97,7 @@ pub(crate) enum Item {
     Slice(Arc<EndpointSlice>),
     Pod(Arc<Pod>),
     Node(Arc<Node>),
+    FloatingIp(Arc<PodFloatingIp>),
 }
 
 /// Reads an object that an API server gives.
