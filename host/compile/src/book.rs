@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use penstock_model::{Finding, Findings, IpNet, ObjectId, VifId, VrfId};
+use penstock_model::{Finding, Findings, IpNet, ObjectId, ObjectName, VifId, VrfId};
 
 use crate::maps::{changes, put};
 
@@ -25,6 +25,8 @@ pub(crate) enum Teller {
     Route(VrfId, IpNet),
     /// The share of a route in its table.
     RouteRoom(VrfId, IpNet),
+    /// A floating IP of a pod.
+    FloatingIp(ObjectName),
     /// What is made of a floating IP.
     Vip(IpAddr),
     /// The share of a floating IP in the tables.

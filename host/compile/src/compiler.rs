@@ -7,6 +7,7 @@ use penstock_tables::Shape;
 
 use crate::book::Book;
 use crate::places::{Context, Places};
+use crate::plain::PlainIps;
 use crate::provider::Providers;
 use crate::site::Site;
 use crate::vips::Vips;
@@ -27,6 +28,7 @@ pub struct Compiler {
 struct State {
     site: Site,
     places: Places,
+    plain: PlainIps,
     vips: Vips,
     book: Book,
     out: Compiled,
@@ -85,15 +87,20 @@ impl Compiler {
                 let mut book = Book::default();
                 let site = Site::new(node, intent, &mut book);
                 let out = fixed(&site);
-                State { site, places: Places::default(), vips: Vips::default(), book, out }
+                let plain = PlainIps::default();
+                State { site, places: Places::default(), plain, vips: Vips::default(), book, out }
             }
         };
         let state = self.last.insert(state);
-        let State { site, places, vips, book, out } = state;
+        let State { site, places, plain, vips, book, out } = state;
         let mut cx = Context { site, shape: &self.shape, out, book };
         let addresses = places.update(intent, neighbours, &mut cx);
         self.work.addresses = addresses.len();
-        self.work.floating_ips = vips.update(intent, &addresses, places, &self.providers, &mut cx);
+        let again = vips.take(intent, &addresses);
+        let touched = addresses.union(&again).copied().collect();
+        plain.decide(intent, &touched, (&*places, &*vips), &mut cx);
+        self.work.floating_ips = vips.update(again, plain.need(), places, &self.providers, &mut cx);
+        plain.write(&mut cx);
         book.settle(&intent.findings, &mut out.findings);
         if let Some(before) = before {
             *out = out.sharing_with(&before);

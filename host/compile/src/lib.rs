@@ -32,6 +32,7 @@ mod native;
 mod nearby;
 mod owner;
 mod places;
+mod plain;
 mod provider;
 mod room;
 mod site;

@@ -41,8 +41,8 @@ pub(crate) struct Need {
 
 impl Need {
     /// What the node itself needs.
-    pub(crate) fn of_node(next_hops: usize, host_routes: usize) -> Self {
-        Self { next_hops, host_routes, ..Self::default() }
+    pub(crate) fn of_node(next_hops: usize, host_routes: usize, mappings: usize) -> Self {
+        Self { next_hops, host_routes, mappings, ..Self::default() }
     }
 
     /// What a floating IP needs, but for marks.

@@ -99,6 +99,19 @@ impl Site {
         self.importers.contains_key(&vrf)
     }
 
+    /// The lowest VRF with a name.
+    pub(crate) fn vrf_named(&self, name: &str) -> Option<VrfId> {
+        let named = |vrf: &VrfId| self.given.get(vrf).is_some_and(|given| given.name == name);
+        self.vrfs().find(named)
+    }
+
+    /// VRFs whose pods reach the floating IPs of a network, and of its VRF.
+    pub(crate) fn reached_from(&self, vrf: VrfId, network: &NetworkName) -> Vec<VrfId> {
+        let all = self.importers(vrf).iter().chain(self.vrfs_of(network)).copied();
+        let all: BTreeSet<VrfId> = all.collect();
+        all.into_iter().collect()
+    }
+
     /// All VRFs.
     pub(crate) fn vrfs(&self) -> impl Iterator<Item = VrfId> {
         self.importers.keys().copied()

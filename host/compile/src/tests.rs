@@ -17,6 +17,7 @@ mod incremental;
 mod nearby;
 mod owner;
 mod places;
+mod plain;
 mod provider;
 mod room;
 mod world;

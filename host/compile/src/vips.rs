@@ -64,16 +64,15 @@ struct Made {
 }
 
 impl Vips {
-    /// Takes over an intent's load balancers, and says how many floating IPs were made anew. Something changed at `addresses`.
+    /// Makes floating IPs again, and says how many. `besides` are host routes and mappings that others need.
     pub(crate) fn update(
         &mut self,
-        intent: &Intent,
-        addresses: &BTreeSet<IpAddr>,
+        again: BTreeSet<IpAddr>,
+        besides: (usize, usize),
         places: &Places,
         providers: &Providers,
         cx: &mut Context<'_>,
     ) -> usize {
-        let again = self.take(intent, addresses);
         let mut before: BTreeMap<IpAddr, Option<Made>> = BTreeMap::new();
         for &address in &again {
             let (made, findings) = self.make(address, places, providers, cx);
@@ -82,7 +81,8 @@ impl Vips {
             before.insert(address, self.replace(address, made));
         }
         let next_hops = cx.out.desired.next_hops.len();
-        let node = Need::of_node(next_hops, places.host_routes(cx.shape));
+        let host_routes = places.host_routes(cx.shape) + besides.0;
+        let node = Need::of_node(next_hops, host_routes, besides.1);
         if again.is_empty() && node == self.node {
             return 0;
         }
@@ -111,8 +111,25 @@ impl Vips {
         made_anew
     }
 
-    /// Takes over what claims are made of, and gives the floating IPs that have to be made again.
-    fn take(&mut self, intent: &Intent, addresses: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+    /// The load balancer that owns an address.
+    pub(crate) fn owner(
+        &self,
+        address: IpAddr,
+        places: &Places,
+        site: &Site,
+    ) -> Option<ObjectName> {
+        let known = Known { site, places, pods: &self.pods };
+        let claims = self.claims.get(&address)?;
+        let grant = owner::grant(address, claims, known, &mut Vec::new())?;
+        Some(grant.owner.name.clone())
+    }
+
+    /// Takes over what claims are made of, and gives the floating IPs that have to be made again; something changed at `addresses`.
+    pub(crate) fn take(
+        &mut self,
+        intent: &Intent,
+        addresses: &BTreeSet<IpAddr>,
+    ) -> BTreeSet<IpAddr> {
         let mut again = BTreeSet::new();
         let (gone, came) = changes(&mut self.pods, &intent.pods);
         let pods: BTreeSet<IpAddr> = gone.into_iter().chain(came).map(|(pod, _)| pod).collect();

@@ -8,6 +8,7 @@ mod history;
 mod large;
 mod listeners;
 mod machine;
+mod plain;
 mod prefixes;
 mod refused;
 mod shortage;

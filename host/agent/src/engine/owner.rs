@@ -32,6 +32,8 @@ pub(super) fn entry(
             route(intent, VrfId(u16::try_from(index).ok()?), all)
         }
         Entry::FipKey(key) => compiled.owners.get(&v4(key.ip)).cloned(),
+        Entry::ServiceKey(key) => compiled.owners.get(&v4(key.ip)).cloned(),
+        Entry::PlainFip(key) => compiled.owners.get(&v4(key.ip)).cloned(),
         _ => None,
     }
 }
@@ -52,10 +54,12 @@ pub(super) fn vif(intent: &Intent, id: VifId) -> Option<ObjectId> {
     intent.vifs.get(&id).map(|vif| ObjectId::Vif(vif.name.clone()))
 }
 
-/// The vif that a label leads to.
+/// The vif that a label leads to, or the floating IP whose it is.
 pub(super) fn label(intent: &Intent, label: MplsLabel) -> Option<ObjectId> {
     let vif = intent.vifs.values().find(|vif| vif.label == label);
-    vif.map(|vif| ObjectId::Vif(vif.name.clone()))
+    let vif = vif.map(|vif| ObjectId::Vif(vif.name.clone()));
+    let ip = || intent.floating_ips.values().find(|ip| ip.label == label);
+    vif.or_else(|| ip().map(|ip| ObjectId::FloatingIp(ip.name.clone())))
 }
 
 /// The peer at an address.

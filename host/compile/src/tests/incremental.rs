@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::table::TableId;
-use penstock_model::{Finding, Pod};
+use penstock_model::{Direction, Finding, Pod, PodFloatingIp};
 use penstock_tables::prefix::prefix_cost;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -24,6 +24,7 @@ enum Change {
     Balancer((&'static str, &'static str), Option<LoadBalancer>),
     Neighbour(IpAddr, Option<u8>),
     Pod(IpAddr, bool),
+    FloatingIp(&'static str, Option<(IpAddr, &'static str, &'static str, u8, u32)>),
     Zone(&'static str, Option<&'static str>),
     Policy(&'static [&'static str], &'static [&'static str]),
     Finding(&'static str, Option<&'static str>),
@@ -114,6 +115,13 @@ fn balancer() -> impl Strategy<Value = LoadBalancer> {
     )
 }
 
+/// Address, network, pod, direction, label.
+fn floating_ip() -> impl Strategy<Value = (IpAddr, &'static str, &'static str, u8, u32)> {
+    let network = select(vec!["1", "2", "3", "public"]);
+    let label = select(vec![16_u32, 17, 18, 20, 21, 9000]);
+    (vip(), network, select(vec!["vif2", "vif3", "vif4", "pod", "nobody"]), 0..3_u8, label)
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let node = (select(vec!["me", "other"]), end_point());
     let vrf_id = select(vec![1_u16, 2, 2, 3, 5000]);
@@ -154,6 +162,8 @@ fn change() -> impl Strategy<Value = Change> {
         12 => (name, option::weighted(0.8, balancer())).prop_map(|(n, lb)| Change::Balancer(n, lb)),
         6 => (end_point(), option::weighted(0.8, 0..2_u8)).prop_map(|(a, m)| Change::Neighbour(a, m)),
         4 => (vip(), any::<bool>()).prop_map(|(address, there)| Change::Pod(address, there)),
+        4 => (select(vec!["p", "q", "r"]), option::weighted(0.8, floating_ip()))
+            .prop_map(|(name, ip)| Change::FloatingIp(name, ip)),
         1 => (select(vec!["me", "other"]), option::of(select(vec!["me", "other"])))
             .prop_map(|(node, zone)| Change::Zone(node, zone)),
         1 => (allowed, own).prop_map(|(external, cluster)| Change::Policy(external, cluster)),
@@ -205,7 +215,8 @@ impl Small {
                     intent.vifs.values().filter(|vif| of_others(vif)).map(|vif| vif.id).collect();
                 others.iter().for_each(|other| drop(intent.vifs.remove(other)));
                 let vif = PodVif { address, label, vrf, mac: mac(address), ..vif(id, "", 0, 0) };
-                let vif = PodVif { name: format!("vif{id}"), ..vif };
+                let name = format!("vif{id}");
+                let vif = PodVif { pod: ObjectName::new("ns-user-1", &*name), name, ..vif };
                 intent.vifs.insert(VifId(id), Arc::new(vif));
             }
             Change::Vif(id, None) => {
@@ -244,6 +255,23 @@ impl Small {
             }
             Change::Pod(address, false) => {
                 intent.pods.remove(&address);
+            }
+            Change::FloatingIp(name, Some((address, network, pod, direction, label))) => {
+                let name = ObjectName::new("ns-user-1", name);
+                let directions = [Direction::Both, Direction::Ingress, Direction::Egress];
+                let ip = PodFloatingIp {
+                    created: (label > 17).then_some(label.into()),
+                    address,
+                    network: network.into(),
+                    pod: ObjectName::new("ns-user-1", pod),
+                    direction: directions[usize::from(direction)],
+                    label: MplsLabel(label),
+                    name: name.clone(),
+                };
+                intent.floating_ips.insert(name, Arc::new(ip));
+            }
+            Change::FloatingIp(name, None) => {
+                intent.floating_ips.remove(&ObjectName::new("ns-user-1", name));
             }
             Change::Zone(node, Some(zone)) => {
                 let zone = Zone { node: node.to_owned(), name: zone.to_owned() };
@@ -339,7 +367,11 @@ fn sound(compiled: &Compiled, shape: &Shape) {
             maps.extend(mapped.map(|(pod, port)| (key.address, key.port, pod, port)));
         }
     }
+    maps.extend(d.plain.iter().map(|(key, pod)| (key.address, 0, *pod, 0)));
+    let egress = d.vifs.values().filter_map(|vif| Some((vif.egress?.address, vif.address?)));
+    maps.extend(egress.map(|(address, pod)| (address, 0, pod, 0)));
     for (table, used) in [
+        (TableId::PlainFip, d.plain.len()),
         (TableId::NextHop, d.next_hops.len() + groups),
         (TableId::Ecmp, words),
         (TableId::HostRoute, d.routes.len()),
@@ -356,6 +388,11 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     for (key, target) in &d.fip {
         assert!(d.services[&key.address].contains(&(key.protocol, key.port)));
         assert_eq!(d.vifs[&key.vif].address, Some(target.address));
+    }
+    for (key, pod) in &d.plain {
+        assert_eq!(d.vifs[&key.vif].address, Some(*pod));
+        assert!(!d.services.contains_key(&key.address) && !d.refused.contains_key(&key.address));
+        assert!(matches!(compiled.owners[&key.address], ObjectId::FloatingIp(_)));
     }
     for (address, wanted) in &d.refused {
         assert!(compiled.owners.contains_key(address));
