@@ -4,7 +4,7 @@
 //!
 //! * a reply, or an ICMP error, reaches the client from the address to which the very request went that it answers ([`judge`]), or not at all;
 //! * a request reaches a backend of its destination, translated;
-//! * a stranger changes no entry;
+//! * a stranger reaches nobody, and changes no entry;
 //! * entries come in pairs, one of each direction, both translated or neither;
 //! * each frame is out or counted.
 
@@ -191,14 +191,14 @@ impl Run<'_> {
                 (self.newcomer(other, proto), other)
             }
         };
-        let ((ip, vif), (dip, dport, label)) = (CLIENTS[caller.0], DESTINATIONS[to]);
+        let ((ip, vif), (dip, dport, _)) = (CLIENTS[caller.0], DESTINATIONS[to]);
         let tunnel = if vif.is_some() { 0 } else { self.peer };
         let data = payload(b'Q', self.judge.ask(caller, to, tunnel));
         let flags = self.rng.of([SYN, SYN, ACK, SYN | ACK]);
         let p = segment(caller.2, (ip, caller.1), (dip, dport), flags, &data);
         match vif {
             Some(vif) => self.inject(Ingress::Host(vif), &frame(&p)),
-            None => self.tunnelled(tunnel, label, &p),
+            None => self.tunnelled(tunnel, label_of(to, caller.1), &p),
         }
         caller
     }
@@ -241,11 +241,11 @@ impl Run<'_> {
         let (client, port, _) = caller;
         let caller = (client, port, TCP);
         let to = self.rng.below(DESTINATIONS.len() as u64) as usize;
-        let ((ip, _), (dip, dport, label)) = (CLIENTS[client], DESTINATIONS[to]);
+        let ((ip, _), (dip, dport, _)) = (CLIENTS[client], DESTINATIONS[to]);
         let (_, pod, _, pod_label) = BACKENDS[to % 2];
         if self.rng.one_in(2) && wanted(&(ip, port, dip, dport)) {
             let data = payload(b'X', self.judge.ask(caller, to, tunnel));
-            self.tunnelled(tunnel, label, &tcp(ip, dip, port, dport, RST, &data));
+            self.tunnelled(tunnel, label_of(to, port), &tcp(ip, dip, port, dport, RST, &data));
         } else {
             // A pod's address is this node's own.
             let data = payload(b'X', u32::MAX);
@@ -370,8 +370,7 @@ impl Run<'_> {
                 }
                 (b'R', _) => self.judge.answered(number, from, to)?,
                 (b'F', 0) => {}
-                // Of no known flow: it may come from any tunnel.
-                (b'X', 5 | 6) => self.judge.came_out(number, vif, from, to)?,
+                // A stranger's tunnel is in no set of sources.
                 (b'F' | b'X' | b'Q', _) => anyhow::bail!("left by vif {vif}: {ip:?}"),
                 _ => anyhow::bail!("not a frame of ours: {frame:02x?}"),
             }

@@ -1,17 +1,14 @@
 //! The node in the storm, and its neighbours: what they are called, and the tables that say so.
 
-use penstock_abi::hash::{fip_key, host_route_key, key_hash, row};
-use penstock_abi::limits::{
-    FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2, SOURCES_KNOWN, SOURCES_NOBODY,
-};
+use penstock_abi::limits::{SOURCES_NOBODY, VIF_VHOST};
 use penstock_abi::table::{
     EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, NextHopKind, Prefix, PrefixLength,
-    TableEntry, TableId, Vif, VifKind, bucket_index,
+    ServiceAddress, ServiceKey, SourceCheck, TableEntry, TableId, TunnelSource, Vif, VifKind, Vrf,
 };
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::wire::{TCP, UDP};
-use penstock_tables::Shape;
 use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_parts};
+use penstock_tables::{Keyed, Shape};
 
 pub(super) const NODE: u32 = 0x0aa9_0001;
 pub(super) const NODE_MAC: u64 = 0x0200_0000_00aa;
@@ -23,10 +20,15 @@ pub(super) const POD_PORT: u16 = 8080;
 /// Backends by vif, with address, next hop and label.
 pub(super) const BACKENDS: [(u8, u32, u16, u32); 2] =
     [(5, 0x0a2f_0005, 15, 115), (6, 0x0a2f_0006, 16, 116)];
-/// Clients: address, and vif if on this node.
-pub(super) const CLIENTS: [(u32, Option<u8>); 4] =
-    [(0x0a2f_0003, Some(3)), (0x0a2f_0004, Some(4)), (0x0a30_0001, None), (0x0a30_0002, None)];
-/// What clients connect to: address, port, label. Two services of one pod, a group of both, and the pods themselves.
+/// Clients: address, and vif if on this node. The last is the node itself.
+pub(super) const CLIENTS: [(u32, Option<u8>); 5] = [
+    (0x0a2f_0003, Some(3)),
+    (0x0a2f_0004, Some(4)),
+    (0x0a30_0001, None),
+    (0x0a30_0002, None),
+    (NODE, Some(VIF_VHOST)),
+];
+/// What clients connect to: address, port, label. Two services of one pod, a service of both, and the pods themselves.
 pub(super) const DESTINATIONS: [(u32, u16, u32); 5] = [
     (0x0a69_0001, 80, 121),
     (0x0a69_0002, 81, 122),
@@ -34,34 +36,63 @@ pub(super) const DESTINATIONS: [(u32, u16, u32); 5] = [
     (BACKENDS[0].1, POD_PORT, 115),
     (BACKENDS[1].1, POD_PORT, 116),
 ];
+/// The service of both.
 pub(super) const GROUP: usize = 2;
-pub(super) const GROUP_NH: u16 = 40;
-pub(super) const VRF: u16 = 1;
+/// Groups of the services.
+const GROUP_NHS: [u16; 3] = [41, 42, 40];
+/// Mappings: service and backend of each, from 1.
+const MAPPED: [(usize, usize); 4] = [(0, 0), (1, 0), (GROUP, 0), (GROUP, 1)];
+const VRF: u16 = 1;
+const NET: u16 = 1;
+/// Set of the tunnels by which the far clients come.
+const FAR_SOURCES: u16 = 2;
 
-/// The group's words at a fresh place, then the group.
-pub(super) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> {
+/// Label under which a far client's packets come: the service's, or, as half of the far nodes choose the member themselves, that of a pod.
+pub(super) fn label_of(to: usize, port: u16) -> u32 {
+    match to {
+        GROUP if port & 3 == 3 => BACKENDS[1].3,
+        0..=GROUP if port & 1 == 1 => BACKENDS[0].3,
+        _ => DESTINATIONS[to].2,
+    }
+}
+
+/// The words of a service's group at a fresh place, then the group; only members in `states` are there.
+fn members(service: usize, base: u32, states: &[bool], generation: u8) -> Vec<Write> {
     let word = |n: usize| EcmpSlot {
         valid: states[n],
         nh: BACKENDS[n].2,
+        label: (1..).zip(MAPPED).find(|(_, m)| *m == (service, n)).map_or(0, |(map, _)| map),
+        local: true,
         generation,
         slot: n as u16,
         ..EcmpSlot::default()
     };
-    let live: Vec<usize> = (0..2).filter(|&n| states[n]).collect();
-    let words = [0, 1].into_iter().chain(live.iter().copied());
+    let live: Vec<usize> = (0..states.len()).filter(|&n| states[n]).collect();
+    let words = (0..states.len()).chain(live.iter().copied());
     let mut out: Vec<Write> =
         words.zip(base..).map(|(n, at)| (TableId::Ecmp, at, word(n).pack())).collect();
     let nh = NextHop {
         valid: true,
         kind: NextHopKind::Composite,
         base,
-        slots: 2,
+        slots: states.len() as u16,
         live: live.len() as u16,
         hash_fields: 0x1f,
         ..NextHop::default()
     };
-    out.push((TableId::NextHop, u32::from(GROUP_NH), nh.pack()));
+    out.push((TableId::NextHop, u32::from(GROUP_NHS[service]), nh.pack()));
     out
+}
+
+/// The group of both backends at a fresh place.
+pub(super) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> {
+    members(GROUP, base, &states, generation)
+}
+
+/// An entry in the first of its places: all keys here have rows of their own.
+fn keyed<E: Keyed>(entry: &E) -> Write {
+    let place = E::places(entry.key(), Shape::default()).next().expect("every key has places");
+    (E::TABLE, place, entry.pack())
 }
 
 pub(super) fn tables() -> Vec<Write> {
@@ -69,48 +100,57 @@ pub(super) fn tables() -> Vec<Write> {
     let vif = |kind, nh, ip| Vif { valid: true, kind, vrf: VRF, nh, ip, ..Vif::default() };
     let fabric = Vif { mac: NODE_MAC, ..vif(VifKind::Fabric, 0, NODE) };
     out.push((TableId::Vif, 0, fabric.pack()));
-    let mut pod = |number: u8, nh: u16, ip: u32| {
-        let entry = Vif { rpf: true, ..vif(VifKind::Virtual, nh, ip) };
-        let kind = NextHopKind::Encap;
-        let encap = NextHop { valid: true, kind, vif: number, ..NextHop::default() };
+    let vrf = Vrf { valid: true, service_net: NET, source_check: SourceCheck::Strict };
+    out.push((TableId::Vrf, VRF.into(), vrf.pack()));
+    let mut end_point = |number: u8, nh: u16, ip: u32| {
+        let (kind, nh_kind) = match number {
+            VIF_VHOST => (VifKind::Vhost, NextHopKind::Receive),
+            _ => (VifKind::Virtual, NextHopKind::Encap),
+        };
+        let entry = Vif { rpf: true, ..vif(kind, nh, ip) };
+        let delivers = NextHop { valid: true, kind: nh_kind, vif: number, ..NextHop::default() };
         out.push((TableId::Vif, number.into(), entry.pack()));
-        out.push((TableId::NextHop, nh.into(), encap.pack()));
-        out.push(route(ip, nh, true));
+        out.push((TableId::NextHop, nh.into(), delivers.pack()));
+        out.push(route(ip, nh, ServiceAddress::No));
     };
     for (ip, number) in CLIENTS.iter().filter_map(|c| Some((c.0, c.1?))) {
-        pod(number, 10 + u16::from(number), ip);
+        end_point(number, 10 + u16::from(number), ip);
     }
     for (number, ip, nh, _) in BACKENDS {
-        pod(number, nh, ip);
+        end_point(number, nh, ip);
     }
     for (nh, dip) in [(30, PEER), (31, OTHER_PEER)] {
         let kind = NextHopKind::Tunnel;
         let tunnel = NextHop { valid: true, kind, sip: NODE, dip, ..NextHop::default() };
         out.push((TableId::NextHop, nh, tunnel.pack()));
+        out.push(keyed(&TunnelSource { valid: true, set: FAR_SOURCES, ip: dip }));
     }
     let lengths = PREFIX_LENGTHS.map(|len| PrefixLength { valid: true, len }.pack());
     out.extend((0..).zip(lengths).map(|(rank, word)| (TableId::PrefixLength, rank, word)));
     out.push(far_clients_at(PEER));
+    out.extend(members(0, 80, &[true], 0));
+    out.extend(members(1, 84, &[true], 0));
     out.extend(group(92, [true, true], 0));
-    let nhs = [15, 15, GROUP_NH, 15, 16];
-    for ((ip, _, label), nh) in DESTINATIONS.into_iter().zip(nhs) {
-        out.push((
-            TableId::Ilm,
-            label,
-            Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: false }.pack(),
-        ));
-        if !BACKENDS.iter().any(|b| b.1 == ip) {
-            out.push(route(ip, nh, true));
+    for (_, _, nh, label) in BACKENDS {
+        let ilm = Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: false };
+        out.push((TableId::Ilm, label, ilm.pack()));
+    }
+    for ((ip, port, label), nh) in DESTINATIONS.into_iter().zip(GROUP_NHS) {
+        let ilm = Ilm { valid: true, nh, key_nh: nh, vrf: VRF, service: true };
+        out.push((TableId::Ilm, label, ilm.pack()));
+        out.push(route(ip, nh, ServiceAddress::Reject));
+        for proto in [TCP, UDP] {
+            let key = ServiceKey { valid: true, net: NET, proto, ip, port, nh, local: nh };
+            out.push(keyed(&key));
         }
     }
-    let mapped = [(0, 0), (1, 0), (GROUP, 0), (GROUP, 1)];
-    for (map, (destination, backend)) in mapped.into_iter().enumerate() {
+    for (map, (destination, backend)) in (1..).zip(MAPPED) {
         let ((vip, vip_port, _), (vif, pod_ip, ..)) =
             (DESTINATIONS[destination], BACKENDS[backend]);
         let entry =
             FipMap { valid: true, generation: 1, pod_ip, pod_port: POD_PORT, vip, vip_port };
-        out.push((TableId::FipMap, map as u32, entry.pack()));
-        out.extend(keys(vif, vip, vip_port, map as u16));
+        out.push((TableId::FipMap, map.into(), entry.pack()));
+        out.extend(keys(vif, vip, vip_port, map));
     }
     for (vif, ip, ..) in BACKENDS {
         out.extend(keys(vif, ip, POD_PORT, 0));
@@ -128,25 +168,20 @@ pub(super) fn far_clients_at(peer: u32) -> Write {
         nh: if peer == PEER { 30 } else { 31 },
         label: 77,
         label_valid: true,
-        sources: SOURCES_KNOWN,
+        sources: FAR_SOURCES,
     };
     let part = prefix_parts(far.vrf, far.ip, far.len).next().expect("one of 16 bits");
     let place = part.places(Shape::default()).next().expect("every part has places");
     (TableId::Prefix, place, far.pack())
 }
 
-fn route(ip: u32, nh: u16, own: bool) -> Write {
-    let sources = if own { SOURCES_NOBODY } else { SOURCES_KNOWN };
-    let r = HostRoute { valid: true, vrf: VRF, ip, nh, sources, ..HostRoute::default() };
-    let at = row(key_hash(host_route_key(VRF, ip)), 0, HOST_ROUTE_ROWS_LOG2);
-    (TableId::HostRoute, bucket_index(0, at, 0, HOST_ROUTE_ROWS_LOG2), r.pack())
+/// A route to an address of this node, or to a service whose members are all here.
+fn route(ip: u32, nh: u16, service: ServiceAddress) -> Write {
+    let sources = SOURCES_NOBODY;
+    keyed(&HostRoute { valid: true, vrf: VRF, ip, nh, service, sources, ..HostRoute::default() })
 }
 
 /// For both protocols.
 fn keys(vif: u8, ip: u32, port: u16, map: u16) -> [Write; 2] {
-    [TCP, UDP].map(|proto| {
-        let k = FipKey { valid: true, vif, proto, ip, port, map };
-        let at = row(key_hash(fip_key(vif, proto, ip, port)), 0, FIP_KEY_ROWS_LOG2);
-        (TableId::FipKey, bucket_index(0, at, 0, FIP_KEY_ROWS_LOG2), k.pack())
-    })
+    [TCP, UDP].map(|proto| keyed(&FipKey { valid: true, vif, proto, ip, port, map }))
 }

@@ -2,17 +2,16 @@
 //! new flows at once than it can keep up with, and a table that is nearly full.
 #![allow(dead_code)] // Each test takes what it needs.
 
-use penstock_abi::hash::{FlowSecret, fip_key, flow_hash, flow_key, host_route_key, key_hash, row};
-use penstock_abi::limits::{FIP_KEY_ROWS_LOG2, HOST_ROUTE_ROWS_LOG2};
+use penstock_abi::hash::{FlowSecret, flow_hash, flow_key};
 use penstock_abi::table::{
-    DefaultRoute, FipKey, FipMap, FlowKey, HostRoute, NextHop, NextHopKind, TableEntry, TableId,
-    Vif, VifKind, bucket_index,
+    DefaultRoute, EcmpSlot, FipMap, FlowKey, NextHop, NextHopKind, ServiceKey, TableEntry, TableId,
+    Vif, VifKind, Vrf,
 };
 use penstock_refmodel::Ingress;
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::packet::{frame, udp};
 use penstock_refmodel::wire::UDP;
-use penstock_tables::Shape;
+use penstock_tables::{Keyed, Shape};
 use penstock_tests::script::{NEW_FLOWS_ALONE, Script, Step};
 
 const POD_NH: u16 = 21;
@@ -90,18 +89,24 @@ fn with_service() -> Vec<Write> {
     let (pod_ip, pod_port) = (0x0a2f_0006, 5353);
     let pod = Vif { valid: true, kind: VifKind::Virtual, vrf: 1, nh: 22, ..Vif::default() };
     let encap = NextHop { valid: true, kind: NextHopKind::Encap, vif: 6, ..NextHop::default() };
-    let route = HostRoute { valid: true, vrf: 1, ip: VIP, nh: 22, ..HostRoute::default() };
-    let route_at = row(key_hash(host_route_key(1, VIP)), 0, HOST_ROUTE_ROWS_LOG2);
+    let kind = NextHopKind::Composite;
+    let group = NextHop { valid: true, kind, slots: 1, live: 1, ..NextHop::default() };
+    let member = EcmpSlot { valid: true, nh: 22, label: 77, local: true, ..EcmpSlot::default() };
     let map = FipMap { valid: true, generation: 1, pod_ip, pod_port, vip: VIP, vip_port: 53 };
-    let key = FipKey { valid: true, vif: 6, proto: 17, ip: VIP, port: 53, map: 77 };
-    let key_at = row(key_hash(fip_key(6, 17, VIP, 53)), 0, FIP_KEY_ROWS_LOG2);
+    let key = ServiceKey { valid: true, net: 1, proto: UDP, ip: VIP, port: 53, nh: 23, local: 23 };
+    let key_at = ServiceKey::places(key.key(), Shape::default()).next();
+    let vrf = Vrf { valid: true, service_net: 1, ..Vrf::default() };
     let mut all = tables();
     all.extend([
+        (TableId::Vrf, 1, vrf.pack()),
         (TableId::Vif, 6, Vif { ip: pod_ip, ..pod }.pack()),
         (TableId::NextHop, 22, encap.pack()),
         (TableId::FipMap, 77, map.pack()),
-        (TableId::FipKey, bucket_index(0, key_at, 0, FIP_KEY_ROWS_LOG2), key.pack()),
-        (TableId::HostRoute, bucket_index(0, route_at, 0, HOST_ROUTE_ROWS_LOG2), route.pack()),
+        // A slot, and the list of those that take new flows.
+        (TableId::Ecmp, 0, member.pack()),
+        (TableId::Ecmp, 1, member.pack()),
+        (TableId::NextHop, 23, group.pack()),
+        (TableId::ServiceKey, key_at.expect("every key has places"), key.pack()),
     ]);
     all
 }
