@@ -31,6 +31,18 @@ pub const LOOKUP: &str = "/v1/vrfs/{vrf}/routes/lookup";
 pub const LABELS: &str = "/v1/labels";
 /// `mpls::LabelMap`, one label.
 pub const LABEL: &str = "/v1/labels/{label}";
+/// `overlay::Vrfs`: service network and source check of each VRF.
+pub const VRFS: &str = "/v1/vrfs";
+/// `overlay::Listeners` of floating IPs.
+pub const LISTENERS: &str = "/v1/listeners";
+/// `overlay::SourceSets`, all.
+pub const SOURCES: &str = "/v1/tunnel-sources";
+/// `overlay::SourceSets`, one.
+pub const SOURCE: &str = "/v1/tunnel-sources/{set}";
+/// `overlay::PlainFips`: floating IPs without port map.
+pub const PLAIN_FIPS: &str = "/v1/plain-fips";
+/// `address::Address`: what the card does with an address; takes [`AddressQuery`].
+pub const ADDRESS: &str = "/v1/addresses/{address}";
 /// `drops::DropStats`.
 pub const DROPS: &str = "/v1/drops";
 /// `service::Services`: what is asked for, without a look at the card.
@@ -77,6 +89,18 @@ pub struct LookupQuery {
     /// Longest prefix considered.
     #[serde(default = "host_len")]
     pub prefix_len: u8,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+/// Of which VRF an address is to be explained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressQuery {
+    /// The VRF; without one, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrf: Option<u16>,
     /// Name of the card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
@@ -130,6 +154,26 @@ pub enum Resource {
     Label {
         /// The label.
         label: u32,
+    },
+    /// [`VRFS`].
+    Vrfs,
+    /// [`LISTENERS`].
+    Listeners,
+    /// [`SOURCES`].
+    Sources,
+    /// [`SOURCE`].
+    Source {
+        /// The set.
+        set: u16,
+    },
+    /// [`PLAIN_FIPS`].
+    PlainFips,
+    /// [`ADDRESS`].
+    Address {
+        /// The address.
+        address: Ipv4Addr,
+        /// In which VRF.
+        query: AddressQuery,
     },
     /// [`DROPS`].
     Drops,
@@ -198,6 +242,12 @@ impl fmt::Display for Resource {
             Self::Lookup { vrf, query } => write_query(f, &fill(LOOKUP, &[vrf]), query),
             Self::Labels => f.write_str(LABELS),
             Self::Label { label } => f.write_str(&fill(LABEL, &[label])),
+            Self::Vrfs => f.write_str(VRFS),
+            Self::Listeners => f.write_str(LISTENERS),
+            Self::Sources => f.write_str(SOURCES),
+            Self::Source { set } => f.write_str(&fill(SOURCE, &[set])),
+            Self::PlainFips => f.write_str(PLAIN_FIPS),
+            Self::Address { address, query } => write_query(f, &fill(ADDRESS, &[address]), query),
             Self::Drops => f.write_str(DROPS),
             Self::Services => f.write_str(SERVICES),
             Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
@@ -251,6 +301,13 @@ mod tests {
             "/v1/vrfs/2/routes/lookup?address=10.105.139.153&prefix_len=24"
         );
         assert_eq!(Resource::NextHop { id: 87 }.to_string(), "/v1/next-hops/87");
+        assert_eq!(Resource::Source { set: 7 }.to_string(), "/v1/tunnel-sources/7");
+        let explain = |vrf| {
+            let query = AddressQuery { vrf, card: None };
+            Resource::Address { address, query }.to_string()
+        };
+        assert_eq!(explain(None), "/v1/addresses/10.105.139.153");
+        assert_eq!(explain(Some(2)), "/v1/addresses/10.105.139.153?vrf=2");
     }
 
     #[test]

@@ -70,6 +70,18 @@ pub enum Command {
     /// MPLS labels that the card accepts.
     #[command(after_help = "Example: penstock mpls --dump")]
     Mpls(MplsArgs),
+    /// VRFs: service network, and by which tunnels packets may come.
+    #[command(after_help = "Example: penstock vrf --list")]
+    Vrf(VrfArgs),
+    /// Listeners of floating IPs, which packets are looked for in before any route.
+    #[command(after_help = "Example: penstock svc --dump")]
+    Svc(DumpArgs),
+    /// Tunnels by which packets may come, by the sets that routes name.
+    #[command(after_help = "Example: penstock source --get 1")]
+    Source(SourceArgs),
+    /// Floating IPs without port map.
+    #[command(after_help = "Example: penstock fip --dump")]
+    Fip(DumpArgs),
     /// Dropped packets by reason.
     #[command(after_help = "Example: penstock dropstats -o wide")]
     Dropstats,
@@ -77,7 +89,9 @@ pub enum Command {
     #[command(after_help = "Example: penstock status -o json")]
     Status,
     /// Follows an object from what was asked for down to the card's rows.
-    #[command(after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip")]
+    #[command(
+        after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip\n         penstock explain ip 10.105.139.153 --vrf 2"
+    )]
     Explain(ExplainArgs),
     /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 4: something differed.
     #[command(after_help = "Example: penstock audit -o json")]
@@ -144,6 +158,33 @@ pub struct MplsArgs {
     pub get: Option<u32>,
 }
 
+/// Arguments of `vrf`.
+#[derive(Debug, Args)]
+pub struct VrfArgs {
+    /// Lists all (default).
+    #[arg(short, long)]
+    pub list: bool,
+}
+
+/// Arguments of `svc` and `fip`.
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Shows all (default).
+    #[arg(long)]
+    pub dump: bool,
+}
+
+/// Arguments of `source`.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Shows all sets (default).
+    #[arg(long)]
+    pub dump: bool,
+    /// Shows one set; 1 has all tunnels that are known.
+    #[arg(long, value_name = "SET", conflicts_with = "dump")]
+    pub get: Option<u16>,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -160,6 +201,15 @@ pub enum Explained {
     Svc {
         /// `NAMESPACE/NAME`; without a namespace, `default`.
         name: String,
+    },
+    /// An address, be it a pod's, a floating IP, or one outside: listeners, route, who may answer, translations.
+    #[command(visible_aliases = ["addr", "address"])]
+    Ip {
+        /// The address.
+        address: Ipv4Addr,
+        /// Only in this VRF.
+        #[arg(long, value_name = "VRF")]
+        vrf: Option<u16>,
     },
 }
 
@@ -194,6 +244,11 @@ mod tests {
             "vif --get 8",
             "rt --dump 2 --family inet",
             "mpls --dump",
+            "vrf --list",
+            "svc --dump",
+            "source --get 1",
+            "fip --dump",
+            "explain ip 10.105.139.153 --vrf 2",
             "dropstats",
         ] {
             Cli::try_parse_from(["penstock"].into_iter().chain(line.split(' '))).unwrap();
@@ -204,6 +259,8 @@ mod tests {
             "rt --get 1.2.3/8 --vrf 1",
             "flow -l --get 3",
             "rt --dump 1 --family inet6",
+            "source --dump --get 3",
+            "explain ip fe80::1",
         ] {
             assert!(
                 Cli::try_parse_from(["penstock"].into_iter().chain(line.split(' '))).is_err(),

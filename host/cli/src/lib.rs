@@ -14,9 +14,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
-use penstock_api::paths::{FlowQuery, LookupQuery, Resource};
+use penstock_api::paths::{AddressQuery, FlowQuery, LookupQuery, Resource};
 use penstock_api::types::{Audit, Status};
-use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
+use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,15 +65,27 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let resource = args.get.map_or(Resource::Labels, |label| Resource::Label { label });
             daemon.show::<mpls::LabelMap>(&resource)
         }
+        Command::Vrf(_) => daemon.show::<overlay::Vrfs>(&Resource::Vrfs),
+        Command::Svc(_) => daemon.show::<overlay::Listeners>(&Resource::Listeners),
+        Command::Source(args) => {
+            let resource = args.get.map_or(Resource::Sources, |set| Resource::Source { set });
+            daemon.show::<overlay::SourceSets>(&resource)
+        }
+        Command::Fip(_) => daemon.show::<overlay::PlainFips>(&Resource::PlainFips),
         Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
         Command::Status => daemon.show::<Status>(&Resource::Status),
         Command::Audit => daemon.audit(),
-        Command::Explain(args) => {
-            let Explained::Svc { name } = args.object;
-            let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            daemon.show::<service::Service>(&Resource::Service { namespace, name })
-        }
+        Command::Explain(args) => match args.object {
+            Explained::Svc { name } => {
+                let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
+                let (namespace, name) = (namespace.to_owned(), name.to_owned());
+                daemon.show::<service::Service>(&Resource::Service { namespace, name })
+            }
+            Explained::Ip { address, vrf } => {
+                let query = AddressQuery { vrf, card: None };
+                daemon.show::<address::Address>(&Resource::Address { address, query })
+            }
+        },
     }
 }
 

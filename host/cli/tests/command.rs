@@ -56,7 +56,13 @@ fn ask(line: &str, answer: String) -> (String, Output) {
 
 fn labels() -> String {
     let map = mpls::LabelMap {
-        labels: vec![mpls::Label { label: 43, next_hop: 87, key_next_hop: 87, vrf: 2 }],
+        labels: vec![mpls::Label {
+            label: 43,
+            next_hop: 87,
+            key_next_hop: 87,
+            vrf: 2,
+            service: false,
+        }],
     };
     http("200 OK", &serde_json::to_string(&map).unwrap())
 }
@@ -78,7 +84,8 @@ fn text_and_json_of_the_same_answer() {
       "label": 43,
       "next_hop": 87,
       "key_next_hop": 87,
-      "vrf": 2
+      "vrf": 2,
+      "service": false
     }
   ]
 }
@@ -121,6 +128,13 @@ fn each_command_asks_for_its_resource() {
         ("dropstats", "/v1/drops"),
         ("explain svc ns-user-1/web", "/v1/services/ns-user-1/web"),
         ("explain svc web", "/v1/services/default/web"),
+        ("explain ip 10.105.139.153", "/v1/addresses/10.105.139.153"),
+        ("explain ip 10.105.139.153 --vrf 2", "/v1/addresses/10.105.139.153?vrf=2"),
+        ("vrf --list", "/v1/vrfs"),
+        ("svc --dump", "/v1/listeners"),
+        ("source --dump", "/v1/tunnel-sources"),
+        ("source --get 1", "/v1/tunnel-sources/1"),
+        ("fip --dump", "/v1/plain-fips"),
     ] {
         let (request, _) = ask(line, http("404 Not Found", r#"{"error":"nothing"}"#));
         assert_eq!(request, format!("GET {path} HTTP/1.1"), "{line}");

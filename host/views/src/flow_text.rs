@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::flow::{Action, FlowEntry, FlowTable, Translation};
 use crate::text;
+use crate::way::socket;
 use crate::words::concat;
 
 const LEGEND: &str = "\
@@ -108,8 +109,8 @@ fn hardware(flow: &FlowEntry) -> String {
     if let Some(mapping) = &flow.mapping {
         let state = if mapping.current { "" } else { " (gone: the next packet is decided anew)" };
         parts.push(format!("mapping {} generation {}{state}", mapping.map, mapping.generation));
-        if let (Some((vip, vip_port)), Some((pod, pod_port))) = (mapping.floating, mapping.fixed) {
-            parts.push(format!("{vip}:{vip_port} <-> {pod}:{pod_port}"));
+        if let (Some(floating), Some(fixed)) = (mapping.floating, mapping.fixed) {
+            parts.push(format!("{} <-> {}", socket(floating), socket(fixed)));
         }
     }
     if flow.hairpin {

@@ -8,19 +8,23 @@
 //! Text keeps the columns, legends and padding of the tools `flow`, `nh`, `vif`, `rt`, `mpls` and `dropstats`, so that what
 //! people and scripts know keeps working. What only this card has stands on lines of its own that begin with `Hw:`.
 
+pub mod address;
 pub mod drops;
 pub mod firmware;
 pub mod flow;
 pub mod flow_filter;
 pub mod flow_text;
+pub mod listener;
 pub mod mpls;
 pub mod next_hop;
+pub mod overlay;
 pub mod registers;
 pub mod route;
 pub mod service;
 pub mod state;
 pub mod text;
 pub mod vif;
+pub mod way;
 mod words;
 
 pub use state::CardState;

@@ -15,12 +15,15 @@ pub const TABLES: &[TableId] = &[TableId::Ilm];
 pub struct Label {
     /// The label.
     pub label: u32,
-    /// Next hop that delivers.
+    /// Next hop that delivers; of a floating IP's label the group of its members on this node, each packet's listener
+    /// deciding among them.
     pub next_hop: u16,
     /// Next hop in the keys of its flows.
     pub key_next_hop: u16,
     /// VRF after decapsulation.
     pub vrf: u16,
+    /// The label is a floating IP's: listeners decide.
+    pub service: bool,
 }
 
 /// The label map.
@@ -38,7 +41,11 @@ pub fn view(state: &CardState, only: Option<u32>) -> LabelMap {
         .of::<Ilm>()
         .iter()
         .filter(|(label, entry)| entry.valid && only.is_none_or(|only| only == *label))
-        .map(|(label, e)| Label { label, next_hop: e.nh, key_next_hop: e.key_nh, vrf: e.vrf })
+        .map(|(label, e)| {
+            let next_hop = if e.service { e.key_nh } else { e.nh };
+            let (key_next_hop, vrf, service) = (e.key_nh, e.vrf, e.service);
+            Label { label, next_hop, key_next_hop, vrf, service }
+        })
         .collect();
     LabelMap { labels }
 }
@@ -48,6 +55,9 @@ impl fmt::Display for LabelMap {
         writeln!(f, "MPLS Input Label Map\n\n   Label    NextHop\n-------------------")?;
         for label in &self.labels {
             writeln!(f, "{:>8}    {:>6}", label.label, label.next_hop)?;
+            if f.alternate() && label.service {
+                writeln!(f, "          Hw: by ServiceKey.local, VRF {}", label.vrf)?;
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use penstock_abi::hash;
 use penstock_abi::table::{
-    DefaultRoute, HostRoute, Ilm, NextHop, NextHopKind, Prefix, TableId, Vif,
+    DefaultRoute, HostRoute, Ilm, NextHop, NextHopKind, Prefix, ServiceKey, TableId, Vif, Vrf,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub const TABLES: &[TableId] = &[
     TableId::HostRoute,
     TableId::Prefix,
     TableId::DefaultRoute,
+    TableId::Vrf,
+    TableId::ServiceKey,
 ];
 
 /// Bytes of the Ethernet header that a next hop writes.
@@ -99,7 +101,7 @@ pub struct Hop {
     pub id: u32,
     /// Where packets go.
     pub r#type: HopKind,
-    /// VRF: of its interface, or of the first route that uses it; else 0.
+    /// VRF: of its interface, or the lowest of the routes and listeners that use it; else 0.
     pub vrf: u16,
     /// Entries that name it, and one.
     pub ref_count: u32,
@@ -246,13 +248,27 @@ impl Uses {
         let defaults = state.tables.of::<DefaultRoute>().iter().filter(|(_, r)| r.valid);
         // Of a VRF's number.
         let defaults = defaults.map(|(vrf, r)| (r.nh, vrf as u16));
-        for (nh, vrf) in hosts.chain(prefixes).chain(defaults) {
+        // The lowest VRF of each service network.
+        let mut nets: HashMap<u16, u16> = HashMap::new();
+        for (vrf, entry) in state.tables.of::<Vrf>().iter().filter(|(_, v)| v.valid) {
+            nets.entry(entry.service_net).or_insert(vrf as u16);
+        }
+        let listeners = state.tables.of::<ServiceKey>().values().filter(|k| k.valid);
+        let listeners = listeners.flat_map(|k| {
+            let vrf = nets.get(&k.net).copied().unwrap_or(0);
+            [k.nh, k.local].into_iter().filter(|nh| *nh != 0).map(move |nh| (nh, vrf))
+        });
+        for (nh, vrf) in hosts.chain(prefixes).chain(defaults).chain(listeners) {
             *uses.count.entry(nh.into()).or_default() += 1;
             uses.vrf.entry(nh.into()).and_modify(|first| *first = vrf.min(*first)).or_insert(vrf);
         }
         for (label, entry) in state.tables.of::<Ilm>().iter().filter(|(_, e)| e.valid) {
-            *uses.count.entry(entry.nh.into()).or_default() += 1;
-            uses.label.entry(entry.nh.into()).or_insert(label);
+            // Behind a floating IP's label are its listeners' members here, not one next hop.
+            let nh = if entry.service { entry.key_nh } else { entry.nh };
+            *uses.count.entry(nh.into()).or_default() += 1;
+            if !entry.service {
+                uses.label.entry(nh.into()).or_insert(label);
+            }
         }
         for vif in state.tables.of::<Vif>().values().filter(|v| v.valid && v.nh != 0) {
             *uses.count.entry(vif.nh.into()).or_default() += 1;

@@ -9,6 +9,7 @@ use penstock_abi::table::{DefaultRoute, HostRoute, NextHop, NextHopKind, Prefix,
 use penstock_tables::prefix::masked;
 use serde::{Deserialize, Serialize};
 
+use crate::way::Unserved;
 use crate::words::words;
 use crate::{CardState, text};
 
@@ -46,6 +47,10 @@ pub struct Route {
     pub next_hop: u16,
     /// Slots of the group with a member, if the next hop is a composite.
     pub ecmp_members: Option<u32>,
+    /// What becomes of packets to it.
+    pub unserved: Unserved,
+    /// Set of tunnels by which packets from there may come; 0 = none.
+    pub sources: u16,
     /// Table of the card.
     pub hw_table: RouteTable,
     /// Index in it; of a prefix with several entries the lowest.
@@ -84,6 +89,8 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
             ecmp_members: members(r.nh),
+            unserved: r.service.into(),
+            sources: r.sources,
             hw_table: RouteTable::HostRoute,
             hw_index,
         },
@@ -100,6 +107,8 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
             ecmp_members: members(r.nh),
+            unserved: Unserved::Forward,
+            sources: r.sources,
             hw_table: RouteTable::Prefix,
             hw_index,
         });
@@ -110,6 +119,8 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
         label: r.label_valid.then_some(r.label),
         next_hop: r.nh,
         ecmp_members: members(r.nh),
+        unserved: Unserved::Forward,
+        sources: r.sources,
         hw_table: RouteTable::DefaultRoute,
         hw_index: vrf.into(),
     });
@@ -154,7 +165,13 @@ impl fmt::Display for Routes {
                 writeln!(f, "Hw: ECMP Composite sub nh count: {members}")?;
             }
             if f.alternate() {
-                writeln!(f, "Hw: {}[{}]", route.hw_table, route.hw_index)?;
+                let unserved = match route.unserved {
+                    Unserved::Forward => "",
+                    Unserved::Reject => ", lives by its listeners, else reject",
+                    Unserved::Drop => ", lives by its listeners, else drop",
+                };
+                let Route { hw_table, hw_index, sources, .. } = route;
+                writeln!(f, "Hw: {hw_table}[{hw_index}], sources {sources}{unserved}")?;
             }
         }
         Ok(())

@@ -2,30 +2,22 @@
 //!
 //! For the chapter's service the text reads `Prefix: 10.105.139.153/32`, `ECMP Composite sub nh count: 2`, `nh_index: 87`,
 //! then one line a member and the `fip_list` of the local backends with their port maps, as the introspect pages of a
-//! Contrail node show them.
+//! Contrail node show them. Between them stands each listener with the group that its packets go to.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use penstock_abi::table::{FipKey, FipMap, HostRoute, NextHop, NextHopKind, TableId, Vif};
+use penstock_abi::table::{FipKey, FipMap, HostRoute, TableId};
 use serde::{Deserialize, Serialize};
 
-use crate::next_hop::{self, Hop, HopKind};
+use crate::listener::{self, Listener};
+use crate::next_hop::HopKind;
+use crate::way::{self, RouteKind, Sources, Unserved, Way, rows, write_members, write_way};
 use crate::{CardState, text};
 
-/// Tables that this view reads.
-pub const TABLES: &[TableId] = &[
-    TableId::NextHop,
-    TableId::Ecmp,
-    TableId::Ilm,
-    TableId::Vif,
-    TableId::HostRoute,
-    TableId::Prefix,
-    TableId::DefaultRoute,
-    TableId::FipKey,
-    TableId::FipMap,
-];
+/// Tables that this view reads, besides those of [`way`].
+pub const TABLES: &[TableId] = &[TableId::HostRoute, TableId::ServiceKey, TableId::FipKey];
 
 /// What is known of a service before looking at the card.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,67 +45,28 @@ pub struct Services {
     pub services: Vec<Intent>,
 }
 
-/// A member as it is reached from this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Path {
-    /// Slot in the group.
-    pub slot: u32,
-    /// Next hop.
-    pub next_hop: u16,
-    /// Label.
-    pub label: Option<u32>,
-    /// Where it leads, for people.
-    pub to: String,
-    /// Keeps its flows, takes no new ones.
-    pub draining: bool,
-    /// Generation of the slot.
-    pub generation: u8,
-}
-
-/// What a route leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RouteKind {
-    /// Nothing: there is no such next hop.
-    #[serde(rename = "missing")]
-    Missing,
-    /// A next hop.
-    #[serde(untagged)]
-    Hop(HopKind),
-}
-
-impl fmt::Display for RouteKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.pad("missing"),
-            Self::Hop(kind) => kind.fmt(f),
-        }
-    }
-}
-
-/// The route to a floating IP in one VRF.
+/// The route to a floating IP in one VRF. No packet follows it if the floating IP lives by its listeners: it is there to be shown, and
+/// says who may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRoute {
     /// Floating IP.
     pub floating_ip: Ipv4Addr,
     /// VRF.
     pub vrf: u16,
-    /// Next hop.
-    pub next_hop: u16,
-    /// Type of the next hop.
-    pub r#type: RouteKind,
+    /// Where it leads: the members of all listeners.
+    #[serde(flatten)]
+    pub way: Way,
+    /// What becomes of packets for no listener.
+    pub unserved: Unserved,
+    /// By which tunnels answers may come.
+    pub sources: Sources,
     /// Why nobody behind it can be reached anew, or that the route is somebody else's; none if all is well.
     pub why: Option<String>,
-    /// Members, holes left out.
-    pub members: Vec<Path>,
-    /// Slots, holes included.
-    pub slots: u32,
     /// Row of the route in the card's table `HostRoute`.
     pub hw_route: u32,
-    /// First word of the group in the card's table `Ecmp`.
-    pub hw_base: Option<u32>,
 }
 
-/// One port mapping of a local backend.
+/// One port mapping of a local backend, for packets that another node sends to it by its own label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortMap {
     /// Interface of the backend.
@@ -145,6 +98,8 @@ pub struct Service {
     pub intent: Intent,
     /// Routes to its floating IPs.
     pub routes: Vec<ServiceRoute>,
+    /// Their listeners.
+    pub listeners: Vec<Listener>,
     /// Port mappings of the backends on this node.
     pub port_maps: Vec<PortMap>,
 }
@@ -157,17 +112,30 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
         // The card knows no other; of these, the notes say that they are not served.
         let IpAddr::V4(fip) = *address else { continue };
         let word = u32::from(fip);
+        let denied = intent.denied.get(address);
+        let mut listeners = if denied.is_some() { Vec::new() } else { listener::of(state, fip) };
+        for listener in &mut listeners {
+            listener.why = why_nobody(&listener.way)
+                .filter(|_| intent.endpoints > 0)
+                .or_else(|| way::why(state, listener.way.next_hop, intent.endpoints));
+        }
         for (row, route) in
             state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.ip == word)
         {
-            let hop = next_hop::get(state, route.nh.into()).next_hops.into_iter().next();
-            let mut shown = service_route(state, fip, route.vrf, route.nh, row, hop.as_ref());
-            shown.why = match intent.denied.get(address) {
-                Some(note) => Some(format!("this is not the service's route: {note}")),
-                None => why(state, route.nh, intent.endpoints),
-            };
-            service.routes.push(shown);
+            service.routes.push(ServiceRoute {
+                floating_ip: fip,
+                vrf: route.vrf,
+                way: Way::of(state, route.nh),
+                unserved: route.service.into(),
+                sources: Sources::of(state, route.vrf, route.sources),
+                why: match denied {
+                    Some(note) => Some(format!("this is not the service's route: {note}")),
+                    None => way::why(state, route.nh, intent.endpoints),
+                },
+                hw_route: row,
+            });
         }
+        service.listeners.extend(listeners);
         if intent.denied.contains_key(address) {
             continue;
         }
@@ -199,106 +167,10 @@ pub fn view(state: &CardState, intent: Intent) -> Service {
     service
 }
 
-/// Why a route leads to nobody.
-fn why(state: &CardState, nh: u16, endpoints: usize) -> Option<String> {
-    let hop = state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid);
-    let kind = hop.map(|h| h.kind);
-    if let Some(group) = hop.filter(|h| h.kind == NextHopKind::Composite) {
-        return nobody_new(state, group);
-    }
-    let what = match kind {
-        Some(NextHopKind::Reject) => "connections are refused",
-        Some(NextHopKind::Discard | NextHopKind::Undefined(_)) | None => "packets are dropped",
-        Some(_) => return None,
-    };
-    Some(match (kind, endpoints) {
-        (None, _) => format!("the route's next hop is missing on the card: {what}"),
-        (_, 0) => format!("the service has no endpoints: {what}"),
-        (Some(NextHopKind::Reject), n) => {
-            format!("none of its {n} endpoints is known to this node: {what}")
-        }
-        (_, n) => format!(
-            "none of its {n} endpoints can be reached from here at the moment (the MAC address of its node is not \
-             resolved, or it is on another node while only those of this node may answer): {what}"
-        ),
-    })
-}
-
-/// What becomes of new connections to a group whose members all drain; none if somebody takes them.
-fn nobody_new(state: &CardState, group: &NextHop) -> Option<String> {
-    let words =
-        |from: u32, count: u32| (from..from + count).filter_map(|n| state.ecmp_word(group.base, n));
-    let kind = |nh: u16| state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid).map(|h| h.kind);
-    // Behind the slots stand those who take new flows, or the one word that refuses them.
-    let (slots, live) = (u32::from(group.slots), u32::from(group.live));
-    let mut refused = false;
-    for word in words(slots, live) {
-        match kind(word.nh) {
-            Some(NextHopKind::Reject) => refused = true,
-            Some(NextHopKind::Discard | NextHopKind::Undefined(_)) | None => {}
-            Some(_) => return None,
-        }
-    }
-    let what = if refused { "refused" } else { "dropped" };
-    let keep = match words(0, slots).count() {
-        0 => return Some(format!("it has no members: connections are {what}")),
-        1 => "1 member keeps its own".to_owned(),
-        n => format!("{n} members keep theirs"),
-    };
-    Some(format!("no member takes new connections: they are {what}; {keep}"))
-}
-
-fn service_route(
-    state: &CardState,
-    fip: Ipv4Addr,
-    vrf: u16,
-    nh: u16,
-    row: u32,
-    hop: Option<&Hop>,
-) -> ServiceRoute {
-    let members: Vec<Path> = hop
-        .iter()
-        .flat_map(|h| h.members.iter().enumerate())
-        .filter_map(|(slot, member)| {
-            let m = member.as_ref()?;
-            Some(Path {
-                slot: slot as u32,
-                next_hop: m.next_hop,
-                label: m.label,
-                to: destination(state, m.next_hop),
-                draining: m.draining,
-                generation: m.generation,
-            })
-        })
-        .collect();
-    ServiceRoute {
-        floating_ip: fip,
-        vrf,
-        next_hop: nh,
-        r#type: hop.map_or(RouteKind::Missing, |h| RouteKind::Hop(h.r#type)),
-        why: None,
-        members,
-        slots: hop.map_or(0, |h| h.members.len() as u32),
-        hw_route: row,
-        hw_base: hop.and_then(|h| h.hw_base),
-    }
-}
-
-fn destination(state: &CardState, nh: u16) -> String {
-    let Some(hop) = state.tables.get::<NextHop>(nh.into()).filter(|h| h.valid) else {
-        return "missing next hop".to_owned();
-    };
-    match hop.kind {
-        NextHopKind::Tunnel => {
-            let kind = if hop.gre { "MPLSoGRE" } else { "MPLSoUDP" };
-            format!("{kind} tunnel {} -> {}", text::ip(hop.sip), text::ip(hop.dip))
-        }
-        NextHopKind::Encap | NextHopKind::Receive => {
-            let address = state.tables.get::<Vif>(hop.vif.into()).map_or(0, |v| v.ip);
-            format!("vif0/{} ({}) {}", hop.vif, state.vif_name(hop.vif.into()), text::ip(address))
-        }
-        _ => "discard".to_owned(),
-    }
+/// Why one listener refuses, of a service that has endpoints for others.
+fn why_nobody(way: &Way) -> Option<String> {
+    let refuses = way.r#type == RouteKind::Hop(HopKind::Reject);
+    refuses.then(|| "no endpoint serves this port: connections are refused".to_owned())
 }
 
 impl fmt::Display for Service {
@@ -313,26 +185,25 @@ impl fmt::Display for Service {
         }
         for r in &self.routes {
             writeln!(f, "\nPrefix: {}/32 in VRF {}", r.floating_ip, r.vrf)?;
-            if r.r#type == RouteKind::Hop(HopKind::Composite) {
-                writeln!(f, "  ECMP Composite sub nh count: {}", r.members.len())?;
-            } else {
-                writeln!(f, "  {}", r.r#type)?;
-            }
-            writeln!(f, "  nh_index: {}", r.next_hop)?;
+            write_way(f, "  ", &r.way)?;
             if let Some(why) = &r.why {
                 writeln!(f, "  Why: {why}")?;
             }
-            for m in &r.members {
-                let label = m.label.map_or_else(String::new, |l| format!(" label {l}"));
-                let drain = if m.draining { ", draining" } else { "" };
-                writeln!(f, "    member {}: nh {}, {}{label}{drain}", m.slot, m.next_hop, m.to)?;
+            write_members(f, "  ", &r.way)?;
+            match r.unserved {
+                Unserved::Forward => {}
+                Unserved::Reject => writeln!(f, "  ports and protocols of no listener: refused")?,
+                Unserved::Drop => writeln!(f, "  ports and protocols of no listener: dropped")?,
             }
-            let base =
-                r.hw_base.map_or_else(String::new, |b| format!(", Ecmp[{b}] slots {}", r.slots));
-            writeln!(f, "  Hw: HostRoute[{}], NextHop[{}]{base}", r.hw_route, r.next_hop)?;
+            writeln!(f, "  answers come by: {}", r.sources)?;
+            let (rows, set) = (rows(&r.way), r.sources.set);
+            writeln!(f, "  Hw: HostRoute[{}], {rows}, sources {set}", r.hw_route)?;
         }
         if self.routes.is_empty() {
             writeln!(f, "\nThe card has no route to it.")?;
+        }
+        for listener in &self.listeners {
+            write!(f, "\n{listener}")?;
         }
         if !self.port_maps.is_empty() {
             writeln!(f, "\nfip_list of the backends on this node")?;
@@ -356,7 +227,7 @@ impl fmt::Display for Service {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use penstock_abi::table::EcmpSlot;
+    use penstock_abi::table::{EcmpSlot, NextHop, NextHopKind};
 
     use super::*;
 
@@ -400,7 +271,7 @@ mod tests {
     #[test]
     fn a_route_says_what_it_leads_to() {
         for (kind, word) in [(None, "missing"), (Some(NextHopKind::Reject), "Reject")] {
-            let shown = shown(kind, 0).routes[0].r#type;
+            let shown = shown(kind, 0).routes[0].way.r#type;
             let json = serde_json::to_value(shown).unwrap();
             assert_eq!((json.as_str(), shown.to_string().as_str()), (Some(word), word));
             assert_eq!(serde_json::from_value::<RouteKind>(json).unwrap(), shown);

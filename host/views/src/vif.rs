@@ -99,6 +99,10 @@ pub struct Interface {
     pub source_check: bool,
     /// Which of its packets make flows.
     pub learning: Learning,
+    /// VRF in which it begins connections under a floating IP, where only that one's network has a route.
+    pub egress_vrf: Option<u16>,
+    /// Row of that floating IP in the card's table `FipMap`.
+    pub egress_map: Option<u16>,
     /// Frames received from it.
     pub rx_packets: u64,
     /// Bytes received from it.
@@ -167,6 +171,8 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 ref_count: 1 + users.count() as u32,
                 source_check: vif.rpf,
                 learning,
+                egress_vrf: vif.egress.then_some(vif.egress_vrf),
+                egress_map: vif.egress.then_some(vif.egress_map),
                 rx_packets: stats.rx_packets,
                 rx_bytes: stats.rx_bytes,
                 tx_packets: stats.tx_packets,
@@ -212,6 +218,9 @@ fn write_interface(f: &mut fmt::Formatter<'_>, i: &Interface) -> fmt::Result {
     {
         let check = if i.source_check { "on" } else { "off" };
         writeln!(f, "{pad}Hw: Peer MAC:{peer} Source check:{check} Learning:{}", i.learning)?;
+    }
+    if let (true, Some(vrf), Some(map)) = (f.alternate(), i.egress_vrf, i.egress_map) {
+        writeln!(f, "{pad}Hw: Egress VRF:{vrf} by FipMap[{map}]")?;
     }
     writeln!(f)
 }

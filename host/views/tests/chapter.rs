@@ -4,11 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use penstock_abi::hash::FIELD_ALL;
-use penstock_abi::limits::FLOWS;
+use penstock_abi::limits::{FLOWS, SOURCES_KNOWN};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::*;
 use penstock_tables::{Entry, Shape, Tables};
-use penstock_views::{CardState, drops, flow, mpls, next_hop, route, service, vif};
+use penstock_views::{
+    CardState, address, drops, flow, listener, mpls, next_hop, overlay, route, service, vif, way,
+};
 
 const GATEWAY: u64 = 0x0000_5e00_0100;
 
@@ -105,17 +107,34 @@ fn cent222() -> CardState {
         ..EcmpSlot::default()
     };
     s.tables.put(65535, member(51, 43, 0));
-    s.tables.put(1, member(37, 0, 2));
+    // A member of this node brings its mapping.
+    let here = EcmpSlot { local: true, ..member(37, 5, 2) };
+    s.tables.put(1, here);
     // Behind the slots, those that take new flows.
     s.tables.put(2, member(51, 43, 0));
-    s.tables.put(3, member(37, 0, 2));
+    s.tables.put(3, here);
+    // What comes by the floating IP's label goes to the members of this node.
+    let of_node = NextHop { base: 200, slots: 1, live: 1, ..*s.tables.get::<NextHop>(87).unwrap() };
+    s.tables.put(88, of_node);
+    s.tables.put(200, EcmpSlot { slot: 0, ..here });
+    s.tables.put(201, EcmpSlot { slot: 0, ..here });
+    s.tables.put(4, Vrf { valid: true, service_net: 4, source_check: SourceCheck::Strict });
+    let vip = ip("10.105.139.153");
+    let key = ServiceKey { valid: true, net: 4, proto: 6, ip: vip, port: 8888, nh: 87, local: 88 };
+    s.tables.put(41, key);
+    s.tables.put(17, TunnelSource { valid: true, set: 7, ip: ip("10.169.25.21") });
     s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4, service: false });
     s.tables.put(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4, service: false });
+    s.tables.put(33, Ilm { valid: true, nh: 0, key_nh: 88, vrf: 4, service: true });
     let host =
         |addr, nh| HostRoute { valid: true, vrf: 4, ip: ip(addr), nh, ..HostRoute::default() };
-    s.tables.put(900, host("10.105.139.153", 87));
+    let service = ServiceAddress::Reject;
+    s.tables.put(900, HostRoute { service, sources: 7, ..host("10.105.139.153", 87) });
     s.tables.put(12, host("10.47.255.237", 29));
-    s.tables.put(13, HostRoute { label: 43, label_valid: true, ..host("10.47.255.238", 51) });
+    s.tables.put(
+        13,
+        HostRoute { label: 43, label_valid: true, sources: 7, ..host("10.47.255.238", 51) },
+    );
     s.tables.put(14, HostRoute { vrf: 5, ..host("10.1.1.1", 29) });
     s.tables.put(
         3,
@@ -322,10 +341,152 @@ fn tcp_letters_tell_the_directions_apart() {
 }
 
 #[test]
+fn flow_prints_translations_as_vrouter_does() {
+    let action = |flow: Flow| {
+        let mut s = CardState::default();
+        s.tables.put(4, Flow { valid: true, proto: 6, ..flow });
+        let text = flow::view(&s, None).to_string();
+        let from = text.split("Action:").nth(2).unwrap();
+        from.split(',').next().unwrap().to_owned()
+    };
+    let service = Flow { dnat: true, dpat: true, ..Flow::default() };
+    assert_eq!(action(service), "N(DPd)");
+    assert_eq!(action(Flow { snat: true, spat: true, ..Flow::default() }), "N(SPs)");
+    // Floating IPs without port map: towards the pod, and begun under one.
+    assert_eq!(action(Flow { dnat: true, ..Flow::default() }), "N(D)");
+    assert_eq!(action(Flow { snat: true, ..Flow::default() }), "N(S)");
+    let hairpin = Flow { dnat: true, snat: true, hairpin: true, ..Flow::default() };
+    assert_eq!(action(hairpin), "N(SD)");
+    assert_eq!(action(Flow { dpat: true, ..hairpin }), "N(SDPd)");
+    assert_eq!(action(Flow { spat: true, ..hairpin }), "N(SPsD)");
+    assert_eq!(action(Flow::default()), "F");
+}
+
+#[test]
+fn a_flow_of_a_floating_ip_without_port_map_names_no_port() {
+    let mut s = with_plain_floating_ip();
+    let begun = Flow {
+        valid: true,
+        snat: true,
+        map_valid: true,
+        map: 6,
+        map_generation: 1,
+        vrf: 4,
+        dvrf: 5,
+        ..Flow::default()
+    };
+    s.tables.put(4, begun);
+    let text = format!("{:#}", flow::view(&s, None));
+    assert!(text.contains("198.51.100.7 <-> 10.47.255.236\n") && text.contains("(4->5)"), "{text}");
+}
+
+/// The backend has a floating IP of a public network, of both directions.
+fn with_plain_floating_ip() -> CardState {
+    let mut s = cent222();
+    let (pod_ip, vip) = (ip("10.47.255.236"), ip("198.51.100.7"));
+    let plain = FipMap { valid: true, generation: 1, pod_ip, vip, ..FipMap::default() };
+    s.tables.put(6, plain);
+    s.tables.put(91, PlainFip { valid: true, vif: 8, ip: vip, map: 6 });
+    let vif = *s.tables.get::<Vif>(8).unwrap();
+    s.tables.put(8, Vif { egress: true, egress_vrf: 5, egress_map: 6, ..vif });
+    s.tables.put(5, Vrf { valid: true, service_net: 0, source_check: SourceCheck::Off });
+    s.tables.put(15, HostRoute { valid: true, vrf: 5, ip: vip, nh: 37, ..HostRoute::default() });
+    let default =
+        DefaultRoute { valid: true, nh: 51, label: 99, label_valid: true, sources: SOURCES_KNOWN };
+    s.tables.put(5, default);
+    s
+}
+
+#[test]
+fn an_address_is_followed_through_the_tables() {
+    let s = with_plain_floating_ip();
+    let explain = |text: &str, vrf| address::view(&s, text.parse().unwrap(), vrf).to_string();
+    insta::assert_snapshot!("explain_ip_pod", explain("10.47.255.236", None));
+    insta::assert_snapshot!("explain_ip_vip", explain("10.105.139.153", Some(4)));
+    insta::assert_snapshot!("explain_ip_floating", explain("198.51.100.7", None));
+    insta::assert_snapshot!("explain_ip_outside", explain("203.0.113.9", None));
+}
+
+#[test]
+fn what_is_explained_reads_as_it_is_written() {
+    let s = with_plain_floating_ip();
+    let vip = Ipv4Addr::new(10, 105, 139, 153);
+    let shown = address::view(&s, vip, None);
+    let json = serde_json::to_string(&shown).unwrap();
+    assert_eq!(serde_json::from_str::<address::Address>(&json).unwrap(), shown);
+    let intent = service::Intent { floating_ips: vec![vip.into()], ..Default::default() };
+    let shown = service::view(&s, intent);
+    let json = serde_json::to_value(&shown).unwrap();
+    // What waits for members reads them here.
+    assert_eq!(json["routes"][0]["members"].as_array().unwrap().len(), 2);
+    assert_eq!(serde_json::from_value::<service::Service>(json).unwrap(), shown);
+}
+
+#[test]
+fn the_new_tables_are_dumped() {
+    let s = with_plain_floating_ip();
+    insta::assert_snapshot!("vrf_list", overlay::vrfs(&s).to_string());
+    insta::assert_snapshot!("svc_dump", format!("{:#}", overlay::listeners(&s)));
+    insta::assert_snapshot!("source_dump", overlay::sources(&s, None).to_string());
+    insta::assert_snapshot!("fip_dump", format!("{:#}", overlay::plain_fips(&s)));
+    assert_eq!(overlay::sources(&s, Some(8)).sets, []);
+}
+
+/// The card moves a key: what it reads twice is one.
+#[test]
+fn a_listener_that_was_moved_meanwhile_is_shown_once() {
+    let mut s = cent222();
+    let key = *s.tables.get::<ServiceKey>(41).unwrap();
+    s.tables.put(700, key);
+    assert_eq!(listener::of(&s, Ipv4Addr::new(10, 105, 139, 153)).len(), 1);
+}
+
+#[test]
+fn sources_are_told_by_what_the_vrf_checks() {
+    let mut s = cent222();
+    let told = |s: &CardState, set| way::Sources::of(s, 4, set).to_string();
+    assert_eq!(told(&s, 7), "10.169.25.21 (source check strict)");
+    assert_eq!(told(&s, 9), "no tunnel (source check strict)");
+    assert_eq!(told(&s, 0), "no tunnel (it is on this node only) (source check strict)");
+    let vrf = *s.tables.get::<Vrf>(4).unwrap();
+    s.tables.put(4, Vrf { source_check: SourceCheck::Loose, ..vrf });
+    assert_eq!(told(&s, 7), "any tunnel that is known (source check loose)");
+    s.tables.put(4, Vrf { source_check: SourceCheck::Off, ..vrf });
+    assert_eq!(told(&s, 7), "any tunnel (source check off)");
+    // Even so nobody else has this node's addresses.
+    assert!(told(&s, 0).starts_with("no tunnel"));
+    s.tables.put(4, Vrf { valid: false, ..vrf });
+    assert!(told(&s, 7).ends_with("(source check strict)"));
+}
+
+/// Two ports of one service on different pods: each has a group of its own.
+#[test]
+fn a_service_of_two_ports_is_explained_by_port() {
+    let mut s = cent222();
+    let one = NextHop { base: 300, slots: 1, live: 1, ..*s.tables.get::<NextHop>(87).unwrap() };
+    s.tables.put(89, one);
+    let far = EcmpSlot { valid: true, nh: 51, label: 43, ..EcmpSlot::default() };
+    s.tables.put(300, far);
+    s.tables.put(301, far);
+    let key = *s.tables.get::<ServiceKey>(41).unwrap();
+    s.tables.put(42, ServiceKey { port: 9999, nh: 89, local: 0, ..key });
+    s.tables.put(5, NextHop { valid: true, kind: NextHopKind::Reject, ..NextHop::default() });
+    s.tables.put(43, ServiceKey { port: 7777, nh: 5, local: 0, ..key });
+    let vip = Ipv4Addr::new(10, 105, 139, 153);
+    let intent = service::Intent {
+        name: "ns-user-1/web".into(),
+        floating_ips: vec![vip.into()],
+        endpoints: 2,
+        ..service::Intent::default()
+    };
+    insta::assert_snapshot!("explain_svc_ports", service::view(&s, intent).to_string());
+}
+
+#[test]
 fn next_hops() {
     insta::assert_snapshot!("nh_list", next_hop::list(&cent222()).to_string());
     insta::assert_snapshot!("nh_get_87", format!("{:#}", next_hop::get(&cent222(), 87)));
-    assert!(next_hop::get(&cent222(), 88).next_hops.is_empty());
+    assert!(next_hop::get(&cent222(), 90).next_hops.is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
+use penstock_abi::limits::VIF_VHOST;
 use penstock_abi::table::NextHop;
 use penstock_card::{BusLatency, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_compile::compile;
@@ -27,6 +28,7 @@ const NEIGHBOUR: u32 = 0x0a80_0101; // pod 1, vif 4
 const NODE: u32 = 0x0aa9_1914;
 const PEER: u32 = 0x0aa9_6400;
 const REMOTE_POD: u32 = 0x0a80_0164; // pod 100, the first of the first remote node
+const SERVICE: u32 = 0x0a60_0002; // service 1, of pod 1 alone
 const FABRIC_MAC: u64 = 0x0200_0000_ff01; // as `Cluster` has it
 const DATA: [u8; 18] = [0x5a; 18]; // 14 + 20 + 8 + 18 = 60 bytes
 
@@ -69,7 +71,7 @@ pub(crate) const KNOWN: Direction = Direction {
     translated: false,
 };
 
-const DIRECTIONS: [Direction; 4] = [
+const DIRECTIONS: [Direction; 7] = [
     KNOWN,
     Direction {
         name: "encap",
@@ -89,8 +91,29 @@ const DIRECTIONS: [Direction; 4] = [
         name: "decap_nat",
         from: 0,
         to: 4,
-        frame: |n| tunnelled(&packet::tcp(REMOTE_POD, 0x0a60_0002, n, 80, 0x10, &[])),
+        frame: |n| tunnelled(&packet::tcp(REMOTE_POD, SERVICE, n, 80, 0x10, &[])),
         translated: true,
+    },
+    Direction {
+        name: "service_key",
+        from: 3,
+        to: 4,
+        frame: |n| packet::frame(&packet::tcp(CLIENT, SERVICE, n, 80, 0x10, &[])),
+        translated: true,
+    },
+    Direction {
+        name: "vhost_to_pod",
+        from: VIF_VHOST,
+        to: 4,
+        frame: |n| packet::frame(&packet::udp(NODE, NEIGHBOUR, n, 53, &DATA)),
+        translated: false,
+    },
+    Direction {
+        name: "pod_to_vhost",
+        from: 3,
+        to: VIF_VHOST,
+        frame: |n| packet::frame(&packet::udp(CLIENT, NODE, n, 53, &DATA)),
+        translated: false,
     },
 ];
 
