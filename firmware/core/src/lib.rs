@@ -27,7 +27,7 @@ pub use penstock_abi::fw::VERSION;
 use penstock_abi::fw::{
     FRAME_BYTES, STATUS_READY, STATUS_SELF_TEST, STATUS_SELF_TEST_FAILED, TIME_SHIFT,
 };
-use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FIRST_POD};
+use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FABRIC, VIF_FIRST_POD};
 use penstock_abi::reason::TrapReason;
 use zerocopy::IntoBytes as _;
 
@@ -137,8 +137,9 @@ impl Firmware {
         let (frame, _) = words.as_bytes().split_at(bytes);
         let mut answer = Frame::new();
         let (answered, counter) = match meta.reason {
-            _ if meta.vif < VIF_FIRST_POD => (None, &mut self.stats.rx_dropped),
-            reason if reason == TrapReason::Arp as u8 => {
+            // What came by a tunnel has no neighbour here to be answered.
+            _ if meta.vif == VIF_FABRIC => (None, &mut self.stats.rx_dropped),
+            reason if reason == TrapReason::Arp as u8 && meta.vif >= VIF_FIRST_POD => {
                 (arp::reply(frame, &mut answer), &mut self.stats.arp_replies)
             }
             reason if reason == TrapReason::Reject as u8 => {

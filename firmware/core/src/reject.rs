@@ -1,8 +1,9 @@
-//! Answers to packets that met a Reject next hop: a service without endpoints.
+//! Answers to packets that are refused: for a service without endpoints, or a port or protocol that a service's address does not serve.
 //!
-//! TCP gets a reset (RFC 9293 section 3.10.7.1), UDP an ICMP port unreachable (RFC 1122 section 3.2.2.1), both in the
-//! name of the address that was asked for, so that `connect` fails at once. Never answered, as RFC 1122 section 3.2.2
-//! demands: resets, later fragments, other protocols, packets to or from group addresses.
+//! TCP gets a reset (RFC 9293 section 3.10.7.1), everything else an ICMP port unreachable (RFC 1122 section 3.2.2.1), as
+//! the kernel's `reject` gives on a node without a card, both in the name of the address that was asked for, so that `connect` and
+//! `ping` fail at once. Never answered, as RFC 1122 section 3.2.2 demands: ICMP errors, resets, later fragments, what came as a broadcast
+//! or multicast of link or network, and sources that are no single host.
 
 use crate::checksum::Sum;
 use crate::frame::{ETHERTYPE_IPV4, Frame, IcmpError, Ipv4, Link, Tcp, push};
@@ -11,12 +12,17 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 
 const PROTOCOL_ICMP: u8 = 1;
 const PROTOCOL_TCP: u8 = 6;
-const PROTOCOL_UDP: u8 = 17;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 const DO_NOT_FRAGMENT: u16 = 0x4000;
 const TTL: u8 = 64;
 const ICMP_UNREACHABLE: u8 = 3;
 const ICMP_PORT: u8 = 3;
+/// Destination unreachable, source quench, redirect, time exceeded, parameter problem.
+const ICMP_ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
+/// Highest type that is known not to be an error (RFC 792 to RFC 950); of others nobody knows.
+const ICMP_KNOWN_MAX: u8 = 18;
+const GROUP_BIT: u8 = 1;
+const LOOPBACK: u8 = 127;
 /// Bytes of the transport header that an ICMP error embeds.
 const EMBEDDED_BYTES: usize = 8;
 
@@ -26,12 +32,17 @@ pub fn reply(frame: &[u8], answer: &mut Frame) -> Option<()> {
     let (link, packet) = Link::split(frame)?;
     let (ip, _) = Ipv4::ref_from_prefix(packet).ok()?;
     let header = usize::from(ip.version_ihl & 0xf) * 4;
+    // The first byte is the destination's.
+    let to_group = frame.first().is_none_or(|byte| byte & GROUP_BIT != 0);
     let valid = link.ethertype == ETHERTYPE_IPV4
+        && !to_group
+        && link.source[0] & GROUP_BIT == 0
         && ip.version_ihl >> 4 == 4
         && header >= size_of::<Ipv4>()
         && usize::from(ip.total_length.get()) >= header
         && ip.fragment.get() & FRAGMENT_OFFSET == 0
         && is_host(ip.source)
+        && ip.source[0] != LOOPBACK
         && is_host(ip.destination);
     if !valid {
         return None;
@@ -42,12 +53,17 @@ pub fn reply(frame: &[u8], answer: &mut Frame) -> Option<()> {
     let transport = &transport[..transport.len().min(transport_bytes)];
     match ip.protocol {
         PROTOCOL_TCP => reset(&link, ip, transport, transport_bytes, answer),
-        PROTOCOL_UDP => {
+        PROTOCOL_ICMP if is_icmp_error(transport) => None,
+        _ => {
             let embedded = packet.get(..header + EMBEDDED_BYTES.min(transport.len()))?;
             unreachable(&link, ip, embedded, answer)
         }
-        _ => None,
     }
+}
+
+/// Whether an ICMP message is an error, or may be one.
+fn is_icmp_error(message: &[u8]) -> bool {
+    message.first().is_none_or(|kind| ICMP_ERRORS.contains(kind) || *kind > ICMP_KNOWN_MAX)
 }
 
 /// First octet 1..=223.

@@ -260,6 +260,60 @@ fn rejected_datagram_gets_port_unreachable() {
     assert_eq!(icmp[8..], frame[14..42]);
 }
 
+/// An echo request of 10.47.255.237 to 10.105.139.153: identifier 0x1234, sequence number 7, 4 bytes of data.
+fn echo(kind: u8) -> Vec<u8> {
+    let mut frame = SYN[..34].to_vec();
+    frame[17] = 32;
+    frame[23] = 1;
+    frame.extend([kind, 0, 0, 0, 0x12, 0x34, 0, 7, b'p', b'i', b'n', b'g']);
+    frame
+}
+
+#[test]
+fn a_rejected_ping_is_unreachable_by_port() {
+    for kind in [8, 0, 13] {
+        let frame = echo(kind);
+        let (vif, answer) = answer(REJECT, 5, &frame).expect("answered");
+        assert_eq!((vif, answer.len()), (5, 14 + 20 + 8 + 28));
+        let (ip, icmp) = answer[14..].split_at(20);
+        assert_eq!(ip[12..], [10, 105, 139, 153, 10, 47, 255, 237]);
+        assert_eq!((ip[9], sum(ip), sum(icmp)), (1, 0xffff, 0xffff));
+        assert_eq!((&icmp[..2], &icmp[8..]), (&[3, 3][..], &frame[14..42]));
+    }
+}
+
+#[test]
+fn icmp_errors_are_never_answered() {
+    for kind in [3, 4, 5, 11, 12, 19, 41, 253] {
+        assert_eq!(answer(REJECT, 5, &echo(kind)), None, "type {kind}");
+    }
+    // Not even those whose type is cut off.
+    let mut cut = echo(8);
+    cut[17] = 20;
+    assert_eq!(answer(REJECT, 5, &cut), None);
+}
+
+#[test]
+fn a_rejected_packet_of_any_other_protocol_is_unreachable_by_port() {
+    for protocol in [47, 50, 132, 255] {
+        let mut frame = SYN.to_vec();
+        frame[23] = protocol;
+        let (_, answer) = answer(REJECT, 5, &frame).expect("answered");
+        let icmp = &answer[34..];
+        assert_eq!((&icmp[..2], &icmp[8..]), (&[3, 3][..], &frame[14..42]), "protocol {protocol}");
+    }
+    // Of one without a payload the header is all there is.
+    let mut frame = SYN[..34].to_vec();
+    (frame[17], frame[23]) = (20, 47);
+    let (_, answer) = answer(REJECT, 5, &frame).expect("answered");
+    assert_eq!((answer.len(), &answer[42..]), (14 + 20 + 8 + 20, &frame[14..]));
+}
+
+#[test]
+fn the_node_itself_is_answered() {
+    assert!(answer(REJECT, 1, &SYN).is_some_and(|(vif, _)| vif == 1));
+}
+
 #[test]
 fn rejected_packets_that_must_not_be_answered() {
     let change = |at: usize, byte: u8| {
@@ -269,7 +323,9 @@ fn rejected_packets_that_must_not_be_answered() {
     };
     for (what, vif, frame) in [
         ("reset", 7, change(47, 0x04)),
-        ("ICMP", 7, change(23, 1)),
+        ("as a broadcast of the link", 7, change(0, 0xff)),
+        ("from a group of the link", 7, change(6, 0x03)),
+        ("from a loopback address", 7, change(26, 127)),
         ("later fragment", 7, change(21, 1)),
         ("to a group", 7, change(30, 224)),
         ("from a group", 7, change(26, 240)),
