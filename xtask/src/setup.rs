@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::shell::{find, output, run, step};
 
 /// Changes when anything below does, so that an old stamp does not count.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// A wheel in `.tools`.
 pub(crate) struct Wheel {
@@ -65,7 +65,7 @@ enum Probe {
 }
 
 /// Debian packages and what each is needed for.
-const PACKAGES: [(&str, Probe, &str); 14] = [
+const PACKAGES: [(&str, Probe, &str); 15] = [
     ("g++", Probe::Program("g++"), "compiling the simulated card"),
     ("make", Probe::Program("make"), "Verilator's benches"),
     ("perl", Probe::Program("perl"), "Verilator"),
@@ -80,6 +80,7 @@ const PACKAGES: [(&str, Probe, &str); 14] = [
     ("tcpdump", Probe::Program("tcpdump"), "the lab's captures"),
     ("tshark", Probe::Program("tshark"), "decoding captures independently"),
     ("ethtool", Probe::Program("ethtool"), "the lab's interfaces"),
+    ("nftables", Probe::Program("nft"), "the node as an end point, and its tests"),
 ];
 
 /// Of `rust-web-src`, only the library's source is wanted: 54 MB instead of 434.

@@ -99,6 +99,11 @@ pub enum Command {
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
     #[command(after_help = "Example: penstock card list")]
     Card(crate::card::CardArgs),
+    /// This node as an end point of the overlay: routes, a neighbour and settings of its kernel, and masquerading.
+    #[command(
+        after_help = "Example: penstock node setup --pod-cidr 10.47.0.0/16 --service-cidr 10.96.0.0/12"
+    )]
+    Node(crate::node::NodeArgs),
     /// A program of its own: name and arguments.
     #[command(external_subcommand)]
     External(Vec<OsString>),

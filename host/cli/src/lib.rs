@@ -6,6 +6,7 @@
 pub mod args;
 pub mod card;
 pub mod external;
+pub mod node;
 pub mod output;
 
 use std::fmt::Display;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let daemon = Daemon { api, card, output };
     match command {
         Command::Card(args) => card::run(args, output),
+        Command::Node(args) => node::run(args),
         Command::External(words) => external::run(&words, &daemon.api, output),
         Command::Flow(FlowArgs { get: Some(index), .. }) => {
             daemon.show::<flow::FlowEntry>(&Resource::Flow { index })

@@ -141,6 +141,43 @@ fn the_udev_rule_knows_a_card_and_its_unit() {
     assert!(read("modules-load.d/penstock.conf").lines().any(|line| line == "vfio-pci"));
 }
 
+#[test]
+fn the_nodes_unit_sets_up_and_takes_back_by_one_state() {
+    use penstock::node::{NodeArgs, NodeCommand};
+    let unit = unit("systemd/penstock-node.service");
+    let parse = |line: &str| {
+        let words = line.split_whitespace().chain(["--state", penstock_node::STATE]);
+        match Cli::try_parse_from(words).unwrap().command {
+            penstock::args::Command::Node(NodeArgs { command }) => command,
+            other => panic!("{other:?}"),
+        }
+    };
+    let NodeCommand::Setup(setup) = parse(&unit["ExecStart"][0]) else { panic!("sets up") };
+    assert!(matches!(parse(&unit["ExecStop"][0]), NodeCommand::Teardown(_)));
+    assert_eq!((&unit["Type"][0][..], &unit["RemainAfterExit"][0][..]), ("oneshot", "yes"));
+    // The state outlives the unit, where the unit may write.
+    let folder = Path::new("/run").join(&unit["RuntimeDirectory"][0]);
+    assert_eq!(Path::new(penstock_node::STATE).parent(), Some(&*folder));
+    assert_eq!(unit["RuntimeDirectoryPreserve"], ["yes"]);
+    let device = format!("sys-subsystem-net-devices-{}.device", setup.interface);
+    assert_eq!((&unit["BindsTo"][0], &unit["WantedBy"][0]), (&device, &device));
+    // What the command does not name it takes from the file of the daemon's options, which has an example of each.
+    let text = read("etc/penstockd.env");
+    let program = Cli::command();
+    let node = program.find_subcommand("node").unwrap().find_subcommand("setup").unwrap();
+    for name in ["pod_cidr", "service_cidr", "node_cidr"] {
+        let argument = node.get_arguments().find(|a| a.get_id() == name).unwrap();
+        let variable = argument.get_env().unwrap().to_str().unwrap();
+        let example = text.lines().find_map(|l| l.strip_prefix(&format!("#{variable}=")));
+        let words = ["penstock", "node", "setup", &format!("--{}", name.replace('_', "-"))];
+        Cli::try_parse_from(words.into_iter().chain(example)).unwrap();
+        assert!(example.is_some(), "{variable}");
+    }
+    // Settings of the kernel are what it is for.
+    assert!(!unit.contains_key("ProtectKernelTunables") && !unit.contains_key("PrivateNetwork"));
+    assert_eq!(unit["CapabilityBoundingSet"], ["CAP_NET_ADMIN"]);
+}
+
 /// Where systemd is installed it judges the units itself, with the programs of this build in the place of installed ones.
 #[test]
 fn systemd_accepts_the_units() {
@@ -150,7 +187,7 @@ fn systemd_accepts_the_units() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for file in ["penstockd.service", "penstock-bind@.service"] {
+    for file in ["penstockd.service", "penstock-bind@.service", "penstock-node.service"] {
         let text = read(&format!("systemd/{file}"));
         let program = env!("CARGO_BIN_EXE_penstock");
         let text = text
