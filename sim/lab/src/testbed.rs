@@ -127,6 +127,22 @@ impl Testbed {
         serde_json::from_str(&self.penstock(node, &arguments)?).context("not JSON")
     }
 
+    /// What `penstock node VERB ARGUMENTS` prints in a node's namespace; its state is kept among the node's files.
+    ///
+    /// # Errors
+    /// The program fails; the error has what it said.
+    pub fn node(&self, node: &str, verb: &str, arguments: &[&str]) -> Result<String> {
+        let files =
+            self.lab.state().nodes.get(node).with_context(|| format!("no node `{node}`"))?;
+        let program = fs::canonicalize(&self.penstock).context("cannot find `penstock`")?;
+        let (program, state) =
+            (program.to_string_lossy(), files.node_file.with_file_name("kernel.json"));
+        let state = state.to_string_lossy();
+        let argv = [&[&*program, "node", verb, "--state", &*state], arguments].concat();
+        let mut command = self.lab.command(node, &argv)?;
+        said(command.stdin(Stdio::null()).output(), &format!("penstock node {verb}"))
+    }
+
     /// Runs a command in a pod, on a node or in the underlay.
     ///
     /// # Errors

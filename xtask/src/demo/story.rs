@@ -23,6 +23,12 @@ const SERVICE: &str = "service-web-clusterip";
 const VIP: &str = "10.105.139.153";
 const SERVICE_MP: &str = "service-web-clusterip-mp";
 const VIP_MP: &str = "10.101.102.27";
+const SERVICE_TP: &str = "service-web-two-pods";
+const VIP_TP: &str = "10.101.102.28";
+/// Pods with a web server on the first node.
+const LOCAL_WEB: [&str; 2] = [LOCAL_IP, "10.47.255.234"];
+/// What the node's kernel leads to its card.
+const RANGES: [&str; 4] = ["--pod-cidr", "10.47.255.0/24", "--service-cidr", "10.96.0.0/12"];
 /// Time for anything that two simulated cards on a busy machine do.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests spread over the backends.
@@ -54,6 +60,8 @@ impl<'a> Story<'a> {
         self.long_download();
         self.full_speed();
         self.two_ports()?;
+        self.two_pods()?;
+        self.node();
         self.removal()
     }
 
@@ -229,6 +237,55 @@ impl<'a> Story<'a> {
         }
         let answer = answer.and_then(|text| contains(&text, &["served by pod webserver", ":90"]));
         self.report.check("now port 9999 answers, from port 90 of a pod", answer);
+        Ok(())
+    }
+
+    /// Needs what [`Self::two_ports`] has started.
+    fn two_pods(&mut self) -> Result<()> {
+        self.report.chapter("Two ports on two pods: each port leads to its own");
+        let name = "service-web-two-pods.yaml";
+        let text = self.manifest(&format!("chapter-two-pods/manifests/{name}"))?;
+        self.bed.apply(name, &text)?;
+        let members = self.bed.wait_members(SERVICE_TP, 2, PATIENCE);
+        self.show(NODE_A, &["explain", "svc", &format!("ns-user-1/{SERVICE_TP}")])?;
+        self.show(NODE_A, &["svc", "--dump"])?;
+        self.report.check("the service of two pods is on both cards", members);
+        let mut result = Ok(());
+        for _ in 0..REQUESTS {
+            for (port, pod) in [(8888, LOCAL_POD), (9999, REMOTE_POD)] {
+                let answer = self.bed.curl(CLIENT, &format!("http://{VIP_TP}:{port}/"), 30);
+                result = result.and(answer.and_then(|text| contains(&text, &[pod])));
+            }
+        }
+        self.report.check("of forty requests each is answered by its port's pod", result);
+        let url = format!("http://{VIP_TP}:7777/");
+        let refused = self.bed.exec(CLIENT, &["curl", "-sv", "--max-time", "30", &url])?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        let result = contains(&said, &["Connection refused"]);
+        self.report.check("a port that the service does not have is refused at once", result);
+        Ok(())
+    }
+
+    fn node(&mut self) {
+        self.report.chapter("The node is an end point: it probes its pods");
+        let probed = self.probes();
+        self.report.check("the node's probes are answered by its pods", probed);
+        let restored = self.bed.node(NODE_A, "teardown", &[]).and_then(|said| {
+            self.report.shown(NODE_A, "penstock node teardown", &said);
+            contains(&said, &["the node is as before"])
+        });
+        self.report.check("its kernel is as it was before", restored);
+    }
+
+    fn probes(&mut self) -> Result<()> {
+        let said = self.bed.node(NODE_A, "setup", &RANGES)?;
+        self.report.shown(NODE_A, &format!("penstock node setup {}", RANGES.join(" ")), &said);
+        for pod in LOCAL_WEB {
+            let url = format!("http://{pod}/");
+            let answer = self.bed.curl(NODE_A, &url, 30)?;
+            self.report.shown(NODE_A, &format!("curl {url}"), &answer);
+            contains(&answer, &["served by pod", pod])?;
+        }
         Ok(())
     }
 
