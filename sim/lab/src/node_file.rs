@@ -73,7 +73,12 @@ pub(crate) fn render(topology: &Topology, node: &Node) -> Result<String> {
             .map(|remote| Remote {
                 name: &remote.name,
                 address: remote.address,
-                labels: remote.pods.iter().map(|pod| (pod.address, pod.label)).collect(),
+                labels: remote
+                    .pods
+                    .iter()
+                    .map(|pod| (pod.address, pod.label))
+                    .chain(remote.label.map(|label| (remote.address, label)))
+                    .collect(),
             })
             .collect(),
     };
@@ -96,6 +101,13 @@ fn vif<'a>(network: &'a PodNetwork, pod: &'a Pod) -> Vif<'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_with_a_label_is_reached_by_others() {
+        let topology = Topology::parse(include_str!("../topology/cluster.yaml")).unwrap();
+        let text = render(&topology, &topology.nodes[0]).unwrap();
+        assert!(text.contains("10.169.25.21: 21") && !text.contains("10.169.25.20: 20"), "{text}");
+    }
 
     /// The committed node files of the chapter, which other tests use, say the same as the topology.
     #[test]

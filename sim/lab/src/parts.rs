@@ -204,7 +204,7 @@ impl Parts {
         let file = self.node_file(&node.name);
         fs::write(&file, node_file::render(&self.settings.topology, node)?)?;
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let argv = [
+        let mut argv = vec![
             text(daemon),
             "--node".to_owned(),
             text(file),
@@ -215,6 +215,8 @@ impl Parts {
             "--api".to_owned(),
             text(self.api_socket(&node.name)),
         ];
+        argv.extend(node.label.map(|label| format!("--node-label={label}")));
+        argv.extend(self.settings.topology.daemon_arguments.iter().cloned());
         self.start(&format!("{}/penstockd", node.name), &node.name, &argv)?;
         Ok(())
     }

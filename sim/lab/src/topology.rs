@@ -46,6 +46,9 @@ pub struct Topology {
     /// The network between the nodes.
     #[serde(default)]
     pub underlay: Underlay,
+    /// Further arguments of each node's daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub daemon_arguments: Vec<String>,
     /// The nodes, each with a card.
     pub nodes: Vec<Node>,
 }
@@ -95,6 +98,9 @@ pub struct Node {
     pub name: String,
     /// Fabric address (the tunnel end point), owned by the node's kernel on `vhost0`.
     pub address: Ipv4Addr,
+    /// MPLS label by which others reach the node itself; without one only its own pods do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<u32>,
     /// Pods that run here.
     pub pods: Vec<Pod>,
 }
@@ -186,7 +192,12 @@ impl Topology {
                 return fail(format!("address {} is used twice", node.address));
             }
             let mut vifs = BTreeSet::new();
-            let mut labels = BTreeSet::new();
+            let mut labels: BTreeSet<u32> = node.label.into_iter().collect();
+            if let Some(label) =
+                node.label.filter(|l| !(limits::LABEL_FIRST..limits::LABELS).contains(l))
+            {
+                return fail(format!("label {label} of node `{}` is out of range", node.name));
+            }
             for pod in &node.pods {
                 check_name(&pod.name)?;
                 if !names.insert(pod.name.clone()) {
@@ -275,6 +286,17 @@ mod tests {
         assert!(CHAPTER.contains(from), "the test must change something");
         let error = Topology::parse(&CHAPTER.replacen(from, to, 1)).unwrap_err();
         format!("{:#}", anyhow::Error::from(error))
+    }
+
+    #[test]
+    fn the_clusters_topology_is_consistent() {
+        let text = include_str!("../topology/cluster.yaml");
+        let topology = Topology::parse(text).unwrap();
+        assert_eq!(topology.nodes[1].label, Some(21));
+        for (from, to) in [("label: 20\n", "label: 25\n"), ("label: 20\n", "label: 3\n")] {
+            let error = Topology::parse(&text.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains("label"), "{error}");
+        }
     }
 
     #[test]
