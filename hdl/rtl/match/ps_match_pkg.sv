@@ -80,24 +80,28 @@ package ps_match_pkg;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 15;
+  localparam int unsigned TableCount   = 19;
 
   // A table's bit in access_t.
-  localparam logic [3:0] SelVif       = TableVif[3:0];
-  localparam logic [3:0] SelIlm       = TableIlm[3:0];
-  localparam logic [3:0] SelNextHop   = TableNextHop[3:0];
-  localparam logic [3:0] SelEcmp      = TableEcmp[3:0];
-  localparam logic [3:0] SelHostRoute = TableHostRoute[3:0];
-  localparam logic [3:0] SelPrefix    = TablePrefix[3:0];
-  localparam logic [3:0] SelFipKey    = TableFipKey[3:0];
-  localparam logic [3:0] SelFipMap    = TableFipMap[3:0];
-  localparam logic [3:0] SelFlow      = TableFlow[3:0];
-  localparam logic [3:0] SelFlowStats = TableFlowStats[3:0];
-  localparam logic [3:0] SelVifStats  = TableVifStats[3:0];
-  localparam logic [3:0] SelDropStats = TableDropStats[3:0];
-  localparam logic [3:0] SelCardStats = TableCardStats[3:0];
-  localparam logic [3:0] SelDefaultRoute = TableDefaultRoute[3:0];
-  localparam logic [3:0] SelPrefixLength = TablePrefixLength[3:0];
+  localparam logic [4:0] SelVif          = TableVif[4:0];
+  localparam logic [4:0] SelIlm          = TableIlm[4:0];
+  localparam logic [4:0] SelNextHop      = TableNextHop[4:0];
+  localparam logic [4:0] SelEcmp         = TableEcmp[4:0];
+  localparam logic [4:0] SelHostRoute    = TableHostRoute[4:0];
+  localparam logic [4:0] SelPrefix       = TablePrefix[4:0];
+  localparam logic [4:0] SelFipKey       = TableFipKey[4:0];
+  localparam logic [4:0] SelFipMap       = TableFipMap[4:0];
+  localparam logic [4:0] SelFlow         = TableFlow[4:0];
+  localparam logic [4:0] SelFlowStats    = TableFlowStats[4:0];
+  localparam logic [4:0] SelVifStats     = TableVifStats[4:0];
+  localparam logic [4:0] SelDropStats    = TableDropStats[4:0];
+  localparam logic [4:0] SelCardStats    = TableCardStats[4:0];
+  localparam logic [4:0] SelDefaultRoute = TableDefaultRoute[4:0];
+  localparam logic [4:0] SelPrefixLength = TablePrefixLength[4:0];
+  localparam logic [4:0] SelVrf          = TableVrf[4:0];
+  localparam logic [4:0] SelServiceKey   = TableServiceKey[4:0];
+  localparam logic [4:0] SelTunnelSource = TableTunnelSource[4:0];
+  localparam logic [4:0] SelPlainFip     = TablePlainFip[4:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;
@@ -137,7 +141,11 @@ package ps_match_pkg;
     logic [11:0]  vrf;
     logic [15:0]  key_nh;   // from a vif this is vif.nh
     logic [15:0]  ilm_nh;
-    learn_policy_e learn;   // of a vif
+    logic         ilm_service;  // the label is a floating IP's
+    logic         egress;       // of a vif: what its pod begins may go by
+    logic [11:0]  egress_vrf;   // this network,
+    map_id_t      egress_map;   // translated by this
+    learn_policy_e learn;       // of a vif
   } source_t;
 
   typedef struct packed {
@@ -156,35 +164,54 @@ package ps_match_pkg;
 
   typedef struct packed {
     logic        found;
-    logic        own;           // a host route to an address of this node
+    logic [5:0]  len;           // 32 of a host route, 0 of a default
+    service_address_e service;  // of a host route: of a floating IP that lives by its listeners
+    source_set_t sources;       // by which tunnels packets from there may come
     logic [15:0] nh;
     logic        label_valid;
     logic [19:0] label;
   } route_t;
+
+  // Where section 6 leads a packet first, groups not resolved. With `drop` or `trap` nothing but the reason counts.
+  typedef struct packed {
+    logic         drop;
+    logic         trap;         // refused by the firmware
+    drop_reason_e reason;
+    logic [15:0]  nh;
+    logic         label_valid;
+    logic [19:0]  label;
+    logic [11:0]  vrf;          // in which the route was found
+    logic         egress;       // it goes the egress way
+  } way_t;
 
   // Where section 6 leads; with drop, only reason counts.
   typedef struct packed {
     logic         drop;
     drop_reason_e reason;
     logic         move;         // dropped for its tunnel: first_nh is the route to where it says it comes from
+    logic         trap;         // refused by the firmware: the floating IP does not serve this
     logic [15:0]  first_nh;     // what label or route names: a group's own id
+    logic [11:0]  vrf;          // of the route
+    logic         egress;       // the packet goes the egress way
     next_hop_t    nh;
     logic         label_valid;
     logic [19:0]  label;
+    map_id_t      map;          // of a member on this node: its mapping; 0: none
     logic         group;        // through a composite, with
     logic         chosen;       // the member picked by hash, not pinned
     slot_id_t     slot;
     logic [7:0]   generation;
   } hop_t;
 
-  // Outgoing vif, the mapping found for (vif, protocol, address, port), and whether the source is marked.
+  // Outgoing vif, the mapping that the packet finds (section 7), and whether the source is marked.
   typedef struct packed {
     vif_t        out;
     logic        marked;        // what comes from this address and port is only sent translated
     logic        broken;        // an entry of all this has the wrong parity; of the mapping that is known a cycle later
-    logic        found;
+    logic        found;         // a mapping's number, whether the mapping is valid or not
+    logic        under;         // it is that of the egress way (4), not one towards a backend (1 to 3)
     map_id_t     index;
-    fip_map_t    map;
+    fip_map_t    map;           // of it, valid or not
   } fip_t;
 
   // Requests to change the flow table (section 9). The first three write a pair.
