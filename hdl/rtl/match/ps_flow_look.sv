@@ -22,6 +22,7 @@ module ps_flow_look
   input  logic         bare_syn_i,
   output flow_hash_t   hash_o,
   output pair_hit_t    hit_o,
+  output flow_way_t    way_o,          // with map_re_o, MapCycles + 1 before hit_o: of the flow that is found, else 0
 
   output logic         a_re_o,
   output rows_t        a_rows_o,
@@ -84,6 +85,7 @@ module ps_flow_look
 
   assign map_re_o   = found_q[DataCycles-1] && facts_i.map_valid;
   assign map_addr_o = facts_i.map;
+  assign way_o      = '{sends: found_q[DataCycles-1] && facts_i.map_valid && facts_i.snat && !facts_i.hairpin, dvrf: facts_i.dvrf};
 
   function automatic pair_hit_t judge(input entry_t of, input fip_map_t map, input logic syn);
     logic mapped;
@@ -98,11 +100,16 @@ module ps_flow_look
       judge.opening         = of.opening;
       judge.src_info        = of.facts.src_info;
       judge.hairpin         = of.facts.hairpin;
-      judge.port            = of.tag.reverse ? of.facts.spat : of.facts.dpat;
+      judge.dnat            = of.facts.dnat;
+      judge.dpat            = of.facts.dpat;
+      judge.snat            = of.facts.snat;
+      judge.spat            = of.facts.spat;
+      judge.dvrf            = of.facts.dvrf;
       judge.ecmp_valid      = of.facts.ecmp_valid;
       judge.ecmp_slot       = of.facts.ecmp_slot;
       judge.ecmp_generation = of.facts.ecmp_generation;
       judge.map_valid       = of.facts.map_valid;
+      judge.index           = of.facts.map;
       judge.map             = map;
     end
   endfunction

@@ -144,10 +144,10 @@ package ps_pair_pkg;
     facts_of.map                = kept.map;
     facts_of.map_valid          = kept.map_valid;
     facts_of.hairpin            = kept.hairpin;
-    facts_of.dpat               = !reverse && kept.dpat;
-    facts_of.dnat               = reverse ? kept.hairpin : kept.dnat;
+    facts_of.dpat               = reverse ? kept.spat : kept.dpat;
+    facts_of.dnat               = reverse ? kept.snat : kept.dnat;
     facts_of.spat               = reverse ? kept.dpat : kept.spat;
-    facts_of.snat               = reverse ? kept.map_valid : kept.snat;
+    facts_of.snat               = reverse ? kept.dnat : kept.snat;
   endfunction
 
   // A free pair, with the generations that its directions last had.
@@ -231,13 +231,25 @@ package ps_pair_pkg;
     logic                  opening;       // its TCP connection is not established yet
     logic [31:0]           src_info;
     logic                  hairpin;
-    logic                  port;          // dpat of a forward entry, spat of a reverse one
+    logic                  dnat;
+    logic                  dpat;
+    logic                  snat;
+    logic                  spat;
+    logic [11:0]           dvrf;
     logic                  ecmp_valid;
     logic [MemberBits-1:0] ecmp_slot;
     logic [7:0]            ecmp_generation;
     logic                  map_valid;
+    map_id_t               index;         // of the mapping
     fip_map_t              map;
   } pair_hit_t;
+
+  // What a found flow says of its packets' route, usable or not: it sends them translated (snat, and not hairpin), and where their
+  // route is looked up then.
+  typedef struct packed {
+    logic        sends;
+    logic [11:0] dvrf;
+  } flow_way_t;
 
   // FlowStats.tcp, and the generation that it is of.
   typedef struct packed {
