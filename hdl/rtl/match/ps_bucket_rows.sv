@@ -1,7 +1,7 @@
 // Rows of a table that the host fills, with the comparison behind them: Ways memories, rows of BucketSlots entries.
 //
 // Entry:       {data, key, valid}, valid in bit 0; each slot has a parity bit besides. Index of an entry: {way, row, slot}.
-// Lookup:      re_i/row_i every cycle, from registers. row_cycles(RowsLog2) later the key that is looked for is at look_i/key_i (look_i
+// Lookup:      re_i/row_i every cycle, from registers. row_cycles(RowsLog2) later ("block": 2) the key that is looked for is at look_i/key_i (look_i
 //              0: nothing is). hit_o 2 cycles after that, data_o 3 (0 without a hit). The host keeps a key unique, but for one that
 //              it moves from way to way: of two equal ones that of the lowest way wins. (Two in one row would be ored.)
 // Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
@@ -44,7 +44,7 @@ module ps_bucket_rows
   output logic                          acc_bad_o
 );
 
-  localparam int unsigned RowCycles = row_cycles(RowsLog2);
+  localparam int unsigned RowCycles = Style == "ultra" ? row_cycles(RowsLog2) : 2;
   localparam int unsigned SlotBits  = $clog2(BucketSlots);
   localparam int unsigned WayBits   = $clog2(Ways);
   localparam int unsigned Lane      = EntryBits + 1;
@@ -256,7 +256,7 @@ module ps_bucket_rows
 
 `ifndef SYNTHESIS
   initial assert (Ways == 2) else $fatal(1, "ps_bucket_rows: written for two ways");
-  initial assert (Style == "ultra" || RowsLog2 <= 12) else $fatal(1, "ps_bucket_rows: too deep for block memory");
+  initial assert (Style == "ultra" || RowsLog2 <= 13) else $fatal(1, "ps_bucket_rows: too deep for block memory");
 `endif
 
 endmodule

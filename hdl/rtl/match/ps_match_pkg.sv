@@ -56,9 +56,11 @@ package ps_match_pkg;
   localparam int unsigned SourceCycles  = 4;
   localparam int unsigned MapReadCycles     = 3;   // the flow look-up's read of a mapping
   localparam int unsigned FlowCycles    = hit_at(FlowRowsLog2, MapReadCycles);
-  localparam int unsigned RouteCycles   = 8;
-  // The route is looked up from what is kept at the flow's pair, which stands before its mapping is read and judged: its VRF may come
-  // from there, a cycle after its address.
+  localparam int unsigned LookCycles    = 8;   // of one route
+  // The second one begins a cycle later with its VRF, and whichever is taken stands in the cycle after it.
+  localparam int unsigned RouteCycles   = LookCycles + 2;
+  // The route is looked up from what is kept at the flow's pair, which stands before its mapping is read and judged: the VRF of the
+  // second look-up comes from there, a cycle after its address.
   localparam int unsigned RouteAhead    = MapReadCycles + 2;
   localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
   localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
@@ -184,11 +186,37 @@ package ps_match_pkg;
     logic         egress;       // it goes the egress way
   } way_t;
 
+  // What sections 3 and 5 say of a packet beside its flow.
+  typedef struct packed {
+    logic         broken;       // the entries that say so, or the way's, have the wrong parity
+    logic         dead;         // an entry of no use says where it would be sent translated: it is not known where to without it
+    logic         far_service;  // a move: the far end is a service's,
+    nh_id_t       far_nh;       // and "n" of section 9.2
+  } early_t;
+
+  // What the source check needs.
+  typedef struct packed {
+    logic          applies;     // from the fabric
+    logic          vrf_bad;     // its VRF's entry has the wrong parity
+    source_check_e check;
+    logic          found;       // a route to the source
+    source_set_t   sources;
+    ip4_t          outer_sip;
+  } check_ask_t;
+
+  // What it says: a packet of no usable flow does not pass, for this reason; of one that came by another tunnel the first bit alone counts.
+  typedef struct packed {
+    logic          drop;
+    drop_reason_e  reason;
+  } check_t;
+
   // Where section 6 leads; with drop, only reason counts.
   typedef struct packed {
     logic         drop;
     drop_reason_e reason;
-    logic         move;         // dropped for its tunnel: first_nh is the route to where it says it comes from
+    logic         move;         // dropped for its tunnel: first_nh is the next hop to where it says it comes from,
+    logic         service;      // which is a service's
+    logic         dead;         // dropped, and its own entry is of no use any more
     logic         trap;         // refused by the firmware: the floating IP does not serve this
     logic [15:0]  first_nh;     // what label or route names: a group's own id
     logic [11:0]  vrf;          // of the route

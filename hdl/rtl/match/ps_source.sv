@@ -1,12 +1,12 @@
 // Section 2 of the data-path specification: where a frame comes from, and whether it is to be routed.
 //
 // Latency:    SourceCycles (4); one header every cycle.
-// Tables:     Vif (one read by the frame's vif: data 2 cycles after; copies of entries 0 and 1 in registers), Ilm.
+// Tables:     Vif (one read by the frame's vif; copies of entries 0 and 1 in registers), Ilm.
 // Stages:     1 header | 2 what the header alone says, beside the tables' reads | 3 what the tables say | 4 the first that applies
 // Fragments:  of tunnel packets are dropped, not passed to the node; the last FirstFragments first ones are remembered to
 //             know their later ones. clear_i forgets them.
 // Order:      the checks of sections 1 to 4 in their order; the first that applies gives the drop reason.
-// Parity:     an entry that has the wrong one is found out in stage 4; ilm_error_o tells which label's.
+// Parity:     an entry that has the wrong one is found out in stage 4; vif_error_o and ilm_error_o tell which.
 module ps_source
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -21,14 +21,13 @@ module ps_source
   output logic     valid_o,
   output context_t ctx_o,
 
-  output logic     vif_re_o,
-  output logic [7:0] vif_addr_o,
-  input  vif_t     vif_i,
-  input  logic     vif_bad_i,        // its parity is wrong: the cycle after it
   output logic     fabric_valid_o,   // Vif[0].valid
 
   input  access_t  acc_i,
   input  logic [VifBits-1:0] acc_wdata_i,
+  output vif_t     vif_rdata_o,
+  output logic     vif_acc_bad_o,
+  output parity_error_t vif_error_o,
   output ilm_t     ilm_rdata_o,
   output logic     ilm_acc_bad_o,
   output parity_error_t ilm_error_o
@@ -59,7 +58,8 @@ module ps_source
     logic         inner_drop;     // and behind it
     drop_reason_e inner_reason;
     logic         arp;
-    logic         frame_drop;     // of a frame from a pod, but for its address
+    logic         to_gateway;     // not tagged
+    logic         frame_drop;     // of a frame that is to be routed, but for its address
     drop_reason_e frame_reason;
     logic         expired;
     ip4_t         sip;
@@ -78,15 +78,20 @@ module ps_source
     logic         later;
     logic         tunnel_drop;
     drop_reason_e tunnel_reason;
-    vif_kind_e    kind;
-    logic         arp;
+    logic         passes;         // the node's, not to the gateway
+    logic         routes;         // from a pod, or the node's to the gateway
+    logic         arp;            // from a pod
     logic         frame_drop;
     drop_reason_e frame_reason;
-    logic         foreign;        // from a pod, with another's address
+    logic         foreign;        // with another's address than the vif's
     logic         expired;
     logic [11:0]  vrf;
     logic [15:0]  key_nh;
     logic [15:0]  ilm_nh;
+    logic         ilm_service;
+    logic         egress;
+    logic [11:0]  egress_vrf;
+    map_id_t      egress_map;
     learn_policy_e learn;
   } found_t;
 
@@ -98,12 +103,32 @@ module ps_source
   header_t     header, header2_q;
   found_t      found, found3_q;
   source_t     source, source4_q;
-  vif_t        vif0_q;
+  vif_t        vif, vif0_q;
+  logic        vif_bad;            // in stage 4
+  vif_addr_t   vif1_q, vif2_q, vif3_q;
   logic        vif1_valid_q, write0_q, write1_q;
   logic        begins;            // a first fragment, to be remembered
   ilm_addr_t   label2_q, label3_q;
   datagram_t [FirstFragments-1:0] datagrams_q;
   logic      [FirstFragments-1:0] known3_q;
+
+  ps_table #(
+    .Width(VifBits),
+    .Depth(Vifs)
+  ) u_vif (
+    .clk_i,
+    .re_i       (valid_i),
+    .addr_i     (hdr_i.src == SrcFabric ? vif_addr_t'(VifFabricId) : hdr_i.vif),
+    .rdata_o    (vif),
+    .bad_o      (vif_bad),
+    .acc_re_i   (acc_i.re[SelVif]),
+    .acc_we_i   (acc_i.we[SelVif]),
+    .acc_flip_i (acc_i.flip),
+    .acc_index_i(vif_addr_t'(acc_i.index)),
+    .acc_wdata_i,
+    .acc_rdata_o(vif_rdata_o),
+    .acc_bad_o  (vif_acc_bad_o)
+  );
 
   ps_table #(
     .Width(IlmBits),
@@ -123,8 +148,6 @@ module ps_source
     .acc_bad_o  (ilm_acc_bad_o)
   );
 
-  assign vif_re_o       = valid_i;
-  assign vif_addr_o     = hdr_i.src == SrcFabric ? 8'(VifFabricId) : hdr_i.vif;
   assign fabric_valid_o = vif0_q.valid;
 
   ps_delay #(
@@ -183,6 +206,7 @@ module ps_source
     else if (ip[$bits(drop_reason_e)])    of_header.inner_reason = drop_reason_e'(ip[$bits(drop_reason_e)-1:0]);
     else                                  of_header.inner_reason = DropTtlExceeded;
     of_header.arp        = !hdr.vlan_tagged && hdr.is_arp;
+    of_header.to_gateway = !hdr.vlan_tagged && hdr.dmac == GatewayMac;
     of_header.frame_drop = 1'b1;
     if (hdr.vlan_tagged)                  of_header.frame_reason = DropInvalidProtocol;
     else if (!hdr.is_ip4)                 of_header.frame_reason = DropInvalidProtocol;
@@ -209,8 +233,9 @@ module ps_source
     of_tables.tunnel_drop   = h.outer_drop || h.label_bad || !label.valid || h.inner_drop;
     of_tables.tunnel_reason = h.outer_drop ? h.outer_reason :
                               h.label_bad || !label.valid ? DropInvalidLabel : h.inner_reason;
-    of_tables.kind          = vif.kind;
-    of_tables.arp           = h.arp;
+    of_tables.passes        = vif.kind == VifVhost && !h.to_gateway;
+    of_tables.routes        = vif.kind == VifVirtual || (vif.kind == VifVhost && h.to_gateway);
+    of_tables.arp           = h.arp && vif.kind == VifVirtual;
     of_tables.frame_drop    = h.frame_drop;
     of_tables.frame_reason  = h.frame_reason;
     of_tables.foreign       = vif.rpf && vif.ip != '0 && h.sip != vif.ip;
@@ -218,6 +243,10 @@ module ps_source
     of_tables.vrf           = h.from_fabric ? label.vrf : vif.vrf;
     of_tables.key_nh        = h.from_fabric ? label.key_nh : vif.nh;
     of_tables.ilm_nh        = label.nh;
+    of_tables.ilm_service   = label.service;
+    of_tables.egress        = !h.from_fabric && vif.egress;
+    of_tables.egress_vrf    = vif.egress_vrf;
+    of_tables.egress_map    = vif.egress_map;
     of_tables.learn         = vif.learn;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
@@ -226,7 +255,8 @@ module ps_source
   function automatic source_t of_all(input found_t f, input logic known, input logic connect, input logic bad_vif,
                                      input logic bad_label);
     // Where it belongs means something for a packet that is routed only.
-    of_all = '{act: ActDrop, reason: DropInvalidIf, vrf: f.vrf, key_nh: f.key_nh, ilm_nh: f.ilm_nh, learn: f.learn};
+    of_all = '{act: ActDrop, reason: DropInvalidIf, vrf: f.vrf, key_nh: f.key_nh, ilm_nh: f.ilm_nh,
+               ilm_service: f.ilm_service, egress: f.egress, egress_vrf: f.egress_vrf, egress_map: f.egress_map, learn: f.learn};
     if (f.early) begin
       of_all.reason = f.early_reason;
     end else if (f.from_fabric) begin
@@ -237,9 +267,9 @@ module ps_source
       end else begin
         of_all.act    = ActRoute;
       end
-    end else if (f.kind == VifVhost) begin
+    end else if (f.passes) begin
       of_all.act = ActRaw;
-    end else if (f.kind == VifVirtual) begin
+    end else if (f.routes) begin
       if (f.arp)             of_all.act    = ActTrap;
       else if (f.frame_drop) of_all.reason = f.frame_reason;
       else if (f.foreign)    of_all.reason = DropInvalidSource;
@@ -253,22 +283,27 @@ module ps_source
   endfunction
 
   assign header = of_header(hdr1_q, enable_i, vif0_q);
-  assign found  = of_tables(header2_q, vif_i, ilm);
-  assign source = of_all(found3_q, known3_q != '0, vif1_valid_q, vif_bad_i, ilm_bad);
+  assign found  = of_tables(header2_q, vif, ilm);
+  assign source = of_all(found3_q, known3_q != '0, vif1_valid_q, vif_bad, ilm_bad);
 
   // Vif[0] is the frame's vif there. A first fragment is known by its first bytes, never by another one.
-  assign begins = valid_q[2] && header2_q.from_fabric && !header2_q.early && vif_i.valid && header2_q.tunnel &&
+  assign begins = valid_q[2] && header2_q.from_fabric && !header2_q.early && vif.valid && header2_q.tunnel &&
                   header2_q.first_fragment;
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) hdr1_q <= hdr_i;
+    if (valid_i) begin
+      hdr1_q <= hdr_i;
+      vif1_q <= hdr_i.src == SrcFabric ? vif_addr_t'(VifFabricId) : hdr_i.vif;
+    end
     if (valid_q[1]) begin
       header2_q <= header;
       label2_q  <= ilm_addr_t'(hdr1_q.label);
+      vif2_q    <= vif1_q;
     end
     if (valid_q[2]) begin
       found3_q <= found;
       label3_q <= label2_q;
+      vif3_q   <= vif2_q;
       for (int unsigned i = 0; i < FirstFragments; i++) known3_q[i] <= datagrams_q[i] == header2_q.datagram;
     end
     if (valid_q[3]) source4_q <= source;
@@ -281,12 +316,14 @@ module ps_source
     if (rst_i || clear_i) datagrams_q <= '0;
     valid_q <= rst_i ? '0 : {valid_q[2:1], valid_i};
     ilm_read_q        <= rst_i ? '0 : {ilm_read_q[2:1], valid_i && hdr_i.is_tunnel};
+    vif_error_o.valid <= valid_q[3] && vif_bad && !rst_i;
+    if (valid_q[3] && vif_bad) vif_error_o.index <= index_t'(vif3_q);
     ilm_error_o.valid <= ilm_read_q[3] && ilm_bad && !rst_i;
     if (ilm_read_q[3] && ilm_bad) ilm_error_o.index <= index_t'(label3_q);
   end
 
   logic unused_bits;
-  assign unused_bits = ^{vif0_q.rpf, vif0_q.nh, vif0_q.vrf, vif0_q.kind, vif0_q.learn, vif_i.mac};
+  assign unused_bits = ^{vif0_q.rpf, vif0_q.nh, vif0_q.vrf, vif0_q.kind, vif0_q.learn, vif0_q.egress, vif0_q.egress_vrf, vif0_q.egress_map, vif.mac};
 
 `ifndef SYNTHESIS
   initial assert (SourceCycles == 4) else $fatal(1, "ps_source: its stages are not SourceCycles");
