@@ -62,6 +62,8 @@ package ps_match_pkg;
   // The route is looked up from what is kept at the flow's pair, which stands before its mapping is read and judged: the VRF of the
   // second look-up comes from there, a cycle after its address.
   localparam int unsigned RouteAhead    = MapReadCycles + 2;
+  localparam int unsigned ServiceCycles = ps_bucket_pkg::bucket_cycles(ServiceKeyRowsLog2) + 2;      // beside it, behind the VRF
+  localparam int unsigned CheckCycles   = ps_bucket_pkg::bucket_cycles(TunnelSourceRowsLog2) + 1;    // beside the next hop
   localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
   localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
   localparam int unsigned FipCycles     = BucketCycles + 2;

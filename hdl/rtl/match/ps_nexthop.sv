@@ -1,7 +1,8 @@
-// Section 6: from label or route to a next hop, through an ECMP group where one stands in between.
+// Section 6: from where it leads first to a next hop, through an ECMP group where one stands in between.
 //
-// Refusals:   of sections 3 and 5 come before all that section 6 finds: own source, lost reply, wrong tunnel.
-// Latency:    NextHopCycles; one packet every cycle. hop_o of a packet with route_i = 0 means nothing.
+// Refusals:   of sections 3 and 5 come before all that section 6 finds: lost reply, wrong tunnel, and the source check, whose answer
+//             comes CheckCycles after the packet.
+// Latency:    NextHopCycles; one packet every cycle.
 // Tables:     NextHop (read twice: what the route names, and the member's), Ecmp (read twice: the slot, pinned or hashed, and the hashed
 //             entry of the list of live members). One copy of each, both of whose ports packets read in every cycle if they go through
 //             groups: the host's accesses and the walk's reads take their turn at the second port in cycles in which none does
@@ -20,11 +21,9 @@ module ps_nexthop
   input  logic        valid_i,       // a packet that is to be routed
   input  context_t    ctx_i,
   input  pair_hit_t   flow_i,
-  input  logic        direct_i,      // the next hop is not the route's but this, without a label
-  input  logic [15:0] direct_nh_i,
-  input  route_t      route_i,
-  input  logic        route_bad_i,       // the route met a word with the wrong parity
-  input  logic        map_bad_i,         // the flow's mapping has it
+  input  way_t        way_i,
+  input  early_t      early_i,
+  input  check_t      check_i,       // CheckCycles later
   output hop_t        hop_o,
   output logic        hop_bad_o,         // in the cycle of hop_o: the member's next hop has the wrong parity
   output parity_error_t [1:0] nh_error_o,    // of both copies, later
@@ -87,26 +86,39 @@ module ps_nexthop
   } group_t;
 
   typedef struct packed {
-    logic         refused;
-    drop_reason_e reason;     // if refused
-    logic         move;       // if refused
     logic         frag;
-    logic         found;
     logic [15:0]  nh;
     logic         label_valid;
     logic [19:0]  label;
+    logic [11:0]  vrf;
+    logic         egress;
   } first_t;
 
   // What sections 3 and 5 refuse, before it is summed up.
   typedef struct packed {
-    logic broken;             // what says so is not to be believed
-    logic own;
-    logic lost;
-    logic strange;            // from the fabric on a usable flow, whose tunnel is
-    logic differs;            // another one
-    logic movable;
-    logic [15:0] route_nh;    // the route to where it says it comes from
+    early_t early;
+    logic   lost;
+    logic   usable;
+    logic   fabric;
+    logic   differs;          // the tunnel from that of the flow
+    logic   error;            // an ICMP error, which changes no flow
+    logic   drop;             // or the way does
+    logic   trap;
+    drop_reason_e reason;
   } refusal_t;
+
+  // What is decided without the next hop.
+  typedef struct packed {
+    logic         refused;    // by section 5, but for the source check
+    logic         unchecked;  // of a usable flow
+    logic         drop;
+    drop_reason_e reason;
+    logic         trap;
+    logic         move;
+    logic         service;
+    logic         dead;
+    logic [15:0]  nh;
+  } before_t;
 
   typedef struct packed {
     first_t    first;
@@ -128,6 +140,9 @@ module ps_nexthop
   first_t         first;
   first_t         first_q [Read:1];
   refusal_t       refusal1_q;
+  before_t        before_q [CheckCycles:2];
+  before_t        joined_q, before_all;
+  logic           joined_valid;
   pin_t           pin;
   pin_t           pin_q [Read:1];
   tuple_t         tuple;
@@ -135,7 +150,7 @@ module ps_nexthop
   logic [HashFields-1:0][31:0] parts_q;      // of the hash, a field each: it is linear
   next_hop_t      nh, nh_member;
   carry_t         carry, carry_all;
-  logic           carry_valid, group, broken;
+  logic           carry_valid, group;
   // Cycles Read + 1 to Read + 3.
   logic [31:0]    hash_q;
   group_t         group1, group1_q;
@@ -157,7 +172,7 @@ module ps_nexthop
   logic [EcmpSlotBits:0] ecmp_port_wdata;
 
   // What has the wrong parity.
-  logic       nh_bad, member_bad, slot_bad, live_bad, member_read_q;
+  logic       nh_bad, member_bad, slot_bad, live_bad, member_read_q, member_counts_q;
   logic [1:0] words_bad;
   logic [All:Read+2] bad_q;
   next_hop_addr_t first_nh1_q, member_nh_q;
@@ -169,25 +184,42 @@ module ps_nexthop
   endfunction
 
   // Cycle 0: which next hop, whatever sections 3 and 5 say.
-  assign first = '{refused: 1'b0, reason: DropInvalidSource, move: 1'b0, frag: ctx_i.hdr.frag,
-                   found: direct_i || route_i.found, nh: direct_i ? direct_nh_i : route_i.nh,
-                   label_valid: !direct_i && route_i.label_valid, label: route_i.label};
+  assign first = '{frag: ctx_i.hdr.frag, nh: way_i.nh, label_valid: way_i.label_valid, label: way_i.label, vrf: way_i.vrf,
+                   egress: way_i.egress};
 
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
-  function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input route_t route, input logic bad);
-    may_refuse = '{broken: bad, own: ctx.hdr.src == SrcFabric && route.found && route.own, lost: flow.lost,
-                   strange: ctx.hdr.src == SrcFabric && flow.usable, differs: flow.src_info != ctx.hdr.outer_sip,
-                   movable: route.found && !ctx.hdr.icmp_err, route_nh: route.nh};
+  function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input way_t way, input early_t early);
+    may_refuse = '{early: early, lost: flow.lost, usable: flow.usable, fabric: ctx.hdr.src == SrcFabric,
+                   differs: flow.src_info != ctx.hdr.outer_sip, error: ctx.hdr.icmp_err,
+                   drop: way.drop, trap: way.trap, reason: way.reason};
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
   // Cycle 1: and what they do say.
-  function automatic first_t refuse(input first_t at, input refusal_t by);
-    refuse         = at;
-    refuse.refused = by.broken || by.own || by.lost || (by.strange && by.differs);
-    refuse.reason  = by.broken ? DropTableParity : !by.own && by.lost ? DropFlowUnusable : DropInvalidSource;
-    if (refuse.refused) refuse.nh = by.route_nh;
-    refuse.move    = !by.broken && !by.own && !by.lost && by.strange && by.differs && by.movable;
+  function automatic before_t refuse(input logic [15:0] nh, input refusal_t by);
+    logic strange;
+    strange          = by.fabric && by.usable && by.differs;
+    refuse.refused   = by.early.broken || by.lost || by.early.dead || strange;
+    refuse.unchecked = by.usable;
+    refuse.drop      = refuse.refused || by.drop;
+    refuse.reason    = by.early.broken ? DropTableParity : by.lost || by.early.dead ? DropFlowUnusable :
+                       strange ? DropInvalidSource : by.reason;
+    refuse.trap      = by.trap && !refuse.refused;
+    refuse.move      = strange && !by.early.broken && !by.lost && !by.early.dead && !by.error;
+    refuse.service   = by.early.far_service;
+    refuse.dead      = by.early.dead && !by.early.broken && !by.lost && !by.error;
+    refuse.nh        = strange ? by.early.far_nh : nh;
+  endfunction
+
+  // Cycle CheckCycles: and the source check, of a packet of no flow, or of one that asks for a move.
+  function automatic before_t join_check(input before_t of, input check_t check);
+    join_check      = of;
+    join_check.move = of.move && !check.drop;
+    if (!of.refused && !of.unchecked && check.drop) begin
+      join_check.drop   = 1'b1;
+      join_check.reason = check.reason;
+      join_check.trap   = 1'b0;
+    end
   endfunction
 
   // The part of one field in the hash.
@@ -208,9 +240,6 @@ module ps_nexthop
     masked_sum = '0;
     for (int unsigned f = 0; f < HashFields; f++) if (mask[f]) masked_sum ^= parts[f];
   endfunction
-
-  // The route counts for its own address, or for where a packet from the fabric comes from.
-  assign broken = map_bad_i || (route_bad_i && (ctx_i.hdr.src == SrcFabric || !direct_i));
 
   assign pin   = '{valid: flow_i.usable && flow_i.ecmp_valid, slot: slot_id_t'(flow_i.ecmp_slot),
                    generation: flow_i.ecmp_generation, udp: ctx_i.hdr.proto == ProtoUdp,
@@ -350,7 +379,7 @@ module ps_nexthop
   assign carry.first  = first_q[Read];
   assign carry.nh     = nh;
   assign carry.usable = nh.valid && 32'(first_q[Read].nh) < NextHops;
-  assign group          = carry.usable && nh.kind == NhComposite && first_q[Read].found && !first_q[Read].refused;
+  assign group          = carry.usable && nh.kind == NhComposite && !before_q[Read].drop && !before_q[Read].trap;
   assign carry.group    = group && !first_q[Read].frag;
   assign carry.fragment = group && first_q[Read].frag;
 
@@ -364,6 +393,18 @@ module ps_nexthop
     .data_i (carry),
     .valid_o(carry_valid),
     .data_o (carry_all)
+  );
+
+  ps_delay #(
+    .Width ($bits(before_t)),
+    .Cycles(All - CheckCycles - 1)
+  ) u_before (
+    .clk_i,
+    .rst_i,
+    .valid_i(valid_q[CheckCycles+1]),
+    .data_i (joined_q),
+    .valid_o(joined_valid),
+    .data_o (before_all)
   );
 
   always_comb begin
@@ -396,14 +437,16 @@ module ps_nexthop
 
   // Cycle All: what comes out.
   /* verilator lint_off UNUSEDSIGNAL */  // of the member's choice not where from
-  function automatic hop_t combine(input carry_t at, input member_t by, input next_hop_t member_nh, input logic bad);
-    combine = '{drop: 1'b0, reason: DropDiscard, move: 1'b0, first_nh: at.first.nh, nh: at.nh,
-                label_valid: at.first.label_valid, label: at.first.label,
+  function automatic hop_t combine(input carry_t at, input before_t first, input member_t by, input next_hop_t member_nh, input logic bad);
+    combine = '{drop: 1'b0, reason: DropDiscard, move: first.move, service: first.service, dead: first.dead, trap: 1'b0,
+                first_nh: first.nh, vrf: at.first.vrf, egress: at.first.egress, nh: at.nh,
+                label_valid: at.first.label_valid, label: at.first.label, map: '0,
                 group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
     if (at.group) begin
       combine.nh          = member_nh;
-      combine.label_valid = 1'b1;
+      combine.label_valid = !by.word.local_;
       combine.label       = by.word.label;
+      combine.map         = by.word.local_ ? map_id_t'(by.word.label) : '0;
       combine.group       = 1'b1;
       combine.chosen      = by.chosen;
       combine.slot        = by.word.slot;
@@ -411,13 +454,10 @@ module ps_nexthop
       combine.drop        = !by.ok || !member_nh.valid || 32'(by.word.nh) >= NextHops || member_nh.kind == NhComposite;
       combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
     end
-    if (at.first.refused) begin
-      combine.drop   = 1'b1;
-      combine.reason = at.first.reason;
-      combine.move   = at.first.move;
-    end else if (!at.first.found) begin
-      combine.drop   = 1'b1;
-      combine.reason = DropDiscard;
+    if (first.drop || first.trap) begin
+      combine.drop   = first.drop;
+      combine.reason = first.reason;
+      combine.trap   = first.trap;
     end else if (bad) begin
       combine.drop   = 1'b1;
       combine.reason = DropTableParity;
@@ -434,17 +474,20 @@ module ps_nexthop
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       first_q[1] <= first;
-      refusal1_q <= may_refuse(ctx_i, flow_i, route_i, broken);
+      refusal1_q <= may_refuse(ctx_i, flow_i, way_i, early_i);
       pin_q[1]   <= pin;
       tuple_q[1] <= tuple;
     end
     for (int unsigned i = 2; i <= Read; i++) begin
       if (valid_q[i-1]) begin
-        first_q[i] <= i == 2 ? refuse(first_q[1], refusal1_q) : first_q[i-1];
+        first_q[i] <= first_q[i-1];
         pin_q[i]   <= pin_q[i-1];
         if (i < Read) tuple_q[i] <= tuple_q[i-1];
       end
     end
+    if (valid_q[1]) before_q[2] <= refuse(first_q[1].nh, refusal1_q);
+    for (int unsigned i = 3; i <= CheckCycles; i++) if (valid_q[i-1]) before_q[i] <= before_q[i-1];
+    if (valid_q[CheckCycles]) joined_q <= join_check(before_q[CheckCycles], check_i);
     if (valid_q[Read-1]) begin
       for (int unsigned f = 0; f < HashFields; f++) parts_q[f] <= part(f, tuple_q[Read-1]);
     end
@@ -488,7 +531,7 @@ module ps_nexthop
     for (int unsigned i = Words + 2; i <= All; i++) begin
       if (group_q[i-1]) member_q[i] <= member_q[i-1];
     end
-    if (carry_valid) hop_o <= combine(carry_all, member_q[All], nh_member, bad_q[All]);
+    if (carry_valid) hop_o <= combine(carry_all, before_all, member_q[All], nh_member, bad_q[All]);
     bad_q[Read+2] <= nh_bad && valid_q[Read+1];
     for (int unsigned i = Read + 3; i <= All; i++) begin
       bad_q[i] <= bad_q[i-1] || (i == Words + 2 && words_bad != '0 && (slot_bad || member_q[Words+1].by_live));
@@ -504,10 +547,11 @@ module ps_nexthop
   // --- What has the wrong parity, each found out in the cycle after it stands: the first next hop and the words of its group on the way
   // to cycle All, the member's next hop beside what comes out.
   assign words_bad = group_q[Words+1] ? {live_bad, slot_bad} : '0;
-  assign hop_bad_o = member_read_q && member_bad;
+  assign hop_bad_o = member_read_q && member_bad && member_counts_q;
 
   always_ff @(posedge clk_i) begin
     member_read_q <= group_q[All] && member_q[All].ok && !rst_i;
+    member_counts_q <= !before_all.drop && !before_all.trap;
     if (valid_q[Read]) first_nh1_q <= next_hop_addr_t'(first_q[Read].nh);
     if (group_q[Read+3]) begin
       slot_addr_q[0] <= addr_slot_q;
@@ -521,7 +565,7 @@ module ps_nexthop
     end
     if (group_q[All]) member_nh_q <= next_hop_addr_t'(member_q[All].word.nh);
     nh_error_o[0].valid   <= nh_bad && valid_q[Read+1] && !rst_i;
-    nh_error_o[1].valid   <= hop_bad_o && !rst_i;
+    nh_error_o[1].valid   <= member_read_q && member_bad && !rst_i;
     ecmp_error_o[0].valid <= words_bad[0] && !rst_i;
     ecmp_error_o[1].valid <= words_bad[1] && !rst_i;
     if (nh_bad) nh_error_o[0].index <= index_t'(first_nh1_q);
@@ -531,11 +575,12 @@ module ps_nexthop
   end
 
   logic       unused_bits;
-  assign unused_bits = ^{flow_i, ctx_i, route_i, member_q[All].word, group_q[All], valid_q[All]};
+  assign unused_bits = ^{flow_i, ctx_i, member_q[All].word, group_q[All], valid_q[All], joined_valid};
 
 `ifndef SYNTHESIS
   initial assert (NextHopCycles == All + 1) else $fatal(1, "ps_nexthop: its stages are not NextHopCycles");
   initial assert (Read >= 3) else $fatal(1, "ps_nexthop: refusals and hash need three cycles beside the first read");
+  initial assert (CheckCycles > 2 && CheckCycles < All) else $fatal(1, "ps_nexthop: the source check comes too late");
 `endif
 
 endmodule

@@ -2,6 +2,9 @@
 //
 // Lookup:      valid_i/vrf_i/ip_i every cycle; route_o 7 cycles later, combinational out of registers (0 unless found). Rank r stands for
 //              the prefixes of length PrefixLength[r]; of the ranks that hit the lowest wins, then the default route.
+// Late:        the VRF is known a cycle after the address: late_valid_i says whether the look-up is made at all, late_i whether in
+//              late_vrf_i, from a memory, in place of vrf_i; all then comes a cycle later. The hash is linear: the address's part is
+//              worked out meanwhile, then that of either VRF, and which of them counts is chosen between registers.
 // Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
 //              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
 // Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix. One whose
@@ -14,12 +17,17 @@ module ps_prefix_table
   import ps_abi_pkg::*;
   import ps_bucket_pkg::*;
   import ps_match_pkg::*;
-(
+#(
+  parameter bit Late = 1'b0
+) (
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        valid_i,
   input  logic [11:0] vrf_i,
   input  logic [31:0] ip_i,
+  input  logic        late_valid_i,
+  input  logic        late_i,
+  input  logic [11:0] late_vrf_i,
   output route_t      route_o,
   output logic        bad_o,
   output logic        default_bad_o,
@@ -87,38 +95,102 @@ module ps_prefix_table
     for (int unsigned i = 0; i < 12; i++) hash_of_vrf ^= {HashBits{vrf[i]}} & Columns[i];
   endfunction
 
-  hash_t       part1_q [PrefixTables][Chunks];
+  // Cycle 1, and what rests there: of every rank its part of the hash, and where the ranks go.
   hash_t       hash1 [PrefixTables];
-  rank_t       spread;
-  hash_t       vrf_part1_q;
-  (* keep *) rank_t spread1_q [PrefixTables];   // one a table
+  hash_t       vrf_part1;
+  (* keep *) rank_t spread1 [PrefixTables];    // one a table
   rank_t       spread_q [2:6];
-  logic [11:0] vrf_q [1:5];
+  logic [11:0] vrf1, vrf_q [2:5];
   logic [31:0] ip1_q, ip2_q;
-  logic [6:1]  valid_q;
+  logic [6:2]  valid_q;
+  logic        valid1_q;
 
-  assign spread = spread_of(vrf_i, ip_i[31 -: PrefixLenMin]);
+  if (!Late) begin : gen_prompt
+    hash_t       part_q [PrefixTables][Chunks];
+    hash_t       vrf_part_q;
+    (* keep *) rank_t spread1_q [PrefixTables];
+    logic [11:0] vrf1_q;
+    rank_t       spread;
 
-  for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
-    assign hash1[r] = part1_q[r][0] ^ part1_q[r][1] ^ part1_q[r][2];
+    assign spread = spread_of(vrf_i, ip_i[31 -: PrefixLenMin]);
+
+    for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
+      assign hash1[r]   = part_q[r][0] ^ part_q[r][1] ^ part_q[r][2];
+      assign spread1[r] = spread1_q[r];
+    end
+
+    assign vrf_part1 = vrf_part_q;
+    assign vrf1      = vrf1_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_i) begin
+        for (int unsigned r = 0; r < PrefixTables; r++) begin
+          for (int unsigned c = 0; c < Chunks; c++) part_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
+          spread1_q[r] <= spread;
+        end
+        vrf_part_q <= hash_of_vrf(vrf_i);
+        ip1_q      <= ip_i;
+        vrf1_q     <= vrf_i;
+      end
+      valid1_q <= valid_i && !rst_i;
+    end
+
+    logic unused_late;
+    assign unused_late = ^{late_valid_i, late_i, late_vrf_i};
+  end else begin : gen_late
+    hash_t       part_q [PrefixTables][Chunks];
+    hash_t       hash1_q [PrefixTables];
+    hash_t       early_part_q, late_part_q;
+    rank_t       ip_spread_q;
+    (* keep *) rank_t early_spread_q [PrefixTables];
+    (* keep *) rank_t late_spread_q [PrefixTables];
+    (* keep *) logic late_q [PrefixTables];
+    logic [11:0] vrf0_q, vrf1_q;
+    logic [31:0] ip0_q;
+    logic        valid0_q, late1_q;
+
+    for (genvar r = 0; r < PrefixTables; r++) begin : gen_rank
+      assign hash1[r]   = hash1_q[r];
+      assign spread1[r] = late_q[r] ? late_spread_q[r] : early_spread_q[r];
+    end
+
+    assign vrf_part1 = late1_q ? late_part_q : early_part_q;
+    assign vrf1      = vrf1_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_i) begin
+        for (int unsigned r = 0; r < PrefixTables; r++) begin
+          for (int unsigned c = 0; c < Chunks; c++) part_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
+        end
+        ip_spread_q <= spread_of('0, ip_i[31 -: PrefixLenMin]);
+        ip0_q       <= ip_i;
+        vrf0_q      <= vrf_i;
+      end
+      if (valid0_q && (!Rests || late_valid_i)) begin
+        for (int unsigned r = 0; r < PrefixTables; r++) begin
+          hash1_q[r]        <= part_q[r][0] ^ part_q[r][1] ^ part_q[r][2];
+          early_spread_q[r] <= ip_spread_q ^ spread_of(vrf0_q, '0);
+          late_spread_q[r]  <= ip_spread_q ^ spread_of(late_vrf_i, '0);
+          late_q[r]         <= late_i;
+        end
+        early_part_q <= hash_of_vrf(vrf0_q);
+        late_part_q  <= hash_of_vrf(late_vrf_i);
+        late1_q      <= late_i;
+        vrf1_q       <= late_i ? late_vrf_i : vrf0_q;
+        ip1_q        <= ip0_q;
+      end
+      valid0_q <= valid_i && !rst_i;
+      valid1_q <= valid0_q && late_valid_i && !rst_i;
+    end
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) begin
-      for (int unsigned r = 0; r < PrefixTables; r++) begin
-        for (int unsigned c = 0; c < Chunks; c++) part1_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
-        spread1_q[r] <= spread;
-      end
-      vrf_part1_q <= hash_of_vrf(vrf_i);
-      ip1_q       <= ip_i;
-      vrf_q[1]    <= vrf_i;
-    end
     ip2_q       <= ip1_q;
-    for (int unsigned i = 2; i <= 5; i++) vrf_q[i] <= vrf_q[i-1];
-    spread_q[2] <= spread1_q[0];
+    vrf_q[2]    <= vrf1;
+    for (int unsigned i = 3; i <= 5; i++) vrf_q[i] <= vrf_q[i-1];
+    spread_q[2] <= spread1[0];
     for (int unsigned i = 3; i <= 6; i++) spread_q[i] <= spread_q[i-1];
-    valid_q <= {valid_q[5:1], valid_i};
-    if (rst_i) valid_q <= '0;
+    valid_q <= rst_i ? '0 : {valid_q[5:2], valid1_q};
   end
 
   // --- 2 to 7: the tables.
@@ -135,14 +207,14 @@ module ps_prefix_table
     logic           valid2_q, look3_q, look4_q;
     logic [31:0]    ip3_q, ip4_q;
 
-    assign rank1 = spread1_q[t] ^ rank_t'(t);
+    assign rank1 = spread1[t] ^ rank_t'(t);
 
     always_ff @(posedge clk_i) begin
-      if (valid_q[1]) begin
-        row2_q    <= hash1[rank1] ^ vrf_part1_q;
+      if (valid1_q) begin
+        row2_q    <= hash1[rank1] ^ vrf_part1;
         length2_q <= length_q[rank1];
       end
-      valid2_q  <= valid_q[1] && !rst_i;
+      valid2_q  <= valid1_q && !rst_i;
       ip3_q     <= ip2_q & ~(32'hffff_ffff >> length2_q.len);
       look3_q   <= valid2_q && length2_q.valid;
       ip4_q     <= ip3_q;
@@ -240,11 +312,11 @@ module ps_prefix_table
   always_comb begin
     route_o = '0;
     for (int unsigned t = 0; t < PrefixTables; t++) begin
-      // What stands before is the length that the prefix had, of no use here.
-      if (win7_q[t]) {route_o.label_valid, route_o.label, route_o.nh} |= data7[t][DataBits-1 -: 37];
+      if (win7_q[t]) {route_o.sources, route_o.label_valid, route_o.label, route_o.nh, route_o.len} |= data7[t];
     end
     if (default_win7_q && default7.valid) begin
-      {route_o.label_valid, route_o.label, route_o.nh} |= {default7.label_valid, default7.label, default7.nh};
+      {route_o.sources, route_o.label_valid, route_o.label, route_o.nh} |=
+        {default7.sources, default7.label_valid, default7.label, default7.nh};
     end
     route_o.found = win7_q != '0 || (default_win7_q && default7.valid);
   end
@@ -277,6 +349,7 @@ module ps_prefix_table
 `ifndef SYNTHESIS
   initial assert (row_cycles(PrefixRowsLog2) == 2) else $fatal(1, "ps_prefix_table: rows come in cycle 4");
   initial assert (Chunks * ChunkBits >= 32) else $fatal(1, "ps_prefix_table: an address has more bits");
+  initial assert (DataBits == 57) else $fatal(1, "ps_prefix_table: an entry's data are not a route's");
 
   a_one : assert property (@(posedge clk_i) disable iff (rst_i) $onehot0(win7_q));
 `endif

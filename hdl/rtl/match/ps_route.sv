@@ -1,7 +1,8 @@
-// Route of an address in a VRF: host routes, else the longest prefix, else the VRF's default. For a packet from a vif that is its
-// destination; for one from the fabric its source, to judge where it may come from (section 3).
+// Route of an address in a VRF: host routes, else the longest prefix, else the VRF's default.
 //
-// Latency:     RouteCycles (8); one packet every cycle. route_o.found is 0 for a cycle without lookup.
+// Latency:     LookCycles (8), with Late one more; one packet every cycle. route_o.found is 0 for a cycle without lookup.
+// Late:        the VRF is known a cycle after the address, from a memory (ps_prefix_table); there HostRoute is in block RAM, whose rows
+//              come a cycle earlier.
 // Parity:      a look-up that meets a word with the wrong parity has no route and says bad_o, with route_o: the word may have been what
 //              it was to find. The errors, by table, come later.
 // Tables:      HostRoute; Prefix, DefaultRoute, PrefixLength. prefix_rdata_o is what was read of any of the latter three, in the low bits.
@@ -10,12 +11,17 @@ module ps_route
   import ps_abi_pkg::*;
   import ps_bucket_pkg::*;
   import ps_match_pkg::*;
-(
+#(
+  parameter bit Late = 1'b0
+) (
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        valid_i,
   input  logic [11:0] vrf_i,
   input  logic [31:0] ip_i,
+  input  logic        late_valid_i,     // Late: the cycle after; the look-up is made,
+  input  logic        late_i,           // in this VRF
+  input  logic [11:0] late_vrf_i,
   output route_t      route_o,
   output logic        bad_o,
   output parity_error_t host_error_o,
@@ -31,35 +37,70 @@ module ps_route
 
   localparam int unsigned KeyBits   = 44;
   localparam int unsigned DataBits  = HostRouteBits - KeyBits - 1;
-  localparam int unsigned RowCycles = row_cycles(HostRouteRowsLog2);
+  localparam int unsigned RowCycles = Late ? 2 : row_cycles(HostRouteRowsLog2);
+  localparam int unsigned HashBits  = HostRouteWays * HostRouteRowsLog2;
 
-  // --- Host routes: hash in 1, row in 4, comparison to 6, data in 7.
-  logic [HostRouteWays-1:0][HostRouteRowsLog2-1:0] hash_q;
+  typedef logic [HashBits-1:0] hash_t;
+
+  // --- Host routes: hash in 1 (Late: 3), row in 4 (5), comparison to 6, data in 7, each with Late a cycle later.
+  hash_t               hash_q;
   logic [RowCycles:0]  valid_q;
-  logic [KeyBits-1:0]  key, key_q [RowCycles+1];
+  logic [KeyBits-1:0]  key_q [RowCycles+1];
   logic                host_hit6, host_hit7_q, host_bad6, host_bad7_q;
   logic [DataBits-1:0] host_data7;
   route_t              host7, prefix7;
   logic                prefix_bad7, default_bad8, bad8_q, host_hit8_q;
 
-  assign key = {ip_i, vrf_i};
+  function automatic hash_t hash_of(input logic [KeyBits-1:0] key);
+    for (int unsigned i = 0; i < HashBits; i++) hash_of[i] = ^(key & KeyMasks[i][KeyBits-1:0]);
+  endfunction
+
+  if (!Late) begin : gen_prompt
+    always_ff @(posedge clk_i) begin
+      if (!Rests || valid_i) begin
+        hash_q   <= hash_of({ip_i, vrf_i});
+        key_q[0] <= {ip_i, vrf_i};
+      end
+      valid_q[0] <= valid_i && !rst_i;
+    end
+
+    logic unused_late;
+    assign unused_late = ^{late_valid_i, late_i, late_vrf_i};
+  end else begin : gen_late
+    hash_t       ip_part_q, early_q, late_hash_q;
+    logic        valid1_q, valid2_q, late_q;
+    logic [11:0] vrf1_q, vrf2_q, late_vrf_q;
+    logic [31:0] ip1_q, ip2_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!Rests || valid_i) begin
+        ip_part_q <= hash_of({ip_i, 12'd0});
+        ip1_q     <= ip_i;
+        vrf1_q    <= vrf_i;
+      end
+      if (!Rests || (valid1_q && late_valid_i)) begin
+        early_q     <= ip_part_q ^ hash_of({32'd0, vrf1_q});
+        late_hash_q <= ip_part_q ^ hash_of({32'd0, late_vrf_i});
+        ip2_q       <= ip1_q;
+        vrf2_q      <= vrf1_q;
+        late_vrf_q  <= late_vrf_i;
+        late_q      <= late_i;
+      end
+      if (!Rests || valid2_q) begin
+        hash_q   <= late_q ? late_hash_q : early_q;
+        key_q[0] <= {ip2_q, late_q ? late_vrf_q : vrf2_q};
+      end
+      valid1_q   <= valid_i && !rst_i;
+      valid2_q   <= valid1_q && late_valid_i && !rst_i;
+      valid_q[0] <= valid2_q && !rst_i;
+    end
+  end
 
   always_ff @(posedge clk_i) begin
-    for (int unsigned w = 0; w < HostRouteWays; w++) begin
-      for (int unsigned i = 0; i < HostRouteRowsLog2; i++) begin
-        hash_q[w][i] <= ^(key & KeyMasks[w*HostRouteRowsLog2+i][KeyBits-1:0]);
-      end
-    end
-    key_q[0] <= key;
-    for (int unsigned i = 1; i <= RowCycles; i++) key_q[i] <= key_q[i-1];
-    valid_q     <= {valid_q[RowCycles-1:0], valid_i};
-    host_hit7_q <= host_hit6;
-    host_bad7_q <= host_bad6;
-    if (rst_i) begin
-      valid_q     <= '0;
-      host_hit7_q <= 1'b0;
-      host_bad7_q <= 1'b0;
-    end
+    for (int unsigned i = 1; i <= RowCycles; i++) if (!Rests || valid_q[i-1]) key_q[i] <= key_q[i-1];
+    valid_q[RowCycles:1] <= rst_i ? '0 : valid_q[RowCycles-1:0];
+    host_hit7_q <= host_hit6 && !rst_i;
+    host_bad7_q <= host_bad6 && !rst_i;
   end
 
   ps_bucket_rows #(
@@ -67,7 +108,7 @@ module ps_route
     .KeyBits  (KeyBits),
     .Ways     (HostRouteWays),
     .RowsLog2 (HostRouteRowsLog2),
-    .Style    ("ultra")
+    .Style    (Late ? "block" : "ultra")
   ) u_host (
     .clk_i,
     .rst_i,
@@ -88,12 +129,17 @@ module ps_route
     .acc_bad_o  (host_acc_bad_o)
   );
 
-  ps_prefix_table u_prefix (
+  ps_prefix_table #(
+    .Late(Late)
+  ) u_prefix (
     .clk_i,
     .rst_i,
     .valid_i,
     .vrf_i,
     .ip_i,
+    .late_valid_i,
+    .late_i,
+    .late_vrf_i,
     .route_o    (prefix7),
     .bad_o      (prefix_bad7),
     .default_bad_o  (default_bad8),
@@ -109,7 +155,8 @@ module ps_route
   always_comb begin
     host7       = '0;
     host7.found = host_hit7_q;
-    {host7.own, host7.label_valid, host7.label, host7.nh} = host_data7;
+    host7.len   = 6'd32;
+    {host7.sources, host7.service, host7.label_valid, host7.label, host7.nh} = host_data7;
   end
 
   always_ff @(posedge clk_i) begin
@@ -123,7 +170,7 @@ module ps_route
   assign bad_o = bad8_q || (default_bad8 && !host_hit8_q);
 
 `ifndef SYNTHESIS
-  initial assert (RowCycles == 3 && RouteCycles == 8) else $fatal(1, "ps_route: host routes come in cycle 7");
+  initial assert ((Late || RowCycles == 3) && LookCycles == 8) else $fatal(1, "ps_route: host routes come in cycle 7");
 `endif
 
 endmodule

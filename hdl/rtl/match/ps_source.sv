@@ -221,11 +221,11 @@ module ps_source
   endfunction
 
   // Stage 3: what the tables say.
-  function automatic found_t of_tables(input header_t h, input vif_t vif, input ilm_t label);
+  function automatic found_t of_tables(input header_t h, input vif_t of, input ilm_t label);
     of_tables = '0;
     of_tables.vif_counts    = !h.early;
-    of_tables.label_counts  = !h.early && vif.valid && h.from_fabric && h.tunnel && !h.outer_drop && !h.label_bad;
-    of_tables.early         = h.early || !vif.valid;
+    of_tables.label_counts  = !h.early && of.valid && h.from_fabric && h.tunnel && !h.outer_drop && !h.label_bad;
+    of_tables.early         = h.early || !of.valid;
     of_tables.early_reason  = h.early ? h.early_reason : DropInvalidIf;
     of_tables.from_fabric   = h.from_fabric;
     of_tables.tunnel        = h.tunnel;
@@ -233,21 +233,21 @@ module ps_source
     of_tables.tunnel_drop   = h.outer_drop || h.label_bad || !label.valid || h.inner_drop;
     of_tables.tunnel_reason = h.outer_drop ? h.outer_reason :
                               h.label_bad || !label.valid ? DropInvalidLabel : h.inner_reason;
-    of_tables.passes        = vif.kind == VifVhost && !h.to_gateway;
-    of_tables.routes        = vif.kind == VifVirtual || (vif.kind == VifVhost && h.to_gateway);
-    of_tables.arp           = h.arp && vif.kind == VifVirtual;
+    of_tables.passes        = of.kind == VifVhost && !h.to_gateway;
+    of_tables.routes        = of.kind == VifVirtual || (of.kind == VifVhost && h.to_gateway);
+    of_tables.arp           = h.arp && of.kind == VifVirtual;
     of_tables.frame_drop    = h.frame_drop;
     of_tables.frame_reason  = h.frame_reason;
-    of_tables.foreign       = vif.rpf && vif.ip != '0 && h.sip != vif.ip;
+    of_tables.foreign       = of.rpf && of.ip != '0 && h.sip != of.ip;
     of_tables.expired       = h.expired;
-    of_tables.vrf           = h.from_fabric ? label.vrf : vif.vrf;
-    of_tables.key_nh        = h.from_fabric ? label.key_nh : vif.nh;
+    of_tables.vrf           = h.from_fabric ? label.vrf : of.vrf;
+    of_tables.key_nh        = h.from_fabric ? label.key_nh : of.nh;
     of_tables.ilm_nh        = label.nh;
     of_tables.ilm_service   = label.service;
-    of_tables.egress        = !h.from_fabric && vif.egress;
-    of_tables.egress_vrf    = vif.egress_vrf;
-    of_tables.egress_map    = vif.egress_map;
-    of_tables.learn         = vif.learn;
+    of_tables.egress        = !h.from_fabric && of.egress;
+    of_tables.egress_vrf    = of.egress_vrf;
+    of_tables.egress_map    = of.egress_map;
+    of_tables.learn         = of.learn;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 

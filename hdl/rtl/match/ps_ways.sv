@@ -1,0 +1,362 @@
+// Where section 6 leads a packet first, groups not resolved: by its label, its flow, a service, or the longer of two routes.
+//
+// In:          valid_i/ctx_i, every frame; of its flow first where its route is (way_i, a cycle after), then what it is (flow_i, RouteAhead
+//              after, with map_bad_i).
+// Latency:     RouteCycles to valid_o and all that goes with it; one frame every cycle. Of a frame that is not routed only ctx_o means
+//              anything.
+// Look-ups:    the VRF and the listener (ps_service); a route of the destination in the packet's own VRF, or, from the fabric, of the
+//              source; from a vif another, in the VRF in which its flow sends translated, else by the egress way, if there is either.
+//              An unusable entry that sends translated has asked in its own VRF: where that is not the egress way's, the packet would
+//              leave by neither, and the entry is to go (early_o.dead).
+// Stages:      0 keys | 8 service, first route | 9 second route | 10 whichever counts, chosen by registers
+// Parity:      of the routes that count: early_o.broken; of VRF and listener where these count: way_o drops.
+module ps_ways
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic        valid_i,
+  input  context_t    ctx_i,
+  input  flow_way_t   way_i,
+  input  pair_hit_t   flow_i,
+  input  logic        map_bad_i,
+  output logic        valid_o,
+  output context_t    ctx_o,
+  output pair_hit_t   flow_o,
+  output way_t        way_o,
+  output early_t      early_o,
+  output check_ask_t  check_o,
+  output parity_error_t [1:0] host_error_o,
+  output parity_error_t [1:0] prefix_error_o,
+  output parity_error_t [1:0] default_error_o,
+  output parity_error_t vrf_error_o,
+  output parity_error_t service_error_o,
+  input  access_t     acc_i,
+  input  logic [PrefixBits-1:0] acc_wdata_i,
+  output host_route_t host_rdata_o,
+  output logic        host_acc_bad_o,
+  output prefix_t     prefix_rdata_o,
+  output logic        prefix_acc_bad_o,
+  output vrf_t        vrf_rdata_o,
+  output logic        vrf_acc_bad_o,
+  output service_key_t service_rdata_o,
+  output logic        service_acc_bad_o
+);
+
+  localparam int unsigned Flow  = RouteAhead;        // the flow stands
+  localparam int unsigned First = LookCycles;        // the first route, and the service
+  localparam int unsigned Both  = LookCycles + 1;    // and the second route
+
+  // What of packet and flow it depends on.
+  typedef struct packed {
+    logic        fabric;
+    logic        frag;
+    logic        service_label;
+    logic        direct;        // to the vif's own next hop
+    logic        sends;         // translated
+    logic        may_egress;
+    logic        broken;        // the flow's mapping
+    logic        dead;
+    logic [15:0] nh;            // of label or vif
+    logic [11:0] vrf;
+    logic [11:0] second_vrf;
+  } facts_t;
+
+  // What becomes of what a route leads to.
+  typedef enum logic [2:0] {
+    Leads,
+    Nowhere,
+    IsFragment,
+    Refused,
+    NotServed,
+    Broken
+  } fate_e;
+
+  typedef struct packed {
+    fate_e       fate;
+    logic [15:0] nh;
+    logic        label_valid;
+    logic [19:0] label;
+  } choice_t;
+
+  logic           routed, fabric, to_far;
+  logic           direct_valid, look_flow_valid;
+  context_t       direct_ctx;
+  logic [Both:1]  valid_q;              // of packets that are routed
+  facts_t         facts;
+  facts_t         facts_q [Both:Flow+1];
+  // Cycles 1 to Flow: whether the second look-up was in a VRF of the entry's, and that is another than the egress way's.
+  logic           egress1_q;
+  logic [11:0]    egress_vrf1_q, second_q [2:Flow];
+  logic [Flow:2]  elsewhere_q;
+  // The look-ups.
+  route_t         first8, first9_q, second9;
+  logic           first_bad8, first_bad9_q, second_bad9;
+  vrf_t           vrf8, vrf9_q;
+  logic           vrf_bad8, vrf_bad9_q, key_hit8, key_hit9_q, key_bad8, key_bad9_q;
+  nh_id_t         key_nh8, key_nh9_q, local8, local9_q;
+  // The choice, and what it is made of, in cycle Both and the next.
+  facts_t         at;
+  logic           asks, key_broken, by_other, longer, by_second, far_service;
+  choice_t        other, other_q, first_q, second_q10;
+  (* keep *) logic take_other_q, take_first_q, take_second_q;
+  logic [11:0]    vrf_q, second_vrf_q;
+  early_t         early_q;
+  check_ask_t     check_q;
+
+  assign routed = valid_i && ctx_i.source.act == ActRoute;
+  assign fabric = ctx_i.hdr.src == SrcFabric;
+  assign to_far = fabric && !ctx_i.source.ilm_service;    // the listener that a move is about
+
+  ps_service u_service (
+    .clk_i,
+    .rst_i,
+    .valid_i      (routed),
+    .vrf_i        (ctx_i.source.vrf),
+    .ask_i        (!ctx_i.hdr.frag),
+    .proto_i      (ctx_i.hdr.key_proto),
+    .ip_i         (to_far ? ctx_i.hdr.key_sip : ctx_i.hdr.dip),
+    .port_i       (to_far ? ctx_i.hdr.key_sport : ctx_i.hdr.key_dport),
+    .vrf_o        (vrf8),
+    .vrf_bad_o    (vrf_bad8),
+    .hit_o        (key_hit8),
+    .bad_o        (key_bad8),
+    .nh_o         (key_nh8),
+    .local_o      (local8),
+    .vrf_error_o,
+    .key_error_o  (service_error_o),
+    .acc_i,
+    .acc_wdata_i  (acc_wdata_i[ServiceKeyBits-1:0]),
+    .vrf_rdata_o,
+    .vrf_acc_bad_o,
+    .key_rdata_o  (service_rdata_o),
+    .key_acc_bad_o(service_acc_bad_o)
+  );
+
+  ps_route u_first (
+    .clk_i,
+    .rst_i,
+    .valid_i        (routed),
+    .vrf_i          (ctx_i.source.vrf),
+    .ip_i           (fabric ? ctx_i.hdr.key_sip : ctx_i.hdr.dip),
+    .late_valid_i   (1'b0),
+    .late_i         (1'b0),
+    .late_vrf_i     ('0),
+    .route_o        (first8),
+    .bad_o          (first_bad8),
+    .host_error_o   (host_error_o[0]),
+    .prefix_error_o (prefix_error_o[0]),
+    .default_error_o(default_error_o[0]),
+    .acc_i,
+    .acc_wdata_i,
+    .host_rdata_o,
+    .host_acc_bad_o,
+    .prefix_rdata_o,
+    .prefix_acc_bad_o
+  );
+
+  // The other copy answers no reads.
+  access_t     writes;
+  host_route_t unused_host;
+  prefix_t     unused_prefix;
+  logic        unused_host_bad, unused_prefix_bad;
+
+  always_comb begin
+    writes    = acc_i;
+    writes.re = '0;
+  end
+
+  ps_route #(
+    .Late(1'b1)
+  ) u_second (
+    .clk_i,
+    .rst_i,
+    .valid_i        (routed && !fabric),
+    .vrf_i          (ctx_i.source.egress_vrf),
+    .ip_i           (ctx_i.hdr.dip),
+    .late_valid_i   (egress1_q || way_i.sends),
+    .late_i         (way_i.sends),
+    .late_vrf_i     (way_i.dvrf),
+    .route_o        (second9),
+    .bad_o          (second_bad9),
+    .host_error_o   (host_error_o[1]),
+    .prefix_error_o (prefix_error_o[1]),
+    .default_error_o(default_error_o[1]),
+    .acc_i          (writes),
+    .acc_wdata_i,
+    .host_rdata_o   (unused_host),
+    .host_acc_bad_o (unused_host_bad),
+    .prefix_rdata_o (unused_prefix),
+    .prefix_acc_bad_o(unused_prefix_bad)
+  );
+
+  // --- Packet and flow, beside the look-ups.
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(Flow)
+  ) u_direct_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i,
+    .data_i (ctx_i),
+    .valid_o(direct_valid),
+    .data_o (direct_ctx)
+  );
+
+  ps_delay #(
+    .Width ($bits(context_t)),
+    .Cycles(RouteCycles - Flow)
+  ) u_look_ctx (
+    .clk_i,
+    .rst_i,
+    .valid_i(direct_valid),
+    .data_i (direct_ctx),
+    .valid_o,
+    .data_o (ctx_o)
+  );
+
+  ps_delay #(
+    .Width ($bits(pair_hit_t)),
+    .Cycles(RouteCycles - Flow)
+  ) u_look_flow (
+    .clk_i,
+    .rst_i,
+    .valid_i(direct_valid),
+    .data_i (flow_i),
+    .valid_o(look_flow_valid),
+    .data_o (flow_o)
+  );
+
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
+  function automatic facts_t of_packet(input context_t ctx, input pair_hit_t flow, input logic bad, input logic elsewhere,
+                                       input logic [11:0] second);
+    logic to_vif;
+    to_vif              = ctx.hdr.src == SrcFabric;
+    of_packet.fabric    = to_vif;
+    of_packet.frag      = ctx.hdr.frag;
+    of_packet.service_label = ctx.source.ilm_service;
+    of_packet.direct    = !to_vif && flow.usable && flow.hairpin && flow.tag.reverse;
+    of_packet.sends     = !to_vif && flow.usable && flow.snat && !flow.hairpin;
+    of_packet.may_egress = ctx.source.egress && !(flow.usable && (flow.tag.reverse || (flow.snat && !flow.hairpin)));
+    of_packet.broken    = bad;
+    of_packet.dead      = elsewhere && !flow.usable;
+    of_packet.nh        = to_vif ? ctx.source.ilm_nh : ctx.source.key_nh;
+    of_packet.vrf       = ctx.source.vrf;
+    of_packet.second_vrf = second;
+  endfunction
+
+  function automatic choice_t choose(input route_t route, input logic frag);
+    choose.nh          = route.nh;
+    choose.label_valid = route.label_valid;
+    choose.label       = route.label;
+    if (!route.found)                                          choose.fate = Nowhere;
+    else if (!(route.service inside {ServiceReject, ServiceDrop})) choose.fate = Leads;
+    else if (frag)                                             choose.fate = IsFragment;
+    else if (route.service == ServiceReject)                   choose.fate = Refused;
+    else                                                       choose.fate = NotServed;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  assign facts = of_packet(direct_ctx, flow_i, map_bad_i, elsewhere_q[Flow], second_q[Flow]);
+
+  // --- Cycle Both: which of them counts.
+  assign at          = facts_q[Both];
+  assign asks        = !at.direct && !at.sends && !at.frag;
+  assign key_broken  = vrf_bad9_q || key_bad9_q;
+  assign by_other    = at.fabric || at.direct || (asks && (key_hit9_q || key_broken));
+  assign longer      = second9.found && (!first9_q.found || second9.len > first9_q.len);
+  assign by_second   = !by_other && (at.sends || (at.may_egress && longer));
+  assign far_service = first9_q.found && first9_q.service inside {ServiceReject, ServiceDrop} && !at.service_label;
+
+  // Without a route: by the label, the vif's own next hop, a listener.
+  always_comb begin
+    other = '{fate: Leads, nh: at.nh, label_valid: 1'b0, label: '0};
+    if (at.fabric) begin
+      if (at.service_label) begin
+        other.nh = local9_q;
+        if (at.frag)                               other.fate = IsFragment;
+        else if (key_broken)                       other.fate = Broken;
+        else if (!key_hit9_q || local9_q == '0)    other.fate = NotServed;
+      end
+    end else if (!at.direct) begin
+      other.nh = key_nh9_q;
+      if (key_broken) other.fate = Broken;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    valid_q     <= rst_i ? '0 : {valid_q[Both-1:1], routed};
+    elsewhere_q <= rst_i ? '0 : {elsewhere_q[Flow-1:2], valid_q[1] && egress1_q && way_i.sends && way_i.dvrf != egress_vrf1_q};
+    if (routed) begin
+      egress1_q     <= ctx_i.source.egress && !fabric;
+      egress_vrf1_q <= ctx_i.source.egress_vrf;
+    end
+    if (valid_q[1]) second_q[2] <= way_i.sends ? way_i.dvrf : egress_vrf1_q;
+    for (int unsigned i = 3; i <= Flow; i++) if (valid_q[i-1]) second_q[i] <= second_q[i-1];
+    if (valid_q[Flow]) facts_q[Flow+1] <= facts;
+    for (int unsigned i = Flow + 2; i <= Both; i++) if (valid_q[i-1]) facts_q[i] <= facts_q[i-1];
+    if (valid_q[First]) begin
+      first9_q     <= first8;
+      first_bad9_q <= first_bad8;
+      vrf9_q       <= vrf8;
+      vrf_bad9_q   <= vrf_bad8;
+      key_hit9_q   <= key_hit8;
+      key_bad9_q   <= key_bad8;
+      key_nh9_q    <= key_nh8;
+      local9_q     <= local8;
+    end
+    if (valid_q[Both]) begin
+      take_other_q  <= by_other;
+      take_second_q <= by_second;
+      take_first_q  <= !by_other && !by_second;
+      other_q       <= other;
+      first_q       <= choose(first9_q, at.frag);
+      second_q10    <= choose(second9, at.frag);
+      vrf_q         <= at.vrf;
+      second_vrf_q  <= at.second_vrf;
+      // A host route is longer than whatever the second look-up may have met, or as long.
+      early_q.broken <= at.broken || (at.fabric ? first_bad9_q : !by_other && (at.sends ? second_bad9 :
+                        first_bad9_q || (at.may_egress && second_bad9 && !first9_q.len[5])));
+      early_q.dead        <= at.dead;
+      early_q.far_service <= far_service;
+      early_q.far_nh      <= !first9_q.found ? '0 : !far_service ? first9_q.nh : key_hit9_q && !key_broken ? key_nh9_q : '0;
+      check_q <= '{applies: at.fabric, vrf_bad: vrf_bad9_q, check: vrf9_q.source_check, found: first9_q.found,
+                   sources: first9_q.sources, outer_sip: '0};
+      egress_q <= by_second && !at.sends;
+    end
+  end
+
+  // --- The next: it is taken.
+  logic    egress_q;
+  choice_t taken;
+
+  assign taken = (take_other_q ? other_q : '0) | (take_first_q ? first_q : '0) | (take_second_q ? second_q10 : '0);
+
+  always_comb begin
+    way_o = '{drop: 1'b0, trap: taken.fate == Refused, reason: DropDiscard, nh: taken.nh, label_valid: taken.label_valid,
+              label: taken.label, vrf: take_second_q ? second_vrf_q : vrf_q, egress: egress_q};
+    unique case (taken.fate)
+      Nowhere:    {way_o.drop, way_o.reason} = {1'b1, DropDiscard};
+      IsFragment: {way_o.drop, way_o.reason} = {1'b1, DropFragments};
+      NotServed:  {way_o.drop, way_o.reason} = {1'b1, DropNoFipPortMap};
+      Broken:     {way_o.drop, way_o.reason} = {1'b1, DropTableParity};
+      default: ;
+    endcase
+    check_o           = check_q;
+    check_o.outer_sip = ctx_o.hdr.outer_sip;
+  end
+
+  assign early_o = early_q;
+
+  logic unused_bits;
+  assign unused_bits = ^{unused_host, unused_prefix, unused_host_bad, unused_prefix_bad, look_flow_valid, vrf9_q};
+
+`ifndef SYNTHESIS
+  initial assert (ServiceCycles == LookCycles && RouteCycles == Both + 1 && Flow > 2 && Flow < First)
+    else $fatal(1, "ps_ways: its stages are not RouteCycles");
+`endif
+
+endmodule
