@@ -15,8 +15,8 @@
 //
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
 // ps_match_pkg, and only there:
-//   source | flow (later fragments beside it) | route, from what is kept at the flow on (service keys, second and third look-up beside
-//   it) | next hop (a member's own translation from its word on) | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission
+//   source | flow (later fragments beside it) | service, and two routes, from what is kept at the flow on | next hop, and the source
+//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission
 //   (quotas), verdict
 module ps_match
   import ps_abi_pkg::*;
@@ -66,33 +66,15 @@ module ps_match
   logic [WriteMaxBits-1:0] acc_wdata;
   logic [EntryMaxBits-1:0] rdata;
 
-  // --- Tables that several stages read: Vif and FipMap.
-  logic        vif_in_re, vif_out_re, map_flow_re, map_fip_re;
-  vif_addr_t   vif_in_addr, vif_out_addr;
+  // --- Tables that several stages read: Vif (the source's copy is there) and FipMap.
+  logic        vif_out_re, map_flow_re, map_fip_re;
+  vif_addr_t   vif_out_addr;
   map_id_t     map_flow_addr, map_fip_addr;
-  vif_t        vif_in, vif_out, vif_acc, unused_vif;
-  logic        vif_in_bad, vif_out_bad, vif_acc_bad, map_flow_bad, map_fip_bad, map_slow_bad, map_acc_bad, unused_vif_bad;
+  vif_t        vif_out, vif_acc, unused_vif;
+  logic        vif_out_bad, vif_acc_bad, map_flow_bad, map_fip_bad, map_slow_bad, map_acc_bad, unused_vif_bad;
   fip_map_t    map_flow, map_fip, map_acc, map_slow;
   logic        map_slow_re, map_slow_done;
   map_id_t     map_slow_addr;
-
-  ps_table #(
-    .Width(VifBits),
-    .Depth(Vifs)
-  ) u_vif_in (
-    .clk_i,
-    .re_i       (vif_in_re),
-    .addr_i     (vif_in_addr),
-    .rdata_o    (vif_in),
-    .bad_o      (vif_in_bad),
-    .acc_re_i   (acc.re[SelVif]),
-    .acc_we_i   (acc.we[SelVif]),
-    .acc_flip_i (acc.flip),
-    .acc_index_i(vif_addr_t'(acc.index)),
-    .acc_wdata_i(acc_wdata[VifBits-1:0]),
-    .acc_rdata_o(vif_acc),
-    .acc_bad_o  (vif_acc_bad)
-  );
 
   ps_table #(
     .Width(VifBits),
@@ -134,16 +116,18 @@ module ps_match
   );
 
   // Where packets and the host meet entries with the wrong parity.
-  localparam int unsigned ParitySources = 14;
+  localparam int unsigned ParitySources = 20;
   localparam logic [ParitySources-1:0][7:0] ParityTables = {
+    TableVrf, TableServiceKey, TableTunnelSource, TableHostRoute, TablePrefix, TableDefaultRoute,
     TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
     TableFipKey, TableFipKey, TableFipMap, TableFipMap
   };
 
-  parity_error_t vif_error, ilm_error, host_route_error, prefix_error, default_route_error, map_flow_error;
-  parity_error_t [1:0] next_hop_error, ecmp_error;
+  parity_error_t vif_error, ilm_error, vrf_error, service_error, tunnel_source_error, map_flow_error;
+  parity_error_t [1:0] host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error;
   parity_error_t [3:0] fip_error;
   logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, read_bad;
+  logic          vrf_acc_bad, service_acc_bad, tunnel_source_acc_bad;
   logic          rdata_bad;
 
   // --- Source.
@@ -160,37 +144,25 @@ module ps_match
     .hdr_i,
     .valid_o       (src_valid),
     .ctx_o         (src_ctx),
-    .vif_re_o      (vif_in_re),
-    .vif_addr_o    (vif_in_addr),
-    .vif_i         (vif_in),
-    .vif_bad_i     (vif_in_bad),
     .fabric_valid_o(fabric_valid),
     .acc_i         (acc),
     .acc_wdata_i(acc_wdata[VifBits-1:0]),
+    .vif_rdata_o   (vif_acc),
+    .vif_acc_bad_o (vif_acc_bad),
+    .vif_error_o   (vif_error),
     .ilm_rdata_o   (ilm_acc),
     .ilm_acc_bad_o (ilm_acc_bad),
     .ilm_error_o   (ilm_error)
   );
 
-  // A vif's entry is read with the header; its parity is known three cycles later.
-  logic [3:1]  vif_read_q;
-  vif_addr_t   vif_read_addr_q [1:3];
-
-  always_ff @(posedge clk_i) begin
-    vif_read_q <= rst_i ? '0 : {vif_read_q[2:1], vif_in_re};
-    if (vif_in_re) vif_read_addr_q[1] <= vif_in_addr;
-    for (int unsigned i = 2; i <= 3; i++) if (vif_read_q[i-1]) vif_read_addr_q[i] <= vif_read_addr_q[i-1];
-    vif_error.valid <= vif_read_q[3] && vif_in_bad && !rst_i;
-    if (vif_in_bad) vif_error.index <= index_t'(vif_read_addr_q[3]);
-  end
-
   assign routed = src_valid && src_ctx.source.act == ActRoute;
 
   // --- Flow look-up.
-  logic       flow_look_valid, direct_valid, hash_valid;
-  context_t   flow_ctx, direct_ctx;
+  logic       flow_look_valid, hash_valid;
+  context_t   flow_ctx;
   flow_hash_t hash;
   pair_hit_t  flow_found;
+  flow_way_t  flow_way;
 
   // What is looked up as a route goes ahead of the flow's answer.
   ps_delay #(
@@ -205,79 +177,69 @@ module ps_match
     .data_o (flow_ctx)
   );
 
-  // --- Route. Where section 6 leads without it is known before it.
-  logic        direct, look_direct;
-  logic [15:0] direct_nh, look_direct_nh;
-  logic        look_valid, look_flow_valid;
-  context_t    look_ctx;
-  pair_hit_t   flow_hit;
-  route_t      route;
-  logic        route_bad;
-  host_route_t host_route_acc;
-  prefix_t     prefix_acc;
+  // --- Where it leads first: service, routes.
+  logic         look_valid, look_routed;
+  context_t     look_ctx;
+  pair_hit_t    flow_hit;
+  way_t         way;
+  early_t       early;
+  check_ask_t   check_ask;
+  check_t       check;
+  host_route_t  host_route_acc;
+  prefix_t      prefix_acc;
+  vrf_t         vrf_acc;
+  service_key_t service_acc;
+  tunnel_source_t tunnel_source_acc;
 
-  ps_route u_route (
+  ps_ways u_ways (
     .clk_i,
     .rst_i,
-    .valid_i       (flow_look_valid && flow_ctx.source.act == ActRoute),
-    .vrf_i         (flow_ctx.source.vrf),
-    .ip_i          (flow_ctx.hdr.src == SrcFabric ? flow_ctx.hdr.key_sip : flow_ctx.hdr.dip),
-    .route_o       (route),
-    .bad_o         (route_bad),
-    .host_error_o  (host_route_error),
-    .prefix_error_o(prefix_error),
-    .default_error_o(default_route_error),
-    .acc_i         (acc),
-    .acc_wdata_i(acc_wdata[PrefixBits-1:0]),
-    .host_rdata_o  (host_route_acc),
-    .host_acc_bad_o(host_route_acc_bad),
-    .prefix_rdata_o(prefix_acc),
-    .prefix_acc_bad_o(prefix_acc_bad)
+    .valid_i          (flow_look_valid),
+    .ctx_i            (flow_ctx),
+    .way_i            (flow_way),
+    .flow_i           (flow_found),
+    .map_bad_i        (map_flow_broken),
+    .valid_o          (look_valid),
+    .ctx_o            (look_ctx),
+    .flow_o           (flow_hit),
+    .way_o            (way),
+    .early_o          (early),
+    .check_o          (check_ask),
+    .host_error_o     (host_route_error),
+    .prefix_error_o   (prefix_error),
+    .default_error_o  (default_route_error),
+    .vrf_error_o      (vrf_error),
+    .service_error_o  (service_error),
+    .acc_i            (acc),
+    .acc_wdata_i      (acc_wdata[PrefixBits-1:0]),
+    .host_rdata_o     (host_route_acc),
+    .host_acc_bad_o   (host_route_acc_bad),
+    .prefix_rdata_o   (prefix_acc),
+    .prefix_acc_bad_o (prefix_acc_bad),
+    .vrf_rdata_o      (vrf_acc),
+    .vrf_acc_bad_o    (vrf_acc_bad),
+    .service_rdata_o  (service_acc),
+    .service_acc_bad_o(service_acc_bad)
   );
 
-  ps_delay #(
-    .Width ($bits(context_t)),
-    .Cycles(RouteAhead)
-  ) u_direct_ctx (
+  assign look_routed = look_valid && look_ctx.source.act == ActRoute;
+
+  ps_source_check u_source_check (
     .clk_i,
     .rst_i,
-    .valid_i(flow_look_valid),
-    .data_i (flow_ctx),
-    .valid_o(direct_valid),
-    .data_o (direct_ctx)
+    .valid_i    (look_routed),
+    .ask_i      (check_ask),
+    .check_o    (check),
+    .error_o    (tunnel_source_error),
+    .acc_i      (acc),
+    .acc_wdata_i(acc_wdata[TunnelSourceBits-1:0]),
+    .rdata_o    (tunnel_source_acc),
+    .acc_bad_o  (tunnel_source_acc_bad)
   );
 
-  ps_delay #(
-    .Width ($bits(context_t)),
-    .Cycles(RouteCycles - RouteAhead)
-  ) u_look_ctx (
-    .clk_i,
-    .rst_i,
-    .valid_i(direct_valid),
-    .data_i (direct_ctx),
-    .valid_o(look_valid),
-    .data_o (look_ctx)
-  );
-
-  assign direct    = direct_ctx.hdr.src == SrcFabric || (flow_found.usable && flow_found.hairpin && flow_found.tag.reverse);
-  assign direct_nh = direct_ctx.hdr.src == SrcFabric ? direct_ctx.source.ilm_nh : direct_ctx.source.key_nh;
-
-  ps_delay #(
-    .Width ($bits(pair_hit_t) + 17),
-    .Cycles(RouteCycles - RouteAhead)
-  ) u_look_flow (
-    .clk_i,
-    .rst_i,
-    .valid_i(direct_valid),
-    .data_i ({flow_found, direct, direct_nh}),
-    .valid_o(look_flow_valid),
-    .data_o ({flow_hit, look_direct, look_direct_nh})
-  );
-
-  // The flow's mapping was read before it was found; its parity stands with flow_found, and goes on beside it.
+  // The flow's mapping was read before it was found; its parity stands with flow_found.
   logic [MapReadCycles+1:1]           map_flow_read_q;
   map_id_t                            map_flow_index_q [1:MapReadCycles+1];
-  logic [RouteCycles-RouteAhead:1]    map_broken_q;
   logic                               map_flow_broken;
 
   assign map_flow_broken = map_flow_read_q[MapReadCycles+1] && map_flow_bad;
@@ -286,7 +248,6 @@ module ps_match
     map_flow_read_q <= rst_i ? '0 : {map_flow_read_q[MapReadCycles:1], map_flow_re};
     if (map_flow_re) map_flow_index_q[1] <= map_flow_addr;
     for (int unsigned i = 2; i <= MapReadCycles + 1; i++) if (map_flow_read_q[i-1]) map_flow_index_q[i] <= map_flow_index_q[i-1];
-    map_broken_q <= rst_i ? '0 : (RouteCycles-RouteAhead)'({map_broken_q, map_flow_broken});
     map_flow_error.valid <= map_flow_broken && !rst_i;
     if (map_flow_broken) map_flow_error.index <= index_t'(fip_map_addr_t'(map_flow_index_q[MapReadCycles+1]));
   end
@@ -309,14 +270,12 @@ module ps_match
   ps_nexthop u_nexthop (
     .clk_i,
     .rst_i,
-    .valid_i     (look_valid && look_ctx.source.act == ActRoute),
+    .valid_i     (look_routed),
     .ctx_i       (look_ctx),
     .flow_i      (flow_hit),
-    .direct_i    (look_direct),
-    .direct_nh_i (look_direct_nh),
-    .route_i     (route),
-    .route_bad_i (route_bad),
-    .map_bad_i   (map_broken_q[RouteCycles-RouteAhead]),
+    .way_i       (way),
+    .early_i     (early),
+    .check_i     (check),
     .hop_o       (hop),
     .hop_bad_o   (hop_bad),
     .nh_error_o  (next_hop_error),
@@ -595,6 +554,7 @@ module ps_match
     .bare_syn_i     (bare_syn(src_ctx.hdr)),
     .hash_o         (hash),
     .hit_o          (flow_found),
+    .way_o          (flow_way),
     .map_re_o       (map_flow_re),
     .map_addr_o     (map_flow_addr),
     .map_i          (map_flow),
@@ -701,6 +661,9 @@ module ps_match
     entries[SelPrefix]        = EntryMaxBits'(prefix_acc);
     entries[SelDefaultRoute]  = EntryMaxBits'(prefix_acc);
     entries[SelPrefixLength]  = EntryMaxBits'(prefix_acc);
+    entries[SelVrf]           = EntryMaxBits'(vrf_acc);
+    entries[SelServiceKey]    = EntryMaxBits'(service_acc);
+    entries[SelTunnelSource]  = EntryMaxBits'(tunnel_source_acc);
     entries[SelFipKey]    = EntryMaxBits'(fip_key_acc);
     entries[SelFipMap]    = EntryMaxBits'(map_acc);
     entries[SelFlow]      = EntryMaxBits'(flow_acc);
@@ -717,6 +680,9 @@ module ps_match
     bad_entries[SelPrefix]        = prefix_acc_bad;
     bad_entries[SelDefaultRoute]  = prefix_acc_bad;
     bad_entries[SelPrefixLength]  = prefix_acc_bad;
+    bad_entries[SelVrf]           = vrf_acc_bad;
+    bad_entries[SelServiceKey]    = service_acc_bad;
+    bad_entries[SelTunnelSource]  = tunnel_source_acc_bad;
     bad_entries[SelFipKey]        = fip_key_acc_bad;
     bad_entries[SelFipMap]        = map_acc_bad;
   end
@@ -763,7 +729,8 @@ module ps_match
   ) u_parity_errors (
     .clk_i,
     .rst_i,
-    .error_i  ({vif_error, fip_error[2], ilm_error, host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error,
+    .error_i  ({vrf_error, service_error, tunnel_source_error, host_route_error[1], prefix_error[1], default_route_error[1],
+                vif_error, fip_error[2], ilm_error, host_route_error[0], prefix_error[0], default_route_error[0], next_hop_error, ecmp_error,
                 fip_error[1:0], map_flow_error, fip_error[3]}),
     .read_i   (read_bad),
     .read_at_i({cfg_req_i.table_id, cfg_req_i.index[23:0]}),
@@ -792,7 +759,7 @@ module ps_match
   // Immediate, as a concurrent one would keep a copy of the whole context in every cycle.
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      a_aligned : assert (fip_valid == fip_hop_valid && fip_valid == decide_flow_valid && look_valid == look_flow_valid);
+      a_aligned : assert (fip_valid == fip_hop_valid && fip_valid == decide_flow_valid);
       a_hash : assert (decide_hash_valid == (fip_valid && fip_ctx.source.act == ActRoute));
     end
   end
@@ -805,7 +772,7 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, look_flow_valid, counted,
+  assign unused_bits = ^{unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, counted,
                          unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 

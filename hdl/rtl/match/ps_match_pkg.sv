@@ -216,8 +216,8 @@ package ps_match_pkg;
   typedef struct packed {
     logic         drop;
     drop_reason_e reason;
-    logic         move;         // dropped for its tunnel: first_nh is the next hop to where it says it comes from,
-    logic         service;      // which is a service's
+    logic         move;         // dropped for its tunnel: first_nh is where replies to where it says it comes from are sent,
+    logic         far_service;  // which is a floating IP
     logic         dead;         // dropped, and its own entry is of no use any more
     logic         trap;         // refused by the firmware: the floating IP does not serve this
     logic [15:0]  first_nh;     // what label or route names: a group's own id

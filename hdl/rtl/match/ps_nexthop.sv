@@ -115,7 +115,7 @@ module ps_nexthop
     drop_reason_e reason;
     logic         trap;
     logic         move;
-    logic         service;
+    logic         far_service;
     logic         dead;
     logic [15:0]  nh;
   } before_t;
@@ -196,7 +196,7 @@ module ps_nexthop
   /* verilator lint_on UNUSEDSIGNAL */
 
   // Cycle 1: and what they do say.
-  function automatic before_t refuse(input logic [15:0] nh, input refusal_t by);
+  function automatic before_t refuse(input logic [15:0] to, input refusal_t by);
     logic strange;
     strange          = by.fabric && by.usable && by.differs;
     refuse.refused   = by.early.broken || by.lost || by.early.dead || strange;
@@ -206,9 +206,9 @@ module ps_nexthop
                        strange ? DropInvalidSource : by.reason;
     refuse.trap      = by.trap && !refuse.refused;
     refuse.move      = strange && !by.early.broken && !by.lost && !by.early.dead && !by.error;
-    refuse.service   = by.early.far_service;
+    refuse.far_service = by.early.far_service;
     refuse.dead      = by.early.dead && !by.early.broken && !by.lost && !by.error;
-    refuse.nh        = strange ? by.early.far_nh : nh;
+    refuse.nh        = strange ? by.early.far_nh : to;
   endfunction
 
   // Cycle CheckCycles: and the source check, of a packet of no flow, or of one that asks for a move.
@@ -437,9 +437,10 @@ module ps_nexthop
 
   // Cycle All: what comes out.
   /* verilator lint_off UNUSEDSIGNAL */  // of the member's choice not where from
-  function automatic hop_t combine(input carry_t at, input before_t first, input member_t by, input next_hop_t member_nh, input logic bad);
-    combine = '{drop: 1'b0, reason: DropDiscard, move: first.move, service: first.service, dead: first.dead, trap: 1'b0,
-                first_nh: first.nh, vrf: at.first.vrf, egress: at.first.egress, nh: at.nh,
+  function automatic hop_t combine(input carry_t at, input before_t ahead, input member_t by, input next_hop_t member_nh,
+                                   input logic bad);
+    combine = '{drop: 1'b0, reason: DropDiscard, move: ahead.move, far_service: ahead.far_service, dead: ahead.dead, trap: 1'b0,
+                first_nh: ahead.nh, vrf: at.first.vrf, egress: at.first.egress, nh: at.nh,
                 label_valid: at.first.label_valid, label: at.first.label, map: '0,
                 group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
     if (at.group) begin
@@ -454,10 +455,10 @@ module ps_nexthop
       combine.drop        = !by.ok || !member_nh.valid || 32'(by.word.nh) >= NextHops || member_nh.kind == NhComposite;
       combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
     end
-    if (first.drop || first.trap) begin
-      combine.drop   = first.drop;
-      combine.reason = first.reason;
-      combine.trap   = first.trap;
+    if (ahead.drop || ahead.trap) begin
+      combine.drop   = ahead.drop;
+      combine.reason = ahead.reason;
+      combine.trap   = ahead.trap;
     end else if (bad) begin
       combine.drop   = 1'b1;
       combine.reason = DropTableParity;
