@@ -161,6 +161,7 @@ package ps_pair_pkg;
   typedef struct packed {
     learn_kind_e kind;
     logic        slow;            // something stands in the way: not for the fast path
+    logic        far_service;     // of a move: the far end is a floating IP
     number_t     number;          // in the window; means nothing for kinds that write no pair
     free_pair_t  fresh;           // the pair that it was given, with the generations to be used; likewise
     logic        plain;
@@ -283,6 +284,7 @@ package ps_pair_pkg;
     learn_kind_e kind;
     logic        translated;
     logic        plain;           // neither translated nor sent through a group
+    logic        far_service;     // of a move: the far end is a floating IP
     logic        found;           // an entry has its key, of count.pair
     logic        counts;          // the packet counts on that, if it leaves
     pair_count_t count;
@@ -334,9 +336,10 @@ package ps_pair_pkg;
     reverse_facts.map                = request.facts.map;
     reverse_facts.map_valid          = request.facts.map_valid;
     reverse_facts.hairpin            = request.facts.hairpin;
-    reverse_facts.dnat               = request.facts.hairpin;
+    reverse_facts.dpat               = request.facts.spat;
+    reverse_facts.dnat               = request.facts.snat;
     reverse_facts.spat               = request.facts.dpat;
-    reverse_facts.snat               = request.facts.map_valid;
+    reverse_facts.snat               = request.facts.dnat;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
