@@ -1,8 +1,9 @@
 // The decision: sections 6 (by kind), 7, 8 (length) and 9 for one packet, from all that the stages before have looked up.
 //
 // Latency:    DecideCycles (4); one packet every cycle.
-// Stages:     1 comparisons | 2 fate by source and next hop, translation | 3 addresses, delivery check | 4 verdict and the rest
-// Order:      one chain of drop reasons, the source's before the route's before the next hop's before the delivery check.
+// Stages:     1 comparisons | 2 fate by source and next hop, which mapping applies | 3 addresses, what cannot be done | 4 verdict, the rest
+// Order:      one chain of drop reasons, the source's before the route's before the next hop's before what section 7 cannot do.
+// Mapping:    the flow's (`kept`), or the one that the packet finds (`fresh`); what is changed goes by flags, not by the direction.
 // Parity:     of what was looked up for where a packet goes (fip_i.broken, and a cycle later fip_map_broken_i): it is dropped.
 // Out:        verdict without checksums, what the checksums need, the packet's counts, and what it asks of the flow table;
 //             ps_flow has the last word on all but the first two. The reverse key of what is asked stands a cycle before (early_valid_o/early_key_o).
@@ -38,13 +39,16 @@ module ps_decide
     FateSend
   } fate_e;
 
-  // The translation of a packet.
+  // The translation of a packet. Without `on` nothing of it counts but that the flags are 0.
   typedef struct packed {
     logic        on;
-    logic        reverse;
-    logic        port;
+    logic        dnat;
+    logic        dpat;
+    logic        snat;
+    logic        spat;
     logic        hairpin;
-    logic [13:0] index;      // fresh ones only
+    logic        to_client;  // dnat writes the vif's address, which is the client's
+    map_id_t     index;
     fip_map_t    map;
   } translation_t;
 
@@ -61,15 +65,22 @@ module ps_decide
     logic tcp;
     logic ported;             // TCP or UDP
     logic known_proto;
+    logic icmp;
     logic out_any;            // the outgoing vif takes any address
     logic flow_fits;          // the flow's mapping leads to its address
     logic fip_fits;           // the mapping found does
     logic dip_fits;           // the packet's own destination does
+    logic sip_is_out;         // the packet's source is that vif's address
+    logic sip_is_pod;         // or that of the mapping found
     logic ports_differ;       // of the mapping found
     logic whole;              // neither a fragment nor an ICMP error
+    logic unmapped_kind;      // no mapping applies to it without its flow
     logic rechosen;           // the member of a group was chosen anew
-    logic mapped;             // a usable flow with a mapping
-    logic fip_applies;        // a mapping was found for what leaves by an Encap next hop
+    logic towards;            // a mapping was found by 1 to 3
+    logic stays;              // the flow's mapping applies whatever the packet finds,
+    logic stays_whole;        // and its pair is not rewritten
+    logic same;               // the flow's mapping is the one that the packet finds
+    logic bare;               // a usable flow without a mapping that still counts as found
     logic sip_is_keys;        // an ICMP error's own source may be a router on the way: then it stays
     logic        learn_translated; // the learn policy of the packet's vif
     logic        learn_never;
@@ -94,8 +105,12 @@ module ps_decide
     fate_e        fate;
     drop_reason_e reason;
     logic         to_vif;
-    logic         misdelivered; // if it leaves by an Encap next hop
-    logic         oversize;     // if it leaves
+    logic         cut;          // a fragment that goes the egress way; this and the next ones if it leaves
+    logic         unapplied;    // what it finds cannot be applied
+    logic         unknown;      // nobody to whom the reply could be given back
+    logic         misdelivered;
+    logic         loops;        // back to the node
+    logic         oversize;
     logic         sip_is_keys;
     logic [15:0]  bytes;
     hop_t         hop;
@@ -133,6 +148,7 @@ module ps_decide
   function automatic facts_t compare(input context_t ctx, input pair_hit_t flow, input hop_t hop, input fip_t fip,
                                      input logic fabric);
     logic [15:0]   head_bytes;
+    logic          mapped, sends;
     learn_policy_e policy;
     compare.to_tunnel    = hop.nh.kind == NhTunnel;
     compare.encap        = hop.nh.kind == NhEncap;
@@ -143,17 +159,27 @@ module ps_decide
     compare.fabric_valid = fabric;
     compare.syn          = bare_syn(ctx.hdr);
     compare.tcp          = ctx.hdr.proto == ProtoTcp;
+    compare.icmp         = ctx.hdr.proto == ProtoIcmp;
     compare.ported       = ctx.hdr.proto == ProtoTcp || ctx.hdr.proto == ProtoUdp;
     compare.known_proto  = compare.ported || ctx.hdr.proto == ProtoSctp || ctx.hdr.icmp_echo;
     compare.out_any      = fip.out.ip == '0;
     compare.flow_fits    = flow.map.pod_ip == fip.out.ip;
     compare.fip_fits     = fip.map.pod_ip == fip.out.ip;
     compare.dip_fits     = ctx.hdr.dip == fip.out.ip;
+    compare.sip_is_out   = ctx.hdr.sip == fip.out.ip;
+    compare.sip_is_pod   = ctx.hdr.sip == fip.map.pod_ip;
     compare.ports_differ = fip.map.pod_port != fip.map.vip_port;
     compare.whole        = !ctx.hdr.frag && !ctx.hdr.icmp_err;
     compare.rechosen     = hop.group && hop.chosen;
-    compare.mapped       = flow.usable && flow.map_valid;
-    compare.fip_applies  = compare.encap && fip.found && compare.whole;
+    compare.unmapped_kind = ctx.hdr.icmp_err || (compare.icmp && !ctx.hdr.icmp_echo);
+    mapped               = flow.usable && flow.map_valid;
+    sends                = flow.snat && !flow.hairpin;
+    compare.towards      = fip.found && !fip.under;
+    compare.stays        = mapped && (flow.tag.reverse || sends);
+    compare.stays_whole  = mapped && (flow.tag.reverse || (sends && !compare.rechosen));
+    compare.same         = mapped && !compare.rechosen && compare.towards && flow.index == fip.index;
+    compare.bare         = flow.usable && !flow.map_valid &&
+                           (flow.tag.reverse ? !compare.towards : !compare.rechosen && !fip.found);
     // Of the vif by which the packet came, or, from the fabric, to which it goes.
     policy = ctx.hdr.src != SrcFabric ? ctx.source.learn : compare.to_vif ? fip.out.learn : LearnAlways;
     compare.learn_translated = policy == LearnTranslated;
@@ -166,14 +192,14 @@ module ps_decide
 
   // Stage 2: fate by source and next hop, and the translation.
   function automatic stage2_t decide(input stage1_t p, input logic map_broken);
-    logic         from_fabric, fresh, kept, holds, turns, asks, bound;
+    logic         from_fabric, kept, fresh, towards, holds, asks, bound, fits;
     fate_e        kind_fate;
     drop_reason_e kind_reason;
 
     from_fabric = p.ctx.hdr.src == SrcFabric;
     kind_fate   = FateDrop;
     kind_reason = DropDiscard;
-    if (p.is.reject) begin
+    if (p.hop.trap || p.is.reject) begin
       kind_fate = FateTrap;
     end else if (p.is.to_tunnel) begin
       if (from_fabric) kind_reason = DropPacketLoop;
@@ -218,68 +244,73 @@ module ps_decide
           end
         end
         // Whatever else holds: none of it is to be believed.
-        if (!p.hop.drop && (p.is.to_tunnel || p.is.to_vif) && (p.fip.broken || map_broken)) begin
+        if (!p.hop.drop && !p.hop.trap && (p.is.to_tunnel || p.is.to_vif) && (p.fip.broken || map_broken)) begin
           decide.fate   = FateDrop;
           decide.reason = DropTableParity;
         end
       end
     endcase
 
-    fresh = p.is.fip_applies && !p.is.dip_fits;
-    // The flow's own mapping stays: of a reply always, else unless the flow "counts as not found".
-    kept  = p.is.mapped && (p.flow.tag.reverse || (!p.is.rechosen && p.is.encap && (p.is.out_any || p.is.flow_fits)));
-    // Whether a usable forward flow does not "count as not found".
-    holds = p.is.mapped ? kept : !p.is.rechosen && !fresh;
-    // A pair that the far end began, before its own entry was there: it knows nothing of the service.
-    turns = p.flow.usable && p.flow.tag.reverse && !p.flow.map_valid && fresh;
-    // Without `on` nothing of it counts.
-    decide.tr.on      = kept || fresh;
-    decide.tr.reverse = kept && p.flow.tag.reverse;
-    decide.tr.port    = kept ? p.flow.port : p.is.ports_differ && p.is.ported;
-    decide.tr.hairpin = kept ? p.flow.hairpin : p.is.same_vif;
-    decide.tr.index   = kept ? '0 : p.fip.index;
-    decide.tr.map     = kept ? p.flow.map : p.fip.map;
-    decide.misdelivered = !p.is.dip_fits;
-    if (kept) begin
-      if (!p.flow.tag.reverse || p.flow.hairpin) decide.misdelivered = !p.is.flow_fits;
-    end else if (fresh) begin
-      decide.misdelivered = !p.is.fip_fits;
-    end
-    if (!p.is.encap || p.is.out_any) decide.misdelivered = 1'b0;
+    // The mapping that applies. What cannot be applied is dropped below, so it does no harm that it seems to be.
+    kept    = p.is.stays || p.is.same;
+    fresh   = p.fip.found && !kept && !p.is.bare;
+    towards = p.is.towards && !p.is.bare;
+    // Whether a usable flow does not "count as not found".
+    holds   = p.is.stays_whole || p.is.same || p.is.bare;
+    decide.tr.on        = kept || fresh;
+    decide.tr.dnat      = kept ? p.flow.dnat : towards;
+    decide.tr.dpat      = kept ? p.flow.dpat : towards && p.is.ports_differ && p.is.ported;
+    decide.tr.snat      = kept ? p.flow.snat : fresh && (p.fip.under || p.is.same_vif);
+    decide.tr.spat      = kept && p.flow.spat;
+    decide.tr.hairpin   = kept ? p.flow.hairpin : towards && p.is.same_vif;
+    decide.tr.to_client = kept && p.flow.hairpin && p.flow.tag.reverse && !p.is.out_any;
+    decide.tr.index     = kept ? p.flow.index : p.fip.index;
+    decide.tr.map       = kept ? p.flow.map : p.fip.map;
 
-    if (!p.flow.found)                              decide.kind = LearnNew;
-    else if (!p.flow.usable)                        decide.kind = LearnReplace;
-    else if (p.flow.tag.reverse && !turns)              decide.kind = LearnReverse;
-    else                                            decide.kind = LearnRepin;
-    asks  = p.is.known_proto && p.is.whole && (!p.flow.usable || (p.flow.tag.reverse ? p.is.rechosen || turns : !holds));
+    // What cannot be done, in the order of section 7.
+    decide.cut       = p.hop.egress && p.ctx.hdr.frag;
+    decide.unapplied = fresh && (p.is.unmapped_kind || !p.fip.map.valid);
+    if (p.fip.under) decide.unknown = fresh && !p.is.sip_is_pod;
+    else decide.unknown = fresh && p.is.same_vif && !(p.is.out_any ? p.is.sip_is_pod : p.is.sip_is_out);
+    if (kept) fits = !p.flow.dnat ? p.is.dip_fits : (p.flow.hairpin && p.flow.tag.reverse) || p.is.flow_fits;
+    else fits = towards ? p.is.fip_fits : p.is.dip_fits;
+    decide.misdelivered = p.is.encap && !p.is.out_any && !fits;
+    decide.loops        = !p.is.encap && p.is.to_vif && p.is.same_vif && !kept && !fresh;
+
+    if (!p.flow.found)                    decide.kind = LearnNew;
+    else if (!p.flow.usable)              decide.kind = LearnReplace;
+    else if (p.flow.tag.reverse && holds) decide.kind = LearnReverse;
+    else                                  decide.kind = LearnRepin;
+    asks  = (p.is.known_proto || ((kept || fresh) && !p.is.icmp)) && p.is.whole &&
+            (!p.flow.usable || !holds || (p.flow.tag.reverse && p.is.rechosen));
     bound = kept || fresh || p.hop.group;
     decide.learns    = asks && (!asks_pair(decide.kind) || bound || !(p.is.learn_translated || p.is.learn_never));
     decide.learn_off = asks && asks_pair(decide.kind) && bound && p.is.learn_never;
   endfunction
 
-  // Stage 3: addresses of the packet that leaves, and the delivery check.
+  // Stage 3: addresses of the packet that leaves, and whether it may.
   function automatic stage3_t address(input stage2_t p);
     logic [15:0] dport;
     address        = '0;
     address.s      = p;
-    address.sip_en = p.tr.on && (p.tr.reverse || p.tr.hairpin) && p.sip_is_keys;
-    address.dip_en = p.tr.on && (!p.tr.reverse || p.tr.hairpin);
+    address.sip_en = p.tr.snat && p.sip_is_keys;
+    address.dip_en = p.tr.dnat;
     address.sip    = address.sip_en ? p.tr.map.vip : p.ctx.hdr.sip;
-    address.dip    = address.dip_en ? p.tr.map.pod_ip : p.ctx.hdr.dip;
-    dport          = p.tr.on && !p.tr.reverse && p.tr.port ? p.tr.map.pod_port : p.ctx.hdr.key_dport;
+    address.dip    = !p.tr.dnat ? p.ctx.hdr.dip : p.tr.to_client ? p.out.ip : p.tr.map.pod_ip;
+    dport          = p.tr.dpat ? p.tr.map.pod_port : p.ctx.hdr.key_dport;
     address.reverse_key = '{nh: p.to_vif ? p.out.nh : p.ctx.source.key_nh, proto: p.ctx.hdr.proto,
                             sip: address.dip, dip: address.sip,
                             sport: p.ctx.hdr.icmp_echo ? p.ctx.hdr.key_sport : dport,
                             dport: p.ctx.hdr.icmp_echo ? dport : p.ctx.hdr.key_sport};
-    if (p.fate == FateSend && p.misdelivered) begin
-      address.s.fate   = FateDrop;
-      address.s.reason = p.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
-    end else if (p.fate == FateSend && p.oversize) begin
-      address.s.fate   = FateDrop;
-      address.s.reason = DropEgressOversize;
-    end else if (p.fate == FateSend && p.learn_off) begin
-      address.s.fate   = FateDrop;
-      address.s.reason = DropLearnOff;
+    if (p.fate == FateSend) begin
+      if (p.cut || p.unapplied || p.unknown || p.misdelivered || p.loops || p.oversize || p.learn_off) address.s.fate = FateDrop;
+      if (p.cut)               address.s.reason = DropFragments;
+      else if (p.unapplied)    address.s.reason = DropNoFipPortMap;
+      else if (p.unknown)      address.s.reason = DropInvalidSource;
+      else if (p.misdelivered) address.s.reason = p.ctx.hdr.frag ? DropFragments : DropNoFipPortMap;
+      else if (p.loops)        address.s.reason = DropPacketLoop;
+      else if (p.oversize)     address.s.reason = DropEgressOversize;
+      else if (p.learn_off)    address.s.reason = DropLearnOff;
     end
     address.tx_bytes = p.fate == FateSend ? p.bytes : p.ctx.hdr.frame_len;
   endfunction
@@ -288,7 +319,7 @@ module ps_decide
   stage2_t    d;
   hdr_t       h;
   flow_key_t  key;
-  logic       send, fabric_out, sport_en, dport_en, emb;
+  logic       send, fabric_out, emb;
   logic [7:0] ttl, out_vif;
 
   assign d          = s3_q.s;
@@ -298,8 +329,6 @@ module ps_decide
   assign fabric_out = send ? !d.to_vif : h.src == SrcHost;
   assign out_vif    = send ? d.hop.nh.vif : 8'(VifVhostId);
   assign ttl        = h.src == SrcFabric ? h.ttl : h.ttl - 8'd1;
-  assign dport_en   = d.tr.on && !d.tr.reverse && d.tr.port;
-  assign sport_en   = d.tr.on && d.tr.reverse && d.tr.port;
   assign emb        = h.icmp_err && d.tr.on;
 
   function automatic verdict_t stage4_verdict();
@@ -333,9 +362,9 @@ module ps_decide
     v.sip         = s3_q.sip;
     v.dip_en      = s3_q.dip_en;
     v.dip         = s3_q.dip;
-    v.sport_en    = sport_en && !h.icmp_err;
+    v.sport_en    = d.tr.spat && !h.icmp_err;
     v.sport       = d.tr.map.vip_port;
-    v.dport_en    = dport_en && !h.icmp_err;
+    v.dport_en    = d.tr.dpat && !h.icmp_err;
     v.dport       = d.tr.map.pod_port;
     unique case (h.proto)
       ProtoTcp:  v.l4_csum_word = 4'd8;
@@ -343,13 +372,13 @@ module ps_decide
       default:   v.l4_csum_word = 4'd1;
     endcase
     v.l4_csum_en = d.tr.on && (h.proto == ProtoTcp || (h.proto == ProtoUdp && h.l4_csum != '0) || h.icmp_err);
-    // The key of an ICMP error is the embedded packet's, turned round.
+    // The key of an ICMP error is the embedded packet's, turned round; what is embedded went the other way.
     v.emb_en     = emb;
-    v.emb_sip    = d.tr.reverse && !d.tr.hairpin ? h.key_dip : d.tr.map.pod_ip;
-    v.emb_dip    = d.tr.reverse || d.tr.hairpin ? d.tr.map.vip : h.key_sip;
-    v.emb_sport_en = h.icmp_err && dport_en;
+    v.emb_sip    = d.tr.dnat ? s3_q.dip : h.key_dip;
+    v.emb_dip    = d.tr.snat ? d.tr.map.vip : h.key_sip;
+    v.emb_sport_en = h.icmp_err && d.tr.dpat;
     v.emb_sport    = d.tr.map.pod_port;
-    v.emb_dport_en = h.icmp_err && sport_en;
+    v.emb_dport_en = h.icmp_err && d.tr.spat;
     v.emb_dport    = d.tr.map.vip_port;
     v.emb_l4_csum_en   = v.emb_en && h.emb_l4_csum_en;
     v.emb_l4_csum_word = h.key_proto == ProtoTcp ? 4'd8 : 4'd3;
@@ -360,8 +389,7 @@ module ps_decide
     stage4_old = '{ttl_en: h.src == SrcHost, ttl_old: {h.ttl, h.proto},
             udp: h.proto == ProtoUdp, ip_csum: h.ip_csum, l4_csum: h.l4_csum,
             sip_old: h.sip, dip_old: h.dip, sport_old: h.key_sport, dport_old: h.key_dport,
-            emb_sip_en: emb && (!d.tr.reverse || d.tr.hairpin),
-            emb_dip_en: emb && (d.tr.reverse || d.tr.hairpin),
+            emb_sip_en: emb && d.tr.dnat, emb_dip_en: emb && d.tr.snat,
             emb_sip_old: h.key_dip, emb_dip_old: h.key_sip,
             emb_sport_old: h.key_dport, emb_dport_old: h.key_sport,
             emb_ip_csum: h.emb_ip_csum, emb_l4_csum_en: emb && h.emb_l4_csum_en,
@@ -390,7 +418,8 @@ module ps_decide
     facts.rpf_nh   = h.src == SrcFabric ? '0 : d.ctx.source.key_nh;
     facts.src_info = h.src == SrcFabric ? h.outer_sip : 32'(h.vif);
     facts.vrf      = d.ctx.source.vrf;
-    facts.dvrf     = d.to_vif ? d.out.vrf : d.ctx.source.vrf;
+    // Under a floating IP: where the route was found, as that of its packets will be.
+    facts.dvrf     = d.tr.snat && !d.tr.hairpin ? d.hop.vrf : d.to_vif ? d.out.vrf : d.ctx.source.vrf;
     if (d.hop.group) begin
       facts.ecmp_valid      = 1'b1;
       facts.ecmp_slot       = d.hop.slot;
@@ -400,9 +429,10 @@ module ps_decide
       facts.map_valid      = 1'b1;
       facts.map            = d.tr.index;
       facts.map_generation = d.tr.map.generation;
-      facts.dnat           = 1'b1;
-      facts.dpat           = d.tr.port;
-      facts.snat           = d.tr.hairpin;
+      facts.dnat           = d.tr.dnat;
+      facts.dpat           = d.tr.dpat;
+      facts.snat           = d.tr.snat;
+      facts.spat           = d.tr.spat;
       facts.hairpin        = d.tr.hairpin;
     end
     stage4_facts = facts;
@@ -416,7 +446,7 @@ module ps_decide
     loops      = asks_pair(kind) && key == s3_q.reverse_key;
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && d.hop.move;
     stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
-                   plain: !d.tr.on && !d.hop.group, found: d.flow.found, counts: send && d.flow.usable,
+                   plain: !d.tr.on && !d.hop.group, far_service: d.hop.far_service, found: d.flow.found, counts: send && d.flow.usable,
                    count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction

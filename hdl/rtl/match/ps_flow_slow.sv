@@ -6,7 +6,9 @@
 //             the fast path to stop.
 // Kinds:      new, replace, re-pin: a plain pair in the way goes (or the request does). A present forward key that is not a re-pin of a
 //             forward entry: its pair goes as well, and a new one comes. A re-pin of a forward entry stays in its place.
-//             Move, reverse: data in place; the slots of both keys are written again, no longer plain. Dead: the pair goes if it is.
+//             Move, reverse: data in place; the slots of both keys are written again if they are no longer plain. Dead: the pair goes if it
+//             is. Move: to wherever the source check lets come from, its partner to the member there, if there is one; but what a service
+//             sends comes from a member, and only until the connection is established.
 // Memories:   fixed latencies, counted; mappings and statistics are asked for until they come.
 module ps_flow_slow
   import ps_abi_pkg::*;
@@ -385,8 +387,7 @@ module ps_flow_slow
       end
       state_q[StOver]: begin
         if (move_kind_q) begin
-          // An established connection stays with its member, whoever else of the group sends.
-          pins_q <= 1'b1;
+          // A service's established connection stays with its member, whoever else of the group sends.
           if (partner_tcp_q[TcpEstablishedBit]) go(StDone);
           else go(StMerge);
         end else begin
@@ -397,9 +398,10 @@ module ps_flow_slow
       end
       state_q[StWalk]: if (move_done_i) begin
         move_q <= move_i;
-        if (!move_i.found) go(StDone);
-        else if (move_i.group) go(StPartnerTcp);
-        else go(StMerge);
+        pins_q <= move_i.found && move_i.group;
+        if (!head_i.far_service) go(StMerge);
+        else if (move_i.found && move_i.group) go(StPartnerTcp);
+        else go(StDone);
       end
       state_q[StMerge]: begin
         facts_q <= merge();
