@@ -118,7 +118,7 @@ module ps_flow_tb
     .Linger  (hit_at(RowsLog2, 3) - HashCycles + Between + admit_cycles(RowsLog2) - WindowCycles)
   ) dut (
     .clk_i, .rst_i, .now_i, .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
-    .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
+    .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .way_o(), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
     .host_facts_o(host_facts), .host_stats_o(host_stats), .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),

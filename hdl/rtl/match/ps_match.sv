@@ -116,17 +116,17 @@ module ps_match
   );
 
   // Where packets and the host meet entries with the wrong parity.
-  localparam int unsigned ParitySources = 20;
+  localparam int unsigned ParitySources = 21;
   localparam logic [ParitySources-1:0][7:0] ParityTables = {
-    TableVrf, TableServiceKey, TableTunnelSource, TableHostRoute, TablePrefix, TableDefaultRoute,
+    TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
     TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
     TableFipKey, TableFipKey, TableFipMap, TableFipMap
   };
 
   parity_error_t vif_error, ilm_error, vrf_error, service_error, tunnel_source_error, map_flow_error;
   parity_error_t [1:0] host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error;
-  parity_error_t [3:0] fip_error;
-  logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, read_bad;
+  parity_error_t [4:0] fip_error;
+  logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, plain_acc_bad, read_bad;
   logic          vrf_acc_bad, service_acc_bad, tunnel_source_acc_bad;
   logic          rdata_bad;
 
@@ -322,12 +322,14 @@ module ps_match
   hop_t     fip_hop, fip_hop_read;
   fip_t     fip;
   fip_key_t fip_key_acc;
+  plain_fip_t plain_acc;
 
   ps_fip u_fip (
     .clk_i,
     .rst_i,
     .valid_i    (hop_valid && hop_ctx.source.act == ActRoute),
     .hdr_i      (hop_ctx.hdr),
+    .egress_map_i(hop_ctx.source.egress_map),
     .hop_i      (hop),
     .fip_o      (fip),
     .vif_re_o   (vif_out_re),
@@ -343,7 +345,9 @@ module ps_match
     .acc_i      (acc),
     .acc_wdata_i(acc_wdata[FipKeyBits-1:0]),
     .key_rdata_o(fip_key_acc),
-    .key_acc_bad_o(fip_key_acc_bad)
+    .key_acc_bad_o(fip_key_acc_bad),
+    .plain_rdata_o(plain_acc),
+    .plain_acc_bad_o(plain_acc_bad)
   );
 
   ps_delay #(
@@ -665,6 +669,7 @@ module ps_match
     entries[SelServiceKey]    = EntryMaxBits'(service_acc);
     entries[SelTunnelSource]  = EntryMaxBits'(tunnel_source_acc);
     entries[SelFipKey]    = EntryMaxBits'(fip_key_acc);
+    entries[SelPlainFip]  = EntryMaxBits'(plain_acc);
     entries[SelFipMap]    = EntryMaxBits'(map_acc);
     entries[SelFlow]      = EntryMaxBits'(flow_acc);
     entries[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
@@ -684,6 +689,7 @@ module ps_match
     bad_entries[SelServiceKey]    = service_acc_bad;
     bad_entries[SelTunnelSource]  = tunnel_source_acc_bad;
     bad_entries[SelFipKey]        = fip_key_acc_bad;
+    bad_entries[SelPlainFip]      = plain_acc_bad;
     bad_entries[SelFipMap]        = map_acc_bad;
   end
 
@@ -729,7 +735,7 @@ module ps_match
   ) u_parity_errors (
     .clk_i,
     .rst_i,
-    .error_i  ({vrf_error, service_error, tunnel_source_error, host_route_error[1], prefix_error[1], default_route_error[1],
+    .error_i  ({vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
                 vif_error, fip_error[2], ilm_error, host_route_error[0], prefix_error[0], default_route_error[0], next_hop_error, ecmp_error,
                 fip_error[1:0], map_flow_error, fip_error[3]}),
     .read_i   (read_bad),
