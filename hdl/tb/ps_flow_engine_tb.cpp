@@ -32,6 +32,7 @@ void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool pl
 struct Found {
     bool hit, reverse;
     uint32_t pair;
+    uint32_t info, member;
 };
 
 Found look(Bench& b, const FlowKey& k) {
@@ -40,7 +41,9 @@ Found look(Bench& b, const FlowKey& k) {
     b.edge();
     b.top.look_i = 0;
     for (unsigned i = 1; i < b.top.found_cycles_o; i++) b.edge();
-    Found f{bool(b.top.found_o), bool(b.top.reverse_o), b.top.found_pair_o};
+    Found f{bool(b.top.found_o), bool(b.top.reverse_o), b.top.found_pair_o, 0, 0};
+    for (unsigned i = 0; i < b.top.data_cycles_o; i++) b.edge();
+    f.info = b.top.info_o, f.member = b.top.member_o;
     return f;
 }
 
@@ -108,6 +111,34 @@ void changes(uint32_t seed) {
     }
     if (b.marked.size() != b.top.in_use_o) fail("slots marked", b.marked.size(), b.top.in_use_o);
     std::printf("changes: ok\n");
+}
+
+// Packets of an entry that come by another tunnel: the entry follows them, and its partner is pinned to the member that is there. What a
+// service sends comes from a member, until the connection is established.
+void moves(uint32_t seed) {
+    constexpr uint32_t Member = 1u << 19 | 7u << 11 | 5u;
+    Bench b(seed);
+    b.unsure = true, b.top.plain_i = 1, b.looking = false;
+    while (b.pairs.size() < 32) b.step(true);
+    b.settle();
+    for (unsigned n = 0; n < 32; n++) {
+        Pair p = b.pairs[n];
+        bool service = n & 1, found = n & 2, group = n & 4, established = n & 8, reverse = n & 16;
+        b.top.far_service_i = service, b.top.walk_found_i = found, b.top.walk_group_i = group, b.top.established_i = established;
+        const FlowKey &of = reverse ? p.reverse : p.key, &partner = reverse ? p.key : p.reverse;
+        Found was = look(b, of), other = look(b, partner);
+        if (!was.hit || !other.hit || was.member || other.member) fail("a pair that may move", n);
+        ask(b, 4, of, partner, true);
+        bool member = found && group, moved = service ? member && !established : true;
+        Found f = look(b, of), o = look(b, partner);
+        if (!f.hit || !o.hit || f.pair != was.pair || o.pair != was.pair) fail("a pair that moved is not there", n);
+        if (f.info != (moved ? b.top.info_i : was.info)) fail("where an entry's packets come from", n, moved);
+        if (o.info != other.info || f.member != 0) fail("a move changes something else", n);
+        if (o.member != (moved && member ? Member : 0)) fail("the member of the partner", n, o.member);
+    }
+    ask(b, 4, b.next_key(), b.next_key(), true);
+    if (b.top.in_use_o != 64) fail("a move of nothing", b.top.in_use_o);
+    std::printf("moves: ok\n");
 }
 
 void fill(bool structured, uint32_t seed, bool probes, double last) {
@@ -343,6 +374,7 @@ int main() {
     Churn(72).run(60);
     Churn(64).run(200);
     changes(3);
+    moves(4);
     for (uint32_t seed = 10; seed < 12; seed++) crowd(seed);
     fill(false, 1, false, 0.95);
     fill(true, 2, true, 0.9);

@@ -27,6 +27,11 @@ module ps_flow_engine_tb
   input  logic [2:0]   kind_i,
   input  logic         slow_i,
   input  logic         plain_i,
+  // Of a move: what the far end is, where its tunnel is found, and whether the connection is established.
+  input  logic         far_service_i,
+  input  logic         walk_found_i,
+  input  logic         walk_group_i,
+  input  logic         established_i,
 
   // A new pair: taken in the cycle in which ask_o is 1.
   input  logic         valid_i,
@@ -46,6 +51,7 @@ module ps_flow_engine_tb
   output logic         reverse_o,
   output logic [31:0]  found_pair_o,
   output logic [31:0]  info_o,
+  output logic [31:0]  member_o,        // {valid, generation, slot}
   // A probe of packets, that only takes turns.
   input  logic         probe_i,
   input  logic [95:0]  probe_hash_i,
@@ -93,6 +99,8 @@ module ps_flow_engine_tb
   way_found_t                 found, probe_found;
   flow_facts_t                facts;
   tcp_word_t   [1:0]          unused_tcp;
+  tcp_word_t                  tcp;
+  logic                       tcp_reverse;
   pair_event_t                happened;
   relation_t                  unused_relation;
   logic                       probe_valid, data_re, loc_re;
@@ -115,6 +123,7 @@ module ps_flow_engine_tb
     request.kind         = learn_kind_e'(kind_i);
     request.slow         = slow_i;
     request.plain        = plain_i;
+    request.far_service  = far_service_i;
     request.fresh        = free;
     request.fresh.generation         = free.generation + 8'd1;
     request.fresh.reverse_generation = free.reverse_generation + 8'd1;
@@ -144,7 +153,7 @@ module ps_flow_engine_tb
     .RowsLog2(RowsLog2)
   ) dut (
     .clk_i, .rst_i, .secret_i, .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]),
-    .free_valid_o(free_valid), .free_o(free), .free_take_i(ask_o), .valid_i(asked_q), .request_i(numbered), .ready_o(ready),
+    .free_valid_o(free_valid), .free_o(free), .free_take_i(ask_o && asks_pair(learn_kind_e'(kind_i))), .valid_i(asked_q), .request_i(numbered), .ready_o(ready),
     .none_waits_o(), .crowded_o(), .drop_valid_o(drop_valid), .drop_o(drop),
     .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op), .ways_crowded_i(ways_crowded), .done_valid_i(done_valid),
     .done_i(done), .taken_valid_i(taken_valid), .taken_ready_o(taken_ready), .taken_i(taken), .taken_used_i(taken_used),
@@ -155,8 +164,8 @@ module ps_flow_engine_tb
     .data_rdata_i(data_rdata), .loc_re_o(loc_re), .loc_pair_o(loc_pair), .loc_i(locations),
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
     .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
-    .tcp_reverse_o(), .tcp_done_i(1'b1), .tcp_i('0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
-    .move_i('0), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
+    .tcp_reverse_o(tcp_reverse), .tcp_done_i(1'b1), .tcp_i(tcp), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
+    .move_i('{found: walk_found_i, group: walk_group_i, slot: 11'd5, generation: 8'd7}), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
   );
 
   ps_flow_store #(
@@ -182,7 +191,7 @@ module ps_flow_engine_tb
 
   ps_flow_window u_window (
     .clk_i, .rst_i(rst_i || clear_i), .look_i(1'b1), .forward_i(hash.print), .reverse_i(reverse_hash.print), .relation_o(unused_relation),
-    .push_i(ask_o), .push_translated_i(1'b0), .number_o(number), .room_o(room), .done_valid_i(done_valid), .done_i(done),
+    .push_i(ask_o && asks_pair(learn_kind_e'(kind_i))), .push_translated_i(1'b0), .number_o(number), .room_o(room), .done_valid_i(done_valid), .done_i(done),
     .drop_valid_i(drop_valid), .drop_i(drop), .busy_o(window_busy)
   );
 
@@ -190,6 +199,9 @@ module ps_flow_engine_tb
   assign {host_key_o, host_pair_o, host_reverse_o} = {host_slot.key, 32'(host_slot.tag.pair), host_slot.tag.reverse};
   assign host_info_o = host_facts.src_info;
   assign info_o    = facts.src_info;
+  assign member_o  = 32'({facts.ecmp_valid, facts.ecmp_generation, facts.ecmp_slot});
+  // Of both directions, under the generation that they have.
+  assign tcp       = '{generation: dut.u_slow.old_q[tcp_reverse].generation, tcp: established_i ? 4'b1 << TcpEstablishedBit : '0};
   assign learned_o = happened.learned;
   assign full_o    = happened.full;
   assign refused_o = dut.full_valid;
