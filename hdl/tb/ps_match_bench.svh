@@ -83,19 +83,44 @@
     value = rsp.rdata;
   endtask
 
+  // All routes of the bench have one set of sources, which has both other nodes; an address of this node only has set 0, nobody.
+  localparam source_set_t Nodes = 2;
+
+  task automatic put_source(input source_set_t set, input logic [31:0] ip, input logic valid = 1);
+    tunnel_source_t key = '{valid: 1, set: set, ip: ip};
+    logic [63:0]    h   = key_hash({82'd0, key[46:1]});
+    put(TableTunnelSource, 32'({1'b0, h[TunnelSourceRowsLog2-1:0], 2'd1}), valid ? 384'(key) : '0);
+  endtask
+
+  // A listener, in service network 1.
+  task automatic put_service(input logic [7:0] proto, input logic [31:0] ip, input logic [15:0] port, input nh_id_t nh,
+                             input nh_id_t here = 0);
+    service_key_t key = '{valid: 1, net: 12'd1, proto: proto, ip: ip, port: port, nh: nh, local_: here};
+    put(TableServiceKey, service_index(key), 384'(key));
+  endtask
+
+  function automatic logic [31:0] service_index(input service_key_t key);
+    logic [63:0] h = key_hash({60'd0, key[68:1]});
+    service_index = 32'({1'b1, h[ServiceKeyRowsLog2 +: ServiceKeyRowsLog2], 2'd2});
+  endfunction
+
   task automatic put_route(input logic [31:0] ip, input logic [15:0] nh, input logic label_valid,
-                           input logic [19:0] label, input logic way, input logic own = 0);
+                           input logic [19:0] label, input logic way, input logic own = 0,
+                           input service_address_e service = ServiceNo);
     logic [63:0] h = key_hash({84'd0, ip, 12'd1});
-    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, own: own};
+    host_route_t r = '{valid: 1, vrf: 12'd1, ip: ip, nh: nh, label: label, label_valid: label_valid, sources: own ? '0 : Nodes,
+                       service: service};
     put(TableHostRoute, 32'({way, h[way*HostRouteRowsLog2 +: HostRouteRowsLog2], 2'd3}), 384'(r));
   endtask
 
   // A prefix of the length of its rank, in VRF 1.
   task automatic put_prefix(input logic [2:0] rank, input logic [5:0] len, input logic [31:0] ip, input logic [15:0] nh,
-                            input logic label_valid, input logic [19:0] label, input logic way);
+                            input logic label_valid, input logic [19:0] label, input logic way,
+                            input source_set_t sources = Nodes);
     logic [63:0] h      = key_hash({84'd0, ip, 12'd1});
     logic [63:0] spread = key_hash({84'd0, ip[31:24], 24'd0, 12'd1});
-    prefix_t     p      = '{valid: 1, vrf: 12'd1, ip: ip, len: len, nh: nh, label: label, label_valid: label_valid};
+    prefix_t     p      = '{valid: 1, vrf: 12'd1, ip: ip, len: len, nh: nh, label: label, label_valid: label_valid,
+                             sources: sources};
     put(TablePrefixLength, 32'(rank), 384'(prefix_length_t'{valid: 1, len: len}));
     put(TablePrefix, 32'({rank ^ spread[PrefixWays*PrefixRowsLog2 +: 3], way, h[way*PrefixRowsLog2 +: PrefixRowsLog2], 2'd1}),
         384'(p));
@@ -245,10 +270,13 @@
     put(TableNextHop, 13, 384'(next_hop_t'{valid: 1, kind: NhReject, default: '0}));
     put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 100, slots: 2, live: 2, hash_fields: 5'h1f, default: '0}));
     put(TableEcmp, 100, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 101, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
+    put(TableEcmp, 101, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 5, local_: 1, slot: 1, generation: 9, default: '0}));
     put(TableEcmp, 102, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 103, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
-    put_route(Vip, 20, 0, 0, 0);
+    put(TableEcmp, 103, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 5, local_: 1, slot: 1, generation: 9, default: '0}));
+    put(TableVrf, 1, 384'(vrf_t'{valid: 1, service_net: 1, source_check: CheckStrict}));
+    put_source(Nodes, NodeB);
+    put_service(6, Vip, 8888, 20);
+    put_route(Vip, 20, 0, 0, 0, 0, ServiceReject);
     put_route(Client, 10, 0, 0, 1);
     put_route(Backend, 11, 0, 0, 1);
     put_prefix(5, 16, 32'h0a2f0000, 12, 1, 30, 0);
@@ -258,8 +286,8 @@
     key = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
     h   = key_hash({64'd0, key[64:1]});
     put(TableFipKey, 32'({1'b1, h[FipKeyRowsLog2 +: FipKeyRowsLog2], 2'd2}), 384'(key));
-    put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1}));
-    put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1}));
+    put(TableIlm, 40, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1, service: 0}));
+    put(TableIlm, 41, 384'(ilm_t'{valid: 1, nh: 10, key_nh: 10, vrf: 1, service: 0}));
   endtask
 
   task automatic check_known();

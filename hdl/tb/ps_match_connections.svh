@@ -1,6 +1,6 @@
 // Part of ps_match_admission_tb: connections whose far ends, members or errors come from elsewhere.
 
-  // Packets of a flow by another tunnel: dropped, and the flow moves if that is where its replies go.
+  // Packets of a flow by another tunnel: dropped, and the flow moves if they may come by it; a service's only to a member.
   task automatic tunnels();
     hdr_t     h;
     verdict_t v;
@@ -11,16 +11,22 @@
     expect_flow(key_of(11, h), 1, old, "learned");
     h.outer_sip = NodeC;
     expect_drop(h, DropInvalidSource, "by another");
-    expect_drop(h, DropInvalidSource, "again: the route is another's");
+    expect_drop(h, DropInvalidSource, "again: nobody there may send from this address");
     expect_flow(key_of(11, h), 1, now, "still there");
     check(old == now, "as it was");
-    put_tunnel(12, NodeC);
-    expect_drop(h, DropInvalidSource, "the route has changed");
+    put_source(Nodes + 1, NodeC);
+    expect_drop(h, DropInvalidSource, "now it may");
     pass(h, v);
     check(to_pod(v), "moved");
+    put_source(Nodes + 1, NodeB, 0);
     h.outer_sip = NodeB;
-    expect_drop(h, DropInvalidSource, "the old one is another's now");
-    put_tunnel(12, NodeB);
+    expect_drop(h, DropInvalidSource, "by the old one");
+    expect_drop(h, DropInvalidSource, "by which it may not come any more");
+    put_source(Nodes + 1, NodeB);
+    put_source(Nodes + 1, NodeC, 0);
+    expect_drop(h, DropInvalidSource, "until it may");
+    pass(h, v);
+    check(to_pod(v), "moved back, though its route leads elsewhere or not");
     // Replies of a group's member by the tunnel of another member.
     h = to_service(17, 34001, Group);
     pass(h, v);

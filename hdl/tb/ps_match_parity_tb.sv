@@ -72,7 +72,18 @@ module ps_match_parity_tb
     end
   endfunction
 
+  function automatic logic [31:0] plain_index(input plain_fip_t of);
+    logic [63:0] h = key_hash({88'd0, of[40:1]});
+    plain_index = 32'({1'b0, h[PlainFipRowsLog2-1:0], 2'd1});
+  endfunction
+
+  function automatic hdr_t from_node(input logic [15:0] port, input logic [31:0] ip, input logic [15:0] to);
+    from_node = tunnelled(packet(0, 6, 32'h0a2ffff0, ip, port, to), 40);
+    from_node.tcp_syn = 1;
+  endfunction
+
   hdr_t         direct, out, tunnel, call, other;
+  plain_fip_t   plain;
   logic [63:0]  spread, place;
   logic [383:0] entry;
   cfg_rsp_t     response;
@@ -101,7 +112,7 @@ module ps_match_parity_tb
     spread = key_hash({84'd0, 8'h0a, 24'd0, 12'd1});
     scenario(TablePrefix, 32'({3'd5 ^ spread[PrefixWays*PrefixRowsLog2 +: 3], 1'b0, place[0 +: PrefixRowsLog2], 2'd1}), out,
              "its prefix");
-    put(TableDefaultRoute, 1, 384'(default_route_t'{valid: 1, nh: 12, label: 77, label_valid: 1}));
+    put(TableDefaultRoute, 1, 384'(default_route_t'{valid: 1, nh: 12, label: 77, label_valid: 1, sources: Nodes}));
     scenario(TableDefaultRoute, 1, packet(3, 17, Client, 32'hc0000201, 5000, 6000), "its default route");
     // From another node: what tells that its source is on this one.
     put_route(32'h0a2ffff0, 12, 1, 90, 0);
@@ -133,9 +144,26 @@ module ps_match_parity_tb
     scenario(TableFipMap, 5, call, "its flow's mapping");
     key   = '{valid: 1, vif: 4, proto: 6, ip: Vip, port: 8888, map: 5};
     damage(TableFipKey, key_index(key), entry);
-    expect_drop(to_member(1, 43000), DropTableParity, "its key");
+    expect_drop(from_node(43000, Vip, 8888), DropTableParity, "its key");
     put(TableFipKey, key_index(key), entry);
-    expect_pass(to_member(1, 43000), "its key, after");
+    expect_pass(from_node(43000, Vip, 8888), "its key, after");
+    plain = '{valid: 1, vif: 4, ip: 32'hcb007105, map: 6};
+    put(TableFipMap, 6, 384'(fip_map_t'{valid: 1, pod_ip: Backend, vip: 32'hcb007105, default: '0}));
+    put(TablePlainFip, plain_index(plain), 384'(plain));
+    expect_pass(from_node(43001, 32'hcb007105, 53), "a floating IP without port map");
+    damage(TablePlainFip, plain_index(plain), entry);
+    expect_drop(from_node(43001, 32'hcb007105, 53), DropTableParity, "its row");
+    check(parity_last == {TablePlainFip, 24'(plain_index(plain))}, "a floating IP's row");
+    put(TablePlainFip, plain_index(plain), entry);
+    expect_pass(from_node(43001, 32'hcb007105, 53), "its row, after");
+
+    // What names the service, and who may send.
+    scenario(TableVrf, 1, call, "its VRF");
+    scenario(TableServiceKey, service_index('{valid: 1, net: 1, proto: 6, ip: Vip, port: 8888, nh: 20, local_: 0}), call, "its service");
+    other      = tunnelled(packet(0, 17, 32'h0a2ffff0, Backend, 0, 0), 40);
+    other.frag = 1;
+    place      = key_hash({82'd0, NodeB, Nodes});
+    scenario(TableTunnelSource, 32'({1'b0, place[TunnelSourceRowsLog2-1:0], 2'd1}), other, "where it may come from");
     damage(TableFipMap, 5, entry);
     expect_drop(to_member(1, 44000), DropTableParity, "its mapping");
     check(parity_last == {TableFipMap, 24'd5}, "a new flow's mapping");

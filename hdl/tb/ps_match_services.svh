@@ -2,7 +2,7 @@
 
   localparam logic [31:0] NodeC   = 32'h0aa91916;
   localparam logic [31:0] Remote  = 32'h0a2ffff0;  // behind a tunnel, by prefix
-  localparam logic [31:0] One     = 32'h0a698b9a;  // services of Backend:80, at port 8888, without a group
+  localparam logic [31:0] One     = 32'h0a698b9a;  // services of Backend:80, at port 8888: groups of one member, of this node
   localparam logic [31:0] Two     = 32'h0a698b9b;
   localparam logic [31:0] Group   = 32'h0a698b9c;  // slot 0 at NodeB, slot 1 at NodeC
   localparam logic [15:0] Service = 16'd8888;
@@ -30,7 +30,7 @@
   // Group's words: two slots, then `live` of those that take new flows.
   task automatic put_member(input int at, input logic slot, input logic drain = 0, input logic evict_udp = 0);
     put(TableEcmp, 32'(300 + at), 384'(ecmp_slot_t'{valid: 1, drain: drain, evict_udp: evict_udp, nh: slot ? 14 : 12,
-                                                    label: slot ? 51 : 50, slot: slot_id_t'(slot), generation: 8'd1}));
+                                                    label: slot ? 51 : 50, slot: slot_id_t'(slot), generation: 8'd1, local_: 0}));
   endtask
 
   task automatic put_live(input slot_count_t live);
@@ -56,13 +56,25 @@
   task automatic services();
     for (int i = 0; i < 2; i++) begin
       put_map(14'(6 + i), i == 0 ? One : Two, 1);
-      put_route(i == 0 ? One : Two, 11, 0, 0, 0);
+      put(TableEcmp, 320 + 4 * i, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 20'(6 + i), local_: 1, slot: 0, generation: 1, default: '0}));
+      put(TableEcmp, 321 + 4 * i, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 20'(6 + i), local_: 1, slot: 0, generation: 1, default: '0}));
+      put(TableNextHop, 22 + i, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: ring_base_t'(320 + 4 * i), slots: 1, live: 1,
+                                                 hash_fields: 5'h1f, default: '0}));
+      put_service(6, i == 0 ? One : Two, Service, nh_id_t'(22 + i), 11);
+      put_service(17, i == 0 ? One : Two, Service, nh_id_t'(22 + i), 11);
+      put_route(i == 0 ? One : Two, nh_id_t'(22 + i), 0, 0, 0, 0, ServiceReject);
       put_key(4, 6, i == 0 ? One : Two, Service, 14'(6 + i), 0);
       put_key(4, 17, i == 0 ? One : Two, Service, 14'(6 + i), 1);
     end
     put_tunnel(14, NodeC);
     put_group(2);
-    put_route(Group, 21, 0, 0, 0);
+    put_source(Nodes, NodeC);
+    put_service(6, Group, Service, 21);
+    put_service(17, Group, Service, 21);
+    put_route(Group, 21, 0, 0, 0, 0, ServiceReject);
+    // Where Remote is has a set of its own.
+    put_prefix(4, 17, 32'h0a2f8000, 12, 1, 31, 1, Nodes + 1);
+    put_source(Nodes + 1, NodeB);
   endtask
 
   // --- Packets

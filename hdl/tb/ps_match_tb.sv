@@ -103,7 +103,7 @@ module ps_match_tb
     r = packet(3, 6, Client, Vip, remote_sport, 8888);
     // One slot more at another base: pinned by slot and generation.
     put(TableEcmp, 200, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 25, slot: 0, generation: 7, default: '0}));
-    put(TableEcmp, 201, 384'(ecmp_slot_t'{valid: 1, drain: 1, nh: 11, label: 26, slot: 1, generation: 9, default: '0}));
+    put(TableEcmp, 201, 384'(ecmp_slot_t'{valid: 1, drain: 1, nh: 11, label: 5, local_: 1, slot: 1, generation: 9, default: '0}));
     put(TableEcmp, 202, 384'(ecmp_slot_t'{valid: 1, nh: 12, label: 27, slot: 0, generation: 7, default: '0}));
     put(TableNextHop, 20, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 200, slots: 2, live: 1, hash_fields: 5'h1f, default: '0}));
     pass(h, v);
@@ -147,6 +147,9 @@ module ps_match_tb
     h = tunnelled(packet(0, 17, Client, Backend, 1, 2), 99);
     expect_drop(h, DropInvalidLabel, "label");
     h = tunnelled(packet(0, 17, Client, Vip, 1, 2), 40);
+    h.outer_sip = 32'h0aa91917;
+    expect_drop(h, DropInvalidSource, "by a tunnel from where it is not");
+    h = tunnelled(packet(0, 17, 32'h0a2ffff0, Vip, 1, 2), 40);
     expect_drop(h, DropNoFipPortMap, "not mapped");
     h.frag = 1;
     expect_drop(h, DropFragments, "fragment");
@@ -156,6 +159,8 @@ module ps_match_tb
     h = packet(3, 17, Client, 32'h0b000001, 1, 2);
     pass(h, v);
     check(v.dst == DstFw && v.raw && v.trap_reason == TrapReject && v.in_vif == 3, "reject");
+    pass(packet(3, 6, Client, Vip, 1, 8889), v);
+    check(v.dst == DstFw && v.raw && v.trap_reason == TrapReject, "a port that the service does not have");
     h = '0;
     h.src = SrcHost;
     h.vif = 3;
@@ -364,11 +369,11 @@ module ps_match_tb
 
   task automatic refusals();
     cfg_rsp_t rsp;
-    access(0, 8'd15, 0, '0, rsp);
+    access(0, 8'd19, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
     access(0, 8'd255, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
-    for (logic [7:0] t = 0; t < 15; t++) begin
+    for (logic [7:0] t = 0; t < 19; t++) begin
       access(0, t, table_depth(t), '0, rsp);
       check(rsp.status == StBadIndex, "bad index");
       access(0, t, table_depth(t) - 1, '0, rsp);
@@ -383,9 +388,10 @@ module ps_match_tb
   // Every table keeps what is written, to its full width.
   task automatic readback();
     logic [383:0] pattern, value;
-    int unsigned  width[15] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
-                                FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits, DefaultRouteBits, PrefixLengthBits};
-    for (int t = 0; t < 15; t++) begin
+    int unsigned  width[19] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
+                                FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits, DefaultRouteBits, PrefixLengthBits, VrfBits, ServiceKeyBits,
+                                TunnelSourceBits, PlainFipBits};
+    for (int t = 0; t < 19; t++) begin
       if (width[t] == 0) continue;
       for (int i = 0; i < 12; i++) pattern[i*32 +: 32] = 32'hdeadbeef * (i + t + 1);
       put(8'(t), table_depth(8'(t)) - 3, pattern);
@@ -398,7 +404,7 @@ module ps_match_tb
   // Keys that share their rows in all four ways, forward and reverse, under the secret that takes the card's own constants away: what
   // they differ in is multiplied by 0.
   function automatic hdr_t colliding(input int n);
-    colliding = tunnelled(packet(0, 17, 32'h0c000001, Backend, 16'd100, 16'((n + 1) << 8)), 40);
+    colliding = tunnelled(packet(0, 17, 32'h0a2f0001, Backend, 16'd100, 16'((n + 1) << 8)), 40);
   endfunction
 
   // Sixteen slots to a key; what finds no room is forwarded and counted, and gets the first slot that is freed.
