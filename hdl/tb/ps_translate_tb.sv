@@ -482,6 +482,9 @@ module ps_translate_tb
     put_plain(4, Plain + 8, 0);
     dropped(from(3, ProtoUdp, Client, Plain + 8, 1000, 53), to(NhEncap), None, DropNoFipPortMap, "mapping 0");
     put_plain(4, Plain + 8, 0, 0);
+    put_plain(6, Plain, 0);
+    dropped(from(3, ProtoUdp, Client, Plain, 1000, 53), to(NhEncap, 6), None, DropNoFipPortMap, "mapping 0 is not none");
+    put_plain(6, Plain, 0, 0);
     // Under a floating IP: only the pod's own address.
     dropped(from(4, ProtoUdp, Client, Far, 1000, 53), out_egress(to(NhTunnel)), None, DropInvalidSource, "another source by the egress way");
     // Delivery check.
