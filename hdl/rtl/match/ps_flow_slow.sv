@@ -105,6 +105,7 @@ module ps_flow_slow
     StPartnerTcp,
     StOver,
     StWalk,
+    StWalked,
     StMerge,         // what is to be written
     StWrite,
     StPartnerSlot,   // key of the other entry, for its new mark
@@ -137,7 +138,7 @@ module ps_flow_slow
   logic          both_q;             // both slots go, and the pair with them
   logic          again_q;            // the request's forward key was there
   logic          pins_q;             // the partner is pinned as well
-  logic          pair_kind_q, move_kind_q, dead_kind_q;      // of the request
+  logic          pair_kind_q, move_kind_q, dead_kind_q, service_q;      // of the request
   logic          is_new_q, own_q, gives_way_q, in_place_q;   // how it stands to what is there
   logic          mapped_dead_q;
   logic [3:0]    own_tcp_q, partner_tcp_q;
@@ -286,6 +287,7 @@ module ps_flow_slow
         pair_kind_q <= asks_pair(head_i.kind);
         move_kind_q <= head_i.kind == LearnMove;
         dead_kind_q <= head_i.kind == LearnDead;
+        service_q   <= head_i.far_service;
         if (drained_i && !enter_q) begin
           if (host_valid_i) go(StHost);
           else if (head_valid_i) go(StForward);
@@ -399,8 +401,11 @@ module ps_flow_slow
       state_q[StWalk]: if (move_done_i) begin
         move_q <= move_i;
         pins_q <= move_i.found && move_i.group;
-        if (!head_i.far_service) go(StMerge);
-        else if (move_i.found && move_i.group) go(StPartnerTcp);
+        go(StWalked);
+      end
+      state_q[StWalked]: begin
+        if (!service_q) go(StMerge);
+        else if (pins_q) go(StPartnerTcp);
         else go(StDone);
       end
       state_q[StMerge]: begin
