@@ -2,19 +2,22 @@
 //! counted, the agent writes it again, and the next packet passes; what no packet meets, an audit finds.
 #![allow(clippy::unwrap_used)]
 
+mod look_ups;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use penstock_abi::limits::{VIF_FABRIC, VIF_VHOST};
 use penstock_abi::reason::DropReason;
 use penstock_abi::regs;
-use penstock_abi::table::{TableId, Vif, VifKind};
+use penstock_abi::table::{Counter, TableId, Vif, VifKind};
 use penstock_agent::engine::{Engine, Inputs, Pass, Scope};
 use penstock_agent::keep::ServiceManager;
 use penstock_agent::{Agent, Config, Opener};
 use penstock_card::{CardOptions, CardSim, InProcess};
 use penstock_compile::Compiled;
 use penstock_model::{Fabric, Intent, MacAddr, Neighbours, Node, ObjectId};
+use penstock_refmodel::Ingress;
 use penstock_tables::{Entry, Op, Tables};
 use tokio::sync::watch;
 
@@ -164,4 +167,42 @@ async fn a_packet_that_needs_it_is_dropped_until_it_is_written_again() {
     assert!(bench.crosses(), "after");
     let audit = bench.agent.handle().audit().await.unwrap();
     assert!(audit.is_clean(), "{audit:?}");
+}
+
+/// Services, tunnels' sources, floating IPs without port map, and VRFs: a row that cannot be read right is no proof that nobody has the
+/// key, so that nobody is refused by one, or let in.
+#[test]
+fn what_is_looked_up_in_a_broken_row_is_dropped() {
+    let sim = Arc::new(Mutex::new(CardSim::new(&CardOptions::default()).unwrap()));
+    let mut card = InProcess::attach(&sim, penstock_card::FLOW_SECRET).unwrap();
+    let op = |(table, index, words): &penstock_refmodel::r#gen::Write| {
+        Op::write(*index, Entry::unpack(*table, words))
+    };
+    let all: Vec<Op> = look_ups::tables().iter().map(op).collect();
+    card.apply(&all).unwrap();
+    card.set_enabled(true).unwrap();
+    let passes = |frame: (Ingress, Vec<u8>)| {
+        let mut sim = sim.lock().unwrap();
+        sim.inject(frame.0.vif(), frame.1);
+        sim.drain(DRAIN_CYCLES).unwrap();
+        sim.take_egress().iter().any(|out| out.vif == look_ups::OUT)
+    };
+    let reg = |reg| sim.lock().unwrap().read_reg(reg).unwrap();
+    for (entry, frame) in look_ups::needs() {
+        let (table, index, _) = entry;
+        let drops = |card: &mut penstock_device::Card| {
+            let index = DropReason::TableParity as u32;
+            card.read::<Counter>(TableId::DropStats, index).unwrap().count
+        };
+        assert!(passes(frame(0)), "{table:?}, before");
+        let dropped = drops(&mut card);
+        let inject = (regs::PARITY_INJECT, regs::PARITY_INJECT_KEY);
+        sim.lock().unwrap().write_reg(inject.0, inject.1).unwrap();
+        card.apply(&[op(&entry)]).unwrap();
+        assert!(!passes(frame(1)), "{table:?}, broken");
+        assert_eq!(drops(&mut card), dropped + 1, "{table:?}");
+        assert_eq!(reg(regs::PARITY_LAST), u32::from(table as u8) << 24 | index, "{table:?}");
+        card.apply(&[op(&entry)]).unwrap();
+        assert!(passes(frame(2)), "{table:?}, mended");
+    }
 }

@@ -1,6 +1,7 @@
 //! The scoreboard itself: the model against a faithful copy passes, against a copy with one defect it does not.
 
 mod collisions;
+mod look_ups;
 
 use std::collections::HashMap;
 
@@ -65,6 +66,26 @@ fn a_late_copy_passes_floods() {
         }
     }
     assert!(sum.deferred > 0 && sum.refused > 0, "{sum:?}");
+}
+
+/// Without the one entry that it is for, each of the frames goes another way.
+#[test]
+fn each_look_up_has_a_frame_that_needs_it() {
+    for (entry, frame) in look_ups::needs() {
+        let (table, index, _) = entry;
+        let reaches = |with: bool| {
+            let mut model = penstock_refmodel::RefModel::new();
+            model.set_enabled(true);
+            let tables = look_ups::tables();
+            for (t, i, words) in tables.iter().filter(|e| with || (e.0, e.1) != (table, index)) {
+                assert!(model.write(*t, *i, words));
+            }
+            let (ingress, frame) = frame(0);
+            let verdict = model.process(ingress, &frame).verdict;
+            matches!(verdict, Verdict::Sent { egress: Egress::Host(look_ups::OUT), .. })
+        };
+        assert!(reaches(true) && !reaches(false), "{table:?}");
+    }
 }
 
 #[test]
