@@ -1,6 +1,7 @@
 //! The program `penstock-replay`, which `penstock replay` runs: what would a fresh card do to captured packets?
 
 mod capture;
+mod overlay;
 mod replay;
 mod run;
 mod summary;

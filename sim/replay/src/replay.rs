@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -16,6 +17,7 @@ use penstock::output::{Output, print};
 use penstock_model::{Intent, IpNet, MacAddr, Neighbours, Policy};
 use penstock_sources::Paths;
 
+use crate::overlay::OverlayArgs;
 use crate::{capture, run, summary};
 
 /// Arguments of a replay.
@@ -45,6 +47,9 @@ pub(crate) struct ReplayArgs {
     /// Ranges in which no `externalIPs` are served, whatever is allowed, as the daemon's option of this name.
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
     pub(crate) cluster_cidr: Vec<IpNet>,
+    /// The overlay.
+    #[command(flatten)]
+    pub(crate) overlay: OverlayArgs,
     /// Image for the card's soft core; without one, what the firmware would answer is dropped (`TrapQueueFull`).
     #[arg(long, value_name = "IMAGE")]
     pub(crate) firmware: Option<PathBuf>,
@@ -73,7 +78,8 @@ pub(crate) fn run(args: &ReplayArgs, output: Output) -> Result<ExitCode> {
         external_ranges: args.allow_external_ips.clone(),
         cluster_ranges: args.cluster_cidr.clone(),
     };
-    let intent = penstock_sources::load(&paths, policy).context("cannot read the intent")?;
+    let mut intent = penstock_sources::load(&paths, policy).context("cannot read the intent")?;
+    intent.overlay = Arc::new(args.overlay.overlay());
     let neighbours = neighbours(&intent, &args.static_neighbour);
     let ports = ports(&intent);
     let mut inputs = Vec::new();

@@ -265,6 +265,30 @@ fn frames_cut_in_the_capture_are_not_sent() {
     assert_eq!(summary["drops"], serde_json::json!({}));
 }
 
+/// What no listener has is refused, by the firmware that is not here, or dropped; what no service has is dropped.
+#[test]
+fn what_nobody_serves_is_refused_or_dropped_as_the_options_say() {
+    let dir = bench();
+    let mut unallocated = syn(40_001, 8888);
+    unallocated[33] = 200;
+    // The checksums of header and segment, of an address that is 47 more.
+    for at in [24, 50] {
+        let sum = u32::from(!u16::from_be_bytes([unallocated[at], unallocated[at + 1]])) + 47;
+        unallocated[at..at + 2].copy_from_slice(&fold(sum).to_be_bytes());
+    }
+    for (frame, more, reason) in [
+        (syn(40_000, 7777), &[][..], "TrapQueueFull"),
+        (syn(40_000, 7777), &["--drop-unserved"], "NoFipPortMap"),
+        (unallocated, &["--service-cidr", "10.96.0.0/12"], "Discard"),
+    ] {
+        capture(dir.path(), &[(Duration::from_secs(5), frame)]);
+        let done = replay(dir.path(), "a", &[&["--in", "client=client.pcap"], more].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let summary = summary(dir.path(), "a");
+        assert_eq!(summary["drops"], serde_json::json!({ reason: 1 }), "{more:?}");
+    }
+}
+
 #[test]
 fn wrong_input_is_named() {
     let dir = bench();
