@@ -3,12 +3,15 @@
 use penstock_abi::layout::Capability;
 use penstock_abi::regs;
 use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, Opcode, Status};
-use penstock_abi::table::{FieldOverflow, TableEntry, TableId, Words};
+use penstock_abi::table::{FieldOverflow, Flow, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
 
 use crate::card::Card;
 use crate::dump::{Answer, Probe, TableDump};
 use crate::error::DeviceError;
+
+/// Walks through the flow table after which flows that come again are nobody's doing but the card's.
+const FORGET_WALKS: usize = 64;
 
 impl Card {
     /// Writes an entry.
@@ -24,7 +27,29 @@ impl Card {
     /// # Errors
     /// [`DeviceError::Overflow`] before anything is sent, the first [`DeviceError::BadStatus`], or as [`Card::execute`].
     pub fn apply(&mut self, ops: &[Op]) -> Result<(), DeviceError> {
-        let mut commands = ops.iter().map(op).collect::<Result<Vec<Command>, _>>()?;
+        for entry in ops
+            .iter()
+            .filter_map(|op| if let Op::Write { entry, .. } = op { Some(entry) } else { None })
+        {
+            entry.check()?;
+        }
+        for ops in ops.split_inclusive(|op| matches!(op, Op::Forget { .. })) {
+            let (last, before) =
+                ops.split_last().map_or((None, ops), |(last, rest)| (Some(last), rest));
+            match last {
+                Some(&Op::Forget { key_nh }) => {
+                    self.apply_commands(before)?;
+                    self.forget_flows(key_nh)?;
+                }
+                _ => self.apply_commands(ops)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_commands(&mut self, ops: &[Op]) -> Result<(), DeviceError> {
+        let commands = ops.iter().filter_map(|op| command_of(op).transpose());
+        let mut commands = commands.collect::<Result<Vec<Command>, _>>()?;
         for command in commands.iter_mut().skip(1) {
             command.flags |= FLAG_CHAINED;
         }
@@ -32,6 +57,28 @@ impl Card {
         done.iter()
             .zip(&commands)
             .try_for_each(|(completion, command)| expect_ok(command, completion))
+    }
+
+    /// Deletes the flows in whose keys a next hop is. The card moves keys about while packets make flows, so a walk may miss one:
+    /// it is done when a walk meets none.
+    fn forget_flows(&mut self, key_nh: u16) -> Result<(), DeviceError> {
+        for _ in 0..FORGET_WALKS {
+            let flows = self.dump(TableId::Flow)?;
+            let of_it = |words: &Words| Flow::unpack(words).nh == key_nh;
+            let found: Vec<Command> = flows
+                .iter()
+                .filter(|(_, words)| of_it(words))
+                .map(|(index, _)| command(Opcode::Write, TableId::Flow, *index, Words::default()))
+                .collect();
+            if found.is_empty() {
+                return Ok(());
+            }
+            let done = self.execute(&found)?;
+            done.iter().zip(&found).try_for_each(|(done, command)| expect_ok(command, done))?;
+        }
+        Err(DeviceError::protocol(format!(
+            "flows of next hop {key_nh} are made as fast as they are deleted"
+        )))
     }
 
     /// Reads an entry.
@@ -166,13 +213,15 @@ impl Card {
     }
 }
 
-fn op(op: &Op) -> Result<Command, FieldOverflow> {
+/// The command of an operation; one that takes many has none of its own.
+fn command_of(op: &Op) -> Result<Option<Command>, FieldOverflow> {
     match op {
         Op::Write { index, entry } => {
             entry.check()?;
-            Ok(command(Opcode::Write, entry.table(), *index, entry.pack()))
+            Ok(Some(command(Opcode::Write, entry.table(), *index, entry.pack())))
         }
-        Op::Fence => Ok(Command { opcode: Opcode::Fence as u8, ..Command::default() }),
+        Op::Fence => Ok(Some(Command { opcode: Opcode::Fence as u8, ..Command::default() })),
+        Op::Forget { .. } => Ok(None),
     }
 }
 

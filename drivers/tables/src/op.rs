@@ -14,6 +14,11 @@ pub enum Op {
     },
     /// Waits until no packet is under way that was decided before the writes above.
     Fence,
+    /// Deletes all flows in whose keys a next hop is. While packets can make such flows, it may not come to an end.
+    Forget {
+        /// The next hop.
+        key_nh: u16,
+    },
 }
 
 impl Op {

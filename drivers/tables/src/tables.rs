@@ -1,7 +1,7 @@
 //! What can be asked of tables, and done to them.
 
 use penstock_abi::digest::Digest;
-use penstock_abi::table::{EcmpSlot, TableId, Words};
+use penstock_abi::table::{EcmpSlot, Flow, TableId, Words};
 
 use crate::{Entry, Keyed, Op, Stored, Table, Tables, Usage};
 
@@ -43,6 +43,15 @@ impl Tables {
         match *op {
             Op::Write { index, entry } => self.set(index, entry),
             Op::Fence => {}
+            Op::Forget { key_nh } => {
+                let gone = |flow: &Flow| flow.valid && flow.nh == key_nh;
+                let pairs: Vec<u32> =
+                    self.of::<Flow>().values().filter(|flow| gone(flow)).map(|f| f.pair).collect();
+                let of_them = |flow: &Flow| flow.valid && pairs.contains(&flow.pair);
+                let flows = self.of::<Flow>().iter().filter(|(_, flow)| of_them(flow));
+                let indices: Vec<u32> = flows.map(|(index, _)| index).collect();
+                indices.into_iter().for_each(|index| self.put(index, Flow::default()));
+            }
         }
     }
 

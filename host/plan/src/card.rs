@@ -251,6 +251,11 @@ impl Card {
         self.write(step, index, E::default());
     }
 
+    /// Has the flows deleted in whose keys a next hop is, after the pointers of this round are removed.
+    pub(crate) fn forget(&mut self, key_nh: u16) {
+        self.round[Step::Unmake as usize].push(Op::Forget { key_nh });
+    }
+
     /// Lets nothing be written before what is under way is through: the card was found with what a plan that broke off left.
     pub(crate) fn fence_first(&mut self) {
         self.is_read = true;

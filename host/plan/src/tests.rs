@@ -8,6 +8,7 @@ mod history;
 mod large;
 mod listeners;
 mod machine;
+mod moved;
 mod plain;
 mod prefixes;
 mod refused;

@@ -81,7 +81,7 @@ impl Reconciler {
             Op::Write { index: at, entry } if (entry.table(), *at) == (table, index) => {
                 Some(*entry)
             }
-            Op::Write { .. } | Op::Fence => None,
+            Op::Write { .. } | Op::Fence | Op::Forget { .. } => None,
         });
         // An entry that is cleared says nothing of its owner, the one that is there does.
         let entry = wanted

@@ -1,6 +1,8 @@
 //! What has one word: next hops, vifs, labels; and the removal of everything that is not wanted.
 
-use penstock_abi::table::{Ilm, TableId, Vrf};
+use std::collections::BTreeSet;
+
+use penstock_abi::table::{Ilm, NextHop, TableId, Vif, Vrf};
 use penstock_compile::{NextHopKey, PlainKey};
 use penstock_model::{MplsLabel, Reason, VifId};
 
@@ -74,7 +76,44 @@ impl Pass<'_> {
             .ok_or_else(|| self.no_room(TableId::NextHop, who))
     }
 
+    /// Takes vifs out of service that are about to be in another VRF, or to have another next hop in the keys of their flows, and
+    /// has their flows deleted: these say in which VRFs they were made. A plan that broke off may have left one out of service.
+    fn retire_changed_vifs(&mut self, dirty: &Dirty) {
+        let mut retired = BTreeSet::new();
+        for (&vif, entry) in
+            dirty.vifs.iter().filter_map(|vif| self.desired.vifs.get_key_value(vif))
+        {
+            let Planner { card, next_hops, .. } = &mut *self.planner;
+            let Some(id) = next_hops.id(entry.next_hop) else { continue };
+            let old: Vif = card.at(vif.0.into());
+            let left: NextHop = self.before.tables.of::<NextHop>().at(id.into());
+            let changes = match old.valid {
+                true => (old.vrf, old.nh) != (entry.vrf.0, id),
+                false => left.valid && words::next_hop_key(&left) == Some(entry.next_hop),
+            };
+            if !changes {
+                continue;
+            }
+            card.clear::<Vif>(Step::Unpoint, vif.0.into());
+            let ids: BTreeSet<u16> = [id, old.nh].into_iter().filter(|id| *id != 0).collect();
+            ids.iter().for_each(|id| card.forget(*id));
+            retired.extend(ids);
+        }
+        if retired.is_empty() {
+            return;
+        }
+        // Labels say in which VRF packets are, too.
+        for &label in &dirty.labels {
+            let word: Ilm = self.planner.card.at(label.0);
+            if word.valid && retired.contains(&word.nh) {
+                self.planner.card.clear::<Ilm>(Step::Unpoint, label.0);
+            }
+        }
+        self.end_round();
+    }
+
     pub(super) fn vifs(&mut self, dirty: &Dirty) {
+        self.retire_changed_vifs(dirty);
         for &vif in &dirty.vifs {
             let Some(entry) = self.desired.vifs.get(&vif) else { continue };
             if words::vif(entry, 0, 0).is_err() {

@@ -86,7 +86,7 @@ fn what_may_still_be_read_is_not_reused_before_a_fence() {
     assert_eq!(ops.first(), Some(&Op::Fence));
     assert!(ops[1..].iter().all(|op| match op {
         Op::Write { entry, .. } => matches!(entry.table(), TableId::Ecmp | TableId::NextHop),
-        Op::Fence => true,
+        Op::Fence | Op::Forget { .. } => true,
     }));
     assert_eq!(
         unpointed.find::<HostRoute>((VRF.0, bits(pod(1)))).map(|(_, r)| r.valid),

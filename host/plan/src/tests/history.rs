@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use penstock_abi::table::{LearnPolicy, NextHop, VifKind};
 use penstock_compile::{
-    Desired, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey, NextHopSpec,
-    RouteTarget, VifEntry, VrfEntry,
+    Desired, Egress, FipKey, FipTarget, Group, GroupMember, Hop, LabelEntry, NextHopKey,
+    NextHopSpec, PlainKey, RouteTarget, VifEntry, VrfEntry,
 };
 use penstock_model::{MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::{Entry, Op, Shape, Tables};
@@ -57,6 +57,10 @@ struct World {
     ports: Ports,
     /// Floating IPs to which other nodes send, by a label of their own.
     outside: BTreeSet<u8>,
+    /// Vifs that are in the other VRF.
+    moved: BTreeSet<u8>,
+    /// Floating IPs without port map, and the vifs that have them.
+    plain: BTreeMap<u8, u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +100,9 @@ impl World {
             8 if a % 8 == 5 => toggle(&mut self.proxied, b % VIPS),
             9 if a % 8 == 0 => toggle(&mut self.lost_nodes, b % NODES),
             9 if a % 8 == 1 => toggle(&mut self.lost_vifs, 3 + b % PODS),
+            9 if a % 8 == 3 => toggle(&mut self.moved, 3 + b % PODS),
+            9 if a % 8 == 4 => drop(self.plain.remove(&(b % 3))),
+            9 if a % 8 > 4 => drop(self.plain.insert(b % 3, 3 + c % PODS)),
             9 if a % 8 == 2 => toggle(&mut self.foreign, b % 4),
             10 if a % 2 == 0 => drop(self.prefixes.insert(b % 4, c % NODES)),
             10 => drop(self.prefixes.remove(&(b % 4))),
@@ -133,9 +140,10 @@ impl World {
             d.next_hops.insert(next_hop, spec(octet));
             let address = Some(pod_ip(pod));
             let (kind, learn) = (VifKind::Virtual, LearnPolicy::Always);
+            let vrf = VRFS[usize::from(self.moved.contains(&vif))];
             let entry = VifEntry {
                 kind,
-                vrf: VRFS[0],
+                vrf,
                 mac: mac(octet),
                 address,
                 rpf: true,
@@ -146,8 +154,9 @@ impl World {
             if !self.lost_vifs.contains(&vif) {
                 d.vifs.insert(VifId(vif), entry);
             }
-            let label = LabelEntry { next_hop, service: None, vrf: VRFS[0] };
+            let label = LabelEntry { next_hop, service: None, vrf };
             d.labels.insert(MplsLabel(u32::from(vif) + 100), label);
+            self.floating_ips(&mut d, vif, pod_ip(pod));
             hops.insert(pod, Hop { next_hop, label: None });
             here.insert(pod, VifId(vif));
         }
@@ -197,6 +206,24 @@ impl World {
             self.service(&mut d, vip, backends, *port, &hops, &here);
         }
         d
+    }
+
+    /// Those of a vif without port map; the first is the one under which its pod begins connections.
+    fn floating_ips(&self, d: &mut Desired, vif: u8, pod: IpAddr) {
+        let vif = VifId(vif);
+        let Some(entry) = d.vifs.get(&vif).copied() else { return };
+        for (&ip, _) in self.plain.iter().filter(|(_, of)| **of == vif.0) {
+            let address = IpAddr::V4(Ipv4Addr::new(198, 51, 100, ip));
+            if d.vifs[&vif].egress.is_none() {
+                let egress = Some(Egress { vrf: VRFS[1], address });
+                d.vifs.insert(vif, VifEntry { egress, ..entry });
+            }
+            if ip != 2 {
+                d.plain.insert(PlainKey { vif, address }, pod);
+                let hop = Hop { next_hop: entry.next_hop, label: None };
+                d.routes.insert((VRFS[1], address), RouteTarget::Hop(hop));
+            }
+        }
     }
 
     fn service(
@@ -354,10 +381,14 @@ fn run(tightness: u8, edits: &[(Edit, Option<usize>)]) -> Result<(), TestCaseErr
         prop_assert_eq!(&planned, &plan(&desired, &card), "step {}", step);
         for (n, op) in planned.plan.ops().take(interrupted.unwrap_or(usize::MAX)).enumerate() {
             card.apply(op);
-            let sound = sound::check(&card).and_then(|()| match op {
-                Op::Write { entry: Entry::NextHop(_) | Entry::Ecmp(_), .. } => pins.check(&card),
-                _ => Ok(()),
-            });
+            let sound = sound::check_between(&card, &planned.plan, planner.tables()).and_then(
+                |()| match op {
+                    Op::Write { entry: Entry::NextHop(_) | Entry::Ecmp(_), .. } => {
+                        pins.check(&card)
+                    }
+                    _ => Ok(()),
+                },
+            );
             if let Err(fault) = sound {
                 return Err(TestCaseError::fail(format!(
                     "step {step}, after operation {n} {op:?}: {fault}\n{:#?}",

@@ -288,7 +288,7 @@ fn run(worlds: &[(World, Option<usize>)]) -> Result<(), TestCaseError> {
             if let Some((index, false)) = before.filter(|(index, _)| composite(&card, *index)) {
                 births.insert(index as u16, births.len() as u32 + step as u32 * 1000);
             }
-            if let Err(fault) = sound::check(&card) {
+            if let Err(fault) = sound::check_between(&card, &planned.plan, planner.tables()) {
                 let text = format!("step {step}, after operation {n} {op:?}: {fault}\n{ops:?}");
                 return Err(TestCaseError::fail(text));
             }

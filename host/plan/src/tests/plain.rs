@@ -93,7 +93,7 @@ fn one_that_moves_is_nobodys_before_it_is_another_pods() {
     let ops = bring(&mut bench, &after);
     let map = |op: &Op| match op {
         Op::Write { entry, .. } => entry.get::<FipMap>(),
-        Op::Fence => None,
+        Op::Fence | Op::Forget { .. } => None,
     };
     let tombstone = at(&ops, |op| map(op).is_some_and(|map| words::is_tombstone(&map)));
     let new = at(&ops, |op| map(op).is_some_and(|map| map.pod_ip == bits(pod(201))));

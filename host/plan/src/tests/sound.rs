@@ -11,10 +11,10 @@ use penstock_compile::{
 };
 use penstock_model::{IpNet, MacAddr, MplsLabel, Protocol, VifId, VrfId};
 use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_lengths};
-use penstock_tables::{Keyed, PrefixPart, Tables};
+use penstock_tables::{Keyed, Op, PrefixPart, Tables};
 
 use super::bits;
-use crate::words;
+use crate::{Plan, words};
 
 /// Every pointer that a packet can follow leads to a valid entry. Says what does not.
 pub(super) fn check(card: &Tables) -> Result<(), String> {
@@ -71,6 +71,23 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     listeners(card)?;
     sources(card)?;
     places(card)
+}
+
+/// The same while a plan is carried out that leaves `after`: a vif whose flows it deletes is out of service for a moment, and
+/// packets to it are dropped then.
+pub(super) fn check_between(card: &Tables, plan: &Plan, after: &Tables) -> Result<(), String> {
+    let forgets = |nh: u16| plan.ops().any(|op| *op == Op::Forget { key_nh: nh });
+    let is_down = |&(index, vif): &(u32, &table::Vif)| {
+        let stands = card.get::<table::Vif>(index).is_some();
+        !stands && card.get::<table::NextHop>(vif.nh.into()).is_some() && forgets(vif.nh)
+    };
+    let down: Vec<_> = after.of::<table::Vif>().iter().filter(is_down).collect();
+    if down.is_empty() {
+        return check(card);
+    }
+    let mut card = card.clone();
+    down.into_iter().for_each(|(vif, word)| card.put(vif, *word));
+    check(&card)
 }
 
 /// Whether a key names no mapping of its own.

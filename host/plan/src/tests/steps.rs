@@ -89,7 +89,7 @@ fn writes(ops: &[Op]) -> Vec<Option<TableId>> {
     ops.iter()
         .map(|op| match op {
             Op::Write { entry, .. } => Some(entry.table()),
-            Op::Fence => None,
+            Op::Fence | Op::Forget { .. } => None,
         })
         .collect()
 }
@@ -97,7 +97,7 @@ fn writes(ops: &[Op]) -> Vec<Option<TableId>> {
 fn word<E: Stored>(op: &Op) -> E {
     match op {
         Op::Write { entry, .. } => entry.get().unwrap(),
-        Op::Fence => panic!("a fence has no word"),
+        Op::Fence | Op::Forget { .. } => panic!("{op:?} has no word"),
     }
 }
 

@@ -108,7 +108,7 @@ impl Bench {
     pub(super) fn execute(&mut self, planned: &Planned) {
         for op in planned.plan.ops() {
             self.card.apply(op);
-            sound::check(&self.card).unwrap();
+            sound::check_between(&self.card, &planned.plan, self.planner.tables()).unwrap();
         }
         sound::no_leftovers(&self.card).unwrap();
         assert_eq!(self.planner.tables(), &self.card);
