@@ -33,7 +33,7 @@ fn pod(n: u16) -> IpAddr {
 fn wanted() -> Arc<Intent> {
     let mut wanted = Intent::clone(&intent(&[(8, "web", LABEL)]));
     let networks = vec![NetworkName::services()];
-    let vrf = Vrf { id: VRF, name: "pods".to_owned(), imports: Vec::new(), networks };
+    let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
     wanted.vrfs.insert(VRF, Arc::new(vrf));
     let peer = Peer { name: "cent333".to_owned(), address: PEER };
     wanted.peers.insert(peer.name.clone(), Arc::new(peer));

@@ -132,10 +132,10 @@ fn fixed(site: &Site) -> Compiled {
     let spec = NextHopSpec { dmac: fabric.mac, smac: MacAddr::GATEWAY, source: None };
     desired.next_hops.insert(to_node, spec);
     for vrf in site.vrfs() {
-        let source_check = match site.overlay.source_checks.get(&vrf) {
-            None | Some(penstock_model::SourceCheck::Strict) => SourceCheck::Strict,
-            Some(penstock_model::SourceCheck::Loose) => SourceCheck::Loose,
-            Some(penstock_model::SourceCheck::Off) => SourceCheck::Off,
+        let source_check = match site.source_check(vrf) {
+            penstock_model::SourceCheck::Strict => SourceCheck::Strict,
+            penstock_model::SourceCheck::Loose => SourceCheck::Loose,
+            penstock_model::SourceCheck::Off => SourceCheck::Off,
         };
         let entry = VrfEntry { service_net: site.net_of(vrf), source_check };
         desired.vrfs.insert(vrf, entry);
@@ -143,7 +143,7 @@ fn fixed(site: &Site) -> Compiled {
     for &gateway in &site.overlay.gateways {
         desired.known.insert(gateway, ());
     }
-    if let Some(label) = site.overlay.node_label {
+    if let Some(label) = site.node.vhost.label {
         let vrf = site.node_vrf();
         desired.labels.insert(label, LabelEntry { next_hop: to_node, service: None, vrf });
         let (prefix, next_hop) = (site.address().into(), site.address());

@@ -37,6 +37,8 @@ pub(crate) struct PlainIps {
     ips: OrdMap<ObjectName, Arc<PodFloatingIp>>,
     vifs: OrdMap<VifId, Arc<PodVif>>,
     pods: OrdMap<IpAddr, Arc<Pod>>,
+    /// Host routes of pods: what is left of their table is for these.
+    host_routes: usize,
     made: Vec<Made>,
     /// What was made is not in the tables yet.
     pending: bool,
@@ -82,11 +84,14 @@ impl PlainIps {
         let (gone, came) = changes(&mut self.ips, &intent.floating_ips);
         let (old_vifs, vifs) = changes(&mut self.vifs, &intent.vifs);
         let (old_pods, pods) = changes(&mut self.pods, &intent.pods);
+        let host_routes = places.host_routes(cx.shape);
+        let as_much_room = std::mem::replace(&mut self.host_routes, host_routes) == host_routes;
         if self.ips.is_empty() && gone.is_empty() {
             return;
         }
         let same = [gone.len(), came.len(), old_vifs.len(), vifs.len(), old_pods.len(), pods.len()]
             == [0; 6]
+            && as_much_room
             && !self.ips.values().any(|ip| addresses.contains(&ip.address));
         if same {
             return;
@@ -100,15 +105,15 @@ impl PlainIps {
         let ips = self.ips.clone();
         let (pods, vifs) = (self.pods.clone(), self.vifs.clone());
         let mut given = Given::default();
-        for vif in vifs.values().filter(|vif| places.vif(vif.address).is_some()) {
+        for vif in vifs.values().filter(|vif| is_in_force(vif, places)) {
             given.labels.insert(vif.label, ObjectId::Vif(vif.name.clone()));
             given.vifs.entry(&vif.pod).or_insert(vif);
         }
-        if let Some(label) = cx.site.overlay.node_label {
+        if let Some(label) = cx.site.node.vhost.label {
             given.labels.insert(label, ObjectId::Node);
         }
         given.pods = pods.values().map(|pod| (&pod.name, pod.node.as_str())).collect();
-        given.routes = places.host_routes(cx.shape);
+        given.routes = host_routes;
         let mut order: Vec<&Arc<PodFloatingIp>> = ips.values().collect();
         order.sort_by(|a, b| a.seniority().cmp(&b.seniority()));
         for ip in order {
@@ -219,7 +224,8 @@ impl PlainIps {
         for &vrf in routes.iter().filter(|vrf| !places.has_route(**vrf, ip.address)) {
             put(&mut desired.routes, (vrf, ip.address), None);
         }
-        if !self.vifs.values().any(|vif| vif.label == ip.label) {
+        let mut vifs = self.vifs.values().filter(|vif| is_in_force(vif, places));
+        if !vifs.any(|vif| vif.label == ip.label) {
             put(&mut desired.labels, ip.label, None);
         }
         put(&mut desired.plain, PlainKey { vif: *vif, address: ip.address }, None);
@@ -264,6 +270,10 @@ impl Made {
         let prefix = IpNet::from(self.ip.address);
         Advertisement { vrf: self.vrf, prefix, label: self.ip.label, next_hop }
     }
+}
+
+fn is_in_force(vif: &PodVif, places: &Places) -> bool {
+    places.vif(vif.address).is_some_and(|there| there.id == vif.id)
 }
 
 fn taken(what: &str, value: impl ToString, holder: ObjectId) -> Reason {

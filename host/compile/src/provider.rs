@@ -207,7 +207,7 @@ impl<'a> Reach<'a> {
     /// The label under which this node accepts packets for itself.
     #[must_use]
     pub fn node_label(&self) -> Option<MplsLabel> {
-        self.site.overlay.node_label
+        self.site.node.vhost.label
     }
 
     /// Whether cluster IPs drop packets that are for no listener, rather than refuse them.

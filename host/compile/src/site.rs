@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use penstock_abi::limits;
 use penstock_model::{
-    Finding, Intent, IpNet, NetworkName, Node, ObjectId, OrdMap, Overlay, Policy, Reason, VifId,
-    Vrf, VrfId, Zone,
+    Finding, Intent, IpNet, NetworkName, Node, ObjectId, OrdMap, Overlay, Policy, Reason,
+    SourceCheck, VifId, Vrf, VrfId, Zone,
 };
 
 use crate::book::{Book, Teller};
@@ -99,6 +99,11 @@ impl Site {
         self.importers.contains_key(&vrf)
     }
 
+    /// By which tunnels packets may come whose replies are routed in a VRF.
+    pub(crate) fn source_check(&self, vrf: VrfId) -> SourceCheck {
+        self.given.get(&vrf).map(|vrf| vrf.source_check).unwrap_or_default()
+    }
+
     /// The lowest VRF with a name.
     pub(crate) fn vrf_named(&self, name: &str) -> Option<VrfId> {
         let named = |vrf: &VrfId| self.given.get(vrf).is_some_and(|given| given.name == name);
@@ -119,7 +124,7 @@ impl Site {
 
     /// The VRF in which the node itself is.
     pub(crate) fn node_vrf(&self) -> VrfId {
-        let said = self.overlay.node_vrf.filter(|vrf| self.has_vrf(*vrf));
+        let said = self.node.vhost.vrf.filter(|vrf| self.has_vrf(*vrf));
         said.or_else(|| self.vrfs().next()).unwrap_or_default()
     }
 
@@ -143,7 +148,7 @@ impl Site {
             return Some(to_node());
         }
         if prefix.prefix_len() == 0 && prefix.addr().is_ipv4() {
-            return self.overlay.through_node.then(to_node);
+            return self.node.vhost.outside.then(to_node);
         }
         let unallocated = self.overlay.service_ranges.contains(&prefix) && self.net_of(vrf) != 0;
         unallocated.then(Hop::default)
@@ -152,7 +157,7 @@ impl Site {
     /// All prefixes for which there is something in any case.
     pub(crate) fn always(&self) -> impl Iterator<Item = (VrfId, IpNet)> {
         let default = IpNet::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0).ok();
-        let default = default.filter(|_| self.overlay.through_node);
+        let default = default.filter(|_| self.node.vhost.outside);
         let ranges = self.overlay.service_ranges.iter().copied();
         let prefixes: Vec<IpNet> =
             [IpNet::from(self.address())].into_iter().chain(default).chain(ranges).collect();

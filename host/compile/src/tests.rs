@@ -258,7 +258,7 @@ fn nodes_and_what_is_outside_are_members() {
     let tunnel = (CENT333, NextHopKey::TunnelUdp(CENT333), None);
     assert_eq!(at(&world), [by_kernel(CENT222), by_kernel(outside), tunnel]);
     // Others reach this one by its label, and are translated here.
-    world.overlay(|overlay| overlay.node_label = Some(MplsLabel(50)));
+    world.vhost(|vhost| vhost.label = Some(MplsLabel(50)));
     let d = world.desired();
     let key = crate::FipKey { vif: VifId::VHOST, protocol: Protocol::Tcp, address: VIP, port: 443 };
     assert_eq!(
@@ -314,7 +314,7 @@ fn packets_may_come_by_all_tunnels_of_a_route_and_by_gateways() {
     // Through the node, only gateways may.
     world.routes.truncate(1);
     world.settle_rib();
-    world.overlay(|overlay| overlay.through_node = true);
+    world.vhost(|vhost| vhost.outside = true);
     assert_eq!(at(&world), [other, gateway]);
     let to_node = Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };
     assert_eq!(world.desired().prefixes[&(VRF, all)], to_node);

@@ -4,7 +4,6 @@
 //! wants to know what changed compares the two (`OrdMap::diff`), in time proportional to the change. So every stage can be
 //! given whole states, as a level-triggered system should, and still do no more than is needed.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,8 +12,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Findings, LoadBalancer, MacAddr, MplsLabel, Node, ObjectName, Peer, PodFloatingIp, PodVif, Rib,
-    VifId, Vrf, VrfId, Zone,
+    Findings, LoadBalancer, MacAddr, Node, ObjectName, Peer, PodFloatingIp, PodVif, Rib, VifId,
+    Vrf, VrfId, Zone,
 };
 
 /// Everything that the tables are compiled from, but for the kernel's [`Neighbours`].
@@ -61,7 +60,7 @@ pub struct Policy {
     pub cluster_ranges: Vec<IpNet>,
 }
 
-/// What holds for the overlay as a whole, and for the node's place in it.
+/// What holds for the overlay as a whole, on all nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlay {
     /// Ranges of services' cluster IPs: what nobody has there is dropped.
@@ -70,14 +69,6 @@ pub struct Overlay {
     pub silent: bool,
     /// Tunnel end points of gateways: packets that could come by one of them may come by all.
     pub gateways: Vec<IpAddr>,
-    /// By which tunnels packets may come, for VRFs in which that is not [`SourceCheck::Strict`].
-    pub source_checks: BTreeMap<VrfId, SourceCheck>,
-    /// VRF of the node's own interface; the lowest unless it is said.
-    pub node_vrf: Option<VrfId>,
-    /// The label under which this node accepts packets for itself.
-    pub node_label: Option<MplsLabel>,
-    /// Whether pods reach through the node what nobody announces a way to.
-    pub through_node: bool,
 }
 
 /// What the operator says beside the objects of all sources.

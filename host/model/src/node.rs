@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{MacAddr, MplsLabel, NetworkName, ObjectName, VifId, VrfId};
+use crate::{MacAddr, MplsLabel, NetworkName, ObjectName, SourceCheck, VifId, VrfId};
 
 /// The node itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,20 @@ pub struct Node {
     pub name: String,
     /// Its place in the fabric.
     pub fabric: Fabric,
+    /// Its own interface, `vhost0`, as an end point of the overlay.
+    #[serde(default)]
+    pub vhost: Vhost,
+}
+
+/// The node as an end point of the overlay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vhost {
+    /// VRF of what it sends to the gateway's MAC address; the lowest unless it is said.
+    pub vrf: Option<VrfId>,
+    /// The label under which it accepts packets for its own address.
+    pub label: Option<MplsLabel>,
+    /// Whether pods reach through it what nobody announces a way to.
+    pub outside: bool,
 }
 
 /// The node's place in the fabric. The node's kernel owns the address, through `vhost0`.
@@ -37,6 +51,9 @@ pub struct Vrf {
     pub imports: Vec<VrfId>,
     /// Networks whose floating IPs its pods reach.
     pub networks: Vec<NetworkName>,
+    /// By which tunnels packets may come whose replies are routed in it.
+    #[serde(default)]
+    pub source_check: SourceCheck,
 }
 
 /// Which packets of a pod make flow entries on the card. A packet that would need one and may not make it is dropped.

@@ -78,6 +78,12 @@ fn check_node(node: &Node, wrong: &mut Wrong) {
     if !node.fabric.mac.is_unicast() {
         wrong.add(format!("fabric.mac {} is not an interface's", node.fabric.mac));
     }
+    if let Some(label) = node.vhost.label {
+        wrong.range("vhost0.label", label.0, limits::LABEL_FIRST, LABEL_LAST);
+    }
+    if let Some(vrf) = node.vhost.vrf {
+        wrong.range("vhost0.vrf", vrf.0.into(), 1, limits::VRFS - 1);
+    }
 }
 
 fn check_vrf(vrf: &Vrf, wrong: &mut Wrong) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, CommandFactory as _, Parser};
 use penstock_api::paths::DEFAULT_SOCKET;
 use penstock_kube::Access;
-use penstock_model::{IpNet, MacAddr, SourceCheck, VrfId};
+use penstock_model::{IpNet, MacAddr};
 
 /// Keeps a card's tables as Kubernetes and the node file want them, and shows the card to `penstock`.
 #[derive(Debug, Parser)]
@@ -103,19 +103,6 @@ pub struct Args {
     /// Tunnel end points of gateways: what may come by one of them, may come by all.
     #[arg(long, value_name = "IP", num_args = 1.., value_delimiter = ',')]
     pub gateway: Vec<IpAddr>,
-    /// By which tunnels packets may come whose replies are routed in a VRF: `strict` (by those of the route to their source;
-    /// unless it is said), `loose` (by any that is known), `off`; may be repeated.
-    #[arg(long, value_name = "VRF=CHECK", value_parser = source_check)]
-    pub source_check: Vec<(VrfId, SourceCheck)>,
-    /// Label under which this node accepts packets for itself, and which other nodes are told.
-    #[arg(long, value_name = "LABEL", value_parser = clap::value_parser!(u32).range(16..1 << 20))]
-    pub node_label: Option<u32>,
-    /// VRF of `vhost0`: whose pods and services the node reaches; the lowest unless it is said.
-    #[arg(long, value_name = "VRF", value_parser = clap::value_parser!(u16).range(1..4096))]
-    pub node_vrf: Option<u16>,
-    /// Leads what pods send to addresses that nobody announces to the node's kernel.
-    #[arg(long)]
-    pub through_node: bool,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub log_json: bool,
@@ -229,19 +216,6 @@ fn prefix(text: &str) -> Result<IpNet, String> {
         .ok_or_else(|| format!("`{text}` is not a prefix such as 192.0.2.0/24"))
 }
 
-/// Reads `VRF=CHECK`.
-fn source_check(text: &str) -> Result<(VrfId, SourceCheck), String> {
-    let (vrf, check) = text.split_once('=').ok_or("use VRF=CHECK")?;
-    let vrf: u16 = vrf.parse().map_err(|_| format!("`{vrf}` is not the number of a VRF"))?;
-    let check = match check {
-        "strict" => SourceCheck::Strict,
-        "loose" => SourceCheck::Loose,
-        "off" => SourceCheck::Off,
-        _ => return Err(format!("`{check}` is none of strict, loose, off")),
-    };
-    Ok((VrfId(vrf), check))
-}
-
 fn neighbour(text: &str) -> Result<(Ipv4Addr, MacAddr), String> {
     let (ip, mac) = text.split_once('=').ok_or("use IP=MAC")?;
     Ok((
@@ -335,21 +309,11 @@ mod tests {
     fn the_overlay_has_rules() {
         let base = ["penstockd", "--node=n", "--manifests=m", "--device=pci:0000:3b:00.0"];
         let parse = |more: &[&str]| Args::try_parse_from(base.iter().chain(more));
-        let args = parse(&["--source-check=3=loose", "--source-check", "4=off"]).unwrap();
-        let checks = [(VrfId(3), SourceCheck::Loose), (VrfId(4), SourceCheck::Off)];
-        assert_eq!(args.source_check, checks);
         let args =
             parse(&["--service-cidr=10.96.0.0/12", "--gateway", "10.0.0.1,10.0.0.2"]).unwrap();
         assert_eq!((args.service_cidr.len(), args.gateway.len()), (1, 2));
-        for (bad, why) in [
-            ("--source-check=3", "use VRF=CHECK"),
-            ("--source-check=3=some", "`some` is none of strict, loose, off"),
-            ("--source-check=a=off", "`a` is not the number of a VRF"),
-            ("--node-label=15", "15"),
-        ] {
-            let error = parse(&[bad]).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
+        let error = parse(&["--gateway=10.0.0"]).unwrap_err().to_string();
+        assert!(error.contains("10.0.0"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use penstock_agent::{give_back, opener};
-use penstock_model::{MplsLabel, Overlay, Policy, VrfId};
+use penstock_model::{Overlay, Policy};
 use penstockd::args::{Args, CardArgs};
 use penstockd::tell::notify;
 use penstockd::{Card, Config, Daemon};
@@ -63,10 +63,6 @@ async fn keep(args: Args) -> Result<()> {
             service_ranges: args.service_cidr,
             silent: args.drop_unserved,
             gateways: args.gateway,
-            source_checks: args.source_check.into_iter().collect(),
-            node_label: args.node_label.map(MplsLabel),
-            through_node: args.through_node,
-            node_vrf: args.node_vrf.map(VrfId),
         },
         audit_every: Duration::from_secs(args.audit_every),
     })?;

@@ -3,6 +3,7 @@
 //! ```yaml
 //! name: cent222
 //! fabric: { address: 10.169.25.20/24, mac: "02:00:0a:a9:19:14" }
+//! vhost0: { vrf: 2, label: 24, outside: true }
 //! vrfs:
 //!   - { id: 2, name: k8s-default-pod-network }
 //! vifs:
@@ -62,6 +63,9 @@ pub struct NodeFile {
     pub name: String,
     /// Its place in the fabric.
     pub fabric: FabricFile,
+    /// Its own interface as an end point of the overlay.
+    #[serde(default)]
+    pub vhost0: VhostFile,
     /// VRFs.
     pub vrfs: Vec<VrfFile>,
     /// Interfaces of this node's pods.
@@ -84,6 +88,23 @@ pub struct FabricFile {
     pub mac: MacAddr,
 }
 
+/// The node as an end point of the overlay.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VhostFile {
+    /// Number of its VRF: whose pods and services the node reaches; the lowest if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 4095))]
+    pub vrf: Option<u16>,
+    /// Label under which this node accepts packets for itself; other nodes list it for its address.
+    #[serde(default)]
+    #[schemars(range(min = 16, max = 1_048_575))]
+    pub label: Option<u32>,
+    /// Whether what pods send to addresses that nobody announces goes to the node's kernel.
+    #[serde(default)]
+    pub outside: bool,
+}
+
 /// A VRF.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -99,6 +120,9 @@ pub struct VrfFile {
     /// Networks whose floating IPs its pods reach.
     #[serde(default = "default_networks")]
     pub networks: Vec<String>,
+    /// By which tunnels packets may come whose replies are routed in it.
+    #[serde(default)]
+    pub source_check: SourceCheckFile,
 }
 
 /// A pod's interface.
@@ -163,6 +187,19 @@ pub struct RemoteFile {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, u32>")]
     pub prefixes: Mapping,
+}
+
+/// By which tunnels packets of no known connection may come (the words are RFC 3704's).
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SourceCheckFile {
+    /// Those by which packets to their source leave.
+    #[default]
+    Strict,
+    /// Any that is known, if there is a way to their source, and not on this node only.
+    Loose,
+    /// Any, unless their source is on this node only.
+    Off,
 }
 
 /// How packets to a node are wrapped.

@@ -193,7 +193,7 @@ impl Small {
                 intent.node = node.map(|(name, address)| {
                     let address = IpNet::new(address, 24).unwrap();
                     let fabric = Fabric { address, mac: MacAddr([2, 0, 0, 0, 0, 1]) };
-                    Arc::new(Node { name: name.to_owned(), fabric })
+                    Arc::new(Node { name: name.to_owned(), fabric, vhost: Default::default() })
                 });
             }
             Change::Vrf(id, Some((imports, networks))) => {

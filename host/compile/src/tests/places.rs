@@ -189,3 +189,19 @@ fn a_refused_route_is_that_of_who_announces_it_now() {
     let said = "route 10.47.255.200/32 of y: refused: table HostRoute is full, it holds 8 entries";
     assert_eq!(findings(&compiled), said);
 }
+
+#[test]
+fn vrfs_and_the_node_say_what_is_theirs() {
+    use penstock_model::SourceCheck as Check;
+    let mut world = cent222();
+    world.vrf(Vrf { source_check: Check::Loose, ..vrf(5, "five") });
+    world.vhost(|vhost| vhost.vrf = Some(VrfId(5)));
+    let d = world.desired();
+    let checks = [VRF, VrfId(5)].map(|vrf| d.vrfs[&vrf].source_check);
+    use penstock_abi::table::SourceCheck;
+    assert_eq!(checks, [SourceCheck::Strict, SourceCheck::Loose]);
+    assert_eq!(d.vifs[&VifId::VHOST].vrf, VrfId(5));
+    // One that is not there is as none.
+    world.vhost(|vhost| vhost.vrf = Some(VrfId(9)));
+    assert_eq!(world.desired().vifs[&VifId::VHOST].vrf, VRF);
+}

@@ -177,3 +177,20 @@ fn one_goes_to_another_pod_and_away_without_a_trace() {
     world.intent.floating_ips.clear();
     assert_eq!(compiler.compile(&world.intent, &world.neighbours), none);
 }
+
+/// Pods come first in the table of host routes, whatever was there before.
+#[test]
+fn a_pod_that_comes_takes_the_room_of_the_youngest() {
+    let shape = Shape { host_route_rows_log2: 0, ..Shape::default() };
+    let mut compiler = Compiler::new(Default::default(), shape);
+    let mut world = node();
+    (10..20).for_each(|last| {
+        give(&mut world, ip(&format!("n{last}"), last, SERVER, Direction::Ingress));
+    });
+    let before = compiler.compile(&world.intent, &world.neighbours).desired.plain.len();
+    world.route(pod_route("cent333", CENT333, 200, 99));
+    let after = compiler.compile(&world.intent, &world.neighbours);
+    let anew = Compiler::new(Default::default(), shape).compile(&world.intent, &world.neighbours);
+    assert!(after.desired.plain.len() < before);
+    assert_eq!(after, anew);
+}

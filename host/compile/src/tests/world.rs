@@ -57,6 +57,7 @@ pub(super) fn vrf(id: u16, name: &str) -> Vrf {
         name: name.to_owned(),
         imports: Vec::new(),
         networks: vec![NetworkName::services()],
+        ..Vrf::default()
     }
 }
 
@@ -74,7 +75,11 @@ impl World {
         let mut world = Self {
             intent: Intent {
                 complete: true,
-                node: Some(Arc::new(Node { name: name.to_owned(), fabric })),
+                node: Some(Arc::new(Node {
+                    name: name.to_owned(),
+                    fabric,
+                    vhost: Default::default(),
+                })),
                 ..Intent::default()
             },
             routes: Vec::new(),
@@ -139,6 +144,11 @@ impl World {
         let parse = |list: &[&str]| list.iter().map(|range| range.parse().unwrap()).collect();
         self.intent.policy =
             Arc::new(Policy { external_ranges: parse(external), cluster_ranges: parse(cluster) });
+    }
+
+    pub(super) fn vhost(&mut self, change: impl FnOnce(&mut penstock_model::Vhost)) {
+        let node = self.intent.node.as_mut().expect("a world has one");
+        change(&mut Arc::make_mut(node).vhost);
     }
 
     pub(super) fn overlay(&mut self, change: impl FnOnce(&mut penstock_model::Overlay)) {

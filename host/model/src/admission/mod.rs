@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | the number of a VRF | the lowest name |
 //! | a tunnel end point | the node itself, then the lowest name |
-//! | number, label or address of a vif | the node and its peers (addresses), then the lowest number, then the lowest name |
+//! | number, label or address of a vif | the node (address, label) and its peers (addresses), then the lowest number, then the lowest name |
 //! | the address of a pod, for names in views | the lowest name |
 //!
 //! Of several routes to one prefix all are in the RIB, the best first; that is no conflict.
@@ -31,8 +31,8 @@ use imbl::ordmap::DiffItem;
 use self::claims::Claims;
 use self::routes::Routes;
 use crate::{
-    Finding, Findings, Intent, Object, ObjectId, ObjectName, OrdMap, Reason, VifId, Vrf, VrfId,
-    check,
+    Finding, Findings, Intent, MplsLabel, Object, ObjectId, ObjectName, OrdMap, Reason, VifId, Vrf,
+    VrfId, check,
 };
 
 /// Makes intents out of objects.
@@ -74,6 +74,7 @@ impl Admission {
     pub fn admit(&mut self, objects: &OrdMap<ObjectId, Object>) -> &Intent {
         let (changes, changed) = self.sift(objects);
         let own_before = self.own_address();
+        let label_before = self.own_label();
         for change in &changes {
             match (&change.id, &change.new) {
                 (ObjectId::Node, Some(Object::Node(node))) => {
@@ -98,6 +99,7 @@ impl Admission {
         }
         let moved = own_before != self.own_address();
         let vrfs = self.admit_vrfs(&changes);
+        self.look_at_node();
         let mut peers: BTreeSet<IpAddr> = BTreeSet::new();
         if moved {
             peers.extend(own_before.into_iter().chain(self.own_address()));
@@ -105,7 +107,8 @@ impl Admission {
         let unblocked = self.admit_peers(&changes, &changed, &mut peers);
         let vifs_changed = changes.iter().any(|change| matches!(change.id, ObjectId::Vif(_)));
         let mut named = BTreeSet::new();
-        if vifs_changed || !vrfs.is_empty() || !peers.is_empty() {
+        let relabelled = label_before != self.own_label();
+        if vifs_changed || relabelled || !vrfs.is_empty() || !peers.is_empty() {
             named = self.admit_vifs();
         }
         self.admit_pods(&changes, named);
@@ -143,6 +146,21 @@ impl Admission {
     /// The node's tunnel end point.
     fn own_address(&self) -> Option<IpAddr> {
         self.intent.node.as_ref().map(|node| node.fabric.address.addr())
+    }
+
+    /// The label of the node itself.
+    fn own_label(&self) -> Option<MplsLabel> {
+        self.intent.node.as_ref()?.vhost.label
+    }
+
+    /// Says what of the node depends on others.
+    fn look_at_node(&mut self) {
+        let Some(node) = &self.intent.node else { return };
+        let unknown = node.vhost.vrf.filter(|vrf| !self.intent.vrfs.contains_key(vrf));
+        let text =
+            |vrf| format!("vhost0 is to be in VRF {vrf}, and there is none: it is in the lowest");
+        let finding = unknown.map(|vrf| Finding::partial(Reason::Text { text: text(vrf) }));
+        self.find(&ObjectId::Node, finding.into_iter().collect());
     }
 
     fn find(&mut self, id: &ObjectId, findings: Vec<Finding>) {

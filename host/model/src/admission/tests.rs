@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Effect, Encapsulation, Fabric, LearnPolicy, LoadBalancer, MacAddr, MplsLabel, Node, Path, Peer,
-    Pod, PodVif, Route, Zone,
+    Pod, PodVif, Route, SourceCheck, Vhost, Zone,
 };
 
 fn node(last: u8) -> Object {
@@ -19,6 +19,7 @@ fn node(last: u8) -> Object {
             address: format!("192.0.2.{last}/24").parse().unwrap(),
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
         },
+        vhost: Vhost::default(),
     }))
 }
 
@@ -29,6 +30,7 @@ fn vrf(name: &str, id: u16, imports: &[u16]) -> Object {
         name: name.to_owned(),
         imports,
         networks: Vec::new(),
+        source_check: SourceCheck::Strict,
     }))
 }
 
@@ -91,6 +93,32 @@ fn base() -> Vec<Object> {
 
 fn with(more: impl IntoIterator<Item = Object>) -> Intent {
     admit(base().into_iter().chain(more))
+}
+
+#[test]
+fn the_node_is_an_end_point_by_its_own_label_and_vrf() {
+    let own = |vhost: Vhost| {
+        let Object::Node(node) = node(1) else { panic!("it is one") };
+        Object::Node(Arc::new(Node { vhost, ..Node::clone(&node) }))
+    };
+    let label = |label| Vhost { label: Some(MplsLabel(label)), ..Vhost::default() };
+    let vrf = Vhost { vrf: Some(VrfId(9)), ..Vhost::default() };
+    for (vhost, why) in [
+        (label(105), "vif a: refused: label 105 is that of the node"),
+        (label(15), "the node: refused: vhost0.label 15 is not in 16..=1048575"),
+        (vrf, "the node: vhost0 is to be in VRF 9, and there is none: it is in the lowest"),
+    ] {
+        let intent = with([own(vhost)]);
+        assert_eq!(said(&intent), [why]);
+    }
+    // Those who had a label that the node takes are looked at again.
+    let objects = |vhost: Vhost| -> OrdMap<ObjectId, Object> {
+        base().into_iter().chain([own(vhost)]).map(|object| (object.id(), object)).collect()
+    };
+    let mut admission = Admission::new();
+    assert_eq!(admission.admit(&objects(label(50))).vifs.len(), 1);
+    assert_eq!(admission.admit(&objects(label(105))).vifs.len(), 0);
+    assert_eq!(admission.admit(&objects(label(50))).vifs.len(), 1);
 }
 
 #[test]

@@ -33,6 +33,9 @@ impl Admission {
         if let Some(address) = self.own_address() {
             given.addresses.insert(address, ObjectId::Node);
         }
+        if let Some(label) = self.own_label() {
+            given.labels.insert(label, ObjectId::Node);
+        }
         let mut pod_vifs: BTreeMap<ObjectName, Vec<(VifId, IpAddr)>> = BTreeMap::new();
         let mut admitted = BTreeMap::new();
         for vif in vifs {

@@ -106,6 +106,7 @@ fn object() -> impl Strategy<Value = Object> {
                 address: format!("192.0.2.{last}/24").parse().unwrap(),
                 mac: MacAddr([2; 6]),
             },
+            vhost: Default::default(),
         }))),
         (name(), 1_u16..4).prop_map(|(name, id)| vrf(name, id)),
         (name(), 0_i64..3).prop_map(|(name, created)| balancer(name, created)),

@@ -7,19 +7,22 @@ use std::sync::Arc;
 
 use penstock_model::{
     Encapsulation, Fabric, IpNet, LearnPolicy, MplsLabel, NetworkName, Node, Object, ObjectId,
-    ObjectName, Peer, PodVif, Reason, Route, VifId, Vrf, VrfId, check,
+    ObjectName, Peer, PodVif, Reason, Route, SourceCheck, Vhost, VifId, Vrf, VrfId, check,
 };
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 
-use super::{EncapsulationFile, FabricFile, LearnFile, RemoteFile, VifFile, VrfFile};
+use super::{
+    EncapsulationFile, FabricFile, LearnFile, RemoteFile, SourceCheckFile, VhostFile, VifFile,
+    VrfFile,
+};
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
 use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
-const FIELDS: [&str; 5] = ["name", "fabric", "vrfs", "vifs", "remotes"];
+const FIELDS: [&str; 6] = ["name", "fabric", "vhost0", "vrfs", "vifs", "remotes"];
 
 /// What a node file says.
 #[derive(Debug, Default)]
@@ -85,7 +88,7 @@ impl Reader<'_> {
         let name: String =
             tree::typed(&[key("name")], name, |steps| self.lines.find(&self.document, steps))?;
         let fabric = file.get("fabric").ok_or_else(|| self.problem(&[], missing("fabric")))?;
-        self.node(name, fabric);
+        self.node(name, fabric, file.get("vhost0"));
         let vrfs = self.list(&file, "vrfs")?.ok_or_else(|| self.problem(&[], missing("vrfs")))?;
         self.entries("vrfs", vrfs, Self::vrf);
         self.entries("vifs", self.list(&file, "vifs")?.unwrap_or_default(), Self::vif);
@@ -122,11 +125,17 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&mut self, name: String, fabric: &Value) {
+    fn node(&mut self, name: String, fabric: &Value, vhost: Option<&Value>) {
         let steps = [key("fabric")];
         let Ok(file) = self.typed::<FabricFile>(&ObjectId::Node, &steps, fabric) else { return };
         let fabric = Fabric { address: file.address, mac: file.mac };
-        self.add(&steps, Object::Node(Arc::new(Node { name, fabric })));
+        let vhost = match vhost {
+            Some(vhost) => self.typed::<VhostFile>(&ObjectId::Node, &[key("vhost0")], vhost),
+            None => Ok(VhostFile::default()),
+        };
+        let Ok(VhostFile { vrf, label, outside }) = vhost else { return };
+        let vhost = Vhost { vrf: vrf.map(VrfId), label: label.map(MplsLabel), outside };
+        self.add(&steps, Object::Node(Arc::new(Node { name, fabric, vhost })));
     }
 
     fn vrf(&mut self, steps: &[Step], name: &str, value: &Value) -> Result<(), ()> {
@@ -136,6 +145,7 @@ impl Reader<'_> {
             name: file.name,
             imports: vrf_ids(file.imports),
             networks: file.networks.into_iter().map(NetworkName::from).collect(),
+            source_check: file.source_check.into(),
         };
         self.add(steps, Object::Vrf(Arc::new(vrf)));
         Ok(())
@@ -289,6 +299,16 @@ impl From<LearnFile> for LearnPolicy {
             LearnFile::Always => Self::Always,
             LearnFile::Translated => Self::Translated,
             LearnFile::Never => Self::Never,
+        }
+    }
+}
+
+impl From<SourceCheckFile> for SourceCheck {
+    fn from(file: SourceCheckFile) -> Self {
+        match file {
+            SourceCheckFile::Strict => Self::Strict,
+            SourceCheckFile::Loose => Self::Loose,
+            SourceCheckFile::Off => Self::Off,
         }
     }
 }

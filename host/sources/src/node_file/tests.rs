@@ -351,6 +351,41 @@ fn what_is_replaced_goes_at_once() {
 }
 
 #[test]
+fn the_node_says_where_it_is_in_the_overlay() {
+    let at = "vrfs:\n";
+    let vhost = |fields: &str| changed(at, &format!("vhost0: {{ {fields} }}\n{at}"));
+    let node = |fragment: &Fragment| match fragment.objects.get(&ObjectId::Node) {
+        Some(Object::Node(node)) => Some(node.vhost),
+        _ => None,
+    };
+    let mut bench = Bench::good();
+    assert_eq!(node(&bench.read(CENT222)), Some(Default::default()));
+    let fragment = bench.read(&vhost("vrf: 2, label: 24, outside: true"));
+    let said_so =
+        penstock_model::Vhost { vrf: Some(VrfId(2)), label: Some(MplsLabel(24)), outside: true };
+    assert_eq!((node(&fragment), said(&fragment)), (Some(said_so), vec![]));
+    for (fields, why) in [
+        ("label: 3", "vhost0.label 3 is not in 16..=1048575"),
+        ("vrf: 4096", "vhost0.vrf 4096 is not in 1..=4095"),
+        ("vrf: two", "vhost0.vrf: invalid type: string \"two\""),
+        ("lable: 24", "vhost0.lable: unknown field `lable`"),
+    ] {
+        let fragment = bench.read(&vhost(fields));
+        let text = said(&fragment).join("\n");
+        assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
+        assert_eq!(node(&fragment), Some(said_so), "what it was stays in force");
+    }
+    let fragment = bench.read(&changed("{ id: 2,", "{ id: 2, sourceCheck: loose,"));
+    let vrf = fragment.objects.values().find_map(|object| match object {
+        Object::Vrf(vrf) => Some(vrf.source_check),
+        _ => None,
+    });
+    assert_eq!(vrf, Some(penstock_model::SourceCheck::Loose));
+    let text = said(&bench.read(&changed("{ id: 2,", "{ id: 2, sourceCheck: lax,"))).join("\n");
+    assert!(text.contains("sourceCheck: unknown variant `lax`"), "{text}");
+}
+
+#[test]
 fn the_committed_schema_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/node-schema.json");
     if std::env::var_os("UPDATE").is_some() {
