@@ -442,9 +442,9 @@ module ps_decide
   function automatic pair_ask_t stage4_ask();
     learn_kind_e kind;
     logic        loops, moves;
-    kind       = d.hop.move ? LearnMove : d.kind;
+    kind       = d.hop.move ? LearnMove : d.hop.dead ? LearnDead : d.kind;
     loops      = asks_pair(kind) && key == s3_q.reverse_key;
-    moves      = d.ctx.source.act == ActRoute && d.hop.drop && d.hop.move;
+    moves      = d.ctx.source.act == ActRoute && d.hop.drop && (d.hop.move || d.hop.dead);
     stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
                    plain: !d.tr.on && !d.hop.group, far_service: d.hop.far_service, found: d.flow.found, counts: send && d.flow.usable,
                    count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),

@@ -59,7 +59,7 @@ module ps_flow_admit
 
   // What of a packet is decided upon. One of move, reverse and pair, if it asks.
   typedef struct packed {
-    logic move;
+    logic move;           // or whether its own pair is dead
     logic reverse;
     logic pair;
     logic begins;         // a new translated pair
@@ -121,7 +121,7 @@ module ps_flow_admit
   );
 
   always_comb begin
-    facts.move       = valid_i && ask_i.valid && ask_i.kind == LearnMove;
+    facts.move       = valid_i && ask_i.valid && ask_i.kind inside {LearnMove, LearnDead};
     facts.reverse    = valid_i && ask_i.valid && ask_i.kind == LearnReverse;
     facts.pair       = valid_i && ask_i.valid && asks_pair(ask_i.kind);
     facts.begins     = ask_i.kind == LearnNew && ask_i.translated;
