@@ -286,7 +286,7 @@ impl Card {
     }
 
     /// Whether the node has a VRF that the card has no routes of.
-    fn check_vrf(&self, vrf: u16) -> Result<(), Refusal> {
+    pub(crate) fn check_vrf(&self, vrf: u16) -> Result<(), Refusal> {
         let intent = self.intent()?;
         if intent.vrfs.keys().any(|known| known.0 == vrf) {
             return Ok(());
@@ -296,7 +296,7 @@ impl Card {
     }
 
     /// What the card's configuration tables hold.
-    fn state(&self) -> Result<CardState, Refusal> {
+    pub(crate) fn state(&self) -> Result<CardState, Refusal> {
         // Copies share all entries.
         let tables = Tables::clone(&*self.agent.tables()?);
         let vifs = self.intent.borrow().vifs.clone();

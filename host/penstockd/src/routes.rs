@@ -1,5 +1,7 @@
 //! The daemon's resources: which answer each of them gives, and what HTTP calls a refusal.
 
+use std::net::Ipv4Addr;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -8,12 +10,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use penstock_agent::{AuditError, LinkError, chain};
 use penstock_api::attachments::{Attachment, Attachments, Placed, Removed, Reserve};
-use penstock_api::paths::{self, CardQuery, FlowQuery, LookupQuery};
+use penstock_api::paths::{self, AddressQuery, CardQuery, FlowQuery, LookupQuery};
 use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
 use penstock_attachments::Key;
 use penstock_model::ObjectName;
-use penstock_views::{drops, flow, mpls, next_hop, route, service, vif};
+use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, vif};
 
 use crate::answer::{Answers, Card, Refusal};
 use crate::status as statuses;
@@ -37,6 +39,12 @@ pub fn router(answers: Answers) -> Router {
         .route(paths::LOOKUP, get(lookup))
         .route(paths::LABELS, get(labels))
         .route(paths::LABEL, get(label))
+        .route(paths::VRFS, get(vrfs))
+        .route(paths::LISTENERS, get(listeners))
+        .route(paths::SOURCES, get(sources))
+        .route(paths::SOURCE, get(source))
+        .route(paths::PLAIN_FIPS, get(plain_fips))
+        .route(paths::ADDRESS, get(address))
         .route(paths::DROPS, get(drops))
         .route(paths::SERVICES, get(services))
         .route(paths::SERVICE, get(service))
@@ -143,6 +151,51 @@ async fn label(
     Query(card): OfCard,
 ) -> Answer<mpls::LabelMap> {
     Ok(Json(answers.of(&card)?.labels(Some(label))?))
+}
+
+async fn vrfs(State(answers): State<Answers>, Query(card): OfCard) -> Answer<overlay::Vrfs> {
+    Ok(Json(overlay::vrfs(&answers.of(&card)?.state()?)))
+}
+
+async fn listeners(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+) -> Answer<overlay::Listeners> {
+    Ok(Json(overlay::listeners(&answers.of(&card)?.state()?)))
+}
+
+async fn sources(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+) -> Answer<overlay::SourceSets> {
+    Ok(Json(overlay::sources(&answers.of(&card)?.state()?, None)))
+}
+
+async fn source(
+    State(answers): State<Answers>,
+    Path(set): Path<u16>,
+    Query(card): OfCard,
+) -> Answer<overlay::SourceSets> {
+    Ok(Json(overlay::sources(&answers.of(&card)?.state()?, Some(set))))
+}
+
+async fn plain_fips(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+) -> Answer<overlay::PlainFips> {
+    Ok(Json(overlay::plain_fips(&answers.of(&card)?.state()?)))
+}
+
+async fn address(
+    State(answers): State<Answers>,
+    Path(address): Path<Ipv4Addr>,
+    Query(query): Query<AddressQuery>,
+) -> Answer<address::Address> {
+    let card = answers.card(query.card.as_deref())?;
+    if let Some(vrf) = query.vrf {
+        card.check_vrf(vrf)?;
+    }
+    Ok(Json(address::view(&card.state()?, address, query.vrf)))
 }
 
 async fn drops(State(answers): State<Answers>, Query(card): OfCard) -> Answer<drops::DropStats> {
