@@ -9,6 +9,7 @@ mod large;
 mod listeners;
 mod machine;
 mod moved;
+mod outside;
 mod plain;
 mod prefixes;
 mod refused;

@@ -23,7 +23,10 @@ pub(super) fn check(card: &Tables) -> Result<(), String> {
     }
     for (label, entry) in card.of::<table::Ilm>().iter() {
         leaf(card, entry.nh, &format!("label {label}"))?;
-        leaf(card, entry.key_nh, &format!("label {label}"))?;
+        // That of a floating IP's label only names it in the keys of flows.
+        if !entry.service {
+            leaf(card, entry.key_nh, &format!("label {label}"))?;
+        }
     }
     for (index, prefix) in card.of::<table::Prefix>().iter() {
         leaf(card, prefix.nh, &format!("prefix {index}"))?;
