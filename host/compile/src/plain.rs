@@ -276,8 +276,8 @@ fn is_in_force(vif: &PodVif, places: &Places) -> bool {
     places.vif(vif.address).is_some_and(|there| there.id == vif.id)
 }
 
-fn taken(what: &str, value: impl ToString, holder: ObjectId) -> Reason {
-    Reason::Taken { what: what.to_owned(), value: value.to_string(), holder }
+fn taken(what: &str, value: impl std::fmt::Display, holder: ObjectId) -> Reason {
+    Reason::Taken { what: what.to_owned(), value: format!("{value}"), holder }
 }
 
 fn text(text: String) -> Reason {
