@@ -21,10 +21,8 @@ const std::array<unsigned, Tables> Lengths = {31, 28, 24, 22, 20, 16, 12, 8};
 
 struct Word {
     unsigned nh = 0, label = 0;
-    bool label_valid = false, own = false;
-    bool operator==(const Word& o) const {
-        return nh == o.nh && label == o.label && label_valid == o.label_valid && own == o.own;
-    }
+    bool label_valid = false;
+    unsigned service = 0, sources = 0, len = 0;
 };
 
 // As an announced prefix, and as a part of one.
@@ -69,7 +67,7 @@ struct Card {
         if (top.error_o || top.default_error_o) error_index = top.error_index_o;
     }
     Card() {
-        top.rst_i = 1, top.valid_i = 0, top.re_i = 0, top.we_i = 0, top.damage_i = 0, top.flip_i = 0;
+        top.rst_i = 1, top.valid_i = 0, top.re_i = 0, top.we_i = 0, top.damage_i = 0, top.flip_i = 0, top.compares_i = 0;
         for (int i = 0; i < 20; i++) edge();
         top.rst_i = 0;
         for (unsigned i = 0; i < 65536; i++) {
@@ -77,6 +75,8 @@ struct Card {
             if (i < 4096) write(DefaultRoute, i, {});
             if (i < Tables) write(PrefixLength, i, {});
         }
+        for (int i = 0; i < 20; i++) edge();
+        top.compares_i = 1;
     }
     void access(unsigned table, unsigned index, bool write) {
         top.table_i = table, top.index_i = index, top.re_i = !write, top.we_i = write;
@@ -138,7 +138,9 @@ struct Card {
         if (top.found_o != f) fail("found", top.found_o, f);
         if (!f) return;
         if (top.nh_o != w.nh) fail("next hop", top.nh_o, w.nh);
-        if (top.label_valid_o != w.label_valid || top.label_o != w.label || top.own_o != w.own) fail("label or own", top.label_o, w.label);
+        if (top.label_valid_o != w.label_valid || top.label_o != w.label) fail("label", top.label_o, w.label);
+        if (top.len_o != w.len) fail("length", top.len_o, w.len);
+        if (top.sources_o != w.sources || top.service_o != w.service) fail("sources or service", top.sources_o, w.sources);
     }
     void drain() {
         for (unsigned i = 0; i < top.route_cycles_o; i++) look(false, 0, 0, false, {});
@@ -154,11 +156,12 @@ unsigned rank_of(unsigned len) {
 
 Bits word_of(unsigned vrf, uint32_t ip, unsigned len, const Word& w) {
     Bits b;
-    if (len == 0) return b.put(1, 1).put(w.nh, 16).put(w.label, 20).put(w.label_valid, 1);
+    if (len == 0) return b.put(1, 1).put(w.nh, 16).put(w.label, 20).put(w.label_valid, 1).put(w.sources, 14);
     b.put(1, 1).put(vrf, 12).put(ip, 32);
     if (len < 32) b.put(len, 6);
     b.put(w.nh, 16).put(w.label, 20).put(w.label_valid, 1);
-    return len == 32 ? b.put(w.own, 1) : b;
+    if (len == 32) b.put(w.service, 2);
+    return b.put(w.sources, 14);
 }
 
 struct World {
@@ -214,7 +217,8 @@ struct World {
     bool route(unsigned len) {
         unsigned vrf = rng() % vrfs;
         uint32_t ip = some_address() & mask(len);
-        Word w{unsigned(rng() & 0xffff), unsigned(rng() & 0xfffff), bool(rng() & 1), len == 32 && rng() % 2};
+        Word w{unsigned(rng() & 0xffff), unsigned(rng() & 0xfffff), bool(rng() & 1), len == 32 ? unsigned(rng() % 4) : 0,
+               unsigned(rng() & 0x3fff), len};
         if (nets.count({len, vrf, ip})) return true;
         if (len == 0) {
             card.write(DefaultRoute, vrf, word_of(vrf, 0, 0, w));
@@ -282,7 +286,7 @@ void longest_match(unsigned vrfs, unsigned count) {
 void moved_key() {
     World world(1);
     Card& card = world.card;
-    Word w{7, 70, true, false}, other{8, 80, true, false};
+    Word w{7, 70, true, 0, 5, 24}, other{8, 80, true, 0, 6, 24};
     uint32_t ip = 0x0a2fff00;
     unsigned base = card.table_of(2, 0, ip) << (RowsLog2 + 3);
     auto slots = card.slots(0, ip, base, RowsLog2);
@@ -306,16 +310,17 @@ void moved_key() {
 void damaged_word() {
     World world(1);
     Card& card = world.card;
-    Word w{7, 70, true, true}, all{9, 90, true, false};
+    Word w{7, 70, true, 1, 5, 32}, all{9, 90, true, 0, 6, 0};
     card.write(DefaultRoute, 0, word_of(0, 0, 0, all));
     uint32_t ip = 0x0a2fff07;
     auto slots = card.slots(0, ip, 0, HostRowsLog2);
     card.write(HostRoute, slots[1], word_of(0, ip, 32, w));
-    for (unsigned bit : {0u, 1u, 20u, 50u, 80u, 83u}) {
+    card.top.compares_i = 0;  // only one of the copies is damaged
+    for (unsigned bit : {0u, 1u, 20u, 50u, 80u, 98u}) {
         card.look(true, 0, ip, true, w);
         card.look(true, 0, ip + 1, true, all);
         card.drain();
-        card.top.damage_i = 1, card.top.damage_row_i = slots[1] >> 2, card.top.damage_bit_i = 84 + bit;  // of the second slot
+        card.top.damage_i = 1, card.top.damage_row_i = slots[1] >> 2, card.top.damage_bit_i = 99 + bit;  // of the second slot
         card.edge();
         card.top.damage_i = 0;
         unsigned errors = card.errors;
@@ -331,7 +336,7 @@ void damaged_word() {
 void wrong_parity() {
     World world(2);
     Card& card = world.card;
-    Word w{7, 70, true, false}, all{9, 90, true, false}, host{8, 80, true, true};
+    Word w{7, 70, true, 0, 5, 24}, all{9, 90, true, 0, 6, 0}, host{8, 80, true, 2, 7, 32};
     uint32_t ip = 0x0a2fff00, own = 0x0a2fff07;
     auto places = card.slots(0, ip, card.table_of(2, 0, ip) << (RowsLog2 + 3), RowsLog2);
     auto slots = card.slots(0, own, 0, HostRowsLog2);
