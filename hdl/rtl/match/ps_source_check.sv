@@ -35,6 +35,7 @@ module ps_source_check
   logic        some, loose, off, look, hit, bad, judged;
   judged_t     ask, by;
   source_set_t set;
+  logic        unused_data, unused_acc;
 
   assign some  = ask_i.found && ask_i.sources != '0;
   assign loose = ask_i.check == CheckLoose;
@@ -66,8 +67,6 @@ module ps_source_check
     .acc_rdata_o({unused_acc, rdata_o}),
     .acc_bad_o
   );
-
-  logic unused_data, unused_acc;
 
   ps_delay #(
     .Width ($bits(judged_t)),

@@ -104,6 +104,7 @@ module ps_ways
   choice_t        other, other_q, first_q, second_q10;
   (* keep *) logic take_other_q, take_first_q, take_second_q;
   logic [11:0]    vrf_q, second_vrf_q;
+  logic           egress_q;
   early_t         early_q;
   check_ask_t     check_q;
 
@@ -330,7 +331,6 @@ module ps_ways
   end
 
   // --- The next: it is taken.
-  logic    egress_q;
   choice_t taken;
 
   assign taken = (take_other_q ? other_q : '0) | (take_first_q ? first_q : '0) | (take_second_q ? second_q10 : '0);
