@@ -72,8 +72,11 @@ pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
     if source.ip.l4 == L4::IcmpError || !passes {
         return Learn::No;
     }
-    let service =
-        route.is_some_and(|r| matches!(r.service, ServiceAddress::Reject | ServiceAddress::Drop));
+    // By a floating IP's label the one look-up of a service is that of the destination.
+    let asks = source.ilm.is_none_or(|ilm| !ilm.service);
+    let service = asks
+        && route
+            .is_some_and(|r| matches!(r.service, ServiceAddress::Reject | ServiceAddress::Drop));
     let nh = if service && !card.breaks(Fault::MovesByAddress) {
         card.tables.service_from(source.vrf, &source.key).map_or(0, |key| key.nh)
     } else {

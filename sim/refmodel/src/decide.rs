@@ -9,7 +9,7 @@ use crate::arrive::{Arrival, arrive};
 use crate::fault::Fault;
 use crate::parse::L4;
 use crate::rewrite::{self, Edits, Encapsulation};
-use crate::route::Routed;
+use crate::route::{Routed, sends_translated};
 use crate::translate::Applied;
 use crate::types::{Card, Source};
 use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Rule, Verdict};
@@ -68,14 +68,30 @@ fn look_up<'a>(
 ) -> Result<(Option<&'a Flow>, Option<Rule>), Refused> {
     let Some(flow) = found else { return Ok((None, None)) };
     let bare_syn = source.ip.is_bare_syn();
+    let sends_elsewhere = source.ingress != Ingress::Fabric
+        && source.vif.egress
+        && sends_translated(flow)
+        && flow.dvrf != source.vif.egress_vrf
+        && !card.breaks(Fault::UnusableGoesOut);
+    let no_way_out = || {
+        let refused = Refused::by(Rule::UnusableAtEgress, DropReason::FlowUnusable);
+        let asks = source.ip.l4 != L4::IcmpError && !card.breaks(Fault::UnusableStays);
+        let learn = if asks { Learn::DeadPair { key: source.key } } else { Learn::No };
+        Err(Refused { learn, ..refused })
+    };
     if !card.tables.usable(flow) {
         return if flow.reverse && !bare_syn {
             Err(Refused::by(Rule::UnusableReply, DropReason::FlowUnusable))
+        } else if sends_elsewhere {
+            no_way_out()
         } else {
             Ok((None, None))
         };
     }
     if bare_syn && card.flows.is_over(flow) {
+        if sends_elsewhere {
+            return no_way_out();
+        }
         return Ok((None, Some(Rule::ConnectionOver)));
     }
     if source.ingress == Ingress::Fabric && source.src_info != flow.src_info {

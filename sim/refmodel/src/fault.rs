@@ -10,6 +10,10 @@ pub enum Fault {
     NodePasses,
     /// Section 2: any frame of the node is routed that is IPv4.
     NodeIsAlwaysRouted,
+    /// Section 5: an entry of no use that sends elsewhere does not keep its packets from the egress way.
+    UnusableGoesOut,
+    /// Section 5: such an entry stays.
+    UnusableStays,
     /// Section 5: a packet of no known flow may come from anywhere.
     NoSourceCheck,
     /// Section 5: the source's route is looked up for the packet's own source, of an ICMP error as well.
@@ -95,6 +99,8 @@ impl Fault {
     pub const ALL: &'static [Self] = &[
         Self::NodePasses,
         Self::NodeIsAlwaysRouted,
+        Self::UnusableGoesOut,
+        Self::UnusableStays,
         Self::NoSourceCheck,
         Self::ErrorsOwnSource,
         Self::LooseTakesUnknown,

@@ -126,6 +126,7 @@ pub enum Rule {
     MartianSource,
     // Section 5
     UnusableReply,
+    UnusableAtEgress,
     ConnectionOver,
     TunnelOfFlow,
     SourceCheck,
@@ -162,7 +163,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -176,6 +177,7 @@ impl Rule {
         Self::InnerTtl,
         Self::MartianSource,
         Self::UnusableReply,
+        Self::UnusableAtEgress,
         Self::ConnectionOver,
         Self::TunnelOfFlow,
         Self::SourceCheck,

@@ -2,6 +2,7 @@
 
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::*;
+use penstock_refmodel::insert::Inserted;
 use penstock_refmodel::packet::{Ipv4, echo, icmp, sctp, tcp, udp};
 use penstock_refmodel::wire::SYN;
 use penstock_refmodel::{Egress, Fault, RefModel};
@@ -19,6 +20,7 @@ stories![
     a_gateway_less_changes_the_way_only,
     only_the_pod_s_own_address_is_translated,
     a_pod_reaches_itself_through_its_floating_ip,
+    an_entry_of_no_use_lets_nothing_out_by_the_wrong_network,
 ];
 
 const FLOATING: u32 = 0xc633_640a; // 198.51.100.10
@@ -240,4 +242,31 @@ fn a_pod_reaches_itself_through_its_floating_ip(fault: Option<Fault>) {
     assert_eq!(told(&left(out, HOST_POD)), (OTHER, POD, 1000, 80));
     let out = from_vif(&mut m, POD_VIF, &tcp(POD, OTHER, 80, 1000, 0x12, b""));
     assert_eq!(told(&left(out, HOST_OTHER)), (FLOATING, OTHER, 80, 1000));
+}
+
+fn an_entry_of_no_use_lets_nothing_out_by_the_wrong_network(fault: Option<Fault>) {
+    const ANOTHER: u16 = 101;
+    let mut m = public(fault);
+    let packet = udp(POD, OUTSIDE, 1000, 53, b"");
+    left(from_vif(&mut m, POD_VIF, &packet), Egress::Fabric);
+    // Another public network, and the floating IP another one of it: the mapping of the flow is gone.
+    default_route(&mut m, ANOTHER, 71, 92, 6);
+    let pod = Vif { egress_vrf: ANOTHER, ..m.tables().vif(POD_VIF) };
+    m.write(TableId::Vif, POD_VIF.into(), &pod.pack());
+    let (pod, vip) = ((POD, 0), (FLOATING + 1, 0));
+    mapping(&mut m, MAP, pod, vip);
+    let mapping = m.tables().fip_map(MAP).expect("it was written");
+    let next = FipMap { generation: mapping.generation + 1, ..mapping };
+    m.write(TableId::FipMap, MAP.into(), &next.pack());
+    // An error about it asks for nothing.
+    let embedded = udp(OUTSIDE, POD, 53, 1000, b"").bytes();
+    let out = from_vif(&mut m, POD_VIF, &icmp(POD, OUTSIDE, 3, 3, 0, &embedded));
+    assert_eq!(out.inserted, None);
+    dropped(out, DropReason::FlowUnusable);
+    let out = from_vif(&mut m, POD_VIF, &packet);
+    assert_eq!(out.inserted, Some(Inserted::Deleted));
+    dropped(out, DropReason::FlowUnusable);
+    let out = from_vif(&mut m, POD_VIF, &packet);
+    assert_eq!(way(out.clone()), (GATEWAY, 92));
+    assert_eq!(told(&left(out, Egress::Fabric)), (FLOATING + 1, OUTSIDE, 1000, 53));
 }
