@@ -16,7 +16,7 @@ use penstock_agent::keep::ServiceManager;
 use penstock_agent::{Agent, Config, Opener};
 use penstock_card::{CardOptions, CardSim, InProcess};
 use penstock_compile::Compiled;
-use penstock_model::{Fabric, Intent, MacAddr, Neighbours, Node, ObjectId};
+use penstock_model::{Fabric, Intent, MacAddr, Neighbours, Node, ObjectId, Vhost};
 use penstock_refmodel::Ingress;
 use penstock_tables::{Entry, Op, Tables};
 use tokio::sync::watch;
@@ -59,7 +59,7 @@ impl Engine for CrossConnect {
 
 fn intent(mac: u8) -> Arc<Intent> {
     let fabric = Fabric { address: "10.169.25.20/24".parse().unwrap(), mac: MacAddr([mac; 6]) };
-    let node = Node { name: "cent222".to_owned(), fabric };
+    let node = Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default() };
     Arc::new(Intent { complete: true, node: Some(Arc::new(node)), ..Intent::default() })
 }
 

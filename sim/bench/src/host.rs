@@ -12,7 +12,7 @@ use penstock_compile::{Compiler, Providers};
 use penstock_model::{
     Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy, Listener,
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
-    ObjectName, Path, Peer, PodVif, Pool, Scope, VifId, Vrf, VrfId,
+    ObjectName, Path, Peer, PodVif, Pool, Scope, Vhost, VifId, Vrf, VrfId,
 };
 use penstock_plan::Planner;
 use penstock_tables::{Shape, Tables};
@@ -86,9 +86,10 @@ impl Cluster {
             address: "10.169.25.20/16".parse()?,
             mac: MacAddr::from_bits(0x0200_0000_ff01),
         };
-        intent.node = Some(Arc::new(Node { name: "cent222".to_owned(), fabric }));
+        intent.node =
+            Some(Arc::new(Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default() }));
         let networks = vec![NetworkName::services()];
-        let vrf = Vrf { id: VRF, name: "pods".to_owned(), imports: Vec::new(), networks };
+        let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
         intent.vrfs.insert(VRF, Arc::new(vrf));
         let mut neighbours = Neighbours::new();
         for node in 0..self.nodes {

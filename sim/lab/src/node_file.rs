@@ -13,6 +13,8 @@ use crate::topology::{Node, Pod, PodNetwork, Topology, mac_of};
 struct NodeFile<'a> {
     name: &'a str,
     fabric: Fabric,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vhost0: Option<Vhost>,
     vrfs: [Vrf<'a>; 1],
     vifs: Vec<Vif<'a>>,
     remotes: Vec<Remote<'a>>,
@@ -22,6 +24,13 @@ struct NodeFile<'a> {
 struct Fabric {
     address: String,
     mac: String,
+}
+
+#[derive(Serialize)]
+struct Vhost {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<u32>,
+    outside: bool,
 }
 
 #[derive(Serialize)]
@@ -67,6 +76,8 @@ pub(crate) fn render(topology: &Topology, node: &Node) -> Result<String> {
             address: format!("{}/{}", node.address, topology.underlay.prefix_length),
             mac: mac_of(node.address),
         },
+        vhost0: (node.label.is_some() || node.outside)
+            .then_some(Vhost { label: node.label, outside: node.outside }),
         vrfs: [Vrf { id: network.vrf, name: &network.vrf_name }],
         vifs: node.pods.iter().map(|pod| vif(network, pod)).collect(),
         remotes: remotes
@@ -107,6 +118,7 @@ mod tests {
         let topology = Topology::parse(include_str!("../topology/cluster.yaml")).unwrap();
         let text = render(&topology, &topology.nodes[0]).unwrap();
         assert!(text.contains("10.169.25.21: 21") && !text.contains("10.169.25.20: 20"), "{text}");
+        assert!(text.contains("vhost0:\n  label: 20\n  outside: true\n"), "{text}");
     }
 
     /// The committed node files of the chapter, which other tests use, say the same as the topology.

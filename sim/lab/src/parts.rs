@@ -215,7 +215,6 @@ impl Parts {
             "--api".to_owned(),
             text(self.api_socket(&node.name)),
         ];
-        argv.extend(node.label.map(|label| format!("--node-label={label}")));
         argv.extend(self.settings.topology.daemon_arguments.iter().cloned());
         self.start(&format!("{}/penstockd", node.name), &node.name, &argv)?;
         Ok(())

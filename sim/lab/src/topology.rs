@@ -101,6 +101,9 @@ pub struct Node {
     /// MPLS label by which others reach the node itself; without one only its own pods do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
+    /// Pods reach through it what no node announces.
+    #[serde(default)]
+    pub outside: bool,
     /// Pods that run here.
     pub pods: Vec<Pod>,
 }

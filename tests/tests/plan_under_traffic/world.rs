@@ -7,7 +7,7 @@ use std::sync::Arc;
 use penstock_model::{
     Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy, Listener,
     LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
-    ObjectName, Path, Peer, PodVif, Pool, Protocol, Scope, VifId, Vrf, VrfId,
+    ObjectName, Path, Peer, PodVif, Pool, Protocol, Scope, Vhost, VifId, Vrf, VrfId,
 };
 use penstock_refmodel::r#gen::Rng;
 
@@ -144,9 +144,10 @@ impl World {
             address: IpNet::new(node(0), 24).expect("24 <= 32"),
             mac: MacAddr::from_bits(FABRIC_MAC),
         };
-        intent.node = Some(Arc::new(Node { name: "cent222".to_owned(), fabric }));
+        intent.node =
+            Some(Arc::new(Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default() }));
         let networks = vec![NetworkName::services()];
-        let vrf = Vrf { id: VRF, name: "pods".to_owned(), imports: Vec::new(), networks };
+        let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
         intent.vrfs.insert(VRF, Arc::new(vrf));
         let clients = CLIENTS.map(|vif| (vif, vif));
         for (vif, octet) in clients.into_iter().chain(self.here.iter().map(|(v, o)| (*v, *o))) {
