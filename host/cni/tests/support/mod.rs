@@ -173,6 +173,7 @@ impl Node {
             state: Some(self.path("state")),
             static_neighbours: penstockd::neighbour::Known4::new(),
             policy: Policy::default(),
+            overlay: penstock_model::Overlay::default(),
             audit_every: Duration::from_secs(3600),
         };
         let _guard = self.runtime.enter();
