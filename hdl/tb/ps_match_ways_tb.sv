@@ -176,7 +176,7 @@ module ps_match_ways_tb
     put(TableNextHop, 22, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 110, slots: 1, live: 1, hash_fields: 5'h1f, default: '0}));
     put(TableEcmp, 110, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 5, local_: 1, slot: 0, generation: 1, default: '0}));
     put(TableEcmp, 111, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 5, local_: 1, slot: 0, generation: 1, default: '0}));
-    put_service(6, Here, 80, 20, 22);
+    put_service(6, Here, 80, 12, 22);
     h = packet(0, 6, Remote, Here, fresh(), 80);
     h.tcp_syn = 1;
     expect_host(from_node(h, NodeB, 42), 4, "a floating IP's label");
