@@ -48,6 +48,9 @@
     pass(h, v);
     check(to_client(v), "not known as own");
     put_route(Backend, 11, 0, 0, 1, 1);
+    pass(h, v);
+    check(to_client(v), "nobody is asked of a flow that is known");
+    h = by_tunnel(packet(0, 17, Backend, Client, 7, 10), 41, NodeB);
     expect_drop(h, DropInvalidSource, "own source from the fabric");
     h = by_tunnel(packet(0, 1, Remote, Client, 0, 0), 41, NodeB);
     h.icmp_err  = 1;

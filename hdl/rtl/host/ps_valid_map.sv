@@ -51,7 +51,11 @@ module ps_valid_map
   localparam int unsigned BaseFlow      = BaseFipMap + FipMaps / 64;
   localparam int unsigned BaseDefaultRoute = BaseFlow + Flows / 64;
   localparam int unsigned BasePrefixLength = BaseDefaultRoute + Vrfs / 64;
-  localparam int unsigned Words         = BasePrefixLength + (PrefixTables + 63) / 64;
+  localparam int unsigned BaseVrf       = BasePrefixLength + (PrefixTables + 63) / 64;
+  localparam int unsigned BaseServiceKey   = BaseVrf + Vrfs / 64;
+  localparam int unsigned BaseTunnelSource = BaseServiceKey + ServiceKeys / 64;
+  localparam int unsigned BasePlainFip     = BaseTunnelSource + TunnelSources / 64;
+  localparam int unsigned Words         = BasePlainFip + PlainFips / 64;
   localparam int unsigned Depth         = banks(Words) * BankDepth;
   localparam int unsigned AddrWidth     = $clog2(Depth);
 
@@ -76,6 +80,10 @@ module ps_valid_map
       TableFlow:      base = addr_t'(BaseFlow);
       TableDefaultRoute: base = addr_t'(BaseDefaultRoute);
       TablePrefixLength: base = addr_t'(BasePrefixLength);
+      TableVrf:       base = addr_t'(BaseVrf);
+      TableServiceKey:   base = addr_t'(BaseServiceKey);
+      TableTunnelSource: base = addr_t'(BaseTunnelSource);
+      TablePlainFip:  base = addr_t'(BasePlainFip);
       default:        base = '0;
     endcase
   endfunction
@@ -83,7 +91,7 @@ module ps_valid_map
   // Number of the last word of a table's bits; the smallest has less than a word.
   function automatic addr_t last_word(input logic [7:0] id);
     last_word = '0;
-    for (int unsigned i = 0; i < 16; i++) begin
+    for (int unsigned i = 0; i < 32; i++) begin
       if (id == i[7:0] && table_depth(i[7:0]) != '0) last_word = addr_t'((table_depth(i[7:0]) - 32'd1) >> 6);
     end
   endfunction
@@ -330,7 +338,8 @@ module ps_valid_map
 `ifndef SYNTHESIS
   initial begin
     assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
-            Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0)
+            Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0 && Vrfs % 64 == 0 &&
+            ServiceKeys % 64 == 0 && TunnelSources % 64 == 0 && PlainFips % 64 == 0)
       else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
     assert (latency(Depth) == 3) else $fatal(1, "ps_valid_map: the memory's latency is not the pipeline's");
   end

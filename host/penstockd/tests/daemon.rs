@@ -69,7 +69,7 @@ fn backends_that_are_not_ready_keep_what_they_have_over_a_restart() {
     let unready = manifests(8888).replace("ready: true", "ready: false");
     bench.write(&unready);
     let members = |service: &Value| {
-        let members = service["routes"][0]["members"].as_array().cloned();
+        let members = service["listeners"][0]["way"]["members"].as_array().cloned();
         members.unwrap_or_default()
     };
     bench.wait("two members that drain", |_| {
