@@ -191,6 +191,8 @@ module ps_match
   service_key_t service_acc;
   tunnel_source_t tunnel_source_acc;
 
+  logic map_flow_broken;    // of the flow's mapping, which was read before the flow was found
+
   ps_ways u_ways (
     .clk_i,
     .rst_i,
@@ -240,7 +242,6 @@ module ps_match
   // The flow's mapping was read before it was found; its parity stands with flow_found.
   logic [MapReadCycles+1:1]           map_flow_read_q;
   map_id_t                            map_flow_index_q [1:MapReadCycles+1];
-  logic                               map_flow_broken;
 
   assign map_flow_broken = map_flow_read_q[MapReadCycles+1] && map_flow_bad;
 
