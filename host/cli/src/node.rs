@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use ipnet::Ipv4Net;
-use penstock_node::{GATEWAY, Report, STATE, Wanted};
+use penstock_node::{GATEWAY, MARK, Report, STATE, Wanted};
 
 use crate::output::write;
 
@@ -22,7 +22,7 @@ pub struct NodeArgs {
 /// What to do with the node.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Leads pods and services to the card, lets the kernel forward for pods, and masquerades what they send outside; needs root.
+    /// Leads pods and services to the card and replies back to it, lets the kernel forward for pods, and masquerades what they send outside; needs root.
     #[command(
         after_help = "Example: sudo penstock node setup --pod-cidr 10.47.0.0/16 --service-cidr 10.96.0.0/12 --node-cidr 10.169.25.0/24\n\n\
             May be repeated. `penstock node teardown` restores every value, after a set-up that was killed, too."
@@ -62,9 +62,35 @@ pub struct SetupArgs {
     /// Ranges of its nodes, and of others who know the way back to pods: towards them pods keep their addresses, too.
     #[arg(long, env = "PENSTOCK_NODE_CIDR", value_name = "CIDR", num_args = 1.., value_delimiter = ',', value_parser = prefix)]
     pub node_cidr: Vec<Ipv4Net>,
+    /// Bits of connection and packet marks by which replies to what came by the card find back to it; nobody else may use them.
+    #[arg(long, env = "PENSTOCK_NODE_MARK", default_value_t = Mark(MARK), value_name = "BITS")]
+    pub mark: Mark,
     /// The state.
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+/// Bits of a mark, as nftables shows them.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u32);
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl std::str::FromStr for Mark {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bits = match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        let bits = bits.ok().filter(|bits| *bits != 0);
+        bits.map(Self).ok_or_else(|| format!("`{text}` is no mark such as {MARK:#x}"))
+    }
 }
 
 /// A prefix without bits beyond its length.
@@ -85,6 +111,7 @@ pub(crate) fn run(args: NodeArgs) -> Result<ExitCode> {
                 pods: args.pod_cidr,
                 services: args.service_cidr,
                 inside: args.node_cidr,
+                mark: args.mark.0,
             };
             let report = penstock_node::setup(&wanted, &args.state.state)?;
             say("the node is set up", &report)

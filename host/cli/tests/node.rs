@@ -121,7 +121,9 @@ fn settings(folder: &Path, into: &mut BTreeMap<String, String>) {
 fn everything() -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     settings(Path::new("/proc/sys/net/ipv4"), &mut all);
-    for command in ["ip route show table all", "ip neigh show nud permanent", "nft list ruleset"] {
+    for command in
+        ["ip route show table all", "ip rule", "ip neigh show nud permanent", "nft list ruleset"]
+    {
         all.insert(command.to_owned(), sh(command));
     }
     all
@@ -145,6 +147,10 @@ fn is_set_up() {
     ] {
         assert_eq!(setting(name), value, "{name}");
     }
+    let back = sh("ip route get 10.169.25.21 mark 0x2000");
+    assert!(back.contains("via 169.254.1.1 dev vhost0"), "{back}");
+    let straight = sh("ip route get 10.169.25.21");
+    assert!(!straight.contains("via"), "{straight}");
     let rules = sh("nft list table ip penstock");
     for part in [
         "elements = { 10.47.0.0/16 }",
@@ -153,6 +159,8 @@ fn is_set_up() {
         "ip saddr @pods ip daddr != @inside counter packets",
         "type nat hook postrouting priority srcnat + 5",
         "masquerade",
+        "iifname \"vhost0\" ether saddr 00:00:5e:00:01:00 ct direction original ct mark set ct mark | 0x00002000",
+        "type route hook output priority mangle",
     ] {
         assert!(rules.contains(part), "{part}: {rules}");
     }
@@ -190,11 +198,14 @@ fn a_set_up_that_is_repeated_changes_nothing_and_forgets_nothing() {
     assert_eq!(everything(), once);
     // What is lost comes back; what is no more wanted goes.
     sh(
-        "ip route del 10.96.0.0/12; ip neigh del 169.254.1.1 dev vhost0; nft delete table ip penstock",
+        "ip route del 10.96.0.0/12; ip neigh del 169.254.1.1 dev vhost0; nft delete table ip penstock; ip rule del priority 112",
     );
     node.run("setup", &RANGES);
     assert_eq!(everything(), once);
     node.run("setup", &["--pod-cidr", "10.48.0.0/16", "--service-cidr", "10.96.0.0/12"]);
+    node.run("setup", &["--pod-cidr=10.48.0.0/16", "--service-cidr=10.96.0.0/12", "--mark=0x40"]);
+    let rules = sh("ip rule");
+    assert!(rules.contains("fwmark 0x40/0x40 lookup 112") && !rules.contains("0x2000"), "{rules}");
     let routes = sh("ip route");
     assert!(routes.contains("10.48.0.0/16") && !routes.contains("10.47.0.0/16"), "{routes}");
     node.run("teardown", &[]);
@@ -323,8 +334,10 @@ fn what_cannot_be_is_said_before_anything_is_changed() {
         assert_eq!(everything(), before, "{more:?}");
         assert!(!node.state().exists(), "{more:?}");
     }
-    let output = node.command("setup", &["--pod-cidr", "10.47.0.1/16"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    for wrong in ["--pod-cidr=10.47.0.1/16", "--mark=0", "--mark=bit"] {
+        let output = node.command("setup", &[wrong]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
     // Without nftables nothing is done either.
     let output = node
         .command("setup", &["--pod-cidr=10.47.0.0/16"])

@@ -165,7 +165,7 @@ fn the_nodes_unit_sets_up_and_takes_back_by_one_state() {
     let text = read("etc/penstockd.env");
     let program = Cli::command();
     let node = program.find_subcommand("node").unwrap().find_subcommand("setup").unwrap();
-    for name in ["pod_cidr", "service_cidr", "node_cidr"] {
+    for name in ["pod_cidr", "service_cidr", "node_cidr", "mark"] {
         let argument = node.get_arguments().find(|a| a.get_id() == name).unwrap();
         let variable = argument.get_env().unwrap().to_str().unwrap();
         let example = text.lines().find_map(|l| l.strip_prefix(&format!("#{variable}=")));

@@ -20,6 +20,9 @@ pub enum NodeError {
     /// Neither pods nor services: nothing would go to the card.
     #[error("no ranges: name those of pods (--pod-cidr), of services (--service-cidr), or both")]
     NoRanges,
+    /// A mark of 0 marks nothing.
+    #[error("the mark must have a bit that is 1")]
+    NoMark,
     /// Somebody else has a route there.
     #[error(
         "there is another route to {0} already, which would take turns with ours: remove it, or leave the range out"

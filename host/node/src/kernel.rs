@@ -1,4 +1,4 @@
-//! Routes and neighbours, by netlink, in the namespace that the process is in.
+//! Routes, a rule and neighbours, by netlink, in the namespace that the process is in.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,12 +14,15 @@ use rtnetlink::packet_route::neighbour::{
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol,
 };
-use rtnetlink::{Error, Handle, RouteMessageBuilder};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::{Error, Handle, IpVersion, RouteMessageBuilder};
 
 use crate::NodeError;
 
 /// Protocol number of our routes: nobody else's (`/etc/iproute2/rt_protos`).
 const PROTOCOL: u8 = 112;
+/// Table of the way back, and place of the rule that leads to it: behind that of local addresses (0), before the main one (32766).
+const WAY_BACK: u8 = 112;
 
 /// The kernel, as long as its netlink socket is open.
 pub(crate) struct Kernel(Handle);
@@ -82,14 +85,14 @@ impl Kernel {
         Ok(first)
     }
 
-    /// Routes of the main table, as the kernel tells them.
-    async fn routes(&self) -> Result<Vec<RouteMessage>, NodeError> {
+    /// Routes of a table, as the kernel tells them.
+    async fn routes(&self, table: u8) -> Result<Vec<RouteMessage>, NodeError> {
         let filter = RouteMessageBuilder::<Ipv4Addr>::new().build();
         let mut answers = self.0.route().get(filter).execute();
         let mut all = Vec::new();
         let what = "routes cannot be listed";
         while let Some(message) = answers.try_next().await.map_err(failed(what))? {
-            if message.header.table == RouteHeader::RT_TABLE_MAIN {
+            if message.header.table == table {
                 all.push(message);
             }
         }
@@ -98,7 +101,7 @@ impl Kernel {
 
     /// Ranges to which we have routes, and those among `ranges` to which somebody else has one of our rank.
     pub(crate) async fn taken(&self, ranges: &[Ipv4Net]) -> Result<Vec<Ipv4Net>, NodeError> {
-        let all = self.routes().await?;
+        let all = self.routes(RouteHeader::RT_TABLE_MAIN).await?;
         let others = all.iter().filter(|route| !is_ours(route) && rank(route) == 0);
         Ok(others.filter_map(destination).filter(|net| ranges.contains(net)).collect())
     }
@@ -125,7 +128,11 @@ impl Kernel {
 
     /// Takes our routes away, but for those to `keep`.
     pub(crate) async fn remove_routes(&self, keep: &[Ipv4Net]) -> Result<(), NodeError> {
-        for route in self.routes().await? {
+        self.remove_from(RouteHeader::RT_TABLE_MAIN, keep).await
+    }
+
+    async fn remove_from(&self, table: u8, keep: &[Ipv4Net]) -> Result<(), NodeError> {
+        for route in self.routes(table).await? {
             let to = destination(&route);
             if !is_ours(&route) || to.is_some_and(|to| keep.contains(&to)) {
                 continue;
@@ -138,6 +145,74 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Leads packets with this mark to the gateway, wherever they go but for the node's own addresses.
+    pub(crate) async fn add_way_back(
+        &self,
+        link: &Link,
+        gateway: Ipv4Addr,
+        mark: u32,
+    ) -> Result<(), NodeError> {
+        let message = RouteMessageBuilder::<Ipv4Addr>::new()
+            .table_id(WAY_BACK.into())
+            .gateway(gateway)
+            .output_interface(link.index)
+            .protocol(RouteProtocol::Other(PROTOCOL))
+            .onlink()
+            .build();
+        let add = self.0.route().add(message).replace();
+        let what = format!("replies cannot go by {gateway} on {}", link.name);
+        add.execute().await.map_err(failed(what))?;
+        let marks = [RuleAttribute::FwMark(mark), RuleAttribute::FwMask(mark)];
+        let mut there = false;
+        for rule in self.rules().await? {
+            if marks.iter().all(|attribute| rule.attributes.contains(attribute)) && !there {
+                there = true;
+            } else {
+                self.remove_rule(rule).await?;
+            }
+        }
+        if there {
+            return Ok(());
+        }
+        let add = self.0.rule().add().v4().action(RuleAction::ToTable);
+        let mut add = add.table_id(WAY_BACK.into()).priority(WAY_BACK.into());
+        let attributes = &mut add.message_mut().attributes;
+        attributes.extend(marks);
+        attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
+        add.execute().await.map_err(failed("there can be no rule for marked packets"))
+    }
+
+    /// Marked packets go as all others.
+    pub(crate) async fn remove_way_back(&self) -> Result<(), NodeError> {
+        for rule in self.rules().await? {
+            self.remove_rule(rule).await?;
+        }
+        self.remove_from(WAY_BACK, &[]).await
+    }
+
+    /// Our rules.
+    async fn rules(&self) -> Result<Vec<RuleMessage>, NodeError> {
+        let mut answers = self.0.rule().get(IpVersion::V4).execute();
+        let ours = RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
+        let mut found = Vec::new();
+        let what = "rules cannot be listed";
+        while let Some(message) = answers.try_next().await.map_err(failed(what))? {
+            if message.attributes.contains(&ours) {
+                found.push(message);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn remove_rule(&self, rule: RuleMessage) -> Result<(), NodeError> {
+        match self.0.rule().del(rule).execute().await {
+            Err(error) if !is_error(&error, &[libc::ENOENT]) => {
+                Err(failed("a rule cannot be removed")(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The entry of an address in the table of neighbours, unless it is one that comes and goes.

@@ -2,13 +2,14 @@
 //! is taken back.
 //!
 //! [`setup`] leads the ranges of pods and services to the card, by a gateway address on `vhost0` whose neighbour is permanent: a frame to
-//! its MAC address is routed by the card, and every other passes to the fabric. It lets the kernel forward for pods, and masquerades what
-//! they send to addresses outside. [`teardown`] restores every value.
+//! its MAC address is routed by the card, and every other passes to the fabric. Connections that came by the card are marked, and their replies
+//! go back by it, whatever their destination. It lets the kernel forward for pods, and masquerades what they send to addresses outside.
+//! [`teardown`] restores every value.
 //!
 //! What is to be changed stands in a file before it is changed, with the values of before ([`state`]). So a set-up that ended
 //! in the middle, however it did, can be taken back or gone on with, and one that is repeated changes nothing.
 //!
-//! Nothing here belongs to others: routes are known by their protocol number, translations stand in a table of their own. The
+//! Nothing here belongs to others: routes and a rule are known by their protocol number, translations stand in a table of their own. The
 //! exception are chains of others that drop what is forwarded; they get one rule each, as an `accept` in a chain of our own
 //! would not count there.
 
@@ -28,6 +29,8 @@ pub use run::{Report, setup, teardown};
 
 /// The gateway's address unless another is chosen: of the range for links, so that it is nobody's.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+/// The mark of connections that came by the card unless another is chosen: a bit that neither kube-proxy nor kubelet (0x4000, 0x8000) use.
+pub const MARK: u32 = 0x2000;
 /// Where the state is kept, gone after a boot as what it tells of is.
 pub const STATE: &str = "/run/penstock-node/state.json";
 
@@ -46,6 +49,8 @@ pub struct Wanted {
     pub services: Vec<Ipv4Net>,
     /// Ranges of nodes and of others who know the way back to pods: not masqueraded towards them, either.
     pub inside: Vec<Ipv4Net>,
+    /// Bits that are set in the mark of a connection that came by the card, and in those of its packets that go back; not 0.
+    pub mark: u32,
 }
 
 impl Wanted {

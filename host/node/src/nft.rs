@@ -1,12 +1,14 @@
 //! nftables, by `nft` and its JSON: a table of our own, and a rule in chains of others that drop what is forwarded.
 //!
-//! Our table has a chain at postrouting, behind the place of everybody's source translation (kube-proxy's among them), so that who
+//! Our table marks connections that came by the card, and what goes back of them, so that a rule can lead it to the card. It has a chain
+//! at postrouting, behind the place of everybody's source translation (kube-proxy's among them), so that who
 //! translates first has the connection. What is matched are sources of pods: which interface a packet came by is not known there on every kernel.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use ipnet::Ipv4Net;
+use penstock_abi::limits::GATEWAY_MAC;
 use serde_json::{Value, json};
 
 use crate::state::Chain;
@@ -15,7 +17,9 @@ use crate::{NodeError, Wanted};
 const FAMILY: &str = "ip";
 const TABLE: &str = "penstock";
 /// `srcnat` is 100.
-const PRIORITY: i32 = 105;
+const BEHIND_SRCNAT: i32 = 105;
+/// `mangle`, where marks are for: behind connection tracking (-200), before `dstnat` (-100).
+const MANGLE: i32 = -150;
 
 /// Runs `nft -j` with a program, or with arguments if there is none.
 fn nft(what: &str, arguments: &[&str], program: Option<&Value>) -> Result<Value, NodeError> {
@@ -148,8 +152,77 @@ pub(crate) fn close(chain: &Chain, interface: &str) -> Result<(), NodeError> {
     nft(&what, &[], Some(&json!({ "nftables": rules }))).map(drop)
 }
 
+/// A chain of ours at a hook.
+fn base_chain(kind: &str, hook: &str, priority: i32) -> Value {
+    json!({ "add": { "chain": {
+        "family": FAMILY, "table": TABLE, "name": hook,
+        "type": kind, "hook": hook, "prio": priority, "policy": "accept",
+    } } })
+}
+
+fn rule(chain: &str, expr: Value) -> Value {
+    json!({ "add": { "rule": { "family": FAMILY, "table": TABLE, "chain": chain, "expr": expr } } })
+}
+
+/// Connections whose first packet came from the card are marked; so are their packets that go back, those that the node forwards
+/// (at prerouting) and its own (at output, where a chain of type `route` looks the way up again).
+fn way_back(wanted: &Wanted) -> Vec<Value> {
+    let mac = GATEWAY_MAC.map(|byte| format!("{byte:02x}")).join(":");
+    let (ct, meta) = (json!({ "ct": { "key": "mark" } }), json!({ "meta": { "key": "mark" } }));
+    let is = |left: Value, right: Value| json!({ "match": { "op": "==", "left": left, "right": right } });
+    let marked =
+        |key: &Value| json!({ "mangle": { "key": key, "value": { "|": [key, wanted.mark] } } });
+    let direction = |d: &str| is(json!({ "ct": { "key": "direction" } }), json!(d));
+    let back = json!([
+        direction("reply"),
+        is(json!({ "&": [ct, wanted.mark] }), json!(wanted.mark)),
+        marked(&meta),
+    ]);
+    let came = json!([
+        is(json!({ "meta": { "key": "iifname" } }), json!(wanted.interface)),
+        is(json!({ "payload": { "protocol": "ether", "field": "saddr" } }), json!(mac)),
+        direction("original"),
+        marked(&ct),
+    ]);
+    vec![
+        base_chain("filter", "prerouting", MANGLE),
+        base_chain("route", "output", MANGLE),
+        rule("prerouting", came),
+        rule("prerouting", back.clone()),
+        rule("output", back),
+    ]
+}
+
+/// What pods send to others than `inside` gets the node's address.
+fn masquerade(wanted: &Wanted) -> Vec<Value> {
+    let set = |name: &str, ranges: &[Ipv4Net]| {
+        let elem: Vec<Value> = ranges
+            .iter()
+            .map(|net| json!({ "prefix": { "addr": net.network(), "len": net.prefix_len() } }))
+            .collect();
+        let flags = ["interval"];
+        json!({ "add": { "set": { "family": FAMILY, "table": TABLE, "name": name, "type": "ipv4_addr", "flags": flags, "elem": elem } } })
+    };
+    let payload = |field: &str| json!({ "payload": { "protocol": "ip", "field": field } });
+    let is = |op: &str, field: &str, set: &str| json!({ "match": { "op": op, "left": payload(field), "right": set } });
+    vec![
+        set("pods", &Ipv4Net::aggregate(&wanted.pods)),
+        set("inside", &wanted.unmasqueraded()),
+        base_chain("nat", "postrouting", BEHIND_SRCNAT),
+        rule(
+            "postrouting",
+            json!([
+                is("==", "saddr", "@pods"),
+                is("!=", "daddr", "@inside"),
+                { "counter": null },
+                { "masquerade": null },
+            ]),
+        ),
+    ]
+}
+
 /// Makes our table anew, in one step.
-pub(crate) fn masquerade(wanted: &Wanted) -> Result<(), NodeError> {
+pub(crate) fn make(wanted: &Wanted) -> Result<(), NodeError> {
     let table = json!({ "family": FAMILY, "name": TABLE });
     // One that is not there cannot be deleted, so it is made first.
     let mut program = vec![
@@ -157,34 +230,9 @@ pub(crate) fn masquerade(wanted: &Wanted) -> Result<(), NodeError> {
         json!({ "delete": { "table": table } }),
         json!({ "add": { "table": table } }),
     ];
+    program.extend(way_back(wanted));
     if !wanted.pods.is_empty() {
-        let set = |name: &str, ranges: &[Ipv4Net]| {
-            let elem: Vec<Value> = ranges
-                .iter()
-                .map(|net| json!({ "prefix": { "addr": net.network(), "len": net.prefix_len() } }))
-                .collect();
-            let flags = ["interval"];
-            json!({ "add": { "set": { "family": FAMILY, "table": TABLE, "name": name, "type": "ipv4_addr", "flags": flags, "elem": elem } } })
-        };
-        let payload = |field: &str| json!({ "payload": { "protocol": "ip", "field": field } });
-        let is = |op: &str, field: &str, set: &str| json!({ "match": { "op": op, "left": payload(field), "right": set } });
-        program.extend([
-            set("pods", &Ipv4Net::aggregate(&wanted.pods)),
-            set("inside", &wanted.unmasqueraded()),
-            json!({ "add": { "chain": {
-                "family": FAMILY, "table": TABLE, "name": "postrouting",
-                "type": "nat", "hook": "postrouting", "prio": PRIORITY, "policy": "accept",
-            } } }),
-            json!({ "add": { "rule": {
-                "family": FAMILY, "table": TABLE, "chain": "postrouting",
-                "expr": [
-                    is("==", "saddr", "@pods"),
-                    is("!=", "daddr", "@inside"),
-                    { "counter": null },
-                    { "masquerade": null },
-                ],
-            } } }),
-        ]);
+        program.extend(masquerade(wanted));
     }
     nft("the table penstock cannot be made", &[], Some(&json!({ "nftables": program }))).map(drop)
 }

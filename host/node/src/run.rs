@@ -24,6 +24,9 @@ pub fn setup(wanted: &Wanted, state: &Path) -> Result<Report, NodeError> {
     if wanted.routes().is_empty() {
         return Err(NodeError::NoRanges);
     }
+    if wanted.mark == 0 {
+        return Err(NodeError::NoMark);
+    }
     let keeper = Keeper::open(state)?;
     let before = keeper.read()?;
     let is_first = before.is_none();
@@ -110,7 +113,7 @@ async fn apply(kernel: &Kernel, wanted: &Wanted, state: &State) -> Result<Vec<St
     for (name, value) in sysctl::wanted(interface) {
         sysctl::write(&name, value)?;
     }
-    nft::masquerade(wanted)?;
+    nft::make(wanted)?;
     let link = kernel.find(interface).await?;
     let link = link.ok_or_else(|| NodeError::NoInterface(interface.clone()))?;
     let address = match wanted.address {
@@ -125,6 +128,7 @@ async fn apply(kernel: &Kernel, wanted: &Wanted, state: &State) -> Result<Vec<St
         kernel.add_route(&link, *gateway, address, *range).await?;
     }
     kernel.remove_routes(&routes).await?;
+    kernel.add_way_back(&link, *gateway, wanted.mark).await?;
     let mut notes = Vec::new();
     for chain in &state.chains {
         nft::open(chain, interface)?;
@@ -153,6 +157,7 @@ async fn undo(kernel: &Kernel, state: &State) -> Result<(), NodeError> {
     for chain in &state.chains {
         nft::close(chain, &state.interface)?;
     }
+    kernel.remove_way_back().await?;
     kernel.remove_routes(&[]).await?;
     if let Some(link) = kernel.find(&state.interface).await? {
         kernel.remove_neighbour(&link, state.gateway).await?;
