@@ -160,7 +160,7 @@ fn base_chain(kind: &str, hook: &str, priority: i32) -> Value {
     } } })
 }
 
-fn rule(chain: &str, expr: Value) -> Value {
+fn rule(chain: &str, expr: &Value) -> Value {
     json!({ "add": { "rule": { "family": FAMILY, "table": TABLE, "chain": chain, "expr": expr } } })
 }
 
@@ -187,9 +187,9 @@ fn way_back(wanted: &Wanted) -> Vec<Value> {
     vec![
         base_chain("filter", "prerouting", MANGLE),
         base_chain("route", "output", MANGLE),
-        rule("prerouting", came),
-        rule("prerouting", back.clone()),
-        rule("output", back),
+        rule("prerouting", &came),
+        rule("prerouting", &back),
+        rule("output", &back),
     ]
 }
 
@@ -211,7 +211,7 @@ fn masquerade(wanted: &Wanted) -> Vec<Value> {
         base_chain("nat", "postrouting", BEHIND_SRCNAT),
         rule(
             "postrouting",
-            json!([
+            &json!([
                 is("==", "saddr", "@pods"),
                 is("!=", "daddr", "@inside"),
                 { "counter": null },
