@@ -46,11 +46,11 @@ pub fn assign(expected: &[Expected], out: &[OutFrame]) -> Result<Vec<Vec<usize>>
         let (_, wrong) = search.deepest.unwrap_or((0, (None, "nothing fits".to_owned())));
         return Err(wrong);
     }
-    let left = |i: usize| search.taken[i].map(|o| &out[o]);
+    let left = |i: usize| search.taken[i].map(|(_, o)| &out[o]);
     expected.iter().enumerate().map(|(i, e)| agreeing(i, e, left(i))).collect()
 }
 
-/// Frames that left, by their index, that stand in the way of another choice.
+/// Steps of the search that stand in the way of another choice.
 type Conflict = BTreeSet<usize>;
 
 struct Search<'a> {
@@ -58,9 +58,11 @@ struct Search<'a> {
     out: &'a [OutFrame],
     /// For each frame that left, those that may have become it.
     candidates: Vec<Vec<usize>>,
-    /// For each frame that went in, which one it became.
-    taken: Vec<Option<usize>>,
-    /// In each stream, what left and what it was, so far.
+    /// What left by the fabric and by the others, in order, and how many of each have been given away.
+    queues: [(Vec<usize>, usize); 2],
+    /// For each frame that went in, the step at which it was taken, and what it became.
+    taken: Vec<Option<(usize, usize)>>,
+    /// In each stream, step and frame that went in, of all so far.
     streams: HashMap<(Ingress, bool), Vec<(usize, usize)>>,
     choices: usize,
     /// The dead end that came latest, as the one that tells most.
@@ -79,10 +81,12 @@ impl<'a> Search<'a> {
             }
         }
         let of = |o: &OutFrame| by_frame.get(&(o.vif, o.frame.as_slice())).cloned();
+        let (fabric, others) = (0..out.len()).partition(|&o| out[o].vif == 0);
         Self {
             expected,
             out,
             candidates: out.iter().map(|o| of(o).unwrap_or_default()).collect(),
+            queues: [(fabric, 0), (others, 0)],
             taken: vec![None; expected.len()],
             streams: HashMap::new(),
             choices: 0,
@@ -90,52 +94,74 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Gives all frames that left from this one on to frames that went in.
-    fn from(&mut self, o: usize) -> Result<(), Conflict> {
-        if o == self.out.len() {
-            return self.all_have_left();
-        }
+    /// The last of a stream, if it is behind this frame.
+    fn in_front(&self, key: (Ingress, bool), i: usize) -> Option<usize> {
+        let last = self.streams.get(&key).and_then(|s| s.last());
+        last.filter(|(_, l)| *l > i).map(|(step, _)| *step)
+    }
+
+    /// The first frame that went in that a frame that left may be as things are.
+    fn first(&self, o: usize) -> Option<usize> {
+        let free = |i: &usize| {
+            let key = stream(self.expected[*i].ingress, self.out[o].vif);
+            self.taken[*i].is_none() && self.in_front(key, *i).is_none()
+        };
+        self.candidates[o].iter().copied().find(free)
+    }
+
+    /// Gives all frames that left to frames that went in, from this step on: next is the one of both ports that came first, so that what
+    /// has to do with each other is chosen close together.
+    fn from(&mut self, step: usize) -> Result<(), Conflict> {
+        let next = |q: &usize| {
+            let (queue, done) = &self.queues[*q];
+            queue.get(*done).map(|&o| (self.first(o), *q, o))
+        };
+        let Some((_, q, o)) = [0, 1].iter().filter_map(next).min() else {
+            return self.all_have_left(step);
+        };
         let mut conflict = Conflict::new();
         let mut overtook = None;
         let mut tried = false;
+        self.queues[q].1 += 1;
         for c in 0..self.candidates[o].len() {
             let i = self.candidates[o][c];
             let key = stream(self.expected[i].ingress, self.out[o].vif);
-            let last = self.streams.get(&key).and_then(|s| s.last()).copied();
-            if let Some(by) = self.taken[i] {
+            if let Some((by, _)) = self.taken[i] {
                 conflict.insert(by);
                 continue;
             }
-            if let Some((by, _)) = last.filter(|(_, l)| *l > i) {
+            if let Some(by) = self.in_front(key, i) {
                 conflict.insert(by);
                 overtook = overtook.or(Some(i));
                 continue;
             }
             self.choices += 1;
             if self.choices > CHOICES_MAX {
-                self.dead_end(o, |_| (None, format!("undecided after {CHOICES_MAX} choices")));
+                self.dead_end(step, |_| (None, format!("undecided after {CHOICES_MAX} choices")));
                 return Err(Conflict::new());
             }
             tried = true;
-            self.taken[i] = Some(o);
-            self.streams.entry(key).or_default().push((o, i));
-            let Err(mut further) = self.from(o + 1) else { return Ok(()) };
+            self.taken[i] = Some((step, o));
+            self.streams.entry(key).or_default().push((step, i));
+            let Err(mut further) = self.from(step + 1) else { return Ok(()) };
             self.taken[i] = None;
             self.streams.entry(key).or_default().pop();
-            if !further.remove(&o) {
+            if !further.remove(&step) {
+                self.queues[q].1 -= 1;
                 return Err(further);
             }
             conflict.extend(further);
         }
+        self.queues[q].1 -= 1;
         if !tried {
-            self.dead_end(o, |s| {
-                let o = &s.out[o];
+            self.dead_end(step, |s| {
+                let left = &s.out[o];
                 match overtook {
-                    Some(_) => (
-                        overtook,
-                        format!("a frame overtook another of its ingress: {}", hex(&o.frame)),
-                    ),
-                    None => (nearest(s.expected, &s.taken, o), unexpected(s.expected, &s.taken, o)),
+                    Some(_) => {
+                        let frame = hex(&left.frame);
+                        (overtook, format!("a frame overtook another of its ingress: {frame}"))
+                    }
+                    None => (s.nearest(left), s.unexpected(left)),
                 }
             });
         }
@@ -143,22 +169,61 @@ impl<'a> Search<'a> {
     }
 
     /// No frame that had to leave is left.
-    fn all_have_left(&mut self) -> Result<(), Conflict> {
+    fn all_have_left(&mut self, step: usize) -> Result<(), Conflict> {
         for (i, e) in self.expected.iter().enumerate() {
-            let left = self.taken[i].map(|o| &self.out[o]);
+            let left = self.taken[i].map(|(_, o)| &self.out[o]);
             if let Err(wrong) = agreeing(i, e, left) {
-                self.dead_end(self.out.len(), |_| wrong);
-                let could = |o: &usize| self.candidates[*o].contains(&i);
-                return Err((0..self.out.len()).filter(could).collect());
+                self.dead_end(step, |_| wrong);
+                let could =
+                    |(step, o): &(usize, usize)| self.candidates[*o].contains(&i).then_some(*step);
+                return Err(self.taken.iter().flatten().filter_map(could).collect());
             }
         }
         Ok(())
     }
 
-    fn dead_end(&mut self, o: usize, wrong: impl FnOnce(&Self) -> Wrong) {
-        if self.deepest.as_ref().is_none_or(|(deepest, _)| *deepest < o) {
-            self.deepest = Some((o, wrong(self)));
+    fn dead_end(&mut self, step: usize, wrong: impl FnOnce(&Self) -> Wrong) {
+        if self.deepest.as_ref().is_none_or(|(deepest, _)| *deepest < step) {
+            self.deepest = Some((step, wrong(self)));
         }
+    }
+
+    /// The waiting frame that was expected to become the most similar one.
+    fn nearest(&self, o: &OutFrame) -> Option<usize> {
+        let score = |v: &Verdict| {
+            let (vif, frame) = leaves_as(v)?;
+            let same = frame.iter().zip(&o.frame).filter(|(a, b)| a == b).count();
+            Some(
+                same * 2
+                    + usize::from(vif == o.vif) * 8
+                    + usize::from(frame.len() == o.frame.len()) * 20,
+            )
+        };
+        let best = |e: &Expected| e.verdicts.iter().filter_map(score).max();
+        (0..self.expected.len())
+            .filter(|&i| self.taken[i].is_none())
+            .filter_map(|i| Some((best(&self.expected[i])?, i)))
+            .max()
+            .map(|(_, i)| i)
+    }
+
+    fn unexpected(&self, o: &OutFrame) -> String {
+        let mut text =
+            format!("a frame left that was not expected\n  got vif {} {}", o.vif, hex(&o.frame));
+        if let Some(v) = self
+            .nearest(o)
+            .and_then(|i| self.expected[i].verdicts.iter().find(|v| leaves_as(v).is_some()))
+        {
+            text += &format!("\n  nearest expected {}", show(v));
+            if let Some((_, want)) = leaves_as(v) {
+                let at: Vec<usize> = (0..want.len().max(o.frame.len()))
+                    .filter(|&i| want.get(i) != o.frame.get(i))
+                    .collect();
+                let some = &at[..at.len().min(24)];
+                text += &format!("\n  differ in {} bytes, at {some:?}", at.len());
+            }
+        }
+        text
     }
 }
 
@@ -177,42 +242,6 @@ fn agreeing(i: usize, e: &Expected, taken: Option<&OutFrame>) -> Result<Vec<usiz
         return Err((Some(i), format!("a frame did not leave\n  expected {text}")));
     }
     Ok(agree)
-}
-
-/// The waiting frame that was expected to become the most similar one.
-fn nearest(expected: &[Expected], taken: &[Option<usize>], o: &OutFrame) -> Option<usize> {
-    let score = |v: &Verdict| {
-        let (vif, frame) = leaves_as(v)?;
-        let same = frame.iter().zip(&o.frame).filter(|(a, b)| a == b).count();
-        Some(
-            same * 2
-                + usize::from(vif == o.vif) * 8
-                + usize::from(frame.len() == o.frame.len()) * 20,
-        )
-    };
-    let best = |e: &Expected| e.verdicts.iter().filter_map(score).max();
-    (0..expected.len())
-        .filter(|&i| taken[i].is_none())
-        .filter_map(|i| Some((best(&expected[i])?, i)))
-        .max()
-        .map(|(_, i)| i)
-}
-
-fn unexpected(expected: &[Expected], taken: &[Option<usize>], o: &OutFrame) -> String {
-    let mut text =
-        format!("a frame left that was not expected\n  got vif {} {}", o.vif, hex(&o.frame));
-    if let Some(v) = nearest(expected, taken, o)
-        .and_then(|i| expected[i].verdicts.iter().find(|v| leaves_as(v).is_some()))
-    {
-        text += &format!("\n  nearest expected {}", show(v));
-        if let Some((_, want)) = leaves_as(v) {
-            let at: Vec<usize> = (0..want.len().max(o.frame.len()))
-                .filter(|&i| want.get(i) != o.frame.get(i))
-                .collect();
-            text += &format!("\n  differ in {} bytes, at {:?}", at.len(), &at[..at.len().min(24)]);
-        }
-    }
-    text
 }
 
 /// A verdict as text.
