@@ -163,6 +163,6 @@ fn run(command: Command) -> Result<()> {
             shells::smoke(&root(), Some(&firmware::build(&root())?))
         }
         Command::RtlTest { filter, planted: false } => rtl::benches(&root(), &filter),
-        Command::RtlTest { filter, planted: true } => planted::check(&root(), &filter),
+        Command::RtlTest { filter, planted: true } => planted::check(&root(), &filter, None),
     }
 }

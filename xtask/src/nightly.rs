@@ -136,7 +136,10 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             command.arg(name).env(scale.0, scale.1.to_string());
             run(&mut command).map(|()| Value::Null)
         }
-        Work::Planted => planted::check(root, "").map(|()| Value::Null),
+        // By far the longest; so a run that was stopped goes on at the fault where it was.
+        Work::Planted => {
+            planted::check(root, "", Some(&folder.join("planted"))).map(|()| Value::Null)
+        }
         Work::Bench => {
             firmware::build(root)?;
             let figures = folder.join("figures.json");

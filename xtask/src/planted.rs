@@ -34,10 +34,11 @@ struct Fault {
 }
 
 /// Plants each fault whose name or bench contains `filter` in a copy of the RTL, and runs its bench; and each of those benches without one.
+/// Faults that are found leave a file of their name in the folder `known`, if there is one, and those that have one there are not planted again.
 ///
 /// # Errors
 /// A list cannot be read, a text is not in its file, a bench does not build or fails without a fault, or passes with one.
-pub(crate) fn check(root: &Path, filter: &str) -> Result<()> {
+pub(crate) fn check(root: &Path, filter: &str, known: Option<&Path>) -> Result<()> {
     let mut faults = Vec::new();
     let folder = root.join("hdl/tb/planted");
     let mut lists: Vec<PathBuf> = fs::read_dir(&folder)
@@ -54,6 +55,11 @@ pub(crate) fn check(root: &Path, filter: &str) -> Result<()> {
     faults.retain(|fault| fault.name.contains(filter) || fault.bench.contains(filter));
     faults.sort_by(|a, b| a.bench.cmp(&b.bench));
     ensure!(!faults.is_empty(), "no planted fault has `{filter}` in its name");
+    let all = faults.len();
+    if let Some(known) = known {
+        fs::create_dir_all(known)?;
+        faults.retain(|fault| !known.join(&fault.name).exists());
+    }
 
     let tree = root.join("target/planted");
     let mut left = Vec::new();
@@ -77,6 +83,9 @@ pub(crate) fn check(root: &Path, filter: &str) -> Result<()> {
             Some(why) => {
                 let first = why.lines().find(|l| l.contains("FAIL") || l.contains("ssert"));
                 println!("planted {} ... found by {bench}: {}", fault.name, first.unwrap_or(&why));
+                if let Some(known) = known {
+                    fs::write(known.join(&fault.name), &why)?;
+                }
             }
             None => {
                 println!("planted {} ... NOT FOUND by {bench}", fault.name);
@@ -85,7 +94,7 @@ pub(crate) fn check(root: &Path, filter: &str) -> Result<()> {
         }
     }
     ensure!(left.is_empty(), "planted faults that nobody found: {}", left.join(", "));
-    println!("planted: all {} found", faults.len());
+    println!("planted: all {all} found");
     Ok(())
 }
 
