@@ -1,5 +1,6 @@
-// Bench top of ps_route, and of the one that is told its VRF late, which must say the same a cycle later: its ports, the hash that places keys, and a way to damage a word. The bench (ps_route_tb.cpp) fills the
-// tables and compares look-ups with a longest match by search.
+// Bench top of ps_route, and of the one that is told its VRF late, which must say the same a cycle later, and whether it is longer than
+// another: its ports, the hash that places keys, and a way to damage a word. The bench (ps_route_tb.cpp) fills the tables and compares
+// look-ups with a longest match by search.
 module ps_route_tb
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
@@ -58,8 +59,17 @@ module ps_route_tb
   host_route_t unused_host;
   prefix_t     unused_prefix;
   logic        unused_host_bad, unused_prefix_bad;
+  // What it is compared with: the other's route, or one a little shorter or longer, or none.
+  logic        over_found, over_found_q, longer, longer_q, unused_longer;
+  logic [5:0]  over_len, over_len_q;
 
   assign pick = turn_q[0];
+
+  always_comb begin
+    over_found = route.found && turn_q[6:4] != '0;
+    over_len   = '0;
+    if (over_found) over_len = turn_q[8] ? route.len : turn_q[9] || route.len == '0 ? route.len + 6'd1 : route.len - 6'd1;
+  end
 
   always_ff @(posedge clk_i) begin
     turn_q       <= {turn_q[14:0], turn_q[15] ^ turn_q[13] ^ turn_q[12] ^ turn_q[10]};
@@ -70,6 +80,9 @@ module ps_route_tb
     skipped_q    <= {skipped_q[LookCycles:1], late_valid_q && skips_q};
     route_q      <= route;
     bad_q        <= bad_o;
+    longer_q     <= longer;
+    over_found_q <= over_found;
+    over_len_q   <= over_len;
   end
 
   ps_route #(
@@ -85,6 +98,9 @@ module ps_route_tb
     .late_vrf_i    (late_q ? vrf_q : ~vrf_q),
     .route_o       (late_route),
     .bad_o         (late_bad),
+    .over_found_i  (over_found),
+    .over_len_i    (over_len),
+    .longer_o      (longer),
     .host_error_o  (late_host_error),
     .prefix_error_o(late_prefix_error),
     .default_error_o(late_default_error),
@@ -104,12 +120,14 @@ module ps_route_tb
         a_found : assert (late_route.found == route_q.found && late_bad == bad_q) else $fatal(1, "the late look-up: found %b, bad %b", late_route.found, late_bad);
         a_route : assert (!route_q.found || late_route == route_q) else $fatal(1, "the late look-up: another route");
       end
+      a_longer : assert (late_bad || longer_q == (late_route.found && (!over_found_q || late_route.len > over_len_q)))
+        else $fatal(1, "the late look-up: longer %b, of %0d, other %b of %0d", longer_q, late_route.len, over_found_q, over_len_q);
     end
   end
 
   logic unused_late;
   assign unused_late = ^{late_host_error, late_prefix_error, late_default_error, unused_host, unused_prefix, unused_host_bad,
-                         unused_prefix_bad};
+                         unused_prefix_bad, unused_longer};
 
   assign acc.re    = TableCount'(re_i) << table_i;
   assign acc.we    = TableCount'(we_i) << table_i;
@@ -130,6 +148,9 @@ module ps_route_tb
     .late_vrf_i    ('0),
     .route_o       (route),
     .bad_o,
+    .over_found_i  (1'b0),
+    .over_len_i    ('0),
+    .longer_o      (unused_longer),
     .host_error_o  (host_error),
     .prefix_error_o(prefix_error),
     .default_error_o(default_error),

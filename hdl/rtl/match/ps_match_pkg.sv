@@ -57,8 +57,8 @@ package ps_match_pkg;
   localparam int unsigned MapReadCycles     = 3;   // the flow look-up's read of a mapping
   localparam int unsigned FlowCycles    = hit_at(FlowRowsLog2, MapReadCycles);
   localparam int unsigned LookCycles    = 8;   // of one route
-  // The second one begins a cycle later with its VRF, and whichever is taken stands in the cycle after it.
-  localparam int unsigned RouteCycles   = LookCycles + 2;
+  // The second one begins a cycle later with its VRF; which of them counts is known with it.
+  localparam int unsigned RouteCycles   = LookCycles + 1;
   // The route is looked up from what is kept at the flow's pair, which stands before its mapping is read and judged: the VRF of the
   // second look-up comes from there, a cycle after its address.
   localparam int unsigned RouteAhead    = MapReadCycles + 2;

@@ -7,6 +7,8 @@
 //              worked out meanwhile, then that of either VRF, and which of them counts is chosen between registers.
 // Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
 //              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
+// Longer:      longer_o, beside route_o and without the default route, that it is longer than len_i is. Compared table by table, while the
+//              one that counts is taken.
 // Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix. One whose
 //              default route has it says default_bad_o a cycle later. PrefixLength is in registers. error_o (Prefix) and default_error_o
 //              say which entries they were.
@@ -30,6 +32,8 @@ module ps_prefix_table
   input  logic [11:0] late_vrf_i,
   output route_t      route_o,
   output logic        bad_o,
+  input  logic [5:0]  len_i,
+  output logic        longer_o,
   output logic        default_bad_o,
   output parity_error_t error_o,
   output parity_error_t default_error_o,
@@ -319,6 +323,12 @@ module ps_prefix_table
         {default7.sources, default7.label_valid, default7.label, default7.nh};
     end
     route_o.found = win7_q != '0 || (default_win7_q && default7.valid);
+  end
+
+  // The length stands in the lowest bits of an entry's data.
+  always_comb begin
+    longer_o = 1'b0;
+    for (int unsigned t = 0; t < PrefixTables; t++) if (win7_q[t] && data7[t][$bits(len_i)-1:0] > len_i) longer_o = 1'b1;
   end
 
   assign bad_o = bad7_q;

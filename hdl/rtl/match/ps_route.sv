@@ -3,6 +3,8 @@
 // Latency:     LookCycles (8), with Late one more; one packet every cycle. route_o.found is 0 for a cycle without lookup.
 // Late:        the VRF is known a cycle after the address, from a memory (ps_prefix_table); there HostRoute is in block RAM, whose rows
 //              come a cycle earlier.
+// Longer:      over_found_i and over_len_i are those of another route (0 if it is none), a cycle before route_o; longer_o in that cycle:
+//              what is found is longer, or the other is none. Of a look-up that is bad it means nothing.
 // Parity:      a look-up that meets a word with the wrong parity has no route and says bad_o, with route_o: the word may have been what
 //              it was to find. The errors, by table, come later.
 // Tables:      HostRoute; Prefix, DefaultRoute, PrefixLength. prefix_rdata_o is what was read of any of the latter three, in the low bits.
@@ -24,6 +26,9 @@ module ps_route
   input  logic [11:0] late_vrf_i,
   output route_t      route_o,
   output logic        bad_o,
+  input  logic        over_found_i,
+  input  logic [5:0]  over_len_i,
+  output logic        longer_o,
   output parity_error_t host_error_o,
   output parity_error_t prefix_error_o,
   output parity_error_t default_error_o,
@@ -49,7 +54,7 @@ module ps_route
   logic                host_hit6, host_hit7_q, host_bad6, host_bad7_q;
   logic [DataBits-1:0] host_data7;
   route_t              host7, prefix7;
-  logic                prefix_bad7, default_bad8, bad8_q, host_hit8_q;
+  logic                prefix_bad7, prefix_longer7, default_bad8, bad8_q, host_hit8_q;
 
   function automatic hash_t hash_of(input logic [KeyBits-1:0] key);
     for (int unsigned i = 0; i < HashBits; i++) hash_of[i] = ^(key & KeyMasks[i][KeyBits-1:0]);
@@ -142,6 +147,8 @@ module ps_route
     .late_vrf_i,
     .route_o    (prefix7),
     .bad_o      (prefix_bad7),
+    .len_i      (over_len_i),
+    .longer_o   (prefix_longer7),
     .default_bad_o  (default_bad8),
     .error_o        (prefix_error_o),
     .default_error_o(default_error_o),
@@ -168,6 +175,8 @@ module ps_route
   end
 
   assign bad_o = bad8_q || (default_bad8 && !host_hit8_q);
+
+  assign longer_o = ((host_hit7_q || prefix7.found) && !over_found_i) || (host_hit7_q && !over_len_i[5]) || prefix_longer7;
 
 `ifndef SYNTHESIS
   initial assert ((Late || RowCycles == 3) && LookCycles == 8) else $fatal(1, "ps_route: host routes come in cycle 7");

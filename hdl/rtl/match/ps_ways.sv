@@ -8,7 +8,8 @@
 //              source; from a vif another, in the VRF in which its flow sends translated, else by the egress way, if there is either.
 //              An unusable entry that sends translated has asked in its own VRF: where that is not the egress way's, the packet would
 //              leave by neither, and the entry is to go (early_o.dead).
-// Stages:      0 keys | 8 service, first route | 9 second route | 10 whichever counts, chosen by registers
+// Stages:      0 keys | 8 service, first route, compared with what the second look-up is about to give | 9 second route; whichever
+//              counts, chosen by registers
 // Parity:      of the routes that count: early_o.broken; of VRF and listener where these count: way_o drops.
 module ps_ways
   import ps_abi_pkg::*;
@@ -47,8 +48,7 @@ module ps_ways
 );
 
   localparam int unsigned Flow  = RouteAhead;        // the flow stands
-  localparam int unsigned First = LookCycles;        // the first route, and the service
-  localparam int unsigned Both  = LookCycles + 1;    // and the second route
+  localparam int unsigned First = LookCycles;        // the first route, and the service; a cycle later the second route
 
   // What of packet and flow it depends on.
   typedef struct packed {
@@ -85,26 +85,27 @@ module ps_ways
   logic           routed, fabric, to_far;
   logic           direct_valid, look_flow_valid;
   context_t       direct_ctx;
-  logic [Both:1]  valid_q;              // of packets that are routed
+  logic [First:1] valid_q;              // of packets that are routed
   facts_t         facts;
-  facts_t         facts_q [Both:Flow+1];
+  facts_t         facts_q [First:Flow+1];
   // Cycles 1 to Flow: whether the second look-up was in a VRF of the entry's, and that is another than the egress way's.
   logic           egress1_q;
   logic [11:0]    egress_vrf1_q, second_q [2:Flow];
   logic [Flow:2]  elsewhere_q;
   // The look-ups.
-  route_t         first8, first9_q, second9;
-  logic           first_bad8, first_bad9_q, second_bad9;
-  vrf_t           vrf8, vrf9_q;
-  logic           vrf_bad8, vrf_bad9_q, key_hit8, key_hit9_q, key_bad8, key_bad9_q;
-  nh_id_t         key_nh8, key_nh9_q, local8, local9_q;
-  // The choice, and what it is made of, in cycle Both and the next.
+  route_t         first8, second9;
+  logic           unused_longer;
+  logic           first_bad8, second_bad9;
+  vrf_t           vrf8;
+  logic           vrf_bad8, key_hit8, key_bad8;
+  nh_id_t         key_nh8, local8;
+  // The choice, and what it is made of, in cycle First and the next.
   facts_t         at;
   logic           asks, key_broken, by_other, longer, by_second, far_service;
-  choice_t        other, other_q, first_q, second_q10;
+  choice_t        other, other_q, first_q;
   (* keep *) logic take_other_q, take_first_q, take_second_q;
   logic [11:0]    vrf_q, second_vrf_q;
-  logic           egress_q;
+  logic           egress_q, frag_q, second_counts_q;
   early_t         early_q;
   check_ask_t     check_q;
 
@@ -148,6 +149,9 @@ module ps_ways
     .late_vrf_i     ('0),
     .route_o        (first8),
     .bad_o          (first_bad8),
+    .over_found_i   (1'b0),
+    .over_len_i     ('0),
+    .longer_o       (unused_longer),
     .host_error_o   (host_error_o[0]),
     .prefix_error_o (prefix_error_o[0]),
     .default_error_o(default_error_o[0]),
@@ -183,6 +187,9 @@ module ps_ways
     .late_vrf_i     (way_i.dvrf),
     .route_o        (second9),
     .bad_o          (second_bad9),
+    .over_found_i   (first8.found),
+    .over_len_i     (first8.len),
+    .longer_o       (longer),
     .host_error_o   (host_error_o[1]),
     .prefix_error_o (prefix_error_o[1]),
     .default_error_o(default_error_o[1]),
@@ -263,33 +270,32 @@ module ps_ways
 
   assign facts = of_packet(direct_ctx, flow_i, map_bad_i, elsewhere_q[Flow], second_q[Flow]);
 
-  // --- Cycle Both: which of them counts.
-  assign at          = facts_q[Both];
+  // --- Cycle First: which of them counts.
+  assign at          = facts_q[First];
   assign asks        = !at.direct && !at.sends && !at.frag;
-  assign key_broken  = vrf_bad9_q || key_bad9_q;
-  assign by_other    = at.fabric || at.direct || (asks && (key_hit9_q || key_broken));
-  assign longer      = second9.found && (!first9_q.found || second9.len > first9_q.len);
+  assign key_broken  = vrf_bad8 || key_bad8;
+  assign by_other    = at.fabric || at.direct || (asks && (key_hit8 || key_broken));
   assign by_second   = !by_other && (at.sends || (at.may_egress && longer));
-  assign far_service = first9_q.found && first9_q.service inside {ServiceReject, ServiceDrop} && !at.service_label;
+  assign far_service = first8.found && first8.service inside {ServiceReject, ServiceDrop} && !at.service_label;
 
   // Without a route: by the label, the vif's own next hop, a listener.
   always_comb begin
     other = '{fate: Leads, nh: at.nh, label_valid: 1'b0, label: '0};
     if (at.fabric) begin
       if (at.service_label) begin
-        other.nh = local9_q;
+        other.nh = local8;
         if (at.frag)                               other.fate = IsFragment;
         else if (key_broken)                       other.fate = Broken;
-        else if (!key_hit9_q || local9_q == '0)    other.fate = NotServed;
+        else if (!key_hit8 || local8 == '0)    other.fate = NotServed;
       end
     end else if (!at.direct) begin
-      other.nh = key_nh9_q;
+      other.nh = key_nh8;
       if (key_broken) other.fate = Broken;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    valid_q     <= rst_i ? '0 : {valid_q[Both-1:1], routed};
+    valid_q     <= rst_i ? '0 : {valid_q[First-1:1], routed};
     elsewhere_q <= rst_i ? '0 : {elsewhere_q[Flow-1:2], valid_q[1] && egress1_q && way_i.sends && way_i.dvrf != egress_vrf1_q};
     if (routed) begin
       egress1_q     <= ctx_i.source.egress && !fabric;
@@ -298,42 +304,33 @@ module ps_ways
     if (valid_q[1]) second_q[2] <= way_i.sends ? way_i.dvrf : egress_vrf1_q;
     for (int unsigned i = 3; i <= Flow; i++) if (valid_q[i-1]) second_q[i] <= second_q[i-1];
     if (valid_q[Flow]) facts_q[Flow+1] <= facts;
-    for (int unsigned i = Flow + 2; i <= Both; i++) if (valid_q[i-1]) facts_q[i] <= facts_q[i-1];
+    for (int unsigned i = Flow + 2; i <= First; i++) if (valid_q[i-1]) facts_q[i] <= facts_q[i-1];
     if (valid_q[First]) begin
-      first9_q     <= first8;
-      first_bad9_q <= first_bad8;
-      vrf9_q       <= vrf8;
-      vrf_bad9_q   <= vrf_bad8;
-      key_hit9_q   <= key_hit8;
-      key_bad9_q   <= key_bad8;
-      key_nh9_q    <= key_nh8;
-      local9_q     <= local8;
-    end
-    if (valid_q[Both]) begin
       take_other_q  <= by_other;
       take_second_q <= by_second;
       take_first_q  <= !by_other && !by_second;
       other_q       <= other;
-      first_q       <= choose(first9_q, at.frag);
-      second_q10    <= choose(second9, at.frag);
+      first_q       <= choose(first8, at.frag);
+      frag_q        <= at.frag;
       vrf_q         <= at.vrf;
       second_vrf_q  <= at.second_vrf;
+      early_q.broken  <= at.broken || (first_bad8 && (at.fabric || (!by_other && !at.sends)));
       // A host route is longer than whatever the second look-up may have met, or as long.
-      early_q.broken <= at.broken || (at.fabric ? first_bad9_q : !by_other && (at.sends ? second_bad9 :
-                        first_bad9_q || (at.may_egress && second_bad9 && !first9_q.len[5])));
+      second_counts_q <= !by_other && (at.sends || (at.may_egress && !first8.len[5]));
       early_q.dead        <= at.dead;
       early_q.far_service <= far_service;
-      early_q.far_nh      <= !first9_q.found ? '0 : !far_service ? first9_q.nh : key_hit9_q && !key_broken ? key_nh9_q : '0;
-      check_q <= '{applies: at.fabric, vrf_bad: vrf_bad9_q, check: vrf9_q.source_check, found: first9_q.found,
-                   sources: first9_q.sources, outer_sip: '0};
+      early_q.far_nh      <= !first8.found ? '0 : !far_service ? first8.nh : key_hit8 && !key_broken ? key_nh8 : '0;
+      check_q <= '{applies: at.fabric, vrf_bad: vrf_bad8, check: vrf8.source_check, found: first8.found,
+                   sources: first8.sources, outer_sip: '0};
       egress_q <= by_second && !at.sends;
     end
   end
 
   // --- The next: it is taken.
-  choice_t taken;
+  choice_t second, taken;
 
-  assign taken = (take_other_q ? other_q : '0) | (take_first_q ? first_q : '0) | (take_second_q ? second_q10 : '0);
+  assign second = choose(second9, frag_q);
+  assign taken  = (take_other_q ? other_q : '0) | (take_first_q ? first_q : '0) | (take_second_q ? second : '0);
 
   always_comb begin
     way_o = '{drop: 1'b0, trap: taken.fate == Refused, reason: DropDiscard, nh: taken.nh, label_valid: taken.label_valid,
@@ -349,13 +346,16 @@ module ps_ways
     check_o.outer_sip = ctx_o.hdr.outer_sip;
   end
 
-  assign early_o = early_q;
+  always_comb begin
+    early_o        = early_q;
+    early_o.broken = early_q.broken || (second_counts_q && second_bad9);
+  end
 
   logic unused_bits;
-  assign unused_bits = ^{unused_host, unused_prefix, unused_host_bad, unused_prefix_bad, look_flow_valid, vrf9_q};
+  assign unused_bits = ^{unused_host, unused_prefix, unused_host_bad, unused_prefix_bad, unused_longer, look_flow_valid, vrf8};
 
 `ifndef SYNTHESIS
-  initial assert (ServiceCycles == LookCycles && RouteCycles == Both + 1 && Flow > 2 && Flow < First)
+  initial assert (ServiceCycles == LookCycles && RouteCycles == First + 1 && Flow > 2 && Flow < First)
     else $fatal(1, "ps_ways: its stages are not RouteCycles");
 `endif
 
