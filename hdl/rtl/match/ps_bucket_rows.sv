@@ -7,7 +7,7 @@
 // Parity:      bad_o, with hit_o: a slot of the rows has the wrong parity. It does not hit; whether anything else that was found may
 //              be believed is the user's matter, as the slot may have held the key. error_o, with data_o, says which slot, the first
 //              one of several.
-// Maintenance: as in ps_table, by the memories' second port; registered here, and again by way. acc_rdata_o stands
+// Maintenance: as in ps_table, by the memories' second port; registered here, and again by way ("ultra": by bank of a way). acc_rdata_o stands
 //              row_cycles(RowsLog2) + 3 cycles after acc_re_i, acc_bad_o a cycle later, and then they hold.
 // Ports:       packets have the memories' first port whole. The second is the host's; a second look-up takes it when the host does not
 //              use it, or doubles the memories.
@@ -105,42 +105,49 @@ module ps_bucket_rows
     .odd_o  (acc_bad_o)
   );
 
-  logic [RowsLog2-1:0] b_row_q;
-  logic [Lane-1:0]     b_wdata_q;
+  logic [Lane-1:0] acc_wlane;
 
-  always_ff @(posedge clk_i) begin
-    if (acc_we_q || acc_re_q[0]) b_row_q <= acc_row;
-    if (acc_we_q) b_wdata_q <= {acc_odd ^ acc_flip_q, acc_wdata_q};
-  end
+  assign acc_wlane = {acc_odd ^ acc_flip_q, acc_wdata_q};
 
   // --- Memories.
   for (genvar w = 0; w < Ways; w++) begin : gen_way
-    logic                   b_re_q;
-    logic [BucketSlots-1:0] b_we_q;
+    logic                   acc_re;
+    logic [BucketSlots-1:0] acc_we;
 
-    always_ff @(posedge clk_i) begin
-      b_re_q <= acc_re_q[0] && acc_way == WayBits'(w);
-      b_we_q <= acc_we_q && acc_way == WayBits'(w) ? BucketSlots'(1) << acc_slot : '0;
-    end
+    assign acc_re = acc_re_q[0] && acc_way == WayBits'(w);
+    assign acc_we = acc_we_q && acc_way == WayBits'(w) ? BucketSlots'(1) << acc_slot : '0;
 
     if (Style == "ultra") begin : gen_ultra
       ps_ram_deep #(
         .Width    (BucketSlots * Lane),
         .Depth    (1 << RowsLog2),
-        .LaneWidth(Lane)
+        .LaneWidth(Lane),
+        .LateB    (1'b1)
       ) u_ram (
         .clk_i,
         .a_re_i   (re_i),
         .a_addr_i (row_i[w]),
         .a_rdata_o(rows[w]),
-        .b_re_i   (b_re_q),
-        .b_we_i   (b_we_q),
+        .b_re_i   (acc_re),
+        .b_we_i   (acc_we),
         .b_all_i  (1'b0),
-        .b_addr_i (b_row_q),
-        .b_wdata_i(b_wdata_q),
+        .b_addr_i (acc_row),
+        .b_wdata_i(acc_wlane),
         .b_rdata_o(acc_rows[w])
       );
     end else begin : gen_block
+      logic                   b_re_q;
+      logic [BucketSlots-1:0] b_we_q;
+      logic [RowsLog2-1:0]    b_row_q;
+      logic [Lane-1:0]        b_wdata_q;
+
+      always_ff @(posedge clk_i) begin
+        b_re_q <= acc_re;
+        b_we_q <= acc_we;
+        if (acc_we != '0 || acc_re) b_row_q <= acc_row;
+        if (acc_we != '0) b_wdata_q <= acc_wlane;
+      end
+
       ps_ram_tdp #(
         .Width    (BucketSlots * Lane),
         .Depth    (1 << RowsLog2),
