@@ -163,7 +163,7 @@ module ps_nexthop
   member_t        member;
   member_t        member_q [All:Words+1];
   // Turns at the second ports.
-  logic           clearing_q, clear_late_q, nh_done, nh_take, nh_take_q, nh_re_q, nh_port_soon, nh_port_we, nh_port_all;
+  logic           clearing_q, clear_late_q, nh_done, nh_take, nh_take_q, member_re_q, nh_port_soon, nh_port_we, nh_port_all;
   logic           ecmp_done, ecmp_take, ecmp_take_q, live_re_q, ecmp_port_soon, ecmp_port_we, ecmp_port_all;
   logic [1:0]     nh_waits, ecmp_waits;
   next_hop_addr_t nh_index, nh_index_q;
@@ -260,7 +260,7 @@ module ps_nexthop
     .addr_i       (first.nh[$clog2(NextHops)-1:0]),
     .rdata_o      (nh),
     .bad_o        (nh_bad),
-    .other_re_i   ((group_q[Words+1] && member_q[Words+1].ok) || nh_re_q),
+    .other_re_i   (member_re_q),
     .other_we_i   (nh_port_we),
     .other_all_i  (nh_port_all),
     .other_addr_i (member_q[Words+1].word.nh[$clog2(NextHops)-1:0]),
@@ -519,7 +519,8 @@ module ps_nexthop
     end
     ecmp_take_q <= ecmp_take;
     live_re_q   <= (group_q[Read+2] || ecmp_port_soon) && !rst_i;
-    nh_re_q     <= nh_port_soon && !rst_i;
+    // Whether there is a member is known too late for the memory's enable; without one, what is read there is not looked at.
+    member_re_q <= (group_q[Words] || nh_port_soon) && !rst_i;
     if (group_q[Read+2]) addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
     if (group_q[Read+2] || !Rests || ecmp_take_q) addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
     for (int unsigned i = Read + 3; i <= Words; i++) begin

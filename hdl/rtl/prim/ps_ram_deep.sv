@@ -52,7 +52,8 @@ module ps_ram_deep
   logic [SelBits-1:0]   a_bank, b_asked, b_bank;
   logic [SelBits-1:0]   a_bank_q [2+Levels], b_bank_q [2+Levels];
   logic [Width-1:0]     a_found [Banks], b_found [Banks];
-  // What is asked of port B, by bank
+  // What is asked of port B, by bank. What goes to all banks is only ever written; that a read would, too, saves a level.
+  (* keep *) logic [Banks-1:0] b_here;
   logic                 b_re [Banks], b_re_d [Banks];
   logic [Lanes-1:0]     b_we [Banks], b_we_d [Banks];
   logic [BankBits-1:0]  b_addr;
@@ -63,8 +64,9 @@ module ps_ram_deep
 
   always_comb begin
     for (int unsigned b = 0; b < Banks; b++) begin
-      b_re_d[b] = b_re_i && b_asked == SelBits'(b);
-      b_we_d[b] = b_all_i || b_asked == SelBits'(b) ? b_we_i : '0;
+      b_here[b] = b_all_i || b_asked == SelBits'(b);
+      b_re_d[b] = b_re_i && b_here[b];
+      b_we_d[b] = b_here[b] ? b_we_i : '0;
     end
   end
 
