@@ -365,6 +365,10 @@ impl Inner {
             others.labels.insert(vif.label);
             others.names.insert(vif.name.clone());
         }
+        // What floating IPs are to have is no pod's, whether one has it yet or not.
+        let block = intent.node.as_ref().and_then(|node| node.service_labels);
+        let block = block.map_or(0..0, |block| block.below(limits::LABELS));
+        others.labels.extend(block.map(MplsLabel));
         let gone_vifs = self.others.vifs.difference(&others.vifs).map(|vif| u32::from(vif.0));
         let gone_labels = self.others.labels.difference(&others.labels).map(|label| label.0);
         let (gone_vifs, gone_labels): (Vec<_>, Vec<_>) =

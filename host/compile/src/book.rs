@@ -31,6 +31,10 @@ pub(crate) enum Teller {
     Vip(IpAddr),
     /// The share of a floating IP in the tables.
     VipRoom(IpAddr),
+    /// The share of floating IPs in the labels of the node.
+    VipLabels,
+    /// The labels of the node.
+    NodeLabels,
 }
 
 /// All that is said.

@@ -1,11 +1,16 @@
 //! The compiler: what is common to all goes first, then who is where, then the floating IPs on top of that.
 
+use std::collections::BTreeSet;
+
+use penstock_abi::limits;
 use penstock_abi::table::{LearnPolicy, SourceCheck, VifKind};
-use penstock_model::{Advertisement, Finding, Intent, MacAddr, Neighbours, ObjectId, Reason};
-use penstock_model::{VifId, VrfId};
+use penstock_model::{
+    Advertisement, Finding, Intent, LabelBlock, MacAddr, Neighbours, Node, ObjectId, Reason, VifId,
+    VrfId,
+};
 use penstock_tables::Shape;
 
-use crate::book::Book;
+use crate::book::{Book, Teller};
 use crate::places::{Context, Places};
 use crate::plain::PlainIps;
 use crate::provider::Providers;
@@ -86,6 +91,7 @@ impl Compiler {
             (None, Some(node)) => {
                 let mut book = Book::default();
                 let site = Site::new(node, intent, &mut book);
+                book.say(&Teller::NodeLabels, label_fault(node, &self.shape));
                 let out = fixed(&site);
                 let plain = PlainIps::default();
                 State { site, places: Places::default(), plain, vips: Vips::default(), book, out }
@@ -99,7 +105,14 @@ impl Compiler {
         let again = vips.take(intent, &addresses);
         let touched = addresses.union(&again).copied().collect();
         plain.decide(intent, &touched, (&*places, &*vips), &mut cx);
-        self.work.floating_ips = vips.update(again, plain.need(), places, &self.providers, &mut cx);
+        let mut taken = BTreeSet::new();
+        if let Some(block) = cx.site.node.service_labels {
+            let others = places.labels().chain(plain.labels()).chain(cx.site.node.vhost.label);
+            let block = block.below(u32::MAX);
+            taken.extend(others.filter(|label| block.contains(&label.0)));
+        }
+        let besides = (plain.need(), taken);
+        self.work.floating_ips = vips.update(again, besides, places, &self.providers, &mut cx);
         plain.write(&mut cx);
         book.settle(&intent.findings, &mut out.findings);
         if let Some(before) = before {
@@ -107,6 +120,18 @@ impl Compiler {
         }
         out.clone()
     }
+}
+
+/// That the card does not have all labels that floating IPs are to have.
+fn label_fault(node: &Node, shape: &Shape) -> Vec<(ObjectId, Finding)> {
+    let last = |block: LabelBlock| block.first.0.saturating_add(block.count.saturating_sub(1));
+    let beyond = node.service_labels.map(last).filter(|last| *last >= shape.labels);
+    let finding = beyond.map(|last| {
+        let (what, first) = ("serviceLabels: label".to_owned(), limits::LABEL_FIRST);
+        let reason = Reason::OutOfRange { what, value: last, first, last: shape.labels - 1 };
+        (ObjectId::Node, Finding::partial(reason))
+    });
+    finding.into_iter().collect()
 }
 
 /// What there is without a node: what others found.

@@ -26,6 +26,7 @@ mod book;
 mod compiled;
 mod compiler;
 mod desired;
+mod labels;
 mod maps;
 mod marks;
 mod native;

@@ -157,6 +157,7 @@ fn listeners(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: 
     let mut too_many: BTreeMap<&ObjectName, (usize, usize)> = BTreeMap::new();
     for &(net, vrfs) in &vip.nets {
         let mut union: Vec<GroupMember> = Vec::new();
+        let by_label = vip.label_vrf.is_some_and(|vrf| vrfs.contains(&vrf));
         let mut only = None;
         for front in fronts {
             let Listener { protocol, port, .. } = *front.listener;
@@ -166,6 +167,8 @@ fn listeners(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: 
             for label in labels_of(&all, reach) {
                 served.advertised.extend(vrfs.iter().map(|vrf| (*vrf, label)));
             }
+            let local = if by_label { on_this_node(&all, front, vip, reach) } else { None };
+            served.label_vrf = served.label_vrf.or(local.as_ref().and(vip.label_vrf));
             let choosy = front.nearby != Nearby::All;
             let mut members = if choosy { members(vrfs, front, reach, true) } else { all };
             let there_are = members.len();
@@ -182,7 +185,7 @@ fn listeners(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: 
                 RouteTarget::Group(Arc::new(Group { members, hash_fields }))
             };
             only = Some((key, target.clone()));
-            served.listeners.push((key, Listening { target, local: None }));
+            served.listeners.push((key, Listening { target, local }));
         }
         let target = match only {
             Some((key, RouteTarget::Group(_))) if fronts.len() == 1 => RouteTarget::Listener(key),
@@ -220,6 +223,28 @@ fn shown(mut union: Vec<GroupMember>, vip: &Vip<'_>, reach: &Reach<'_>) -> Group
 
 fn is_behind_node(member: &GroupMember) -> bool {
     matches!(member.hop.next_hop, NextHopKey::Receive(_))
+}
+
+/// The members of a listener that are on this node, if there are any. Those that terminate take new connections if no other does:
+/// whoever sends by the label chose this node.
+fn on_this_node(
+    all: &[GroupMember],
+    front: &Backends<'_>,
+    vip: &Vip<'_>,
+    reach: &Reach<'_>,
+) -> Option<Arc<Group>> {
+    let is_here = |member: &&GroupMember| match member.hop.next_hop {
+        NextHopKey::Encap(_) => true,
+        NextHopKey::Receive(_) => member.pod == Some(reach.address()),
+        _ => false,
+    };
+    let mut members: Vec<GroupMember> = all.iter().filter(is_here).copied().collect();
+    if members.iter().all(|member| member.draining) {
+        members.iter_mut().for_each(|member| member.draining = false);
+    }
+    subset::keep(&mut members, reach.group_max(), reach.node(), vip.address);
+    let group = Group { members, hash_fields: hash_fields(front) };
+    (!group.members.is_empty()).then(|| Arc::new(group))
 }
 
 /// Labels under which this node serves by its own members who take new connections.

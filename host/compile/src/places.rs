@@ -17,8 +17,8 @@ use std::sync::Arc;
 use penstock_abi::limits;
 use penstock_abi::table::TableId;
 use penstock_model::{
-    Effect, Encapsulation, Finding, Intent, IpNet, Neighbours, ObjectId, OrdMap, Path, Peer,
-    PodVif, Reason, Rib, VifId, VrfId,
+    Effect, Encapsulation, Finding, Intent, IpNet, MplsLabel, Neighbours, ObjectId, OrdMap, Path,
+    Peer, PodVif, Reason, Rib, VifId, VrfId,
 };
 use penstock_tables::Shape;
 
@@ -131,6 +131,12 @@ impl Places {
         }
         self.share_room(cx, before);
         dirty.addresses
+    }
+
+    /// Labels of the vifs that are in force.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = MplsLabel> {
+        let in_force = |vif: &&Arc<PodVif>| self.vif(vif.address).is_some_and(|at| at.id == vif.id);
+        self.vifs.values().filter(in_force).map(|vif| vif.label)
     }
 
     /// Changes what is at an address; a place where nothing is any more goes.

@@ -217,6 +217,11 @@ impl PlainIps {
         (self.made.iter().map(|made| made.routes.len()).sum(), self.made.len())
     }
 
+    /// Labels that they have.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = MplsLabel> {
+        self.made.iter().map(|made| made.ip.label)
+    }
+
     /// Takes one out of the tables. What has become another's there is not touched.
     fn take_out(&self, made: &Made, places: &Places, cx: &mut Context<'_>) {
         let Made { ip, vif, routes, is_egress, .. } = made;

@@ -68,6 +68,8 @@ pub struct Vip<'a> {
     pub vrfs: &'a [VrfId],
     /// The service networks that these VRFs meet, each with its VRFs.
     pub nets: Vec<(u16, &'a [VrfId])>,
+    /// VRF of packets that come by the floating IP's label; none if this node gives no labels.
+    pub label_vrf: Option<VrfId>,
     /// The listeners behind it, the owner's first; no two have the same protocol and port.
     pub fronts: Vec<Front<'a>>,
 }
@@ -112,12 +114,29 @@ pub struct Served {
     pub floating: Option<ServiceAddress>,
     /// What is translated for backends on this node; each (vif, protocol, port) at most once.
     pub translations: Vec<Translation>,
+    /// VRF of packets that come by its label, [`Vip::label_vrf`], if somebody on this node serves it.
+    pub label_vrf: Option<VrfId>,
     /// Ports that are served, here or elsewhere.
     pub ports: BTreeSet<(Protocol, u16)>,
-    /// Labels under which this node serves it, by VRF: for other nodes to know.
+    /// Labels under which this node serves it, by VRF: for other nodes to know. If there are some and it has a label of its own,
+    /// that one is told instead.
     pub advertised: BTreeSet<(VrfId, MplsLabel)>,
     /// What is not as the load balancers ask, by load balancer.
     pub findings: Vec<(ObjectName, Finding)>,
+}
+
+impl Served {
+    /// The same under a label of its own, or without one.
+    pub(crate) fn under(mut self, label: Option<MplsLabel>) -> Self {
+        match label.zip(self.label_vrf) {
+            Some((label, vrf)) if !self.advertised.is_empty() => {
+                self.advertised = [(vrf, label)].into();
+            }
+            Some(_) => {}
+            None => self.listeners.iter_mut().for_each(|(_, entry)| entry.local = None),
+        }
+        self
+    }
 }
 
 /// A translation of a floating IP at a backend's vif.

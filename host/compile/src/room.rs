@@ -57,29 +57,33 @@ impl Need {
         let keys = served.translations.iter().map(|one| (one.port, one.target));
         let mut mappings: BTreeSet<(u16, FipTarget)> = keys.collect();
         let mut rings: Vec<&Group> = Vec::new();
-        let listeners = served.listeners.iter();
-        let listeners = listeners.map(|(key, entry)| (Some(key.port), &entry.target));
-        let routes = served.routes.iter().map(|(_, target)| (None, target));
-        for (port, target) in listeners.chain(routes) {
-            if let RouteTarget::Group(group) = target {
-                let target = |member: &GroupMember| {
-                    Some(FipTarget { address: member.pod?, port: member.port? })
-                };
-                let mapped = group.members.iter().filter_map(target);
-                mappings.extend(
-                    port.into_iter()
-                        .flat_map(|port| mapped.clone().map(move |target| (port, target))),
-                );
-                need.next_hops += 1;
-                // What its VRFs have in common is there once.
-                let large = group.members.len() > Group::SMALL;
-                if large && rings.iter().any(|ring| ring.members == group.members) {
-                    continue;
-                }
-                rings.push(group);
-                let active = group.members.iter().filter(|member| !member.draining).count();
-                need.ecmp_words += group.members.len() + active;
+        fn own(target: &RouteTarget) -> Option<&Group> {
+            match target {
+                RouteTarget::Group(group) => Some(group),
+                RouteTarget::Hop(_) | RouteTarget::Listener(_) => None,
             }
+        }
+        let listeners = served.listeners.iter().flat_map(|(key, entry)| {
+            let groups = own(&entry.target).into_iter().chain(entry.local.as_deref());
+            groups.map(|group| (Some(key.port), group))
+        });
+        let routes = served.routes.iter().filter_map(|(_, target)| Some((None, own(target)?)));
+        for (port, group) in listeners.chain(routes) {
+            let target =
+                |member: &GroupMember| Some(FipTarget { address: member.pod?, port: member.port? });
+            let mapped = group.members.iter().filter_map(target);
+            mappings.extend(
+                port.into_iter().flat_map(|port| mapped.clone().map(move |target| (port, target))),
+            );
+            need.next_hops += 1;
+            // What its VRFs have in common is there once.
+            let large = group.members.len() > Group::SMALL;
+            if large && rings.iter().any(|ring| ring.members == group.members) {
+                continue;
+            }
+            rings.push(group);
+            let active = group.members.iter().filter(|member| !member.draining).count();
+            need.ecmp_words += group.members.len() + active;
         }
         need.mappings = mappings.len();
         need

@@ -141,6 +141,13 @@ impl Site {
         nets.map(|(net, vrfs)| (net.0, vrfs.as_slice())).collect()
     }
 
+    /// VRF of packets that come by the label of a floating IP of a network: the network's own, or the lowest from which it is reached.
+    pub(crate) fn label_vrf(&self, network: &NetworkName) -> Option<VrfId> {
+        let reach = self.vrfs_of(network);
+        let own = self.vrf_named(network.as_str()).filter(|vrf| reach.contains(vrf));
+        self.node.service_labels.and_then(|_| own.or_else(|| reach.iter().min().copied()))
+    }
+
     /// Where packets to an address or a prefix go if nobody has or announces it.
     pub(crate) fn otherwise(&self, vrf: VrfId, prefix: IpNet) -> Option<Hop> {
         let to_node = || Hop { next_hop: NextHopKey::Receive(VifId::VHOST), label: None };

@@ -23,6 +23,11 @@ pub(crate) fn keep(members: &mut Vec<GroupMember>, max: usize, node: &str, vip: 
     members.sort_unstable_by_key(|member| (member.hop, member.pod));
 }
 
+/// A number for an address that is the same for ever, and near to no other's.
+pub(crate) fn number(address: IpAddr) -> u64 {
+    mix(octets(FNV_OFFSET, Some(address)))
+}
+
 /// FNV-1a: as good as any where nobody attacks, and the same for ever.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use penstock_abi::hash;
 use penstock_abi::table::ServiceAddress;
 use penstock_model::{
-    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LearnPolicy,
-    Listener, LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours, NetworkName, Node,
-    ObjectId, ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib, Route, Scope, VifId,
-    Vrf, VrfId, Zone,
+    Affinity, Encapsulation, Fabric, FloatingIp, FloatingIpKind, Hints, Intent, IpNet, LabelBlock,
+    LearnPolicy, Listener, LoadBalancer, MacAddr, Member, MemberState, MplsLabel, Neighbours,
+    NetworkName, Node, ObjectId, ObjectName, Path, Peer, PodVif, Policy, Pool, Protocol, Rib,
+    Route, Scope, VifId, Vrf, VrfId, Zone,
 };
 use penstock_tables::Shape;
 
 mod incremental;
+mod labels;
 mod nearby;
 mod owner;
 mod places;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use penstock_abi::table::TableId;
 use penstock_model::{
-    Advertisement, Finding, Intent, IpNet, LoadBalancer, ObjectId, ObjectName, OrdMap, Pod, Reason,
+    Advertisement, Finding, Intent, IpNet, LoadBalancer, MplsLabel, ObjectId, ObjectName, OrdMap,
+    Pod, Reason,
 };
 
 use penstock_tables::Shape;
@@ -22,7 +23,7 @@ use crate::places::{Context, Places};
 use crate::provider::{Providers, Reach, Served, Vip};
 use crate::room::{self, Ledger, Need};
 use crate::site::Site;
-use crate::{Group, RouteTarget};
+use crate::{Group, LabelEntry, NextHopKey, RouteTarget, labels};
 
 /// The lowest address and the highest.
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -44,6 +45,12 @@ pub(crate) struct Vips {
     ledger: Ledger,
     /// What the node itself needs.
     node: Need,
+    /// Addresses that somebody on this node serves, if it gives labels to such, the oldest owner's first.
+    here: BTreeSet<Senior>,
+    /// Their labels.
+    labels: BTreeMap<IpAddr, MplsLabel>,
+    /// Labels that others have.
+    taken: BTreeSet<MplsLabel>,
     /// Those for which a table has no room.
     refused: BTreeMap<IpAddr, TableId>,
 }
@@ -64,11 +71,11 @@ struct Made {
 }
 
 impl Vips {
-    /// Makes floating IPs again, and says how many. `besides` are host routes and mappings that others need.
+    /// Makes floating IPs again, and says how many. `besides` are host routes and mappings that others need, and labels that they have.
     pub(crate) fn update(
         &mut self,
         again: BTreeSet<IpAddr>,
-        besides: (usize, usize),
+        (besides, taken): ((usize, usize), BTreeSet<MplsLabel>),
         places: &Places,
         providers: &Providers,
         cx: &mut Context<'_>,
@@ -83,32 +90,78 @@ impl Vips {
         let next_hops = cx.out.desired.next_hops.len();
         let host_routes = places.host_routes(cx.shape) + besides.0;
         let node = Need::of_node(next_hops, host_routes, besides.1);
-        if again.is_empty() && node == self.node {
+        if again.is_empty() && node == self.node && taken == self.taken {
             return 0;
         }
-        self.node = node;
+        (self.node, self.taken) = (node, taken);
         let refused = self.share_room(cx.shape);
         let was_refused = std::mem::replace(&mut self.refused, refused);
         let made_anew = again.len();
         let mut changed = again;
         let differs = |address: &&IpAddr| was_refused.get(address) != self.refused.get(address);
         changed.extend(was_refused.keys().chain(self.refused.keys()).filter(differs));
-        for address in changed {
+        let had_labels = self.give_labels(cx);
+        let differs = |address: &&IpAddr| had_labels.get(address) != self.labels.get(address);
+        changed.extend(had_labels.keys().chain(self.labels.keys()).filter(differs));
+        for &address in &changed {
             let made = self.made.get(&address);
             let old = match before.get(&address) {
                 Some(old) => old.as_ref(),
                 None => made,
             };
-            let served = |made: Option<&'_ Made>| made.and_then(|made| made.served.clone());
-            let old = served(old).filter(|_| !was_refused.contains_key(&address));
+            let served = |made: Option<&'_ Made>, labels: &BTreeMap<_, _>| {
+                let label = labels.get(&address).copied();
+                made.and_then(|made| Some(made.served.clone()?.under(label)))
+            };
+            let old = served(old, &had_labels).filter(|_| !was_refused.contains_key(&address));
             let full = self.refused.get(&address).copied();
-            let new = served(made).filter(|_| full.is_none());
+            let new = served(made, &self.labels).filter(|_| full.is_none());
             let kept = full.is_some() || made.is_some_and(|made| made.kept);
             let wanted = kept.then(|| self.wanted(address, places, cx.site));
             write(address, old, new, places, cx);
             write_state(address, made, full, wanted, cx);
         }
+        self.write_labels(&changed, &had_labels, cx);
         made_anew
+    }
+
+    /// Gives labels anew to all that are served here, and says which they had.
+    fn give_labels(&mut self, cx: &mut Context<'_>) -> BTreeMap<IpAddr, MplsLabel> {
+        let block = cx.site.node.service_labels.map_or(0..0, |block| block.below(cx.shape.labels));
+        let served = self.here.iter().filter(|one| !self.refused.contains_key(&one.address));
+        let labels = labels::allot(&block, &self.taken, served.clone().map(|one| one.address));
+        let without = served.filter(|one| !labels.contains_key(&one.address)).map(|one| {
+            let text = format!(
+                "no label is free for {}: what other nodes send to it comes by its members' labels",
+                one.address
+            );
+            let about = ObjectId::LoadBalancer(one.owner.name.clone());
+            (about, Finding::partial(Reason::Text { text }))
+        });
+        cx.book.say(&Teller::VipLabels, without.collect());
+        std::mem::replace(&mut self.labels, labels)
+    }
+
+    /// Makes the label map say what labels floating IPs have instead of those that they had.
+    fn write_labels(
+        &self,
+        changed: &BTreeSet<IpAddr>,
+        had: &BTreeMap<IpAddr, MplsLabel>,
+        cx: &mut Context<'_>,
+    ) {
+        let has: BTreeSet<&MplsLabel> = self.labels.values().chain(&self.taken).collect();
+        for &label in had.values().filter(|label| !has.contains(label)) {
+            put(&mut cx.out.desired.labels, label, None);
+        }
+        for &address in changed {
+            let served = self.made.get(&address).and_then(|made| made.served.as_ref());
+            let vrf = served.and_then(|served| served.label_vrf);
+            if let Some((&label, vrf)) = self.labels.get(&address).zip(vrf) {
+                let next_hop = NextHopKey::Discard;
+                let entry = LabelEntry { next_hop, service: Some(address), vrf };
+                put(&mut cx.out.desired.labels, label, Some(entry));
+            }
+        }
     }
 
     /// The load balancer that owns an address.
@@ -202,6 +255,7 @@ impl Vips {
             network: &grant.ip.network,
             vrfs: cx.site.vrfs_of(&grant.ip.network),
             nets: cx.site.nets_of(&grant.ip.network),
+            label_vrf: cx.site.label_vrf(&grant.ip.network),
             kind: grant.ip.kind,
             fronts: grant.fronts,
         };
@@ -233,8 +287,11 @@ impl Vips {
         };
         if let Some(senior) = served(had) {
             self.order.remove(&senior);
+            self.here.remove(&senior);
         }
         self.order.extend(served(has));
+        let is_here = |made: &&Made| made.served.as_ref().is_some_and(|s| s.label_vrf.is_some());
+        self.here.extend(served(has.filter(is_here)));
         if let Some((need, served)) = had.and_then(Made::needs) {
             self.ledger.leave(address, need, served);
         }

@@ -42,7 +42,9 @@ pub use load_balancer::{
     Protocol, Scope,
 };
 pub use name::{NetworkName, ObjectName, ProviderName, SourceName};
-pub use node::{Encapsulation, Fabric, LearnPolicy, Node, Peer, PodVif, Vhost, Vrf, Zone};
+pub use node::{
+    Encapsulation, Fabric, LabelBlock, LearnPolicy, Node, Peer, PodVif, Vhost, Vrf, Zone,
+};
 pub use object::{Fragment, Object, ObjectId, ObjectKind};
 pub use rib::{Advertisement, Path, Rib, Route};
 pub use validate::{check, is_host_address};

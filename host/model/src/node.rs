@@ -2,6 +2,7 @@
 //! that one that is wrong harms only itself.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,27 @@ pub struct Node {
     /// Its own interface, `vhost0`, as an end point of the overlay.
     #[serde(default)]
     pub vhost: Vhost,
+    /// Labels for floating IPs of services, of which each that is served on this node gets one; none do if it is not said.
+    #[serde(default)]
+    pub service_labels: Option<LabelBlock>,
+}
+
+/// Labels that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelBlock {
+    /// The first.
+    pub first: MplsLabel,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl LabelBlock {
+    /// The labels of it that are below `end`.
+    #[must_use]
+    pub fn below(self, end: u32) -> Range<u32> {
+        let first = self.first.0;
+        first..first.saturating_add(self.count).min(end).max(first)
+    }
 }
 
 /// The node as an end point of the overlay.

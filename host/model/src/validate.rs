@@ -81,6 +81,11 @@ fn check_node(node: &Node, wrong: &mut Wrong) {
     if let Some(label) = node.vhost.label {
         wrong.range("vhost0.label", label.0, limits::LABEL_FIRST, LABEL_LAST);
     }
+    if let Some(block) = node.service_labels {
+        wrong.range("serviceLabels.first", block.first.0, limits::LABEL_FIRST, LABEL_LAST);
+        let most = (LABEL_LAST + 1).saturating_sub(block.first.0);
+        wrong.range("serviceLabels.count", block.count, 1, most.max(1));
+    }
     if let Some(vrf) = node.vhost.vrf {
         wrong.range("vhost0.vrf", vrf.0.into(), 1, limits::VRFS - 1);
     }

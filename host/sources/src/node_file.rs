@@ -66,6 +66,9 @@ pub struct NodeFile {
     /// Its own interface as an end point of the overlay.
     #[serde(default)]
     pub vhost0: VhostFile,
+    /// Labels that the daemon gives to floating IPs of services, one to each that this node serves; none if absent.
+    #[serde(default)]
+    pub service_labels: Option<LabelBlockFile>,
     /// VRFs.
     pub vrfs: Vec<VrfFile>,
     /// Interfaces of this node's pods.
@@ -103,6 +106,18 @@ pub struct VhostFile {
     /// Whether what pods send to addresses that nobody announces goes to the node's kernel.
     #[serde(default)]
     pub outside: bool,
+}
+
+/// Labels that follow one another.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelBlockFile {
+    /// The first.
+    #[schemars(range(min = 16, max = 1_048_575))]
+    pub first: u32,
+    /// How many there are.
+    #[schemars(range(min = 1, max = 1_048_560))]
+    pub count: u32,
 }
 
 /// A VRF.

@@ -25,6 +25,7 @@ pub const TABLES: &[TableId] = &[
     TableId::DefaultRoute,
     TableId::FipKey,
     TableId::PlainFip,
+    TableId::Ilm,
 ];
 
 /// The route that packets to the address take.

@@ -1,12 +1,13 @@
 //! Listeners of floating IPs: the card's table `ServiceKey`, which a packet is looked for in before any route.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{ServiceKey, Vrf};
+use penstock_abi::table::{HostRoute, Ilm, ServiceKey, Vrf};
 use serde::{Deserialize, Serialize};
 
-use crate::way::{Way, rows, write_members, write_way};
+use crate::way::{Unserved, Way, rows, write_members, write_way};
 use crate::{CardState, text};
 
 /// A listener of a floating IP, and where its packets go.
@@ -24,6 +25,9 @@ pub struct Listener {
     pub vrfs: Vec<u16>,
     /// Where packets from this node's interfaces go.
     pub way: Way,
+    /// The floating IP's labels, which other nodes may send to: one for each VRF whose packets meet the listener, at most.
+    #[serde(default)]
+    pub labels: Vec<u32>,
     /// Where packets from the fabric go that come by the floating IP's label; none if nobody on this node serves it.
     pub local: Option<Way>,
     /// Why nobody behind it can be reached anew; none if all is well.
@@ -37,6 +41,7 @@ pub struct Listener {
 pub fn of(state: &CardState, address: Ipv4Addr) -> Vec<Listener> {
     let keys = state.tables.of::<ServiceKey>().iter();
     let word = u32::from(address);
+    let own = labels(state);
     let mut listeners: Vec<Listener> = keys
         .filter(|(_, key)| key.valid && key.ip == word)
         .map(|(row, key)| Listener {
@@ -46,6 +51,7 @@ pub fn of(state: &CardState, address: Ipv4Addr) -> Vec<Listener> {
             service_net: key.net,
             vrfs: vrfs(state, key.net),
             way: Way::of(state, key.nh),
+            labels: labels_in(&own, &vrfs(state, key.net), key.ip),
             local: (key.local != 0).then(|| Way::of(state, key.local)),
             why: None,
             hw_key: row,
@@ -57,8 +63,24 @@ pub fn of(state: &CardState, address: Ipv4Addr) -> Vec<Listener> {
     listeners
 }
 
+/// Labels of floating IPs, by VRF and address.
+pub(crate) fn labels(state: &CardState) -> BTreeMap<(u16, u32), u32> {
+    let own = state.tables.of::<Ilm>().iter().filter(|(_, entry)| entry.valid && entry.service);
+    // The next hop in the keys of its flows is that of the floating IP's route.
+    let by_route: BTreeMap<(u16, u16), u32> =
+        own.map(|(label, entry)| ((entry.vrf, entry.key_nh), label)).collect();
+    let routes = state.tables.of::<HostRoute>().values().filter(|route| route.valid);
+    let lives = routes.filter(|route| Unserved::from(route.service) != Unserved::Forward);
+    lives.filter_map(|r| Some(((r.vrf, r.ip), *by_route.get(&(r.vrf, r.nh))?))).collect()
+}
+
+/// Those of a floating IP in some VRFs.
+pub(crate) fn labels_in(own: &BTreeMap<(u16, u32), u32>, vrfs: &[u16], ip: u32) -> Vec<u32> {
+    vrfs.iter().filter_map(|vrf| own.get(&(*vrf, ip)).copied()).collect()
+}
+
 /// The VRFs of a service network.
-fn vrfs(state: &CardState, net: u16) -> Vec<u16> {
+pub(crate) fn vrfs(state: &CardState, net: u16) -> Vec<u16> {
     let vrfs = state.tables.of::<Vrf>().iter();
     vrfs.filter(|(_, v)| v.valid && v.service_net == net).map(|(vrf, _)| vrf as u16).collect()
 }
@@ -76,12 +98,17 @@ impl fmt::Display for Listener {
             writeln!(f, "  Why: {why}")?;
         }
         write_members(f, "  ", &self.way)?;
+        let labels: Vec<String> = self.labels.iter().map(ToString::to_string).collect();
+        let labels = labels.join(", ");
         match &self.local {
+            _ if labels.is_empty() => writeln!(f, "  by a label of its own: it has none here")?,
             Some(local) => {
-                let n = local.members.len();
-                writeln!(f, "  by its label: nh_index {}, members here: {n}", local.next_hop)?;
+                let (nh, n) = (local.next_hop, local.members.len());
+                writeln!(f, "  by its label {labels}: nh_index {nh}, members here: {n}")?;
             }
-            None => writeln!(f, "  by its label: dropped, nobody on this node serves it")?,
+            None => {
+                writeln!(f, "  by its label {labels}: dropped, nobody on this node serves it")?;
+            }
         }
         writeln!(f, "  Hw: ServiceKey[{}], {}", self.hw_key, rows(&self.way))
     }

@@ -1,5 +1,6 @@
 //! `vrf`, `svc`, `source` and `fip`: dumps of the tables that only this card has, in the manner of `mpls --dump`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -7,11 +8,18 @@ use penstock_abi::table::{PlainFip, ServiceKey, TableId, TunnelSource, Vrf};
 use serde::{Deserialize, Serialize};
 
 use crate::way::{self, Check, Mapping, socket};
-use crate::{CardState, text};
+use crate::{CardState, listener, text};
 
 /// Tables that these views read.
-pub const TABLES: &[TableId] =
-    &[TableId::Vrf, TableId::ServiceKey, TableId::TunnelSource, TableId::PlainFip, TableId::FipMap];
+pub const TABLES: &[TableId] = &[
+    TableId::Vrf,
+    TableId::ServiceKey,
+    TableId::TunnelSource,
+    TableId::PlainFip,
+    TableId::FipMap,
+    TableId::Ilm,
+    TableId::HostRoute,
+];
 
 /// What holds for one VRF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +75,10 @@ pub struct ListenerEntry {
     pub port: u16,
     /// Next hop of packets from interfaces.
     pub next_hop: u16,
-    /// Next hop of packets from the fabric; 0 = nobody on this node serves it.
+    /// The floating IP's label; none if it has none on this node.
+    #[serde(default)]
+    pub label: Option<u32>,
+    /// Next hop of packets from the fabric that come by it; 0 = nobody on this node serves it.
     pub local_next_hop: u16,
     /// Row in the card's table `ServiceKey`.
     pub hw_index: u32,
@@ -84,6 +95,8 @@ pub struct Listeners {
 #[must_use]
 pub fn listeners(state: &CardState) -> Listeners {
     let keys = state.tables.of::<ServiceKey>().iter().filter(|(_, k)| k.valid);
+    let own = listener::labels(state);
+    let mut vrfs: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
     let mut listeners: Vec<ListenerEntry> = keys
         .map(|(hw_index, k)| ListenerEntry {
             service_net: k.net,
@@ -91,6 +104,10 @@ pub fn listeners(state: &CardState) -> Listeners {
             protocol: k.proto,
             port: k.port,
             next_hop: k.nh,
+            label: {
+                let vrfs = vrfs.entry(k.net).or_insert_with(|| listener::vrfs(state, k.net));
+                listener::labels_in(&own, vrfs, k.ip).first().copied()
+            },
             local_next_hop: k.local,
             hw_index,
         })
@@ -102,8 +119,8 @@ pub fn listeners(state: &CardState) -> Listeners {
 impl fmt::Display for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Service Key Table\n")?;
-        writeln!(f, "     Net    Address:Port             Proto    NextHop      Local")?;
-        writeln!(f, "-------------------------------------------------------------")?;
+        writeln!(f, "     Net    Address:Port             Proto    NextHop      Local    Label")?;
+        writeln!(f, "----------------------------------------------------------------------")?;
         for l in &self.listeners {
             let address = format!("{}:{}", l.floating_ip, l.port);
             let protocol = text::protocol(l.protocol);
@@ -112,7 +129,8 @@ impl fmt::Display for Listeners {
                 0 => "-".to_owned(),
                 nh => nh.to_string(),
             };
-            writeln!(f, "    {:>7}    {local:>7}", l.next_hop)?;
+            let label = l.label.map_or_else(|| "-".to_owned(), |label| label.to_string());
+            writeln!(f, "    {:>7}    {local:>7}    {label:>5}", l.next_hop)?;
             if f.alternate() {
                 writeln!(f, "            Hw: ServiceKey[{}]", l.hw_index)?;
             }

@@ -11,11 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::way::Unserved;
 use crate::words::words;
-use crate::{CardState, text};
+use crate::{CardState, listener, text};
 
 /// Tables that this view reads.
-pub const TABLES: &[TableId] =
-    &[TableId::HostRoute, TableId::Prefix, TableId::DefaultRoute, TableId::NextHop, TableId::Ecmp];
+pub const TABLES: &[TableId] = &[
+    TableId::HostRoute,
+    TableId::Prefix,
+    TableId::DefaultRoute,
+    TableId::NextHop,
+    TableId::Ecmp,
+    TableId::Ilm,
+];
 
 const LEGEND: &str =
     "Flags: L=Label Valid, P=Proxy ARP, T=Trap ARP, F=Flood ARP, Ml=MAC-IP learnt route";
@@ -45,6 +51,9 @@ pub struct Route {
     pub label: Option<u32>,
     /// Next hop.
     pub next_hop: u16,
+    /// The label by which other nodes send to this node's members of it, of a floating IP that has one.
+    #[serde(default)]
+    pub own_label: Option<u32>,
     /// Slots of the group with a member, if the next hop is a composite.
     pub ecmp_members: Option<u32>,
     /// What becomes of packets to it.
@@ -82,12 +91,14 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
                 .count() as u32,
         )
     };
+    let own_labels = listener::labels(state);
     let hosts = state.tables.of::<HostRoute>().iter().filter(|(_, r)| r.valid && r.vrf == vrf).map(
         |(hw_index, r)| Route {
             address: text::ip(r.ip),
             prefix_len: 32,
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
+            own_label: own_labels.get(&(vrf, r.ip)).copied(),
             ecmp_members: members(r.nh),
             unserved: r.service.into(),
             sources: r.sources,
@@ -106,6 +117,7 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
             prefix_len: r.len,
             label: r.label_valid.then_some(r.label),
             next_hop: r.nh,
+            own_label: None,
             ecmp_members: members(r.nh),
             unserved: Unserved::Forward,
             sources: r.sources,
@@ -118,6 +130,7 @@ pub fn view(state: &CardState, vrf: u16) -> Routes {
         prefix_len: 0,
         label: r.label_valid.then_some(r.label),
         next_hop: r.nh,
+        own_label: None,
         ecmp_members: members(r.nh),
         unserved: Unserved::Forward,
         sources: r.sources,
@@ -171,7 +184,9 @@ impl fmt::Display for Routes {
                     Unserved::Drop => ", lives by its listeners, else drop",
                 };
                 let Route { hw_table, hw_index, sources, .. } = route;
-                writeln!(f, "Hw: {hw_table}[{hw_index}], sources {sources}{unserved}")?;
+                let own =
+                    route.own_label.map_or_else(String::new, |l| format!(", here by label {l}"));
+                writeln!(f, "Hw: {hw_table}[{hw_index}], sources {sources}{unserved}{own}")?;
             }
         }
         Ok(())

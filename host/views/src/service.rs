@@ -17,7 +17,8 @@ use crate::way::{self, RouteKind, Sources, Unserved, Way, rows, write_members, w
 use crate::{CardState, text};
 
 /// Tables that this view reads, besides those of [`way`].
-pub const TABLES: &[TableId] = &[TableId::HostRoute, TableId::ServiceKey, TableId::FipKey];
+pub const TABLES: &[TableId] =
+    &[TableId::HostRoute, TableId::ServiceKey, TableId::FipKey, TableId::Ilm];
 
 /// What is known of a service before looking at the card.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -125,7 +125,7 @@ fn cent222() -> CardState {
     s.tables.put(17, TunnelSource { valid: true, set: 7, ip: ip("10.169.25.21") });
     s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4, service: false });
     s.tables.put(28, Ilm { valid: true, nh: 37, key_nh: 37, vrf: 4, service: false });
-    s.tables.put(33, Ilm { valid: true, nh: 0, key_nh: 88, vrf: 4, service: true });
+    s.tables.put(33, Ilm { valid: true, nh: 0, key_nh: 87, vrf: 4, service: true });
     let host =
         |addr, nh| HostRoute { valid: true, vrf: 4, ip: ip(addr), nh, ..HostRoute::default() };
     let service = ServiceAddress::Reject;
@@ -505,6 +505,8 @@ fn routes() {
     insta::assert_snapshot!("rt_dump", route::view(&cent222(), 4).to_string());
     let get = route::lookup(&cent222(), 4, Ipv4Addr::new(10, 105, 139, 153), 32);
     insta::assert_snapshot!("rt_get", get.to_string());
+    let wide = format!("{get:#}");
+    assert!(wide.contains("lives by its listeners, else reject, here by label 33\n"), "{wide}");
 }
 
 #[test]

@@ -86,8 +86,12 @@ impl Cluster {
             address: "10.169.25.20/16".parse()?,
             mac: MacAddr::from_bits(0x0200_0000_ff01),
         };
-        intent.node =
-            Some(Arc::new(Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default() }));
+        intent.node = Some(Arc::new(Node {
+            name: "cent222".to_owned(),
+            fabric,
+            vhost: Vhost::default(),
+            service_labels: None,
+        }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
         intent.vrfs.insert(VRF, Arc::new(vrf));

@@ -144,8 +144,12 @@ impl World {
             address: IpNet::new(node(0), 24).expect("24 <= 32"),
             mac: MacAddr::from_bits(FABRIC_MAC),
         };
-        intent.node =
-            Some(Arc::new(Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default() }));
+        intent.node = Some(Arc::new(Node {
+            name: "cent222".to_owned(),
+            fabric,
+            vhost: Vhost::default(),
+            service_labels: None,
+        }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
         intent.vrfs.insert(VRF, Arc::new(vrf));

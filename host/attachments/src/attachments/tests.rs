@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use penstock_model::{ObjectId, Vrf};
+use penstock_model::{Fabric, LabelBlock, Node, ObjectId, Vrf};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -113,6 +113,29 @@ fn what_was_on_the_card_rests_and_what_was_only_reserved_does_not() {
     assert!(shortage.ends_with("0 are in use and 1 rest; the next is free in 299 s"), "{shortage}");
     let c = reserve(&all, "c", 10 + REST.as_secs()).unwrap();
     assert_eq!((c.vif, c.label), (VifId(3), MplsLabel(17)), "label 16 is free for less long");
+}
+
+/// Whether one of these has it yet or not; and they rest when the node file gives them up.
+#[test]
+fn labels_of_floating_ips_are_given_to_no_pod() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = open(&dir);
+    let mut node = intent(&[]);
+    let fabric =
+        Fabric { address: "10.169.25.20/24".parse().unwrap(), mac: MacAddr([2, 0, 0, 0, 0, 1]) };
+    let block = LabelBlock { first: MplsLabel(16), count: 4 };
+    node.node = Some(Arc::new(Node {
+        name: "cent222".to_owned(),
+        fabric,
+        vhost: Default::default(),
+        service_labels: Some(block),
+    }));
+    let a = all.reserve(&wish("a", 3..=5), &node, at(0)).unwrap();
+    assert_eq!(a.label, MplsLabel(20));
+    let b = all.reserve(&wish("b", 3..=5), &intent(&[]), at(1)).unwrap();
+    assert_eq!(b.label, MplsLabel(21));
+    let c = all.reserve(&wish("c", 3..=5), &intent(&[]), at(2 + REST.as_secs())).unwrap();
+    assert_eq!(c.label, MplsLabel(22), "those that never had one come first");
 }
 
 #[test]

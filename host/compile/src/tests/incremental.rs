@@ -16,7 +16,7 @@ use crate::{Provider, Reach, Served, Vip, marks};
 /// One change of what a node is to do, from a world that is so small that things meet. `None` takes the thing away.
 #[derive(Clone, Debug)]
 enum Change {
-    Node(Option<(&'static str, IpAddr)>),
+    Node(Option<(&'static str, IpAddr)>, Option<LabelBlock>),
     Vrf(u16, Option<(Vec<u16>, Vec<&'static str>)>),
     Vif(u8, Option<(IpAddr, u16, u32)>),
     Peer(&'static str, Option<IpAddr>),
@@ -123,6 +123,9 @@ fn floating_ip() -> impl Strategy<Value = (IpAddr, &'static str, &'static str, u
 }
 
 fn change() -> impl Strategy<Value = Change> {
+    // A block that is short, and in which others have labels, too.
+    let block = (16_u32..19, 1_u32..5);
+    let block = block.prop_map(|(first, count)| LabelBlock { first: MplsLabel(first), count });
     let node = (select(vec!["me", "other"]), end_point());
     let vrf_id = select(vec![1_u16, 2, 2, 3, 5000]);
     let vrfs = vec(vrf_id.clone(), 0..3);
@@ -153,7 +156,8 @@ fn change() -> impl Strategy<Value = Change> {
     let allowed = range([&[], &["10.105.0.0/31"], &["10.0.0.0/8"], &["0.0.0.0/0"]]);
     let own = range([&[], &[], &["10.105.0.0/31"], &["10.0.0.0/8"]]);
     prop_oneof![
-        1 => option::weighted(0.7, node).prop_map(Change::Node),
+        1 => (option::weighted(0.7, node), option::weighted(0.7, block))
+            .prop_map(|(node, block)| Change::Node(node, block)),
         2 => (vrf_id, option::weighted(0.9, vrf)).prop_map(|(id, vrf)| Change::Vrf(id, vrf)),
         6 => (2..7_u8, option::weighted(0.8, vif)).prop_map(|(id, vif)| Change::Vif(id, vif)),
         2 => (announcer(), option::of(end_point())).prop_map(|(name, at)| Change::Peer(name, at)),
@@ -183,17 +187,19 @@ impl Small {
         let mut world = World::new("me", v4("10.169.25.20"), Vec::new());
         world.neighbours.clear();
         world.policy(&["0.0.0.0/0"], &[]);
+        world.labels(17, 3);
         Self { world, routes: BTreeMap::new() }
     }
 
     fn apply(&mut self, change: Change) {
         let intent = &mut self.world.intent;
         match change {
-            Change::Node(node) => {
+            Change::Node(node, service_labels) => {
                 intent.node = node.map(|(name, address)| {
                     let address = IpNet::new(address, 24).unwrap();
                     let fabric = Fabric { address, mac: MacAddr([2, 0, 0, 0, 0, 1]) };
-                    Arc::new(Node { name: name.to_owned(), fabric, vhost: Default::default() })
+                    let vhost = Default::default();
+                    Arc::new(Node { name: name.to_owned(), fabric, vhost, service_labels })
                 });
             }
             Change::Vrf(id, Some((imports, networks))) => {
@@ -338,8 +344,10 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     let mut groups = 0;
     let mut words = 0;
     let mut hops = Vec::new();
+    let local = d.listeners.values().filter_map(|entry| entry.local.clone());
+    let local: Vec<RouteTarget> = local.map(RouteTarget::Group).collect();
     let heard = d.listeners.values().map(|entry| &entry.target);
-    for target in d.routes.values().chain(heard) {
+    for target in d.routes.values().chain(heard).chain(&local) {
         match target {
             RouteTarget::Hop(hop) => hops.push(*hop),
             RouteTarget::Listener(key) => assert!(d.listeners.contains_key(key)),
@@ -362,7 +370,11 @@ fn sound(compiled: &Compiled, shape: &Shape) {
     let mut maps: BTreeSet<(IpAddr, u16, IpAddr, u16)> = BTreeSet::new();
     maps.extend(d.fip.iter().map(|(key, to)| (key.address, key.port, to.address, to.port)));
     for (key, entry) in &d.listeners {
-        if let RouteTarget::Group(group) = &entry.target {
+        let of_vifs = match &entry.target {
+            RouteTarget::Group(group) => Some(group),
+            _ => None,
+        };
+        for group in of_vifs.into_iter().chain(&entry.local) {
             let mapped = group.members.iter().filter_map(|m| Some((m.pod?, m.port?)));
             maps.extend(mapped.map(|(pod, port)| (key.address, key.port, pod, port)));
         }
@@ -384,6 +396,18 @@ fn sound(compiled: &Compiled, shape: &Shape) {
         (TableId::ServiceKey, d.listeners.len()),
     ] {
         assert!(used <= shape.capacity(table) as usize, "{table:?}: {used}");
+    }
+    // A label leads to listeners with members here, and each of these has one.
+    let labelled: BTreeSet<(IpAddr, u16)> = d
+        .labels
+        .values()
+        .filter_map(|label| Some((label.service?, d.vrfs[&label.vrf].service_net)))
+        .collect();
+    let here = d.listeners.iter().filter(|(_, entry)| entry.local.is_some());
+    let here: BTreeSet<(IpAddr, u16)> = here.map(|(key, _)| (key.address, key.net)).collect();
+    assert_eq!(labelled, here);
+    for label in d.labels.values() {
+        assert!(label.service.is_none_or(|at| d.routes.contains_key(&(label.vrf, at))));
     }
     for (key, target) in &d.fip {
         assert!(d.services[&key.address].contains(&(key.protocol, key.port)));

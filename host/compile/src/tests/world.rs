@@ -79,6 +79,7 @@ impl World {
                     name: name.to_owned(),
                     fabric,
                     vhost: Default::default(),
+                    service_labels: None,
                 })),
                 ..Intent::default()
             },
@@ -149,6 +150,12 @@ impl World {
     pub(super) fn vhost(&mut self, change: impl FnOnce(&mut penstock_model::Vhost)) {
         let node = self.intent.node.as_mut().expect("a world has one");
         change(&mut Arc::make_mut(node).vhost);
+    }
+
+    pub(super) fn labels(&mut self, first: u32, count: u32) {
+        let node = self.intent.node.as_mut().expect("a world has one");
+        let block = LabelBlock { first: MplsLabel(first), count };
+        Arc::make_mut(node).service_labels = Some(block);
     }
 
     pub(super) fn overlay(&mut self, change: impl FnOnce(&mut penstock_model::Overlay)) {

@@ -68,8 +68,12 @@ pub(crate) fn intent(services: u32, endpoints: u32) -> (Intent, Neighbours) {
     let mac = |n: u32| MacAddr::from_bits(0x0200_0000_0000 + u64::from(n));
     let mut intent = Intent { complete: true, ..Intent::default() };
     let fabric = Fabric { address: IpNet::new(end_point(0), 16).expect("16 <= 32"), mac: mac(0) };
-    intent.node =
-        Some(Arc::new(Node { name: "node0".to_owned(), fabric, vhost: Default::default() }));
+    intent.node = Some(Arc::new(Node {
+        name: "node0".to_owned(),
+        fabric,
+        vhost: Default::default(),
+        service_labels: None,
+    }));
     let networks = vec![NetworkName::services()];
     let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
     intent.vrfs.insert(VRF, Arc::new(vrf));

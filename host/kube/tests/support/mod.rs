@@ -95,8 +95,12 @@ pub fn named(name: &str) -> Fragment {
         mac: MacAddr([2, 0, 10, 169, 25, 20]),
     };
     let mut fragment = Fragment::empty("node file");
-    let node =
-        Object::Node(Arc::new(Node { name: name.to_owned(), fabric, vhost: Default::default() }));
+    let node = Object::Node(Arc::new(Node {
+        name: name.to_owned(),
+        fabric,
+        vhost: Default::default(),
+        service_labels: None,
+    }));
     fragment.objects.insert(ObjectId::Node, node);
     fragment.complete = true;
     fragment

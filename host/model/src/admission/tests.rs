@@ -20,6 +20,7 @@ fn node(last: u8) -> Object {
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
         },
         vhost: Vhost::default(),
+        service_labels: None,
     }))
 }
 

@@ -107,6 +107,7 @@ fn object() -> impl Strategy<Value = Object> {
                 mac: MacAddr([2; 6]),
             },
             vhost: Default::default(),
+            service_labels: None,
         }))),
         (name(), 1_u16..4).prop_map(|(name, id)| vrf(name, id)),
         (name(), 0_i64..3).prop_map(|(name, created)| balancer(name, created)),

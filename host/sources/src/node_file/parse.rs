@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use penstock_model::{
-    Encapsulation, Fabric, IpNet, LearnPolicy, MplsLabel, NetworkName, Node, Object, ObjectId,
-    ObjectName, Peer, PodVif, Reason, Route, SourceCheck, Vhost, VifId, Vrf, VrfId, check,
+    Encapsulation, Fabric, IpNet, LabelBlock, LearnPolicy, MplsLabel, NetworkName, Node, Object,
+    ObjectId, ObjectName, Peer, PodVif, Reason, Route, SourceCheck, Vhost, VifId, Vrf, VrfId,
+    check,
 };
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    EncapsulationFile, FabricFile, LearnFile, RemoteFile, SourceCheckFile, VhostFile, VifFile,
-    VrfFile,
+    EncapsulationFile, FabricFile, LabelBlockFile, LearnFile, RemoteFile, SourceCheckFile,
+    VhostFile, VifFile, VrfFile,
 };
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
@@ -22,7 +23,7 @@ use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
-const FIELDS: [&str; 6] = ["name", "fabric", "vhost0", "vrfs", "vifs", "remotes"];
+const FIELDS: [&str; 7] = ["name", "fabric", "vhost0", "serviceLabels", "vrfs", "vifs", "remotes"];
 
 /// What a node file says.
 #[derive(Debug, Default)]
@@ -88,7 +89,7 @@ impl Reader<'_> {
         let name: String =
             tree::typed(&[key("name")], name, |steps| self.lines.find(&self.document, steps))?;
         let fabric = file.get("fabric").ok_or_else(|| self.problem(&[], missing("fabric")))?;
-        self.node(name, fabric, file.get("vhost0"));
+        self.node(name, fabric, &file);
         let vrfs = self.list(&file, "vrfs")?.ok_or_else(|| self.problem(&[], missing("vrfs")))?;
         self.entries("vrfs", vrfs, Self::vrf);
         self.entries("vifs", self.list(&file, "vifs")?.unwrap_or_default(), Self::vif);
@@ -125,17 +126,29 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&mut self, name: String, fabric: &Value, vhost: Option<&Value>) {
+    fn node(&mut self, name: String, fabric: &Value, file: &Mapping) {
         let steps = [key("fabric")];
-        let Ok(file) = self.typed::<FabricFile>(&ObjectId::Node, &steps, fabric) else { return };
-        let fabric = Fabric { address: file.address, mac: file.mac };
-        let vhost = match vhost {
+        let Ok(place) = self.typed::<FabricFile>(&ObjectId::Node, &steps, fabric) else { return };
+        let fabric = Fabric { address: place.address, mac: place.mac };
+        let vhost = match file.get("vhost0") {
             Some(vhost) => self.typed::<VhostFile>(&ObjectId::Node, &[key("vhost0")], vhost),
             None => Ok(VhostFile::default()),
         };
         let Ok(VhostFile { vrf, label, outside }) = vhost else { return };
         let vhost = Vhost { vrf: vrf.map(VrfId), label: label.map(MplsLabel), outside };
-        self.add(&steps, Object::Node(Arc::new(Node { name, fabric, vhost })));
+        let block = match file.get("serviceLabels") {
+            None | Some(Value::Null) => None,
+            Some(block) => {
+                let steps = [key("serviceLabels")];
+                match self.typed::<LabelBlockFile>(&ObjectId::Node, &steps, block) {
+                    Ok(block) => Some(block),
+                    Err(()) => return,
+                }
+            }
+        };
+        let service_labels =
+            block.map(|block| LabelBlock { first: MplsLabel(block.first), count: block.count });
+        self.add(&steps, Object::Node(Arc::new(Node { name, fabric, vhost, service_labels })));
     }
 
     fn vrf(&mut self, steps: &[Step], name: &str, value: &Value) -> Result<(), ()> {

@@ -386,6 +386,35 @@ fn the_node_says_where_it_is_in_the_overlay() {
 }
 
 #[test]
+fn the_node_has_labels_for_floating_ips() {
+    let at = "vrfs:\n";
+    let labels = |fields: &str| changed(at, &format!("serviceLabels: {fields}\n{at}"));
+    let node = |fragment: &Fragment| match fragment.objects.get(&ObjectId::Node) {
+        Some(Object::Node(node)) => node.service_labels,
+        _ => None,
+    };
+    let mut bench = Bench::good();
+    assert_eq!(node(&bench.read(CENT222)), None);
+    let fragment = bench.read(&labels("{ first: 4096, count: 1024 }"));
+    let block = penstock_model::LabelBlock { first: MplsLabel(4096), count: 1024 };
+    assert_eq!((node(&fragment), said(&fragment)), (Some(block), vec![]));
+    for (fields, why) in [
+        ("{ first: 3, count: 2 }", "serviceLabels.first 3 is not in 16..=1048575"),
+        ("{ first: 16, count: 0 }", "serviceLabels.count 0 is not in 1..=1048560"),
+        ("{ first: 1048575, count: 2 }", "serviceLabels.count 2 is not in 1..=1"),
+        ("{ first: 4294967295, count: 4294967295 }", "serviceLabels.first 4294967295 is not in"),
+        ("{ first: 16 }", "serviceLabels: missing field `count`"),
+        ("4096", "serviceLabels: invalid type"),
+        ("{ first: 16, count: 2, last: 17 }", "unknown field `last`"),
+    ] {
+        let fragment = bench.read(&labels(fields));
+        let text = said(&fragment).join("\n");
+        assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
+        assert_eq!(node(&fragment), Some(block), "what it was stays in force");
+    }
+}
+
+#[test]
 fn the_committed_schema_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/node-schema.json");
     if std::env::var_os("UPDATE").is_some() {
