@@ -8,13 +8,14 @@ mod e2e;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Child;
 use std::sync::OnceLock;
 
 use e2e::{
     CLIENT, LOCAL, LOCAL_IP, NODE_A, NODE_B, PATIENCE, REMOTE, REMOTE_IP, manifest, root, run,
 };
 use penstock_lab::client::UpOptions;
-use penstock_lab::testbed::{Testbed, wait};
+use penstock_lab::testbed::{Testbed, wait, without_endpoint};
 
 const RANGES: [&str; 6] = [
     "--pod-cidr",
@@ -26,6 +27,20 @@ const RANGES: [&str; 6] = [
 ];
 /// A host outside, behind the underlay's bridge.
 const OUTSIDE: &str = "198.51.100.7";
+
+/// Three more.
+const API_SERVERS: [&str; 3] = ["198.51.100.11", "198.51.100.12", "198.51.100.13"];
+
+/// A program that ends with its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Answers each connection with the address that it comes from.
 const WHO: &str = "
@@ -46,6 +61,37 @@ s.connect((sys.argv[1], int(sys.argv[2])))
 s.send(b'who is who')
 print('echoed' if s.recv(65536) == b'who is who' else 'changed')
 ";
+
+/// What kube-proxy's iptables mode writes for a NodePort of policy `Cluster` with one endpoint.
+const KUBE_PROXY: &str = r#"iptables-nft-restore --noflush <<'RULES'
+*filter
+:KUBE-FORWARD - [0:0]
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-POSTROUTING - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-EXT-WEB - [0:0]
+:KUBE-SEP-WEB - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m tcp --dport 30081 -j KUBE-EXT-WEB
+-A KUBE-EXT-WEB -j KUBE-MARK-MASQ
+-A KUBE-EXT-WEB -j KUBE-SEP-WEB
+-A KUBE-SEP-WEB -p tcp -m tcp -j DNAT --to-destination POD:8081
+-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000
+-A KUBE-POSTROUTING -j MASQUERADE --random-fully
+COMMIT
+RULES"#;
 
 /// The lab, both of its nodes set up.
 fn lab() -> &'static Testbed {
@@ -81,19 +127,29 @@ fn prepare(bed: &Testbed) -> anyhow::Result<()> {
     for service in ["service-web-clusterip", "kubernetes", "kube-dns"] {
         bed.wait_members(service, 2, PATIENCE)?;
     }
-    for node in [NODE_A, NODE_B] {
+    for (node, address) in [(NODE_A, "10.169.25.20"), (NODE_B, "10.169.25.21")] {
         bed.node(node, "setup", &RANGES)?;
         bed.exec(node, &["ip", "route", "replace", "default", "via", "10.169.25.1"])?;
-        let who = ["python3", "-c", WHO, "0.0.0.0", "6443", node];
-        bed.lab().start(&format!("{node}/apiserver"), node, &who)?;
+        serve(bed, node, (address, 6443), node)?;
     }
-    // A router with a host behind it, in one.
-    let host = format!("{OUTSIDE}/32");
-    for line in [&["10.169.25.1/24", "dev", "br0"][..], &[&*host, "dev", "lo"][..]] {
-        bed.exec("underlay", &[&["ip", "addr", "replace"], line].concat())?;
+    for (pod, address) in [(LOCAL, LOCAL_IP), (REMOTE, REMOTE_IP)] {
+        serve(bed, pod, (address, 8081), address)?;
     }
-    let who = ["python3", "-c", WHO, OUTSIDE, "80", "outside"];
-    bed.lab().start("outside/http", "underlay", &who)
+    // A router with hosts behind it, in one.
+    bed.exec("underlay", &["ip", "addr", "replace", "10.169.25.1/24", "dev", "br0"])?;
+    for host in API_SERVERS.iter().chain([&OUTSIDE]) {
+        bed.exec("underlay", &["ip", "addr", "replace", &format!("{host}/32"), "dev", "lo"])?;
+    }
+    serve(bed, "underlay", (OUTSIDE, 80), "outside")
+}
+
+/// Starts a server that tells who asks, and waits for it.
+fn serve(bed: &Testbed, place: &str, at: (&str, u16), name: &str) -> anyhow::Result<()> {
+    let (address, port) = (at.0, at.1.to_string());
+    let who = ["python3", "-c", WHO, address, &port, name];
+    bed.lab().start(&format!("{place}/who-{address}-{port}"), place, &who)?;
+    let url = format!("http://{address}:{port}/");
+    wait(&url, PATIENCE, || bed.curl(place, &url, 5).map(Some)).map(drop)
 }
 
 /// From the node's namespace, as kubelet does. The pods see the node's address.
@@ -152,6 +208,58 @@ fn the_node_reaches_the_api_server() {
     assert!(seen.iter().all(Result::is_ok), "{seen:?}");
 }
 
+/// Three servers that are no node and no pod: each node leads its own to them through its kernel, which masquerades. So they see the
+/// address of the node on which the client is.
+#[test]
+fn one_of_three_api_servers_outside_is_killed() {
+    let lab = lab();
+    let manifest = manifest("e2e/apiservers.yaml");
+    let mut servers = API_SERVERS.map(|address| {
+        let who = ["python3", "-c", WHO, address, "6443", address];
+        (address, Killed(lab.spawn("underlay", &who).unwrap()))
+    });
+    lab.apply("apiservers.yaml", &manifest).unwrap();
+    lab.wait_members("apiservers", 3, PATIENCE).unwrap();
+    for node in [NODE_A, NODE_B] {
+        let shown = lab.penstock(node, &["explain", "svc", "ns-user-1/apiservers"]).unwrap();
+        let maps: BTreeSet<&str> = API_SERVERS
+            .iter()
+            .map(|address| {
+                let becomes = format!("10.96.0.2:443 becomes {address}:6443 by ");
+                let (_, map) = shown.split_once(&becomes).unwrap_or_else(|| panic!("{shown}"));
+                map.split_whitespace().next().unwrap()
+            })
+            .collect();
+        assert_eq!(maps.len(), 3, "each has its own: {shown}");
+    }
+    let clients = [(CLIENT, "10.169.25.20"), (REMOTE, "10.169.25.21")];
+    let seen_by = |client: &str| lab.curl(client, "http://10.96.0.2:443/", 30);
+    for (client, node) in clients {
+        let mut left: BTreeSet<String> =
+            API_SERVERS.iter().map(|server| format!("{server} for {node}\n")).collect();
+        wait("all three", PATIENCE, || {
+            let page = seen_by(client)?;
+            assert!(page.ends_with(&format!(" for {node}\n")), "{client}: {page}");
+            left.remove(&page);
+            Ok(left.is_empty().then_some(()))
+        })
+        .unwrap_or_else(|error| panic!("{client}: {left:?} is not reached: {error:#}"));
+    }
+    let (dead, killed) = &mut servers[1];
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
+    let refused = run(lab, NODE_A, &["curl", "-sS", "-m", "5", &format!("http://{dead}:6443/")]);
+    assert!(!refused.0, "it is still there: {}", refused.1);
+    lab.apply("apiservers.yaml", &without_endpoint(&manifest, dead).unwrap()).unwrap();
+    lab.wait_members("apiservers", 2, PATIENCE).unwrap();
+    for (client, node) in clients {
+        let pages: BTreeSet<String> = (0..20).map(|_| seen_by(client).unwrap()).collect();
+        let others = API_SERVERS.iter().filter(|server| *server != dead);
+        assert_eq!(pages, others.map(|server| format!("{server} for {node}\n")).collect());
+    }
+    lab.withdraw("apiservers.yaml").unwrap();
+}
+
 #[test]
 fn names_are_asked_for_by_udp() {
     let lab = lab();
@@ -175,20 +283,32 @@ fn pods_reach_the_outside_through_their_node() {
 /// address.
 #[test]
 fn a_node_port_leads_to_local_and_remote_pods() {
-    let lab = lab();
     let rules = |pod: &str| {
         format!(
-            "add table ip kube-proxy; flush table ip kube-proxy
+            "nft 'add table ip kube-proxy; flush table ip kube-proxy
              add chain ip kube-proxy prerouting {{ type nat hook prerouting priority dstnat; }}
              add chain ip kube-proxy postrouting {{ type nat hook postrouting priority srcnat; }}
-             add rule ip kube-proxy prerouting tcp dport 30080 meta mark set 0x4000 dnat to {pod}:80
-             add rule ip kube-proxy postrouting meta mark 0x4000 masquerade"
+             add rule ip kube-proxy prerouting tcp dport 30080 meta mark set 0x4000 dnat to {pod}:8081
+             add rule ip kube-proxy postrouting meta mark 0x4000 masquerade'"
         )
     };
+    node_port_leads_to_pods(30080, rules);
+}
+
+/// The same as kube-proxy's iptables mode writes it, by the `iptables` that is nftables beneath; with its rules for what is forwarded.
+#[test]
+fn a_node_port_of_iptables_leads_to_local_and_remote_pods() {
+    let rules = |pod: &str| KUBE_PROXY.replace("POD", pod);
+    node_port_leads_to_pods(30081, rules);
+}
+
+/// A NodePort is reached from outside, whichever node its pod is on; `rules` makes the program that leads it to a pod.
+fn node_port_leads_to_pods(port: u16, rules: impl Fn(&str) -> String) {
+    let lab = lab();
     for pod in [LOCAL_IP, REMOTE_IP] {
-        let (ok, said) = run(lab, NODE_A, &["nft", &rules(pod)]);
+        let (ok, said) = run(lab, NODE_A, &["sh", "-c", &rules(pod)]);
         assert!(ok, "{said}");
-        let page = lab.curl("underlay", "http://10.169.25.20:30080/", 30).unwrap();
-        assert!(page.contains(pod), "{page}");
+        let page = lab.curl("underlay", &format!("http://10.169.25.20:{port}/"), 30).unwrap();
+        assert_eq!(page, format!("{pod} for 10.169.25.20\n"));
     }
 }

@@ -65,7 +65,7 @@ enum Probe {
 }
 
 /// Debian packages and what each is needed for.
-const PACKAGES: [(&str, Probe, &str); 15] = [
+const PACKAGES: [(&str, Probe, &str); 16] = [
     ("g++", Probe::Program("g++"), "compiling the simulated card"),
     ("make", Probe::Program("make"), "Verilator's benches"),
     ("perl", Probe::Program("perl"), "Verilator"),
@@ -81,6 +81,7 @@ const PACKAGES: [(&str, Probe, &str); 15] = [
     ("tshark", Probe::Program("tshark"), "decoding captures independently"),
     ("ethtool", Probe::Program("ethtool"), "the lab's interfaces"),
     ("nftables", Probe::Program("nft"), "the node as an end point, and its tests"),
+    ("iptables", Probe::Program("iptables-nft"), "kube-proxy's rules in the lab's tests"),
 ];
 
 /// Of `rust-web-src`, only the library's source is wanted: 54 MB instead of 434.
