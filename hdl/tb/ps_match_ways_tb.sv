@@ -14,6 +14,7 @@ module ps_match_ways_tb
   localparam logic [31:0] Public  = 32'hc633640a;   // the client's floating IP
   localparam logic [31:0] Closed  = 32'h0a698b9d;   // a floating IP that drops
   localparam logic [31:0] Here    = 32'h0a698b9e;   // one whose listener is served here
+  localparam logic [31:0] Caller  = 32'h0a698b9f;   // one that calls
   localparam logic [11:0] Out = 2, Another = 3;     // VRFs
   localparam logic [15:0] ToC = 14;
 
@@ -298,6 +299,7 @@ module ps_match_ways_tb
   // A reply by another tunnel: dropped, and moved if the source check lets it pass.
   task automatic moves();
     hdr_t h, back;
+    logic [31:0] at;
     h    = udp(Remote);
     back = packet(0, 17, Remote, Client, 53, h.key_sport);
     expect_to(h, NodeB, 0, "a flow");
@@ -308,6 +310,15 @@ module ps_match_ways_tb
     put_source(Nodes, NodeC);
     expect_drop(from_node(back, NodeC, 41), DropInvalidSource, "by another of its source's");
     expect_host(from_node(back, NodeC, 41), 3, "it has moved");
+    // By a floating IP's label the one look-up of a service is that of the destination: a far end with a floating IP is no service's.
+    put_host(1, Caller, 12, ServiceReject, Nodes, at);
+    put_service(6, Here, 80, 12, 22);
+    put(TableEcmp, 110, 384'(ecmp_slot_t'{valid: 1, nh: 11, label: 5, local_: 1, slot: 0, generation: 1, default: '0}));
+    h = packet(0, 6, Caller, Here, fresh(), 80);
+    h.tcp_syn = 1;
+    expect_host(from_node(h, NodeB, 42), 4, "a floating IP that calls another by its label");
+    expect_drop(from_node(h, NodeC, 42), DropInvalidSource, "by another of its tunnels");
+    expect_host(from_node(h, NodeC, 42), 4, "it has moved, too");
   endtask
 
   initial begin

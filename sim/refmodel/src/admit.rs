@@ -73,7 +73,7 @@ pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
         return Learn::No;
     }
     // By a floating IP's label the one look-up of a service is that of the destination.
-    let asks = source.ilm.is_none_or(|ilm| !ilm.service);
+    let asks = source.ilm.is_none_or(|ilm| !ilm.service) || card.breaks(Fault::LabelAsksForFarEnd);
     let service = asks
         && route
             .is_some_and(|r| matches!(r.service, ServiceAddress::Reject | ServiceAddress::Drop));

@@ -86,6 +86,8 @@ pub enum Fault {
     EgressForgetsMapping,
     /// Section 9.2: a move searches the group of the address.
     MovesByAddress,
+    /// Section 9.2: by a floating IP's label the far end is asked for among services, too.
+    LabelAsksForFarEnd,
     /// Section 9.2: an established connection follows another member.
     EstablishedMoves,
     /// Section 9.2: an established connection stays with its gateway.
@@ -137,6 +139,7 @@ impl Fault {
         Self::EgressForgetsVrf,
         Self::EgressForgetsMapping,
         Self::MovesByAddress,
+        Self::LabelAsksForFarEnd,
         Self::EstablishedMoves,
         Self::GatewayPinned,
         Self::MovesByRouteOnly,

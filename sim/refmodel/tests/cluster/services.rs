@@ -125,6 +125,9 @@ fn a_label_leads_to_members_of_this_node(fault: Option<Fault>) {
         (udp(BACKEND, SERVICE, 1, 9200, b""), DropReason::NoFipPortMap),
         (udp(BACKEND, SERVICE, 1, 9300, b""), DropReason::NoFipPortMap),
         (echo(BACKEND, SERVICE, 8, 1, b""), DropReason::NoFipPortMap),
+        // For nobody's floating IP: the label leads to no pod.
+        (udp(BACKEND, OTHER, 1, 80, b""), DropReason::NoFipPortMap),
+        (udp(BACKEND, SERVICE + 1, 1, 8080, b""), DropReason::NoFipPortMap),
         (Ipv4 { fragment: 1, ..udp(BACKEND, SERVICE, 1, 8080, b"") }, DropReason::Fragments),
     ] {
         dropped(by_tunnel(&mut m, NODE_B, 50, &packet), reason);

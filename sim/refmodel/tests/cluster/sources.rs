@@ -22,6 +22,7 @@ stories![
     a_gateway_may_answer_from_another_address,
     an_established_connection_survives_its_gateway,
     a_reply_moves_within_its_listener,
+    by_a_label_the_far_end_is_no_service_s,
 ];
 
 const GATEWAYS: [u32; 2] = [0x0aa9_1901, 0x0aa9_1902];
@@ -194,4 +195,33 @@ fn a_reply_moves_within_its_listener(fault: Option<Fault>) {
     assert_eq!(out.inserted, Some(Inserted::Unchanged));
     dropped(out, DropReason::InvalidSource);
     comes(&mut m, NODE_C, &reply(port, ACK));
+}
+
+/// A client with a floating IP, which calls another by its label. The one look-up of a service is that of what it calls.
+fn by_a_label_the_far_end_is_no_service_s(fault: Option<Fault>) {
+    let mut m = network(fault, SourceCheck::Strict);
+    mapping(&mut m, 1, (OTHER, 80), (SERVICE, 8080));
+    members(&mut m, 62, 640, &[(NH_LOCAL, 1)]);
+    service(&mut m, SERVICE, 8080, 62, 62);
+    address(&mut m, SERVICE, 62, ServiceAddress::Reject, 0);
+    label(&mut m, 50, NH_VHOST, VRF, true);
+    let (client, of_client) = (SERVICE + 9, 9);
+    source(&mut m, of_client, NODE_B);
+    source(&mut m, of_client, NODE_C);
+    address(&mut m, client, NH_TUNNEL, ServiceAddress::Reject, of_client);
+    let call = udp(client, SERVICE, 1000, 8080, b"");
+    let came = |out| assert_eq!(told(&left(out, HOST_OTHER)), (client, OTHER, 1000, 80));
+    came(by_tunnel(&mut m, NODE_B, 50, &call));
+    // No listener has its port, and none is missed.
+    let out = by_tunnel(&mut m, NODE_C, 50, &call);
+    assert_eq!(out.inserted, Some(Inserted::Moved));
+    dropped(out, DropReason::InvalidSource);
+    came(by_tunnel(&mut m, NODE_C, 50, &call));
+    // By a pod's own label it is asked for: there it is a service's, and no member of it.
+    label(&mut m, 51, NH_LOCAL, VRF, false);
+    let to_pod = udp(client, OTHER, 1000, 53, b"");
+    sent(by_tunnel(&mut m, NODE_B, 51, &to_pod), HOST_OTHER);
+    let out = by_tunnel(&mut m, NODE_C, 51, &to_pod);
+    assert_eq!(out.inserted, Some(Inserted::Unchanged));
+    dropped(out, DropReason::InvalidSource);
 }
