@@ -15,8 +15,7 @@ pub const TABLES: &[TableId] = &[TableId::Ilm];
 pub struct Label {
     /// The label.
     pub label: u32,
-    /// Next hop that delivers; of a floating IP's label the group of its members on this node, each packet's listener
-    /// deciding among them.
+    /// Next hop that delivers; of a floating IP's label that of its route: which members on this node get a packet says its listener.
     pub next_hop: u16,
     /// Next hop in the keys of its flows.
     pub key_next_hop: u16,
