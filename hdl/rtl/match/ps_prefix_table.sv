@@ -7,8 +7,8 @@
 //              worked out meanwhile, then that of either VRF, and which of them counts is chosen between registers.
 // Spreading:   rank r is looked for in table r ^ s, where s is a hash of VRF and first 8 bits of the address: prefixes of one length
 //              use all tables. Every rank is hashed before s is known; s then only sorts the hashes to the tables.
-// Longer:      longer_o, beside route_o and without the default route, that it is longer than len_i is. Compared table by table, while the
-//              one that counts is taken.
+// Longer:      longer_o, beside route_o: it is longer than one of len_i, or there is no such (found_i is 0, len_i too). Compared table by
+//              table, while the one that counts is taken.
 // Parity:      a look-up that meets a slot with the wrong parity says bad_o with route_o: what is found may be the wrong prefix. One whose
 //              default route has it says default_bad_o a cycle later. PrefixLength is in registers. error_o (Prefix) and default_error_o
 //              say which entries they were.
@@ -32,6 +32,7 @@ module ps_prefix_table
   input  logic [11:0] late_vrf_i,
   output route_t      route_o,
   output logic        bad_o,
+  input  logic        found_i,
   input  logic [5:0]  len_i,
   output logic        longer_o,
   output logic        default_bad_o,
@@ -127,7 +128,7 @@ module ps_prefix_table
     assign vrf1      = vrf1_q;
 
     always_ff @(posedge clk_i) begin
-      if (valid_i) begin
+      if (!Rests || valid_i) begin
         for (int unsigned r = 0; r < PrefixTables; r++) begin
           for (int unsigned c = 0; c < Chunks; c++) part_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
           spread1_q[r] <= spread;
@@ -162,7 +163,7 @@ module ps_prefix_table
     assign vrf1      = vrf1_q;
 
     always_ff @(posedge clk_i) begin
-      if (valid_i) begin
+      if (!Rests || valid_i) begin
         for (int unsigned r = 0; r < PrefixTables; r++) begin
           for (int unsigned c = 0; c < Chunks; c++) part_q[r][c] <= hash_of_chunk(ip_i & mask_q[r], c);
         end
@@ -170,7 +171,7 @@ module ps_prefix_table
         ip0_q       <= ip_i;
         vrf0_q      <= vrf_i;
       end
-      if (valid0_q && (!Rests || late_valid_i)) begin
+      if (!Rests || (valid0_q && late_valid_i)) begin
         for (int unsigned r = 0; r < PrefixTables; r++) begin
           hash1_q[r]        <= part_q[r][0] ^ part_q[r][1] ^ part_q[r][2];
           early_spread_q[r] <= ip_spread_q ^ spread_of(vrf0_q, '0);
@@ -279,7 +280,7 @@ module ps_prefix_table
 
   // --- 5 to 7: the default route.
   default_route_t default7, default_rdata;
-  logic           default_win7_q, bad7_q, default_win8_q, default_odd8, default_bad;
+  logic           default_win7_q, no_default7_q, bad7_q, default_win8_q, default_odd8, default_bad;
   logic [11:0]    vrf_q6, vrf_q7, vrf_q8;
 
   ps_table #(
@@ -302,6 +303,7 @@ module ps_prefix_table
 
   always_ff @(posedge clk_i) begin
     default_win7_q <= valid_q[6] && hit6 == '0 && !rst_i;
+    no_default7_q  <= !valid_q[6] || hit6 != '0 || rst_i;    // a copy for the comparison: the other has the whole route as loads
     bad7_q         <= bad6 != '0 && !rst_i;
     default_win8_q <= default_win7_q && !rst_i;
     if (valid_q[5]) vrf_q6 <= vrf_q[5];
@@ -325,11 +327,24 @@ module ps_prefix_table
     route_o.found = win7_q != '0 || (default_win7_q && default7.valid);
   end
 
-  // The length stands in the lowest bits of an entry's data.
+  // Of lengths below 32; in pairs of bits, as a comparison by carries is the slower for so few.
+  function automatic logic exceeds(input logic [4:0] len, input logic [4:0] other);
+    logic [4:0] more;
+    logic [4:1] same;
+    more    = len & ~other;
+    same    = ~(len[4:1] ^ other[4:1]);
+    exceeds = more[4] || (same[4] && more[3]) ||
+              (same[4] && same[3] && (more[2] || (same[2] && more[1]) || (same[2] && same[1] && more[0])));
+  endfunction
+
+  // The length stands in the lowest bits of an entry's data, and is 1 to 31.
+  logic [PrefixTables-1:0] longer;
+
   always_comb begin
-    longer_o = 1'b0;
-    for (int unsigned t = 0; t < PrefixTables; t++) if (win7_q[t] && data7[t][$bits(len_i)-1:0] > len_i) longer_o = 1'b1;
+    for (int unsigned t = 0; t < PrefixTables; t++) longer[t] = win7_q[t] && exceeds(data7[t][4:0], len_i[4:0]);
   end
+
+  assign longer_o = (longer != '0 && !len_i[5]) || (!no_default7_q && default7.valid && !found_i);
 
   assign bad_o = bad7_q;
 

@@ -147,6 +147,7 @@ module ps_route
     .late_vrf_i,
     .route_o    (prefix7),
     .bad_o      (prefix_bad7),
+    .found_i    (over_found_i),
     .len_i      (over_len_i),
     .longer_o   (prefix_longer7),
     .default_bad_o  (default_bad8),
@@ -176,7 +177,7 @@ module ps_route
 
   assign bad_o = bad8_q || (default_bad8 && !host_hit8_q);
 
-  assign longer_o = ((host_hit7_q || prefix7.found) && !over_found_i) || (host_hit7_q && !over_len_i[5]) || prefix_longer7;
+  assign longer_o = (host_hit7_q && !over_len_i[5]) || prefix_longer7;
 
 `ifndef SYNTHESIS
   initial assert ((Late || RowCycles == 3) && LookCycles == 8) else $fatal(1, "ps_route: host routes come in cycle 7");
