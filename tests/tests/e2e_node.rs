@@ -209,7 +209,7 @@ fn the_node_reaches_the_api_server() {
 }
 
 /// Three servers that are no node and no pod: each node leads its own to them through its kernel, which masquerades. So they see the
-/// address of the node on which the client is.
+/// address of the node on which the client is; of the node itself, too, which comes back from its card as the service.
 #[test]
 fn one_of_three_api_servers_outside_is_killed() {
     let lab = lab();
@@ -232,7 +232,7 @@ fn one_of_three_api_servers_outside_is_killed() {
             .collect();
         assert_eq!(maps.len(), 3, "each has its own: {shown}");
     }
-    let clients = [(CLIENT, "10.169.25.20"), (REMOTE, "10.169.25.21")];
+    let clients = [(CLIENT, "10.169.25.20"), (REMOTE, "10.169.25.21"), (NODE_A, "10.169.25.20")];
     let seen_by = |client: &str| lab.curl(client, "http://10.96.0.2:443/", 30);
     for (client, node) in clients {
         let mut left: BTreeSet<String> =

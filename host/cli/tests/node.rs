@@ -153,10 +153,10 @@ fn is_set_up() {
     assert!(!straight.contains("via"), "{straight}");
     let rules = sh("nft list table ip penstock");
     for part in [
-        "elements = { 10.47.0.0/16 }",
+        "elements = { 10.47.0.0/16, 10.96.0.0/12 }",
         "10.96.0.0/12",
         "10.169.25.0/24",
-        "ip saddr @pods ip daddr != @inside counter packets",
+        "ip saddr @behind ip daddr != @inside counter packets",
         "type nat hook postrouting priority srcnat + 5",
         "masquerade",
         "iifname \"vhost0\" ether saddr 00:00:5e:00:01:00 ct direction original ct mark set ct mark | 0x00002000",

@@ -2,7 +2,7 @@
 //!
 //! Our table marks connections that came by the card, and what goes back of them, so that a rule can lead it to the card. It has a chain
 //! at postrouting, behind the place of everybody's source translation (kube-proxy's among them), so that who
-//! translates first has the connection. What is matched are sources of pods: which interface a packet came by is not known there on every kernel.
+//! translates first has the connection. What is matched are sources of pods and services: which interface a packet came by is not known there on every kernel.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -193,7 +193,8 @@ fn way_back(wanted: &Wanted) -> Vec<Value> {
     ]
 }
 
-/// What pods send to others than `inside` gets the node's address.
+/// What pods send to others than `inside` gets the node's address; and what the node itself sends to a service that is outside, as it
+/// comes back from the card from the service's address.
 fn masquerade(wanted: &Wanted) -> Vec<Value> {
     let set = |name: &str, ranges: &[Ipv4Net]| {
         let elem: Vec<Value> = ranges
@@ -206,13 +207,13 @@ fn masquerade(wanted: &Wanted) -> Vec<Value> {
     let payload = |field: &str| json!({ "payload": { "protocol": "ip", "field": field } });
     let is = |op: &str, field: &str, set: &str| json!({ "match": { "op": op, "left": payload(field), "right": set } });
     vec![
-        set("pods", &Ipv4Net::aggregate(&wanted.pods)),
+        set("behind", &wanted.routes()),
         set("inside", &wanted.unmasqueraded()),
         base_chain("nat", "postrouting", BEHIND_SRCNAT),
         rule(
             "postrouting",
             &json!([
-                is("==", "saddr", "@pods"),
+                is("==", "saddr", "@behind"),
                 is("!=", "daddr", "@inside"),
                 { "counter": null },
                 { "masquerade": null },
@@ -231,9 +232,7 @@ pub(crate) fn make(wanted: &Wanted) -> Result<(), NodeError> {
         json!({ "add": { "table": table } }),
     ];
     program.extend(way_back(wanted));
-    if !wanted.pods.is_empty() {
-        program.extend(masquerade(wanted));
-    }
+    program.extend(masquerade(wanted));
     nft("the table penstock cannot be made", &[], Some(&json!({ "nftables": program }))).map(drop)
 }
 
