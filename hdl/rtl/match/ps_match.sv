@@ -160,21 +160,22 @@ module ps_match
   // --- Flow look-up.
   logic       flow_look_valid, hash_valid;
   context_t   flow_ctx;
+  ip4_t       first_ip_look;        // chosen here, as where it is looked up its hash takes the whole cycle
   flow_hash_t hash;
   pair_hit_t  flow_found;
   flow_way_t  flow_way;
 
   // What is looked up as a route goes ahead of the flow's answer.
   ps_delay #(
-    .Width ($bits(context_t)),
+    .Width ($bits(context_t) + $bits(ip4_t)),
     .Cycles(FlowCycles - RouteAhead)
   ) u_flow_ctx (
     .clk_i,
     .rst_i,
     .valid_i(src_valid),
-    .data_i (src_ctx),
+    .data_i ({first_ip(src_ctx.hdr), src_ctx}),
     .valid_o(flow_look_valid),
-    .data_o (flow_ctx)
+    .data_o ({first_ip_look, flow_ctx})
   );
 
   // --- Where it leads first: service, routes.
@@ -198,6 +199,7 @@ module ps_match
     .rst_i,
     .valid_i          (flow_look_valid),
     .ctx_i            (flow_ctx),
+    .first_ip_i       (first_ip_look),
     .way_i            (flow_way),
     .flow_i           (flow_found),
     .map_bad_i        (map_flow_broken),

@@ -157,6 +157,13 @@ package ps_match_pkg;
     source_t source;
   } context_t;
 
+  // What the first route is looked up for: the source of what comes from the fabric, else the destination.
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields
+  function automatic ip4_t first_ip(input hdr_t hdr);
+    first_ip = hdr.src == SrcFabric ? hdr.key_sip : hdr.dip;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   // How a packet's keys stand to those of requests under way (section 9.1); several may hold, the first one counts.
   typedef struct packed {
     logic same;             // the same flow

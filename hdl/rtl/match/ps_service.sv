@@ -2,7 +2,7 @@
 //
 // Lookup:      one packet every cycle: valid_i with its VRF and what of it is looked for; net_i only says which VRF. vrf_o and
 //              vrf_bad_o, hit_o, bad_o and data_o ServiceCycles (8) later. A VRF that is not valid, or has no network, has no keys, nor
-//              has a packet without ask_i.
+//              has a packet without ask_i. vrf_o and vrf_bad_o mean nothing without a look-up.
 // Parity:      a row with the wrong one makes the key miss, and bad_o says so; vrf_bad_o of the VRF's entry, whose network then counts
 //              for nothing. The errors, by table, come later.
 // Maintenance: as of ps_table.
@@ -57,7 +57,7 @@ module ps_service
   want_t       want1_q, want2_q;
   logic [11:0] at1_q, at2_q, at3_q;
   vrf_t        vrf2, vrf3_q;
-  logic        vrf_bad3, vrf_valid, looked;
+  logic        vrf_bad3, unused_valid;
   key_t        key;
 
   ps_table #(
@@ -112,11 +112,9 @@ module ps_service
     .rst_i,
     .valid_i(valid_q[3]),
     .data_i ({vrf_bad3, vrf3_q}),
-    .valid_o(vrf_valid),
-    .data_o ({looked, vrf_o})
+    .valid_o(unused_valid),
+    .data_o ({vrf_bad_o, vrf_o})
   );
-
-  assign vrf_bad_o = vrf_valid && looked;
 
   always_ff @(posedge clk_i) begin
     valid_q <= rst_i ? '0 : {valid_q[2:1], valid_i};

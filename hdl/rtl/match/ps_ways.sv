@@ -1,7 +1,7 @@
 // Where section 6 leads a packet first, groups not resolved: by its label, its flow, a service, or the longer of two routes.
 //
-// In:          valid_i/ctx_i, every frame; of its flow first where its route is (way_i, a cycle after), then what it is (flow_i, RouteAhead
-//              after, with map_bad_i).
+// In:          valid_i/ctx_i, every frame, with first_ip of it; of its flow first where its route is (way_i, a cycle after), then what it
+//              is (flow_i, RouteAhead after, with map_bad_i).
 // Latency:     RouteCycles to valid_o and all that goes with it; one frame every cycle. Of a frame that is not routed only ctx_o means
 //              anything.
 // Look-ups:    the VRF and the listener (ps_service); a route of the destination in the packet's own VRF, or, from the fabric, of the
@@ -21,6 +21,7 @@ module ps_ways
   input  logic        rst_i,
   input  logic        valid_i,
   input  context_t    ctx_i,
+  input  ip4_t        first_ip_i,
   input  flow_way_t   way_i,
   input  pair_hit_t   flow_i,
   input  logic        map_bad_i,
@@ -56,6 +57,8 @@ module ps_ways
     logic        frag;
     logic        service_label;
     logic        direct;        // to the vif's own next hop
+    logic        other;         // by that or its label, whatever is looked up
+    logic        asks;          // a listener counts, if there is one
     logic        sends;         // translated
     logic        may_egress;
     logic        broken;        // the flow's mapping
@@ -82,6 +85,16 @@ module ps_ways
     logic [19:0] label;
   } choice_t;
 
+  // And of the packet.
+  typedef struct packed {
+    logic         drop;
+    logic         trap;
+    drop_reason_e reason;
+    logic [15:0]  nh;
+    logic         label_valid;
+    logic [19:0]  label;
+  } outcome_t;
+
   logic           routed, fabric, to_far;
   logic           direct_valid, look_flow_valid;
   context_t       direct_ctx;
@@ -101,7 +114,7 @@ module ps_ways
   nh_id_t         key_nh8, local8;
   // The choice, and what it is made of, in cycle First and the next.
   facts_t         at;
-  logic           asks, key_broken, by_other, longer, by_second, far_service;
+  logic           key_broken, by_other, longer, by_second, far_service;
   choice_t        other, other_q, first_q;
   (* keep *) logic take_other_q, take_first_q, take_second_q;
   logic [11:0]    vrf_q, second_vrf_q;
@@ -143,7 +156,7 @@ module ps_ways
     .rst_i,
     .valid_i        (routed),
     .vrf_i          (ctx_i.source.vrf),
-    .ip_i           (fabric ? ctx_i.hdr.key_sip : ctx_i.hdr.dip),
+    .ip_i           (first_ip_i),
     .late_valid_i   (1'b0),
     .late_i         (1'b0),
     .late_vrf_i     ('0),
@@ -248,6 +261,8 @@ module ps_ways
     of_packet.service_label = ctx.source.ilm_service;
     of_packet.direct    = !to_vif && flow.usable && flow.hairpin && flow.tag.reverse;
     of_packet.sends     = !to_vif && flow.usable && flow.snat && !flow.hairpin;
+    of_packet.other     = of_packet.fabric || of_packet.direct;
+    of_packet.asks      = !of_packet.direct && !of_packet.sends && !ctx.hdr.frag;
     of_packet.may_egress = ctx.source.egress && !(flow.usable && (flow.tag.reverse || (flow.snat && !flow.hairpin)));
     of_packet.broken    = bad;
     of_packet.dead      = elsewhere && !flow.usable;
@@ -268,13 +283,23 @@ module ps_ways
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  function automatic outcome_t outcome(input choice_t of);
+    outcome = '{drop: of.fate inside {Nowhere, IsFragment, NotServed, Broken}, trap: of.fate == Refused, reason: DropDiscard,
+                nh: of.nh, label_valid: of.label_valid, label: of.label};
+    unique case (of.fate)
+      IsFragment: outcome.reason = DropFragments;
+      NotServed:  outcome.reason = DropNoFipPortMap;
+      Broken:     outcome.reason = DropTableParity;
+      default: ;
+    endcase
+  endfunction
+
   assign facts = of_packet(direct_ctx, flow_i, map_bad_i, elsewhere_q[Flow], second_q[Flow]);
 
   // --- Cycle First: which of them counts.
   assign at          = facts_q[First];
-  assign asks        = !at.direct && !at.sends && !at.frag;
   assign key_broken  = vrf_bad8 || key_bad8;
-  assign by_other    = at.fabric || at.direct || (asks && (key_hit8 || key_broken));
+  assign by_other    = at.other || (at.asks && (key_hit8 || key_broken));
   assign by_second   = !by_other && (at.sends || (at.may_egress && longer));
   assign far_service = first8.found && first8.service inside {ServiceReject, ServiceDrop} && !at.service_label;
 
@@ -286,7 +311,7 @@ module ps_ways
         other.nh = local8;
         if (at.frag)                               other.fate = IsFragment;
         else if (key_broken)                       other.fate = Broken;
-        else if (!key_hit8 || local8 == '0)    other.fate = NotServed;
+        else if (!key_hit8 || local8 == '0)        other.fate = NotServed;
       end
     end else if (!at.direct) begin
       other.nh = key_nh8;
@@ -327,21 +352,17 @@ module ps_ways
   end
 
   // --- The next: it is taken.
-  choice_t second, taken;
+  // Each decoded before, for synthesis: of what is taken it would be a level more.
+  choice_t  second;
+  outcome_t taken;
 
   assign second = choose(second9, frag_q);
-  assign taken  = (take_other_q ? other_q : '0) | (take_first_q ? first_q : '0) | (take_second_q ? second : '0);
+  assign taken  = (take_other_q ? outcome(other_q) : '0) | (take_first_q ? outcome(first_q) : '0) |
+                  (take_second_q ? outcome(second) : '0);
 
   always_comb begin
-    way_o = '{drop: 1'b0, trap: taken.fate == Refused, reason: DropDiscard, nh: taken.nh, label_valid: taken.label_valid,
+    way_o = '{drop: taken.drop, trap: taken.trap, reason: taken.reason, nh: taken.nh, label_valid: taken.label_valid,
               label: taken.label, vrf: take_second_q ? second_vrf_q : vrf_q, egress: egress_q};
-    unique case (taken.fate)
-      Nowhere:    {way_o.drop, way_o.reason} = {1'b1, DropDiscard};
-      IsFragment: {way_o.drop, way_o.reason} = {1'b1, DropFragments};
-      NotServed:  {way_o.drop, way_o.reason} = {1'b1, DropNoFipPortMap};
-      Broken:     {way_o.drop, way_o.reason} = {1'b1, DropTableParity};
-      default: ;
-    endcase
     check_o           = check_q;
     check_o.outer_sip = ctx_o.hdr.outer_sip;
   end
