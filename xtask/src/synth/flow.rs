@@ -119,7 +119,8 @@ fn in_parts(root: &Path, block: &Block, folder: &Path) -> Result<Vec<String>> {
     );
     passes.push(run("map_dsp:check"));
     passes.extend(
-        ["setattr -mod -unset keep_hierarchy *", "flatten -noscopeinfo", "opt_clean"].map(ToOwned::to_owned),
+        ["setattr -mod -unset keep_hierarchy *", "flatten -noscopeinfo", "opt_clean"]
+            .map(ToOwned::to_owned),
     );
     Ok(passes)
 }
