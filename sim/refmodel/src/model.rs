@@ -123,7 +123,8 @@ impl RefModel {
 
     /// `CLEAR`: tables, flows and counters go, `CONTROL` stays.
     pub fn clear(&mut self) {
-        *self = Self { enabled: self.enabled, fault: self.fault, ..Self::default() };
+        let Self { enabled, fault, .. } = *self;
+        *self = Self { enabled, fault, ..Self::of(self.tables.shape()) };
     }
 
     /// The host writes zeros to the counters of vifs and of drops.

@@ -39,6 +39,12 @@ impl Tables {
         Self { store: Store::new(shape) }
     }
 
+    /// Their sizes.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.store.shape()
+    }
+
     /// Flow entries in use above which no new pair that translates is taken.
     #[must_use]
     pub fn flows_for_translation(&self) -> usize {

@@ -11,6 +11,7 @@ use penstock_refmodel::insert::Inserted;
 use penstock_refmodel::packet::{self, frame};
 use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
 use penstock_refmodel::{Egress, Ingress, Outcome, RefModel};
+use penstock_tables::Shape;
 use world::*;
 
 /// A segment of the remote client to the service.
@@ -59,6 +60,15 @@ fn a_table_more_than_three_quarters_full_takes_no_half_connection() {
     let again = to_service(&mut b, SYN);
     assert_eq!(again.inserted, Some(Inserted::Repinned));
     sent(again, Egress::Host(3));
+}
+
+#[test]
+fn a_cleared_card_has_the_sizes_that_it_had() {
+    let small = Shape::default().with_flow_rows_log2(10);
+    let mut m = RefModel::of(small);
+    m.clear();
+    assert_eq!(m.tables().shape(), small);
+    assert_ne!(m.tables().shape(), Shape::default());
 }
 
 #[test]
