@@ -23,11 +23,6 @@ package ps_pair_pkg;
   // Ids that stay unused, so that none is given out again before the last packet of the pair that had it has been counted.
   localparam int unsigned QuarantinePairs = 64;
 
-  // Place left for a scanner that ages entries: eviction class of a slot, beside the allocator's bit, and a turn on port B of the
-  // key rows every so many cycles. Nothing uses them yet.
-  localparam int unsigned EvictionClassBits = 2;
-  localparam int unsigned ScanTurnCycles    = 64;
-
   typedef logic [$clog2(FlowPairs)-1:0]     pair_t;
   typedef logic [$clog2(WindowEntries)-1:0] number_t;
   typedef logic [$clog2(WaitingPairs)-1:0]  waiting_t;
