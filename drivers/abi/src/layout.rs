@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0004_0000;
+pub const VERSION: u32 = 0x0004_0001;
 
 codes! {
     /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -26,6 +26,8 @@ codes! {
         Digest = 0;
         /// Entries are kept with their parity: the status `Parity`, the drop reason `TableParity` and the registers `PARITY_ERRORS`, `PARITY_LAST` and `PARITY_INJECT`.
         Parity = 1;
+        /// Pairs of flow entries age: the registers `FLOW_AGE0` and those that follow, and the counter `FlowsAged`.
+        Ageing = 2, since 1;
     }
 }
 

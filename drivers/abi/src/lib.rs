@@ -9,6 +9,7 @@
 //! mean to a packet is written in `docs/datapath.md`.
 #![no_std]
 
+pub mod age;
 pub mod digest;
 pub mod fw;
 pub mod hash;

@@ -100,6 +100,8 @@ reasons! {
         Trapped = 5, "Original Packet Trapped";
         /// Frames sent by the firmware.
         FirmwareTx = 6, "Firmware TX";
+        /// Flow pairs that were old.
+        FlowsAged = 7, "Flows aged", since 1;
     }
 }
 

@@ -119,6 +119,55 @@ registers! {
     /// Writing `PARITY_INJECT_KEY` has the next write to a table store the wrong parity, in every copy, of a table that is kept with one; anything else takes that back. Reads as 1 until then. For tests of what mends it.
     PARITY_INJECT = 0x140, W1, clears;
 
+    /// Time after which pairs of flow entries are old: closed TCP connections. In units of 2^16 cycles of card time; 0, as after power-on, is for ever. See `docs/datapath.md`, section 9.4.
+    FLOW_AGE0 = 0x180, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: TCP connections that are opening.
+    FLOW_AGE1 = 0x184, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: half-closed TCP connections.
+    FLOW_AGE2 = 0x188, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: established TCP connections.
+    FLOW_AGE3 = 0x18c, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: UDP in one direction only.
+    FLOW_AGE4 = 0x190, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: UDP.
+    FLOW_AGE5 = 0x194, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: ICMP.
+    FLOW_AGE6 = 0x198, Rw, keeps, since 1;
+    /// Time after which pairs of flow entries are old: other protocols.
+    FLOW_AGE7 = 0x19c, Rw, keeps, since 1;
+    /// Pairs whose forward key has this protocol (23..16) and destination port (15..0) have a time of their own, if bit 31 is set.
+    FLOW_AGE_PORT0 = 0x1a0, Rw, keeps, since 1;
+    /// Likewise, number 1.
+    FLOW_AGE_PORT1 = 0x1a4, Rw, keeps, since 1;
+    /// Likewise, number 2.
+    FLOW_AGE_PORT2 = 0x1a8, Rw, keeps, since 1;
+    /// Likewise, number 3.
+    FLOW_AGE_PORT3 = 0x1ac, Rw, keeps, since 1;
+    /// Likewise, number 4.
+    FLOW_AGE_PORT4 = 0x1b0, Rw, keeps, since 1;
+    /// Likewise, number 5.
+    FLOW_AGE_PORT5 = 0x1b4, Rw, keeps, since 1;
+    /// Likewise, number 6.
+    FLOW_AGE_PORT6 = 0x1b8, Rw, keeps, since 1;
+    /// Likewise, number 7.
+    FLOW_AGE_PORT7 = 0x1bc, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT0` names.
+    FLOW_AGE_BY_PORT0 = 0x1c0, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT1` names.
+    FLOW_AGE_BY_PORT1 = 0x1c4, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT2` names.
+    FLOW_AGE_BY_PORT2 = 0x1c8, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT3` names.
+    FLOW_AGE_BY_PORT3 = 0x1cc, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT4` names.
+    FLOW_AGE_BY_PORT4 = 0x1d0, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT5` names.
+    FLOW_AGE_BY_PORT5 = 0x1d4, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT6` names.
+    FLOW_AGE_BY_PORT6 = 0x1d8, Rw, keeps, since 1;
+    /// Time of what `FLOW_AGE_PORT7` names.
+    FLOW_AGE_BY_PORT7 = 0x1dc, Rw, keeps, since 1;
+
     /// Command ring: bus address, low word (64-byte aligned).
     CMD_BASE_LO = 0x200, Rw, clears;
     /// Command ring: bus address, high word.

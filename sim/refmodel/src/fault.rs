@@ -94,6 +94,14 @@ pub enum Fault {
     GatewayPinned,
     /// Section 9.2: only a tunnel of the route moves a flow.
     MovesByRouteOnly,
+    /// Section 9.4: a connection that one end alone speaks on is established.
+    EstablishedAlone,
+    /// Section 9.4: of a pair only the forward entry is looked at.
+    OneDirectionIsIdle,
+    /// Section 9.4: what has a port of its own has it in every state.
+    PortsInEveryState,
+    /// Section 9.4: a half-closed connection stays like any other.
+    HalfClosedStays,
 }
 
 impl Fault {
@@ -143,5 +151,9 @@ impl Fault {
         Self::EstablishedMoves,
         Self::GatewayPinned,
         Self::MovesByRouteOnly,
+        Self::EstablishedAlone,
+        Self::OneDirectionIsIdle,
+        Self::PortsInEveryState,
+        Self::HalfClosedStays,
     ];
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use penstock_abi::age::Ages;
 use penstock_abi::limits::FLOW_PAIRS;
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
 
@@ -58,7 +59,7 @@ pub fn attributes(dump: impl IntoIterator<Item = (u32, Flow)>) -> HashMap<FlowKe
 }
 
 /// The flow table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FlowTable {
     entries: BTreeMap<FlowKey, Flow>,
     keys: HashMap<Side, FlowKey>,
@@ -67,6 +68,26 @@ pub struct FlowTable {
     generations: HashMap<Side, u8>,
     /// The number that was given last.
     last_pair: u32,
+    /// By pair, of what port it has its time, if of one.
+    ports: HashMap<u32, u8>,
+    ages: Ages,
+    /// Card time in units of `last_hit`.
+    now: u32,
+}
+
+impl Default for FlowTable {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            keys: HashMap::new(),
+            stats: HashMap::new(),
+            generations: HashMap::new(),
+            last_pair: 0,
+            ports: HashMap::new(),
+            ages: Ages::default(),
+            now: 1,
+        }
+    }
 }
 
 impl FlowTable {
@@ -167,22 +188,61 @@ impl FlowTable {
         }
     }
 
+    /// How long pairs may rest.
+    #[must_use]
+    pub fn ages(&self) -> &Ages {
+        &self.ages
+    }
+
+    /// Sets how long pairs may rest.
+    pub fn set_ages(&mut self, ages: Ages) {
+        self.ages = ages;
+    }
+
+    /// Card time in units of `last_hit`, never 0.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.now
+    }
+
+    /// Time passes, in such units.
+    pub(crate) fn pass(&mut self, units: u32) {
+        self.now = self.now.wrapping_add(units).max(1);
+    }
+
+    /// The number of the port by which the pair of an entry has its time.
+    pub(crate) fn port_of(&self, flow: &Flow) -> Option<u8> {
+        self.ports.get(&flow.pair).copied()
+    }
+
     /// A forwarded packet was on the usable flow with this key.
     pub fn count(&mut self, key: &FlowKey, frame_bytes: usize, tcp_flags: Option<u8>) {
         let (Some(f), Some(mut s)) = (self.get(key).copied(), self.stats(key)) else { return };
         s.packets = (s.packets + 1) & 0xffff_ffff;
         s.bytes = (s.bytes + frame_bytes as u64) & 0xff_ffff_ffff;
         s.tcp = tcp_state(s.tcp, tcp_flags);
+        s.last_hit = self.now;
+        if !f.reverse {
+            self.ports.remove(&f.pair);
+            self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+        }
         self.stats.insert(side(&f), (f.generation, s));
     }
 
     /// Takes over entries and statistics that were read from a card.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        *self = Self::default();
+        let before =
+            std::mem::replace(self, Self { now: self.now, ages: self.ages, ..Self::default() });
         for (_, f, s) in entries {
+            // The card's time is not the model's: an entry that counted more was used now.
+            let known = before.stats(&key_of(&f)).filter(|b| b.packets == s.packets);
+            let last_hit = if s.last_hit == 0 { 0 } else { known.map_or(self.now, |b| b.last_hit) };
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
-            self.stats.insert(side(&f), (f.generation, FlowStats { last_hit: 0, ..s }));
+            self.stats.insert(side(&f), (f.generation, FlowStats { last_hit, ..s }));
+            if !f.reverse {
+                self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+            }
             self.entries.insert(key_of(&f), f);
         }
     }

@@ -15,10 +15,11 @@
 //! [`gen`](mod@gen) makes random but consistent table sets and packets that are likely to hit them; [`packet`] builds frames by hand.
 //!
 //! What the model leaves out: time, and places. A request is executed at once (on the card some cycles later), so there is neither
-//! a queue that may be full nor anything that waits in it; `last_hit` stays 0, and the firmware's queue never fills. Entries of the
+//! a queue that may be full nor anything that waits in it; `last_hit` says when the model was last told the time, and the firmware's queue never fills. Entries of the
 //! flow table have keys and pairs, but no rows, and every key finds room.
 
 mod admit;
+mod ageing;
 mod arrive;
 pub mod checksum;
 pub mod decide;

@@ -121,10 +121,12 @@ impl RefModel {
         &self.flows
     }
 
-    /// `CLEAR`: tables, flows and counters go, `CONTROL` stays.
+    /// `CLEAR`: tables, flows and counters go; `CONTROL`, times and the clock stay.
     pub fn clear(&mut self) {
         let Self { enabled, fault, .. } = *self;
-        *self = Self { enabled, fault, ..Self::of(self.tables.shape()) };
+        let mut flows = std::mem::take(&mut self.flows);
+        flows.restore([]);
+        *self = Self { enabled, fault, flows, ..Self::of(self.tables.shape()) };
     }
 
     /// The host writes zeros to the counters of vifs and of drops.
@@ -141,6 +143,15 @@ impl RefModel {
     /// The flow table, to delete or take over entries.
     pub fn flows_mut(&mut self) -> &mut FlowTable {
         &mut self.flows
+    }
+
+    /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then go; says how many.
+    pub fn pass(&mut self, units: u32) -> u64 {
+        self.flows.pass(units);
+        let aged = self.flows.age(self.fault);
+        *self.counters.card.entry(CardCounter::FlowsAged as u8).or_default() += aged;
+        self.recount_flows();
+        aged
     }
 
     /// What has been counted.

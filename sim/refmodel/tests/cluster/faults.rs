@@ -6,7 +6,13 @@ use penstock_refmodel::Fault;
 
 #[test]
 fn every_planted_fault_is_noticed() {
-    let stories = [crate::services::ALL, crate::sources::ALL, crate::plain::ALL, crate::node::ALL];
+    let stories = [
+        crate::services::ALL,
+        crate::sources::ALL,
+        crate::plain::ALL,
+        crate::node::ALL,
+        crate::ageing::ALL,
+    ];
     let notices = |fault: Fault| {
         let mut all = stories.iter().copied().flatten();
         let fails = |story: fn(Option<Fault>)| {

@@ -18,6 +18,7 @@ macro_rules! stories {
     };
 }
 
+mod ageing;
 mod faults;
 mod lab;
 mod node;

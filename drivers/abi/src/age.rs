@@ -1,0 +1,142 @@
+//! How long pairs of flow entries may rest: what the registers `FLOW_AGE0` and those that follow say (`docs/datapath.md`, section 9.4).
+
+use crate::regs::{FLOW_AGE_BY_PORT0, FLOW_AGE_PORT0, FLOW_AGE0};
+
+/// A unit of `last_hit` and of all times here, in cycles of card time, as a power of two.
+pub const TICK_LOG2: u32 = 16;
+/// The card begins to look at all pairs again when so many units have gone by since it last began.
+pub const PASS_TICKS: u32 = 1 << 10;
+/// States of a pair.
+pub const STATES: usize = 8;
+/// Ports that may have a time of their own.
+pub const PORTS: usize = 8;
+
+/// The state of a pair; its number is that of its register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum State {
+    /// TCP: the connection is over.
+    Closed = 0,
+    /// TCP: it is opening, or has been seen in one direction only.
+    Opening = 1,
+    /// TCP: one end has said that it is done.
+    HalfClosed = 2,
+    /// TCP.
+    Established = 3,
+    /// UDP, one direction only.
+    UdpOneWay = 4,
+    /// UDP.
+    UdpBothWays = 5,
+    /// ICMP.
+    Icmp = 6,
+    /// Every other protocol.
+    Other = 7,
+}
+
+impl State {
+    /// All, by their numbers.
+    pub const ALL: [Self; STATES] = [
+        Self::Closed,
+        Self::Opening,
+        Self::HalfClosed,
+        Self::Established,
+        Self::UdpOneWay,
+        Self::UdpBothWays,
+        Self::Icmp,
+        Self::Other,
+    ];
+
+    /// A time by port takes the place of the state's.
+    #[must_use]
+    pub const fn may_be_by_port(self) -> bool {
+        matches!(self, Self::Established | Self::UdpOneWay | Self::UdpBothWays | Self::Other)
+    }
+}
+
+/// A protocol and a destination port of the forward entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// IP protocol.
+    pub proto: u8,
+    /// Port.
+    pub port: u16,
+}
+
+impl Port {
+    /// The value of its register.
+    #[must_use]
+    pub const fn pack(self) -> u32 {
+        1 << 31 | (self.proto as u32) << 16 | self.port as u32
+    }
+
+    /// What a register says; `None` if it is not in use.
+    #[must_use]
+    pub const fn unpack(word: u32) -> Option<Self> {
+        if word >> 31 == 0 {
+            return None;
+        }
+        Some(Self { proto: (word >> 16) as u8, port: word as u16 })
+    }
+}
+
+/// Times after which pairs are old, in units of 2^[`TICK_LOG2`] cycles; 0: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ages {
+    /// By state.
+    pub states: [u32; STATES],
+    /// Ports with a time of their own.
+    pub ports: [Option<Port>; PORTS],
+    /// Their times.
+    pub by_port: [u32; PORTS],
+}
+
+impl Ages {
+    /// The first port that a pair with these in its forward key has its time by.
+    #[must_use]
+    pub fn find(&self, proto: u8, dport: u16) -> Option<u8> {
+        let found = self.ports.iter().position(|p| *p == Some(Port { proto, port: dport }));
+        found.map(|n| n as u8)
+    }
+
+    /// Every register with its value.
+    pub fn registers(&self) -> impl Iterator<Item = (u32, u32)> {
+        let at = |base: u32, words: [u32; 8]| {
+            words.into_iter().enumerate().map(move |(n, word)| (base + 4 * n as u32, word))
+        };
+        let ports = self.ports.map(|port| port.map_or(0, Port::pack));
+        at(FLOW_AGE0, self.states)
+            .chain(at(FLOW_AGE_PORT0, ports))
+            .chain(at(FLOW_AGE_BY_PORT0, self.by_port))
+    }
+
+    /// From what the registers say, in the order of [`Ages::registers`].
+    #[must_use]
+    pub fn from_words(words: &[u32; 24]) -> Self {
+        let part = |from: usize| core::array::from_fn(|n| words[from + n]);
+        let ports: [u32; 8] = part(8);
+        Self { states: part(0), ports: ports.map(Port::unpack), by_port: part(16) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::regs::REGISTERS;
+
+    #[test]
+    fn registers_say_what_was_written_to_them() {
+        let mut ages = Ages { states: core::array::from_fn(|n| n as u32 + 1), ..Ages::default() };
+        ages.ports[2] = Some(Port { proto: 17, port: 53 });
+        ages.by_port[2] = 24_000;
+        let (offsets, words): (Vec<u32>, Vec<u32>) = ages.registers().unzip();
+        assert_eq!(Ages::from_words(&words.try_into().unwrap()), ages);
+        for offset in offsets {
+            assert!(REGISTERS.iter().any(|r| r.offset == offset && r.since == 1), "{offset:#x}");
+        }
+        assert_eq!((ages.find(17, 53), ages.find(6, 53), ages.find(17, 54)), (Some(2), None, None));
+    }
+}
