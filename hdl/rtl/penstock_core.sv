@@ -96,6 +96,8 @@ module penstock_core
   logic        match_busy, datapath_busy, ring_busy, csr_busy, cmd_busy;
   logic [63:0] card_time;
   logic [191:0] hash_key;
+  age_times_t   age_times;
+  age_port_t [7:0] age_ports;
   logic [31:0] parity_errors, parity_last;
   logic        parity_inject, parity_injected;
 
@@ -157,6 +159,8 @@ module penstock_core
     .idle_i            (idle_o),
     .time_o            (card_time),
     .hash_key_o        (hash_key),
+    .age_times_o       (age_times),
+    .age_ports_o       (age_ports),
     .parity_errors_i   (parity_errors),
     .parity_last_i     (parity_last),
     .parity_inject_o   (parity_inject),
@@ -324,6 +328,8 @@ module penstock_core
     .clearing_o       (match_clearing),
     .time_i           (card_time),
     .hash_key_i       (hash_key),
+    .age_times_i      (age_times),
+    .age_ports_i      (age_ports),
     .parity_inject_i  (parity_inject),
     .parity_injected_o(parity_injected),
     .parity_errors_o  (parity_errors),

@@ -167,6 +167,18 @@ package ps_types_pkg;
     logic [383:0] rdata;         // read: the entry
   } cfg_rsp_t;
 
+  // How long pairs of flow entries may rest (section 9.4), in units of 2^16 cycles; 0: for ever.
+  typedef struct packed {
+    logic        used;
+    logic [7:0]  proto;
+    logic [15:0] port;
+  } age_port_t;
+
+  typedef struct packed {
+    logic [7:0][31:0] by_port;   // of age_port_t of that number
+    logic [7:0][31:0] states;
+  } age_times_t;
+
   // A ring as the host has set it up. `start` pulses when the host enables it.
   typedef struct packed {
     logic        enable;

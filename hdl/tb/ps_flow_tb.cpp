@@ -57,7 +57,7 @@ struct Bench {
     std::map<size_t, Count> first;          // the last packet that began a connection's pair
     std::set<uint32_t> marked;
     std::map<unsigned, uint64_t> reasons;
-    uint64_t cycle = 0, full = 0, passed = 0, refused = 0, deferred = 0;
+    uint64_t cycle = 0, full = 0, aged = 0, passed = 0, refused = 0, deferred = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
         for (auto& w : hash.secret) w = uint16_t(rng());
@@ -145,14 +145,14 @@ struct Bench {
                 }
             }
         }
-        full += top.full_o;
+        full += top.full_o, aged += top.aged_o;
         if (top.mark_o && top.mark_ready_i) {
             if (top.mark_set_o) marked.insert(top.mark_index_o);
             else marked.erase(top.mark_index_o);
         }
     }
     void settle() {
-        for (int i = 0; i < 6000 && (i < 300 || top.busy_o); i++) step();
+        for (int i = 0; i < 60000 && (i < 300 || top.busy_o); i++) step();
         if (top.busy_o) fail("it does not come to rest");
     }
     Packet of(size_t i, bool back) {
@@ -199,8 +199,9 @@ void audit(Bench& b, bool exact) {
 }
 
 // Many connections at once, each with bursts both ways.
-void traffic(uint32_t seed, double load, bool deletes) {
+void traffic(uint32_t seed, double load, bool deletes, uint32_t age = 0) {
     Bench b(seed);
+    b.top.age_i = age;
     size_t slots = 16u << b.top.rows_log2_o;
     std::vector<size_t> live;
     for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) live.push_back(b.connect(b.rng() % 2));
@@ -224,9 +225,11 @@ void traffic(uint32_t seed, double load, bool deletes) {
             b.step();
         }
     }
-    audit(b, !deletes);
+    b.top.age_i = 0;
+    audit(b, !deletes && age == 0);
+    if ((age != 0) != (b.aged != 0)) fail("old pairs under traffic", b.aged, age);
     // Only replies that overtake are refused: nobody meets what he does not know of.
-    for (auto [r, n] : b.reasons) if (!deletes && r != 17) fail("refused for another reason", r, n);
+    for (auto [r, n] : b.reasons) if (!deletes && age == 0 && r != 17) fail("refused for another reason", r, n);
     std::printf("load %.2f%s: %llu passed, %llu refused, %llu deferred, %llu full, %u in use;", load, deletes ? ", deletes" : "",
                 (unsigned long long)b.passed, (unsigned long long)b.refused, (unsigned long long)b.deferred,
                 (unsigned long long)b.full, b.top.in_use_o);
@@ -350,9 +353,63 @@ void crowded(uint32_t seed) {
     std::printf("crowded: ok\n");
 }
 
+// Pairs that rest for longer than they may go, as pairs, within a pass; no others, and none without times. Used in both directions they
+// may rest twice as long.
+void ages(uint32_t seed) {
+    constexpr uint32_t Age = 8000, Pass = 4000;     // cycles, which are the bench's units; a pass ends soon after it is due
+    Bench b(seed);
+    std::vector<size_t> both;
+    for (int n = 0; n < 200; n++) {
+        size_t i = b.connect(n % 3 != 0);
+        b.step(b.of(i, false));
+        b.settle();
+        if (n % 2) b.step(b.of(i, true)), both.push_back(i);
+    }
+    uint64_t last = b.cycle;
+    auto wait_until = [&](uint64_t cycle, uint32_t least, auto&& also) {
+        while (b.cycle < cycle) {
+            also();
+            b.step();
+            if (b.top.in_use_o < least) fail("a pair goes too early", b.top.in_use_o, least);
+        }
+    };
+    auto nothing = [] {};
+    wait_until(last + 2 * Age, 400, nothing);
+    b.settle();
+    // The first ones, with times that they have rested for already: and the others are kept by a packet each.
+    for (size_t i : both) b.step(b.of(i, b.rng() % 2));
+    last = b.cycle;
+    b.top.age_i = Age;
+    wait_until(last + Pass, 200, nothing);
+    b.settle();
+    if (b.top.in_use_o != 200 || b.aged != 100) fail("pairs of one direction", b.top.in_use_o, b.aged);
+    wait_until(last + 2 * Age - 200, 200, nothing);
+    // Some go on, one way or the other.
+    uint64_t next = 0;
+    auto go_on = [&] {
+        if (b.cycle < next) return;
+        for (size_t k = 0; k < 30; k++) b.step(b.of(both[k], b.rng() % 2));
+        next = b.cycle + Age;
+    };
+    wait_until(last + 8 * Age, 60, go_on);
+    if (b.top.in_use_o != 60 || b.aged != 170) fail("pairs of both directions", b.top.in_use_o, b.aged);
+    // Their places serve others.
+    b.top.age_i = 0;
+    for (int n = 0; n < 100; n++) b.step(b.of(b.connect(true), false)), b.step();
+    audit(b, false);
+    if (b.top.in_use_o != 260) fail("pairs after ageing", b.top.in_use_o, 260);
+    b.top.age_i = 1;
+    for (int n = 0; n < 3 * int(Pass); n++) b.step();
+    if (b.top.in_use_o != 0 || !b.marked.empty()) fail("all are old", b.top.in_use_o, b.marked.size());
+    std::printf("ages: ok, %llu aged\n", (unsigned long long)b.aged);
+}
+
 }  // namespace
 
 int main() {
+    ages(10);
+    traffic(11, 0.6, false, 2000);
+    traffic(12, 0.6, true, 3000);
     burst(7);
     brim(8);
     traffic(1, 0.3, false);

@@ -1,6 +1,7 @@
 // Bench top of ps_flow: keys and asks as plain ports. The bench (ps_flow_tb.cpp) plays the stages between look-up and admission.
 module ps_flow_tb
   import ps_abi_pkg::*;
+  import ps_types_pkg::*;
   import ps_match_pkg::*;
   import ps_pair_pkg::*;
 #(
@@ -9,6 +10,7 @@ module ps_flow_tb
   input  logic         clk_i,
   input  logic         rst_i,
   input  logic [31:0]  now_i,
+  input  logic [31:0]  age_i,           // time of UDP in one direction; in both it is twice as long
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -63,6 +65,7 @@ module ps_flow_tb
   output logic [31:0]  mark_index_o,
   input  logic         mark_ready_i,
   output logic         full_o,
+  output logic         aged_o,
   output logic [31:0]  in_use_o,
   output logic         busy_o,
   output int unsigned  rows_log2_o,
@@ -103,11 +106,20 @@ module ps_flow_tb
     ask.count.reverse    = ask_reverse_i;
     ask.count.generation = ask_generation_i;
     ask.count.bytes      = bytes_i;
+    ask.count.age.kind   = AgeUdp;
     ask.hash             = few_rows(hash_i);
     ask.key              = ask_key_i;
     ask.reverse_key      = reverse_key_i;
     ask.facts.src_info   = ask_info_i;
     ask.reverse_info     = ~ask_info_i;
+  end
+
+  age_times_t times;
+
+  always_comb begin
+    times           = '0;
+    times.states[4] = age_i;
+    times.states[5] = age_i << 1;
   end
 
   // The bench lets this many cycles go by between the look-up's answer and admission.
@@ -117,7 +129,7 @@ module ps_flow_tb
     .RowsLog2(RowsLog2),
     .Linger  (hit_at(RowsLog2, 3) - HashCycles + Between + admit_cycles(RowsLog2) - WindowCycles)
   ) dut (
-    .clk_i, .rst_i, .now_i, .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
+    .clk_i, .rst_i, .now_i, .times_i(times), .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
     .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .way_o(), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
@@ -133,6 +145,7 @@ module ps_flow_tb
   assign {host_generation_o, host_packets_o, host_bytes_o} = {host_facts.generation, host_stats.packets, host_stats.bytes};
   assign {mark_o, mark_set_o, mark_index_o} = {mark.valid, mark.set, 32'(mark.index)};
   assign full_o   = happened.full;
+  assign aged_o   = happened.aged;
   assign in_use_o = 32'(in_use);
 
 endmodule

@@ -79,7 +79,7 @@ module ps_translate_tb
   );
 
   ps_decide u_decide (
-    .clk_i(clk), .rst_i(rst), .fabric_valid_i(1'b1), .valid_i(fip_valid), .ctx_i(fip_ctx), .hash_i('0), .flow_i(fip_flow),
+    .clk_i(clk), .rst_i(rst), .fabric_valid_i(1'b1), .age_ports_i('0), .valid_i(fip_valid), .ctx_i(fip_ctx), .hash_i('0), .flow_i(fip_flow),
     .hop_i(fip_hop), .fip_i(fip), .fip_map_broken_i(map_broken), .valid_o(decided), .verdict_o(decided_verdict), .old_o(old),
     .count_o(count), .early_valid_o(), .early_key_o(), .ask_o(asked)
   );

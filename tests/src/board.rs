@@ -5,6 +5,7 @@ mod difference;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use penstock_abi::age::Ages;
 use penstock_abi::hash::flow_key;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::DropReason;
@@ -18,7 +19,7 @@ use crate::digests::tables_of;
 use crate::dut::Dut;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
-use crate::script::{NEW_FLOWS, Script, Step};
+use crate::script::{EPOCH, NEW_FLOWS, Script, Step};
 use difference::flow_difference;
 
 pub use crate::summary::Summary;
@@ -61,6 +62,8 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Tables(writes) => board.tables(writes)?,
             Step::Window { writes, frames } => board.window(writes, frames)?,
             Step::Age(pick) => board.age(*pick)?,
+            Step::Ages(ages) => board.ages(ages)?,
+            Step::Pass(units) => board.pass(*units)?,
             Step::Enable(enabled) => board.enable(*enabled)?,
             Step::Reset => board.reset()?,
             Step::ZeroCounters => board.zero_counters()?,
@@ -95,6 +98,11 @@ pub(crate) struct Board<'a> {
     full_before: u64,
     /// Insertions put off, and pairs that found no place, before the card was last cleared.
     cleared: (u64, u64),
+}
+
+/// The model's time, in which nothing passes but epochs, when the card's was this. Of entries without packets it is 0.
+fn epoch(last_hit: u32) -> u32 {
+    if last_hit == 0 { 0 } else { 1 + (last_hit & !(EPOCH - 1)) }
 }
 
 impl<'a> Board<'a> {
@@ -160,6 +168,22 @@ impl<'a> Board<'a> {
         }
         self.model.recount_flows();
         Ok(())
+    }
+
+    fn ages(&mut self, ages: &Ages) -> Result<(), Failure> {
+        self.flush()?;
+        self.model.flows_mut().set_ages(*ages);
+        let set = self.dut.set_ages(ages);
+        self.device("setting times", set)
+    }
+
+    /// Nothing but time passes; what is old by then is gone.
+    fn pass(&mut self, units: u32) -> Result<(), Failure> {
+        self.flush()?;
+        self.summary.aged += self.model.pass(units);
+        let passed = self.dut.pass(units);
+        self.device("letting time pass", passed)?;
+        self.check()
     }
 
     fn enable(&mut self, enabled: bool) -> Result<(), Failure> {
@@ -339,6 +363,9 @@ impl<'a> Board<'a> {
 
     /// The model goes on with the card's flow table and the card's own counters.
     pub(crate) fn adopt(&mut self, flows: Vec<(u32, Flow, FlowStats)>) -> Result<(), Failure> {
+        let flows = flows
+            .into_iter()
+            .map(|(i, f, s)| (i, f, FlowStats { last_hit: epoch(s.last_hit), ..s }));
         self.model.flows_mut().restore(flows);
         self.uncertain.clear();
         let counters = self.read_counters()?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use penstock_abi::age::{Ages, TICK_LOG2};
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
@@ -154,6 +155,16 @@ impl Dut for CardDut {
 
     fn clear(&mut self) -> Result<()> {
         Ok(self.host.clear_all()?)
+    }
+
+    fn set_ages(&mut self, ages: &Ages) -> Result<()> {
+        Ok(self.host.set_flow_ages(ages)?)
+    }
+
+    fn pass(&mut self, units: u32) -> Result<()> {
+        let mut sim = self.lock();
+        sim.skip_time(u64::from(units) << TICK_LOG2);
+        Ok(sim.drain(DRAIN_CYCLES)?)
     }
 
     fn zero_counters(&mut self, vifs: &[u8]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The device under test, as the scoreboard sees it.
 
 use anyhow::Result;
+use penstock_abi::age::Ages;
 use penstock_abi::table::{Flow, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
@@ -86,6 +87,18 @@ pub trait Dut {
     /// # Errors
     /// The device's.
     fn clear(&mut self) -> Result<()>;
+
+    /// Sets how long pairs of flow entries may rest.
+    ///
+    /// # Errors
+    /// The device's.
+    fn set_ages(&mut self, ages: &Ages) -> Result<()>;
+
+    /// Lets card time pass, in units of `last_hit`, with nothing in it but that pairs become old.
+    ///
+    /// # Errors
+    /// It does not end, or a check within the device failed.
+    fn pass(&mut self, units: u32) -> Result<()>;
 
     /// Writes zeros to the counters of these vifs and of all drops.
     ///
@@ -240,6 +253,16 @@ impl Dut for ModelDut {
 
     fn zero_counters(&mut self, _vifs: &[u8]) -> Result<()> {
         self.model.zero_counters();
+        Ok(())
+    }
+
+    fn set_ages(&mut self, ages: &Ages) -> Result<()> {
+        self.model.flows_mut().set_ages(*ages);
+        Ok(())
+    }
+
+    fn pass(&mut self, units: u32) -> Result<()> {
+        self.model.pass(units);
         Ok(())
     }
 

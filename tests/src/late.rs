@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
+use penstock_abi::age::Ages;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId};
@@ -303,6 +304,16 @@ impl Dut for LateDut {
 
     fn zero_counters(&mut self, _vifs: &[u8]) -> Result<()> {
         self.model.zero_counters();
+        Ok(())
+    }
+
+    fn set_ages(&mut self, ages: &Ages) -> Result<()> {
+        self.model.flows_mut().set_ages(*ages);
+        Ok(())
+    }
+
+    fn pass(&mut self, units: u32) -> Result<()> {
+        self.model.pass(units);
         Ok(())
     }
 

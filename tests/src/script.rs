@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use penstock_abi::age::{Ages, Port};
 use penstock_refmodel::r#gen::{Rng, Traffic, World, Write};
 use penstock_refmodel::{Ingress, RefModel};
 
@@ -28,6 +29,10 @@ pub enum Step {
     },
     /// The host deletes a pair of flow entries, this one of all by key.
     Age(u64),
+    /// The host sets how long pairs of flow entries may rest.
+    Ages(Ages),
+    /// Card time passes, a multiple of [`EPOCH`] units; pairs that are old by then go.
+    Pass(u32),
     /// The host enables or disables the data path.
     Enable(bool),
     /// Function-level reset: the data path goes on.
@@ -52,6 +57,10 @@ pub struct Script {
     /// New flows in flight at most; with more than the insertion unit's queue holds, it puts some off.
     pub new_flows: usize,
 }
+
+/// Units of card time that pass at once, or a multiple; a run as such takes less than half of one. So of two packets the card and the
+/// model agree on how many lie between them, if not on units.
+pub const EPOCH: u32 = 1 << 10;
 
 /// New flows in flight that the insertion unit's queue surely holds.
 pub const NEW_FLOWS: usize = 12;
@@ -87,9 +96,11 @@ impl Script {
             model.write(*table, *index, words);
         }
         let mut traffic = Traffic::new(rng.bits(), options.big_frames);
+        let ages = random_ages(&mut rng);
+        model.flows_mut().set_ages(ages);
         // Bursts at full rate, a trickle, or both in turns.
         let gaps = rng.of([1, 8, 64, 250]);
-        let mut steps = Vec::new();
+        let mut steps = vec![Step::Ages(ages)];
         let mut frames = 0;
         while frames < options.frames {
             if options.change_every != 0 && rng.one_in(options.change_every) {
@@ -216,10 +227,29 @@ fn window_frames(
     out
 }
 
-/// Now and then the host ages a flow, stops the data path for a while, or resets the function.
+/// Some epochs for each state and for some ports, or none.
+fn random_ages(rng: &mut Rng) -> Ages {
+    let mut time = || match rng.below(8) {
+        0 => 0,
+        n => EPOCH * n as u32 + EPOCH / 2,
+    };
+    let mut ages = Ages { states: std::array::from_fn(|_| time()), ..Ages::default() };
+    ages.by_port = std::array::from_fn(|_| time());
+    for (n, (proto, port)) in [(6, 80), (6, 8888), (17, 53), (17, 80)].into_iter().enumerate() {
+        ages.ports[2 * n] = Some(Port { proto, port });
+    }
+    ages
+}
+
+/// Now and then the host deletes a flow, stops the data path for a while, or resets the function.
 fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
     if rng.one_in(120) {
         steps.push(Step::Age(rng.bits()));
+    }
+    if rng.one_in(150) {
+        let units = EPOCH * rng.between(1, 4) as u32;
+        model.pass(units);
+        steps.push(Step::Pass(units));
     }
     if rng.one_in(1500) {
         steps.push(Step::Reset);

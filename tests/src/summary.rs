@@ -37,6 +37,8 @@ pub struct Summary {
     pub moved: u64,
     /// Dead pairs that were deleted.
     pub deleted: u64,
+    /// Pairs that were old.
+    pub aged: u64,
     rules: Rules,
     reasons: [u64; REASONS],
 }
@@ -66,6 +68,7 @@ impl std::ops::AddAssign for Summary {
         self.refused += o.refused;
         self.moved += o.moved;
         self.deleted += o.deleted;
+        self.aged += o.aged;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.rules.0, &o.rules.0);
         add(&mut self.reasons, &o.reasons);

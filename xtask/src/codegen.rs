@@ -11,7 +11,7 @@ use penstock_abi::table::{
     FieldDesc, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES, TableDesc, TableId,
     VifKind,
 };
-use penstock_abi::{digest, fw, hash, layout, limits, regs, ring, table};
+use penstock_abi::{age, digest, fw, hash, layout, limits, regs, ring, table};
 
 /// Generates both files below `root`, or with `check` only compares.
 ///
@@ -94,6 +94,7 @@ fn package() -> String {
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
+    param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
     for t in TABLES {
         param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);

@@ -90,7 +90,32 @@ pub struct Ages {
     pub by_port: [u32; PORTS],
 }
 
+/// Seconds after which pairs of each state are old, unless the operator says otherwise: RFC 5382, RFC 4787 and RFC 5508, and as Linux
+/// does it where those are for translators that share ports (`docs/decisions/88-flows-end.md`).
+pub const SECONDS: [u32; STATES] = [10, 240, 240, 7440, 30, 300, 60, 300];
+/// Likewise of ports: a name is asked for once, and answered at once.
+pub const SECONDS_BY_PORT: &[(Port, u32)] = &[(Port { proto: 17, port: 53 }, 5)];
+
+/// Seconds in units of 2^[`TICK_LOG2`] cycles of a clock; as many as there can be for more.
+#[must_use]
+pub const fn units(seconds: u32, clock_khz: u32) -> u32 {
+    let units = (seconds as u64 * clock_khz as u64 * 1000) >> TICK_LOG2;
+    if units > u32::MAX as u64 { u32::MAX } else { units as u32 }
+}
+
 impl Ages {
+    /// The times that are set unless the operator says otherwise.
+    #[must_use]
+    pub fn usual(clock_khz: u32) -> Self {
+        let mut ages =
+            Self { states: SECONDS.map(|seconds| units(seconds, clock_khz)), ..Self::default() };
+        for (n, (port, seconds)) in SECONDS_BY_PORT.iter().enumerate() {
+            ages.ports[n] = Some(*port);
+            ages.by_port[n] = units(*seconds, clock_khz);
+        }
+        ages
+    }
+
     /// The first port that a pair with these in its forward key has its time by.
     #[must_use]
     pub fn find(&self, proto: u8, dport: u16) -> Option<u8> {
@@ -126,6 +151,14 @@ mod tests {
 
     use super::*;
     use crate::regs::REGISTERS;
+
+    #[test]
+    fn times_are_in_units_of_the_cards_clock() {
+        let ages = Ages::usual(322_266);
+        assert_eq!(ages.states[State::Closed as usize], 49_173);
+        assert_eq!(ages.by_port[usize::from(ages.find(17, 53).unwrap())], 24_586);
+        assert_eq!(units(u32::MAX, 322_266), u32::MAX);
+    }
 
     #[test]
     fn registers_say_what_was_written_to_them() {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use penstock_abi::age::Ages;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::regs::{self, CardStatus, Control};
 use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
@@ -226,6 +227,29 @@ impl Card {
             self.write_reg(register, word)?;
         }
         Ok(())
+    }
+
+    /// Sets how long pairs of flow entries may rest (`docs/datapath.md`, section 9.4). A card that cannot age does nothing with it.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn set_flow_ages(&mut self, ages: &Ages) -> Result<(), DeviceError> {
+        for (register, word) in ages.registers() {
+            self.write_reg(register, word)?;
+        }
+        Ok(())
+    }
+
+    /// How long pairs of flow entries may rest.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn flow_ages(&mut self) -> Result<Ages, DeviceError> {
+        let mut words = [0; 24];
+        for ((register, _), word) in Ages::default().registers().zip(&mut words) {
+            *word = self.read_reg(register)?;
+        }
+        Ok(Ages::from_words(&words))
     }
 
     /// Begins to clear all tables, flows and counters; [`CardStatus::clearing`] is set until that is done.

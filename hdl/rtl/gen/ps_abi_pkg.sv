@@ -93,6 +93,7 @@ package ps_abi_pkg;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
+  localparam logic [31:0] AgePassTicks = 32'h400;
 
   // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;

@@ -110,6 +110,7 @@ module ps_card_stats
     count_q                       <= '0;
     count_q[CounterFlowsLearned]  <= event_i.learned;
     count_q[CounterFlowsRepinned] <= event_i.repinned;
+    count_q[CounterFlowsAged]     <= event_i.aged;
     count_q[CounterFlowTableFull] <= event_i.full;
     count_q[CounterLearnDeferred] <= valid_i && count_i.deferred;
     count_q[CounterFlowsInUse]    <= event_i.added != event_i.removed;

@@ -16,6 +16,7 @@ module ps_decide
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        fabric_valid_i,   // Vif[0].valid
+  input  age_port_t [7:0] age_ports_i,
   input  logic        valid_i,
   input  context_t    ctx_i,
   input  flow_hash_t  hash_i,
@@ -405,7 +406,7 @@ module ps_decide
   endfunction
 
   function automatic pair_count_t stage4_flow_count();
-    stage4_flow_count = '{pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
+    stage4_flow_count = '{age: age3_q, pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
               tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
@@ -450,6 +451,25 @@ module ps_decide
                    count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
+
+  // --- By what the packet's pair has its time, if this is a packet of the forward entry
+  logic [7:0] port1_q;            // ports that the key has
+  age_code_t  age2_q, age3_q;
+
+  function automatic age_code_t age_code(input logic [7:0] proto, input logic [7:0] ports);
+    age_code = '{kind: age_kind(proto), by_port: ports != '0, port: '0};
+    for (int i = 7; i >= 0; i--) if (ports[i]) age_code.port = 3'(i);
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      for (int unsigned i = 0; i < 8; i++) begin
+        port1_q[i] <= age_ports_i[i] == '{used: 1'b1, proto: ctx_i.hdr.key_proto, port: ctx_i.hdr.key_dport};
+      end
+    end
+    if (valid1_q) age2_q <= age_code(s1_q.ctx.hdr.key_proto, port1_q);
+    if (valid2_q) age3_q <= age2_q;
+  end
 
   assign early_valid_o = valid3_q;
   assign early_key_o   = s3_q.reverse_key;

@@ -8,9 +8,11 @@
 // Host:       host_valid_i with index held until host_done_o: an entry is read, or its pair deleted (host_write_i), or its statistics are
 //             read (host_stats_i): 0 if no packet has counted under the entry's generation.
 //             A read waits for a cycle in which no packet counts; after GapPatience cycles it asks for one (gap_o).
+// Old:        pairs that have rested for longer than times_i says are deleted (ps_flow_age).
 // Secret:     secret_i is taken over while tables are cleared, XORed with constants, so that one of zeros is as good as another.
 module ps_flow
   import ps_abi_pkg::*;
+  import ps_types_pkg::*;
   import ps_match_pkg::*;
   import ps_pair_pkg::*;
 #(
@@ -20,7 +22,8 @@ module ps_flow
 ) (
   input  logic         clk_i,
   input  logic         rst_i,
-  input  logic [31:0]  now_i,
+  input  logic [31:0]  now_i,             // card time >> 16, never 0
+  input  age_times_t   times_i,
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -111,6 +114,9 @@ module ps_flow
   tcp_update_t tcp_update;
   pair_stats_t stats;
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
+  logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, gone;
+  pair_t       age_pair, old_pair, gone_pair;
+  generation_t [1:0] old_generation;
   logic [$clog2(GapPatience)-1:0] patience_q;
   slot_tag_t   read_tag_q;             // of whom the host reads statistics
   generation_t read_generation_q;
@@ -229,7 +235,7 @@ module ps_flow
 
   ps_rest_clock u_engine_clock (
     .clk_i,
-    .wake_i(rst_i || clear_i || clear_we_i || engine_busy || request_valid || free_take || host_valid_i || !ways_idle),
+    .wake_i(rst_i || clear_i || clear_we_i || engine_busy || request_valid || free_take || host_valid_i || old_valid || !ways_idle),
     .clk_o (engine_clk)
   );
 
@@ -282,6 +288,15 @@ module ps_flow
     .loc_i         (locations),
     .mark_o        (mark),
     .stall_i       (mark_stall),
+    .old_valid_i   (old_valid),
+    .old_pair_i    (old_pair),
+    .old_done_o    (old_done),
+    .old_ask_o     (old_ask),
+    .old_generation_o(old_generation),
+    .old_told_i    (old_told),
+    .old_is_i      (old_is),
+    .gone_o        (gone),
+    .gone_pair_o   (gone_pair),
     .host_valid_i  (host_valid_i && !reading_q),
     .host_write_i  (host_write_i && !host_stats_i),
     .host_index_i,
@@ -296,7 +311,7 @@ module ps_flow
     .map_bad_i     (slow_map_bad_i),
     .tcp_re_o      (slow_tcp_re),
     .tcp_reverse_o (slow_tcp_reverse),
-    .tcp_done_i    (stats_done && !reading_q),
+    .tcp_done_i    (stats_done && !reading_q && !age_turn_q),
     .tcp_i         ('{generation: stats.generation, tcp: stats.tcp}),
     .move_start_o,
     .move_nh_o,
@@ -319,8 +334,8 @@ module ps_flow
     .op_i           (count),
     .tcp_o          (tcp_update),
     .re_i           (stats_re),
-    .read_pair_i    (reading_q ? read_tag_q.pair : loc_pair),
-    .read_reverse_i (reading_q ? read_tag_q.reverse : slow_tcp_reverse),
+    .read_pair_i    (age_turn_q ? age_pair : reading_q ? read_tag_q.pair : loc_pair),
+    .read_reverse_i (age_turn_q ? age_reverse : reading_q ? read_tag_q.reverse : slow_tcp_reverse),
     .read_done_o    (stats_done),
     .read_o         (stats),
     .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2) && 32'(clear_index_i) < ps_ram_deep_pkg::BankDepth),
@@ -328,8 +343,37 @@ module ps_flow
     .busy_o         (stats_busy)
   );
 
-  assign stats_re     = reading_q || slow_tcp_re;
-  assign host_done_o  = reading_q ? stats_done : entry_done && !(host_stats_i && host_used_o);
+  ps_flow_age #(
+    .PairsLog2(PairsLog2)
+  ) u_age (
+    .clk_i,
+    .rst_i,
+    .now_i,
+    .times_i,
+    .used_i       (data_we),
+    .used_pair_i  (data_pair),
+    .free_i       (gone),
+    .free_pair_i  (gone_pair),
+    .clear_i,
+    .clear_we_i   (clear_we_i && 32'(clear_index_i) < (1 << (PairsLog2 - 5))),
+    .clear_index_i(clear_index_i[PairsLog2-6:0]),
+    .re_o         (age_re),
+    .pair_o       (age_pair),
+    .reverse_o    (age_reverse),
+    .done_i       (stats_done && age_turn_q),
+    .stats_i      (stats),
+    .old_valid_o  (old_valid),
+    .old_pair_o   (old_pair),
+    .old_done_i   (old_done),
+    .ask_i        (old_ask),
+    .generation_i (old_generation),
+    .told_o       (old_told),
+    .told_old_o   (old_is),
+    .busy_o       (age_busy)
+  );
+
+  assign stats_re     = reading_q || slow_tcp_re || age_turn_q;
+  assign host_done_o  = reading_q ? stats_done && !age_turn_q : entry_done && !(host_stats_i && host_used_o);
   assign host_stats_o = reading_q && stats.generation == read_generation_q ? stats : '0;
 
   always_ff @(posedge clk_i) begin
@@ -339,7 +383,10 @@ module ps_flow
       read_tag_q        <= host_slot_o.tag;
       read_generation_q <= host_facts_o.generation;
     end
-    if (stats_done || rst_i) reading_q <= 1'b0;
+    if ((stats_done && !age_turn_q) || rst_i) reading_q <= 1'b0;
+    // Old pairs are looked for when nobody else reads; what is begun is ended first.
+    if (stats_done || rst_i) age_turn_q <= 1'b0;
+    else if (age_re && !stats_re && !(entry_done && host_stats_i)) age_turn_q <= 1'b1;
     gap_o     <= stats_re && patience_q == '0;
     patience_q <= stats_re ? patience_q - 1'b1 : '1;
   end
@@ -381,7 +428,7 @@ module ps_flow
       else left_q.second.valid <= 1'b0;
     end
     mark_stall <= marks_count > ($clog2(MarkDepth) + 2)'(MarkDepth * 3 / 4);
-    busy_o     <= admit_busy || engine_busy || stats_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
+    busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
     if (rst_i || clear_i) left_q <= '0;
   end
 

@@ -60,6 +60,15 @@ module ps_flow_engine
   output mark_t       [1:0] mark_o,
   input  logic              stall_i,         // marks cannot be taken now
 
+  input  logic        old_valid_i,
+  input  pair_t       old_pair_i,
+  output logic        old_done_o,
+  output logic        old_ask_o,
+  output generation_t [1:0] old_generation_o,
+  input  logic        old_told_i,
+  input  logic        old_is_i,
+  output logic        gone_o,    // a pair has no entries any more
+  output pair_t       gone_pair_o,
   input  logic        host_valid_i,
   input  logic        host_write_i,
   input  flow_index_t host_index_i,
@@ -97,7 +106,7 @@ module ps_flow_engine
   placing_t             full;
   pair_event_t          insert_event;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
-  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, slow_re, give_any_q, unused_loc_re;
+  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, slow_re, give_any_q, unused_loc_re;
   logic                 slow_we;
   pair_t                slow_pair;
   flow_facts_t [1:0]    slow_wdata;
@@ -194,6 +203,13 @@ module ps_flow_engine
     .head_valid_i (head_valid && !is_fast),
     .head_i       (head),
     .head_pop_o   (slow_pop),
+    .old_valid_i,
+    .old_pair_i,
+    .old_done_o,
+    .ask_o        (old_ask_o),
+    .generation_o (old_generation_o),
+    .told_i       (old_told_i),
+    .told_old_i   (old_is_i),
     .host_valid_i,
     .host_write_i,
     .host_index_i,
@@ -227,6 +243,7 @@ module ps_flow_engine
     .drop_valid_o (slow_drop),
     .drop_o       (slow_number),
     .removed_o    (removed),
+    .aged_o       (aged),
     .map_re_o,
     .map_addr_o,
     .map_done_i,
@@ -242,6 +259,9 @@ module ps_flow_engine
     .move_done_i,
     .move_i
   );
+
+  assign gone_o = give_any_q;
+  assign gone_pair_o  = give_q.pair;
 
   // What the entries of a new pair say. Data are written a cycle later than they are asked for, keys many.
   always_ff @(posedge clk_i) begin
@@ -264,6 +284,7 @@ module ps_flow_engine
     ready_o         <= count <= CountBits'(QueueDepth * 3 / 4) && !few && !ways_crowded_i;
     none_waits_o    <= count == '0;
     event_o         <= insert_event;
+    event_o.aged    <= aged;
     event_o.full    <= full_valid;
     event_o.removed <= removed || (full_valid && full.as == PlaceInPlace);
     drop_valid_o    <= (full_valid && full.pending) || slow_drop;

@@ -9,6 +9,7 @@
 //             Move, reverse: data in place; the slots of both keys are written again if they are no longer plain. Dead: the pair goes if it
 //             is. Move: to wherever the source check lets come from, its partner to the member there, if there is one; but what a service
 //             sends comes from a member, and only until the connection is established.
+// Old:        old_valid_i/old_pair_i, held until old_done_o: whether the pair is to go is asked back (ask_o, with its generations).
 // Memories:   fixed latencies, counted; mappings and statistics are asked for until they come.
 module ps_flow_slow
   import ps_abi_pkg::*;
@@ -25,6 +26,14 @@ module ps_flow_slow
   input  logic          head_valid_i,
   input  flow_request_t head_i,
   output logic          head_pop_o,
+
+  input  logic          old_valid_i,
+  input  pair_t         old_pair_i,
+  output logic          old_done_o,
+  output logic          ask_o,
+  output generation_t [1:0] generation_o,
+  input  logic          told_i,
+  input  logic          told_old_i,
 
   input  logic          host_valid_i,
   input  logic          host_write_i,
@@ -62,6 +71,7 @@ module ps_flow_slow
   output logic          drop_valid_o,
   output number_t       drop_o,
   output logic          removed_o,
+  output logic          aged_o,           // with it: for it was old
 
   output logic          map_re_o,
   output logic [13:0]   map_addr_o,
@@ -117,6 +127,8 @@ module ps_flow_slow
     StHost,
     StHostRaw,
     StHostDone,
+    StAsk,           // whether the pair is old
+    StTold,
     StDone,
     States           // how many
   } state_e;
@@ -129,7 +141,7 @@ module ps_flow_slow
   logic [States-1:0] state_q;
   logic [WaitMost:1] wait_q;         // bit n: n cycles are left
   logic              waited_q;       // none
-  logic          host_q;
+  logic          host_q, ages_q;     // for whom: the host, the search for old pairs, or the request
   way_found_t    forward_q, reverse_q;
   pair_t         pair_q;             // in question
   logic          side_q;             // which of its entries
@@ -223,9 +235,12 @@ module ps_flow_slow
     if (state_q[StHost]) probe_rows_o = {FlowWays{host_index_i.row}};
   end
 
-  assign hold_o        = host_valid_i || !state_q[StIdle];
-  assign idle_o        = state_q[StIdle] && !host_valid_i && !enter_q;
-  assign head_pop_o    = state_q[StDone] && !host_q;
+  assign hold_o        = host_valid_i || old_valid_i || !state_q[StIdle];
+  assign idle_o        = state_q[StIdle] && !host_valid_i && !old_valid_i && !enter_q;
+  assign head_pop_o    = state_q[StDone] && !host_q && !ages_q;
+  assign old_done_o    = state_q[StDone] && ages_q;
+  assign ask_o         = state_q[StAsk];
+  assign generation_o  = {old_q[1].generation, old_q[0].generation};
   assign enter_o       = enter_q;
   assign enter_pair_o  = entered_q;
   assign data_pair_o   = state_q[StWrite] && pair_kind_q && !in_place_q ? head_i.fresh.pair : pair_q;
@@ -271,6 +286,7 @@ module ps_flow_slow
     give_o       <= 1'b0;
     drop_valid_o <= 1'b0;
     removed_o    <= 1'b0;
+    aged_o       <= 1'b0;
     drop_o       <= head_i.number;
     give_value_o <= state_q[StFreeSecond] ?
                     '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
@@ -281,6 +297,7 @@ module ps_flow_slow
     unique case (1'b1)
       state_q[StIdle]: begin
         host_q      <= host_valid_i;
+        ages_q      <= old_valid_i && !host_valid_i;
         again_q     <= 1'b0;
         both_q      <= 1'b0;
         pins_q      <= 1'b0;
@@ -290,6 +307,11 @@ module ps_flow_slow
         service_q   <= head_i.far_service;
         if (drained_i && !enter_q) begin
           if (host_valid_i) go(StHost);
+          else if (old_valid_i) begin
+            // What the fast path took before it saw that it is to stop.
+            go(StSettle);
+            hold(SettleCycles);
+          end
           else if (head_valid_i) go(StForward);
         end
       end
@@ -350,6 +372,8 @@ module ps_flow_slow
           both_q <= 1'b1;
           if (host_write_i) go(StFree);
           else go(StHostDone);
+        end else if (ages_q) begin
+          go(StAsk);
         end else if (both_q) begin
           go(StFree);
         end else if (move_kind_q) begin
@@ -408,6 +432,12 @@ module ps_flow_slow
         else if (pins_q) go(StPartnerTcp);
         else go(StDone);
       end
+      state_q[StAsk]: go(StTold);
+      state_q[StTold]: if (told_i) begin
+        both_q <= 1'b1;
+        if (told_old_i) go(StFree);
+        else go(StDone);
+      end
       state_q[StMerge]: begin
         facts_q <= merge();
         go(StWrite);
@@ -450,6 +480,7 @@ module ps_flow_slow
       end
       state_q[StFreeSecond]: if (op_ready_i) begin
         removed_o <= 1'b1;
+        aged_o    <= ages_q;
         give_o    <= 1'b1;
         go(StSettle);
         hold(SettleCycles);
@@ -458,7 +489,8 @@ module ps_flow_slow
       state_q[StSettle]: if (waited_q && drained_i) begin
         both_q <= 1'b0;
         if (host_q) go(StHostDone);
-        else if (pair_kind_q) go(StForward);
+        else if (ages_q && !both_q) look_at(old_pair_i, 1'b0);
+        else if (pair_kind_q && !ages_q) go(StForward);
         else go(StDone);
       end
       state_q[StHost]: begin

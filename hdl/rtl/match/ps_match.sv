@@ -40,6 +40,8 @@ module ps_match
   input  logic        clear_i,
   output logic        clearing_o,
   input  logic [63:0] time_i,
+  input  age_times_t   age_times_i,
+  input  age_port_t [7:0] age_ports_i,
   input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
   input  logic        parity_inject_i,
@@ -428,9 +430,15 @@ module ps_match
   flow_key_t decided_early_key;
   pair_ask_t decided_ask;
 
+  // Units of last_hit and of all times, never 0, which says that there was no packet.
+  logic [31:0] now_q;
+
+  always_ff @(posedge clk_i) now_q <= time_i[47:16] | 32'(time_i[47:16] == '0);
+
   ps_decide u_decide (
     .clk_i,
     .rst_i,
+    .age_ports_i,
     .fabric_valid_i(fabric_valid),
     .valid_i       (fip_valid),
     .ctx_i         (fip_ctx),
@@ -550,7 +558,8 @@ module ps_match
   ) u_flow (
     .clk_i,
     .rst_i,
-    .now_i          (time_i[47:16]),
+    .now_i          (now_q),
+    .times_i        (age_times_i),
     .secret_i       (hash_key_i),
     .clear_i        (clearing_o),
     .clear_we_i     (acc.we[SelFlow] && clearing_o),
@@ -781,7 +790,7 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, counted,
+  assign unused_bits = ^{flow_counts.age, unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, counted,
                          unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 

@@ -260,8 +260,32 @@ package ps_pair_pkg;
     tcp_word_t word;
   } tcp_update_t;
 
+  // By what a pair's time is chosen (section 9.4): its protocol, and the port that has one, if the forward key has it.
+  typedef enum logic [1:0] {
+    AgeTcp,
+    AgeUdp,
+    AgeIcmp,
+    AgeOther
+  } age_kind_e;
+
+  typedef struct packed {
+    age_kind_e  kind;
+    logic       by_port;
+    logic [2:0] port;
+  } age_code_t;
+
+  function automatic age_kind_e age_kind(input logic [7:0] proto);
+    unique case (proto)
+      ProtoTcp:  age_kind = AgeTcp;
+      ProtoUdp:  age_kind = AgeUdp;
+      ProtoIcmp: age_kind = AgeIcmp;
+      default:   age_kind = AgeOther;
+    endcase
+  endfunction
+
   // A packet's effect on its flow.
   typedef struct packed {
+    age_code_t   age;
     pair_t       pair;
     logic        reverse;
     generation_t generation;
@@ -293,6 +317,7 @@ package ps_pair_pkg;
 
   // FlowStats as they are kept.
   typedef struct packed {
+    age_code_t   age;
     generation_t generation;
     logic [31:0] last_hit;
     logic [3:0]  tcp;
@@ -357,6 +382,7 @@ package ps_pair_pkg;
     logic full;
     logic added;       // a pair: two entries
     logic removed;     // likewise
+    logic aged;        // that was old
   } pair_event_t;
 
 endpackage

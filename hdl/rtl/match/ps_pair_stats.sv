@@ -19,7 +19,7 @@ module ps_pair_stats
 ) (
   input  logic        clk_i,
   input  logic        rst_i,
-  input  logic [31:0] now_i,           // card time >> 16
+  input  logic [31:0] now_i,           // card time >> 16, never 0
   input  logic        valid_i,
   input  pair_count_t op_i,
   output tcp_update_t tcp_o,
@@ -48,6 +48,7 @@ module ps_pair_stats
     logic [31:0] packets;
   } sums_t;
   typedef struct packed {
+    age_code_t   age;
     logic [31:0] last_hit;
     logic [3:0]  tcp;
   } marks_t;
@@ -55,6 +56,7 @@ module ps_pair_stats
   // What a packet does to its word: nothing, if it is of a generation that has gone by.
   typedef struct packed {
     logic        counts;
+    age_code_t   age;
     logic [15:0] bytes;
     logic        tcp_syn;
     logic        tcp_fin;
@@ -142,6 +144,7 @@ module ps_pair_stats
     generation_new     = !older ? op_q[Judges].generation : from_past ? generation_q[1] : base_generation_q;
     keeps              = alike || older;
     effect.counts      = !older;
+    effect.age         = op_q[Judges].age;
     effect.bytes       = op_q[Judges].bytes;
     effect.tcp_syn     = op_q[Judges].tcp_syn;
     effect.tcp_fin     = op_q[Judges].tcp_fin;
@@ -174,6 +177,7 @@ module ps_pair_stats
                    packets: sums_from.packets + $bits(sums_from.packets)'(effect_q.counts)};
     marks_new  = marks_from;
     if (effect_q.counts) begin
+      marks_new.age                = effect_q.age;
       marks_new.last_hit           = now_i;
       marks_new.tcp[TcpSynBit]     = marks_from.tcp[TcpSynBit] || effect_q.tcp_syn;
       marks_new.tcp[TcpFinBit]     = marks_from.tcp[TcpFinBit] || effect_q.tcp_fin;
@@ -239,7 +243,7 @@ module ps_pair_stats
     reads_q     <= {reads_q[Latency:1], read_take};
     read_done_o <= reads_q[Latency+1];
     if (reads_q[Latency+1]) begin
-      read_o <= '{generation: stored_generation, last_hit: stored_marks.last_hit, tcp: stored_marks.tcp,
+      read_o <= '{age: stored_marks.age, generation: stored_generation, last_hit: stored_marks.last_hit, tcp: stored_marks.tcp,
                   bytes: stored_sums.bytes, packets: stored_sums.packets};
     end
     reading_q   <= (reading_q || read_take) && !read_done_o;

@@ -229,17 +229,13 @@ impl FlowTable {
         self.stats.insert(side(&f), (f.generation, s));
     }
 
-    /// Takes over entries and statistics that were read from a card.
+    /// Takes over entries and statistics that were read from a card whose time is this one's.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        let before =
-            std::mem::replace(self, Self { now: self.now, ages: self.ages, ..Self::default() });
+        *self = Self { now: self.now, ages: self.ages, ..Self::default() };
         for (_, f, s) in entries {
-            // The card's time is not the model's: an entry that counted more was used now.
-            let known = before.stats(&key_of(&f)).filter(|b| b.packets == s.packets);
-            let last_hit = if s.last_hit == 0 { 0 } else { known.map_or(self.now, |b| b.last_hit) };
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
-            self.stats.insert(side(&f), (f.generation, FlowStats { last_hit, ..s }));
+            self.stats.insert(side(&f), (f.generation, s));
             if !f.reverse {
                 self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
             }

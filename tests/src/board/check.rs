@@ -108,7 +108,7 @@ impl Board<'_> {
             let m = self.model.flows().stats(&key).unwrap_or_default();
             let open = self.uncertain.get(&key).copied().unwrap_or(0);
             let missed = m.packets.wrapping_sub(c.packets);
-            let equal = FlowStats { last_hit: 0, ..*c } == m;
+            let equal = FlowStats { last_hit: m.last_hit, ..*c } == m;
             if !(equal
                 || (open > 0
                     && (1..=open).contains(&missed)

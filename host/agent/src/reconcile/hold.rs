@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use penstock_abi::age::Ages;
 use penstock_abi::hash::FlowSecret;
-use penstock_device::{Card, ParityErrors};
+use penstock_abi::layout::Capability;
+use penstock_device::{Card, DeviceError, ParityErrors};
 use penstock_tables::CONFIG_TABLES;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -18,6 +20,12 @@ use crate::status::State;
 
 /// How long tables may take to be cleared.
 pub(super) const CLEARING_MAX: Duration = Duration::from_secs(30);
+
+/// Says how long pairs of flow entries may rest, to a card that lets them age.
+fn let_age(card: &mut Card) -> Result<(), DeviceError> {
+    let (ages, can) = (Ages::usual(card.ident().clock_khz), card.ident().has(Capability::Ageing));
+    if can && card.flow_ages()? != ages { card.set_flow_ages(&ages) } else { Ok(()) }
+}
 
 impl Reconciler {
     /// Attaches, if need be, and reads back what the card holds.
@@ -34,6 +42,7 @@ impl Reconciler {
                 "card attached"
             );
         }
+        self.device.run(let_age).await?;
         let mut left = self.device.run(Look::take).await?;
         if left.clearing {
             return Err(Failure::Changed);

@@ -1,0 +1,262 @@
+// Looks for pairs of flow entries that are old (section 9.4), and has the slow path delete them.
+//
+// Pass:       all pairs, one after another; one begins when PassTicks have gone by since the last one began and that is done. Without any
+//             time none does.
+// In use:     used_i/used_pair_i and free_i/free_pair_i tell which pairs have entries; at most one of each in a cycle.
+// Judging:    the statistics of both entries are read (re_o held until done_i), in cycles without a packet.
+// Deleting:   old_valid_o/old_pair_o until old_done_i: the slow path, once nothing else is under way, asks again (ask_i, with the generations
+//             that the entries have then) and is told by told_o/told_old_o whether the pair is to go.
+// Clearing:   clear_we_i forgets the pairs in word clear_index_i; the pass under way begins anew.
+// busy_o:     a pass is due or under way.
+module ps_flow_age
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
+  import ps_match_pkg::*;
+  import ps_pair_pkg::*;
+#(
+  parameter int unsigned PairsLog2 = $bits(pair_t)
+) (
+  input  logic        clk_i,
+  input  logic        rst_i,
+  input  logic [31:0] now_i,
+  input  age_times_t  times_i,
+
+  input  logic        used_i,
+  input  pair_t       used_pair_i,
+  input  logic        free_i,
+  input  pair_t       free_pair_i,
+  input  logic        clear_i,
+  input  logic        clear_we_i,
+  input  logic [PairsLog2-6:0] clear_index_i,
+
+  output logic        re_o,
+  output pair_t       pair_o,
+  output logic        reverse_o,
+  input  logic        done_i,
+  input  pair_stats_t stats_i,
+
+  output logic        old_valid_o,
+  output pair_t       old_pair_o,
+  input  logic        old_done_i,
+  input  logic        ask_i,
+  input  generation_t [1:0] generation_i,
+  output logic        told_o,
+  output logic        told_old_o,
+  output logic        busy_o
+);
+
+  localparam int unsigned WordBits = 32;          // pairs in a word of the map
+  localparam int unsigned WordLog2 = $clog2(WordBits);
+  localparam int unsigned Words    = 1 << (PairsLog2 - WordLog2);
+  localparam int unsigned MapCycles = 2;
+
+  typedef logic [PairsLog2-WordLog2-1:0] word_t;
+
+  typedef enum logic [3:0] {
+    StRest,
+    StWord,        // the map's next word is on its way
+    StWordWait,
+    StBits,        // its next bit
+    StForward,     // statistics of the forward entry
+    StReverse,
+    StState,       // the pair's state, and how long it has rested
+    StTime,        // how long it may
+    StCompare,
+    StJudged,
+    StOld,         // the slow path is asked, and may ask back
+    StUsed,        // whether it is in use, as things are then
+    StUsedWait,
+    StNext
+  } state_e;
+
+  // --- Which pairs are in use: a bit each. What is written later in the same word waits in a register: a pair is made or freed at
+  // most every second cycle for long, and the write of a bit takes one.
+  logic [WordBits-1:0] map_we, map_q;
+  logic                map_re, map_value, free_q;
+  word_t               map_waddr, map_raddr_q;
+  pair_t               free_pair_q;
+
+  always_comb begin
+    // One that is freed in the cycle in which another comes waits: so do those after it, of which there are none (asserted).
+    map_value = used_i;
+    map_waddr = word_t'((used_i ? used_pair_i : free_pair_q) >> WordLog2);
+    map_we    = used_i || free_q ? WordBits'(1) << (used_i ? used_pair_i[WordLog2-1:0] : free_pair_q[WordLog2-1:0]) : '0;
+    if (clear_i) begin
+      map_value = 1'b0;
+      map_waddr = clear_index_i;
+      map_we    = {WordBits{clear_we_i}};
+    end
+  end
+
+  ps_ram_bits #(
+    .Bits  (WordBits),
+    .Depth (Words),
+    .Cycles(MapCycles)
+  ) u_map (
+    .clk_i,
+    .we_i   (map_we),
+    .waddr_i(map_waddr),
+    .wdata_i(map_value),
+    .re_i   (map_re),
+    .raddr_i(map_raddr_q),
+    .rdata_o(map_q)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (free_i) free_pair_q <= free_pair_i;
+    free_q <= (free_i || (free_q && used_i)) && !clear_i && !rst_i;
+  end
+
+  // --- What a pair's statistics say
+  typedef struct packed {
+    logic        used;
+    logic [31:0] rested;
+    logic [3:0]  tcp;
+  } side_t;
+
+  state_e      state_q;
+  pair_t       pair_q;
+  logic [WordBits-1:0] bits_q;
+  logic [MapCycles:1]  map_late_q;
+  pair_stats_t [1:0]   stats_q;
+  logic        again_q;                           // it is the slow path that asks
+  generation_t [1:0] generation_q;
+  side_t [1:0] side;
+  logic        both, over, established, by_port;
+  logic [2:0]  kind, kind_q;                      // state of the pair
+  logic        by_port_q, expired_q;
+  logic [31:0] rested_q, time_q, began_q, since_q;
+  logic [15:0] times_q;                           // that are not 0
+  logic        due_q;
+
+  function automatic side_t side_of(input logic [31:0] last_hit, input logic [3:0] tcp, input logic counts, input logic [31:0] now);
+    side_of.used   = counts && last_hit != '0;
+    side_of.rested = now - last_hit;
+    side_of.tcp    = counts ? tcp : '0;
+  endfunction
+
+  side_t [1:0] side_q;
+
+  // What was counted under another generation is nobody's. A first look does not know generations: what it takes for old is looked at again.
+  always_comb begin
+    for (int unsigned d = 0; d < 2; d++) begin
+      side[d] = side_of(stats_q[d].last_hit, stats_q[d].tcp, !again_q || stats_q[d].generation == generation_q[d], now_i);
+    end
+  end
+
+  always_comb begin
+    both        = side_q[0].used && side_q[1].used;
+    over        = tcp_over(side_q[0].tcp, side_q[1].tcp);
+    established = both && (side_q[0].tcp[TcpEstablishedBit] || side_q[1].tcp[TcpEstablishedBit] ||
+                           !(side_q[0].tcp[TcpSynBit] || side_q[1].tcp[TcpSynBit]));
+    unique case (stats_q[0].age.kind)
+      AgeTcp:  kind = over ? 3'd0 : !established ? 3'd1 : side_q[0].tcp[TcpFinBit] || side_q[1].tcp[TcpFinBit] ? 3'd2 : 3'd3;
+      AgeUdp:  kind = both ? 3'd5 : 3'd4;
+      AgeIcmp: kind = 3'd6;
+      default: kind = 3'd7;
+    endcase
+    by_port = stats_q[0].age.by_port && kind inside {3'd3, 3'd4, 3'd5, 3'd7};
+  end
+
+  assign re_o        = state_q inside {StForward, StReverse};
+  assign pair_o      = pair_q;
+  assign reverse_o   = state_q == StReverse;
+  assign old_valid_o = state_q == StOld || again_q;
+  assign old_pair_o  = pair_q;
+  assign busy_o      = due_q || state_q != StRest;
+
+  always_ff @(posedge clk_i) begin
+    map_re     <= 1'b0;
+    map_late_q <= (map_late_q << 1) | MapCycles'(map_re);
+    told_o     <= 1'b0;
+    for (int unsigned i = 0; i < 8; i++) times_q[2*i +: 2] <= {times_i.by_port[i] != '0, times_i.states[i] != '0};
+    since_q    <= now_i - began_q;
+    due_q      <= times_q != '0 && since_q >= 32'(AgePassTicks) && state_q == StRest;
+
+    unique case (state_q)
+      StRest: if (due_q && !clear_i) begin
+        began_q <= now_i;
+        since_q <= '0;
+        due_q   <= 1'b0;
+        pair_q  <= '0;
+        state_q <= StWord;
+      end
+      StWord, StUsed: begin
+        map_re      <= 1'b1;
+        map_raddr_q <= word_t'(pair_q >> WordLog2);
+        state_q     <= state_q == StWord ? StWordWait : StUsedWait;
+      end
+      StWordWait: if (map_late_q[MapCycles]) begin
+        bits_q  <= map_q;
+        state_q <= map_q == '0 ? StNext : StBits;
+        if (map_q == '0) pair_q[WordLog2-1:0] <= '1;
+      end
+      StBits: begin
+        state_q <= bits_q[0] ? StForward : StNext;
+      end
+      StForward: if (done_i) begin
+        stats_q[0] <= stats_i;
+        state_q    <= StReverse;
+      end
+      StReverse: if (done_i) begin
+        stats_q[1] <= stats_i;
+        state_q    <= StState;
+      end
+      StState: begin
+        side_q  <= side;
+        state_q <= StTime;
+      end
+      StTime: begin
+        kind_q    <= kind;
+        by_port_q <= by_port;
+        rested_q  <= !side_q[1].used || (side_q[0].used && side_q[0].rested < side_q[1].rested) ? side_q[0].rested : side_q[1].rested;
+        state_q   <= StCompare;
+      end
+      StCompare: begin
+        time_q  <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
+        state_q <= StJudged;
+      end
+      StJudged: begin
+        // Of a pair of which nobody has counted, or that another asks about by then, nothing is known: it is not old.
+        expired_q <= time_q != '0 && rested_q > time_q && (side_q[0].used || side_q[1].used);
+        state_q   <= again_q ? StUsed : StOld;
+        if (!again_q && !(time_q != '0 && rested_q > time_q)) state_q <= StNext;
+      end
+      StUsedWait: if (map_late_q[MapCycles]) begin
+        told_o     <= 1'b1;
+        told_old_o <= expired_q && map_q[pair_q[WordLog2-1:0]];
+        again_q    <= 1'b0;
+        state_q    <= StOld;
+      end
+      StOld: begin
+        if (ask_i) begin
+          generation_q <= generation_i;
+          again_q      <= 1'b1;
+          state_q      <= StForward;
+        end
+        if (old_done_i) state_q <= StNext;
+      end
+      default: begin   // StNext
+        pair_q  <= pair_q + 1'b1;
+        bits_q  <= bits_q >> 1;
+        state_q <= &pair_q[PairsLog2-1:0] ? StRest : &pair_q[WordLog2-1:0] ? StWord : StBits;
+      end
+    endcase
+
+    if (rst_i || clear_i) begin
+      state_q <= StRest;
+      again_q <= 1'b0;
+      map_re  <= 1'b0;
+      map_late_q <= '0;
+    end
+    if (rst_i) began_q <= '0;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^stats_q;
+
+`ifndef SYNTHESIS
+  a_one_waits : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) free_q && used_i |-> !free_i);
+`endif
+
+endmodule
