@@ -1,10 +1,12 @@
 //! `cargo xtask nightly`: what takes too long for every change, in jobs that can be shared out and taken up again.
 //!
-//! A job is a test at a larger scale or the figures. Its result is a file below `target/nightly/COMMIT`, so a run that was stopped goes on where it
-//! was, and several machines can each take a shard. The results of one commit together become one JSON file, which is committed.
+//! A job is a test at a larger scale or the figures. Its result holds as long as what it was made of stays the same: the folders that it names, as
+//! they are in the commit. It is a file below `target/nightly/JOB-INPUTS`, so a run that was stopped goes on where it was, and several machines can each
+//! take a shard. The results together become one JSON file, which is committed; one that it has from another machine is not found again.
 
 use std::fs;
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -33,8 +35,26 @@ enum Work {
 
 struct Job {
     name: &'static str,
+    /// Folders and files that decide the result.
+    inputs: &'static [&'static str],
     work: Work,
 }
+
+/// What the host's crates are made of.
+const HOST: &[&str] = &["Cargo.lock", "Cargo.toml", "drivers", "host"];
+/// What a simulated card and all that drives it are made of.
+const CARD: &[&str] =
+    &["Cargo.lock", "Cargo.toml", "drivers", "firmware", "hdl", "host", "sim", "tests"];
+/// What benches with faults in the RTL are made of.
+const BENCHES: &[&str] = &[
+    "hdl",
+    "xtask/src/planted.rs",
+    "xtask/src/rtl.rs",
+    "xtask/src/setup.rs",
+    "xtask/src/tools.rs",
+];
+/// What the synthesis is made of.
+const SYNTHESIS: &[&str] = &["hdl", "xtask/src/synth"];
 
 /// How many times more seeds the comparison of RTL and model takes than for every change.
 const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 5);
@@ -44,6 +64,7 @@ const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
 const fn scoreboard(name: &'static str, test: &'static str) -> Job {
     Job {
         name,
+        inputs: CARD,
         work: Work::Test {
             package: "penstock-tests",
             test: "scoreboard",
@@ -62,44 +83,59 @@ const JOBS: &[Job] = &[
     scoreboard("storm", "a_storm_leaves_connections_whole"),
     Job {
         name: "compile-properties",
+        inputs: HOST,
         work: Work::Test { package: "penstock-compile", test: "", name: "", scale: CASES },
     },
     Job {
         name: "plan-properties",
+        inputs: HOST,
         work: Work::Test { package: "penstock-plan", test: "", name: "", scale: CASES },
     },
-    Job { name: "planted-faults", work: Work::Planted },
-    Job { name: "bench", work: Work::Bench },
-    Job { name: "synthesis", work: Work::Synth },
+    Job { name: "planted-faults", inputs: BENCHES, work: Work::Planted },
+    Job { name: "bench", inputs: CARD, work: Work::Bench },
+    Job { name: "synthesis", inputs: SYNTHESIS, work: Work::Synth },
 ];
 
-/// Runs the jobs of a shard that have not passed yet at this commit, and writes what is known of all of them to `file`.
+impl Job {
+    /// A digest of what decides the result, as it is in the commit that is checked out.
+    fn digest(&self, root: &Path) -> Result<String> {
+        let mut hasher = DefaultHasher::new();
+        for input in self.inputs {
+            git(root, &["rev-parse", "--verify", &format!("HEAD:{input}")])?.hash(&mut hasher);
+        }
+        Ok(format!("{:016x}", hasher.finish()))
+    }
+}
+
+fn git(root: &Path, arguments: &[&str]) -> Result<String> {
+    output(Command::new("git").current_dir(root).args(arguments))
+}
+
+/// Where the results that are committed are.
+const COMMITTED: &str = "docs/nightly.json";
+
+/// Runs the jobs of a shard that have not passed yet with what they are made of now, and writes what is known of all of them to `file`.
 ///
 /// # Errors
 /// The checkout differs from its commit, the shard is not one, or a job failed.
 pub(crate) fn nightly(root: &Path, shard: &str, file: Option<&Path>) -> Result<()> {
     let (number, of) = parse_shard(shard)?;
-    let git = |arguments: &[&str]| output(Command::new("git").current_dir(root).args(arguments));
-    if !git(&["status", "--porcelain", "--untracked-files=no"])?.trim().is_empty() {
+    if !git(root, &["status", "--porcelain", "--untracked-files=no"])?.trim().is_empty() {
         bail!(
             "the checkout differs from its commit; commit first, so that the result names what was run"
         );
     }
-    let commit = git(&["rev-parse", "HEAD"])?.trim().to_owned();
-    let folder = target(root).join("nightly").join(&commit);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let commit = git(root, &["rev-parse", "HEAD"])?.trim().to_owned();
     setup::run_setup(root)?;
     for job in JOBS.iter().skip(number - 1).step_by(of) {
-        let place = folder.join(format!("{}.json", job.name));
-        if fs::read(&place)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-            .is_some_and(|r| r["ok"] == true)
-        {
+        let inputs = job.digest(root)?;
+        if known(root, job, &inputs)["ok"] == true {
             println!("==> {}: passed before", job.name);
             continue;
         }
         println!("==> {}", job.name);
+        let folder = folder(root, job, &inputs);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let start = Instant::now();
         let result = perform(root, &folder, &job.work);
         let minutes = (start.elapsed().as_secs_f64() / 6.0).round() / 10.0;
@@ -108,13 +144,33 @@ pub(crate) fn nightly(root: &Path, shard: &str, file: Option<&Path>) -> Result<(
             job.name,
             if result.is_ok() { "done" } else { "FAILED" }
         );
-        let record = match result {
-            Ok(figures) => json!({ "ok": true, "minutes": minutes, "figures": figures }),
-            Err(error) => json!({ "ok": false, "minutes": minutes, "error": format!("{error:#}") }),
-        };
-        fs::write(&place, serde_json::to_vec_pretty(&record)?)?;
+        let mut record =
+            json!({ "ok": result.is_ok(), "commit": commit, "inputs": inputs, "minutes": minutes });
+        match result {
+            Ok(figures) => record["figures"] = figures,
+            Err(error) => record["error"] = format!("{error:#}").into(),
+        }
+        fs::write(folder.join(RESULT), serde_json::to_vec_pretty(&record)?)?;
     }
-    summary(&commit, &folder, file)
+    summary(root, file)
+}
+
+/// A job's result in its folder.
+const RESULT: &str = "result.json";
+
+/// What a job leaves while it is made of this.
+fn folder(root: &Path, job: &Job, inputs: &str) -> PathBuf {
+    target(root).join("nightly").join(format!("{}-{inputs}", job.name))
+}
+
+/// A job's result, found here or committed, with what it is made of now; `null` if there is none.
+fn known(root: &Path, job: &Job, inputs: &str) -> Value {
+    let read =
+        |file: PathBuf| -> Option<Value> { serde_json::from_slice(&fs::read(file).ok()?).ok() };
+    read(folder(root, job, inputs).join(RESULT))
+        .or_else(|| read(root.join(COMMITTED)).map(|mut all| all["jobs"][job.name].take()))
+        .filter(|result| result["inputs"] == inputs)
+        .unwrap_or_default()
 }
 
 /// `k/n`: the k-th of n shares.
@@ -157,21 +213,18 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
     }
 }
 
-/// Every job's last result at this commit; `null` for those that another shard has or that were not run yet.
-fn summary(commit: &str, folder: &Path, file: Option<&Path>) -> Result<()> {
+/// Every job's result with what it is made of now; `null` for those that another shard has or that were not run yet.
+fn summary(root: &Path, file: Option<&Path>) -> Result<()> {
     let mut jobs = serde_json::Map::new();
     let mut failed = Vec::new();
     for job in JOBS {
-        let record: Value = fs::read(folder.join(format!("{}.json", job.name)))
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or(Value::Null);
+        let record = known(root, job, &job.digest(root)?);
         if record["ok"] == false {
             failed.push(job.name);
         }
         jobs.insert(job.name.to_owned(), record);
     }
-    let all = serde_json::to_string_pretty(&json!({ "commit": commit, "jobs": jobs }))?;
+    let all = serde_json::to_string_pretty(&json!({ "jobs": jobs }))?;
     match file {
         Some(file) => fs::write(file, all + "\n")
             .with_context(|| format!("cannot write {}", file.display()))?,
@@ -190,6 +243,18 @@ mod tests {
         for wrong in ["", "0/3", "4/3", "1", "1/0", "a/b"] {
             assert!(parse_shard(wrong).is_err(), "{wrong}");
         }
+    }
+
+    /// A folder that was moved would fail when the run has begun.
+    #[test]
+    fn what_decides_a_result_is_there() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?;
+        for job in JOBS {
+            for input in job.inputs {
+                assert!(root.join(input).exists(), "{}: {input}", job.name);
+            }
+        }
+        Ok(())
     }
 
     #[test]

@@ -13,8 +13,10 @@
 //! Text of several lines has a mark on each. Other pairs of texts may follow; lines with `#` before the first block are comments.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -49,15 +51,48 @@ pub(crate) fn check(root: &Path, filter: &str, known: Option<&Path>) -> Result<(
         faults.retain(|fault| !known.join(&fault.name).exists());
     }
 
-    let tree = root.join("target/planted");
+    // Each on one core, in a tree of its own.
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let next = AtomicUsize::new(0);
+    let left: Vec<Vec<&str>> = std::thread::scope(|scope| {
+        let worker = |number: usize| {
+            let tree = root.join("target/planted").join(number.to_string());
+            let (next, faults) = (&next, &faults);
+            scope.spawn(move || {
+                let faults =
+                    std::iter::from_fn(|| faults.get(next.fetch_add(1, Ordering::Relaxed)));
+                plant_all(root, &tree, faults, known).inspect_err(|_| {
+                    next.store(usize::MAX / 2, Ordering::Relaxed);
+                })
+            })
+        };
+        let workers: Vec<_> = (0..workers).map(worker).collect();
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended
+            .map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")))
+            .collect::<Result<_>>()
+    })?;
+    let left = left.concat();
+    ensure!(left.is_empty(), "planted faults that nobody found: {}", left.join(", "));
+    println!("planted: all {all} found");
+    Ok(())
+}
+
+/// Plants faults in `tree`, one after the other. Returns the names of those that were not found.
+fn plant_all<'a>(
+    root: &Path,
+    tree: &Path,
+    faults: impl Iterator<Item = &'a Fault>,
+    known: Option<&Path>,
+) -> Result<Vec<&'a str>> {
     let mut left = Vec::new();
     let mut bench = "";
-    for fault in &faults {
+    for fault in faults {
         // A bench that fails anyway shows nothing.
         if fault.bench != bench {
             bench = &fault.bench;
             copy(&root.join("hdl"), &tree.join("hdl"))?;
-            if let Some(why) = run(root, &tree, bench)? {
+            if let Some(why) = run(root, tree, bench)? {
                 bail!("{bench} fails without a fault:\n{why}");
             }
         }
@@ -65,7 +100,7 @@ pub(crate) fn check(root: &Path, filter: &str, known: Option<&Path>) -> Result<(
         let sound = fs::read_to_string(root.join(&fault.file))
             .with_context(|| format!("fault {}", fault.name))?;
         fs::write(&file, plant(&sound, fault)?)?;
-        let found = run(root, &tree, bench).with_context(|| format!("fault {}", fault.name))?;
+        let found = run(root, tree, bench).with_context(|| format!("fault {}", fault.name))?;
         fs::write(&file, sound)?;
         match found {
             Some(why) => {
@@ -81,9 +116,7 @@ pub(crate) fn check(root: &Path, filter: &str, known: Option<&Path>) -> Result<(
             }
         }
     }
-    ensure!(left.is_empty(), "planted faults that nobody found: {}", left.join(", "));
-    println!("planted: all {all} found");
-    Ok(())
+    Ok(left)
 }
 
 /// The faults of all lists.
