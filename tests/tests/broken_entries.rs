@@ -59,8 +59,13 @@ impl Engine for CrossConnect {
 
 fn intent(mac: u8) -> Arc<Intent> {
     let fabric = Fabric { address: "10.169.25.20/24".parse().unwrap(), mac: MacAddr([mac; 6]) };
-    let node =
-        Node { name: "cent222".to_owned(), fabric, vhost: Vhost::default(), service_labels: None };
+    let node = Node {
+        name: "cent222".to_owned(),
+        fabric,
+        vhost: Vhost::default(),
+        service_labels: None,
+        flow_aging: Default::default(),
+    };
     Arc::new(Intent { complete: true, node: Some(Arc::new(node)), ..Intent::default() })
 }
 

@@ -1,11 +1,16 @@
 //! How long pairs of flow entries may rest: what the registers `FLOW_AGE0` and those that follow say (`docs/datapath.md`, section 9.4).
 
 use crate::regs::{FLOW_AGE_BY_PORT0, FLOW_AGE_PORT0, FLOW_AGE0};
+use crate::table::{FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
 
 /// A unit of `last_hit` and of all times here, in cycles of card time, as a power of two.
 pub const TICK_LOG2: u32 = 16;
 /// The card begins to look at all pairs again when so many units have gone by since it last began.
 pub const PASS_TICKS: u32 = 1 << 10;
+/// IP protocols that have states of their own.
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 /// States of a pair.
 pub const STATES: usize = 8;
 /// Ports that may have a time of their own.
@@ -45,6 +50,23 @@ impl State {
         Self::Icmp,
         Self::Other,
     ];
+
+    /// The state of a pair by the protocol of its keys and the statistics of both its entries.
+    #[must_use]
+    pub const fn of(proto: u8, one: FlowStats, other: FlowStats) -> Self {
+        let both_ways = one.last_hit != 0 && other.last_hit != 0;
+        let (both, either) = (one.tcp & other.tcp, one.tcp | other.tcp);
+        match proto {
+            TCP if both & TCP_FIN != 0 || either & TCP_RST != 0 => Self::Closed,
+            TCP if !both_ways || either & (TCP_SYN | TCP_ESTABLISHED) == TCP_SYN => Self::Opening,
+            TCP if either & TCP_FIN != 0 => Self::HalfClosed,
+            TCP => Self::Established,
+            UDP if both_ways => Self::UdpBothWays,
+            UDP => Self::UdpOneWay,
+            ICMP => Self::Icmp,
+            _ => Self::Other,
+        }
+    }
 
     /// A time by port takes the place of the state's.
     #[must_use]
@@ -90,12 +112,6 @@ pub struct Ages {
     pub by_port: [u32; PORTS],
 }
 
-/// Seconds after which pairs of each state are old, unless the operator says otherwise: RFC 5382, RFC 4787 and RFC 5508, and as Linux
-/// does it where those are for translators that share ports (`docs/decisions/88-flows-end.md`).
-pub const SECONDS: [u32; STATES] = [10, 240, 240, 7440, 30, 300, 60, 300];
-/// Likewise of ports: a name is asked for once, and answered at once.
-pub const SECONDS_BY_PORT: &[(Port, u32)] = &[(Port { proto: 17, port: 53 }, 5)];
-
 /// Seconds in units of 2^[`TICK_LOG2`] cycles of a clock; as many as there can be for more.
 #[must_use]
 pub const fn units(seconds: u32, clock_khz: u32) -> u32 {
@@ -104,18 +120,6 @@ pub const fn units(seconds: u32, clock_khz: u32) -> u32 {
 }
 
 impl Ages {
-    /// The times that are set unless the operator says otherwise.
-    #[must_use]
-    pub fn usual(clock_khz: u32) -> Self {
-        let mut ages =
-            Self { states: SECONDS.map(|seconds| units(seconds, clock_khz)), ..Self::default() };
-        for (n, (port, seconds)) in SECONDS_BY_PORT.iter().enumerate() {
-            ages.ports[n] = Some(*port);
-            ages.by_port[n] = units(*seconds, clock_khz);
-        }
-        ages
-    }
-
     /// The first port that a pair with these in its forward key has its time by.
     #[must_use]
     pub fn find(&self, proto: u8, dport: u16) -> Option<u8> {
@@ -154,9 +158,7 @@ mod tests {
 
     #[test]
     fn times_are_in_units_of_the_cards_clock() {
-        let ages = Ages::usual(322_266);
-        assert_eq!(ages.states[State::Closed as usize], 49_173);
-        assert_eq!(ages.by_port[usize::from(ages.find(17, 53).unwrap())], 24_586);
+        assert_eq!((units(0, 322_266), units(5, 322_266), units(10, 322_266)), (0, 24_586, 49_173));
         assert_eq!(units(u32::MAX, 322_266), u32::MAX);
     }
 

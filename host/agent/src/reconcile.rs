@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use penstock_model::{Intent, Neighbours};
+use penstock_model::{FlowAging, Intent, Neighbours};
 use penstock_tables::Tables;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -84,6 +84,8 @@ struct Held {
     left: Look,
     /// What it was made to be last.
     inputs: Option<Arc<Inputs>>,
+    /// How long it was told last that flows may rest.
+    aging: Option<FlowAging>,
 }
 
 /// What the loop waits for.
@@ -195,6 +197,7 @@ impl Reconciler {
         let inputs = self.inputs(held).map(Arc::new);
         match &inputs {
             Some(inputs) => {
+                self.let_age(held, inputs).await?;
                 self.reconcile(held, Arc::clone(inputs), Scope::Changed).await?;
                 held.inputs = Some(Arc::clone(inputs));
             }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{MacAddr, MplsLabel, NetworkName, ObjectName, SourceCheck, VifId, VrfId};
+use crate::{FlowAging, MacAddr, MplsLabel, NetworkName, ObjectName, SourceCheck, VifId, VrfId};
 
 /// The node itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Node {
     /// Labels for floating IPs of services, of which each that is served on this node gets one; none do if it is not said.
     #[serde(default)]
     pub service_labels: Option<LabelBlock>,
+    /// How long flows may rest on its card.
+    #[serde(default)]
+    pub flow_aging: FlowAging,
 }
 
 /// Labels that follow one another.

@@ -3,9 +3,13 @@
 
 use std::net::IpAddr;
 
+use penstock_abi::age::{PORTS, State};
 use penstock_abi::limits;
 
-use crate::{Node, Object, ObjectId, Peer, PodFloatingIp, PodVif, Reason, Route, VifId, Vrf};
+use crate::{
+    FlowAging, Node, Object, ObjectId, Peer, PodFloatingIp, PodVif, PortAging, Reason, Route,
+    VifId, Vrf,
+};
 
 /// The highest MPLS label there is (RFC 3032: 20 bits).
 const LABEL_LAST: u32 = (1 << 20) - 1;
@@ -86,8 +90,38 @@ fn check_node(node: &Node, wrong: &mut Wrong) {
         let most = (LABEL_LAST + 1).saturating_sub(block.first.0);
         wrong.range("serviceLabels.count", block.count, 1, most.max(1));
     }
+    check_aging(&node.flow_aging, wrong);
     if let Some(vrf) = node.vhost.vrf {
         wrong.range("vhost0.vrf", vrf.0.into(), 1, limits::VRFS - 1);
+    }
+}
+
+fn check_aging(aging: &FlowAging, wrong: &mut Wrong) {
+    for state in State::ALL {
+        let name = match state {
+            State::Closed => "tcpClosed",
+            State::Opening => "tcpOpening",
+            State::HalfClosed => "tcpHalfClosed",
+            State::Established => "tcpEstablished",
+            State::UdpOneWay => "udpOneWay",
+            State::UdpBothWays => "udpBothWays",
+            State::Icmp => "icmp",
+            State::Other => "other",
+        };
+        wrong.range(&format!("flowAging.{name}"), aging.of(state), 0, FlowAging::SECONDS_MAX);
+    }
+    if aging.ports.len() > PORTS {
+        let count = aging.ports.len();
+        wrong.add(format!("flowAging.ports has {count} entries, and there can be {PORTS}"));
+    }
+    for (index, port) in aging.ports.iter().enumerate() {
+        let what = format!("flowAging.ports[{index}]");
+        wrong.range(&format!("{what}.port"), port.port.into(), 1, u16::MAX.into());
+        wrong.range(&format!("{what}.seconds"), port.seconds, 0, FlowAging::SECONDS_MAX);
+        let same = |other: &PortAging| (other.protocol, other.port) == (port.protocol, port.port);
+        if aging.ports[..index].iter().any(same) {
+            wrong.add(format!("{what} is about {} port {} again", port.protocol, port.port));
+        }
     }
 }
 

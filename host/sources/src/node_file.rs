@@ -38,10 +38,12 @@ use serde_yaml_ng::Mapping;
 use crate::Watch;
 use crate::look::Place;
 
+mod flow_aging;
 mod parse;
 mod replaced;
 mod store;
 
+pub use flow_aging::{FlowAgingFile, PortAgingFile, ProtocolFile};
 pub(crate) use store::NodeStore;
 
 /// What this source is called.
@@ -69,6 +71,9 @@ pub struct NodeFile {
     /// Labels that the daemon gives to floating IPs of services, one to each that this node serves; none if absent.
     #[serde(default)]
     pub service_labels: Option<LabelBlockFile>,
+    /// How long connections that nobody uses stay on the card.
+    #[serde(default)]
+    pub flow_aging: FlowAgingFile,
     /// VRFs.
     pub vrfs: Vec<VrfFile>,
     /// Interfaces of this node's pods.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use penstock_abi::age::State;
 use penstock_abi::hash::{entropy_port, public_hash};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
@@ -17,6 +18,9 @@ use crate::drops::NamedCount;
 use crate::flow_filter::FlowFilter;
 use crate::words::words;
 use crate::{CardState, text};
+
+/// IP protocol.
+const TCP: u8 = 6;
 
 /// Tables that this view reads; of `FlowStats`, the entries of valid flows.
 pub const TABLES: &[TableId] =
@@ -76,6 +80,10 @@ words! {
         FinReverse = "Fr",
         /// Reset by either.
         Reset = "R",
+        /// Closed from one end, and not from the other yet.
+        HalfClose = "C",
+        /// Over: what is left goes soon.
+        Dead = "D",
     }
 }
 
@@ -299,7 +307,7 @@ fn entry(state: &CardState, places: &Places, index: u32, flow: &Flow) -> FlowEnt
         nat,
         hairpin: flow.hairpin,
         reverse: flow.reverse,
-        tcp: (flow.proto == 6).then(|| tcp_seen(stats, partner_stats)),
+        tcp: (flow.proto == TCP).then(|| tcp_seen(stats, partner_stats)),
         ecmp: flow
             .ecmp_valid
             .then_some(Pin { index: flow.ecmp_slot, generation: flow.ecmp_generation }),
@@ -313,8 +321,10 @@ fn entry(state: &CardState, places: &Places, index: u32, flow: &Flow) -> FlowEnt
     }
 }
 
-/// From the flags seen in this direction and in the other. A reset ends both.
+/// From the flags seen in this direction and in the other. A reset ends both, until somebody goes on all the same.
 fn tcp_seen(own: FlowStats, partner: FlowStats) -> Vec<TcpSeen> {
+    let state = State::of(TCP, own, partner);
+    let is = |wanted| u8::from(state == wanted);
     let all = [
         (own.tcp & TCP_SYN, TcpSeen::Syn),
         (partner.tcp & TCP_SYN, TcpSeen::SynReverse),
@@ -323,6 +333,8 @@ fn tcp_seen(own: FlowStats, partner: FlowStats) -> Vec<TcpSeen> {
         (own.tcp & TCP_FIN, TcpSeen::Fin),
         (partner.tcp & TCP_FIN, TcpSeen::FinReverse),
         ((own.tcp | partner.tcp) & TCP_RST, TcpSeen::Reset),
+        (is(State::HalfClosed), TcpSeen::HalfClose),
+        (is(State::Closed), TcpSeen::Dead),
     ];
     all.into_iter().filter_map(|(flag, seen)| (flag != 0).then_some(seen)).collect()
 }

@@ -326,18 +326,20 @@ fn a_long_line_breaks_where_flow_breaks_it() {
 fn tcp_letters_tell_the_directions_apart() {
     let letters = |own, partner| {
         let mut s = cent333_flows();
-        s.tables.put(600, FlowStats { tcp: own, ..FlowStats::default() });
-        s.tables.put(500, FlowStats { tcp: partner, ..FlowStats::default() });
+        s.tables.put(600, FlowStats { tcp: own, last_hit: 1, ..FlowStats::default() });
+        s.tables.put(500, FlowStats { tcp: partner, last_hit: 1, ..FlowStats::default() });
         let seen = flow::get(&s, 600).unwrap().tcp.unwrap();
         seen.iter().map(ToString::to_string).collect::<String>()
     };
     assert_eq!(letters(TCP_SYN, 0), "S");
     assert_eq!(letters(0, TCP_SYN), "Sr");
-    assert_eq!(letters(TCP_ESTABLISHED, TCP_FIN), "EFr");
-    assert_eq!(letters(TCP_FIN, TCP_ESTABLISHED), "ErF");
-    assert_eq!(letters(TCP_RST, 0), "R");
-    assert_eq!(letters(0, TCP_RST), "R");
-    assert_eq!(letters(15, 15), "SSrEErFFrR");
+    assert_eq!(letters(TCP_SYN | TCP_ESTABLISHED, TCP_SYN | TCP_ESTABLISHED), "SSrEEr");
+    assert_eq!(letters(TCP_ESTABLISHED, TCP_FIN), "EFrC");
+    assert_eq!(letters(TCP_FIN, TCP_ESTABLISHED), "ErFC");
+    assert_eq!(letters(TCP_FIN, TCP_FIN), "FFrD");
+    assert_eq!(letters(TCP_RST, 0), "RD");
+    assert_eq!(letters(0, TCP_RST), "RD");
+    assert_eq!(letters(15, 15), "SSrEErFFrRD");
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Cluster {
             fabric,
             vhost: Vhost::default(),
             service_labels: None,
+            flow_aging: Default::default(),
         }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };

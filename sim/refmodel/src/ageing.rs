@@ -1,11 +1,10 @@
 //! Pairs that nobody uses (section 9.4): their state, and when they are old.
 
 use penstock_abi::age::State;
-use penstock_abi::table::{Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_SYN};
+use penstock_abi::table::{Flow, FlowStats};
 
 use crate::fault::Fault;
 use crate::flows::{FlowTable, key_of};
-use crate::wire::{ICMP, TCP, UDP};
 
 impl FlowTable {
     /// The state of the pair that an entry is of.
@@ -15,23 +14,13 @@ impl FlowTable {
     }
 
     fn state_with(&self, flow: &Flow, fault: Option<Fault>) -> State {
-        let (own, other) = self.both(flow);
-        let both_ways = own.last_hit != 0 && other.last_hit != 0;
-        let either = own.tcp | other.tcp;
-        let established = both_ways || fault == Some(Fault::EstablishedAlone);
-        match flow.proto {
-            TCP if self.is_over(flow) => State::Closed,
-            TCP if !established || either & (TCP_SYN | TCP_ESTABLISHED) == TCP_SYN => {
-                State::Opening
-            }
-            TCP if either & TCP_FIN != 0 && fault != Some(Fault::HalfClosedStays) => {
-                State::HalfClosed
-            }
-            TCP => State::Established,
-            UDP if both_ways => State::UdpBothWays,
-            UDP => State::UdpOneWay,
-            ICMP => State::Icmp,
-            _ => State::Other,
+        let (mut own, mut other) = self.both(flow);
+        if fault == Some(Fault::EstablishedAlone) {
+            (own.last_hit, other.last_hit) = (1, 1);
+        }
+        match State::of(flow.proto, own, other) {
+            State::HalfClosed if fault == Some(Fault::HalfClosedStays) => State::Established,
+            state => state,
         }
     }
 

@@ -149,6 +149,7 @@ impl World {
             fabric,
             vhost: Vhost::default(),
             service_labels: None,
+            flow_aging: Default::default(),
         }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };

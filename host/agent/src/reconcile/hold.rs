@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use penstock_abi::age::Ages;
+use penstock_abi::age::{self, Ages};
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::layout::Capability;
 use penstock_device::{Card, DeviceError, ParityErrors};
+use penstock_model::FlowAging;
 use penstock_tables::CONFIG_TABLES;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -14,6 +15,7 @@ use super::{Failure, Held, Reconciler};
 use crate::audit;
 use crate::backoff::Backoff;
 use crate::device::LinkState;
+use crate::engine::Inputs;
 use crate::look::{Look, Verdict};
 use crate::read;
 use crate::status::State;
@@ -21,10 +23,18 @@ use crate::status::State;
 /// How long tables may take to be cleared.
 pub(super) const CLEARING_MAX: Duration = Duration::from_secs(30);
 
-/// Says how long pairs of flow entries may rest, to a card that lets them age.
-fn let_age(card: &mut Card) -> Result<(), DeviceError> {
-    let (ages, can) = (Ages::usual(card.ident().clock_khz), card.ident().has(Capability::Ageing));
-    if can && card.flow_ages()? != ages { card.set_flow_ages(&ages) } else { Ok(()) }
+/// Says how long pairs of flow entries may rest, to a card that lets them age and was told otherwise.
+fn let_age(card: &mut Card, aging: &FlowAging) -> Result<(), DeviceError> {
+    if !card.ident().has(Capability::Ageing) {
+        return Ok(());
+    }
+    let units = |seconds| age::units(seconds, card.ident().clock_khz);
+    let mut ages = Ages { states: aging.states.map(units), ..Ages::default() };
+    for (n, port) in aging.ports.iter().take(age::PORTS).enumerate() {
+        ages.ports[n] = Some(age::Port { proto: port.protocol.number(), port: port.port });
+        ages.by_port[n] = units(port.seconds);
+    }
+    if card.flow_ages()? != ages { card.set_flow_ages(&ages) } else { Ok(()) }
 }
 
 impl Reconciler {
@@ -42,7 +52,6 @@ impl Reconciler {
                 "card attached"
             );
         }
-        self.device.run(let_age).await?;
         let mut left = self.device.run(Look::take).await?;
         if left.clearing {
             return Err(Failure::Changed);
@@ -55,9 +64,22 @@ impl Reconciler {
             left = self.begin_anew().await?;
         }
         let remembered = read::neighbours(&tables);
-        let held = Held { adopt: true, remembered, left, tables, inputs: None };
+        let held = Held { adopt: true, remembered, left, tables, inputs: None, aging: None };
         self.publish(&held);
         Ok(held)
+    }
+
+    /// Lets flows age as the node's owner wants it.
+    pub(super) async fn let_age(&self, held: &mut Held, inputs: &Inputs) -> Result<(), Failure> {
+        let Some(aging) = inputs.intent.node.as_ref().map(|node| &node.flow_aging) else {
+            return Ok(());
+        };
+        if held.aging.as_ref() != Some(aging) {
+            let wanted = aging.clone();
+            self.device.run(move |card| let_age(card, &wanted)).await?;
+            held.aging = Some(aging.clone());
+        }
+        Ok(())
     }
 
     /// Gives a card that holds nothing a secret of its own for the hash of its flows. That counts from a clear on, which would take

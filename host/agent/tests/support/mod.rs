@@ -79,7 +79,13 @@ impl Engine for Script {
 
 pub fn node() -> Node {
     let fabric = Fabric { address: "10.169.25.20/24".parse().unwrap(), mac: MacAddr([2; 6]) };
-    Node { name: "cent222".to_owned(), fabric, vhost: Default::default(), service_labels: None }
+    Node {
+        name: "cent222".to_owned(),
+        fabric,
+        vhost: Default::default(),
+        service_labels: None,
+        flow_aging: Default::default(),
+    }
 }
 
 /// A complete intent with these vifs: (number, name, label).

@@ -129,6 +129,7 @@ fn labels_of_floating_ips_are_given_to_no_pod() {
         fabric,
         vhost: Default::default(),
         service_labels: Some(block),
+        flow_aging: Default::default(),
     }));
     let a = all.reserve(&wish("a", 3..=5), &node, at(0)).unwrap();
     assert_eq!(a.label, MplsLabel(20));

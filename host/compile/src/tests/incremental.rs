@@ -199,7 +199,13 @@ impl Small {
                     let address = IpNet::new(address, 24).unwrap();
                     let fabric = Fabric { address, mac: MacAddr([2, 0, 0, 0, 0, 1]) };
                     let vhost = Default::default();
-                    Arc::new(Node { name: name.to_owned(), fabric, vhost, service_labels })
+                    Arc::new(Node {
+                        name: name.to_owned(),
+                        fabric,
+                        vhost,
+                        service_labels,
+                        flow_aging: Default::default(),
+                    })
                 });
             }
             Change::Vrf(id, Some((imports, networks))) => {

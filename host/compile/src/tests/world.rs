@@ -80,6 +80,7 @@ impl World {
                     fabric,
                     vhost: Default::default(),
                     service_labels: None,
+                    flow_aging: Default::default(),
                 })),
                 ..Intent::default()
             },

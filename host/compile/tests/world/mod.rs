@@ -73,6 +73,7 @@ pub(crate) fn intent(services: u32, endpoints: u32) -> (Intent, Neighbours) {
         fabric,
         vhost: Default::default(),
         service_labels: None,
+        flow_aging: Default::default(),
     }));
     let networks = vec![NetworkName::services()];
     let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };

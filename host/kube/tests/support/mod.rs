@@ -100,6 +100,7 @@ pub fn named(name: &str) -> Fragment {
         fabric,
         vhost: Default::default(),
         service_labels: None,
+        flow_aging: Default::default(),
     }));
     fragment.objects.insert(ObjectId::Node, node);
     fragment.complete = true;

@@ -21,6 +21,7 @@ fn node(last: u8) -> Object {
         },
         vhost: Vhost::default(),
         service_labels: None,
+        flow_aging: Default::default(),
     }))
 }
 

@@ -108,6 +108,7 @@ fn object() -> impl Strategy<Value = Object> {
             },
             vhost: Default::default(),
             service_labels: None,
+            flow_aging: Default::default(),
         }))),
         (name(), 1_u16..4).prop_map(|(name, id)| vrf(name, id)),
         (name(), 0_i64..3).prop_map(|(name, created)| balancer(name, created)),

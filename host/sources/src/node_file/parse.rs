@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    EncapsulationFile, FabricFile, LabelBlockFile, LearnFile, RemoteFile, SourceCheckFile,
-    VhostFile, VifFile, VrfFile,
+    EncapsulationFile, FabricFile, FlowAgingFile, LabelBlockFile, LearnFile, RemoteFile,
+    SourceCheckFile, VhostFile, VifFile, VrfFile,
 };
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
@@ -23,7 +23,8 @@ use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
-const FIELDS: [&str; 7] = ["name", "fabric", "vhost0", "serviceLabels", "vrfs", "vifs", "remotes"];
+const FIELDS: [&str; 8] =
+    ["name", "fabric", "vhost0", "serviceLabels", "flowAging", "vrfs", "vifs", "remotes"];
 
 /// What a node file says.
 #[derive(Debug, Default)]
@@ -148,7 +149,13 @@ impl Reader<'_> {
         };
         let service_labels =
             block.map(|block| LabelBlock { first: MplsLabel(block.first), count: block.count });
-        self.add(&steps, Object::Node(Arc::new(Node { name, fabric, vhost, service_labels })));
+        let aging = match file.get("flowAging") {
+            None | Some(Value::Null) => Ok(FlowAgingFile::default()),
+            Some(aging) => self.typed(&ObjectId::Node, &[key("flowAging")], aging),
+        };
+        let Ok(aging) = aging else { return };
+        let node = Node { name, fabric, vhost, service_labels, flow_aging: aging.into() };
+        self.add(&steps, Object::Node(Arc::new(node)));
     }
 
     fn vrf(&mut self, steps: &[Step], name: &str, value: &Value) -> Result<(), ()> {

@@ -426,3 +426,45 @@ fn the_committed_schema_is_current() {
         "docs/node-schema.json is stale: UPDATE=1 cargo test -p penstock-sources"
     );
 }
+
+#[test]
+fn the_node_says_how_long_flows_may_rest() {
+    use penstock_abi::age::State;
+    use penstock_model::{FlowAging, PortAging, Protocol};
+
+    let at = "vrfs:\n";
+    let aging = |fields: &str| changed(at, &format!("flowAging: {fields}\n{at}"));
+    let node = |fragment: &Fragment| match fragment.objects.get(&ObjectId::Node) {
+        Some(Object::Node(node)) => Some(node.flow_aging.clone()),
+        _ => None,
+    };
+    let mut bench = Bench::good();
+    assert_eq!(node(&bench.read(CENT222)), Some(FlowAging::default()));
+    let fragment = bench.read(&aging(
+        "{ tcpEstablished: 600, icmp: 0, ports: [{ protocol: TCP, port: 22, seconds: 60 }] }",
+    ));
+    let mut wanted = FlowAging::default();
+    wanted.set(State::Established, 600);
+    wanted.set(State::Icmp, 0);
+    wanted.ports = vec![PortAging { protocol: Protocol::Tcp, port: 22, seconds: 60 }];
+    assert_eq!((node(&fragment), said(&fragment)), (Some(wanted.clone()), vec![]));
+    let nine = vec!["{ protocol: UDP, port: 1, seconds: 1 }"; 9].join(", ");
+    for (fields, why) in [
+        ("{ tcpClosed: 604801 }", "flowAging.tcpClosed 604801 is not in 0..=604800"),
+        ("{ udpOneWay: -1 }", "flowAging.udpOneWay: invalid value"),
+        ("{ tcp: 5 }", "unknown field `tcp`"),
+        ("7200", "flowAging: invalid type"),
+        ("{ ports: [{ protocol: UDP, port: 0, seconds: 5 }] }", "ports[0].port 0 is not in 1..="),
+        ("{ ports: [{ protocol: ICMP, port: 1, seconds: 5 }] }", "unknown variant `ICMP`"),
+        (
+            "{ ports: [{ protocol: UDP, port: 9, seconds: 5 }, { protocol: UDP, port: 9, seconds: 6 }] }",
+            "flowAging.ports[1] is about UDP port 9 again",
+        ),
+        (&format!("{{ ports: [{nine}] }}"), "flowAging.ports has 9 entries, and there can be 8"),
+    ] {
+        let fragment = bench.read(&aging(fields));
+        let text = said(&fragment).join("\n");
+        assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
+        assert_eq!(node(&fragment), Some(wanted.clone()), "what it was stays in force");
+    }
+}
