@@ -137,6 +137,8 @@ module ps_decide
   stage1_t s1_q;
   stage2_t s2_q;
   stage3_t s3_q;
+  logic [7:0] port1_q;            // registers for a pair's age that the key has
+  age_code_t  age2_q, age3_q;
 
   // Stage 1.
   /* verilator lint_off UNUSEDSIGNAL */  // of the header only its key
@@ -453,9 +455,6 @@ module ps_decide
   endfunction
 
   // --- By what the packet's pair has its time, if this is a packet of the forward entry
-  logic [7:0] port1_q;            // ports that the key has
-  age_code_t  age2_q, age3_q;
-
   function automatic age_code_t age_code(input logic [7:0] proto, input logic [7:0] ports);
     age_code = '{kind: age_kind(proto), by_port: ports != '0, port: '0};
     for (int i = 7; i >= 0; i--) if (ports[i]) age_code.port = 3'(i);
