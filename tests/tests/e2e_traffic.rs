@@ -5,9 +5,13 @@
 mod e2e;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use e2e::{CLIENT, LOCAL, LOCAL_IP, NODE_A, NODE_B, REMOTE, REMOTE_IP, WEB, lab, run};
+use e2e::{
+    CLIENT, CLIENT_IP, LOCAL, LOCAL_IP, NODE_A, NODE_B, PATIENCE, REMOTE, REMOTE_IP, WEB, lab, run,
+};
 use penstock_lab::download::{Download, Wanted};
+use serde_json::Value;
 
 const TEN_MEGABYTES: usize = 10_000_000;
 
@@ -72,6 +76,40 @@ fn sixty_four_connections_at_once_spread_over_both_backends() {
     assert!(share.len() == 2 && share.values().all(|count| *count >= 12), "{share:?}");
 }
 
+/// On both nodes, with both halves, ten seconds after it was closed; one that is open beside it stays.
+#[test]
+fn a_closed_connection_leaves_the_flow_tables() {
+    let lab = lab();
+    let start = |bytes, rate| {
+        let wanted = Wanted { client: CLIENT, server: WEB, bytes, rate };
+        Download::from_pod(&lab, &wanted, REMOTE).unwrap()
+    };
+    let mut open = start(1_200_000, Some(20_000));
+    let mut closed = start(20_000, None);
+    let entries = |download: &Download| {
+        let filter = format!("{CLIENT_IP}:{}", download.port().unwrap());
+        [NODE_A, NODE_B].map(|node| lab.flows(node, &filter).unwrap())
+    };
+    closed.finish().unwrap();
+    let ended = Instant::now();
+    let is_dead = |flow: &Value| flow["tcp"].as_array().unwrap().contains(&Value::from("D"));
+    let mut dead = [false; 2];
+    loop {
+        let seen = entries(&closed);
+        for (dead, flows) in dead.iter_mut().zip(&seen) {
+            *dead |= flows.len() == 2 && flows.iter().all(is_dead);
+        }
+        if seen.iter().all(Vec::is_empty) {
+            break;
+        }
+        assert!(ended.elapsed() < PATIENCE, "{seen:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(dead, [true; 2], "it went without having been closed for a while");
+    assert!(entries(&open).iter().all(|flows| flows.len() == 2));
+    open.finish().unwrap();
+}
+
 #[test]
 fn udp_is_echoed_by_either_backend() {
     let lab = lab();
@@ -114,7 +152,7 @@ fn translation_is_where_the_backend_is() {
     let lab = lab();
     let wanted = Wanted { client: CLIENT, server: WEB, bytes: 40_000, rate: Some(10_000) };
     let actions = |node: &str, port: u16| -> Vec<String> {
-        let flows = lab.flows(node, &format!("10.47.255.237:{port}")).unwrap();
+        let flows = lab.flows(node, &format!("{CLIENT_IP}:{port}")).unwrap();
         let mut actions: Vec<String> =
             flows.iter().map(|flow| format!("{}{}", flow["action"], flow["nat"])).collect();
         actions.sort();

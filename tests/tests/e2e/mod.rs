@@ -15,6 +15,7 @@ use std::time::Duration;
 use penstock_lab::testbed::Testbed;
 
 pub(crate) const CLIENT: &str = "client";
+pub(crate) const CLIENT_IP: &str = "10.47.255.237";
 pub(crate) const NODE_A: &str = "cent222";
 pub(crate) const NODE_B: &str = "cent333";
 pub(crate) const LOCAL: &str = "webserver-846c9ccb8b-xkjpw";

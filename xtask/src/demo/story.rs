@@ -187,6 +187,15 @@ impl<'a> Story<'a> {
         self.report.check("at the server's node it is N(DPd) one way and N(SPs) the other", nat);
         let done = download.finish();
         self.report.check("the download is complete, every byte right", done);
+        // Ten seconds after its last packet.
+        let gone = wait("the end of its entries", PATIENCE, || {
+            let left = [NODE_A, NODE_B].map(|node| self.bed.flows(node, &filter));
+            for flows in left {
+                ensure!(flows?.is_empty(), "it is still there");
+            }
+            Ok(Some(()))
+        });
+        self.report.check("a connection that is closed leaves both flow tables", gone);
         Ok(())
     }
 
