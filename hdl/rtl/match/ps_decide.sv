@@ -463,7 +463,7 @@ module ps_decide
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       for (int unsigned i = 0; i < 8; i++) begin
-        port1_q[i] <= age_ports_i[i] == '{used: 1'b1, proto: ctx_i.hdr.key_proto, port: ctx_i.hdr.key_dport};
+        port1_q[i] <= age_ports_i[i] == age_port_t'{used: 1'b1, proto: ctx_i.hdr.key_proto, port: ctx_i.hdr.key_dport};
       end
     end
     if (valid1_q) age2_q <= age_code(s1_q.ctx.hdr.key_proto, port1_q);
