@@ -21,17 +21,19 @@ module ps_fifo #(
   output logic [AddrWidth+1:0] count_o
 );
 
-  // What is in the RAM is counted besides: the pointers have the RAM's address as load, the count only what decides.
+  // What is in the RAM is counted besides: the pointers have the RAM's address as load, the count only what decides. The word's
+  // enable, which has all of its bits as loads, is worked out apart from what counts, and both apart from rvalid_o: by the same registers
+  // once more, the other way round, which a synthesiser does not join.
   logic [AddrWidth-1:0] wptr_q, rptr_q;
   logic [AddrWidth:0]   stored_q;
-  logic                 some_q, rvalid_q, we, re;
+  logic                 some_q, none_q, rvalid_q, open_q, we, re;
 
   assign wready_o = !stored_q[AddrWidth];
   assign rvalid_o = rvalid_q;
   assign count_o  = (AddrWidth + 2)'(stored_q) + (AddrWidth + 2)'(rvalid_q);
 
   assign we = wvalid_i && wready_o;
-  assign re = some_q && (!rvalid_q || rready_i);
+  assign re = some_q && (open_q || rready_i);
 
   ps_ram_sdp #(
     .Width(Width),
@@ -42,7 +44,7 @@ module ps_fifo #(
     .we_i   (we),
     .waddr_i(wptr_q),
     .wdata_i,
-    .re_i   (re),
+    .re_i   (!none_q && (open_q || rready_i)),
     .raddr_i(rptr_q),
     .rdata_o
   );
@@ -53,14 +55,18 @@ module ps_fifo #(
       rptr_q   <= '0;
       stored_q <= '0;
       some_q   <= 1'b0;
+      none_q   <= 1'b1;
       rvalid_q <= 1'b0;
+      open_q   <= 1'b1;
     end else begin
       if (we) wptr_q <= wptr_q + 1'b1;
       if (re) rptr_q <= rptr_q + 1'b1;
       if (we && !re) stored_q <= stored_q + 1'b1;
       if (re && !we) stored_q <= stored_q - 1'b1;
       some_q   <= we || (re ? stored_q[AddrWidth:1] != '0 : some_q);
+      none_q   <= !(we || (re ? stored_q[AddrWidth:1] != '0 : some_q));
       rvalid_q <= some_q || (rvalid_q && !rready_i);
+      open_q   <= !(some_q || (!open_q && !rready_i));
     end
   end
 
@@ -77,6 +83,7 @@ module ps_fifo #(
     if (!rst_i && (we || re)) begin
       a_not_over : assert (stored_q <= (AddrWidth + 1)'(Depth));
       a_counted : assert (stored_q[AddrWidth-1:0] == AddrWidth'(wptr_q - rptr_q) && some_q == (stored_q != '0));
+      a_again : assert (none_q == !some_q && open_q == !rvalid_q);
       a_held : assert (!(rvalid_q && !rready_i && re));
     end
   end
