@@ -52,11 +52,13 @@ module ps_flow_age
 
   typedef logic [PairsLog2-WordLog2-1:0] word_t;
 
-  typedef enum logic [3:0] {
+  // One bit of state_q each: what is done in a state is known at once.
+  typedef enum int unsigned {
     StRest,
     StWord,        // the map's next word is on its way
     StWordWait,
-    StBits,        // its next bit
+    StBit,         // the next pair, if the word has any
+    StBitSeen,
     StForward,     // statistics of the forward entry
     StReverse,
     StState,       // the pair's state, and how long it has rested
@@ -66,27 +68,18 @@ module ps_flow_age
     StOld,         // the slow path is asked, and may ask back
     StUsed,        // whether it is in use, as things are then
     StUsedWait,
-    StNext
+    StNext,
+    States         // how many
   } state_e;
 
-  // --- Which pairs are in use: a bit each. What is written later in the same word waits in a register: a pair is made or freed at
-  // most every second cycle for long, and the write of a bit takes one.
-  logic [WordBits-1:0] map_we, map_q;
-  logic                map_re, map_value, free_q;
-  word_t               map_waddr, map_raddr_q;
-  pair_t               free_pair_q;
+  // --- Which pairs are in use: a bit each, written a cycle after it is known. What is freed in the cycle in which another comes waits
+  // in a register: a pair is made or freed at most every second cycle for long.
+  logic [WordBits-1:0] map_we_q, map_q;
+  logic                map_re, map_value_q, free_q;
+  word_t               map_waddr_q, map_raddr_q;
+  pair_t               free_pair_q, written;
 
-  always_comb begin
-    // One that is freed in the cycle in which another comes waits: so do those after it, of which there are none (asserted).
-    map_value = used_i;
-    map_waddr = word_t'((used_i ? used_pair_i : free_pair_q) >> WordLog2);
-    map_we    = used_i || free_q ? WordBits'(1) << (used_i ? used_pair_i[WordLog2-1:0] : free_pair_q[WordLog2-1:0]) : '0;
-    if (clear_i) begin
-      map_value = 1'b0;
-      map_waddr = clear_index_i;
-      map_we    = {WordBits{clear_we_i}};
-    end
-  end
+  assign written = used_i ? used_pair_i : free_pair_q;
 
   ps_ram_bits #(
     .Bits  (WordBits),
@@ -94,9 +87,9 @@ module ps_flow_age
     .Cycles(MapCycles)
   ) u_map (
     .clk_i,
-    .we_i   (map_we),
-    .waddr_i(map_waddr),
-    .wdata_i(map_value),
+    .we_i   (map_we_q),
+    .waddr_i(map_waddr_q),
+    .wdata_i(map_value_q),
     .re_i   (map_re),
     .raddr_i(map_raddr_q),
     .rdata_o(map_q)
@@ -104,7 +97,10 @@ module ps_flow_age
 
   always_ff @(posedge clk_i) begin
     if (free_i) free_pair_q <= free_pair_i;
-    free_q <= (free_i || (free_q && used_i)) && !clear_i && !rst_i;
+    free_q      <= (free_i || (free_q && used_i)) && !clear_i && !rst_i;
+    map_value_q <= used_i && !clear_i;
+    map_waddr_q <= clear_i ? clear_index_i : word_t'(written >> WordLog2);
+    map_we_q    <= clear_i ? {WordBits{clear_we_i}} : used_i || free_q ? WordBits'(1) << written[WordLog2-1:0] : '0;
   end
 
   // --- What a pair's statistics say
@@ -114,8 +110,9 @@ module ps_flow_age
     logic [3:0]  tcp;
   } side_t;
 
-  state_e      state_q;
+  logic [States-1:0] state_q;
   pair_t       pair_q;
+  logic        none_q, used_q, last_bit_q, last_word_q;   // the word has no pair; pair_q is one, its last one, or in the last word
   logic [WordBits-1:0] bits_q;
   logic [MapCycles:1]  map_late_q;
   pair_stats_t [1:0]   stats_q;
@@ -158,95 +155,110 @@ module ps_flow_age
     by_port = stats_q[0].age.by_port && kind inside {3'd3, 3'd4, 3'd5, 3'd7};
   end
 
-  assign re_o        = state_q inside {StForward, StReverse};
+  assign re_o        = state_q[StForward] || state_q[StReverse];
   assign pair_o      = pair_q;
-  assign reverse_o   = state_q == StReverse;
-  assign old_valid_o = state_q == StOld || again_q;
+  assign reverse_o   = state_q[StReverse];
+  assign old_valid_o = state_q[StOld] || again_q;
   assign old_pair_o  = pair_q;
-  assign busy_o      = due_q || state_q != StRest;
+  assign busy_o      = due_q || !state_q[StRest];
+
+  task automatic go(input state_e state);
+    state_q <= States'(1) << state;
+  endtask
 
   always_ff @(posedge clk_i) begin
-    map_re     <= 1'b0;
-    map_late_q <= (map_late_q << 1) | MapCycles'(map_re);
-    told_o     <= 1'b0;
+    map_re      <= state_q[StWord] || state_q[StUsed];
+    map_raddr_q <= word_t'(pair_q >> WordLog2);
+    map_late_q  <= (map_late_q << 1) | MapCycles'(map_re);
+    told_o      <= 1'b0;
     for (int unsigned i = 0; i < 8; i++) times_q[2*i +: 2] <= {times_i.by_port[i] != '0, times_i.states[i] != '0};
-    since_q    <= now_i - began_q;
-    due_q      <= times_q != '0 && since_q >= 32'(AgePassTicks) && state_q == StRest;
+    since_q     <= now_i - began_q;
+    due_q       <= times_q != '0 && since_q >= 32'(AgePassTicks) && state_q[StRest];
+    last_bit_q  <= none_q || &pair_q[WordLog2-1:0];
+    last_word_q <= &pair_q[PairsLog2-1:WordLog2];
 
-    unique case (state_q)
-      StRest: if (due_q && !clear_i) begin
-        began_q <= now_i;
-        since_q <= '0;
-        due_q   <= 1'b0;
-        pair_q  <= '0;
-        state_q <= StWord;
+    unique case (1'b1)
+      state_q[StRest]: begin
+        pair_q <= '0;
+        if (due_q && !clear_i) begin
+          began_q <= now_i;
+          since_q <= '0;
+          due_q   <= 1'b0;
+          go(StWord);
+        end
       end
-      StWord, StUsed: begin
-        map_re      <= 1'b1;
-        map_raddr_q <= word_t'(pair_q >> WordLog2);
-        state_q     <= state_q == StWord ? StWordWait : StUsedWait;
+      state_q[StWord]: go(StWordWait);
+      state_q[StWordWait]: if (map_late_q[MapCycles]) begin
+        bits_q <= map_q;
+        go(StBit);
       end
-      StWordWait: if (map_late_q[MapCycles]) begin
-        bits_q  <= map_q;
-        state_q <= map_q == '0 ? StNext : StBits;
-        if (map_q == '0) pair_q[WordLog2-1:0] <= '1;
+      state_q[StBit]: begin
+        none_q <= bits_q == '0;
+        used_q <= bits_q[pair_q[WordLog2-1:0]];
+        go(StBitSeen);
       end
-      StBits: begin
-        state_q <= bits_q[0] ? StForward : StNext;
+      state_q[StBitSeen]: begin
+        if (used_q) go(StForward);
+        else go(StNext);
       end
-      StForward: if (done_i) begin
+      state_q[StForward]: if (done_i) begin
         stats_q[0] <= stats_i;
-        state_q    <= StReverse;
+        go(StReverse);
       end
-      StReverse: if (done_i) begin
+      state_q[StReverse]: if (done_i) begin
         stats_q[1] <= stats_i;
-        state_q    <= StState;
+        go(StState);
       end
-      StState: begin
-        side_q  <= side;
-        state_q <= StTime;
+      state_q[StState]: begin
+        side_q <= side;
+        go(StTime);
       end
-      StTime: begin
+      state_q[StTime]: begin
         kind_q    <= kind;
         by_port_q <= by_port;
         rested_q  <= !side_q[1].used || (side_q[0].used && side_q[0].rested < side_q[1].rested) ? side_q[0].rested : side_q[1].rested;
-        state_q   <= StCompare;
+        go(StCompare);
       end
-      StCompare: begin
-        time_q  <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
-        state_q <= StJudged;
+      state_q[StCompare]: begin
+        time_q <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
+        go(StJudged);
       end
-      StJudged: begin
+      state_q[StJudged]: begin
         // Of a pair of which nobody has counted, or that another asks about by then, nothing is known: it is not old.
         expired_q <= time_q != '0 && rested_q > time_q && (side_q[0].used || side_q[1].used);
-        state_q   <= again_q ? StUsed : StOld;
-        if (!again_q && !(time_q != '0 && rested_q > time_q)) state_q <= StNext;
+        if (again_q) go(StUsed);
+        else if (time_q != '0 && rested_q > time_q) go(StOld);
+        else go(StNext);
       end
-      StUsedWait: if (map_late_q[MapCycles]) begin
+      state_q[StUsed]: go(StUsedWait);
+      state_q[StUsedWait]: if (map_late_q[MapCycles]) begin
         told_o     <= 1'b1;
         told_old_o <= expired_q && map_q[pair_q[WordLog2-1:0]];
         again_q    <= 1'b0;
-        state_q    <= StOld;
+        go(StOld);
       end
-      StOld: begin
+      state_q[StOld]: begin
         if (ask_i) begin
           generation_q <= generation_i;
           again_q      <= 1'b1;
-          state_q      <= StForward;
+          go(StForward);
         end
-        if (old_done_i) state_q <= StNext;
+        if (old_done_i) go(StNext);
       end
-      default: begin   // StNext
-        pair_q  <= pair_q + 1'b1;
-        bits_q  <= bits_q >> 1;
-        state_q <= &pair_q[PairsLog2-1:0] ? StRest : &pair_q[WordLog2-1:0] ? StWord : StBits;
+      state_q[StNext]: begin
+        // Of a word without a pair all at once.
+        pair_q <= (pair_q | (none_q ? pair_t'(WordBits - 1) : '0)) + 1'b1;
+        if (!last_bit_q) go(StBit);
+        else if (!last_word_q) go(StWord);
+        else go(StRest);
       end
+      default: ;                        // no other: one bit is set
     endcase
 
     if (rst_i || clear_i) begin
-      state_q <= StRest;
-      again_q <= 1'b0;
-      map_re  <= 1'b0;
+      go(StRest);
+      again_q    <= 1'b0;
+      map_re     <= 1'b0;
       map_late_q <= '0;
     end
     if (rst_i) began_q <= '0;
@@ -256,7 +268,12 @@ module ps_flow_age
   assign unused_bits = ^stats_q;
 
 `ifndef SYNTHESIS
+  logic began_once_q;    // once there was a reset
+
+  always_ff @(posedge clk_i) if (rst_i) began_once_q <= 1'b1;
+
   a_one_waits : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) free_q && used_i |-> !free_i);
+  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_once_q) $onehot(state_q));
 `endif
 
 endmodule
