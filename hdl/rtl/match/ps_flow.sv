@@ -93,7 +93,7 @@ module ps_flow
   waiting_t    [FlowWays-1:0] taken_by;
   key_slot_t   [FlowWays-1:0][BucketSlots-1:0] raw;
   logic        [FlowWays-1:0][BucketSlots-1:0] raw_used;
-  logic        ways_crowded, ways_idle, a_re, probe_valid, slow_probe_valid, free_valid, free_take, request_valid, ready;
+  logic        ways_crowded, ways_idle, a_re, probe_valid, probe_rests, slow_probe_valid, free_valid, free_take, request_valid, ready;
   logic        none_waits, crowded, drop_valid, admit_busy, engine_busy, stats_busy, counts;
   rows_t       a_rows, probe_rows, slow_probe_rows;
   flow_key_t   a_key, probe_key, slow_probe_key;
@@ -158,7 +158,7 @@ module ps_flow
     .facts_o      (facts),
     .tcp_o        (tcp),
     .probe_valid_i(probe_valid || slow_probe_valid),
-    .probe_first_i(probe_valid),
+    .probe_first_i(!probe_rests),
     .probe_rows_i (probe_valid ? probe_rows : slow_probe_rows),
     .probe_key_i  (probe_valid ? probe_key : slow_probe_key),
     .probe_pair_i (probe_pair),
@@ -212,6 +212,7 @@ module ps_flow
     .count_o        (count),
     .busy_o         (admit_busy),
     .probe_valid_o  (probe_valid),
+    .probe_rests_o  (probe_rests),
     .probe_rows_o   (probe_rows),
     .probe_key_o    (probe_key),
     .probe_pair_o   (probe_pair),
@@ -270,7 +271,7 @@ module ps_flow
     .taken_used_i  (taken_used),
     .taken_by_i    (taken_by),
     .probe_valid_o (slow_probe_valid),
-    .probe_ready_i (!probe_valid),
+    .probe_ready_i (probe_rests),
     .probe_rows_o  (slow_probe_rows),
     .probe_key_o   (slow_probe_key),
     .probe_found_i (probe_found),

@@ -34,6 +34,7 @@ module ps_flow_admit
   output logic          busy_o,
 
   output logic          probe_valid_o,
+  output logic          probe_rests_o,   // !probe_valid_o, which has row and key as loads
   output rows_t         probe_rows_o,
   output flow_key_t     probe_key_o,
   output pair_t         probe_pair_o,
@@ -86,7 +87,7 @@ module ps_flow_admit
   facts_t                facts, facts_q [1:Decides];
   pair_ask_t             ask;            // a cycle after the decision
   logic                  asked;
-  logic                  takes, room;
+  logic                  takes, room, rests_q;
   logic [Decides-Hashed:0] takes_q;
   rows_t                 rows_q [1:Decides-Hashed+1];
   pair_t                 pair_q [1:Hashed];
@@ -136,6 +137,7 @@ module ps_flow_admit
   // --- What can be taken now: by the engine, the window, the store of pairs. All leave what is under way its place.
   assign takes         = facts_q[Hashed-1].pair && ready_i && room && free_valid_i && !flush_i;
   assign probe_valid_o = takes_q[0];
+  assign probe_rests_o = rests_q;
   assign probe_rows_o  = rows_of(hash, RowsLog2);
   assign probe_key_o   = key_q[Hashed];
   assign probe_pair_o  = pair_q[Hashed];
@@ -272,6 +274,7 @@ module ps_flow_admit
     facts_q[1] <= facts;
     for (int unsigned i = 2; i <= Decides; i++) facts_q[i] <= facts_q[i-1];
     takes_q   <= {takes_q[Decides-Hashed-1:0], takes};
+    rests_q   <= !takes;
     crowds_q  <= facts_q[Decides-1].begins && crowded_i;
 
     // The verdict
@@ -303,6 +306,7 @@ module ps_flow_admit
     if (rst_i) begin
       valid_q         <= '0;
       takes_q         <= '0;
+      rests_q         <= 1'b1;
       for (int unsigned i = 1; i <= Decides; i++) {facts_q[i].move, facts_q[i].reverse, facts_q[i].pair} <= '0;
       outcome_q.push  <= 1'b0;
       outcome_q.pair  <= 1'b0;
@@ -323,6 +327,7 @@ module ps_flow_admit
   // No translated packet leaves without its pair: found, pending, or admitted now.
   a_whole : assert property (@(posedge clk_i) disable iff (rst_i || flush_i)
       facts_q[Decides].pair && facts_q[Decides].translated |-> outcome.drop || relation.same || relation.reply || outcome.pair);
+  a_rests  : assert property (@(posedge clk_i) disable iff (rst_i) probe_rests_o == !probe_valid_o);
   a_stands : assert property (@(posedge clk_i) disable iff (rst_i) asked == decided_q);
   // A pair is there for whoever may take one.
   a_pair : assert property (@(posedge clk_i) disable iff (rst_i || flush_i) free_take_o |-> free_valid_i);

@@ -6,7 +6,8 @@
 // Exact:      what is reserved is reserved once: of the six requests that a request's rows were read too early to show, those of the
 //             same row are taken off at the end. If that leaves nothing in the way chosen, ok_o is 0 although another way may
 //             have room: the user asks again.
-// Free:       free_valid_i/free_index_i gives a slot back, in a cycle (free_ready_o) in which none of its way is reserved.
+// Free:       free_valid_i/free_index_i gives a slot back, every second cycle at most (free_ready_o); it waits here for a cycle in which none
+//             of its way is reserved.
 // Clearing:   clear_i frees all slots of clear_row_i.
 module ps_flow_alloc
   import ps_abi_pkg::*;
@@ -103,7 +104,7 @@ module ps_flow_alloc
 
   // What is given back waits while a slot of its way is reserved.
   assign back_stays   = take_q && back_q.valid && index_q.way == back_q.way;
-  assign free_ready_o = !back_stays && !clear_i;
+  assign free_ready_o = !back_q.valid;
 
   // Of the ways with the most free slots, the first from `turn` on.
   function automatic logic [WayBits-1:0] choose(input ways_t [BucketSlots:1] at_least, input logic [WayBits-1:0] turn);
@@ -176,11 +177,17 @@ module ps_flow_alloc
       tag_o       <= tag_q[5];
     end
     for (int unsigned s = 0; s < BucketSlots; s++) if (decision.slot[s]) index_q.slot <= $clog2(BucketSlots)'(s);
-    if (!back_stays || clear_i) begin
-      back_q <= '{valid: free_valid_i && !clear_i, way: free_index_i.way, row: clear_i ? clear_row_i : free_index_i.row};
+    if (clear_i) begin
+      back_q      <= '{valid: 1'b0, way: '0, row: clear_row_i};
+      back_slot_q <= '1;
+    end else if (!back_q.valid) begin
+      back_q <= '{valid: free_valid_i, way: free_index_i.way, row: free_index_i.row};
       for (int unsigned w = 0; w < FlowWays; w++) begin
-        back_slot_q[w] <= clear_i ? '1 : free_valid_i && free_index_i.way == WayBits'(w) ? slots_t'(1) << free_index_i.slot : '0;
+        back_slot_q[w] <= free_valid_i && free_index_i.way == WayBits'(w) ? slots_t'(1) << free_index_i.slot : '0;
       end
+    end else if (!back_stays) begin
+      back_q.valid <= 1'b0;
+      back_slot_q  <= '0;
     end
     done_o  <= valid_q[5];
     valid_q <= {valid_q[4:1], valid_i};

@@ -3,8 +3,9 @@
 // In:         fast_valid_i/fast_i (placed at once), wait_valid_i/wait_i (placed after waiting), taken when ready; the latter when there
 //             is none of the former.
 // Out:        the forward key's write, then the reverse key's, each for the way op_way_o; with its location. event_o with the first.
-//             op_ways_o tells the way by a bit each, for what has many loads.
-// Rate:       the pair that is next waits in a register of its own, so that nobody's ready depends on the ways'.
+//             op_ways_o tells the way by a bit each, for what has many loads, op_others_o the ways that it is not for.
+// Rate:       the pair that is next waits beside the one whose keys are written, so that nobody's ready depends on the ways'. Both have
+//             their place until they are done, so that no wide register does either.
 // Order:      whoever hands a pair over has written its data before.
 module ps_flow_commit
   import ps_abi_pkg::*;
@@ -24,75 +25,82 @@ module ps_flow_commit
   input  logic                        op_ready_i,
   output logic [$clog2(FlowWays)-1:0] op_way_o,
   output logic [FlowWays-1:0]         op_ways_o,
+  output logic [FlowWays-1:0]         op_others_o,
   output row_op_t                     op_o,
   output pair_event_t                 event_o,
   output logic                        idle_o
 );
 
-  logic     next_valid_q, room_q, valid_q, second_q, load, step;     // room_q: !next_valid_q, which has a pair as loads
-  placing_t next_q, pair_q;
+  logic     room_q, valid_q, turn_q, fill_q, second_q, comes, done;    // turn, fill: the place that is written out, and filled
+  logic     step, step_op, open_q;      // step_op: step, for the operation; by op_valid_o, of which open_q is the other way round
+  placing_t pair_m [2], pair;
 
-  assign load         = !valid_q || (second_q && step);
   assign fast_ready_o = room_q;
   assign wait_ready_o = room_q && !fast_valid_i;
-  assign step         = valid_q && (!op_valid_o || op_ready_i);
-  assign idle_o       = !next_valid_q && !valid_q && !op_valid_o;
+  assign comes        = room_q && (fast_valid_i || wait_valid_i);
+  assign step         = valid_q && (open_q || op_ready_i);
+  assign step_op      = valid_q && (!op_valid_o || op_ready_i);
+  assign done         = step && second_q;
+  assign pair         = pair_m[turn_q];
+  assign idle_o       = !valid_q && !op_valid_o;
 
   flow_index_t at;
-  assign at = second_q ? pair_q.reverse : pair_q.forward;
+  assign at = second_q ? pair.reverse : pair.forward;
 
   always_ff @(posedge clk_i) begin
     event_o <= '0;
-    if (!next_valid_q) begin
-      next_valid_q <= fast_valid_i || wait_valid_i;
-      if (!Rests || fast_valid_i || wait_valid_i) next_q <= fast_valid_i ? fast_i : wait_i;
-    end else if (load) begin
-      next_valid_q <= 1'b0;
-    end
-    room_q <= room_q ? !(fast_valid_i || wait_valid_i) : load;
-    if (load) begin
-      valid_q  <= next_valid_q;
-      second_q <= 1'b0;
-      if (!Rests || next_valid_q) pair_q <= next_q;
-    end else if (step) begin
-      second_q <= 1'b1;
-    end
-    if (step) begin
+    if (room_q && (!Rests || comes)) pair_m[fill_q] <= fast_valid_i ? fast_i : wait_i;
+    if (comes) fill_q <= !fill_q;
+    valid_q <= comes || !room_q || (valid_q && !done);
+    room_q  <= done || !valid_q || (room_q && !comes);
+    if (done) turn_q <= !turn_q;
+    if (step) second_q <= !second_q;
+    if (step_op) begin
       op_way_o <= at.way;
       op_o     <= '{op: RowWrite, row: at.row, slot: at.slot,
-                    word: '{key: second_q ? pair_q.reverse_key : pair_q.key,
-                            tag: '{pair: pair_q.fresh.pair, reverse: second_q, plain: pair_q.plain}},
-                    whom: '{pending: pair_q.pending, number: pair_q.number, reverse: second_q, waiting: 1'b0, by: '0}};
+                    word: '{key: second_q ? pair.reverse_key : pair.key,
+                            tag: '{pair: pair.fresh.pair, reverse: second_q, plain: pair.plain}},
+                    whom: '{pending: pair.pending, number: pair.number, reverse: second_q, waiting: 1'b0, by: '0}};
       if (!second_q) begin
-        event_o.learned  <= pair_q.as == PlaceNew;
-        event_o.repinned <= pair_q.as inside {PlaceAgain, PlaceInPlace};
-        event_o.added    <= pair_q.as inside {PlaceNew, PlaceAgain};
+        event_o.learned  <= pair.as == PlaceNew;
+        event_o.repinned <= pair.as inside {PlaceAgain, PlaceInPlace};
+        event_o.added    <= pair.as inside {PlaceNew, PlaceAgain};
       end
     end
-    op_valid_o <= step || (op_valid_o && !op_ready_i);
-    if (step) op_ways_o <= FlowWays'(1) << at.way;
-    else if (op_ready_i) op_ways_o <= '0;
+    op_valid_o <= step || (!open_q && !op_ready_i);
+    open_q     <= !(step || (!open_q && !op_ready_i));
+    if (step) begin
+      op_ways_o   <= FlowWays'(1) << at.way;
+      op_others_o <= ~(FlowWays'(1) << at.way);
+    end else if (op_ready_i) begin
+      op_ways_o   <= '0;
+      op_others_o <= '1;
+    end
     if (rst_i) begin
-      next_valid_q <= 1'b0;
       room_q     <= 1'b1;
       valid_q    <= 1'b0;
+      turn_q     <= 1'b0;
+      fill_q     <= 1'b0;
+      second_q   <= 1'b0;
       op_valid_o <= 1'b0;
-      op_ways_o  <= '0;
+      open_q      <= 1'b1;
+      op_ways_o   <= '0;
+      op_others_o <= '1;
       event_o    <= '0;
     end
   end
 
   logic unused_bits;
-  assign unused_bits = ^pair_q;
+  assign unused_bits = ^pair;
 
 `ifndef SYNTHESIS
   logic began_q;    // once there was a reset
 
   always @(posedge clk_i) begin
     if (rst_i) began_q <= 1'b1;
-    if (!rst_i && valid_q) a_placed : assert (pair_q.forward != pair_q.reverse);
-    if (!rst_i && began_q) a_room : assert (room_q == !next_valid_q);
-    if (!rst_i) a_ways : assert (op_ways_o == FlowWays'(op_valid_o) << op_way_o);
+    if (!rst_i && valid_q) a_placed : assert (pair.forward != pair.reverse);
+    if (!rst_i && began_q) a_room : assert ((valid_q || room_q) && (turn_q != fill_q) == (valid_q && room_q));
+    if (!rst_i && began_q) a_ways : assert (op_ways_o == FlowWays'(op_valid_o) << op_way_o && op_others_o == ~op_ways_o && open_q == !op_valid_o);
   end
 `endif
 

@@ -117,7 +117,14 @@ module ps_flow_engine
   number_t              slow_number;
 
   // A cycle late: what is cleared is written in later cycles only, and nobody asks for anything right after.
-  always_ff @(posedge clk_i) reset <= rst_i || clear_i;
+  logic                    clear_row_q;
+  logic [FlowRowsLog2-1:0] clear_row_index_q;
+
+  always_ff @(posedge clk_i) begin
+    reset             <= rst_i || clear_i;
+    clear_row_q       <= clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
+    clear_row_index_q <= clear_index_i[FlowRowsLog2-1:0];
+  end
 
   assign head_pop = fast_pop || slow_pop;
 
@@ -159,8 +166,8 @@ module ps_flow_engine
   ) u_insert (
     .clk_i,
     .rst_i          (reset),
-    .clear_i        (clear_we_i && 32'(clear_index_i) < (1 << RowsLog2)),
-    .clear_row_i    (clear_index_i[FlowRowsLog2-1:0]),
+    .clear_i        (clear_row_q),
+    .clear_row_i    (clear_row_index_q),
     .secret_i,
     .head_valid_i   (head_valid && is_fast),
     .head_i         (head),

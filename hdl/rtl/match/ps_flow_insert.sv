@@ -60,6 +60,8 @@ module ps_flow_insert
   localparam int unsigned PlaceCycles = 7;    // the allocator's, behind a register
   localparam int unsigned JoinDepth   = 16;
   localparam int unsigned JoinMargin  = 8;    // pairs that may be placed before it is seen that they are many
+  localparam int unsigned BackDepth   = 8;
+  localparam int unsigned BackMargin  = 4;    // slots, likewise
 
   // --- Fast path: forward key, then reverse key, through the allocator.
   logic     second_q, first_turn_q, issue, ask_valid, ask_ready, answer, ok, place_q;    // first_turn_q: !second_q, which has the data as loads
@@ -117,10 +119,18 @@ module ps_flow_insert
     .data_o (joined)
   );
 
-  logic                        mop_valid, mop_free, mop_ready, beside_valid_q, beside_free_q, take_beside;
-  logic                        behind_valid_q, behind_free_q;
-  logic [$clog2(FlowWays)-1:0] beside_way_q, behind_way_q;
-  row_op_t                     beside_q, behind_q;
+  // Of an operation that is handed to a way beside the commits: what decides when it goes. The rest of it has a place of its own.
+  typedef struct packed {
+    logic [FlowWays-1:0]         ways;       // none, if there is no operation
+    logic                        writes;     // RowWrite,
+    logic                        clears;     // RowClear, of an operation that there is
+    logic                        reverse;
+    logic                        free;       // its slot is given back
+  } turn_t;
+
+  turn_t   mop_turn, beside_q, behind_q;
+  row_op_t beside, mop, op_m [2];
+  logic    mop_valid, mop_ready_q, beside_valid, beside_at_q, mop_at_q, take_beside;   // mop_ready_q: none is behind; at which place each is
 
   // --- Join: both have a slot, or the pair waits.
   placing_t pair_q, fast, waited, full;
@@ -228,13 +238,13 @@ module ps_flow_insert
   assign full_o = full;
 
   // The clearing of a slot must not be overtaken by the write of the key that gets it.
-  assign clears     = (beside_valid_q && beside_q.op == RowClear) || (behind_valid_q && behind_q.op == RowClear);
+  assign clears     = beside_q.clears || (!mop_ready_q && behind_q.clears);
   assign wait_ready = commit_takes && !clears;
 
   // --- Commit.
   logic                        cop_valid, cop_ready;
   logic [$clog2(FlowWays)-1:0] cop_way;
-  logic [FlowWays-1:0]         cop_ways;
+  logic [FlowWays-1:0]         cop_ways, cop_others;
   row_op_t                     cop;
 
   ps_flow_commit u_commit (
@@ -250,99 +260,112 @@ module ps_flow_insert
     .op_ready_i  (cop_ready),
     .op_way_o    (cop_way),
     .op_ways_o   (cop_ways),
+    .op_others_o (cop_others),
     .op_o        (cop),
     .event_o,
     .idle_o      (commit_idle)
   );
 
-  logic        back_ready, back_full;
-  logic [4:0]  back_count;
+  logic        unused_back_ready, back_room_q, back_valid_q;
+  logic [$clog2(BackDepth)+1:0] back_count;
 
   // --- To the ways: two registers, each with one operation; the second is held while the first is for the same way.
 
   // Operations beside the commits go through a register of their own, with one behind it for what comes before it is seen that the
-  // first one stays.
-  assign mop_ready       = !behind_valid_q;
-  assign slow_op_ready_o = mop_ready;
-  assign wop_ready       = mop_ready;
+  // first one stays. Only what decides moves up: the operations themselves stand in two places that are filled in turn, so that nothing
+  // wide waits for what is decided.
+  assign slow_op_ready_o = mop_ready_q;
+  assign wop_ready       = mop_ready_q;
   assign mop_valid       = wop_valid || slow_op_valid_i;
-  assign mop_free        = wop_valid ? wop_free : 1'b1;
-
-  assign cop_ready   = op_ready_i[cop_way];
-  assign take_beside = beside_valid_q && op_ready_i[beside_way_q] && !(cop_valid && cop_way == beside_way_q) &&
-                       (!beside_free_q || !back_full) &&
-                       !(beside_q.op == RowWrite && cop_valid && cop.whom.reverse == beside_q.word.tag.reverse);
+  assign mop             = slow_op_valid_i ? slow_op_i : wop;
+  assign beside          = op_m[beside_at_q];
+  assign beside_valid    = beside_q.ways != '0;
 
   always_comb begin
-    op_valid_o = cop_ways & op_ready_i;
-    for (int unsigned w = 0; w < FlowWays; w++) op_o[w] = cop_ways[w] ? cop : beside_q;
-    if (take_beside) op_valid_o[beside_way_q] = 1'b1;
+    mop_turn.ways    = FlowWays'(mop_valid) << (slow_op_valid_i ? slow_op_way_i : wop_way);
+    mop_turn.writes  = mop.op == RowWrite;
+    mop_turn.clears  = mop_valid && mop.op == RowClear;
+    mop_turn.reverse = mop.word.tag.reverse;
+    mop_turn.free    = slow_op_valid_i || wop_free;
   end
 
-  flow_index_t cop_at, beside_at;
-  assign cop_at    = '{way: cop_way, row: cop.row, slot: cop.slot};
-  assign beside_at = '{way: beside_way_q, row: beside_q.row, slot: beside_q.slot};
+  assign cop_ready   = op_ready_i[cop_way];
+  assign take_beside = (beside_q.ways & op_ready_i & cop_others) != '0 && (!beside_q.free || back_room_q) &&
+                       !(beside_q.writes && cop_valid && cop.whom.reverse == beside_q.reverse);
 
-  // --- Slots that are given back.
+  always_comb begin
+    for (int unsigned w = 0; w < FlowWays; w++) begin
+      op_valid_o[w] = (!cop_others[w] && op_ready_i[w]) || (beside_q.ways[w] && take_beside);
+      op_o[w]       = cop_ways[w] ? cop : beside;
+    end
+  end
+
+  flow_index_t cop_at, beside_at, back_at_q;
+  assign cop_at = '{way: cop_way, row: cop.row, slot: cop.slot};
+
+  always_comb begin
+    beside_at = '{way: '0, row: beside.row, slot: beside.slot};
+    for (int unsigned w = 0; w < FlowWays; w++) if (beside_q.ways[w]) beside_at.way |= $clog2(FlowWays)'(w);
+  end
+
+  // --- Slots that are given back, a cycle after they were cleared; while there is room for those that come before it is seen.
   logic [PlaceCycles+1:1] flight_q;   // pairs that the allocator has
 
   ps_fifo #(
     .Width($bits(flow_index_t)),
-    .Depth(8),
+    .Depth(BackDepth),
     .Style("distributed")
   ) u_back (
     .clk_i,
     .rst_i,
-    .wvalid_i(take_beside && beside_free_q),
-    .wready_o(back_ready),
-    .wdata_i (beside_at),
+    .wvalid_i(back_valid_q),
+    .wready_o(unused_back_ready),
+    .wdata_i (back_at_q),
     .rvalid_o(free_valid),
     .rready_i(free_ready),
     .rdata_o (free_index),
     .count_o (back_count)
   );
 
-  assign back_full = !back_ready;
-
   always_ff @(posedge clk_i) begin
-    if (mop_ready && (!Rests || mop_valid)) begin
-      behind_way_q  <= wop_valid ? wop_way : slow_op_way_i;
-      behind_q      <= wop_valid ? wop : slow_op_i;
-      behind_free_q <= mop_free;
+    if (mop_ready_q) begin
+      if (!Rests || mop_valid) op_m[mop_at_q] <= mop;
+      if (mop_valid) mop_at_q <= !mop_at_q;
+      behind_q <= mop_turn;
     end
-    behind_valid_q <= beside_valid_q && !take_beside && (behind_valid_q || mop_valid);
-    if (!beside_valid_q || take_beside) begin
-      beside_valid_q <= behind_valid_q || mop_valid;
-      if (!Rests || behind_valid_q || mop_valid) begin
-        beside_way_q  <= behind_valid_q ? behind_way_q : wop_valid ? wop_way : slow_op_way_i;
-        beside_q      <= behind_valid_q ? behind_q : wop_valid ? wop : slow_op_i;
-        beside_free_q <= behind_valid_q ? behind_free_q : mop_free;
+    if (!beside_valid || take_beside) beside_q <= mop_ready_q ? mop_turn : behind_q;
+    mop_ready_q <= !beside_valid || take_beside || (mop_ready_q && !mop_valid);
+    if (take_beside) beside_at_q <= !beside_at_q;
+    back_valid_q <= take_beside && beside_q.free;
+    back_at_q    <= beside_at;
+    back_room_q  <= back_count <= ($clog2(BackDepth) + 2)'(BackDepth - BackMargin);
+    // What is told of a place counts only with its valid bit.
+    for (int unsigned d = 0; d < 2; d++) begin
+      if (cop_valid && cop.whom.reverse == 1'(d)) begin
+        loc_o[d] <= '{valid: cop_ready, pair: cop.word.tag.pair, index: cop_at};
+      end else begin
+        loc_o[d] <= '{valid: take_beside && beside_q.writes && beside_q.reverse == 1'(d), pair: beside.word.tag.pair,
+                      index: beside_at};
       end
     end
-    loc_o  <= '0;
-    mark_o <= '0;
-    if (cop_valid && cop_ready) begin
-      loc_o[cop.whom.reverse] <= '{valid: 1'b1, pair: cop.word.tag.pair, index: cop_at};
-      mark_o[0]               <= '{valid: 1'b1, set: 1'b1, index: cop_at};
-    end
-    if (take_beside && beside_q.op == RowWrite) begin
-      loc_o[beside_q.word.tag.reverse] <= '{valid: 1'b1, pair: beside_q.word.tag.pair, index: beside_at};
-    end
-    if (take_beside && beside_q.op != RowTake) mark_o[1] <= '{valid: 1'b1, set: beside_q.op == RowWrite, index: beside_at};
-    idle_o <= waiting_idle && commit_idle && !beside_valid_q && !behind_valid_q && !mop_valid && fast_count == '0 && !pair_valid_q &&
-              flight_q == '0 && !second_q && back_count == '0 && !enter_i;
+    mark_o[0] <= '{valid: cop_valid && cop_ready, set: 1'b1, index: cop_at};
+    mark_o[1] <= '{valid: take_beside && (beside_q.writes || beside_q.clears), set: beside_q.writes, index: beside_at};
+    idle_o <= waiting_idle && commit_idle && !beside_valid && mop_ready_q && !mop_valid && fast_count == '0 && !pair_valid_q &&
+              flight_q == '0 && !second_q && back_count == '0 && !back_valid_q && !enter_i;
     flight_q <= {flight_q[PlaceCycles:1], issue};
     if (rst_i) begin
-      beside_valid_q <= 1'b0;
-      behind_valid_q <= 1'b0;
-      loc_o          <= '0;
-      mark_o         <= '0;
-      flight_q       <= '0;
+      {beside_q.ways, beside_q.clears} <= '0;
+      mop_ready_q  <= 1'b1;
+      mop_at_q     <= 1'b0;
+      beside_at_q  <= 1'b0;
+      back_valid_q <= 1'b0;
+      for (int unsigned d = 0; d < 2; d++) {loc_o[d].valid, mark_o[d].valid} <= '0;
+      flight_q     <= '0;
     end
   end
 
   logic unused_bits;
-  assign unused_bits = ^{unused_fast_ready, head_i};
+  assign unused_bits = ^{unused_fast_ready, unused_back_ready, head_i};
 
 `ifndef SYNTHESIS
   // The slow path has the table for itself, so that neither needs to know of the other.
@@ -356,6 +379,8 @@ module ps_flow_insert
     if (!rst_i && began_q) a_pair : assert (quiet_q == !pair_valid_q && joins_q == (pair_valid_q && pair_q.placed == 2'b11) &&
                                             waits_q == (pair_valid_q && pair_q.placed != 2'b11));
     if (!rst_i && began_q) a_turn : assert (first_turn_q == !second_q);
+    if (!rst_i && began_q) a_places : assert ((mop_at_q != beside_at_q) == (beside_valid && mop_ready_q));
+    if (!rst_i && began_q && back_valid_q) a_back : assert (unused_back_ready);
   end
 `endif
 

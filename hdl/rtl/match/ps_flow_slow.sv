@@ -511,7 +511,8 @@ module ps_flow_slow
           else go(StHostDone);
         end
       end
-      default: go(StIdle);              // done, for the host or with the request
+      state_q[StHostDone], state_q[StDone]: go(StIdle);
+      default: ;                        // no other: one bit is set
     endcase
 
     if (rst_i) begin
