@@ -25,11 +25,17 @@ constexpr unsigned Between = 34;    // cycles from the look-up's answer to admis
     std::exit(1);
 }
 
+// By what a pair's time is chosen.
+enum Kind { Tcp, Udp, Icmp, Other };
+enum Flags : unsigned { Syn = 1, Fin = 2, Rst = 4, Ack = 8 };
+
 struct Connection {
     FlowKey key, reverse;
     Hash96 hash, reverse_hash;
     bool translated;
     uint32_t info;
+    Kind kind = Udp;
+    int port = -1;              // register of its destination port
     bool admitted = false;      // a packet was
 };
 
@@ -40,6 +46,7 @@ struct Packet {
     uint32_t pair = 0;
     uint8_t generation = 0;
     uint16_t bytes = 0;
+    unsigned flags = 0;
 };
 
 struct Count {
@@ -57,7 +64,7 @@ struct Bench {
     std::map<size_t, Count> first;          // the last packet that began a connection's pair
     std::set<uint32_t> marked;
     std::map<unsigned, uint64_t> reasons;
-    uint64_t cycle = 0, full = 0, aged = 0, passed = 0, refused = 0, deferred = 0;
+    uint64_t cycle = 0, full = 0, aged = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
         for (auto& w : hash.secret) w = uint16_t(rng());
@@ -74,6 +81,8 @@ struct Bench {
         looked.resize(top.hit_cycles_o - 1), between.resize(Between), asked.resize(top.admit_cycles_o - 1);
     }
     void edge() { top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
+    // Of UDP in one direction; in both it is twice as long.
+    void age(uint32_t time) { top.times_i[4] = time, top.times_i[5] = 2 * time; }
     void put(void* to, const FlowKey& k) { std::memcpy(to, k.data(), 16); }
 
     size_t connect(bool translated) {
@@ -110,6 +119,8 @@ struct Bench {
             put(&top.ask_key_i, now.back ? c.reverse : c.key), put(&top.reverse_key_i, now.back ? c.key : c.reverse);
             std::memcpy(&top.hash_i, now.back ? c.reverse_hash.data() : c.hash.data(), 12);
             top.ask_info_i = c.info;
+            // Of a reply its own code: it must not matter.
+            top.age_kind_i = c.kind, top.by_port_i = now.back || c.port >= 0, top.port_i = now.back ? 7 : c.port & 7, top.flags_i = now.flags;
         }
         asked.push_back(now);
         between.pop_front();
@@ -138,6 +149,7 @@ struct Bench {
             } else {
                 passed++, deferred += top.deferred_o;
                 if (p.found) {
+                    counted = cycle;
                     Count& n = counts[uint64_t(p.pair) << 9 | uint64_t(p.reverse) << 8 | p.generation];
                     n.packets++, n.bytes += p.bytes;
                 } else if (all[p.of].translated && !p.back) {
@@ -155,9 +167,9 @@ struct Bench {
         for (int i = 0; i < 60000 && (i < 300 || top.busy_o); i++) step();
         if (top.busy_o) fail("it does not come to rest");
     }
-    Packet of(size_t i, bool back) {
+    Packet of(size_t i, bool back, unsigned flags = 0) {
         Packet p;
-        p.valid = true, p.of = i, p.back = back, p.bytes = uint16_t(60 + rng() % 1400);
+        p.valid = true, p.of = i, p.back = back, p.bytes = uint16_t(60 + rng() % 1400), p.flags = flags;
         return p;
     }
     void host(uint32_t index, bool write, bool stats) {
@@ -201,7 +213,7 @@ void audit(Bench& b, bool exact) {
 // Many connections at once, each with bursts both ways.
 void traffic(uint32_t seed, double load, bool deletes, uint32_t age = 0) {
     Bench b(seed);
-    b.top.age_i = age;
+    b.age(age);
     size_t slots = 16u << b.top.rows_log2_o;
     std::vector<size_t> live;
     for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) live.push_back(b.connect(b.rng() % 2));
@@ -225,7 +237,7 @@ void traffic(uint32_t seed, double load, bool deletes, uint32_t age = 0) {
             b.step();
         }
     }
-    b.top.age_i = 0;
+    b.age(0);
     audit(b, !deletes && age == 0);
     if ((age != 0) != (b.aged != 0)) fail("old pairs under traffic", b.aged, age);
     // Only replies that overtake are refused: nobody meets what he does not know of.
@@ -379,7 +391,7 @@ void ages(uint32_t seed) {
     // The first ones, with times that they have rested for already: and the others are kept by a packet each.
     for (size_t i : both) b.step(b.of(i, b.rng() % 2));
     last = b.cycle;
-    b.top.age_i = Age;
+    b.age(Age);
     wait_until(last + Pass, 200, nothing);
     b.settle();
     if (b.top.in_use_o != 200 || b.aged != 100) fail("pairs of one direction", b.top.in_use_o, b.aged);
@@ -394,20 +406,122 @@ void ages(uint32_t seed) {
     wait_until(last + 8 * Age, 60, go_on);
     if (b.top.in_use_o != 60 || b.aged != 170) fail("pairs of both directions", b.top.in_use_o, b.aged);
     // Their places serve others.
-    b.top.age_i = 0;
+    b.age(0);
     for (int n = 0; n < 100; n++) b.step(b.of(b.connect(true), false)), b.step();
     audit(b, false);
     if (b.top.in_use_o != 260) fail("pairs after ageing", b.top.in_use_o, 260);
-    b.top.age_i = 1;
+    b.age(1);
     for (int n = 0; n < 3 * int(Pass); n++) b.step();
     if (b.top.in_use_o != 0 || !b.marked.empty()) fail("all are old", b.top.in_use_o, b.marked.size());
     std::printf("ages: ok, %llu aged\n", (unsigned long long)b.aged);
+}
+
+// Each state has its own time, and so has a port: a pair of each stays for that long, and goes within a pass after it.
+void states(uint32_t seed) {
+    constexpr uint32_t Apart = 5000, Pass = 3000;
+    auto time = [](int state) { return Apart * uint32_t(state + 1); };
+    auto time_by_port = [](int port) { return Apart * uint32_t(port + 9); };
+    struct Case {
+        Kind kind;
+        int port;
+        std::vector<std::pair<bool, unsigned>> packets;    // whether back, flags
+        uint32_t time;
+    };
+    constexpr bool On = false, Back = true;
+    const std::vector<Case> cases = {
+        {Tcp, -1, {{On, Syn}}, time(1)},
+        {Tcp, -1, {{On, Syn}, {Back, Syn | Ack}}, time(1)},
+        {Tcp, 1, {{On, Syn}, {Back, Syn | Ack}}, time(1)},
+        {Tcp, -1, {{On, Syn}, {Back, Syn | Ack}, {On, Ack}}, time(3)},
+        {Tcp, -1, {{On, Ack}}, time(1)},                                   // under way before the card knew of it
+        {Tcp, -1, {{On, Ack}, {Back, Ack}}, time(3)},
+        {Tcp, 2, {{On, Ack}, {Back, Ack}}, time_by_port(2)},
+        {Tcp, -1, {{On, Ack}, {Back, Ack | Fin}}, time(2)},
+        {Tcp, 2, {{On, Ack | Fin}, {Back, Ack}}, time(2)},
+        {Tcp, -1, {{On, Ack | Fin}, {Back, Ack | Fin}}, time(0)},
+        {Tcp, 3, {{On, Ack}, {Back, Ack}, {Back, Rst}}, time(0)},
+        {Tcp, -1, {{On, Ack}, {Back, Rst}, {Back, Ack}}, time(3)},         // a reset that nobody believed
+        {Udp, -1, {{On, 0}}, time(4)},
+        {Udp, 0, {{On, 0}}, time_by_port(0)},
+        {Udp, -1, {{On, 0}, {Back, 0}}, time(5)},
+        {Udp, 4, {{On, 0}, {Back, 0}}, time_by_port(4)},
+        {Icmp, -1, {{On, 0}, {Back, 0}}, time(6)},
+        {Icmp, 4, {{On, 0}, {Back, 0}}, time(6)},
+        {Other, -1, {{On, 0}}, time(7)},
+        {Other, 5, {{On, 0}, {Back, 0}}, time_by_port(5)},
+        {Other, 6, {{On, 0}, {Back, 0}}, 0},                               // for ever
+    };
+    Bench b(seed);
+    for (int i = 0; i < 8; i++) b.top.times_i[i] = time(i), b.top.times_i[8+i] = i == 6 ? 0 : time_by_port(i);
+    std::vector<uint64_t> last;
+    for (const Case& c : cases) {
+        size_t i = b.connect(true);
+        b.all[i].kind = c.kind, b.all[i].port = c.port;
+        for (auto [back, flags] : c.packets) {
+            b.step(b.of(i, back, flags));
+            for (int n = 0; n < 200; n++) b.step();
+        }
+        last.push_back(b.cycle - 200);
+    }
+    while (b.cycle < last.back() + time_by_port(7)) {
+        b.step();
+        uint32_t stay = 0, may = 0;
+        for (size_t i = 0; i < cases.size(); i++) {
+            uint64_t end = last[i] + cases[i].time;
+            stay += cases[i].time == 0 || b.cycle <= end, may += cases[i].time == 0 || b.cycle <= end + Pass;
+        }
+        if (b.top.in_use_o < 2 * stay || b.top.in_use_o > 2 * may) fail("pairs of other states are there", b.top.in_use_o, b.cycle - last[0]);
+    }
+    audit(b, false);
+    std::printf("states: ok\n");
+}
+
+// An old pair that is used, or deleted, while it is being looked at: a packet that counts before its statistics are read once more keeps
+// it, and nothing is deleted twice.
+void races(uint32_t seed) {
+    constexpr uint32_t Age = 600, Late = 70;     // Late: longer than from that read to the deletion
+    Bench b(seed);
+    uint64_t kept = 0, late = 0;
+    for (uint32_t when = 0; when < 400; when++) {
+        bool used = when % 4 != 3;
+        size_t i = b.connect(true);
+        b.step(b.of(i, false));
+        b.settle();
+        uint32_t index = *b.marked.begin();
+        for (uint32_t n = 0; n < Age + 600; n++) b.step();
+        uint64_t aged = b.aged, counted = b.counted, went = 0;
+        b.age(Age / 2);
+        for (uint32_t n = 0; n < 600 && went == 0; n++) {
+            b.step(used && n == when / 2 ? b.of(i, when & 1) : Packet{});
+            if (b.aged != aged) went = b.cycle;
+            if (!used && n == when / 2) {
+                b.age(0);
+                b.host(index, true, false);
+                break;
+            }
+        }
+        b.age(0);
+        b.settle();
+        if (b.counted != counted && went != 0) {
+            if (went > b.counted + Late) fail("a pair goes that has been used", when, went - b.counted);
+            late++;
+        }
+        if (!b.marked.empty()) {
+            kept++;
+            b.host(*b.marked.begin(), true, false), b.settle();
+        }
+        if (b.top.in_use_o != 0 || !b.marked.empty()) fail("a pair that is deleted and old", b.top.in_use_o, when);
+    }
+    std::printf("races: ok, %llu kept, %llu too late\n", (unsigned long long)kept, (unsigned long long)late);
+    if (kept == 0 || late == 0) fail("the packets all came at one time", kept, late);
 }
 
 }  // namespace
 
 int main() {
     ages(10);
+    states(13);
+    races(14);
     traffic(11, 0.6, false, 2000);
     traffic(12, 0.6, true, 3000);
     burst(7);

@@ -10,7 +10,7 @@ module ps_flow_tb
   input  logic         clk_i,
   input  logic         rst_i,
   input  logic [31:0]  now_i,
-  input  logic [31:0]  age_i,           // time of UDP in one direction; in both it is twice as long
+  input  logic [31:0]  times_i [16],    // of the states, and by port
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -38,6 +38,10 @@ module ps_flow_tb
   input  logic         ask_reverse_i,
   input  logic [7:0]   ask_generation_i,
   input  logic [15:0]  bytes_i,
+  input  logic [1:0]   age_kind_i,
+  input  logic         by_port_i,
+  input  logic [2:0]   port_i,
+  input  logic [3:0]   flags_i,         // ACK, RST, FIN, SYN
   input  logic [95:0]  hash_i,
   input  logic [119:0] ask_key_i,
   input  logic [119:0] reverse_key_i,
@@ -106,7 +110,9 @@ module ps_flow_tb
     ask.count.reverse    = ask_reverse_i;
     ask.count.generation = ask_generation_i;
     ask.count.bytes      = bytes_i;
-    ask.count.age.kind   = AgeUdp;
+    ask.count.age        = '{kind: age_kind_e'(age_kind_i), by_port: by_port_i, port: port_i};
+    ask.count.tcp        = age_kind_e'(age_kind_i) == AgeTcp;
+    {ask.count.tcp_ack, ask.count.tcp_rst, ask.count.tcp_fin, ask.count.tcp_syn} = flags_i;
     ask.hash             = few_rows(hash_i);
     ask.key              = ask_key_i;
     ask.reverse_key      = reverse_key_i;
@@ -117,9 +123,7 @@ module ps_flow_tb
   age_times_t times;
 
   always_comb begin
-    times           = '0;
-    times.states[4] = age_i;
-    times.states[5] = age_i << 1;
+    for (int i = 0; i < 8; i++) {times.by_port[i], times.states[i]} = {times_i[8+i], times_i[i]};
   end
 
   // The bench lets this many cycles go by between the look-up's answer and admission.
