@@ -1,4 +1,4 @@
-// Parities of one word's bits under masks, each in two levels of logic: sums of six bits, and their sum.
+// Parities of one word's bits under masks, each of them sums of six bits, as a LUT takes them, and their sum.
 //
 // Contract:   combinational. odd_o[i]: an odd number of the bits of data_i & Masks[i] is set.
 // Logic:      the sums are kept as nets. Without, an optimiser makes up to six levels of what the masks, or other words' parities, have
