@@ -102,6 +102,8 @@ pub enum Fault {
     PortsInEveryState,
     /// Section 9.4: a half-closed connection stays like any other.
     HalfClosedStays,
+    /// Section 9.4: the first look at a pair knows the generations of its entries.
+    SeesAll,
 }
 
 impl Fault {
@@ -155,5 +157,6 @@ impl Fault {
         Self::OneDirectionIsIdle,
         Self::PortsInEveryState,
         Self::HalfClosedStays,
+        Self::SeesAll,
     ];
 }
