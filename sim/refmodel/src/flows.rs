@@ -236,16 +236,11 @@ impl FlowTable {
 
     /// Takes over entries and statistics that were read from a card whose time is this one's.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        let before =
-            std::mem::replace(self, Self { now: self.now, ages: self.ages, ..Self::default() });
+        *self = Self { now: self.now, ages: self.ages, ..Self::default() };
         for (_, f, s) in entries {
-            // What was counted before the statistics restarted is not told, but the search for old pairs sees it.
-            let last = before.get(&key_of(&f)).map(|b| before.counted_last(b.pair, b.reverse));
-            let last = last.filter(|(of, _)| f.reverse && f.generation == of.wrapping_add(1));
-            let restarted = last.filter(|_| s == FlowStats::default());
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
-            self.stats.insert(side(&f), restarted.unwrap_or((f.generation, s)));
+            self.stats.insert(side(&f), (f.generation, s));
             if !f.reverse {
                 self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
             }
