@@ -1,6 +1,7 @@
-//! Pairs that nobody uses (section 9.4): their state, and when they are old.
+//! Pairs that nobody uses (sections 9.4 and 9.5): their state, when they are old, and when they give way.
 
 use penstock_abi::age::State;
+use penstock_abi::evict::PRESSURE_MAX;
 use penstock_abi::table::{Flow, FlowStats};
 
 use crate::fault::Fault;
@@ -33,16 +34,42 @@ impl FlowTable {
     fn is_old_with(&self, flow: &Flow, fault: Option<Fault>) -> bool {
         let state = self.state_with(flow, fault);
         let by_port = self
-            .port_of(flow)
+            .noted(flow)
+            .port
             .filter(|_| state.may_be_by_port() || fault == Some(Fault::PortsInEveryState));
         let ages = self.ages();
         let time = by_port.map_or(ages.states[state as usize], |n| ages.by_port[usize::from(n)]);
+        time != 0 && self.rested(flow, fault) > time
+    }
+
+    /// The pair of an entry gives way, under the pressure that there is.
+    #[must_use]
+    pub fn gives_way(&self, flow: &Flow) -> bool {
+        self.gives_way_with(flow, None)
+    }
+
+    fn gives_way_with(&self, flow: &Flow, fault: Option<Fault>) -> bool {
+        let state = self.state_with(flow, fault);
+        let plain = match fault {
+            Some(Fault::PlainPairsStay) => false,
+            Some(Fault::AllPairsArePlain) => true,
+            _ => self.noted(flow).plain,
+        };
+        let pressure = match fault {
+            Some(Fault::PressureIsHighest) if self.pressure() != 0 => PRESSURE_MAX,
+            _ => self.pressure(),
+        };
+        self.evictions().gives_way(state, plain, pressure, self.rested(flow, fault))
+    }
+
+    /// For how long no packet was on the pair.
+    fn rested(&self, flow: &Flow, fault: Option<Fault>) -> u32 {
         let (own, other) = self.both(flow);
         let latest = match fault {
             Some(Fault::OneDirectionIsIdle) => own.last_hit,
             _ => own.last_hit.max(other.last_hit),
         };
-        time != 0 && self.now().wrapping_sub(latest) > time
+        self.now().wrapping_sub(latest)
     }
 
     /// Statistics of an entry and of its partner.
@@ -51,13 +78,29 @@ impl FlowTable {
         (of(flow), self.partner(flow).map(of).unwrap_or_default())
     }
 
-    /// Deletes all pairs that are old, and says how many.
-    pub(crate) fn age(&mut self, fault: Option<Fault>) -> u64 {
-        let old = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse);
-        let old: Vec<Flow> = old.filter(|f| self.is_old_with(f, fault)).collect();
-        for flow in &old {
+    /// Deletes all pairs that are old or give way.
+    pub(crate) fn age(&mut self, fault: Option<Fault>) -> Ended {
+        let pairs: Vec<Flow> = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse).collect();
+        let mut ended = Ended::default();
+        for flow in &pairs {
+            if self.is_old_with(flow, fault) {
+                ended.aged += 1;
+            } else if self.gives_way_with(flow, fault) {
+                ended.evicted += 1;
+            } else {
+                continue;
+            }
             self.delete_key(&key_of(flow));
         }
-        old.len() as u64
+        ended
     }
+}
+
+/// Pairs that the card deleted by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// They were old.
+    pub aged: u64,
+    /// They gave way.
+    pub evicted: u64,
 }

@@ -102,6 +102,14 @@ pub enum Fault {
     PortsInEveryState,
     /// Section 9.4: a half-closed connection stays like any other.
     HalfClosedStays,
+    /// Section 9.5: plain pairs are kept as their state is.
+    PlainPairsStay,
+    /// Section 9.5: all pairs are taken for plain.
+    AllPairsArePlain,
+    /// Section 9.5: any pressure counts as the highest.
+    PressureIsHighest,
+    /// Section 9.1: plain pairs are made under pressure as well.
+    PlainPairsPressOn,
 }
 
 impl Fault {
@@ -155,5 +163,9 @@ impl Fault {
         Self::OneDirectionIsIdle,
         Self::PortsInEveryState,
         Self::HalfClosedStays,
+        Self::PlainPairsStay,
+        Self::AllPairsArePlain,
+        Self::PressureIsHighest,
+        Self::PlainPairsPressOn,
     ];
 }

@@ -4,7 +4,7 @@ use penstock_abi::age::{Ages, Port};
 use penstock_abi::reason::CardCounter;
 use penstock_refmodel::packet::{Ipv4, icmp, tcp, udp};
 use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
-use penstock_refmodel::{Egress, Fault, RefModel};
+use penstock_refmodel::{Egress, Ended, Fault, RefModel};
 
 use crate::lab::*;
 use crate::world::*;
@@ -52,7 +52,7 @@ fn stays(m: &mut RefModel, units: u32) {
     assert_eq!(m.flows().len(), 2);
     m.pass(units);
     assert_eq!(m.flows().len(), 2, "after {units}");
-    assert_eq!(m.pass(1), 1, "after more than {units}");
+    assert_eq!(m.pass(1).aged, 1, "after more than {units}");
     assert_eq!(m.flows().len(), 0);
     assert_eq!(m.counters().card(CardCounter::FlowsInUse), 0);
 }
@@ -180,6 +180,6 @@ fn other_protocols_have_theirs(fault: Option<Fault>) {
 fn without_times_nothing_ends(fault: Option<Fault>) {
     let mut m = lab(fault);
     there(&mut m, SYN);
-    assert_eq!(m.pass(1 << 30), 0);
+    assert_eq!(m.pass(1 << 30), Ended::default());
     assert_eq!(m.flows().len(), 2);
 }

@@ -20,7 +20,7 @@ stories![
 ];
 
 /// 8080 is served by a pod here and one there, 9100 by the one here alone.
-fn two_ports(fault: Option<Fault>) -> RefModel {
+pub(crate) fn two_ports(fault: Option<Fault>) -> RefModel {
     let mut m = lab(fault);
     mapping(&mut m, 1, (OTHER, 80), (SERVICE, 8080));
     mapping(&mut m, 2, (OTHER, 9101), (SERVICE, 9100));
