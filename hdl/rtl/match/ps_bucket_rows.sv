@@ -59,9 +59,10 @@ module ps_bucket_rows
   row_t acc_rows [Ways];
 
   // --- Maintenance side.
-  logic                acc_we_q, acc_flip_q, acc_odd;
+  logic                acc_we_q, acc_flip_q;
   logic [RowCycles+2:0] acc_re_q;
   logic [EntryBits-1:0] acc_wdata_q;
+  logic                acc_odd;          // of acc_wdata_q; "block": a cycle later
   logic [Lane-1:0]     acc_lane_q;
   logic [WayBits-1:0]  acc_way;
   logic [SlotBits-1:0] acc_slot;
@@ -87,12 +88,13 @@ module ps_bucket_rows
 
   assign acc_rdata_o = acc_lane_q[EntryBits-1:0];
 
+  // Of what is registered, where there is time for that: of one word for all tables, the optimiser shares parts of their parities.
   ps_parity #(
     .Width(EntryBits)
   ) u_acc_made (
     .clk_i,
-    .valid_i(acc_we_i),
-    .data_i (acc_wdata_i),
+    .valid_i(Style == "ultra" ? acc_we_i : acc_we_q),
+    .data_i (Style == "ultra" ? acc_wdata_i : acc_wdata_q),
     .odd_o  (acc_odd)
   );
 
@@ -104,10 +106,6 @@ module ps_bucket_rows
     .data_i (acc_lane_q),
     .odd_o  (acc_bad_o)
   );
-
-  logic [Lane-1:0] acc_wlane;
-
-  assign acc_wlane = {acc_odd ^ acc_flip_q, acc_wdata_q};
 
   // --- Memories.
   for (genvar w = 0; w < Ways; w++) begin : gen_way
@@ -132,20 +130,24 @@ module ps_bucket_rows
         .b_we_i   (acc_we),
         .b_all_i  (1'b0),
         .b_addr_i (acc_row),
-        .b_wdata_i(acc_wlane),
+        .b_wdata_i({acc_odd ^ acc_flip_q, acc_wdata_q}),
         .b_rdata_o(acc_rows[w])
       );
     end else begin : gen_block
       logic                   b_re_q;
       logic [BucketSlots-1:0] b_we_q;
       logic [RowsLog2-1:0]    b_row_q;
-      logic [Lane-1:0]        b_wdata_q;
+      logic                   b_flip_q;
+      logic [EntryBits-1:0]   b_wdata_q;
 
       always_ff @(posedge clk_i) begin
         b_re_q <= acc_re;
         b_we_q <= acc_we;
         if (acc_we != '0 || acc_re) b_row_q <= acc_row;
-        if (acc_we != '0) b_wdata_q <= acc_wlane;
+        if (acc_we != '0) begin
+          b_wdata_q <= acc_wdata_q;
+          b_flip_q  <= acc_flip_q;
+        end
       end
 
       ps_ram_tdp #(
@@ -162,7 +164,7 @@ module ps_bucket_rows
         .b_re_i   (b_re_q),
         .b_we_i   (b_we_q),
         .b_addr_i (b_row_q),
-        .b_wdata_i(b_wdata_q),
+        .b_wdata_i({acc_odd ^ b_flip_q, b_wdata_q}),
         .b_rdata_o(acc_rows[w])
       );
     end

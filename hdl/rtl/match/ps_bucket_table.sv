@@ -36,15 +36,22 @@ module ps_bucket_table
 
   localparam int unsigned RowCycles = row_cycles(RowsLog2);
 
-  logic [Ways-1:0][RowsLog2-1:0] hash_q;
+  logic [Ways-1:0][RowsLog2-1:0] hash, hash_q;
   logic [RowCycles:0]            valid_q;
   logic [KeyBits-1:0]            key_q [RowCycles+1];
   logic                          hit, bad;
 
+  ps_xor_tree #(
+    .Width(KeyBits),
+    .Trees(Ways * RowsLog2),
+    .Masks(KeyMasks[Ways*RowsLog2-1:0])
+  ) u_hash (
+    .data_i(key_i),
+    .odd_o (hash)
+  );
+
   always_ff @(posedge clk_i) begin
-    for (int unsigned w = 0; w < Ways; w++) begin
-      for (int unsigned i = 0; i < RowsLog2; i++) hash_q[w][i] <= ^(key_i & KeyMasks[w*RowsLog2+i][KeyBits-1:0]);
-    end
+    hash_q   <= hash;
     key_q[0] <= key_i;
     for (int unsigned i = 1; i <= RowCycles; i++) key_q[i] <= key_q[i-1];
     valid_q <= {valid_q[RowCycles-1:0], valid_i};

@@ -56,14 +56,23 @@ module ps_route
   route_t              host7, prefix7;
   logic                prefix_bad7, prefix_longer7, default_bad8, bad8_q, host_hit8_q;
 
-  function automatic hash_t hash_of(input logic [KeyBits-1:0] key);
-    for (int unsigned i = 0; i < HashBits; i++) hash_of[i] = ^(key & KeyMasks[i][KeyBits-1:0]);
-  endfunction
+  localparam logic [HashBits-1:0][127:0] HashMasks = KeyMasks[HashBits-1:0];
 
   if (!Late) begin : gen_prompt
+    hash_t hash;
+
+    ps_xor_tree #(
+      .Width(KeyBits),
+      .Trees(HashBits),
+      .Masks(HashMasks)
+    ) u_hash (
+      .data_i({ip_i, vrf_i}),
+      .odd_o (hash)
+    );
+
     always_ff @(posedge clk_i) begin
       if (!Rests || valid_i) begin
-        hash_q   <= hash_of({ip_i, vrf_i});
+        hash_q   <= hash;
         key_q[0] <= {ip_i, vrf_i};
       end
       valid_q[0] <= valid_i && !rst_i;
@@ -72,20 +81,34 @@ module ps_route
     logic unused_late;
     assign unused_late = ^{late_valid_i, late_i, late_vrf_i};
   end else begin : gen_late
-    hash_t       ip_part_q, early_q, late_hash_q;
+    hash_t       ip_part, ip_part_q, early_q, late_hash_q;
     logic        valid1_q, valid2_q, late_q;
     logic [11:0] vrf1_q, vrf2_q, late_vrf_q;
     logic [31:0] ip1_q, ip2_q;
 
+    ps_xor_tree #(
+      .Width(KeyBits),
+      .Trees(HashBits),
+      .Masks(HashMasks)
+    ) u_ip_part (
+      .data_i({ip_i, 12'd0}),
+      .odd_o (ip_part)
+    );
+
+    // Twelve bits need no trees.
+    function automatic hash_t hash_of_vrf(input logic [11:0] vrf);
+      for (int unsigned i = 0; i < HashBits; i++) hash_of_vrf[i] = ^(vrf & HashMasks[i][11:0]);
+    endfunction
+
     always_ff @(posedge clk_i) begin
       if (!Rests || valid_i) begin
-        ip_part_q <= hash_of({ip_i, 12'd0});
+        ip_part_q <= ip_part;
         ip1_q     <= ip_i;
         vrf1_q    <= vrf_i;
       end
       if (!Rests || (valid1_q && late_valid_i)) begin
-        early_q     <= ip_part_q ^ hash_of({32'd0, vrf1_q});
-        late_hash_q <= ip_part_q ^ hash_of({32'd0, late_vrf_i});
+        early_q     <= ip_part_q ^ hash_of_vrf(vrf1_q);
+        late_hash_q <= ip_part_q ^ hash_of_vrf(late_vrf_i);
         ip2_q       <= ip1_q;
         vrf2_q      <= vrf1_q;
         late_vrf_q  <= late_vrf_i;

@@ -22,10 +22,17 @@ module ps_parity #(
   for (genvar p = 0; p < Parts; p++) begin : gen_part
     localparam int unsigned From = p * PartBits;
     localparam int unsigned Bits = From + PartBits <= Width ? PartBits : Width - From;
-    logic sum_q;
+    logic sum, sum_q;
+
+    ps_xor_tree #(
+      .Width(Bits)
+    ) u_sum (
+      .data_i(data_i[From +: Bits]),
+      .odd_o (sum)
+    );
 
     always_ff @(posedge clk_i) begin
-      if (valid_i) sum_q <= ^data_i[From +: Bits];
+      if (valid_i) sum_q <= sum;
     end
 
     assign sums[p] = sum_q;

@@ -448,7 +448,7 @@ fn the_node_says_how_long_flows_may_rest() {
     wanted.set(State::Icmp, 0);
     wanted.ports = vec![PortAging { protocol: Protocol::Tcp, port: 22, seconds: 60 }];
     assert_eq!((node(&fragment), said(&fragment)), (Some(wanted.clone()), vec![]));
-    let nine = vec!["{ protocol: UDP, port: 1, seconds: 1 }"; 9].join(", ");
+    let nine = ["{ protocol: UDP, port: 1, seconds: 1 }"; 9].join(", ");
     for (fields, why) in [
         ("{ tcpClosed: 604801 }", "flowAging.tcpClosed 604801 is not in 0..=604800"),
         ("{ udpOneWay: -1 }", "flowAging.udpOneWay: invalid value"),
