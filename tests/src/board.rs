@@ -6,6 +6,7 @@ mod difference;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::flow_key;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::DropReason;
@@ -64,6 +65,7 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Age(pick) => board.age(*pick)?,
             Step::Ages(ages) => board.ages(ages)?,
             Step::Pass(units) => board.pass(*units)?,
+            Step::Press(evictions) => board.press(evictions)?,
             Step::Enable(enabled) => board.enable(*enabled)?,
             Step::Reset => board.reset()?,
             Step::ZeroCounters => board.zero_counters()?,
@@ -180,9 +182,20 @@ impl<'a> Board<'a> {
     /// Nothing but time passes; what is old by then is gone.
     fn pass(&mut self, units: u32) -> Result<(), Failure> {
         self.flush()?;
-        self.summary.aged += self.model.pass(units);
+        let ended = self.model.pass(units);
+        self.summary.ended(ended);
         let passed = self.dut.pass(units);
         self.device("letting time pass", passed)?;
+        self.check()
+    }
+
+    /// The table is under pressure; what gives way is gone.
+    fn press(&mut self, evictions: &Evictions) -> Result<(), Failure> {
+        self.flush()?;
+        let ended = self.model.press(evictions);
+        self.summary.ended(ended);
+        let pressed = self.dut.press(evictions);
+        self.device("making room", pressed)?;
         self.check()
     }
 

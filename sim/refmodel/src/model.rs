@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use penstock_abi::evict::Evictions;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
 use penstock_tables::Shape;
@@ -156,6 +157,14 @@ impl RefModel {
             *self.counters.card.entry(counter as u8).or_default() += pairs;
         }
         self.recount_flows();
+        ended
+    }
+
+    /// For a moment the table is under pressure, and pairs that give way go.
+    pub fn press(&mut self, evictions: &Evictions) -> Ended {
+        self.flows.set_evictions(*evictions);
+        let ended = self.pass(0);
+        self.flows.set_evictions(Evictions::default());
         ended
     }
 
