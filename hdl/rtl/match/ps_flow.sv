@@ -399,7 +399,8 @@ module ps_flow
   } marks_t;
 
   marks_t marks, left_q;
-  logic   marks_valid, marks_take, unused_ready;
+  logic   marks_valid, marks_take, marks_load, unused_ready;
+  logic   none_left_q, one_left_q;     // of both in left_q, which are loaded by their own valid bits
   logic [$clog2(MarkDepth)+1:0] marks_count;
 
   ps_fifo #(
@@ -418,22 +419,33 @@ module ps_flow
   );
 
   assign mark_o     = left_q.first.valid ? left_q.first : left_q.second;
-  assign marks_take = (!left_q.first.valid && !left_q.second.valid) ||
+  assign marks_take = none_left_q || (mark_ready_i && one_left_q);
+  assign marks_load = (!left_q.first.valid && !left_q.second.valid) ||
                       (mark_ready_i && !(left_q.first.valid && left_q.second.valid));
 
   always_ff @(posedge clk_i) begin
+    if (marks_load) left_q <= marks;
     if (marks_take) begin
-      left_q <= marks_valid ? marks : '0;
+      left_q.first.valid  <= marks_valid && marks.first.valid;
+      left_q.second.valid <= marks_valid && marks.second.valid;
+      none_left_q         <= !marks_valid || !(marks.first.valid || marks.second.valid);
+      one_left_q          <= marks_valid && (marks.first.valid != marks.second.valid);
     end else if (mark_ready_i) begin
-      if (left_q.first.valid) left_q.first.valid <= 1'b0;
-      else left_q.second.valid <= 1'b0;
+      left_q.first.valid <= 1'b0;
+      one_left_q         <= 1'b1;
     end
     mark_stall <= marks_count > ($clog2(MarkDepth) + 2)'(MarkDepth * 3 / 4);
     busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
-    if (rst_i || clear_i) left_q <= '0;
+    if (rst_i || clear_i) begin
+      {left_q.first.valid, left_q.second.valid} <= '0;
+      none_left_q <= 1'b1;
+      one_left_q  <= 1'b0;
+    end
   end
 
 `ifndef SYNTHESIS
+  a_left  : assert property (@(posedge clk_i) disable iff (rst_i || clear_i)
+      none_left_q == !(left_q.first.valid || left_q.second.valid) && one_left_q == (left_q.first.valid != left_q.second.valid));
   a_marks : assert property (@(posedge clk_i) disable iff (rst_i || clear_i) mark[0].valid || mark[1].valid |-> unused_ready);
 `endif
 

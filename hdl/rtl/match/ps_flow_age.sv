@@ -134,10 +134,13 @@ module ps_flow_age
 
   side_t [1:0] side_q;
 
-  // What was counted under another generation is nobody's. A first look does not know generations: what it takes for old is looked at again.
+  // What was counted under another generation is nobody's. A first look does not know the generations, but that a forward entry counts from
+  // its first packet on, and that those of both entries go together unless a pair was pinned anew in its place: else a pair of one
+  // direction could have the time of one that had its number before. What it takes for old is looked at again.
   always_comb begin
     for (int unsigned d = 0; d < 2; d++) begin
-      side[d] = side_of(stats_q[d].last_hit, stats_q[d].tcp, !again_q || stats_q[d].generation == generation_q[d], now_i);
+      side[d] = side_of(stats_q[d].last_hit, stats_q[d].tcp,
+                        stats_q[d].generation == (again_q ? generation_q[d] : stats_q[0].generation), now_i);
     end
   end
 

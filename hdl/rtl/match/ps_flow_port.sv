@@ -55,7 +55,7 @@ module ps_flow_port
 
   localparam int unsigned Margin = 4;  // operations that may come before op_ready_o is seen
 
-  logic                   head_valid, pop, taking_q, op_valid_q, fits;
+  logic                   head_valid, go, pop, taking_q, op_valid_q, fits;
   row_op_t                head, op_q;
   logic [$clog2(Depth)+1:0] count;
   row_op_for_t            whom_q;
@@ -73,12 +73,13 @@ module ps_flow_port
     .wready_o(fits),
     .wdata_i (op_q),
     .rvalid_o(head_valid),
-    .rready_i(pop),
+    .rready_i(go),
     .rdata_o (head),
     .count_o (count)
   );
 
-  assign pop = head_valid && !probe_first_i && !(head.op == RowTake && taking_q);
+  assign go  = !probe_first_i && !(head.op == RowTake && taking_q);
+  assign pop = head_valid && go;
 
   always_ff @(posedge clk_i) begin
     op_valid_q <= op_valid_i;

@@ -130,6 +130,7 @@ module ps_flow_slow
     StAsk,           // whether the pair is old
     StTold,
     StDone,
+    StPop,           // the request
     States           // how many
   } state_e;
 
@@ -139,8 +140,10 @@ module ps_flow_slow
   localparam int unsigned Pieces    = (FactsBits + PieceBits - 1) / PieceBits;
 
   logic [States-1:0] state_q;
+  logic              frees_q;        // StFree or StFreeSecond, which has an operation as loads
   logic [WaitMost:1] wait_q;         // bit n: n cycles are left
   logic              waited_q;       // none
+  logic          second_q;           // which key is probed: the reverse one
   logic          host_q, ages_q;     // for whom: the host, the search for old pairs, or the request
   way_found_t    forward_q, reverse_q;
   pair_t         pair_q;             // in question
@@ -216,7 +219,7 @@ module ps_flow_slow
 
   flow_index_t freed;
   assign freed      = at_q[state_q[StFreeSecond] || !both_q];
-  assign op_valid_o = state_q[StFree] || state_q[StFreeSecond];
+  assign op_valid_o = frees_q;
   assign op_way_o   = freed.way;
 
   always_comb begin
@@ -229,15 +232,15 @@ module ps_flow_slow
   assign probe_valid_o = waited_q && (state_q[StForward] || state_q[StReverse] || state_q[StPartnerSlot] || state_q[StHost]);
 
   always_comb begin
-    probe_rows_o = state_q[StReverse] ? head_i.reverse_rows : head_i.rows;
-    probe_key_o  = state_q[StReverse] ? head_i.reverse_key : head_i.key;
+    probe_rows_o = second_q ? head_i.reverse_rows : head_i.rows;
+    probe_key_o  = second_q ? head_i.reverse_key : head_i.key;
     if (state_q[StPartnerSlot]) probe_rows_o = {FlowWays{at_q[!side_q].row}};
     if (state_q[StHost]) probe_rows_o = {FlowWays{host_index_i.row}};
   end
 
   assign hold_o        = host_valid_i || old_valid_i || !state_q[StIdle];
   assign idle_o        = state_q[StIdle] && !host_valid_i && !old_valid_i && !enter_q;
-  assign head_pop_o    = state_q[StDone] && !host_q && !ages_q;
+  assign head_pop_o    = state_q[StPop];
   assign old_done_o    = state_q[StDone] && ages_q;
   assign ask_o         = state_q[StAsk];
   assign generation_o  = {old_q[1].generation, old_q[0].generation};
@@ -262,6 +265,7 @@ module ps_flow_slow
 
   task automatic go(input state_e state);
     state_q <= States'(1) << state;
+    frees_q <= state == StFree || state == StFreeSecond;
   endtask
 
   task automatic hold(input int unsigned cycles);
@@ -317,6 +321,7 @@ module ps_flow_slow
       end
       state_q[StForward]: if (probe_ready_i && waited_q) begin
         go(StReverse);
+        second_q <= 1'b1;
         hold(FoundCycles);
       end
       // The forward key's answer stands when the reverse key is about to be probed.
@@ -329,6 +334,7 @@ module ps_flow_slow
       end
       state_q[StFound]: if (wait_q[1]) begin
         reverse_q <= probe_found_i;
+        second_q  <= 1'b0;
         go(StMeet);
       end
       state_q[StMeet]: begin
@@ -511,7 +517,11 @@ module ps_flow_slow
           else go(StHostDone);
         end
       end
-      state_q[StHostDone], state_q[StDone]: go(StIdle);
+      state_q[StDone]: begin
+        if (ages_q) go(StIdle);
+        else go(StPop);
+      end
+      state_q[StHostDone], state_q[StPop]: go(StIdle);
       default: ;                        // no other: one bit is set
     endcase
 
@@ -520,6 +530,7 @@ module ps_flow_slow
       wait_q   <= '0;
       waited_q <= 1'b1;
       enter_q  <= 1'b0;
+      second_q <= 1'b0;
     end
   end
 
@@ -532,7 +543,7 @@ module ps_flow_slow
 
   always_ff @(posedge clk_i) if (rst_i) began_q <= 1'b1;
 
-  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) $onehot(state_q));
+  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) $onehot(state_q) && frees_q == (state_q[StFree] || state_q[StFreeSecond]));
   a_waits     : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) waited_q == (wait_q == '0));
 `endif
 

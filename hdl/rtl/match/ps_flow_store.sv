@@ -72,12 +72,16 @@ module ps_flow_store
   localparam int unsigned BankLog2   = $clog2(ps_ram_deep_pkg::BankDepth);
 
   // --- Clearing: key slots become invalid, and TCP states none.
-  logic clear_row, clear_states, reset_q;     // the ports' reset, a cycle late, as nothing comes right after it
+  // All a cycle late, with the ports' reset, as nothing comes right after it.
+  logic clear_row_q, clear_states_q, reset_q;
+  pair_t clear_index_q;
 
-  always_ff @(posedge clk_i) reset_q <= rst_i || clear_i;
-
-  assign clear_row    = clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
-  assign clear_states = clear_we_i && 32'(clear_index_i) < (1 << PairsLog2) && 32'(clear_index_i) < (1 << BankLog2);
+  always_ff @(posedge clk_i) begin
+    reset_q        <= rst_i || clear_i;
+    clear_row_q    <= clear_we_i && 32'(clear_index_i) < (1 << RowsLog2);
+    clear_states_q <= clear_we_i && 32'(clear_index_i) < (1 << PairsLog2) && 32'(clear_index_i) < (1 << BankLog2);
+    clear_index_q  <= pair_t'(clear_index_i);
+  end
 
   // --- Keys
   flow_key_t  a_key_q [KeyCycles], b_key_q [KeyCycles+1];
@@ -123,8 +127,8 @@ module ps_flow_store
       .taken_o      (taken_o[w]),
       .taken_used_o (taken_used_o[w]),
       .taken_by_o   (taken_by_o[w]),
-      .clear_i      (clear_row),
-      .clear_row_i  (clear_index_i[FlowRowsLog2-1:0]),
+      .clear_i      (clear_row_q),
+      .clear_row_i  (clear_index_q[FlowRowsLog2-1:0]),
       .re_o         (re),
       .we_o         (we),
       .row_o        (row),
@@ -219,10 +223,10 @@ module ps_flow_store
       .a_addr_i (found_o.tag.pair[PairsLog2-1:0]),
       .a_rdata_o(tcp_o[d]),
       .b_re_i   (1'b0),
-      .b_we_i   (clear_states || (tcp_i.valid && tcp_i.reverse == d)),
-      .b_all_i  (clear_states),
-      .b_addr_i (clear_states ? PairsLog2'(clear_index_i) : tcp_i.pair[PairsLog2-1:0]),
-      .b_wdata_i(clear_states ? '0 : tcp_i.word),
+      .b_we_i   (clear_states_q || (tcp_i.valid && tcp_i.reverse == d)),
+      .b_all_i  (clear_states_q),
+      .b_addr_i (clear_states_q ? PairsLog2'(clear_index_q) : tcp_i.pair[PairsLog2-1:0]),
+      .b_wdata_i(clear_states_q ? '0 : tcp_i.word),
       .b_rdata_o(unused_tcp)
     );
 

@@ -373,6 +373,7 @@ module ps_flow_waiting
 
   // --- Who is free: one is offered, the next one is kept behind it. Pairs enter in every second cycle at most.
   logic [$bits(waiting_t):0] used_q;
+  logic                      left_q;               // the one that was committed in the cycle before still counts
   logic                      offered_q;
   waiting_t                  offer_q;
   logic [1:0]                spare_q, spares;      // one of each half
@@ -528,12 +529,13 @@ module ps_flow_waiting
       commit_q    <= commit_wants;
       commit_by_q <= commit_chosen;
     end
-    used_q <= used_q + ($bits(waiting_t) + 1)'(enter_i) - ($bits(waiting_t) + 1)'(commit_q && commit_ready_i) -
-              ($bits(waiting_t) + 1)'(full_valid_o);
+    left_q <= commit_q && commit_ready_i;
+    used_q <= used_q + ($bits(waiting_t) + 1)'(enter_i) - ($bits(waiting_t) + 1)'(left_q) - ($bits(waiting_t) + 1)'(full_valid_o);
     room_o <= used_q < ($bits(waiting_t) + 1)'(WaitingPairs - RoomMargin);
     idle_o <= used_q == '0 && !enter_i;
     if (rst_i) begin
       commit_q <= 1'b0;
+      left_q   <= 1'b0;
       first_q  <= '0;
       used_q   <= '0;
     end
