@@ -511,10 +511,7 @@ void races(uint32_t seed) {
         for (uint32_t n = 0; n < 600 && went == 0; n++) {
             b.step(used && n == when / 2 ? b.of(i, when & 1) : Packet{});
             if (b.aged != aged) went = b.cycle;
-            if (!used && n == when / 2) {
-                b.host(index, true, false);
-                break;
-            }
+            if (!used && n == when / 2) b.host(index, true, false);
         }
         b.age(0);
         b.settle();

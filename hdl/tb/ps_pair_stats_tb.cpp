@@ -21,17 +21,17 @@ void expect(const char* what, uint64_t a, uint64_t b) {
 struct Word {
     uint32_t packets = 0, last = 0;
     uint64_t bytes = 0;
-    uint8_t generation = 0, tcp = 0;
+    uint8_t generation = 0, tcp = 0, age = 0;
 };
 
 constexpr uint8_t Syn = 1, Fin = 2, Rst = 4, Established = 8;
 
-void count(Word& w, uint8_t generation, uint16_t bytes, unsigned flags, uint32_t now) {
+void count(Word& w, uint8_t generation, uint8_t age, uint16_t bytes, unsigned flags, uint32_t now) {
     bool tcp = flags >> 4 & 1, syn = flags >> 3 & 1, fin = flags >> 2 & 1, rst = flags >> 1 & 1, ack = flags & 1;
     uint8_t older = uint8_t(w.generation - generation);
     if (older != 0 && older <= 15) return;
     if (older != 0) w = Word{}, w.generation = generation;
-    w.packets++, w.bytes += bytes, w.last = now;
+    w.packets++, w.bytes += bytes, w.last = now, w.age = age;
     bool lives = tcp && !rst && !(syn && !ack && !fin), had_syn = w.tcp & Syn;
     if (syn) w.tcp |= Syn;
     if (fin) w.tcp |= Fin;
@@ -56,10 +56,10 @@ struct Bench {
     uint32_t pair_of(unsigned word) const { return word / 2 + word / 2 % 8 * (top.pairs_o / 8); }
     void packet(unsigned word, uint8_t generation, uint16_t bytes, unsigned flags) {
         top.valid_i = 1, top.pair_i = pair_of(word), top.reverse_i = word & 1, top.generation_i = generation;
-        top.bytes_i = bytes, top.tcp_i = uint8_t(flags);
+        top.bytes_i = bytes, top.tcp_i = uint8_t(flags), top.age_i = bytes * 7 & 63;
         edge();
         top.valid_i = 0;
-        count(model[word], generation, bytes, flags, top.now_i);
+        count(model[word], generation, top.age_i, bytes, flags, top.now_i);
     }
     void read(unsigned word) {
         while (top.busy_o) edge();
@@ -75,6 +75,7 @@ struct Bench {
         expect("tcp", top.read_tcp_o, w.tcp);
         expect("generation", top.generation_o, w.generation);
         expect("last hit", top.last_hit_o, w.last);
+        expect("age", top.age_o, w.age);
         const Word& m = mirror[uint64_t(pair_of(word)) * 2 + word % 2];
         expect("mirrored tcp", m.tcp, w.tcp);
         expect("mirrored generation", m.generation, w.generation);

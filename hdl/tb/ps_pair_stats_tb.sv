@@ -11,6 +11,7 @@ module ps_pair_stats_tb
   input  logic [31:0] pair_i,
   input  logic        reverse_i,
   input  logic [7:0]  generation_i,
+  input  logic [5:0]  age_i,
   input  logic [15:0] bytes_i,
   input  logic [4:0]  tcp_i,          // tcp, syn, fin, rst, ack
   output logic        tcp_valid_o,
@@ -27,6 +28,7 @@ module ps_pair_stats_tb
   output logic [3:0]  read_tcp_o,
   output logic [31:0] last_hit_o,
   output logic [7:0]  generation_o,
+  output logic [5:0]  age_o,
   input  logic        clear_i,
   input  logic [11:0] clear_index_i,
   output logic        busy_o,
@@ -41,12 +43,12 @@ module ps_pair_stats_tb
   tcp_update_t tcp;
   pair_stats_t stats;
 
-  assign op = '{pair: pair_t'(pair_i), reverse: reverse_i, generation: generation_i, bytes: bytes_i, tcp: tcp_i[4],
+  assign op = '{age: age_i, pair: pair_t'(pair_i), reverse: reverse_i, generation: generation_i, bytes: bytes_i, tcp: tcp_i[4],
                 tcp_syn: tcp_i[3], tcp_fin: tcp_i[2], tcp_rst: tcp_i[1], tcp_ack: tcp_i[0]};
   assign {tcp_valid_o, tcp_pair_o, tcp_reverse_o, tcp_generation_o, tcp_o} =
          {tcp.valid, 32'(tcp.pair), tcp.reverse, tcp.word.generation, tcp.word.tcp};
-  assign {packets_o, bytes_o, read_tcp_o, last_hit_o, generation_o} =
-         {stats.packets, stats.bytes, stats.tcp, stats.last_hit, stats.generation};
+  assign {packets_o, bytes_o, read_tcp_o, last_hit_o, generation_o, age_o} =
+         {stats.packets, stats.bytes, stats.tcp, stats.last_hit, stats.generation, stats.age};
 
   ps_pair_stats dut (
     .clk_i, .rst_i, .now_i, .valid_i, .op_i(op), .tcp_o(tcp), .re_i, .read_pair_i(pair_t'(read_pair_i)), .read_reverse_i,
