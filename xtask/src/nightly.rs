@@ -44,17 +44,19 @@ struct Job {
 const HOST: &[&str] = &["Cargo.lock", "Cargo.toml", "drivers", "host"];
 /// What a simulated card and all that drives it are made of.
 const CARD: &[&str] =
-    &["Cargo.lock", "Cargo.toml", "drivers", "firmware", "hdl", "host", "sim", "tests"];
+    &["Cargo.lock", "Cargo.toml", "drivers", "firmware", "hdl/rtl", "host", "sim", "tests"];
 /// What benches with faults in the RTL are made of.
 const BENCHES: &[&str] = &[
-    "hdl",
+    "hdl/rtl",
+    "hdl/shells",
+    "hdl/tb",
     "xtask/src/planted.rs",
     "xtask/src/rtl.rs",
     "xtask/src/setup.rs",
     "xtask/src/tools.rs",
 ];
 /// What the synthesis is made of.
-const SYNTHESIS: &[&str] = &["hdl", "xtask/src/synth"];
+const SYNTHESIS: &[&str] = &["hdl/rtl", "hdl/synth", "xtask/src/synth"];
 
 /// How many times more seeds the comparison of RTL and model takes than for every change.
 const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 5);
