@@ -365,7 +365,7 @@ module ps_flow
     .rst_i,
     .now_i,
     .times_i,
-    .evictions_i,
+    .keeps_i      ({evictions_i.plain, evictions_i.states}),
     .pressure_i   (pressure_q),
     .used_i       (data_we),
     .used_pair_i  (data_pair),

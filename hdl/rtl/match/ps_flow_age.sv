@@ -20,7 +20,7 @@ module ps_flow_age
   input  logic        rst_i,
   input  logic [31:0] now_i,
   input  age_times_t  times_i,
-  input  evictions_t  evictions_i,
+  input  keep_t [8:0] keeps_i,          // by state; the last one of plain pairs besides
   input  logic [1:0]  pressure_i,
 
   input  logic        used_i,
@@ -126,7 +126,7 @@ module ps_flow_age
   logic        both, over, established, by_port;
   logic [2:0]  kind, kind_q;                      // state of the pair
   logic        by_port_q, expired_q, yields_q;
-  logic [1:0]  keeps;
+  logic [1:0]  stays;
   keep_t [1:0] keep_q;                            // of the pair's state, and of plain ones
   logic [8:0]  levels_q;                          // which can give way at all
   logic        presses_q;
@@ -169,7 +169,7 @@ module ps_flow_age
   // Whether it gives way, by its state or as a plain one.
   always_comb begin
     for (int unsigned i = 0; i < 2; i++) begin
-      keeps[i] = keep_q[i].level == '0 || pressure_i < keep_q[i].level ||
+      stays[i] = keep_q[i].level == '0 || pressure_i < keep_q[i].level ||
                  (rested_q < 32'(keep_q[i].rest) && !(keep_q[i].yields && pressure_i == '1));
     end
   end
@@ -192,8 +192,7 @@ module ps_flow_age
     told_o      <= 1'b0;
     for (int unsigned i = 0; i < 8; i++) times_q[2*i +: 2] <= {times_i.by_port[i] != '0, times_i.states[i] != '0};
     since_q     <= now_i - began_q;
-    for (int unsigned i = 0; i < 8; i++) levels_q[i] <= evictions_i.states[i].level != '0;
-    levels_q[8] <= evictions_i.plain.level != '0;
+    for (int unsigned i = 0; i < 9; i++) levels_q[i] <= keeps_i[i].level != '0;
     presses_q   <= levels_q != '0 && pressure_i != '0;
     due_q       <= ((times_q != '0 && since_q >= 32'(AgePassTicks)) || presses_q) && state_q[StRest];
     last_bit_q  <= none_q || &pair_q[WordLog2-1:0];
@@ -243,14 +242,14 @@ module ps_flow_age
       end
       state_q[StCompare]: begin
         time_q    <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
-        keep_q[0] <= evictions_i.states[kind_q];
-        keep_q[1] <= stats_q[0].age.plain ? evictions_i.plain : '0;
+        keep_q[0] <= keeps_i[kind_q];
+        keep_q[1] <= stats_q[0].age.plain ? keeps_i[8] : '0;
         go(StRests);
       end
       state_q[StRests]: begin
         // Of a pair of which nobody has counted, or that another asks about by then, nothing is known: it stays.
         expired_q <= time_q != '0 && rested_q > time_q && (side_q[0].used || side_q[1].used);
-        yields_q  <= keeps != '1 && (side_q[0].used || side_q[1].used);
+        yields_q  <= stays != '1 && (side_q[0].used || side_q[1].used);
         go(StJudged);
       end
       state_q[StJudged]: begin
