@@ -326,6 +326,7 @@ struct Churn : Bench {
         unsigned there = 0;
         for (Known& p : pool) if (p.asked) there++, p.from = p.from != 0 ? p.from : cycle;
         if (top.in_use_o != 2 * there || marked.size() != 2 * there) fail("entries in use", top.in_use_o, 2 * there);
+        if (top.free_o + there != 8u << top.rows_log2_o) fail("pairs that are nobody's", top.free_o, there);
     }
     void run(unsigned rounds) {
         for (unsigned round = 0; round < rounds; round++) {

@@ -64,6 +64,7 @@ module ps_flow_engine_tb
   output logic         moves_o,         // a resident may be moved from now on:
   output logic [119:0] moves_key_o,
   output logic [31:0]  in_use_o,
+  output logic [31:0]  free_o,          // pairs
   output logic         busy_o,
   output logic         mark_o [2],
   output logic         mark_set_o [2],
@@ -217,6 +218,7 @@ module ps_flow_engine_tb
     end
   end
   assign in_use_o  = 32'(in_use);
+  assign free_o    = 32'(dut.u_ids.count_q);
   assign busy_o    = engine_busy || window_busy || !store_idle || asked_q;
   for (genvar m = 0; m < 2; m++) begin : gen_mark
     assign mark_o[m] = mark[m].valid;

@@ -195,9 +195,8 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             run(&mut command).map(|()| Value::Null)
         }
         // By far the longest; so a run that was stopped goes on at the fault where it was.
-        Work::Planted => {
-            planted::check(root, "", Some(&folder.join("planted"))).map(|()| Value::Null)
-        }
+        Work::Planted => planted::check(root, "", Some(&target(root).join("nightly/planted")))
+            .map(|()| Value::Null),
         Work::Bench => {
             firmware::build(root)?;
             let figures = folder.join("figures.json");

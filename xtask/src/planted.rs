@@ -13,6 +13,7 @@
 //! Text of several lines has a mark on each. Other pairs of texts may follow; lines with `#` before the first block are comments.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +27,7 @@ use crate::rtl;
 const PATIENCE: &str = "900";
 
 /// One fault, and where it must be seen.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Fault {
     name: String,
     file: String,
@@ -36,7 +37,8 @@ struct Fault {
 }
 
 /// Plants each fault whose name or bench contains `filter` in a copy of the RTL, and runs its bench; and each of those benches without one.
-/// Faults that are found leave a file of their name in the folder `known`, if there is one, and those that have one there are not planted again.
+/// Faults that are found leave a file in the folder `known`, if there is one, and those that have one there are not planted again while
+/// all that its bench is made of stays the same.
 ///
 /// # Errors
 /// A list cannot be read, a text is not in its file, a bench does not build or fails without a fault, or passes with one.
@@ -46,10 +48,11 @@ pub(crate) fn check(root: &Path, filter: &str, known: Option<&Path>) -> Result<(
     faults.sort_by(|a, b| a.bench.cmp(&b.bench));
     ensure!(!faults.is_empty(), "no planted fault has `{filter}` in its name");
     let all = faults.len();
-    if let Some(known) = known {
-        fs::create_dir_all(known)?;
-        faults.retain(|fault| !known.join(&fault.name).exists());
+    let known = known.map(|folder| Known::open(root, folder)).transpose()?;
+    if let Some(known) = &known {
+        faults = known.without(faults)?;
     }
+    let known = known.as_ref();
 
     // Each on one core, in a tree of its own.
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -83,7 +86,7 @@ fn plant_all<'a>(
     root: &Path,
     tree: &Path,
     faults: impl Iterator<Item = &'a Fault>,
-    known: Option<&Path>,
+    known: Option<&Known<'_>>,
 ) -> Result<Vec<&'a str>> {
     let mut left = Vec::new();
     let mut bench = "";
@@ -107,7 +110,7 @@ fn plant_all<'a>(
                 let first = why.lines().find(|l| l.contains("FAIL") || l.contains("ssert"));
                 println!("planted {} ... found by {bench}: {}", fault.name, first.unwrap_or(&why));
                 if let Some(known) = known {
-                    fs::write(known.join(&fault.name), &why)?;
+                    fs::write(known.file(fault)?, &why)?;
                 }
             }
             None => {
@@ -117,6 +120,70 @@ fn plant_all<'a>(
         }
     }
     Ok(left)
+}
+
+/// Faults that were found, with what their benches were made of then.
+struct Known<'a> {
+    root: &'a Path,
+    folder: &'a Path,
+    /// A digest of what all benches are made of.
+    shared: u64,
+}
+
+impl<'a> Known<'a> {
+    fn open(root: &'a Path, folder: &'a Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let mut hasher = DefaultHasher::new();
+        for part in ["hdl/rtl", "hdl/shells", "hdl/tb"] {
+            // The benches themselves apart, each of which is of no other.
+            let own = |file: &Path| {
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                name.ends_with("_tb.sv") || name.ends_with("_tb.cpp") || name.ends_with(".txt")
+            };
+            let mut files = Vec::new();
+            files_below(&root.join(part), &mut files)?;
+            for file in files.iter().filter(|file| !own(file)) {
+                (file.strip_prefix(root)?, fs::read(file)?).hash(&mut hasher);
+            }
+        }
+        Ok(Self { root, folder, shared: hasher.finish() })
+    }
+
+    /// Where it says that a fault was found.
+    fn file(&self, fault: &Fault) -> Result<PathBuf> {
+        let mut hasher = DefaultHasher::new();
+        (self.shared, fault).hash(&mut hasher);
+        for ending in ["sv", "cpp"] {
+            let bench = self.root.join(format!("hdl/tb/{}.{ending}", fault.bench));
+            bench.exists().then(|| fs::read(bench)).transpose()?.hash(&mut hasher);
+        }
+        Ok(self.folder.join(format!("{}-{:016x}", fault.name, hasher.finish())))
+    }
+
+    fn without(&self, faults: Vec<Fault>) -> Result<Vec<Fault>> {
+        let mut left = Vec::new();
+        for fault in faults {
+            if !self.file(&fault)?.exists() {
+                left.push(fault);
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// All files below a folder, in order.
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut entries: Vec<PathBuf> = entries.collect::<Result<_>>()?;
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            files_below(&entry, files)?;
+        } else {
+            files.push(entry);
+        }
+    }
+    Ok(())
 }
 
 /// The faults of all lists.
@@ -278,6 +345,36 @@ mod tests {
             plant(&fs::read_to_string(root.join(&fault.file))?, &fault)?;
             assert!(root.join(format!("hdl/tb/{}.sv", fault.bench)).exists(), "{}", fault.name);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_known_of_a_fault_is_forgotten_with_its_bench() -> Result<()> {
+        let tree = tempfile::tempdir()?;
+        let known = tempfile::tempdir()?;
+        let write = |file: &str, text: &str| {
+            let file = tree.path().join(file);
+            fs::create_dir_all(file.parent().context("no folder")?)?;
+            Ok::<_, anyhow::Error>(fs::write(file, text)?)
+        };
+        for file in ["rtl/a.sv", "shells/b.sv", "tb/a_tb.sv", "tb/b_tb.cpp", "tb/planted/a.txt"] {
+            write(&format!("hdl/{file}"), "")?;
+        }
+        let left = || {
+            let known = Known::open(tree.path(), known.path())?;
+            let left = known.without(parse(LIST)?)?;
+            for fault in &left {
+                fs::write(known.file(fault)?, "")?;
+            }
+            Ok::<_, anyhow::Error>(left.into_iter().map(|fault| fault.name).collect::<Vec<_>>())
+        };
+        assert_eq!(left()?, ["one", "two"]);
+        write("hdl/tb/planted/a.txt", "another list")?;
+        assert!(left()?.is_empty());
+        write("hdl/tb/b_tb.cpp", "another bench")?;
+        assert_eq!(left()?, ["two"]);
+        write("hdl/rtl/a.sv", "another card")?;
+        assert_eq!(left()?, ["one", "two"]);
         Ok(())
     }
 
