@@ -94,6 +94,7 @@ package ps_abi_pkg;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
   localparam logic [31:0] AgePassTicks = 32'h400;
+  localparam logic [31:0] AgePressTicks = 32'h20;
 
   // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;

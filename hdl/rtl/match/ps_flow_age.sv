@@ -1,7 +1,8 @@
 // Looks for pairs of flow entries that are old (section 9.4) or give way (section 9.5), and has the slow path delete them.
 //
 // Pass:       all pairs, one after another; one begins when PassTicks have gone by since the last one began and that is done. Without any
-//             time none does. Under pressure they follow one another without a pause, if anything can give way.
+//             time none does. Under pressure, if anything can give way, the next one begins at once if the last one deleted any or the pressure
+//             has risen since it began, else after PressTicks.
 // In use:     used_i/used_pair_i and free_i/free_pair_i tell which pairs have entries; at most one of each in a cycle.
 // Judging:    the statistics of both entries are read (re_o held until done_i), in cycles without a packet.
 // Deleting:   old_valid_o/old_pair_o until old_done_i: the slow path, once nothing else is under way, asks again (ask_i, with the generations
@@ -129,7 +130,8 @@ module ps_flow_age
   logic [1:0]  stays;
   keep_t [1:0] keep_q;                            // of the pair's state, and of plain ones
   logic [8:0]  levels_q;                          // which can give way at all
-  logic        presses_q;
+  logic        presses_q, more_q;                 // a pass under pressure is due; it need not wait
+  logic [1:0]  pressure_q;
   logic [31:0] rested_q, time_q, began_q, since_q;
   logic [15:0] times_q;                           // that are not 0
   logic        due_q;
@@ -193,8 +195,10 @@ module ps_flow_age
     for (int unsigned i = 0; i < 8; i++) times_q[2*i +: 2] <= {times_i.by_port[i] != '0, times_i.states[i] != '0};
     since_q     <= now_i - began_q;
     for (int unsigned i = 0; i < 9; i++) levels_q[i] <= keeps_i[i].level != '0;
-    presses_q   <= levels_q != '0 && pressure_i != '0;
+    presses_q   <= levels_q != '0 && pressure_i != '0 && (more_q || since_q >= 32'(AgePressTicks));
     due_q       <= ((times_q != '0 && since_q >= 32'(AgePassTicks)) || presses_q) && state_q[StRest];
+    pressure_q  <= pressure_i;
+    if (pressure_i > pressure_q || (told_o && told_old_o)) more_q <= 1'b1;
     last_bit_q  <= none_q || &pair_q[WordLog2-1:0];
     last_word_q <= &pair_q[PairsLog2-1:WordLog2];
 
@@ -205,6 +209,7 @@ module ps_flow_age
           began_q <= now_i;
           since_q <= '0;
           due_q   <= 1'b0;
+          more_q  <= 1'b0;
           go(StWord);
         end
       end
@@ -289,7 +294,11 @@ module ps_flow_age
       map_re     <= 1'b0;
       map_late_q <= '0;
     end
-    if (rst_i) began_q <= '0;
+    if (rst_i) begin
+      began_q    <= '0;
+      more_q     <= 1'b0;
+      pressure_q <= '0;
+    end
   end
 
   logic unused_bits;
