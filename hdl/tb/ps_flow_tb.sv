@@ -113,7 +113,7 @@ module ps_flow_tb
     ask.count.reverse    = ask_reverse_i;
     ask.count.generation = ask_generation_i;
     ask.count.bytes      = bytes_i;
-    ask.count.age        = '{plain: plain_i, kind: age_kind_e'(age_kind_i), by_port: by_port_i, port: port_i};
+    ask.count.age        = '{plain: plain_i && ask_found_i, kind: age_kind_e'(age_kind_i), by_port: by_port_i, port: port_i};
     ask.count.tcp        = age_kind_e'(age_kind_i) == AgeTcp;
     {ask.count.tcp_ack, ask.count.tcp_rst, ask.count.tcp_fin, ask.count.tcp_syn} = flags_i;
     ask.hash             = few_rows(hash_i);
