@@ -69,22 +69,22 @@ impl Evictions {
             || (plain && self.plain.gives_way(pressure, rested))
     }
 
-    /// Every register with its value.
+    /// Every register with its value. What makes the card look comes last.
     pub fn registers(&self) -> impl Iterator<Item = (u32, u32)> {
         let at = |base: u32| (0..).map(move |n: u32| base + 4 * n);
-        at(FLOW_PRESSURE1)
-            .zip(self.above)
+        at(FLOW_KEEP0)
+            .zip(self.states.map(Keep::pack))
             .chain([(FLOW_KEEP_PLAIN, self.plain.pack())])
-            .chain(at(FLOW_KEEP0).zip(self.states.map(Keep::pack)))
+            .chain(at(FLOW_PRESSURE1).zip(self.above))
     }
 
     /// From what the registers say, in the order of [`Evictions::registers`].
     #[must_use]
     pub fn from_words(words: &[u32; 12]) -> Self {
         Self {
-            above: core::array::from_fn(|n| words[n]),
-            plain: Keep::unpack(words[3]),
-            states: core::array::from_fn(|n| Keep::unpack(words[4 + n])),
+            states: core::array::from_fn(|n| Keep::unpack(words[n])),
+            plain: Keep::unpack(words[8]),
+            above: core::array::from_fn(|n| words[9 + n]),
         }
     }
 }
