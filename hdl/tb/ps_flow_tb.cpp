@@ -37,6 +37,7 @@ struct Connection {
     Kind kind = Udp;
     int port = -1;              // register of its destination port
     bool admitted = false;      // a packet was
+    bool replied = false;       // before that, which began a plain pair
 };
 
 struct Packet {
@@ -64,6 +65,7 @@ struct Bench {
     std::map<size_t, Count> first;          // the last packet that began a connection's pair
     std::set<uint32_t> marked;
     std::map<unsigned, uint64_t> reasons;
+    bool stays = true;                      // pairs go by nothing but that there is no room
     uint64_t cycle = 0, full = 0, aged = 0, evicted = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
@@ -154,6 +156,10 @@ struct Bench {
                     n.packets++, n.bytes += p.bytes;
                 } else if (all[p.of].translated && !p.back) {
                     all[p.of].admitted = true;
+                } else if (!all[p.of].admitted) {
+                    all[p.of].replied = true;
+                } else if (stays && full == 0 && !all[p.of].replied) {
+                    fail("a reply leaves as if there was no request", p.of);
                 }
             }
         }
@@ -214,6 +220,7 @@ void audit(Bench& b, bool exact) {
 void traffic(uint32_t seed, double load, bool deletes, uint32_t age = 0) {
     Bench b(seed);
     b.age(age);
+    b.stays = !deletes && age == 0;
     size_t slots = 16u << b.top.rows_log2_o;
     std::vector<size_t> live;
     for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) live.push_back(b.connect(b.rng() % 2));
@@ -461,6 +468,7 @@ void states(uint32_t seed) {
             for (int n = 0; n < 4; n++) b.step(n == 0 ? b.of(from + i, false) : Packet{});
         }
         b.settle();
+        audit(b, false);
         for (size_t i = from; i < b.all.size(); i++) b.step(b.of(i, true));
         b.settle();
         b.age(1);
