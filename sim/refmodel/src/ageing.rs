@@ -7,95 +7,6 @@ use penstock_abi::table::{Flow, FlowStats};
 use crate::fault::Fault;
 use crate::flows::{FlowTable, key_of};
 
-impl FlowTable {
-    /// The state of the pair that an entry is of.
-    #[must_use]
-    pub fn state(&self, flow: &Flow) -> State {
-        self.state_with(flow, None)
-    }
-
-    fn state_with(&self, flow: &Flow, fault: Option<Fault>) -> State {
-        let (mut own, mut other) = self.both(flow);
-        if fault == Some(Fault::EstablishedAlone) {
-            (own.last_hit, other.last_hit) = (1, 1);
-        }
-        match State::of(flow.proto, own, other) {
-            State::HalfClosed if fault == Some(Fault::HalfClosedStays) => State::Established,
-            state => state,
-        }
-    }
-
-    /// The pair of an entry is old.
-    #[must_use]
-    pub fn is_old(&self, flow: &Flow) -> bool {
-        self.is_old_with(flow, None)
-    }
-
-    fn is_old_with(&self, flow: &Flow, fault: Option<Fault>) -> bool {
-        let state = self.state_with(flow, fault);
-        let by_port = self
-            .noted(flow)
-            .port
-            .filter(|_| state.may_be_by_port() || fault == Some(Fault::PortsInEveryState));
-        let ages = self.ages();
-        let time = by_port.map_or(ages.states[state as usize], |n| ages.by_port[usize::from(n)]);
-        time != 0 && self.rested(flow, fault) > time
-    }
-
-    /// The pair of an entry gives way, under the pressure that there is.
-    #[must_use]
-    pub fn gives_way(&self, flow: &Flow) -> bool {
-        self.gives_way_with(flow, None)
-    }
-
-    fn gives_way_with(&self, flow: &Flow, fault: Option<Fault>) -> bool {
-        let state = self.state_with(flow, fault);
-        let plain = match fault {
-            Some(Fault::PlainPairsStay) => false,
-            Some(Fault::AllPairsArePlain) => true,
-            _ => self.noted(flow).plain,
-        };
-        let pressure = match fault {
-            Some(Fault::PressureIsHighest) if self.pressure() != 0 => PRESSURE_MAX,
-            _ => self.pressure(),
-        };
-        self.evictions().gives_way(state, plain, pressure, self.rested(flow, fault))
-    }
-
-    /// For how long no packet was on the pair.
-    fn rested(&self, flow: &Flow, fault: Option<Fault>) -> u32 {
-        let (own, other) = self.both(flow);
-        let latest = match fault {
-            Some(Fault::OneDirectionIsIdle) => own.last_hit,
-            _ => own.last_hit.max(other.last_hit),
-        };
-        self.now().wrapping_sub(latest)
-    }
-
-    /// Statistics of an entry and of its partner.
-    fn both(&self, flow: &Flow) -> (FlowStats, FlowStats) {
-        let of = |f: &Flow| self.stats(&key_of(f)).unwrap_or_default();
-        (of(flow), self.partner(flow).map(of).unwrap_or_default())
-    }
-
-    /// Deletes all pairs that are old or give way.
-    pub(crate) fn age(&mut self, fault: Option<Fault>) -> Ended {
-        let pairs: Vec<Flow> = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse).collect();
-        let mut ended = Ended::default();
-        for flow in &pairs {
-            if self.is_old_with(flow, fault) {
-                ended.aged += 1;
-            } else if self.gives_way_with(flow, fault) {
-                ended.evicted += 1;
-            } else {
-                continue;
-            }
-            self.delete_key(&key_of(flow));
-        }
-        ended
-    }
-}
-
 /// Pairs that the card deleted by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
@@ -103,4 +14,117 @@ pub struct Ended {
     pub aged: u64,
     /// They gave way.
     pub evicted: u64,
+}
+
+/// Why a pair goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Old,
+    GivesWay,
+}
+
+/// A pair's forward entry, and the statistics of both.
+struct Seen<'a> {
+    flow: &'a Flow,
+    own: FlowStats,
+    other: FlowStats,
+}
+
+impl Seen<'_> {
+    fn state(&self, fault: Option<Fault>) -> State {
+        let (mut own, mut other) = (self.own, self.other);
+        if fault == Some(Fault::EstablishedAlone) {
+            (own.last_hit, other.last_hit) = (1, 1);
+        }
+        match State::of(self.flow.proto, own, other) {
+            State::HalfClosed if fault == Some(Fault::HalfClosedStays) => State::Established,
+            state => state,
+        }
+    }
+
+    fn last_hit(&self, fault: Option<Fault>) -> u32 {
+        match fault {
+            Some(Fault::OneDirectionIsIdle) => self.own.last_hit,
+            _ => self.own.last_hit.max(self.other.last_hit),
+        }
+    }
+}
+
+impl FlowTable {
+    /// The state of the pair that an entry is of.
+    #[must_use]
+    pub fn state(&self, flow: &Flow) -> State {
+        self.both(flow).state(None)
+    }
+
+    /// Whether the pair of a forward entry goes, and why.
+    fn end(&self, flow: &Flow, fault: Option<Fault>) -> Option<End> {
+        if fault != Some(Fault::SeesAll) {
+            self.end_by(&self.first_seen(flow), fault)?;
+        }
+        self.end_by(&self.both(flow), fault)
+    }
+
+    fn end_by(&self, seen: &Seen<'_>, fault: Option<Fault>) -> Option<End> {
+        let state = seen.state(fault);
+        let rested = self.now().wrapping_sub(seen.last_hit(fault));
+        if self.is_old(seen, state, rested, fault) {
+            Some(End::Old)
+        } else if self.gives_way(seen, state, rested, fault) {
+            Some(End::GivesWay)
+        } else {
+            None
+        }
+    }
+
+    fn is_old(&self, seen: &Seen<'_>, state: State, rested: u32, fault: Option<Fault>) -> bool {
+        let by_port = self
+            .noted(seen.flow)
+            .port
+            .filter(|_| state.may_be_by_port() || fault == Some(Fault::PortsInEveryState));
+        let ages = self.ages();
+        let time = by_port.map_or(ages.states[state as usize], |n| ages.by_port[usize::from(n)]);
+        time != 0 && rested > time
+    }
+
+    fn gives_way(&self, seen: &Seen<'_>, state: State, rested: u32, fault: Option<Fault>) -> bool {
+        let plain = match fault {
+            Some(Fault::PlainPairsStay) => false,
+            Some(Fault::AllPairsArePlain) => true,
+            _ => self.noted(seen.flow).plain,
+        };
+        let pressure = match fault {
+            Some(Fault::PressureIsHighest) if self.pressure() != 0 => PRESSURE_MAX,
+            _ => self.pressure(),
+        };
+        self.evictions().gives_way(state, plain, pressure, rested)
+    }
+
+    /// Statistics of an entry and of its partner.
+    fn both<'a>(&self, flow: &'a Flow) -> Seen<'a> {
+        let of = |f: &Flow| self.stats(&key_of(f)).unwrap_or_default();
+        Seen { flow, own: of(flow), other: self.partner(flow).map(of).unwrap_or_default() }
+    }
+
+    /// As the search sees them that does not know the entries' generations.
+    fn first_seen<'a>(&self, flow: &'a Flow) -> Seen<'a> {
+        let (of, own) = self.counted_last(flow.pair, false);
+        let (by, other) = self.counted_last(flow.pair, true);
+        Seen { flow, own, other: if by == of { other } else { FlowStats::default() } }
+    }
+
+    /// Deletes all pairs that are old or give way.
+    pub(crate) fn age(&mut self, fault: Option<Fault>) -> Ended {
+        let pairs: Vec<Flow> = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse).collect();
+        let mut ended = Ended::default();
+        for flow in &pairs {
+            match self.end(flow, fault) {
+                Some(End::Old) => ended.aged += 1,
+                Some(End::GivesWay) => ended.evicted += 1,
+                None => continue,
+            }
+            self.delete_key(&key_of(flow));
+        }
+        ended
+    }
 }

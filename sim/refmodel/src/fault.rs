@@ -102,6 +102,8 @@ pub enum Fault {
     PortsInEveryState,
     /// Section 9.4: a half-closed connection stays like any other.
     HalfClosedStays,
+    /// Section 9.4: the first look at a pair knows the generations of its entries.
+    SeesAll,
     /// Section 9.5: plain pairs are kept as their state is.
     PlainPairsStay,
     /// Section 9.5: all pairs are taken for plain.
@@ -163,6 +165,7 @@ impl Fault {
         Self::OneDirectionIsIdle,
         Self::PortsInEveryState,
         Self::HalfClosedStays,
+        Self::SeesAll,
         Self::PlainPairsStay,
         Self::AllPairsArePlain,
         Self::PressureIsHighest,

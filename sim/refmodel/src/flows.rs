@@ -250,6 +250,11 @@ impl FlowTable {
         self.noted.insert(forward.pair, Noted { port, plain });
     }
 
+    /// What was counted last on one side of a pair, and under which generation.
+    pub(crate) fn counted_last(&self, pair: u32, reverse: bool) -> (u8, FlowStats) {
+        self.stats.get(&(pair, reverse)).copied().unwrap_or_default()
+    }
+
     /// A forwarded packet was on the usable flow with this key.
     pub fn count(&mut self, key: &FlowKey, frame_bytes: usize, tcp_flags: Option<u8>) {
         let (Some(f), Some(mut s)) = (self.get(key).copied(), self.stats(key)) else { return };
@@ -265,12 +270,17 @@ impl FlowTable {
 
     /// Takes over entries and statistics that were read from a card whose time is this one's.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        *self =
+        let fresh =
             Self { now: self.now, ages: self.ages, evictions: self.evictions, ..Self::default() };
+        let before = std::mem::replace(self, fresh);
         for (_, f, s) in entries {
+            // What was counted before the statistics restarted is not told, but the search for old pairs sees it.
+            let last = before.get(&key_of(&f)).map(|b| before.counted_last(b.pair, b.reverse));
+            let last = last.filter(|(of, _)| f.reverse && f.generation == of.wrapping_add(1));
+            let restarted = last.filter(|_| s == FlowStats::default());
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
-            self.stats.insert(side(&f), (f.generation, s));
+            self.stats.insert(side(&f), restarted.unwrap_or((f.generation, s)));
             if !f.reverse {
                 self.note(&f);
             }

@@ -2,11 +2,13 @@
 
 use penstock_abi::age::{Ages, Port};
 use penstock_abi::reason::CardCounter;
+use penstock_abi::table::{EcmpSlot, TableEntry as _, TableId};
 use penstock_refmodel::packet::{Ipv4, icmp, tcp, udp};
 use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
 use penstock_refmodel::{Egress, Ended, Fault, RefModel};
 
 use crate::lab::*;
+use crate::services::two_ports;
 use crate::world::*;
 
 stories![
@@ -20,6 +22,7 @@ stories![
     an_answer_makes_udp_stay,
     a_port_has_its_own_time,
     other_protocols_have_theirs,
+    a_pair_pinned_anew_may_stay_as_if_it_was_answered,
     without_times_nothing_ends,
 ];
 
@@ -175,6 +178,31 @@ fn other_protocols_have_theirs(fault: Option<Fault>) {
     let chunk = Ipv4 { proto: 132, ..udp(POD, OTHER, 5000, 7, &[0; 16]) };
     sent(from_vif(&mut m, POD_VIF, &chunk), Egress::Host(OTHER_VIF));
     stays(&mut m, 500);
+}
+
+fn a_pair_pinned_anew_may_stay_as_if_it_was_answered(fault: Option<Fault>) {
+    let mut m = two_ports(fault);
+    m.flows_mut().set_ages(AGES);
+    let asks = |m: &mut RefModel| {
+        left(from_vif(m, POD_VIF, &udp(POD, SERVICE, 1000, 9100, b"")), HOST_OTHER);
+    };
+    asks(&mut m);
+    sent(from_vif(&mut m, OTHER_VIF, &udp(OTHER, POD, 9101, 1000, b"")), Egress::Host(POD_VIF));
+    // The only member is another, and has not answered yet.
+    for at in [620, 621] {
+        let word = EcmpSlot {
+            valid: true,
+            nh: NH_LOCAL,
+            label: 2,
+            generation: 2,
+            local: true,
+            ..EcmpSlot::default()
+        };
+        m.write(TableId::Ecmp, at, &word.pack());
+    }
+    asks(&mut m);
+    assert_eq!(m.counters().card(CardCounter::FlowsRepinned), 1);
+    stays(&mut m, 300);
 }
 
 fn without_times_nothing_ends(fault: Option<Fault>) {
