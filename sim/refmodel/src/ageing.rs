@@ -7,23 +7,8 @@ use crate::fault::Fault;
 use crate::flows::{FlowTable, key_of};
 
 impl FlowTable {
-    /// The state of the pair that an entry is of.
-    #[must_use]
-    pub fn state(&self, flow: &Flow) -> State {
-        self.state_with(flow, None)
-    }
-
-    fn state_with(&self, flow: &Flow, fault: Option<Fault>) -> State {
-        state_by(flow, self.both(flow), fault)
-    }
-
-    /// The pair of an entry is old.
-    #[must_use]
-    pub fn is_old(&self, flow: &Flow) -> bool {
-        self.is_old_with(flow, None)
-    }
-
-    fn is_old_with(&self, flow: &Flow, fault: Option<Fault>) -> bool {
+    /// The pair of a forward entry is old.
+    fn is_old(&self, flow: &Flow, fault: Option<Fault>) -> bool {
         let old = |sides| self.is_old_by(flow, sides, fault);
         old(self.both(flow)) && (old(self.first_seen(flow)) || fault == Some(Fault::SeesAll))
     }
@@ -59,7 +44,7 @@ impl FlowTable {
     /// Deletes all pairs that are old, and says how many.
     pub(crate) fn age(&mut self, fault: Option<Fault>) -> u64 {
         let old = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse);
-        let old: Vec<Flow> = old.filter(|f| self.is_old_with(f, fault)).collect();
+        let old: Vec<Flow> = old.filter(|f| self.is_old(f, fault)).collect();
         for flow in &old {
             self.delete_key(&key_of(flow));
         }
