@@ -95,16 +95,11 @@ module ps_realign
   endfunction
 
   function automatic logic [511:0] shifted_words(input logic [16*PairWords-1:0] from, input logic [2:0] words);
-    unique case (words)
-      3'd0: shifted_words = 512'(from);
-      3'd1: shifted_words = 512'(from >> 16);
-      3'd2: shifted_words = 512'(from >> 32);
-      3'd3: shifted_words = 512'(from >> 48);
-      3'd4: shifted_words = 512'(from >> 64);
-      3'd5: shifted_words = 512'(from >> 80);
-      3'd6: shifted_words = 512'(from >> 96);
-      3'd7: shifted_words = 512'(from >> 112);
-    endcase
+    logic [16*PairWords-1:0] by_fours, by_twos;
+    // A bit of the shift after the other: of cases, synthesis would decode the shift for all of the beat's bits at once.
+    by_fours      = words[2] ? from >> 64 : from;
+    by_twos       = words[1] ? by_fours >> 32 : by_fours;
+    shifted_words = 512'(words[0] ? by_twos >> 16 : by_twos);
   endfunction
 
   // Whether a byte is not behind the last; in two parts, of which nothing is shared between bytes that would cost levels

@@ -32,7 +32,7 @@ module ps_rewrite
   localparam int unsigned OverlayWidth = $clog2(OverlayDepth);
 
   logic        room, plan_valid, plan_ready, step_valid, overlay_read, credit_q;
-  logic        queue_valid, spare_valid_q;
+  logic        queue_valid, spare_valid_q, spare_free_q;  // the second is the first, the other way round
   frame_plan_t queue_plan, plan, spare_q;
   step_t       step;
   overlay_t    overlay;
@@ -50,7 +50,7 @@ module ps_rewrite
     .wready_o(room),
     .wdata_i (plan_i),
     .rvalid_o(queue_valid),
-    .rready_i(!spare_valid_q),
+    .rready_i(spare_free_q),
     .rdata_o (queue_plan),
     .count_o (stored)
   );
@@ -75,14 +75,16 @@ module ps_rewrite
   assign plan       = spare_valid_q ? spare_q : queue_plan;
 
   always_ff @(posedge clk_i) begin
-    if (!spare_valid_q) spare_q <= queue_plan;
+    if (spare_free_q) spare_q <= queue_plan;
     if (rst_i) begin
       spare_valid_q <= 1'b0;
+      spare_free_q  <= 1'b1;
       wptr_q        <= '0;
       rptr_q        <= '0;
       credit_q      <= 1'b0;
     end else begin
       spare_valid_q <= plan_valid && !plan_ready;
+      spare_free_q  <= !(plan_valid && !plan_ready);
       if (overlay_valid_i) wptr_q <= wptr_q + 1'b1;
       if (overlay_read) rptr_q <= rptr_q + 1'b1;
       credit_q <= plan_valid && plan_ready;
