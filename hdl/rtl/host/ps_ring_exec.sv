@@ -74,7 +74,8 @@ module ps_ring_exec
   logic [3:0]   words_q, left_q, word_no_q;          // of an entry; still to come; the next one
   logic         word_valid_q, word_ready, entry_end_q, last_entry;
   logic [31:0]  word_q;
-  logic [LimitWidth-1:0] covered_q, left_entries_q;
+  logic [LimitWidth:0]   covered_q;
+  logic [LimitWidth-1:0] left_entries_q;             // 0 for as many as fit in
   logic [63:0]  crc;
 
   assign take       = state_q[Idle] && cmd_valid_i && !hold_q;
@@ -190,7 +191,7 @@ module ps_ring_exec
       covered_q      <= '0;
       left_entries_q <= cmd_i.limit;
     end else if (entry_end_q) begin
-      covered_q      <= covered_q + LimitWidth'(1);
+      covered_q      <= covered_q + (LimitWidth + 1)'(1);
       left_entries_q <= left_entries_q - LimitWidth'(1);
     end
     entry_end_q <= word_valid_q && word_ready && left_q == '0;

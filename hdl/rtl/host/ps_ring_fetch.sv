@@ -192,11 +192,11 @@ module ps_ring_fetch
 
   always_comb begin
     command = '{
-      kind: '0, write: opcode == OpWrite, status: StOk, limit: LimitWidth'(DigestEntriesMax), words: table_words(table_id),
+      kind: '0, write: opcode == OpWrite, status: StOk, limit: '0, words: table_words(table_id),
       irq: beat_q[16+FlagIrqBit], chained: beat_q[16+FlagChainedBit], table_id: table_id, index: beat_q[63:32],
       cookie: beat_q[95:64], data: beat_q[511:128]
     };
-    if (asked != '0 && asked <= DigestEntriesMax) command.limit = LimitWidth'(asked);
+    if (asked[31:LimitWidth] == '0) command.limit = asked[LimitWidth-1:0];
     unique case (opcode)
       OpNop:           ;
       OpWrite, OpRead: command.kind.access = 1'b1;

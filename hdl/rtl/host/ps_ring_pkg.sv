@@ -9,14 +9,14 @@ package ps_ring_pkg;
     logic fence;
   } kind_t;
 
-  localparam int unsigned LimitWidth = $clog2(ps_abi_pkg::DigestEntriesMax + 1);
+  localparam int unsigned LimitWidth = $clog2(ps_abi_pkg::DigestEntriesMax);
 
   // A command, with what can be told of it without executing it.
   typedef struct packed {
     kind_t                 kind;
     logic                  write;
     logic [7:0]            status;     // if there is nothing to be done: Ok, or why it is refused
-    logic [LimitWidth-1:0] limit;      // entries that a digest covers at most
+    logic [LimitWidth-1:0] limit;      // entries that a digest covers at most, 0 for DigestEntriesMax
     logic [3:0]            words;      // of an entry of the table
     logic                  irq;
     logic                  chained;

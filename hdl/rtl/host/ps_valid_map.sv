@@ -88,14 +88,6 @@ module ps_valid_map
     endcase
   endfunction
 
-  // Number of the last word of a table's bits; the smallest has less than a word.
-  function automatic addr_t last_word(input logic [7:0] id);
-    last_word = '0;
-    for (int unsigned i = 0; i < 32; i++) begin
-      if (id == i[7:0] && table_depth(i[7:0]) != '0) last_word = addr_t'((table_depth(i[7:0]) - 32'd1) >> 6);
-    end
-  endfunction
-
   // Lowest set bit.
   function automatic logic [2:0] lowest(input logic [7:0] value);
     lowest = '0;
@@ -118,7 +110,8 @@ module ps_valid_map
   // --- Marks, as they come
   localparam int unsigned FlowMarks = 8;           // that may wait
 
-  logic       host_valid_q, host_set_q, host_pending_q, host_go;
+  logic       host_valid_q, host_set_q, host_go;
+  logic       host_pending_q, host_none_q;         // the second is the first, the other way round, for what only decides
   addr_t      host_base_q, host_offset_q;
   logic [5:0] host_position_q;
   mark_t      host_q, flow_in_q, flow;
@@ -135,8 +128,8 @@ module ps_valid_map
     host_position_q <= mark_index_i[5:0];
     host_set_q      <= mark_set_i;
     if (host_valid_q) host_q <= '{addr: host_base_q + host_offset_q, position: host_position_q, set: host_set_q};
-    if (host_valid_q) host_pending_q <= 1'b1;
-    else if (host_go) host_pending_q <= 1'b0;
+    host_pending_q  <= host_valid_q;
+    host_none_q     <= !host_valid_q;
     if (mark_valid_i) settle_q <= 4'd6;
     else if (settle_q != '0) settle_q <= settle_q - 4'd1;
     flow_in_valid_q <= flow_mark_valid_i && flow_mark_ready_o && !clear_q;
@@ -146,6 +139,7 @@ module ps_valid_map
     if (clear_q || rst_i) begin
       host_valid_q   <= 1'b0;
       host_pending_q <= 1'b0;
+      host_none_q    <= 1'b1;
     end
     if (rst_i) begin
       turn_q          <= '0;
@@ -185,8 +179,8 @@ module ps_valid_map
   logic [63:0] rdata, unused_rdata, near_q, d_set_q, d_keep_q, changed;
 
   assign host_go   = host_pending_q;
-  assign search_go = !host_pending_q && search_want && (turn_q[2] || !flow_valid);
-  assign flow_go   = !host_pending_q && flow_valid && !search_go;
+  assign search_go = host_none_q && search_want && (turn_q[2] || !flow_valid);
+  assign flow_go   = host_none_q && flow_valid && !search_go;
   assign mark_go   = host_go || flow_go;
 
   always_ff @(posedge clk_i) begin
@@ -313,7 +307,8 @@ module ps_valid_map
 
     depth_q <= table_depth(find_table_i);
     base_q  <= base(find_table_i);
-    last_word_q <= last_word(find_table_i);
+    // A cycle behind; the smallest table has less than a word.
+    last_word_q <= addr_t'((depth_q - 32'd1) >> 6);
     if (state_q == StSetUp || state_q == StBegin) begin
       search_addr_q <= base_q + find_index_i[6+:AddrWidth];
       ask_q         <= find_index_i[6+:AddrWidth];
