@@ -77,49 +77,55 @@ module ps_fw_regs
 
   typedef enum logic [1:0] {FromReg, FromMeta, FromRx, FromTx} source_e;
 
-  logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, rdata_d, rdata_q;
+  logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, rdata_q;
   logic [63:0] timecmp_q, now;
   logic [7:0]  page, offset;
-  logic        regs, reg_we, reg_re, err_d, err_q, irq_timer_q;
+  logic        reg_we, reg_re, err_d, err_q, irq_timer_q;
   source_e     source_d, source_q;
+
+  // Kept apart for synthesis, which otherwise goes from the page to an enable in more steps than it has to.
+  (* keep *) logic regs, reads, writes;
+
+  // What is read, by word: as an array, so that synthesis chooses by the offset's bits and does not decode it for all of them, with what
+  // enables the registers.
+  logic [31:0][31:0] words;
 
   logic unused_addr;
   assign unused_addr = ^mmio_addr_i[1:0];  // the byte enables say it
 
   assign page   = mmio_addr_i[15:8];
   assign offset = {mmio_addr_i[7:2], 2'b00};
-  assign regs   = mmio_req_i && page == PageRegs;
-  assign reg_we = regs && mmio_we_i && (&mmio_be_i);
-  assign reg_re = regs && !mmio_we_i;
+  assign regs   = page == PageRegs;
+  assign reads  = mmio_req_i && !mmio_we_i;
+  assign writes = mmio_req_i && mmio_we_i && (&mmio_be_i);
+  assign reg_we = regs && writes;
+  assign reg_re = regs && reads;
   assign now    = time_i >> FwTimeShift;
 
   always_comb begin
-    rdata_d  = '0;
+    words = '0;
+    words[Status[6:2]]      = status_q;
+    words[Info[6:2]]        = info_q;
+    words[Version[6:2]]     = version_q;
+    words[Heartbeat[6:2]]   = heartbeat_q;
+    words[MboxPending[6:2]] = 32'(mbox_pending_i);
+    words[MboxRequest[6:2]] = mbox_request_i;
+    words[MboxArg[6:2]]     = mbox_arg_i;
+    words[TimeLo[6:2]]      = now[31:0];
+    words[TimeHi[6:2]]      = time_hi_q;
+    words[TimecmpLo[6:2]]   = timecmp_q[31:0];
+    words[TimecmpHi[6:2]]   = timecmp_q[63:32];
+    words[RxFrames[6:2]]    = 32'(rx_frames_i);
+    words[TxFree[6:2]]      = 32'(tx_free_i);
+  end
+
+  always_comb begin
     err_d    = 1'b0;
     source_d = FromReg;
     unique case (page)
       PageRegs: begin
-        err_d = mmio_we_i && !(&mmio_be_i);
-        unique case (offset)
-          Status:      rdata_d  = status_q;
-          Info:        rdata_d  = info_q;
-          Version:     rdata_d  = version_q;
-          Heartbeat:   rdata_d  = heartbeat_q;
-          MboxPending: rdata_d  = 32'(mbox_pending_i);
-          MboxRequest: rdata_d  = mbox_request_i;
-          MboxArg:     rdata_d  = mbox_arg_i;
-          MboxReply:   rdata_d  = '0;
-          TimeLo:      rdata_d  = now[31:0];
-          TimeHi:      rdata_d  = time_hi_q;
-          TimecmpLo:   rdata_d  = timecmp_q[31:0];
-          TimecmpHi:   rdata_d  = timecmp_q[63:32];
-          RxFrames:    rdata_d  = 32'(rx_frames_i);
-          RxMeta:      source_d = FromMeta;
-          RxPop:       rdata_d  = '0;
-          TxFree:      rdata_d  = 32'(tx_free_i);
-          TxSend:      rdata_d  = '0;
-          default:     err_d    = 1'b1;
-        endcase
+        err_d = offset > TxSend || (mmio_we_i && !(&mmio_be_i));
+        if (offset == RxMeta) source_d = FromMeta;
       end
       PageRx:  source_d = FromRx;
       PageTx:  source_d = FromTx;
@@ -129,7 +135,7 @@ module ps_fw_regs
 
   always_ff @(posedge clk_fw_i) begin
     if (mmio_req_i) begin
-      rdata_q  <= rdata_d;
+      rdata_q  <= words[offset[6:2]];
       err_q    <= err_d;
       source_q <= source_d;
     end
