@@ -5,14 +5,16 @@
 //             (NH of UMAC, RFC 4418, with its key shifted by two words for each further sum), and then bit b of the result is
 //             the parity of {s_2, s_1, s_0} & FlowMix[b]. Who does not know the secret cannot choose keys that meet: a sum of two given
 //             keys is the same for 2^-16 of all secrets at most.
-// Latency:    HashCycles (5), a key every cycle: add, multiply, add, add, mix. hash_o stands as long after the key, if it was one
-//             (valid_i), and is wanted still in the cycle after it (wanted_i).
+// Latency:    HashCycles (5), a key every cycle: add, multiply, add, add, mix; with MixCycles = 2 one more. hash_o stands as long after
+//             the key, if it was one (valid_i), and is wanted still in the cycle after it (wanted_i).
 // Secret:     stands still while keys are hashed (it is taken over when the tables are cleared).
 module ps_flow_hash
   import ps_abi_pkg::*;
   import ps_match_pkg::*;
   import ps_pair_pkg::*;
-(
+#(
+  parameter int unsigned MixCycles = 1      // 2 for whoever can wait: the parities are that of each sum first
+) (
   input  logic         clk_i,
   input  logic [191:0] secret_i,
   input  logic         valid_i,
@@ -61,15 +63,33 @@ module ps_flow_hash
     assign sums[32*j +: 32] = sum_q;
   end
 
+  logic mixing_q;
+
+  always_ff @(posedge clk_i) mixing_q <= valid_q[4];
+
 `ifdef SYNTHESIS
-  always_ff @(posedge clk_i) begin
-    if (valid_q[4]) for (int unsigned b = 0; b < 96; b++) hash_o[b] <= ^(sums & FlowMix[b]);
+  if (MixCycles == 1) begin : gen_mix
+    always_ff @(posedge clk_i) begin
+      if (valid_q[4]) for (int unsigned b = 0; b < 96; b++) hash_o[b] <= ^(sums & FlowMix[b]);
+    end
+  end else begin : gen_mix
+    logic [Sums-1:0][95:0] part_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[4]) begin
+        for (int unsigned j = 0; j < Sums; j++) begin
+          for (int unsigned b = 0; b < 96; b++) part_q[j][b] <= ^(sums[32*j +: 32] & FlowMix[b][32*j +: 32]);
+        end
+      end
+      if (mixing_q) hash_o <= part_q[0] ^ part_q[1] ^ part_q[2];
+    end
   end
 `else
   // The same, added up from what each four bits of the sums give: a simulator would work out each parity by itself.
   localparam int unsigned Nibbles = 96 / 4;
 
   logic [95:0] mixed_m [Nibbles*16];
+  logic [95:0] mixed_q, late_q;
 
   initial begin
     for (int unsigned n = 0; n < Nibbles; n++) begin
@@ -84,11 +104,15 @@ module ps_flow_hash
       logic [95:0] mixed;
       mixed = '0;
       for (int unsigned n = 0; n < Nibbles; n++) mixed ^= mixed_m[16*n + 32'(sums[4*n +: 4])];
-      hash_o <= mixed;
+      mixed_q <= mixed;
     end
+    if (mixing_q) late_q <= mixed_q;
   end
 
-  initial assert (HashCycles == 5 && $bits(flow_hash_t) == 96) else $fatal(1, "ps_flow_hash: stages and HashCycles differ");
+  assign hash_o = MixCycles == 1 ? mixed_q : late_q;
+
+  initial assert (HashCycles == 5 && MixCycles inside {1, 2} && $bits(flow_hash_t) == 96)
+    else $fatal(1, "ps_flow_hash: stages and HashCycles differ");
 `endif
 
 endmodule

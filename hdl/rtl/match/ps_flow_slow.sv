@@ -129,6 +129,7 @@ module ps_flow_slow
     StHostDone,
     StAsk,           // whether the pair is old
     StTold,
+    StGiveUp,        // a request that changes nothing gives its pair back
     StDone,
     StPop,           // the request
     States           // how many
@@ -140,10 +141,13 @@ module ps_flow_slow
   localparam int unsigned Pieces    = (FactsBits + PieceBits - 1) / PieceBits;
 
   logic [States-1:0] state_q;
-  logic              frees_q;        // StFree or StFreeSecond, which has an operation as loads
+  // States again, for what is wide, so that what comes next does not wait for its loads: StFree or StFreeSecond; not StMerge; not StWrite.
+  // The other way round, as synthesis makes one of equal registers.
+  logic              frees_q, unmerged_q, unwritten_q;
   logic [WaitMost:1] wait_q;         // bit n: n cycles are left
   logic              waited_q;       // none
   logic          second_q;           // which key is probed: the reverse one
+  logic          partner_q;          // the partner's row is, if any is
   logic          host_q, ages_q;     // for whom: the host, the search for old pairs, or the request
   way_found_t    forward_q, reverse_q;
   pair_t         pair_q;             // in question
@@ -154,7 +158,9 @@ module ps_flow_slow
   logic          again_q;            // the request's forward key was there
   logic          pins_q;             // the partner is pinned as well
   logic          pair_kind_q, move_kind_q, dead_kind_q, service_q;      // of the request
+  logic          stays_kind_q;                               // move_kind_q the other way round, for what only decides
   logic          is_new_q, own_q, gives_way_q, in_place_q;   // how it stands to what is there
+  logic          has_map_q, reverse_side_q;                  // of old_q[side_q]; side_q again, for what only decides
   logic          mapped_dead_q;
   logic [3:0]    own_tcp_q, partner_tcp_q;
   move_t         move_q;
@@ -234,8 +240,8 @@ module ps_flow_slow
   always_comb begin
     probe_rows_o = second_q ? head_i.reverse_rows : head_i.rows;
     probe_key_o  = second_q ? head_i.reverse_key : head_i.key;
-    if (state_q[StPartnerSlot]) probe_rows_o = {FlowWays{at_q[!side_q].row}};
-    if (state_q[StHost]) probe_rows_o = {FlowWays{host_index_i.row}};
+    if (partner_q) probe_rows_o = {FlowWays{at_q[!side_q].row}};
+    if (host_q) probe_rows_o = {FlowWays{host_index_i.row}};
   end
 
   assign hold_o        = host_valid_i || old_valid_i || !state_q[StIdle];
@@ -249,7 +255,7 @@ module ps_flow_slow
   assign data_pair_o   = state_q[StWrite] && pair_kind_q && !in_place_q ? head_i.fresh.pair : pair_q;
   assign data_re_o     = state_q[StRead] && waited_q;
   assign loc_re_o      = data_re_o;
-  assign data_we_o     = state_q[StWrite];
+  assign data_we_o     = !unwritten_q;
   assign data_wdata_o  = facts_q;
   assign map_re_o      = state_q[StMap];
   assign map_addr_o    = old_q[side_q].map;
@@ -264,8 +270,10 @@ module ps_flow_slow
   assign host_facts_o  = old_q[raw_q.tag.reverse];
 
   task automatic go(input state_e state);
-    state_q <= States'(1) << state;
-    frees_q <= state == StFree || state == StFreeSecond;
+    state_q     <= States'(1) << state;
+    frees_q     <= state == StFree || state == StFreeSecond;
+    unmerged_q  <= state != StMerge;
+    unwritten_q <= state != StWrite;
   endtask
 
   task automatic hold(input int unsigned cycles);
@@ -273,17 +281,10 @@ module ps_flow_slow
     waited_q <= 1'b0;
   endtask
 
-  // A request that changes nothing gives its pair back.
-  task automatic give_up();
-    go(StDone);
-    give_o       <= pair_kind_q;
-    drop_valid_o <= pair_kind_q;
-  endtask
-
-  task automatic look_at(input pair_t pair, input logic side);
-    go(StRead);
-    pair_q  <= pair;
-    side_q  <= side;
+  // The pair in question, if there is one: whether it is looked at is another matter, which takes longer.
+  task automatic ask_of(input pair_t pair, input logic side);
+    pair_q <= pair;
+    side_q <= side;
   endtask
 
   always_ff @(posedge clk_i) begin
@@ -297,18 +298,34 @@ module ps_flow_slow
     wait_q       <= wait_q >> 1;
     if (wait_q[1]) waited_q <= 1'b1;
     if (enter_q && enter_ready_i) enter_q <= 1'b0;
+    if (!unmerged_q) facts_q <= merge();
+    if (!unwritten_q) begin
+      entered_q <= '{placed: {in_place_q && own_q, in_place_q}, forward: at_q[0], reverse: at_q[1],
+                     as: in_place_q ? PlaceInPlace : again_q ? PlaceAgain : PlaceNew, pending: 1'b1, number: head_i.number,
+                     fresh: in_place_q ? kept_pair() : head_i.fresh, plain: head_i.plain, key: head_i.key,
+                     reverse_key: head_i.reverse_key, rows: head_i.rows, reverse_rows: head_i.reverse_rows};
+    end
+
+    // Each state says what comes next, itself while it waits: left as they are, the bits would have one enable, of all that any waits for.
+    state_q     <= '0;
+    frees_q     <= 1'b0;
+    unmerged_q  <= 1'b1;
+    unwritten_q <= 1'b1;
 
     unique case (1'b1)
       state_q[StIdle]: begin
-        host_q      <= host_valid_i;
-        ages_q      <= old_valid_i && !host_valid_i;
-        again_q     <= 1'b0;
-        both_q      <= 1'b0;
-        pins_q      <= 1'b0;
-        pair_kind_q <= asks_pair(head_i.kind);
-        move_kind_q <= head_i.kind == LearnMove;
-        dead_kind_q <= head_i.kind == LearnDead;
-        service_q   <= head_i.far_service;
+        go(StIdle);
+        host_q       <= host_valid_i;
+        ages_q       <= old_valid_i && !host_valid_i;
+        again_q      <= 1'b0;
+        both_q       <= 1'b0;
+        pins_q       <= 1'b0;
+        partner_q    <= 1'b0;
+        pair_kind_q  <= asks_pair(head_i.kind);
+        move_kind_q  <= head_i.kind == LearnMove;
+        stays_kind_q <= head_i.kind != LearnMove;
+        dead_kind_q  <= head_i.kind == LearnDead;
+        service_q    <= head_i.far_service;
         if (drained_i && !enter_q) begin
           if (host_valid_i) go(StHost);
           else if (old_valid_i) begin
@@ -319,23 +336,30 @@ module ps_flow_slow
           else if (head_valid_i) go(StForward);
         end
       end
-      state_q[StForward]: if (probe_ready_i && waited_q) begin
-        go(StReverse);
-        second_q <= 1'b1;
-        hold(FoundCycles);
+      state_q[StForward]: begin
+        go(StForward);
+        if (probe_ready_i && waited_q) begin
+          go(StReverse);
+          second_q <= 1'b1;
+          hold(FoundCycles);
+        end
       end
       // The forward key's answer stands when the reverse key is about to be probed.
       state_q[StReverse]: begin
+        go(StReverse);
         if (wait_q[1]) forward_q <= probe_found_i;
         if (waited_q && probe_ready_i) begin
           go(StFound);
           hold(FoundCycles);
         end
       end
-      state_q[StFound]: if (wait_q[1]) begin
-        reverse_q <= probe_found_i;
-        second_q  <= 1'b0;
-        go(StMeet);
+      state_q[StFound]: begin
+        go(StFound);
+        if (wait_q[1]) begin
+          reverse_q <= probe_found_i;
+          second_q  <= 1'b0;
+          go(StMeet);
+        end
       end
       state_q[StMeet]: begin
         is_new_q    <= head_i.kind == LearnNew || !forward_q.hit;
@@ -346,17 +370,20 @@ module ps_flow_slow
         go(StJudge);
       end
       state_q[StJudge]: begin
+        if (!pair_kind_q) ask_of(forward_q.tag.pair, forward_q.tag.reverse);
+        else if (reverse_q.hit && !own_q) ask_of(reverse_q.tag.pair, 1'b0);
+        else ask_of(forward_q.tag.pair, 1'b0);
         if (!pair_kind_q) begin
-          if (!forward_q.hit) give_up();
-          else look_at(forward_q.tag.pair, forward_q.tag.reverse);
+          if (!forward_q.hit) go(StGiveUp);
+          else go(StRead);
         end else if (is_new_q && forward_q.hit) begin
-          give_up();
+          go(StGiveUp);
         end else if (reverse_q.hit && !own_q) begin
-          if (gives_way_q) look_at(reverse_q.tag.pair, 1'b0);
-          else give_up();
+          if (gives_way_q) go(StRead);
+          else go(StGiveUp);
           both_q <= 1'b1;
         end else if (forward_q.hit) begin
-          look_at(forward_q.tag.pair, 1'b0);
+          go(StRead);
           both_q  <= !in_place_q;
           again_q <= 1'b1;
         end else begin
@@ -364,13 +391,16 @@ module ps_flow_slow
         end
       end
       state_q[StRead]: begin
+        go(StRead);
         if (waited_q) hold(DataCycles + 2);
         if (wait_q[2]) old_q <= data_rdata_i;
         if (wait_q[LocWait]) at_q <= loc_i;
         if (wait_q[1]) go(StCompare);
       end
       state_q[StCompare]: begin
-        equal_q <= compare();
+        equal_q        <= compare();
+        has_map_q      <= old_q[side_q].map_valid;
+        reverse_side_q <= side_q;
         go(StDecide);
       end
       state_q[StDecide]: begin
@@ -382,16 +412,16 @@ module ps_flow_slow
           go(StAsk);
         end else if (both_q) begin
           go(StFree);
-        end else if (move_kind_q) begin
+        end else if (!stays_kind_q) begin
           go(StWalk);
         end else if (dead_kind_q) begin
           go(StMap);
         end else if (!pair_kind_q) begin
           pins_q <= 1'b1;
-          if (side_q) go(StMerge);
+          if (reverse_side_q) go(StMerge);
           else go(StDone);
         end else if (&equal_q) begin
-          give_up();
+          go(StGiveUp);
         end else begin
           give_o <= 1'b1;           // it keeps the pair that it has
           if (own_q) go(StMerge);
@@ -399,8 +429,9 @@ module ps_flow_slow
         end
       end
       state_q[StMap]: begin
+        go(StMap);
         mapped_dead_q <= !(map_i.valid && map_i.generation == old_q[side_q].map_generation);
-        if (!old_q[side_q].map_valid) go(StOwnTcp);
+        if (!has_map_q) go(StOwnTcp);
         else if (map_done_i) go(StMapped);
       end
       state_q[StMapped]: begin
@@ -409,16 +440,22 @@ module ps_flow_slow
         if (mapped_dead_q && !map_bad_i) go(StFree);
         else go(StOwnTcp);
       end
-      state_q[StOwnTcp]: if (tcp_done_i) begin
-        own_tcp_q <= current(tcp_i, old_q[side_q].generation);
-        go(StPartnerTcp);
+      state_q[StOwnTcp]: begin
+        go(StOwnTcp);
+        if (tcp_done_i) begin
+          own_tcp_q <= current(tcp_i, old_q[side_q].generation);
+          go(StPartnerTcp);
+        end
       end
-      state_q[StPartnerTcp]: if (tcp_done_i) begin
-        partner_tcp_q <= current(tcp_i, old_q[!side_q].generation);
-        go(StOver);
+      state_q[StPartnerTcp]: begin
+        go(StPartnerTcp);
+        if (tcp_done_i) begin
+          partner_tcp_q <= current(tcp_i, old_q[!side_q].generation);
+          go(StOver);
+        end
       end
       state_q[StOver]: begin
-        if (move_kind_q) begin
+        if (!stays_kind_q) begin
           // A service's established connection stays with its member, whoever else of the group sends.
           if (partner_tcp_q[TcpEstablishedBit]) go(StDone);
           else go(StMerge);
@@ -428,10 +465,13 @@ module ps_flow_slow
           else go(StDone);
         end
       end
-      state_q[StWalk]: if (move_done_i) begin
-        move_q <= move_i;
-        pins_q <= move_i.found && move_i.group;
-        go(StWalked);
+      state_q[StWalk]: begin
+        go(StWalk);
+        if (move_done_i) begin
+          move_q <= move_i;
+          pins_q <= move_i.found && move_i.group;
+          go(StWalked);
+        end
       end
       state_q[StWalked]: begin
         if (!service_q) go(StMerge);
@@ -439,31 +479,32 @@ module ps_flow_slow
         else go(StDone);
       end
       state_q[StAsk]: go(StTold);
-      state_q[StTold]: if (told_i) begin
-        both_q <= 1'b1;
-        if (told_old_i) go(StFree);
-        else go(StDone);
+      state_q[StTold]: begin
+        go(StTold);
+        if (told_i) begin
+          both_q <= 1'b1;
+          if (told_old_i) go(StFree);
+          else go(StDone);
+        end
       end
-      state_q[StMerge]: begin
-        facts_q <= merge();
-        go(StWrite);
-      end
+      state_q[StMerge]: go(StWrite);
       state_q[StWrite]: begin
-        entered_q <= '{placed: {in_place_q && own_q, in_place_q}, forward: at_q[0], reverse: at_q[1],
-                       as: in_place_q ? PlaceInPlace : again_q ? PlaceAgain : PlaceNew, pending: 1'b1, number: head_i.number,
-                       fresh: in_place_q ? kept_pair() : head_i.fresh, plain: head_i.plain, key: head_i.key,
-                       reverse_key: head_i.reverse_key, rows: head_i.rows, reverse_rows: head_i.reverse_rows};
         raw_way_q  <= at_q[!side_q].way;
         raw_slot_q <= at_q[!side_q].slot;
+        partner_q  <= 1'b1;
         if (pair_kind_q) go(StEnter);
         else if (pins_q && forward_q.tag.plain) go(StPartnerSlot);
         else go(StDone);
       end
-      state_q[StPartnerSlot]: if (probe_ready_i) begin
-        go(StPartnerRead);
-        hold(RawCycles);
+      state_q[StPartnerSlot]: begin
+        go(StPartnerSlot);
+        if (probe_ready_i) begin
+          go(StPartnerRead);
+          hold(RawCycles);
+        end
       end
       state_q[StPartnerRead]: begin
+        go(StPartnerRead);
         if (wait_q[1]) raw_q <= raw_i[raw_way_q][raw_slot_q];
         if (waited_q) begin
           entered_q.placed      <= 2'b11;
@@ -480,26 +521,37 @@ module ps_flow_slow
         enter_q <= 1'b1;
         go(StDone);
       end
-      state_q[StFree]: if (op_ready_i) begin
-        if (both_q) go(StFreeSecond);
-        else go(StMerge);               // a re-pin with another reverse key: the old one goes
+      state_q[StFree]: begin
+        go(StFree);
+        if (op_ready_i) begin
+          if (both_q) go(StFreeSecond);
+          else go(StMerge);               // a re-pin with another reverse key: the old one goes
+        end
       end
-      state_q[StFreeSecond]: if (op_ready_i) begin
-        removed_o <= 1'b1;
-        aged_o    <= ages_q;
-        give_o    <= 1'b1;
-        go(StSettle);
-        hold(SettleCycles);
+      state_q[StFreeSecond]: begin
+        go(StFreeSecond);
+        if (op_ready_i) begin
+          removed_o <= 1'b1;
+          aged_o    <= ages_q;
+          give_o    <= 1'b1;
+          go(StSettle);
+          hold(SettleCycles);
+        end
       end
       // What was cleared is, before the keys are looked for again.
-      state_q[StSettle]: if (waited_q && drained_i) begin
-        both_q <= 1'b0;
-        if (host_q) go(StHostDone);
-        else if (ages_q && !both_q) look_at(old_pair_i, 1'b0);
-        else if (pair_kind_q && !ages_q) go(StForward);
-        else go(StDone);
+      state_q[StSettle]: begin
+        go(StSettle);
+        if (waited_q && drained_i) begin
+          both_q <= 1'b0;
+          ask_of(old_pair_i, 1'b0);
+          if (host_q) go(StHostDone);
+          else if (ages_q && !both_q) go(StRead);
+          else if (pair_kind_q && !ages_q) go(StForward);
+          else go(StDone);
+        end
       end
       state_q[StHost]: begin
+        go(StHost);
         raw_way_q  <= host_index_i.way;
         raw_slot_q <= host_index_i.slot;
         if (probe_ready_i) begin
@@ -508,14 +560,21 @@ module ps_flow_slow
         end
       end
       state_q[StHostRaw]: begin
+        go(StHostRaw);
         if (wait_q[1]) begin
           raw_q      <= raw_i[raw_way_q][raw_slot_q];
           raw_used_q <= raw_used_i[raw_way_q][raw_slot_q];
         end
+        ask_of(raw_q.tag.pair, raw_q.tag.reverse);
         if (waited_q) begin
-          if (raw_used_q) look_at(raw_q.tag.pair, raw_q.tag.reverse);
+          if (raw_used_q) go(StRead);
           else go(StHostDone);
         end
+      end
+      state_q[StGiveUp]: begin
+        give_o       <= pair_kind_q;
+        drop_valid_o <= pair_kind_q;
+        go(StDone);
       end
       state_q[StDone]: begin
         if (ages_q) go(StIdle);
@@ -543,7 +602,11 @@ module ps_flow_slow
 
   always_ff @(posedge clk_i) if (rst_i) began_q <= 1'b1;
 
-  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) $onehot(state_q) && frees_q == (state_q[StFree] || state_q[StFreeSecond]));
+  a_one_state : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) $onehot(state_q) &&
+                               {frees_q, unmerged_q, unwritten_q} ==
+                               {state_q[StFree] || state_q[StFreeSecond], !state_q[StMerge], !state_q[StWrite]});
+  a_rows      : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) probe_valid_o |->
+                               {host_q, partner_q} == {state_q[StHost], state_q[StPartnerSlot]});
   a_waits     : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) waited_q == (wait_q == '0));
 `endif
 

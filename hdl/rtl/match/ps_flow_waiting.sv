@@ -58,6 +58,8 @@ module ps_flow_waiting
 );
 
   localparam int unsigned Last       = FlowSlots - 1;    // residents that a key may try
+  localparam int unsigned MixCycles  = 2;                // of a resident's hash, which nothing waits for in cycles
+  localparam int unsigned MoveHashCycles = HashCycles - 1 + MixCycles;
   localparam int unsigned RoomMargin = 8;                // pairs that may enter before room_o is seen
 
   typedef enum logic [3:0] {
@@ -165,16 +167,20 @@ module ps_flow_waiting
   logic [1:0]                enter_placed_q;
   logic [$clog2(FlowSlots)-1:0] enter_first_q;
 
-  flow_index_t       new1_q, old1_q;      // of act1_q's pair
-  flow_index_t [1:0] index1_q;
+  flow_index_t       new1_q, old1_q, undo1_q;      // of act1_q's pair; undo: the slot that is given back
   flow_index_t       at2;
+  (* keep *) logic   writes1, clears1, undoes1;    // act1_q, each in one level of logic
   logic              locked;
 
+  assign writes1 = act1_q.ctx.state == StWrite;
+  assign clears1 = act1_q.ctx.state == StClear;
+  assign undoes1 = act1_q.ctx.state == StUndo;
+
   always_comb begin
-    unique case (act1_q.ctx.state)
-      StWrite: at2 = new1_q;
-      StClear: at2 = old1_q;
-      StUndo:  at2 = index1_q[!act1_q.ctx.placed[0]];
+    unique case (1'b1)
+      writes1: at2 = new1_q;
+      clears1: at2 = old1_q;
+      undoes1: at2 = undo1_q;
       default: at2 = candidate(act1_q.ctx, act1_q.rows);
     endcase
   end
@@ -198,7 +204,7 @@ module ps_flow_waiting
       act1_q.rows  <= ctx_q[act0_by_q].second ? act0_pair.reverse_rows : act0_pair.rows;
       new1_q       <= new_q[act0_by_q];
       old1_q       <= old_q[act0_by_q];
-      index1_q     <= {index_q[act0_by_q][1], index_q[act0_by_q][0]};
+      undo1_q      <= index_q[act0_by_q][!ctx_q[act0_by_q].placed[0]];
     end
     if (step && act1_q.valid) begin
       act2_q.by    <= act1_q.by;
@@ -292,8 +298,8 @@ module ps_flow_waiting
   logic                 taken_valid_q, taken_used_q;
   key_slot_t            taken_q;
   waiting_t             taken_by_q;
-  logic [HashCycles:1]  hash_valid_q;
-  waiting_t             hash_by_q [HashCycles:1];
+  logic [MoveHashCycles:1]  hash_valid_q;
+  waiting_t             hash_by_q [MoveHashCycles:1];
   flow_hash_t           hash;
   logic                 unused_ready;
   logic [$clog2(WaitingPairs)+1:0] unused_count;
@@ -303,7 +309,9 @@ module ps_flow_waiting
     for (int unsigned w = FlowWays; w > 0; w--) if (taken_valid_i[w-1]) taken_ready_o = FlowWays'(1) << (w - 1);
   end
 
-  ps_flow_hash u_hash (
+  ps_flow_hash #(
+    .MixCycles(MixCycles)
+  ) u_hash (
     .clk_i,
     .secret_i,
     .valid_i (taken_valid_q),
@@ -319,9 +327,9 @@ module ps_flow_waiting
   ) u_hashed (
     .clk_i,
     .rst_i,
-    .wvalid_i(hash_valid_q[HashCycles]),
+    .wvalid_i(hash_valid_q[MoveHashCycles]),
     .wready_o(unused_ready),
-    .wdata_i ({hash_by_q[HashCycles], rows_of(hash, RowsLog2)}),
+    .wdata_i ({hash_by_q[MoveHashCycles], rows_of(hash, RowsLog2)}),
     .rvalid_o(hashed_valid),
     .rready_i(hashed_ready),
     .rdata_o ({hashed_by, hashed_rows}),
@@ -339,9 +347,9 @@ module ps_flow_waiting
       end
     end
     if (taken_valid_q) resident_m[taken_by_q] <= taken_q;
-    hash_valid_q <= {hash_valid_q[HashCycles-1:1], taken_valid_q && taken_used_q};
+    hash_valid_q <= {hash_valid_q[MoveHashCycles-1:1], taken_valid_q && taken_used_q};
     hash_by_q[1] <= taken_by_q;
-    for (int unsigned i = 2; i <= HashCycles; i++) hash_by_q[i] <= hash_by_q[i-1];
+    for (int unsigned i = 2; i <= MoveHashCycles; i++) hash_by_q[i] <= hash_by_q[i-1];
     if (rst_i) begin
       taken_valid_q <= 1'b0;
       hash_valid_q  <= '0;
@@ -381,8 +389,8 @@ module ps_flow_waiting
   logic [1:0][Half-1:0]      unused_first;
 
   always_comb begin
-    unused_ctx = '0;
     for (int unsigned h = 0; h < 2; h++) begin
+      unused_ctx[h] = waiting_t'(h * Half);
       for (int unsigned i = 0; i < Half; i++) begin
         unused_first[h][i] = !used_ctx_q[h*Half+i];
         for (int unsigned k = 0; k < i; k++) unused_first[h][i] &= used_ctx_q[h*Half+k];
