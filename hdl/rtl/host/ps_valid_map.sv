@@ -180,7 +180,7 @@ module ps_valid_map
 
   assign host_go   = host_pending_q;
   assign search_go = host_none_q && search_want && (turn_q[2] || !flow_valid);
-  assign flow_go   = host_none_q && flow_valid && !search_go;
+  assign flow_go   = host_none_q && flow_valid && !(search_want && turn_q[2]);
   assign mark_go   = host_go || flow_go;
 
   always_ff @(posedge clk_i) begin
