@@ -126,7 +126,7 @@ fn plant_all<'a>(
 struct Known<'a> {
     root: &'a Path,
     folder: &'a Path,
-    /// A digest of what all benches are made of.
+    /// A digest of what all benches are made of: all but the files beside them, each of which only some of them include.
     shared: u64,
 }
 
@@ -134,16 +134,11 @@ impl<'a> Known<'a> {
     fn open(root: &'a Path, folder: &'a Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let mut hasher = DefaultHasher::new();
-        for part in ["hdl/rtl", "hdl/shells", "hdl/tb"] {
-            // The benches themselves apart, each of which is of no other.
-            let own = |file: &Path| {
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                name.ends_with("_tb.sv") || name.ends_with("_tb.cpp") || name.ends_with(".txt")
-            };
+        for part in ["hdl/rtl", "hdl/shells", "hdl/tb/gen", "hdl/tb/shells"] {
             let mut files = Vec::new();
             files_below(&root.join(part), &mut files)?;
-            for file in files.iter().filter(|file| !own(file)) {
-                (file.strip_prefix(root)?, fs::read(file)?).hash(&mut hasher);
+            for file in files {
+                (file.strip_prefix(root)?, fs::read(&file)?).hash(&mut hasher);
             }
         }
         Ok(Self { root, folder, shared: hasher.finish() })
@@ -153,9 +148,12 @@ impl<'a> Known<'a> {
     fn file(&self, fault: &Fault) -> Result<PathBuf> {
         let mut hasher = DefaultHasher::new();
         (self.shared, fault).hash(&mut hasher);
+        let mut files = Vec::new();
         for ending in ["sv", "cpp"] {
-            let bench = self.root.join(format!("hdl/tb/{}.{ending}", fault.bench));
-            bench.exists().then(|| fs::read(bench)).transpose()?.hash(&mut hasher);
+            included(&self.root.join("hdl/tb"), &format!("{}.{ending}", fault.bench), &mut files)?;
+        }
+        for (name, text) in files {
+            (name, text).hash(&mut hasher);
         }
         Ok(self.folder.join(format!("{}-{:016x}", fault.name, hasher.finish())))
     }
@@ -169,6 +167,25 @@ impl<'a> Known<'a> {
         }
         Ok(left)
     }
+}
+
+/// A file of a folder and those of it that it includes, directly or not, each once; nothing if there is no such file.
+fn included(folder: &Path, name: &str, files: &mut Vec<(String, String)>) -> Result<()> {
+    let path = folder.join(name);
+    if !path.is_file() || files.iter().any(|(known, _)| known == name) {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+    files.push((name.to_owned(), text.clone()));
+    for line in text.lines() {
+        let line = line.trim_start();
+        let rest = line.strip_prefix("`include").or_else(|| line.strip_prefix("#include"));
+        if let Some(other) = rest.and_then(|rest| rest.split('"').nth(1)) {
+            // Verilog's are named from the root, C++'s from the folder.
+            included(folder, other.trim_start_matches("hdl/tb/"), files)?;
+        }
+    }
+    Ok(())
 }
 
 /// All files below a folder, in order.
@@ -357,9 +374,12 @@ mod tests {
             fs::create_dir_all(file.parent().context("no folder")?)?;
             Ok::<_, anyhow::Error>(fs::write(file, text)?)
         };
-        for file in ["rtl/a.sv", "shells/b.sv", "tb/a_tb.sv", "tb/b_tb.cpp", "tb/planted/a.txt"] {
+        let empty = ["rtl/a.sv", "shells/b.sv", "tb/gen/c.sv", "tb/shells/d.sv", "tb/b.h"];
+        for file in empty.into_iter().chain(["tb/b_tb.sv", "tb/planted/a.txt"]) {
             write(&format!("hdl/{file}"), "")?;
         }
+        write("hdl/tb/a_tb.sv", "module a;\n  `include \"hdl/tb/a.svh\"\n")?;
+        write("hdl/tb/a.svh", "`include \"hdl/tb/a.svh\"\n")?;
         let left = || {
             let known = Known::open(tree.path(), known.path())?;
             let left = known.without(parse(LIST)?)?;
@@ -373,6 +393,8 @@ mod tests {
         assert!(left()?.is_empty());
         write("hdl/tb/b_tb.cpp", "another bench")?;
         assert_eq!(left()?, ["two"]);
+        write("hdl/tb/a.svh", "another task of a bench")?;
+        assert_eq!(left()?, ["one"]);
         write("hdl/rtl/a.sv", "another card")?;
         assert_eq!(left()?, ["one", "two"]);
         Ok(())
