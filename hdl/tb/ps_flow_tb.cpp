@@ -66,7 +66,7 @@ struct Bench {
     std::set<uint32_t> marked;
     std::map<unsigned, uint64_t> reasons;
     bool stays = true;                      // pairs go by nothing but that there is no room
-    uint64_t cycle = 0, full = 0, aged = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
+    uint64_t cycle = 0, full = 0, aged = 0, evicted = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
         for (auto& w : hash.secret) w = uint16_t(rng());
@@ -163,7 +163,7 @@ struct Bench {
                 }
             }
         }
-        full += top.full_o, aged += top.aged_o;
+        full += top.full_o, aged += top.aged_o, evicted += top.evicted_o;
         if (top.mark_o && top.mark_ready_i) {
             if (top.mark_set_o) marked.insert(top.mark_index_o);
             else marked.erase(top.mark_index_o);
@@ -501,6 +501,70 @@ void states(uint32_t seed) {
     std::printf("states: ok\n");
 }
 
+// What gives way does so from its pressure on, when it has rested for long enough or at once at the highest; what is plain by either word.
+// Nothing does when the pressure is gone, and plain pairs are not made while there is any.
+void presses(uint32_t seed) {
+    constexpr uint32_t Rest = 20000, Pass = 3000;
+    auto keep = [](unsigned level, bool yields, uint32_t rest) { return level << 30 | unsigned(yields) << 29 | rest; };
+    Bench b(seed);
+    auto press = [&](unsigned pressure) {
+        for (unsigned n = 0; n < 3; n++) b.top.above_i[n] = n < pressure ? 1 : 0;
+    };
+    auto wait = [&](uint64_t cycles) {
+        for (uint64_t n = 0; n < cycles; n++) b.step();
+    };
+    auto are = [&](uint32_t pairs, const char* what) {
+        if (b.top.in_use_o != 2 * pairs) fail(what, b.top.in_use_o, 2 * pairs);
+    };
+    auto make = [&](bool translated, unsigned pairs) {
+        for (unsigned n = 0; n < pairs; n++) {
+            size_t i = b.connect(translated);
+            b.all[i].kind = Udp;
+            b.step(b.of(i, false));
+            wait(3);
+        }
+        b.settle();
+    };
+    // By the state: one way, from pressure 2 on, after a rest; the other way never.
+    b.top.keeps_i[4] = keep(2, false, Rest);
+    make(true, 50);
+    press(1), wait(2 * Rest), are(50, "pairs that wait for pressure 2");
+    for (size_t i = 0; i < 10; i++) b.step(b.of(i, false));
+    uint64_t begun = b.cycle;
+    for (size_t i = 10; i < 20; i++) b.step(b.of(i, true));
+    press(2), wait(Pass), are(20, "what has rested gives way");
+    while (b.cycle < begun + Rest) b.step();
+    are(20, "what has not rested stays");
+    wait(Pass), are(10, "it gives way then");
+    press(3), wait(2 * Rest), are(10, "pairs of another state");
+    press(0), b.settle();
+    // What yields does so at pressure 3 at any time.
+    b.top.keeps_i[4] = keep(1, true, 1 << 28);
+    make(true, 30);
+    press(2), wait(Pass), are(40, "what yields at pressure 3 only");
+    press(3), wait(Pass), are(10, "what yields at any time");
+    press(0), b.settle();
+    // Plain ones by their own word, whatever their state, but others not.
+    b.top.keeps_i[4] = 0, b.top.keeps_i[8] = keep(1, false, 0);
+    make(false, 20), make(true, 20), are(50, "pairs");
+    uint64_t deferred = b.deferred;
+    press(1), wait(Pass), are(30, "plain pairs");
+    make(false, 5), are(30, "plain pairs that are not made");
+    if (b.deferred != deferred + 5) fail("plain pairs that are put off", b.deferred, deferred + 5);
+    make(true, 5), are(35, "others that are");
+    press(0), b.settle(), make(false, 5), are(40, "plain pairs without pressure");
+    // As many go as must.
+    b.top.keeps_i[4] = keep(1, false, 0);
+    b.top.above_i[0] = 2 * 31;
+    for (int n = 0; n < 20000 && b.top.in_use_o > 2 * 31; n++) b.step();
+    wait(Pass);
+    // Those that were found under way when the pressure went are asked for, and stay.
+    are(31, "as many as may stay");
+    audit(b, false);
+    if (b.aged != 0 || b.evicted != 10 + 30 + 30 + 20 + 9) fail("counts", b.aged, b.evicted);
+    std::printf("presses: ok, %llu evicted\n", (unsigned long long)b.evicted);
+}
+
 // An old pair that is used, or deleted, while it is being looked at: a packet that counts before its statistics are read once more keeps
 // it, and nothing is deleted twice.
 void races(uint32_t seed) {
@@ -542,6 +606,7 @@ void races(uint32_t seed) {
 
 int main() {
     ages(10);
+    presses(14);
     states(13);
     races(14);
     traffic(11, 0.6, false, 2000);

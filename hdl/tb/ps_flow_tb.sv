@@ -11,6 +11,8 @@ module ps_flow_tb
   input  logic         rst_i,
   input  logic [31:0]  now_i,
   input  logic [31:0]  times_i [16],    // of the states, and by port
+  input  logic [31:0]  above_i [3],     // entries in use, of pressure 1, 2 and 3
+  input  logic [31:0]  keeps_i [9],     // of the states, and of plain pairs
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -70,6 +72,7 @@ module ps_flow_tb
   input  logic         mark_ready_i,
   output logic         full_o,
   output logic         aged_o,
+  output logic         evicted_o,
   output logic [31:0]  in_use_o,
   output logic         busy_o,
   output int unsigned  rows_log2_o,
@@ -110,7 +113,7 @@ module ps_flow_tb
     ask.count.reverse    = ask_reverse_i;
     ask.count.generation = ask_generation_i;
     ask.count.bytes      = bytes_i;
-    ask.count.age        = '{kind: age_kind_e'(age_kind_i), by_port: by_port_i, port: port_i};
+    ask.count.age        = '{plain: plain_i && ask_found_i, kind: age_kind_e'(age_kind_i), by_port: by_port_i, port: port_i};
     ask.count.tcp        = age_kind_e'(age_kind_i) == AgeTcp;
     {ask.count.tcp_ack, ask.count.tcp_rst, ask.count.tcp_fin, ask.count.tcp_syn} = flags_i;
     ask.hash             = few_rows(hash_i);
@@ -121,9 +124,13 @@ module ps_flow_tb
   end
 
   age_times_t times;
+  evictions_t evictions;
 
   always_comb begin
     for (int i = 0; i < 8; i++) {times.by_port[i], times.states[i]} = {times_i[8+i], times_i[i]};
+    for (int i = 0; i < 8; i++) evictions.states[i] = keeps_i[i];
+    for (int i = 0; i < 3; i++) evictions.above[i] = above_i[i];
+    evictions.plain = keeps_i[8];
   end
 
   // The bench lets this many cycles go by between the look-up's answer and admission.
@@ -133,7 +140,7 @@ module ps_flow_tb
     .RowsLog2(RowsLog2),
     .Linger  (hit_at(RowsLog2, 3) - HashCycles + Between + admit_cycles(RowsLog2) - WindowCycles)
   ) dut (
-    .clk_i, .rst_i, .now_i, .times_i(times), .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
+    .clk_i, .rst_i, .now_i, .times_i(times), .evictions_i(evictions), .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
     .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .way_o(), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
@@ -150,6 +157,7 @@ module ps_flow_tb
   assign {mark_o, mark_set_o, mark_index_o} = {mark.valid, mark.set, 32'(mark.index)};
   assign full_o   = happened.full;
   assign aged_o   = happened.aged;
+  assign evicted_o = happened.evicted;
   assign in_use_o = 32'(in_use);
 
 endmodule

@@ -6,6 +6,7 @@ mod difference;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::flow_key;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::DropReason;
@@ -64,6 +65,7 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Age(pick) => board.age(*pick)?,
             Step::Ages(ages) => board.ages(ages)?,
             Step::Pass(units) => board.pass(*units)?,
+            Step::Press(evictions) => board.press(evictions)?,
             Step::Enable(enabled) => board.enable(*enabled)?,
             Step::Reset => board.reset()?,
             Step::ZeroCounters => board.zero_counters()?,
@@ -182,9 +184,29 @@ impl<'a> Board<'a> {
         self.device("setting times", set)
     }
 
-    /// Nothing but time passes; what is old by then is gone. Pairs whose reverse entry's statistics restarted alone go before: the search
-    /// sees what was counted until then (section 9.4), which the host is not told.
+    /// Nothing but time passes; what is old by then is gone.
     fn pass(&mut self, units: u32) -> Result<(), Failure> {
+        self.delete_pinned_anew()?;
+        let ended = self.model.pass(units);
+        self.summary.ended(ended);
+        let passed = self.dut.pass(units);
+        self.device("letting time pass", passed)?;
+        self.check()
+    }
+
+    /// The table is under pressure; what gives way is gone.
+    fn press(&mut self, evictions: &Evictions) -> Result<(), Failure> {
+        self.delete_pinned_anew()?;
+        let ended = self.model.press(evictions);
+        self.summary.ended(ended);
+        let pressed = self.dut.press(evictions);
+        self.device("making room", pressed)?;
+        self.check()
+    }
+
+    /// Before the card searches: pairs whose reverse entry's statistics restarted alone go. The search sees what was counted until then
+    /// (section 9.4), which the host is not told.
+    fn delete_pinned_anew(&mut self) -> Result<(), Failure> {
         self.flush()?;
         let flows = self.model.flows();
         let restarted = |f: &&Flow| {
@@ -192,13 +214,7 @@ impl<'a> Board<'a> {
         };
         let keys: Vec<FlowKey> =
             flows.iter().map(|(_, f)| f).filter(restarted).map(key_of).collect();
-        for key in keys {
-            self.delete(key)?;
-        }
-        self.summary.aged += self.model.pass(units);
-        let passed = self.dut.pass(units);
-        self.device("letting time pass", passed)?;
-        self.check()
+        keys.into_iter().try_for_each(|key| self.delete(key))
     }
 
     fn enable(&mut self, enabled: bool) -> Result<(), Failure> {

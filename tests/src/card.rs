@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use penstock_abi::age::{Ages, TICK_LOG2};
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
@@ -159,6 +160,12 @@ impl Dut for CardDut {
 
     fn set_ages(&mut self, ages: &Ages) -> Result<()> {
         Ok(self.host.set_flow_ages(ages)?)
+    }
+
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.host.set_flow_evictions(evictions)?;
+        self.lock().drain(DRAIN_CYCLES)?;
+        Ok(self.host.set_flow_evictions(&Evictions::default())?)
     }
 
     fn pass(&mut self, units: u32) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::table::{Flow, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
@@ -93,6 +94,12 @@ pub trait Dut {
     /// # Errors
     /// The device's.
     fn set_ages(&mut self, ages: &Ages) -> Result<()>;
+
+    /// Puts the flow table under pressure, with nothing happening but that pairs give way.
+    ///
+    /// # Errors
+    /// It does not end, or a check within the device failed.
+    fn press(&mut self, evictions: &Evictions) -> Result<()>;
 
     /// Lets card time pass, in units of `last_hit`, with nothing in it but that pairs become old.
     ///
@@ -258,6 +265,11 @@ impl Dut for ModelDut {
 
     fn set_ages(&mut self, ages: &Ages) -> Result<()> {
         self.model.flows_mut().set_ages(*ages);
+        Ok(())
+    }
+
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.model.press(evictions);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId};
@@ -309,6 +310,11 @@ impl Dut for LateDut {
 
     fn set_ages(&mut self, ages: &Ages) -> Result<()> {
         self.model.flows_mut().set_ages(*ages);
+        Ok(())
+    }
+
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.model.press(evictions);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use penstock_abi::age::{Ages, Port};
+use penstock_abi::evict::{Evictions, Keep};
 use penstock_refmodel::r#gen::{Rng, Traffic, World, Write};
 use penstock_refmodel::{Ingress, RefModel};
 
@@ -33,6 +34,8 @@ pub enum Step {
     Ages(Ages),
     /// Card time passes, a multiple of [`EPOCH`] units; pairs that are old by then go.
     Pass(u32),
+    /// For a moment the flow table is under pressure; pairs that give way go.
+    Press(Evictions),
     /// The host enables or disables the data path.
     Enable(bool),
     /// Function-level reset: the data path goes on.
@@ -241,6 +244,24 @@ fn random_ages(rng: &mut Rng) -> Ages {
     ages
 }
 
+/// Some pressure as soon as there is a pair, under which some states give way.
+fn random_evictions(rng: &mut Rng) -> Evictions {
+    let pressure = rng.between(1, 3);
+    let mut keep = || Keep {
+        level: rng.below(4) as u8,
+        yields: rng.one_in(4),
+        time: match rng.below(8) {
+            0 => 0,
+            n => EPOCH * n as u32 + EPOCH / 2,
+        },
+    };
+    Evictions {
+        states: std::array::from_fn(|_| keep()),
+        plain: keep(),
+        above: std::array::from_fn(|n| u32::from((n as u64) < pressure)),
+    }
+}
+
 /// Now and then the host deletes a flow, stops the data path for a while, or resets the function.
 fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
     if rng.one_in(120) {
@@ -250,6 +271,11 @@ fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
         let units = EPOCH * rng.between(1, 4) as u32;
         model.pass(units);
         steps.push(Step::Pass(units));
+    }
+    if rng.one_in(300) {
+        let evictions = random_evictions(rng);
+        model.press(&evictions);
+        steps.push(Step::Press(evictions));
     }
     if rng.one_in(1500) {
         steps.push(Step::Reset);

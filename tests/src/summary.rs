@@ -2,7 +2,7 @@
 
 use penstock_abi::reason::DropReason;
 use penstock_refmodel::insert::Inserted;
-use penstock_refmodel::{Decision, Rule, Verdict};
+use penstock_refmodel::{Decision, Ended, Rule, Verdict};
 
 const RULES: usize = Rule::ALL.len();
 /// More than there are reasons for drops.
@@ -39,6 +39,8 @@ pub struct Summary {
     pub deleted: u64,
     /// Pairs that were old.
     pub aged: u64,
+    /// Pairs that gave way.
+    pub evicted: u64,
     rules: Rules,
     reasons: [u64; REASONS],
 }
@@ -69,6 +71,7 @@ impl std::ops::AddAssign for Summary {
         self.moved += o.moved;
         self.deleted += o.deleted;
         self.aged += o.aged;
+        self.evicted += o.evicted;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.rules.0, &o.rules.0);
         add(&mut self.reasons, &o.reasons);
@@ -76,6 +79,12 @@ impl std::ops::AddAssign for Summary {
 }
 
 impl Summary {
+    /// Pairs were deleted by the card itself.
+    pub(crate) fn ended(&mut self, ended: Ended) {
+        self.aged += ended.aged;
+        self.evicted += ended.evicted;
+    }
+
     /// A frame was compared that this became of.
     pub(crate) fn met(&mut self, decision: &Decision) {
         if let Some(at) = Rule::ALL.iter().position(|r| decision.rule == Some(*r)) {

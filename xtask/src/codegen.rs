@@ -95,6 +95,7 @@ fn package() -> String {
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
     param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
+    param(&mut o, "AgePressTicks", 32, age::PRESS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
     for t in TABLES {
         param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);

@@ -11,6 +11,7 @@
 
 pub mod age;
 pub mod digest;
+pub mod evict;
 pub mod fw;
 pub mod hash;
 pub mod layout;

@@ -102,6 +102,8 @@ reasons! {
         FirmwareTx = 6, "Firmware TX";
         /// Flow pairs that were old.
         FlowsAged = 7, "Flows aged", since 1;
+        /// Flow pairs that gave way to others in a table that fills.
+        FlowsEvicted = 8, "Flows evicted", since 2;
     }
 }
 

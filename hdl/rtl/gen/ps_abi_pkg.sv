@@ -87,13 +87,14 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h40001;
+  localparam logic [31:0] LayoutVersion = 32'h40002;
   localparam logic [63:0] LayoutHash = 64'h1df41eba271a42b8;
-  localparam logic [31:0] Capabilities = 32'h7;
+  localparam logic [31:0] Capabilities = 32'hf;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
   localparam logic [31:0] AgePassTicks = 32'h400;
+  localparam logic [31:0] AgePressTicks = 32'h20;
 
   // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;
@@ -177,6 +178,10 @@ package ps_abi_pkg;
   localparam logic [15:0] RegParityErrors = 16'h138;
   localparam logic [15:0] RegParityLast = 16'h13c;
   localparam logic [15:0] RegParityInject = 16'h140;
+  localparam logic [15:0] RegFlowPressure1 = 16'h150;
+  localparam logic [15:0] RegFlowPressure2 = 16'h154;
+  localparam logic [15:0] RegFlowPressure3 = 16'h158;
+  localparam logic [15:0] RegFlowKeepPlain = 16'h15c;
   localparam logic [15:0] RegFlowAge0 = 16'h180;
   localparam logic [15:0] RegFlowAge1 = 16'h184;
   localparam logic [15:0] RegFlowAge2 = 16'h188;
@@ -201,6 +206,14 @@ package ps_abi_pkg;
   localparam logic [15:0] RegFlowAgeByPort5 = 16'h1d4;
   localparam logic [15:0] RegFlowAgeByPort6 = 16'h1d8;
   localparam logic [15:0] RegFlowAgeByPort7 = 16'h1dc;
+  localparam logic [15:0] RegFlowKeep0 = 16'h1e0;
+  localparam logic [15:0] RegFlowKeep1 = 16'h1e4;
+  localparam logic [15:0] RegFlowKeep2 = 16'h1e8;
+  localparam logic [15:0] RegFlowKeep3 = 16'h1ec;
+  localparam logic [15:0] RegFlowKeep4 = 16'h1f0;
+  localparam logic [15:0] RegFlowKeep5 = 16'h1f4;
+  localparam logic [15:0] RegFlowKeep6 = 16'h1f8;
+  localparam logic [15:0] RegFlowKeep7 = 16'h1fc;
   localparam logic [15:0] RegCmdBaseLo = 16'h200;
   localparam logic [15:0] RegCmdBaseHi = 16'h204;
   localparam logic [15:0] RegCplBaseLo = 16'h208;
@@ -302,6 +315,7 @@ package ps_abi_pkg;
   localparam logic [3:0] CounterTrapped = 4'h5;
   localparam logic [3:0] CounterFirmwareTx = 4'h6;
   localparam logic [3:0] CounterFlowsAged = 4'h7;
+  localparam logic [3:0] CounterFlowsEvicted = 4'h8;
 
   typedef enum logic [1:0] {
     VifFabric = 2'd0,

@@ -408,7 +408,10 @@ module ps_decide
   endfunction
 
   function automatic pair_count_t stage4_flow_count();
-    stage4_flow_count = '{age: age3_q, pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
+    age_code_t age;
+    age       = age3_q;
+    age.plain = d.flow.tag.plain;
+    stage4_flow_count = '{age: age, pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
               tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
@@ -456,7 +459,7 @@ module ps_decide
 
   // --- By what the packet's pair has its time, if this is a packet of the forward entry
   function automatic age_code_t age_code(input logic [7:0] proto, input logic [7:0] ports);
-    age_code = '{kind: age_kind(proto), by_port: ports != '0, port: '0};
+    age_code = '{plain: 1'b0, kind: age_kind(proto), by_port: ports != '0, port: '0};
     for (int i = 7; i >= 0; i--) if (ports[i]) age_code.port = 3'(i);
   endfunction
 

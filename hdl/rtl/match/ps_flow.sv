@@ -24,6 +24,7 @@ module ps_flow
   input  logic         rst_i,
   input  logic [31:0]  now_i,             // card time >> 16, never 0
   input  age_times_t   times_i,
+  input  evictions_t   evictions_i,
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -114,7 +115,7 @@ module ps_flow
   tcp_update_t tcp_update;
   pair_stats_t stats;
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
-  logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, gone;
+  logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, old_yields, gone;
   pair_t       age_pair, old_pair, gone_pair;
   generation_t [1:0] old_generation;
   logic [$clog2(GapPatience)-1:0] patience_q;
@@ -220,6 +221,7 @@ module ps_flow
     .ready_i        (ready),
     .none_waits_i   (none_waits),
     .crowded_i      (crowded),
+    .pressed_i      (pressed_q),
     .free_valid_i   (free_valid),
     .free_i         (free),
     .free_take_o    (free_take),
@@ -296,6 +298,7 @@ module ps_flow
     .old_generation_o(old_generation),
     .old_told_i    (old_told),
     .old_is_i      (old_is),
+    .old_yields_i  (old_yields),
     .gone_o        (gone),
     .gone_pair_o   (gone_pair),
     .host_valid_i  (host_valid_i && !reading_q),
@@ -344,6 +347,17 @@ module ps_flow
     .busy_o         (stats_busy)
   );
 
+  // --- Pressure, some cycles after what it follows from
+  logic [2:0] above_q;
+  logic [1:0] pressure_q;
+  logic       pressed_q;
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < 3; i++) above_q[i] <= evictions_i.above[i] != '0 && 32'(in_use_o) > evictions_i.above[i];
+    pressure_q <= above_q[2] ? 2'd3 : above_q[1] ? 2'd2 : {1'b0, above_q[0]};
+    pressed_q  <= above_q != '0;
+  end
+
   ps_flow_age #(
     .PairsLog2(PairsLog2)
   ) u_age (
@@ -351,6 +365,8 @@ module ps_flow
     .rst_i,
     .now_i,
     .times_i,
+    .keeps_i      ({evictions_i.plain, evictions_i.states}),
+    .pressure_i   (pressure_q),
     .used_i       (data_we),
     .used_pair_i  (data_pair),
     .free_i       (gone),
@@ -370,6 +386,7 @@ module ps_flow
     .generation_i (old_generation),
     .told_o       (old_told),
     .told_old_o   (old_is),
+    .told_yields_o(old_yields),
     .busy_o       (age_busy)
   );
 

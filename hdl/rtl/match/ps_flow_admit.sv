@@ -42,7 +42,8 @@ module ps_flow_admit
 
   input  logic          ready_i,         // of ps_flow_engine
   input  logic          none_waits_i,
-  input  logic          crowded_i,
+  input  logic          crowded_i,         // there is no room for translated pairs that begin
+  input  logic          pressed_i,         // nor for plain ones
   input  logic          free_valid_i,
   input  free_pair_t    free_i,
   output logic          free_take_o,
@@ -64,6 +65,7 @@ module ps_flow_admit
     logic reverse;
     logic pair;
     logic begins;         // a new translated pair
+    logic begins_plain;   // or one that is neither translated nor sent through a group
     logic translated;
     logic plain;
     logic early;          // may take the place of what a reply without its entry began
@@ -126,6 +128,7 @@ module ps_flow_admit
     facts.reverse    = valid_i && ask_i.valid && ask_i.kind == LearnReverse;
     facts.pair       = valid_i && ask_i.valid && asks_pair(ask_i.kind);
     facts.begins     = ask_i.kind == LearnNew && ask_i.translated;
+    facts.begins_plain = ask_i.kind == LearnNew && ask_i.plain;
     facts.translated = ask_i.translated;
     facts.plain      = ask_i.plain;
     facts.early      = ask_i.translated && ask_i.key.proto != ProtoTcp;
@@ -222,8 +225,9 @@ module ps_flow_admit
         admit.push = idle;
         admit.dead = 1'b1;
       end else if (crowds) begin
-        admit.drop   = 1'b1;
-        admit.reason = DropFlowTableFull;
+        admit.drop     = of.translated;
+        admit.reason   = DropFlowTableFull;
+        admit.deferred = !of.translated;
       end
     end
     // Who is taken asks for a pair.
@@ -275,7 +279,7 @@ module ps_flow_admit
     for (int unsigned i = 2; i <= Decides; i++) facts_q[i] <= facts_q[i-1];
     takes_q   <= {takes_q[Decides-Hashed-1:0], takes};
     rests_q   <= !takes;
-    crowds_q  <= facts_q[Decides-1].begins && crowded_i;
+    crowds_q  <= (facts_q[Decides-1].begins && crowded_i) || (facts_q[Decides-1].begins_plain && pressed_i);
 
     // The verdict
     valid_o    <= valid_q[Decides];
@@ -299,6 +303,7 @@ module ps_flow_admit
     if (outcome_q.pair && !counts_on_q) begin
       counts_o           <= 1'b1;
       count_o.pair       <= free_i.pair;
+      count_o.age.plain  <= ask.plain;
       count_o.reverse    <= 1'b0;
       count_o.generation <= free_i.generation + 8'd1;
     end

@@ -67,6 +67,7 @@ module ps_flow_engine
   output generation_t [1:0] old_generation_o,
   input  logic        old_told_i,
   input  logic        old_is_i,
+  input  logic        old_yields_i,
   output logic        gone_o,    // a pair has no entries any more
   output pair_t       gone_pair_o,
   input  logic        host_valid_i,
@@ -106,7 +107,7 @@ module ps_flow_engine
   placing_t             full;
   pair_event_t          insert_event;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
-  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, slow_re, give_any_q, unused_loc_re;
+  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, evicted, slow_re, give_any_q, unused_loc_re;
   logic                 slow_we;
   pair_t                slow_pair;
   flow_facts_t [1:0]    slow_wdata;
@@ -217,6 +218,7 @@ module ps_flow_engine
     .generation_o (old_generation_o),
     .told_i       (old_told_i),
     .told_old_i   (old_is_i),
+    .told_yields_i(old_yields_i),
     .host_valid_i,
     .host_write_i,
     .host_index_i,
@@ -251,6 +253,7 @@ module ps_flow_engine
     .drop_o       (slow_number),
     .removed_o    (removed),
     .aged_o       (aged),
+    .evicted_o    (evicted),
     .map_re_o,
     .map_addr_o,
     .map_done_i,
@@ -292,6 +295,7 @@ module ps_flow_engine
     none_waits_o    <= count == '0;
     event_o         <= insert_event;
     event_o.aged    <= aged;
+    event_o.evicted <= evicted;
     event_o.full    <= full_valid;
     event_o.removed <= removed || (full_valid && full.as == PlaceInPlace);
     drop_valid_o    <= (full_valid && full.pending) || slow_drop;

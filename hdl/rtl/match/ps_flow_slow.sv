@@ -34,6 +34,7 @@ module ps_flow_slow
   output generation_t [1:0] generation_o,
   input  logic          told_i,
   input  logic          told_old_i,
+  input  logic          told_yields_i,    // until the next time
 
   input  logic          host_valid_i,
   input  logic          host_write_i,
@@ -72,6 +73,7 @@ module ps_flow_slow
   output number_t       drop_o,
   output logic          removed_o,
   output logic          aged_o,           // with it: for it was old
+  output logic          evicted_o,        // or for it gave way
 
   output logic          map_re_o,
   output logic [13:0]   map_addr_o,
@@ -292,6 +294,7 @@ module ps_flow_slow
     drop_valid_o <= 1'b0;
     removed_o    <= 1'b0;
     aged_o       <= 1'b0;
+    evicted_o    <= 1'b0;
     drop_o       <= head_i.number;
     give_value_o <= state_q[StFreeSecond] ?
                     '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
@@ -532,7 +535,8 @@ module ps_flow_slow
         go(StFreeSecond);
         if (op_ready_i) begin
           removed_o <= 1'b1;
-          aged_o    <= ages_q;
+          aged_o    <= ages_q && !told_yields_i;
+          evicted_o <= ages_q && told_yields_i;
           give_o    <= 1'b1;
           go(StSettle);
           hold(SettleCycles);

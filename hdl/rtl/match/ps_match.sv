@@ -42,6 +42,7 @@ module ps_match
   input  logic [63:0] time_i,
   input  age_times_t   age_times_i,
   input  age_port_t [7:0] age_ports_i,
+  input  evictions_t   evictions_i,
   input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
   input  logic        parity_inject_i,
@@ -560,6 +561,7 @@ module ps_match
     .rst_i,
     .now_i          (now_q),
     .times_i        (age_times_i),
+    .evictions_i,
     .secret_i       (hash_key_i),
     .clear_i        (clearing_o),
     .clear_we_i     (acc.we[SelFlow] && clearing_o),

@@ -269,6 +269,7 @@ package ps_pair_pkg;
   } age_kind_e;
 
   typedef struct packed {
+    logic       plain;     // see slot_tag_t
     age_kind_e  kind;
     logic       by_port;
     logic [2:0] port;
@@ -383,6 +384,7 @@ package ps_pair_pkg;
     logic added;       // a pair: two entries
     logic removed;     // likewise
     logic aged;        // that was old
+    logic evicted;     // that gave way
   } pair_event_t;
 
 endpackage

@@ -110,6 +110,7 @@ fn check_aging(aging: &FlowAging, wrong: &mut Wrong) {
         };
         wrong.range(&format!("flowAging.{name}"), aging.of(state), 0, FlowAging::SECONDS_MAX);
     }
+    wrong.range("flowAging.guaranteed", aging.guaranteed, 0, FlowAging::GUARANTEED_MAX);
     if aging.ports.len() > PORTS {
         let count = aging.ports.len();
         wrong.add(format!("flowAging.ports has {count} entries, and there can be {PORTS}"));

@@ -39,6 +39,10 @@ pub(crate) fn admit(
     if full && translated && matches!(asked, Learn::New(_)) {
         return Err(Refused::by(Rule::TableFull, DropReason::FlowTableFull));
     }
+    let pressed = card.flows.pressure() != 0 && !card.breaks(Fault::PlainPairsPressOn);
+    if pressed && is_plain(pair) && matches!(asked, Learn::New(_)) {
+        return Ok((Learn::No, rule));
+    }
     Ok((asked, rule))
 }
 

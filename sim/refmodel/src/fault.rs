@@ -104,6 +104,14 @@ pub enum Fault {
     HalfClosedStays,
     /// Section 9.4: the first look at a pair knows the generations of its entries.
     SeesAll,
+    /// Section 9.5: plain pairs are kept as their state is.
+    PlainPairsStay,
+    /// Section 9.5: all pairs are taken for plain.
+    AllPairsArePlain,
+    /// Section 9.5: any pressure counts as the highest.
+    PressureIsHighest,
+    /// Section 9.1: plain pairs are made under pressure as well.
+    PlainPairsPressOn,
 }
 
 impl Fault {
@@ -158,5 +166,9 @@ impl Fault {
         Self::PortsInEveryState,
         Self::HalfClosedStays,
         Self::SeesAll,
+        Self::PlainPairsStay,
+        Self::AllPairsArePlain,
+        Self::PressureIsHighest,
+        Self::PlainPairsPressOn,
     ];
 }

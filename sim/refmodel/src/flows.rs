@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::limits::FLOW_PAIRS;
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
 
@@ -58,6 +59,15 @@ pub fn attributes(dump: impl IntoIterator<Item = (u32, Flow)>) -> HashMap<FlowKe
     entries.iter().map(|f| (key_of(f), without(f))).collect()
 }
 
+/// What is noted of a pair when a packet is counted on its forward entry (sections 9.4 and 9.5).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Noted {
+    /// The number of the port by which it has its time, if by one.
+    pub(crate) port: Option<u8>,
+    /// Neither entry has a mapping or a member.
+    pub(crate) plain: bool,
+}
+
 /// The flow table.
 #[derive(Clone, Debug)]
 pub struct FlowTable {
@@ -68,9 +78,10 @@ pub struct FlowTable {
     generations: HashMap<Side, u8>,
     /// The number that was given last.
     last_pair: u32,
-    /// By pair, of what port it has its time, if of one.
-    ports: HashMap<u32, u8>,
+    /// By pair, what was noted of it last.
+    noted: HashMap<u32, Noted>,
     ages: Ages,
+    evictions: Evictions,
     /// Card time in units of `last_hit`.
     now: u32,
 }
@@ -83,8 +94,9 @@ impl Default for FlowTable {
             stats: HashMap::new(),
             generations: HashMap::new(),
             last_pair: 0,
-            ports: HashMap::new(),
+            noted: HashMap::new(),
             ages: Ages::default(),
+            evictions: Evictions::default(),
             now: 1,
         }
     }
@@ -199,6 +211,23 @@ impl FlowTable {
         self.ages = ages;
     }
 
+    /// Which pairs give way in a table that fills.
+    #[must_use]
+    pub fn evictions(&self) -> &Evictions {
+        &self.evictions
+    }
+
+    /// Sets which pairs give way in a table that fills.
+    pub fn set_evictions(&mut self, evictions: Evictions) {
+        self.evictions = evictions;
+    }
+
+    /// The pressure on the table (section 9.5).
+    #[must_use]
+    pub fn pressure(&self) -> u8 {
+        self.evictions.pressure(self.len() as u32)
+    }
+
     /// Card time in units of `last_hit`, never 0.
     #[must_use]
     pub fn now(&self) -> u32 {
@@ -210,9 +239,15 @@ impl FlowTable {
         self.now = self.now.wrapping_add(units).max(1);
     }
 
-    /// The number of the port by which the pair of an entry has its time.
-    pub(crate) fn port_of(&self, flow: &Flow) -> Option<u8> {
-        self.ports.get(&flow.pair).copied()
+    /// What was noted of the pair of an entry.
+    pub(crate) fn noted(&self, flow: &Flow) -> Noted {
+        self.noted.get(&flow.pair).copied().unwrap_or_default()
+    }
+
+    fn note(&mut self, forward: &Flow) {
+        let port = self.ages.find(forward.proto, forward.dport);
+        let plain = !forward.map_valid && !forward.ecmp_valid;
+        self.noted.insert(forward.pair, Noted { port, plain });
     }
 
     /// What was counted last on one side of a pair, and under which generation.
@@ -228,21 +263,21 @@ impl FlowTable {
         s.tcp = tcp_state(s.tcp, tcp_flags);
         s.last_hit = self.now;
         if !f.reverse {
-            self.ports.remove(&f.pair);
-            self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+            self.note(&f);
         }
         self.stats.insert(side(&f), (f.generation, s));
     }
 
     /// Takes over entries and statistics that were read from a card whose time is this one's.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        *self = Self { now: self.now, ages: self.ages, ..Self::default() };
+        *self =
+            Self { now: self.now, ages: self.ages, evictions: self.evictions, ..Self::default() };
         for (_, f, s) in entries {
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
             self.stats.insert(side(&f), (f.generation, s));
             if !f.reverse {
-                self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+                self.note(&f);
             }
             self.entries.insert(key_of(&f), f);
         }

@@ -41,6 +41,7 @@ mod types;
 mod verdict;
 pub mod wire;
 
+pub use ageing::Ended;
 pub use fault::Fault;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};

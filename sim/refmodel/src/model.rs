@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use penstock_abi::evict::Evictions;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
 use penstock_tables::Shape;
 
+use crate::ageing::Ended;
 use crate::decide::decide;
 use crate::fault::Fault;
 use crate::flows::FlowTable;
@@ -145,13 +147,25 @@ impl RefModel {
         &mut self.flows
     }
 
-    /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then go; says how many.
-    pub fn pass(&mut self, units: u32) -> u64 {
+    /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then, or give way, go.
+    pub fn pass(&mut self, units: u32) -> Ended {
         self.flows.pass(units);
-        let aged = self.flows.age(self.fault);
-        *self.counters.card.entry(CardCounter::FlowsAged as u8).or_default() += aged;
+        let ended = self.flows.age(self.fault);
+        for (counter, pairs) in
+            [(CardCounter::FlowsAged, ended.aged), (CardCounter::FlowsEvicted, ended.evicted)]
+        {
+            *self.counters.card.entry(counter as u8).or_default() += pairs;
+        }
         self.recount_flows();
-        aged
+        ended
+    }
+
+    /// For a moment the table is under pressure, and pairs that give way go.
+    pub fn press(&mut self, evictions: &Evictions) -> Ended {
+        self.flows.set_evictions(*evictions);
+        let ended = self.pass(0);
+        self.flows.set_evictions(Evictions::default());
+        ended
     }
 
     /// What has been counted.

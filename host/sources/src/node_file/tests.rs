@@ -441,11 +441,12 @@ fn the_node_says_how_long_flows_may_rest() {
     let mut bench = Bench::good();
     assert_eq!(node(&bench.read(CENT222)), Some(FlowAging::default()));
     let fragment = bench.read(&aging(
-        "{ tcpEstablished: 600, icmp: 0, ports: [{ protocol: TCP, port: 22, seconds: 60 }] }",
+        "{ tcpEstablished: 600, icmp: 0, guaranteed: 5, ports: [{ protocol: TCP, port: 22, seconds: 60 }] }",
     ));
     let mut wanted = FlowAging::default();
     wanted.set(State::Established, 600);
     wanted.set(State::Icmp, 0);
+    wanted.guaranteed = 5;
     wanted.ports = vec![PortAging { protocol: Protocol::Tcp, port: 22, seconds: 60 }];
     assert_eq!((node(&fragment), said(&fragment)), (Some(wanted.clone()), vec![]));
     let nine = ["{ protocol: UDP, port: 1, seconds: 1 }"; 9].join(", ");
@@ -453,6 +454,7 @@ fn the_node_says_how_long_flows_may_rest() {
         ("{ tcpClosed: 604801 }", "flowAging.tcpClosed 604801 is not in 0..=604800"),
         ("{ udpOneWay: -1 }", "flowAging.udpOneWay: invalid value"),
         ("{ tcp: 5 }", "unknown field `tcp`"),
+        ("{ guaranteed: 86401 }", "flowAging.guaranteed 86401 is not in 0..=86400"),
         ("7200", "flowAging: invalid type"),
         ("{ ports: [{ protocol: UDP, port: 0, seconds: 5 }] }", "ports[0].port 0 is not in 1..="),
         ("{ ports: [{ protocol: ICMP, port: 1, seconds: 5 }] }", "unknown variant `ICMP`"),

@@ -19,6 +19,7 @@ macro_rules! stories {
 }
 
 mod ageing;
+mod eviction;
 mod faults;
 mod lab;
 mod node;
