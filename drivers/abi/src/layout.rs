@@ -30,6 +30,8 @@ codes! {
         Ageing = 2, since 1;
         /// A flow table that fills lets pairs give way: the registers `FLOW_PRESSURE1` to `FLOW_PRESSURE3`, `FLOW_KEEP0` and those that follow and `FLOW_KEEP_PLAIN`, and the counter `FlowsEvicted`.
         Eviction = 3, since 2;
+        /// Vifs and tunnels have shares of the flow table: the tables `FlowShare` and `FlowShareStats`, and the drop reason `FlowQuota`.
+        Shares = 4, since 2;
     }
 }
 
@@ -75,7 +77,9 @@ pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [Fi
         Vrf,
         ServiceKey,
         TunnelSource,
-        PlainFip
+        PlainFip,
+        FlowShare,
+        FlowShareStats
     );
 }
 

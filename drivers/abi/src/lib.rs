@@ -19,5 +19,6 @@ pub mod limits;
 pub mod reason;
 pub mod regs;
 pub mod ring;
+pub mod share;
 pub mod table;
 pub mod word;

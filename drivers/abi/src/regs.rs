@@ -283,6 +283,10 @@ registers! {
     DEPTH_TUNNEL_SOURCE = 0x444, Ro, keeps;
     /// Entries of the table `PlainFip`.
     DEPTH_PLAIN_FIP = 0x448, Ro, keeps;
+    /// Entries of the table `FlowShare`.
+    DEPTH_FLOW_SHARE = 0x44c, Ro, keeps, since 2;
+    /// Entries of the table `FlowShareStats`.
+    DEPTH_FLOW_SHARE_STATS = 0x450, Ro, keeps, since 2;
     /// Most slots of one ECMP group.
     ECMP_GROUP_MAX = 0x500, Ro, keeps;
     /// Rows of one way of the table `Flow`, as a power of two.

@@ -45,6 +45,8 @@ pub struct Shape {
     pub flow_rows_log2: u32,
     /// Flow entries in use above which a new flow that needs translation is dropped.
     pub flows_translated_max: u32,
+    /// Shares of the flow table: of vifs and, from `limits::TUNNEL_SHARE_FIRST` on, of tunnels. 0 of a card without.
+    pub flow_shares: u32,
 }
 
 /// A size that no card of this layout can have: its registers are not to be trusted.
@@ -101,6 +103,7 @@ impl Default for Shape {
             plain_fip_rows_log2: limits::PLAIN_FIP_ROWS_LOG2,
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
             flows_translated_max: limits::FLOWS_TRANSLATED_MAX,
+            flow_shares: limits::FLOW_SHARES,
         }
     }
 }
@@ -158,6 +161,10 @@ impl Shape {
             plain_fip_rows_log2: rows_log2(TableId::PlainFip, PLAIN_FIP_WAYS)?,
             flow_rows_log2: rows_log2(TableId::Flow, FLOW_WAYS)?,
             flows_translated_max: range(regs::FLOWS_TRANSLATED_MAX, 1, value(regs::DEPTH_FLOW))?,
+            flow_shares: match value(regs::DEPTH_FLOW_SHARE) {
+                0 => 0,
+                _ => depth(TableId::FlowShare)?,
+            },
         };
         // What follows from the others is said besides.
         for (offset, said) in said {
@@ -199,6 +206,7 @@ impl Shape {
             }
             TableId::PlainFip => (PLAIN_FIP_WAYS * BUCKET_SLOTS) << self.plain_fip_rows_log2,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,
+            TableId::FlowShare | TableId::FlowShareStats => self.flow_shares,
             TableId::DropStats | TableId::CardStats => table.desc().depth,
         }
     }
@@ -219,6 +227,7 @@ fn least(table: TableId) -> u32 {
     match table {
         TableId::Vif | TableId::VifStats => u32::from(limits::VIF_FIRST_POD) + 1,
         TableId::Ilm => limits::LABEL_FIRST + 1,
+        TableId::FlowShare | TableId::FlowShareStats => limits::FLOW_SHARES,
         _ => 1,
     }
 }
@@ -244,6 +253,7 @@ fn most(table: TableId) -> u32 {
         TableId::DefaultRoute | TableId::Vrf => limits::VRFS,
         TableId::PrefixLength => PREFIX_TABLES,
         TableId::Flow | TableId::FlowStats => INDEX_MOST,
+        TableId::FlowShare | TableId::FlowShareStats => limits::FLOW_SHARES,
         TableId::DropStats | TableId::CardStats => table.desc().depth,
     }
 }
