@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::limits::FLOW_PAIRS;
-use penstock_abi::table::{Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
+use penstock_abi::table::{
+    Flow, FlowKey, FlowShareStats, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN,
+};
 
+use crate::shares::{AllShares, Shares};
 use crate::tables::Tables;
 use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
 
@@ -20,6 +23,8 @@ pub struct Pair {
     pub forward: Flow,
     /// Entry of the replies.
     pub reverse: Flow,
+    /// Whose it is.
+    pub shares: Shares,
 }
 
 /// The key of an entry.
@@ -80,6 +85,7 @@ pub struct FlowTable {
     last_pair: u32,
     /// By pair, what was noted of it last.
     noted: HashMap<u32, Noted>,
+    pub(crate) shares: AllShares,
     ages: Ages,
     evictions: Evictions,
     /// Card time in units of `last_hit`.
@@ -95,6 +101,7 @@ impl Default for FlowTable {
             generations: HashMap::new(),
             last_pair: 0,
             noted: HashMap::new(),
+            shares: AllShares::default(),
             ages: Ages::default(),
             evictions: Evictions::default(),
             now: 1,
@@ -191,6 +198,7 @@ impl FlowTable {
         for key in [Some(key), partner].into_iter().flatten() {
             self.remove(&key);
         }
+        self.shares.end(pair);
     }
 
     /// Deletes the entry with this key and its partner.
@@ -268,10 +276,13 @@ impl FlowTable {
         self.stats.insert(side(&f), (f.generation, s));
     }
 
-    /// Takes over entries and statistics that were read from a card whose time is this one's.
+    /// Takes over entries and statistics that were read from a card whose time is this one's. Of pairs that it did not have before, the
+    /// entries say whose they are.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        *self =
-            Self { now: self.now, ages: self.ages, evictions: self.evictions, ..Self::default() };
+        let known = self.shares.named(self.pairs());
+        let shares = std::mem::take(&mut self.shares);
+        let Self { now, ages, evictions, .. } = *self;
+        *self = Self { now, ages, evictions, shares, ..Self::default() };
         for (_, f, s) in entries {
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
@@ -281,6 +292,50 @@ impl FlowTable {
             }
             self.entries.insert(key_of(&f), f);
         }
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.restore(&known, self.pairs());
+        self.shares = shares;
+    }
+
+    /// Forward entries, each with its partner.
+    fn pairs(&self) -> impl Iterator<Item = (&Flow, Option<&Flow>)> {
+        let forward = self.entries.values().filter(|f| !f.reverse);
+        forward.map(|f| (f, self.partner(f)))
+    }
+
+    /// Whose the pair of an entry is.
+    #[must_use]
+    pub fn shares_of(&self, flow: &Flow) -> Shares {
+        self.shares.of(flow.pair)
+    }
+
+    /// Those of some shares that are over their limit.
+    #[must_use]
+    pub fn over(&self, tables: &Tables, of: Shares) -> Shares {
+        self.shares.over(tables, of, None)
+    }
+
+    /// What the host reads of a share.
+    #[must_use]
+    pub fn share_stats(&self, index: u32) -> FlowShareStats {
+        self.shares.stats(index)
+    }
+
+    /// What is in a share's bucket, in parts of which a pair is [`penstock_abi::share::ONE`].
+    #[must_use]
+    pub fn bucket(&self, index: u32) -> u32 {
+        self.shares.bucket(index)
+    }
+
+    /// Shares that have, or had, anything.
+    #[must_use]
+    pub fn known_shares(&self) -> Vec<u32> {
+        self.shares.known()
+    }
+
+    /// A share has refused so many packets.
+    pub fn set_refused(&mut self, index: u32, refused: u32) {
+        self.shares.set_refused(index, refused);
     }
 
     pub(crate) fn entry_mut(&mut self, key: &FlowKey) -> Option<&mut Flow> {

@@ -13,6 +13,7 @@ fn every_planted_fault_is_noticed() {
         crate::node::ALL,
         crate::ageing::ALL,
         crate::eviction::ALL,
+        crate::shares::ALL,
     ];
     let notices = |fault: Fault| {
         let mut all = stories.iter().copied().flatten();

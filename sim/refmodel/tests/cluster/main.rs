@@ -25,4 +25,5 @@ mod lab;
 mod node;
 mod plain;
 mod services;
+mod shares;
 mod sources;
