@@ -2,6 +2,7 @@
 
 mod check;
 mod difference;
+mod shares;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,7 +10,7 @@ use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::hash::flow_key;
 use penstock_abi::limits::DRAIN_CYCLES;
-use penstock_abi::reason::DropReason;
+use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Write;
@@ -187,8 +188,10 @@ impl<'a> Board<'a> {
     /// Nothing but time passes; what is old by then is gone.
     fn pass(&mut self, units: u32) -> Result<(), Failure> {
         self.delete_pinned_anew()?;
+        let empty = self.empty_buckets();
         let ended = self.model.pass(units);
         self.summary.ended(ended);
+        self.summary.refilled(empty.saturating_sub(self.empty_buckets()));
         let passed = self.dut.pass(units);
         self.device("letting time pass", passed)?;
         self.check()
@@ -284,6 +287,7 @@ impl<'a> Board<'a> {
         self.dut.inject(ingress, frame);
         self.count(ingress, &decision.verdict);
         self.summary.met(&decision);
+        self.summary.met_shares(&self.model, &decision);
         self.batch.push((self.step, Expected { ingress, verdicts }));
         let (lookup, counted) = (decision.lookup, decision.counts_on_flow);
         let learn = decision.learn;
@@ -365,14 +369,17 @@ impl<'a> Board<'a> {
     /// no room for requests, takes over its flow table; all else in that must be as expected.
     fn resync(&mut self, refused: u64) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
-        let deferred = self.device("reading LearnDeferred", deferred)?;
-        let deferred = deferred + self.cleared.0;
+        let deferred = self.device("reading LearnDeferred", deferred)? + self.cleared.0;
+        // What was not put off for lack of room, the model counts as well.
+        let by_rule = self.model.counters().card(CardCounter::LearnDeferred);
+        let deferred = deferred.saturating_sub(by_rule);
         let not_placed = self.dut.not_placed();
         let not_placed = self.device("reading FlowTableFull", not_placed)? + self.cleared.1;
         let new = deferred - self.summary.deferred + not_placed - self.summary.not_placed + refused;
         if new == 0 {
             return Ok(());
         }
+        self.check_refused()?;
         self.summary.deferred = deferred;
         self.summary.not_placed = not_placed;
         self.summary.refused += refused;
@@ -399,6 +406,7 @@ impl<'a> Board<'a> {
             .map(|(i, f, s)| (i, f, FlowStats { last_hit: epoch(s.last_hit), ..s }));
         self.model.flows_mut().restore(flows);
         self.uncertain.clear();
+        self.adopt_shares()?;
         let counters = self.read_counters()?;
         let model = self.model.counters();
         for (code, n) in &counters.card {

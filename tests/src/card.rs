@@ -8,7 +8,9 @@ use penstock_abi::age::{Ages, TICK_LOG2};
 use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
+use penstock_abi::table::{
+    Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
+};
 use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
 use penstock_refmodel::r#gen::Write;
@@ -132,6 +134,10 @@ impl Dut for CardDut {
             self.read(TableId::CardStats, &codes.iter().map(|&c| c.into()).collect::<Vec<_>>())?;
         out.card.extend(codes.into_iter().zip(card.iter().map(|c| c.count)));
         Ok(out)
+    }
+
+    fn share_stats(&mut self, shares: &[u32]) -> Result<Vec<FlowShareStats>> {
+        self.read(TableId::FlowShareStats, shares)
     }
 
     fn tables(&mut self) -> Result<Vec<Write>> {

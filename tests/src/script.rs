@@ -7,6 +7,8 @@ use penstock_abi::evict::{Evictions, Keep};
 use penstock_refmodel::r#gen::{Rng, Traffic, World, Write};
 use penstock_refmodel::{Ingress, RefModel};
 
+use crate::shares::{Limits, are_limited};
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -101,6 +103,7 @@ impl Script {
         let mut traffic = Traffic::new(rng.bits(), options.big_frames);
         let ages = random_ages(&mut rng);
         model.flows_mut().set_ages(ages);
+        let mut limits = Limits::of(seed, options.flood);
         // Bursts at full rate, a trickle, or both in turns.
         let gaps = rng.of([1, 8, 64, 250]);
         let mut steps = vec![Step::Ages(ages)];
@@ -112,7 +115,7 @@ impl Script {
                 for (table, index, words) in &writes {
                     model.write(*table, *index, words);
                 }
-                if options.windows && rng.one_in(2) && !writes.is_empty() {
+                if options.windows && rng.one_in(2) && !writes.is_empty() && !are_limited(&model) {
                     let inside = window_frames(&mut rng, &mut traffic, &world, &before, &model);
                     for (ingress, frame) in &inside {
                         model.process(*ingress, frame);
@@ -127,6 +130,12 @@ impl Script {
                 steps.push(Step::Check);
             }
             if options.change_every != 0 {
+                if let Some(writes) = limits.act(&world, &model) {
+                    for (table, index, words) in &writes {
+                        model.write(*table, *index, words);
+                    }
+                    steps.push(Step::Tables(writes));
+                }
                 host_acts(&mut rng, &mut model, &mut steps);
                 if rng.one_in(5000) {
                     model.clear();
@@ -304,8 +313,8 @@ pub fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn entry(write: &Write) -> String {
     use penstock_abi::table::{
-        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, PlainFip, Prefix,
-        PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource, Vif, Vrf,
+        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, FlowShare, HostRoute, Ilm, NextHop, PlainFip,
+        Prefix, PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource, Vif, Vrf,
     };
     let (table, index, w) = write;
     let text = match table {
@@ -323,6 +332,7 @@ pub fn entry(write: &Write) -> String {
         TableId::ServiceKey => format!("{:?}", ServiceKey::unpack(w)),
         TableId::TunnelSource => format!("{:?}", TunnelSource::unpack(w)),
         TableId::PlainFip => format!("{:?}", PlainFip::unpack(w)),
+        TableId::FlowShare => format!("{:?}", FlowShare::unpack(w)),
         TableId::Flow => format!("{:?}", Flow::unpack(w)),
         _ => format!("{w:08x?}"),
     };
