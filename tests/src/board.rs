@@ -188,10 +188,8 @@ impl<'a> Board<'a> {
     /// Nothing but time passes; what is old by then is gone.
     fn pass(&mut self, units: u32) -> Result<(), Failure> {
         self.delete_pinned_anew()?;
-        let empty = self.empty_buckets();
         let ended = self.model.pass(units);
         self.summary.ended(ended);
-        self.summary.refilled(empty.saturating_sub(self.empty_buckets()));
         let passed = self.dut.pass(units);
         self.device("letting time pass", passed)?;
         self.check()

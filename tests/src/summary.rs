@@ -63,8 +63,6 @@ pub struct Refusals {
     pub by_bucket: u64,
     /// They were forwarded all the same.
     pub forwarded: u64,
-    /// Empty buckets into which time put some.
-    pub refilled: u64,
 }
 
 impl std::ops::AddAssign for Refusals {
@@ -75,7 +73,6 @@ impl std::ops::AddAssign for Refusals {
         self.by_pairs += o.by_pairs;
         self.by_bucket += o.by_bucket;
         self.forwarded += o.forwarded;
-        self.refilled += o.refilled;
     }
 }
 
@@ -146,11 +143,6 @@ impl Summary {
         }
     }
 
-    /// Time filled so many buckets that were empty.
-    pub(crate) fn refilled(&mut self, shares: u64) {
-        self.shares.refilled += shares;
-    }
-
     /// A request was executed.
     pub(crate) fn executed(&mut self, inserted: Option<Inserted>) {
         self.moved += u64::from(inserted == Some(Inserted::Moved));
@@ -178,7 +170,7 @@ impl Summary {
         let mut out: Vec<String> = rules.map(|(r, _)| format!("{r:?}")).collect();
         out.extend(reasons.map(|r| format!("drop {r:?}")));
         out.extend((self.moved == 0).then(|| "a move".to_owned()));
-        let Refusals { vif, tunnel, both, by_pairs, by_bucket, forwarded, refilled } = self.shares;
+        let Refusals { vif, tunnel, both, by_pairs, by_bucket, forwarded } = self.shares;
         for (n, what) in [
             (vif, "a vif's share over its limit"),
             (tunnel, "a tunnel's share over its limit"),
@@ -186,7 +178,6 @@ impl Summary {
             (by_pairs, "a share with all its pairs"),
             (by_bucket, "a share with an empty bucket"),
             (forwarded, "a packet without a pair for its share"),
-            (refilled, "a bucket that time fills"),
         ] {
             out.extend((n == 0).then(|| what.to_owned()));
         }

@@ -1,6 +1,5 @@
 //! What card and model say of shares of the flow table.
 
-use penstock_abi::share::ONE;
 use penstock_abi::table::{FlowKey, FlowShare, FlowShareStats, TableEntry as _, TableId};
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::r#gen::Write;
@@ -62,11 +61,5 @@ impl Board<'_> {
         }
         let written = self.dut.write(&writes);
         self.device("filling buckets", written)
-    }
-
-    /// Limited shares with less than one pair in their bucket.
-    pub(super) fn empty_buckets(&self) -> u64 {
-        let limits = self.model.tables().flow_shares().filter(|(_, limit)| limit.burst != 0);
-        limits.filter(|(n, _)| self.model.flows().bucket(*n) < ONE).count() as u64
     }
 }

@@ -6,11 +6,9 @@ use penstock_abi::table::{FlowShare, TableEntry as _, TableId};
 use super::{Rng, World, Write};
 use crate::flows::FlowTable;
 
-/// `FlowShare::rate` of one pair in 2^10 units of card time: as many whole pairs as times so much has passed.
-const ONE_IN_1024_UNITS: u32 = 4;
-
 impl World {
-    /// The write of a limit for the share of a pod, or of another node's tunnel, not far from what that has.
+    /// The write of a limit for the share of a pod, or of another node's tunnel, not far from what that has. Time puts nothing into its
+    /// bucket: a test could not tell when.
     #[must_use]
     pub fn some_limit(&self, rng: &mut Rng, flows: &FlowTable) -> Write {
         let vif = rng.pick(&self.pods).map_or(1, |pod| pod.vif.into());
@@ -22,7 +20,7 @@ impl World {
             valid: true,
             pairs: if by_number { (has + rng.below(6) as u32).saturating_sub(1) } else { 0 },
             burst: if by_time { rng.between(1, 4) as u32 } else { 0 },
-            rate: ONE_IN_1024_UNITS * rng.below(3) as u32,
+            rate: 0,
         };
         (TableId::FlowShare, share, limit.pack())
     }
