@@ -47,6 +47,8 @@ pub struct Shape {
     pub flows_translated_max: u32,
     /// Shares of the flow table: of vifs and, from `limits::TUNNEL_SHARE_FIRST` on, of tunnels. 0 of a card without.
     pub flow_shares: u32,
+    /// Core clock in kHz, by which entries say what is by time.
+    pub clock_khz: u32,
 }
 
 /// A size that no card of this layout can have: its registers are not to be trusted.
@@ -104,6 +106,7 @@ impl Default for Shape {
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
             flows_translated_max: limits::FLOWS_TRANSLATED_MAX,
             flow_shares: limits::FLOW_SHARES,
+            clock_khz: limits::CORE_CLOCK_KHZ,
         }
     }
 }
@@ -124,7 +127,8 @@ impl Shape {
         mut register: impl FnMut(u32) -> Result<u32, E>,
     ) -> Result<Result<Self, Implausible>, E> {
         let mut said = Vec::new();
-        for (offset, _) in regs::sizes() {
+        let sizes = regs::sizes().map(|(offset, _)| offset);
+        for offset in sizes.chain([regs::CLOCK_KHZ]) {
             said.push((offset, register(offset)?));
         }
         Ok(Self::from_registers(&said))
@@ -165,6 +169,7 @@ impl Shape {
                 0 => 0,
                 _ => depth(TableId::FlowShare)?,
             },
+            clock_khz: value(regs::CLOCK_KHZ),
         };
         // What follows from the others is said besides.
         for (offset, said) in said {
@@ -183,6 +188,7 @@ impl Shape {
             (regs::ECMP_GROUP_MAX, self.ecmp_group_max),
             (regs::FLOW_ROWS_LOG2, self.flow_rows_log2),
             (regs::FLOWS_TRANSLATED_MAX, self.flows_translated_max),
+            (regs::CLOCK_KHZ, self.clock_khz),
         ])
     }
 

@@ -276,6 +276,7 @@ fn a_shape_is_what_the_registers_say() {
         flow_rows_log2: 6,
         flows_translated_max: 700,
         flow_shares: 0,
+        clock_khz: 250_000,
     };
     let large = Shape {
         labels: 1 << 20,

@@ -92,6 +92,7 @@ impl Cluster {
             vhost: Vhost::default(),
             service_labels: None,
             flow_aging: Default::default(),
+            flow_limits: Default::default(),
         }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
@@ -128,6 +129,7 @@ impl Cluster {
                 vrf: VRF,
                 label,
                 learn: LearnPolicy::default(),
+                flow_limit: None,
             };
             intent.vifs.insert(id, Arc::new(vif));
         } else {

@@ -470,3 +470,48 @@ fn the_node_says_how_long_flows_may_rest() {
         assert_eq!(node(&fragment), Some(wanted.clone()), "what it was stays in force");
     }
 }
+
+#[test]
+fn the_node_and_its_vifs_say_what_each_may_have_of_the_flow_table() {
+    use penstock_model::{FlowLimit, FlowLimits};
+
+    let at = "vrfs:\n";
+    let limits = |fields: &str| changed(at, &format!("flowLimits: {fields}\n{at}"));
+    let node = |fragment: &Fragment| match fragment.objects.get(&ObjectId::Node) {
+        Some(Object::Node(node)) => Some(node.flow_limits),
+        _ => None,
+    };
+    let mut bench = Bench::good();
+    assert_eq!(node(&bench.read(CENT222)), Some(FlowLimits::default()));
+    let fragment = bench.read(&limits(
+        "{ vifs: { pairs: 1000 }, tunnels: { pairs: 2, burst: 300, perSecond: 40 } }",
+    ));
+    let wanted = FlowLimits {
+        vifs: FlowLimit { pairs: 1000, ..FlowLimit::default() },
+        tunnels: FlowLimit { pairs: 2, burst: 300, per_second: 40 },
+    };
+    assert_eq!((node(&fragment), said(&fragment)), (Some(wanted), vec![]));
+    for (fields, why) in [
+        ("{ vifs: { pairs: 1048576 } }", "flowLimits.vifs.pairs 1048576 is not in 0..=1048575"),
+        ("{ tunnels: { perSecond: 5 } }", "flowLimits.tunnels says perSecond and not burst"),
+        ("{ tunnels: { burst: 5 } }", "flowLimits.tunnels says burst and not perSecond"),
+        ("{ vif: {} }", "unknown field `vif`"),
+        ("{ vifs: { pairs: -1 } }", "flowLimits.vifs.pairs: invalid value"),
+        ("5", "flowLimits: invalid type"),
+    ] {
+        let fragment = bench.read(&limits(fields));
+        let text = said(&fragment).join("\n");
+        assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
+        assert_eq!(node(&fragment), Some(wanted), "what it was stays in force");
+    }
+    let own = |fields: &str| changed("id: 8", &format!("id: 8\n    flowLimits: {fields}"));
+    let fragment = bench.read(&own("{ pairs: 7 }"));
+    let vifs = fragment.objects.values().filter_map(|object| match object {
+        Object::Vif(vif) => Some(vif.flow_limit),
+        _ => None,
+    });
+    let said_so = FlowLimit { pairs: 7, ..FlowLimit::default() };
+    assert_eq!(vifs.flatten().collect::<Vec<_>>(), [said_so]);
+    let text = said(&bench.read(&own("{ burst: 7 }"))).join("\n");
+    assert!(text.contains("flowLimits says burst and not perSecond"), "{text}");
+}
