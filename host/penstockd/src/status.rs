@@ -97,7 +97,7 @@ fn fill(tables: &Tables) -> Vec<TableFill> {
         TableFill { table: format!("{table:?}"), used, capacity: usage.capacity }
     };
     // The lengths of prefixes and what each may have of the flow table are settings.
-    let is_setting = |table| matches!(table, TableId::PrefixLength | TableId::FlowShare);
+    let is_setting = |table: TableId| matches!(table, TableId::PrefixLength | TableId::FlowShare);
     let tables = CONFIG_TABLES.iter().filter(|table| !is_setting(**table));
     tables.map(|&table| of(table)).collect()
 }
