@@ -109,11 +109,11 @@ void changes(uint32_t seed) {
         ask(b, 2, other, turned, false);
         if (b.top.in_use_o != in_use - 2) fail("changes count", b.top.in_use_o, in_use);
         // Of an entry that has gone: a pair as any other; of a reverse entry: the pair is turned round.
-        ask(b, 2, b.next_key(), old.reverse, true);
-        f = look(b, old.reverse);
+        ask(b, 2, b.next_key(), turned, true);
+        f = look(b, turned);
         if (!f.hit || !f.reverse || b.top.in_use_o != in_use) fail("re-pin of what has gone", f.hit, b.top.in_use_o);
-        ask(b, 2, old.reverse, b.next_key(), true);
-        r = look(b, old.reverse);
+        ask(b, 2, turned, b.next_key(), true);
+        r = look(b, turned);
         if (!r.hit || r.reverse || r.pair == f.pair || b.top.in_use_o != in_use) fail("re-pin from the other side", r.hit, b.top.in_use_o);
     }
     if (b.marked.size() != b.top.in_use_o) fail("slots marked", b.marked.size(), b.top.in_use_o);
