@@ -7,6 +7,7 @@
 //             requests of all packets ahead. So what is refused never leaves, and what leaves translated has been admitted.
 // Taken:      a packet whose request could not be taken does not probe, so that those who write get turns of the port; it is refused or
 //             deferred for that, unless something pending explains it.
+// Shares:     what the packet's vif and tunnel may have (ps_flow_shares) is told in the cycle of the decision, with the pairs of all ahead.
 // Out:        counts a cycle after the verdict. So is the request, with a pair and a number of the window if it writes one.
 module ps_flow_admit
   import ps_abi_pkg::*;

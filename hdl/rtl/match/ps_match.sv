@@ -16,8 +16,8 @@
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
 // ps_match_pkg, and only there:
 //   source | flow (later fragments beside it) | service, and two routes, from what is kept at the flow on | next hop, and the source
-//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission
-//   (quotas), verdict
+//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission,
+//   verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
