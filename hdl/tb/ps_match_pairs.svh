@@ -280,7 +280,7 @@
     pass(reply(17, 48000), v);
     check(to_client(v), "what is there goes on");
     share(3, now);
-    check(now == '{pairs: client.pairs + 20'd2, refused: client.refused + 2}, "the vif's share");
+    check(now == flow_share_stats_t'{pairs: client.pairs + 20'd2, refused: client.refused + 2}, "the vif's share");
     share(4, now);
     check(now == backend, "not that of the vif to which it goes");
     // What goes makes room.
@@ -301,9 +301,9 @@
     put_share(4, 0);
     expect_drop(by_tunnel(packet(0, 17, Remote, One, 48013, Service), 40, NodeB), DropFlowQuota, "over the tunnel's");
     share(4, now);
-    check(now == '{pairs: backend.pairs + 20'd1, refused: backend.refused + 2}, "the share of the vif to which it goes");
+    check(now == flow_share_stats_t'{pairs: backend.pairs + 20'd1, refused: backend.refused + 2}, "the share of the vif to which it goes");
     share(of_node, now);
-    check(now == '{pairs: node.pairs + 20'd1, refused: node.refused + 2}, "the tunnel's share");
+    check(now == flow_share_stats_t'{pairs: node.pairs + 20'd1, refused: node.refused + 2}, "the tunnel's share");
     share(of_other, now);
     check(now.refused == 0, "a share with room");
     put_share(of_node, 0);
