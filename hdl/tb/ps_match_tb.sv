@@ -390,10 +390,10 @@ module ps_match_tb
   // Every table keeps what is written, to its full width.
   task automatic readback();
     logic [383:0] pattern, value;
-    int unsigned  width[19] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
+    int unsigned  width[21] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
                                 FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits, DefaultRouteBits, PrefixLengthBits, VrfBits, ServiceKeyBits,
-                                TunnelSourceBits, PlainFipBits};
-    for (int t = 0; t < 19; t++) begin
+                                TunnelSourceBits, PlainFipBits, FlowShareBits, 0};
+    for (int t = 0; t < 21; t++) begin
       if (width[t] == 0) continue;
       for (int i = 0; i < 12; i++) pattern[i*32 +: 32] = 32'hdeadbeef * (i + t + 1);
       put(8'(t), table_depth(8'(t)) - 3, pattern);
