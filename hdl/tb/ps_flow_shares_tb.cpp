@@ -304,6 +304,12 @@ void buckets(uint32_t seed) {
         for (int m = 0; m < 12; m++) b.step(b.of(vifs[2], None));
     }
     b.check_all();
+    // Pairs and a bucket: whichever has less.
+    for (auto [pairs, burst] : {std::pair{5u, 20u}, std::pair{20u, 5u}}) {
+        b.settle();
+        b.set(7, {true, b.model[7].has + pairs, burst, 0});
+        for (int n = 0; n < 12; n++) b.step(b.of(7, None));
+    }
     // The largest bucket, and none.
     b.set(7, {true, 0, (1u << 20) - 1, 0});
     for (int n = 0; n < 300; n++) b.step(b.of(7, None)), b.end_one();
