@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t One = 4096;          // of a bucket: a pair
 constexpr unsigned Tunnels = 256;       // index of the first
-constexpr int Pass = 36000;             // cycles in which all shares are visited
+constexpr int Round = 40000;            // cycles in which all shares are visited
 constexpr uint32_t None = ~0u;
 
 struct Share {
@@ -189,11 +189,20 @@ struct Bench {
     // A unit of card time later, all shares visited.
     void tick() {
         top.now_i = ++now;
-        for (int n = 0; n < Pass; n++) step();
+        for (int n = 0; n < Round; n++) step();
         fill_up();
     }
-    void fill_up() {
-        for (auto& [index, s] : model) s.level = std::min(s.level + s.rate, uint64_t(s.burst) * One);
+    void fill_up(uint64_t units = 1) {
+        for (auto& [index, s] : model) s.level = std::min(s.level + s.rate * units, uint64_t(s.burst) * One);
+    }
+    // Many units at once.
+    void skip(uint32_t units) {
+        top.now_i = now += units;
+        for (int n = 0; n < 3 || top.busy_o; n++) {
+            if (n > Round) fail("a round does not end", units);
+            step();
+        }
+        fill_up(units);
     }
     Packet of(uint32_t vif, uint32_t tunnel, Kind kind = New) {
         Packet p;
@@ -291,11 +300,31 @@ void buckets(uint32_t seed) {
             for (int n = 0; n < 300; n++) b.step();
             b.set(tunnels[2], {true, 300, 4, 90000});
             for (int n = 0; n < 20; n++) b.step(b.of(None, tunnels[2]));
-            for (int n = 0; n < Pass; n++) b.step();
+            for (int n = 0; n < Round; n++) b.step();
             for (int n = 0; n < 20; n++) b.step(b.of(None, tunnels[2]));
             b.settle();
         }
     }
+    // Units that are skipped count, and round by round as they come.
+    for (uint32_t units : {1024u, 2u, 3u, 5000u}) {
+        b.skip(units);
+        for (int n = 0; n < 60; n++) b.step(b.of(vifs[n % 3], n % 2 ? tunnels[n / 2 % 3] : None));
+        b.settle();
+        while (b.out.size() > 300) b.end_one(), b.step();
+        b.settle();
+        b.tick();
+        for (int n = 0; n < 10; n++) b.step(b.of(vifs[0], None));
+    }
+    b.set(7, {true, 0, (1u << 20) - 1, 0});
+    for (int n = 0; n < 300; n++) b.step(b.of(7, None)), b.end_one();
+    b.settle();
+    b.set(7, {true, 0, 4, 1});
+    for (int n = 0; n < 10; n++) b.step(b.of(7, None));
+    b.skip(4095);
+    for (int n = 0; n < 10; n++) b.step(b.of(7, None));
+    b.tick();
+    for (int n = 0; n < 10; n++) b.step(b.of(7, None));
+    b.check_all();
     // Long overdrawn: it is not owed.
     for (int n = 0; n < 100; n++) b.step(b.of(vifs[2], None, Replace));
     b.settle();
@@ -354,13 +383,13 @@ void busy_host(uint32_t seed) {
     for (int n = 0; n < 20; n++) b.step(b.of(5, None));
     b.settle();
     b.top.now_i = ++b.now;
-    for (uint64_t from = b.cycle; b.cycle < from + 65536;) b.check(uint32_t(b.rng() % 4352));
+    for (uint64_t from = b.cycle; b.cycle < from + 2 * 65536;) b.check(uint32_t(b.rng() % 4352));
     b.fill_up();
     for (int n = 0; n < 20; n++) b.step(b.of(5, None));
     b.set(Tunnels + 4095, {true, 0, 10, 3 * One});
     for (int n = 0; n < 20; n++) b.step(b.of(None, Tunnels + 4095));
     b.top.now_i = ++b.now;
-    for (uint64_t from = b.cycle; b.cycle < from + 65536;) b.check(uint32_t(b.rng() % 4352));
+    for (uint64_t from = b.cycle; b.cycle < from + 2 * 65536;) b.check(uint32_t(b.rng() % 4352));
     b.fill_up();
     for (int n = 0; n < 20; n++) b.step(b.of(None, Tunnels + 4095));
     b.check_all();

@@ -83,7 +83,7 @@ struct Bench {
         for (int i = 0; i < 100; i++) edge();
         looked.resize(top.hit_cycles_o - 1), between.resize(Between), asked.resize(top.admit_cycles_o - 1);
     }
-    void edge() { top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
+    void edge() { top.now_i = uint32_t(cycle), top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
     // Of UDP in one direction; in both it is twice as long.
     void age(uint32_t time) { top.times_i[4] = time, top.times_i[5] = 2 * time; }
     void put(void* to, const FlowKey& k) { std::memcpy(to, k.data(), 16); }
@@ -128,7 +128,6 @@ struct Bench {
         }
         asked.push_back(now);
         between.pop_front();
-        top.now_i = uint32_t(cycle);
         edge();
         // What the look-up says.
         Packet p = looked.front();

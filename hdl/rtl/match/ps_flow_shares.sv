@@ -5,10 +5,12 @@
 //             decision: one of its shares has what it may have. taken_i (it is given the pair taken_pair_i) or refused_i a cycle after that.
 // Pairs:      whose they are is noted when they are given out; change_i tells of the end (ps_flow_engine).
 // Host:       acc_i, of FlowShare and FlowShareStats, one access at a time; done_o when it is. A write fills the bucket.
-// Visits:     shares are visited one at a time, for the host or, all of them, in each unit of card time: the entry is read, its bucket
-//             filled up, and what ps_flow_share_room goes by is written. Bits below a pair are kept here. With the host's every other
-//             visit all shares take some 60,000 cycles; a unit has 65,536.
-// Units:      each bucket has the last bit of the unit up to which it has been filled: nothing is added twice.
+// Visits:     shares are visited one at a time, for the host or, all of them in a round, in each unit of card time: the entry is read, its
+//             bucket filled up, and what ps_flow_share_room goes by is written. Bits below a pair are kept here. A round takes 40,000
+//             cycles of the 65,536 of a unit, twice that if the host has every other visit.
+// Rounds:     each adds what comes in by the units since the last one began, so that none is lost if one is late. A bucket has a bit of
+//             the round up to which it has been filled: what the host has written since this one is due gets nothing by it.
+// busy_o:     what is told of packets and pairs is being counted, or time has skipped units and this round is for them.
 // Parity:     an entry with the wrong one sets no limit; error_o each time that it is visited but for the host's reads, whose answer tells.
 // Clearing:   while clear_i is held clear_we_i zeroes what is at clear_index_i; the entries are written by acc_i.
 module ps_flow_shares
@@ -49,7 +51,8 @@ module ps_flow_shares
   localparam int unsigned PairsLog2  = RowsLog2 + $clog2(FlowSlots) - 1;
   localparam int unsigned Decides    = admit_cycles(RowsLog2) - 1;
   localparam int unsigned OwnerCycles = ps_ram_deep_pkg::latency(1 << PairsLog2);
-  localparam int unsigned VisitCycles = 8;
+  localparam int unsigned VisitCycles = 9;
+  localparam int unsigned UnitBits    = 16;   // of how many units a round is for, at most
 
   typedef logic [$clog2(TunnelShares)-1:0] tunnel_t;
 
@@ -173,7 +176,6 @@ module ps_flow_shares
   );
 
   assign over_o = none != '0 || (one != '0 && taken_i);
-  assign busy_o = room_busy != '0 || change_i.valid || change_q != '0;
 
   // --- What the host says of a share
   flow_share_t share, share_q;
@@ -197,14 +199,14 @@ module ps_flow_shares
     .acc_bad_o  (share_bad_o)
   );
 
-  // --- Buckets: credit with its bits below a pair, and a bit of the unit.
+  // --- Buckets: credit with its bits below a pair, and a bit of the round.
   typedef struct packed {
     share_count_t            pairs;
     logic [ShareOneLog2-1:0] part;
   } credit_t;
 
   typedef struct packed {
-    logic    unit;
+    logic    round;
     credit_t credit;
   } bucket_t;
 
@@ -214,7 +216,7 @@ module ps_flow_shares
     logic [ShareOneLog2-1:0] part;
   } level_t;
 
-  logic    bucket_we, unit_q;
+  logic    bucket_we, round_q;
   bucket_t bucket, bucket_q;
 
   ps_ram_sdp #(
@@ -236,17 +238,21 @@ module ps_flow_shares
   logic                 fills_q, tells_q;        // for the host: it has written the entry; it reads what the share has
   logic                 fill_q, tell_q;          // it waits to be visited for that
   flow_share_addr_t     host_at_q, sweep_at_q;
-  logic                 sweep_q, due_q, host_last_q, host_next, sweep_next, ready;
-  logic [31:0]          now_q;
+  logic                 sweep_q, due_q, skips_q, catches_q, host_last_q, host_next, sweep_next, ready;
+  logic [31:0]          now_q, begun_q, since;
+  logic [UnitBits-1:0]  units_q;
+  logic [$bits(share_q.rate)+UnitBits-1:0] comes_q;
   share_count_t         admitted_q, gone_q, ahead_q, pairs_q;
   logic [31:0]          refused_q;
-  level_t               level_q;
+  level_t               level_q, added_q;
   logic [$bits(level_t):0] filled_q;
 
+  assign since      = now_q - begun_q;
   assign ready      = visit_q[VisitCycles-1:1] == '0;
   assign host_next  = (fill_q || tell_q) && !(sweep_q && host_last_q);
   assign sweep_next = sweep_q && !host_next;
   assign see        = visit_q[1];
+  assign busy_o     = room_busy != '0 || change_i.valid || change_q != '0 || skips_q || (catches_q && (sweep_q || !ready));
   assign bucket_we  = visit_q[VisitCycles] && !tells_q;
   assign limit_we   = {bucket_we && !at_vif, bucket_we && at_vif};
 
@@ -254,11 +260,16 @@ module ps_flow_shares
     // Who wants one
     now_q <= now_i;
     if (now_q != now_i) due_q <= 1'b1;
-    if (due_q && !sweep_q) begin
+    skips_q <= skips_q || (now_i != now_q && now_i != now_q + 32'd1);
+    if (due_q && !sweep_q && ready) begin
       due_q      <= 1'b0;
+      skips_q    <= 1'b0;
+      catches_q  <= skips_q;
       sweep_q    <= 1'b1;
       sweep_at_q <= '0;
-      unit_q     <= now_q[0];
+      round_q    <= !round_q;
+      begun_q    <= now_q;
+      units_q    <= since[31:UnitBits] != '0 ? '1 : since[UnitBits-1:0];
     end
     if (acc_i.we[SelFlowShare] || acc_i.re[SelFlowShareStats]) host_at_q <= flow_share_addr_t'(acc_i.index);
     if (acc_i.we[SelFlowShare]) fill_q <= 1'b1;
@@ -288,34 +299,43 @@ module ps_flow_shares
     if (visit_q[4]) begin
       ahead_q <= bucket_q.credit.pairs - admitted_q;
       pairs_q <= admitted_q - gone_q;
+      comes_q <= $bits(comes_q)'(share_q.rate) * $bits(comes_q)'(units_q);
+    end
+    if (visit_q[5]) begin
+      if (bucket_q.round == round_q) added_q <= '0;
+      else if (comes_q[$bits(comes_q)-1:$bits(level_t)] != '0) added_q <= '1;
+      else added_q <= comes_q[$bits(level_t)-1:0];
     end
     // What was taken when nothing was left was not there; a part of a pair that is left stays.
-    if (visit_q[5]) begin
-      filled_q <= {1'b0, ahead_q[ShareCountBits-1] ? 20'd0 : ahead_q[19:0], bucket_q.credit.part} +
-                  ($bits(level_t) + 1)'(bucket_q.unit == unit_q ? '0 : share_q.rate);
-    end
     if (visit_q[6]) begin
+      filled_q <= {1'b0, ahead_q[ShareCountBits-1] ? 20'd0 : ahead_q[19:0], bucket_q.credit.part} + ($bits(level_t) + 1)'(added_q);
+    end
+    if (visit_q[7]) begin
       level_q <= fills_q || filled_q >= {1'b0, share_q.burst, ShareOneLog2'(0)} ? '{pairs: share_q.burst, part: '0}
                                                                               : filled_q[$bits(level_t)-1:0];
     end
-    if (visit_q[7]) begin
-      bucket_q <= '{unit: fills_q ? now_q[0] : unit_q, credit: '{pairs: admitted_q + share_count_t'(level_q.pairs), part: level_q.part}};
+    if (visit_q[8]) begin
+      bucket_q <= '{round: round_q ^ (fills_q && due_q),
+                    credit: '{pairs: admitted_q + share_count_t'(level_q.pairs), part: level_q.part}};
       limit_q  <= '{paced: share_q.valid && !bad && share_q.burst != '0, credit: admitted_q + share_count_t'(level_q.pairs),
                     limited: share_q.valid && !bad && share_q.pairs != '0, pairs: share_q.pairs};
       if (tells_q) stats_o <= '{refused: refused_q, pairs: pairs_q[19:0]};
     end
-    error_o.valid <= visit_q[7] && bad && !tells_q;
+    error_o.valid <= visit_q[8] && bad && !tells_q;
     error_o.index <= index_t'(at_q);
-    done_o        <= acc_i.re[SelFlowShare] || (visit_q[7] && (fills_q || tells_q));
+    done_o        <= acc_i.re[SelFlowShare] || (visit_q[8] && (fills_q || tells_q));
     if (reset) begin
       visit_q       <= '0;
       fill_q        <= 1'b0;
       tell_q        <= 1'b0;
       sweep_q       <= 1'b0;
       due_q         <= 1'b0;
+      skips_q       <= 1'b0;
+      catches_q     <= 1'b0;
       done_o        <= 1'b0;
       error_o.valid <= 1'b0;
-      unit_q        <= 1'b0;
+      round_q       <= 1'b0;
+      begun_q       <= now_q;
     end
   end
 

@@ -2,7 +2,7 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit, and NextHop and Ecmp for their turn at a port that packets read: at most 16 cycles while others came shortly
-//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 24. While tables are being cleared commands wait.
+//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27. While tables are being cleared commands wait.
 // Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
 //             the wrong one; flipped_o (pulse) says that it has.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
