@@ -48,6 +48,10 @@ module ps_flow_tb
   input  logic [119:0] ask_key_i,
   input  logic [119:0] reverse_key_i,
   input  logic [31:0]  ask_info_i,
+  input  logic         by_vif_i,
+  input  logic [7:0]   vif_i,
+  input  logic         by_tunnel_i,
+  input  logic [11:0]  tunnel_i,
   output logic         answer_o,
   output logic         refused_o,
   output logic [5:0]   reason_o,
@@ -65,6 +69,14 @@ module ps_flow_tb
   output logic [7:0]   host_generation_o,
   output logic [31:0]  host_packets_o,
   output logic [39:0]  host_bytes_o,
+
+  input  logic         share_write_i,   // pulses
+  input  logic         share_stats_i,
+  input  logic [31:0]  share_index_i,
+  input  logic [31:0]  share_pairs_i,   // valid if not 0
+  output logic         share_done_o,
+  output logic [31:0]  share_pairs_o,
+  output logic [31:0]  share_refused_o,
 
   output logic         mark_o,
   output logic         mark_set_o,
@@ -109,6 +121,7 @@ module ps_flow_tb
     ask.plain            = plain_i;
     ask.found            = ask_found_i;
     ask.counts           = counts_i;
+    ask.shares           = '{by_vif: by_vif_i, vif: vif_i, by_tunnel: by_tunnel_i, tunnel: tunnel_i};
     ask.count.pair       = pair_t'(ask_pair_i);
     ask.count.reverse    = ask_reverse_i;
     ask.count.generation = ask_generation_i;
@@ -133,6 +146,20 @@ module ps_flow_tb
     evictions.plain = keeps_i[8];
   end
 
+  access_t           acc;
+  flow_share_t       share;
+  flow_share_stats_t share_stats;
+
+  always_comb begin
+    acc       = '0;
+    acc.index = index_t'(clear_we_i ? clear_index_i : share_index_i);
+    acc.we[SelFlowShare]      = share_write_i || (clear_we_i && clear_index_i < FlowShares);
+    acc.re[SelFlowShareStats] = share_stats_i;
+    share = clear_we_i ? '0 : '{rate: '0, burst: '0, pairs: share_pairs_i[19:0], valid: share_pairs_i != '0};
+  end
+
+  assign {share_refused_o, share_pairs_o} = {share_stats.refused, 32'(share_stats.pairs)};
+
   // The bench lets this many cycles go by between the look-up's answer and admission.
   localparam int unsigned Between = 34;
 
@@ -144,7 +171,9 @@ module ps_flow_tb
     .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .way_o(), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
-    .host_facts_o(host_facts), .host_stats_o(host_stats), .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),
+    .host_facts_o(host_facts), .host_stats_o(host_stats),
+    .acc_i(acc), .acc_wdata_i(share), .share_done_o, .share_o(), .share_bad_o(), .share_stats_o(share_stats), .share_error_o(),
+    .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),
     .slow_map_i('0), .slow_map_bad_i(1'b0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1), .move_i('0), .mark_o(mark), .mark_ready_i, .gap_o(),
     .event_o(happened), .in_use_o(in_use), .busy_o
   );

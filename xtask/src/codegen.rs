@@ -317,7 +317,7 @@ const FUNCTIONS: &str = "
   // Index of the share of a tunnel, by its outer source (crate penstock-abi, share::of_tunnel).
   function automatic flow_share_addr_t tunnel_share(input logic [31:0] source);
     tunnel_share = flow_share_addr_t'(TunnelShareFirst)
-                   + flow_share_addr_t'(source[11:0] ^ source[23:12] ^ {4'b0, source[31:24]});
+                   + {1'b0, source[11:0] ^ source[23:12] ^ {4'b0, source[31:24]}};
   endfunction
 
   // Where a flow's key stands; as a number, its index in the table Flow.

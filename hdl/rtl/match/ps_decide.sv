@@ -444,6 +444,12 @@ module ps_decide
     stage4_facts = facts;
   endfunction
 
+  // Of the vif by which the packet came, or of that to which it goes and of its tunnel.
+  function automatic shares_t stage4_shares();
+    stage4_shares = '{by_vif: h.src == SrcHost || d.to_vif, vif: h.src == SrcHost ? h.vif : d.hop.nh.vif, by_tunnel: h.src == SrcFabric,
+                      tunnel: $bits(stage4_shares.tunnel)'(tunnel_share(h.outer_sip) - flow_share_addr_t'(TunnelShareFirst))};
+  endfunction
+
   // A pod that talks to itself from the same port would have one entry for both directions: it asks for nothing.
   function automatic pair_ask_t stage4_ask();
     learn_kind_e kind;
@@ -453,7 +459,7 @@ module ps_decide
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && (d.hop.move || d.hop.dead);
     stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
                    plain: !d.tr.on && !d.hop.group, far_service: d.hop.far_service, found: d.flow.found, counts: send && d.flow.usable,
-                   count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
+                   shares: stage4_shares(), count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
 

@@ -7,6 +7,7 @@
 //             requests of all packets ahead. So what is refused never leaves, and what leaves translated has been admitted.
 // Taken:      a packet whose request could not be taken does not probe, so that those who write get turns of the port; it is refused or
 //             deferred for that, unless something pending explains it.
+// Shares:     what the packet's vif and tunnel may have (ps_flow_shares) is told in the cycle of the decision, with the pairs of all ahead.
 // Out:        counts a cycle after the verdict. So is the request, with a pair and a number of the window if it writes one.
 module ps_flow_admit
   import ps_abi_pkg::*;
@@ -44,6 +45,8 @@ module ps_flow_admit
   input  logic          none_waits_i,
   input  logic          crowded_i,         // there is no room for translated pairs that begin
   input  logic          pressed_i,         // nor for plain ones
+  input  logic          over_i,            // in the cycle of the decision: one of the packet's shares has what it may have
+  output logic          over_refused_o,    // a cycle later: it was refused for that
   input  logic          free_valid_i,
   input  free_pair_t    free_i,
   output logic          free_take_o,
@@ -81,6 +84,7 @@ module ps_flow_admit
     logic         pair;       // push, of a request that writes a pair
     logic         dead;       // push, but to ask whether the pair in the way is dead
     logic         deferred;
+    logic         over;       // for its shares, with drop or deferred
   } outcome_t;
 
   flow_hash_t            hash;
@@ -193,15 +197,16 @@ module ps_flow_admit
   // --- Section 9.1 in its order; what is pending comes first, as it explains what the table holds half of.
   /* verilator lint_off UNUSEDSIGNAL */  // of the packet what is decided upon now
   function automatic outcome_t admit(input facts_t of, input relation_t pending, input way_found_t present,
-                                     input logic crowds, input logic taken, input logic idle, input logic ready);
+                                     input logic over, input logic crowds, input logic taken, input logic idle, input logic ready);
     /* verilator lint_on UNUSEDSIGNAL */
-    logic in_way, moved, early, explained;
+    logic in_way, moved, early, explained, limits;
     // The two exceptions: one connection whose far end has moved, and one that a reply without its entry began.
     moved     = of.plain && present.tag.plain;
     early     = of.early && present.tag.plain && !present.tag.reverse;
     in_way    = present.hit && !(of.found && present.own) && !moved && !early;
     explained = pending.same || pending.reply || pending.other;
-    admit     = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, pair: 1'b0, dead: 1'b0, deferred: 1'b0};
+    limits    = over && !present.hit;     // what takes the place of another is not refused
+    admit     = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, pair: 1'b0, dead: 1'b0, deferred: 1'b0, over: 1'b0};
     if (of.move) begin
       // The packet is dropped already; it asks only if nothing waits.
       admit.push = idle && ready;
@@ -224,6 +229,11 @@ module ps_flow_admit
         admit.drop = 1'b1;
         admit.push = idle;
         admit.dead = 1'b1;
+      end else if (limits) begin
+        admit.drop     = of.translated;
+        admit.reason   = DropFlowQuota;
+        admit.deferred = !of.translated;
+        admit.over     = 1'b1;
       end else if (crowds) begin
         admit.drop     = of.translated;
         admit.reason   = DropFlowTableFull;
@@ -231,11 +241,11 @@ module ps_flow_admit
       end
     end
     // Who is taken asks for a pair.
-    admit.pair  = taken && !explained && !in_way && !crowds;
+    admit.pair  = taken && !explained && !in_way && !limits && !crowds;
     admit.push |= admit.pair;
   endfunction
 
-  assign outcome = admit(facts_q[Decides], relation, probe_found_i, crowds_q, takes_q[Decides-Hashed], none_waits_i, ready_i);
+  assign outcome = admit(facts_q[Decides], relation, probe_found_i, over_i, crowds_q, takes_q[Decides-Hashed], none_waits_i, ready_i);
 
   always_comb begin
     request              = '0;
@@ -255,7 +265,8 @@ module ps_flow_admit
     request.reverse_rpf  = ask.reverse_rpf;
   end
 
-  assign free_take_o = outcome_q.pair;
+  assign free_take_o    = outcome_q.pair;
+  assign over_refused_o = outcome_q.over;
 
   always_ff @(posedge clk_i) begin
     // Of who asks for a pair; what is of others rests.
@@ -315,6 +326,7 @@ module ps_flow_admit
       for (int unsigned i = 1; i <= Decides; i++) {facts_q[i].move, facts_q[i].reverse, facts_q[i].pair} <= '0;
       outcome_q.push  <= 1'b0;
       outcome_q.pair  <= 1'b0;
+      outcome_q.over  <= 1'b0;
       request_valid_o <= 1'b0;
       valid_o         <= 1'b0;
       decided_q       <= 1'b0;
