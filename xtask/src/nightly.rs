@@ -44,9 +44,24 @@ struct Job {
 
 /// What the host's crates are made of.
 const HOST: &[&str] = &["Cargo.lock", "Cargo.toml", "drivers", "host"];
-/// What a simulated card and all that drives it are made of.
+/// What a simulated card and all that drives it in the benchmark are made of.
 const CARD: &[&str] =
     &["Cargo.lock", "Cargo.toml", "drivers", "firmware", "hdl/rtl", "host", "sim", "tests"];
+/// What the comparison of a simulated card with the model is made of.
+const SCOREBOARD: &[&str] = &[
+    "Cargo.lock",
+    "Cargo.toml",
+    "drivers",
+    "firmware",
+    "hdl/rtl",
+    "host",
+    "sim/card",
+    "sim/lab",
+    "sim/refmodel",
+    "sim/replay",
+    "sim/rtl",
+    "tests",
+];
 /// What benches with faults in the RTL are made of.
 const BENCHES: &[&str] = &[
     "hdl/rtl",
@@ -68,7 +83,7 @@ const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
 const fn scoreboard(name: &'static str, test: &'static str) -> Job {
     Job {
         name,
-        inputs: CARD,
+        inputs: SCOREBOARD,
         work: Work::Test {
             package: "penstock-tests",
             test: "scoreboard",
