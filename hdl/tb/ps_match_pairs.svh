@@ -129,10 +129,10 @@
   task automatic dead_beside_a_read();
     verdict_t     v;
     flow_t        flow;
-    logic         found, done = 0;
+    logic         found;
     flow_addr_t   index;
     logic [383:0] value;
-    int           used0, used1, sent = 0;
+    int           used0, used1;
     hdr_t         known = direct(17, 42100);
     pass(known, v);
     pass(flags(direct(6, 42101), Syn), v);
@@ -141,25 +141,28 @@
     find_flow(key_of(11, reply(6, 42102)), found, flow, index);
     check(found, "a connection that is over");
     counter(CounterFlowsInUse, used0);
-    fork
-      begin
-        // Nothing but packets that count, whatever the card asks for, for so long that the question comes while the read waits.
-        while (sent < 600 || !done) begin
-          hdr       <= sent == 300 ? flags(to_service(6, 42101), Syn) : known;
-          hdr_valid <= sent < 600;
-          sent++;
-          @(posedge clk);
+    // The packet that asks counts nowhere, so a read that waits by then is answered before the question has come to the engine. Both
+    // wait only if the question comes while the engine still looks up whose statistics the host wants: for some 20 cycles, at one of
+    // these distances.
+    for (int ahead = 0; ahead < 100; ahead += 10) begin
+      fork
+        begin
+          // Nothing but packets that count besides, whatever the card asks for, for so long that both would wait.
+          for (int sent = 0; sent < 250; sent++) begin
+            hdr       <= sent == 100 - ahead ? flags(to_service(6, 42101), Syn) : known;
+            hdr_valid <= 1;
+            @(posedge clk);
+          end
+          hdr_valid <= 0;
         end
-        hdr_valid <= 0;
-      end
-      begin
-        repeat (200) @(posedge clk);
-        get(TableFlowStats, 32'(index), value);
-        done = 1;
-      end
-    join
-    while (busy) @(posedge clk);
-    check(value[31:0] == 1 && value[72 + TcpRstBit], "statistics of the one that is over");
+        begin
+          repeat (100) @(posedge clk);
+          get(TableFlowStats, 32'(index), value);
+        end
+      join
+      while (busy) @(posedge clk);
+      check(value[31:0] == 1 && value[72 + TcpRstBit], "statistics of the one that is over");
+    end
     counter(CounterFlowsInUse, used1);
     check(used0 == used1, "the one that lives is there");
     expect_flow(key_of(10, direct(6, 42101)), 1, flow, "and whole");

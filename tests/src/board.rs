@@ -29,7 +29,7 @@ pub use crate::summary::Summary;
 /// Frames in flight at most.
 const BATCH_FRAMES: usize = 256;
 /// No request is pending for longer after its execution.
-const PENDING_CYCLES: u32 = DRAIN_CYCLES;
+pub(crate) const PENDING_CYCLES: u32 = DRAIN_CYCLES;
 
 /// The device and the model disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]

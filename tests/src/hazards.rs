@@ -211,6 +211,9 @@ impl Hazards {
         });
         let reads = a.reads.iter().any(|r| disturbed(r) || self.tcp_changes.contains(r));
         let writes = a.changes_tcp && self.reads.contains(&a.key);
+        // Segments that come by two ways leave a TCP state by their order: the later of a reset and another segment decides.
+        let changed = a.changes_tcp || self.tcp_changes.contains(&a.key);
+        let states = changed && mixes && !a.icmp_error;
         // A move may be forgotten if other requests wait, those of the other port that come later here among them.
         let alone = (a.exclusive && self.requests > 0) || (a.asks && self.exclusive);
         let near_limit = {
@@ -219,7 +222,7 @@ impl Hazards {
         };
         let counts = a.counts_entries && self.requests > 0 && near_limit;
         let shares = self.shares.conflicts(model, &a.shares);
-        looks || touches || reads || writes || alone || counts || shares
+        looks || touches || reads || writes || states || alone || counts || shares
     }
 
     /// A packet is in flight from now on.
@@ -244,7 +247,7 @@ mod tests {
     use penstock_abi::table::{FipMap, Flow, FlowStats, TableEntry as _, TableId};
     use penstock_refmodel::flows::Pair;
     use penstock_refmodel::insert::Arrived;
-    use penstock_refmodel::wire::{ACK, SYN};
+    use penstock_refmodel::wire::{ACK, RST, SYN};
     use penstock_refmodel::{Shares, Verdict};
 
     use super::*;
@@ -303,6 +306,35 @@ mod tests {
         model.flows_mut().delete_key(&key);
         model.execute(&Learn::New(pair), Arrived::default());
         assert!(!of(&model, Some(SYN)).exclusive);
+    }
+
+    /// Of a reset and another segment the later decides whether the connection is over.
+    #[test]
+    fn segments_that_come_by_two_ways_wait_for_each_other_if_they_change_the_state() {
+        let (model, decision) = clash();
+        let key = model.flows().iter().map(|(_, f)| key_of(f)).find(|k| k.sip == 1);
+        let verdict = Verdict::Dropped(DropReason::Discard);
+        let segment = |ingress, flags| {
+            let d = Decision {
+                verdict: verdict.clone(),
+                lookup: key,
+                counts_on_flow: true,
+                learn: Learn::No,
+                tcp_flags: Some(flags),
+                ..decision.clone()
+            };
+            Access::of(&model, ingress, &[0; 60], &d).unwrap()
+        };
+        let behind = |first: &Access, then: &Access| {
+            let mut hazards = Hazards::default();
+            hazards.note(first);
+            hazards.conflicts(&model, then)
+        };
+        let (fabric, host) = (Ingress::Fabric, Ingress::Host(3));
+        assert!(behind(&segment(fabric, RST), &segment(host, ACK)));
+        assert!(behind(&segment(fabric, ACK), &segment(host, RST)));
+        assert!(!behind(&segment(fabric, ACK), &segment(host, ACK)));
+        assert!(!behind(&segment(fabric, RST), &segment(fabric, ACK)));
     }
 
     #[test]

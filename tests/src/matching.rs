@@ -81,11 +81,22 @@ impl<'a> Search<'a> {
             }
         }
         let of = |o: &OutFrame| by_frame.get(&(o.vif, o.frame.as_slice())).cloned();
-        let (fabric, others) = (0..out.len()).partition(|&o| out[o].vif == 0);
+        let (fabric, others): (Vec<usize>, Vec<usize>) =
+            (0..out.len()).partition(|&o| out[o].vif == 0);
+        let mut candidates: Vec<Vec<usize>> =
+            out.iter().map(|o| of(o).unwrap_or_default()).collect();
+        for queue in [&fabric, &others] {
+            for ingress in [Ingress::Fabric, Ingress::Host(0)] {
+                let is_of = |i: &usize| stream(expected[*i].ingress, 0).0 == ingress;
+                let alone = queue.iter().filter(|o| candidates[**o].iter().all(is_of));
+                let alone: Vec<usize> = alone.copied().collect();
+                keep_in_order(&mut candidates, &alone);
+            }
+        }
         Self {
             expected,
             out,
-            candidates: out.iter().map(|o| of(o).unwrap_or_default()).collect(),
+            candidates,
             queues: [(fabric, 0), (others, 0)],
             taken: vec![None; expected.len()],
             streams: HashMap::new(),
@@ -227,6 +238,25 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Of frames that left in one stream, strikes out what they cannot have been, as those before and behind them have been something
+/// too. Where nothing would be left of one, the search is to say why.
+fn keep_in_order(candidates: &mut [Vec<usize>], stream: &[usize]) {
+    let mut behind = None;
+    for &o in stream {
+        let Some(&first) = candidates[o].iter().find(|i| behind.is_none_or(|b| **i > b)) else {
+            return;
+        };
+        candidates[o].retain(|i| *i >= first);
+        behind = Some(first);
+    }
+    let mut before = usize::MAX;
+    for &o in stream.iter().rev() {
+        let Some(&last) = candidates[o].iter().rfind(|i| **i < before) else { return };
+        candidates[o].retain(|i| *i <= last);
+        before = last;
+    }
+}
+
 /// Ingress and egress stream; order is kept within it. Ingress vifs share the host stream.
 fn stream(ingress: Ingress, out_vif: u8) -> (Ingress, bool) {
     let ingress = if ingress == Ingress::Fabric { ingress } else { Ingress::Host(0) };
@@ -337,5 +367,20 @@ mod tests {
         assert!(assign(&e, &o).is_ok());
         o.push(out(3, 1));
         assert!(assign(&e, &o).unwrap_err().1.contains("not expected"));
+    }
+
+    /// One frame between many equal ones says how many of them left before it: else all ways to share them out would be tried.
+    #[test]
+    fn a_frame_between_equal_ones_bounds_the_search() {
+        let either = || exp(Ingress::Host(4), &[sent(3, 1), sent(0, 2)]);
+        let mut e: Vec<Expected> = (0..32).map(|_| either()).collect();
+        e.push(exp(Ingress::Host(4), &[sent(3, 5)]));
+        e.extend([either(), either()]);
+        e.push(exp(Ingress::Host(4), &[sent(0, 9)]));
+        e.extend((0..24).map(|_| either()));
+        let mut o = vec![out(3, 1); 32];
+        o.extend([out(3, 5), out(3, 1), out(0, 2), out(0, 9)]);
+        o.extend(vec![out(0, 2); 24]);
+        assert!(assign(&e, &o).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::insert::Arrived;
 use penstock_refmodel::{Card, Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
 
-use crate::board::{Board, Failure};
+use crate::board::{Board, Failure, PENDING_CYCLES};
 use crate::digests::tables_of;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
@@ -222,6 +222,7 @@ impl Board<'_> {
             }
         };
         self.device("draining", drained)?;
+        self.dut.wait(PENDING_CYCLES);
         self.summary.windows_split += u64::from(self.split(&versions, &candidates, &chosen));
         for (table, index, words) in writes {
             self.model.write(*table, *index, words);

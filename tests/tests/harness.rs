@@ -46,9 +46,7 @@ fn a_faithful_copy_passes() {
 #[test]
 fn a_late_copy_passes() {
     let mut sum = Summary::default();
-    // With seed 28 the model replaces a pair after a window where the late copy does not, and only if time passes in the script: not
-    // understood yet. The cards of the scoreboard's seeds never differed so.
-    for seed in (0..41).filter(|seed| *seed != 28) {
+    for seed in 0..41 {
         let options = Options { windows: seed % 2 == 0, ..OPTIONS };
         let script = Script::random(seed, &options);
         sum += run(&script, &mut LateDut::new(seed)).unwrap_or_else(|e| panic!("seed {seed}: {e}"));

@@ -27,8 +27,10 @@ enum Work {
     },
     /// `cargo xtask bench`, whose figures become part of the result.
     Bench,
-    /// `cargo xtask synth --whole`, likewise.
+    /// `cargo xtask synth` of every block, likewise.
     Synth,
+    /// `cargo xtask synth core`, which takes as long as all blocks.
+    SynthWhole,
     /// `cargo xtask rtl-test --planted`.
     Planted,
 }
@@ -42,9 +44,24 @@ struct Job {
 
 /// What the host's crates are made of.
 const HOST: &[&str] = &["Cargo.lock", "Cargo.toml", "drivers", "host"];
-/// What a simulated card and all that drives it are made of.
+/// What a simulated card and all that drives it in the benchmark are made of.
 const CARD: &[&str] =
     &["Cargo.lock", "Cargo.toml", "drivers", "firmware", "hdl/rtl", "host", "sim", "tests"];
+/// What the comparison of a simulated card with the model is made of.
+const SCOREBOARD: &[&str] = &[
+    "Cargo.lock",
+    "Cargo.toml",
+    "drivers",
+    "firmware",
+    "hdl/rtl",
+    "host",
+    "sim/card",
+    "sim/lab",
+    "sim/refmodel",
+    "sim/replay",
+    "sim/rtl",
+    "tests",
+];
 /// What benches with faults in the RTL are made of.
 const BENCHES: &[&str] = &[
     "hdl/rtl",
@@ -66,7 +83,7 @@ const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
 const fn scoreboard(name: &'static str, test: &'static str) -> Job {
     Job {
         name,
-        inputs: CARD,
+        inputs: SCOREBOARD,
         work: Work::Test {
             package: "penstock-tests",
             test: "scoreboard",
@@ -96,6 +113,7 @@ const JOBS: &[Job] = &[
     Job { name: "planted-faults", inputs: BENCHES, work: Work::Planted },
     Job { name: "bench", inputs: CARD, work: Work::Bench },
     Job { name: "synthesis", inputs: SYNTHESIS, work: Work::Synth },
+    Job { name: "synthesis-whole", inputs: SYNTHESIS, work: Work::SynthWhole },
 ];
 
 impl Job {
@@ -208,7 +226,12 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             let tests = ["test", "--package", "xtask", "--", "--ignored", "--test-threads", "1"];
             run(&mut cargo(root, &tests))?;
             let figures = folder.join("synthesis-figures.json");
-            synth::synth(root, &synth::Options::of_everything(&figures))?;
+            synth::synth(root, &synth::Options::of_blocks(&figures))?;
+            Ok(serde_json::from_slice(&fs::read(figures)?)?)
+        }
+        Work::SynthWhole => {
+            let figures = folder.join("synthesis-figures.json");
+            synth::synth(root, &synth::Options::of_core(&figures))?;
             Ok(serde_json::from_slice(&fs::read(figures)?)?)
         }
     }

@@ -11,8 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::shell::output;
 use crate::tools::sources;
 
-/// The whole card, called `core` in figures.
+/// The whole card.
 const CORE: &str = "penstock_core";
+/// How it is called in figures, and by who asks for it.
+pub(crate) const CORE_NAME: &str = "core";
 /// Modules that are most of the card, and take as long: synthesised as part of it, or by name.
 const HALVES: [&str; 3] = ["ps_match", "ps_datapath", "ps_flow"];
 /// The soft core's wrapper; what mentions it needs the soft core's sources.
@@ -38,7 +40,7 @@ pub(crate) struct Block {
 impl Block {
     /// How it is called in figures and budgets.
     pub(crate) fn name(&self) -> &str {
-        if self.module == CORE { "core" } else { &self.module }
+        if self.module == CORE { CORE_NAME } else { &self.module }
     }
 }
 
@@ -100,7 +102,7 @@ impl Catalogue {
             Choice::All => {}
             Choice::Named(names) => {
                 let module = |name: &String| {
-                    let module = if name == "core" { CORE } else { name };
+                    let module = if name == CORE_NAME { CORE } else { name };
                     let found = self.files.get_key_value(module);
                     found
                         .map(|(module, _)| module.as_str())
@@ -133,7 +135,7 @@ impl Catalogue {
 
     /// Whether `name` is a block's or the card's, as budgets have it.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        name == "core" || (name != CORE && self.files.contains_key(name))
+        name == CORE_NAME || (name != CORE && self.files.contains_key(name))
     }
 
     fn block(&self, module: &str) -> Block {

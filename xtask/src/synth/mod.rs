@@ -57,9 +57,18 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Everything, with the figures in a file.
-    pub(crate) fn of_everything(json: &Path) -> Self {
-        Self { whole: true, routed: true, json: Some(json.to_owned()), ..Self::default() }
+    /// All blocks, and the routed ones, with the figures in a file.
+    pub(crate) fn of_blocks(json: &Path) -> Self {
+        Self { routed: true, json: Some(json.to_owned()), ..Self::default() }
+    }
+
+    /// The whole card, with the figures in a file.
+    pub(crate) fn of_core(json: &Path) -> Self {
+        Self {
+            blocks: vec![blocks::CORE_NAME.to_owned()],
+            json: Some(json.to_owned()),
+            ..Self::default()
+        }
     }
 }
 
