@@ -225,16 +225,17 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             // What needs the synthesiser is left out of every change's tests. One at a time: each would install it.
             let tests = ["test", "--package", "xtask", "--", "--ignored", "--test-threads", "1"];
             run(&mut cargo(root, &tests))?;
-            let figures = folder.join("synthesis-figures.json");
-            synth::synth(root, &synth::Options::of_blocks(&figures))?;
-            Ok(serde_json::from_slice(&fs::read(figures)?)?)
+            synthesise(root, folder, synth::Options::of_blocks)
         }
-        Work::SynthWhole => {
-            let figures = folder.join("synthesis-figures.json");
-            synth::synth(root, &synth::Options::of_core(&figures))?;
-            Ok(serde_json::from_slice(&fs::read(figures)?)?)
-        }
+        Work::SynthWhole => synthesise(root, folder, synth::Options::of_core),
     }
+}
+
+/// Figures of what is synthesised with the options that write them to a file.
+fn synthesise(root: &Path, folder: &Path, options: fn(&Path) -> synth::Options) -> Result<Value> {
+    let figures = folder.join("synthesis-figures.json");
+    synth::synth(root, &options(&figures))?;
+    Ok(serde_json::from_slice(&fs::read(figures)?)?)
 }
 
 /// Every job's result with what it is made of now; `null` for those that another shard has or that were not run yet.
