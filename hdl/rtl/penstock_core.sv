@@ -98,6 +98,7 @@ module penstock_core
   logic [191:0] hash_key;
   age_times_t   age_times;
   age_port_t [7:0] age_ports;
+  evictions_t   evictions;
   logic [31:0] parity_errors, parity_last;
   logic        parity_inject, parity_injected;
 
@@ -161,6 +162,7 @@ module penstock_core
     .hash_key_o        (hash_key),
     .age_times_o       (age_times),
     .age_ports_o       (age_ports),
+    .evictions_o       (evictions),
     .parity_errors_i   (parity_errors),
     .parity_last_i     (parity_last),
     .parity_inject_o   (parity_inject),
@@ -330,6 +332,7 @@ module penstock_core
     .hash_key_i       (hash_key),
     .age_times_i      (age_times),
     .age_ports_i      (age_ports),
+    .evictions_i      (evictions),
     .parity_inject_i  (parity_inject),
     .parity_injected_o(parity_injected),
     .parity_errors_o  (parity_errors),

@@ -179,6 +179,19 @@ package ps_types_pkg;
     logic [7:0][31:0] states;
   } age_times_t;
 
+  // Which pairs give way in a table that fills (section 9.5).
+  typedef struct packed {
+    logic [1:0]  level;          // from which pressure on; 0: never
+    logic        yields;         // at the highest pressure at any time
+    logic [28:0] rest;           // else after so many units of 2^16 cycles
+  } keep_t;
+
+  typedef struct packed {
+    keep_t            plain;     // besides, of pairs that are plain
+    keep_t [7:0]      states;
+    logic [2:0][31:0] above;     // entries in use above which there is pressure 1, 2 and 3; 0: never
+  } evictions_t;
+
   // A ring as the host has set it up. `start` pulses when the host enables it.
   typedef struct packed {
     logic        enable;

@@ -178,6 +178,7 @@ struct Bench {
             if (!top.busy_o && i > 300) break;
         }
         if (top.busy_o) fail("the engine does not come to rest");
+        if (2 * top.shared_o != int(top.in_use_o)) fail("pairs that shares have", top.shared_o, top.in_use_o);
         bool was = looking;
         looking = false;
         while (!looks.empty() || !datas.empty()) step(false);

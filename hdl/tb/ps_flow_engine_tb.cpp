@@ -108,6 +108,13 @@ void changes(uint32_t seed) {
         FlowKey turned = b.next_key();
         ask(b, 2, other, turned, false);
         if (b.top.in_use_o != in_use - 2) fail("changes count", b.top.in_use_o, in_use);
+        // Of an entry that has gone: a pair as any other; of a reverse entry: the pair is turned round.
+        ask(b, 2, b.next_key(), turned, true);
+        f = look(b, turned);
+        if (!f.hit || !f.reverse || b.top.in_use_o != in_use) fail("re-pin of what has gone", f.hit, b.top.in_use_o);
+        ask(b, 2, turned, b.next_key(), true);
+        r = look(b, turned);
+        if (!r.hit || r.reverse || r.pair == f.pair || b.top.in_use_o != in_use) fail("re-pin from the other side", r.hit, b.top.in_use_o);
     }
     if (b.marked.size() != b.top.in_use_o) fail("slots marked", b.marked.size(), b.top.in_use_o);
     std::printf("changes: ok\n");
@@ -326,6 +333,7 @@ struct Churn : Bench {
         unsigned there = 0;
         for (Known& p : pool) if (p.asked) there++, p.from = p.from != 0 ? p.from : cycle;
         if (top.in_use_o != 2 * there || marked.size() != 2 * there) fail("entries in use", top.in_use_o, 2 * there);
+        if (top.shared_o != int(there)) fail("pairs that shares have", top.shared_o, there);
         if (top.free_o + there != 8u << top.rows_log2_o) fail("pairs that are nobody's", top.free_o, there);
     }
     void run(unsigned rounds) {

@@ -65,6 +65,7 @@ module ps_flow_engine_tb
   output logic [119:0] moves_key_o,
   output logic [31:0]  in_use_o,
   output logic [31:0]  free_o,          // pairs
+  output int           shared_o,        // pairs that shares have, by what they are told
   output logic         busy_o,
   output logic         mark_o [2],
   output logic         mark_set_o [2],
@@ -138,11 +139,15 @@ module ps_flow_engine_tb
 
   // The window tells a request's number a cycle after it was pushed.
   flow_request_t request_q, numbered;
+  pair_change_t  change;
   logic          asked_q;
 
   always_ff @(posedge clk_i) begin
     asked_q   <= ask_o && !rst_i;
     request_q <= request;
+    if (rst_i || clear_i) shared_o <= 0;
+    else shared_o <= shared_o + 32'(ask_o && learn_kind_e'(kind_i) inside {LearnNew, LearnReplace}) +
+                     (!change.valid ? 0 : change.made ? 1 : -1);
   end
 
   always_comb begin
@@ -163,7 +168,7 @@ module ps_flow_engine_tb
     .probe_valid_o(probe_valid), .probe_ready_i(!probe_i), .probe_rows_o(probe_rows), .probe_key_o(probe_key),
     .probe_found_i(probe_found), .raw_i(raw), .raw_used_i(raw_used), .ways_idle_i(store_idle), .data_re_o(data_re),
     .data_rdata_i(data_rdata), .loc_re_o(loc_re), .loc_pair_o(loc_pair), .loc_i(locations),
-    .old_valid_i(1'b0), .old_pair_i('0), .old_done_o(), .old_ask_o(), .old_generation_o(), .old_told_i(1'b0), .old_is_i(1'b0), .gone_o(), .gone_pair_o(),
+    .old_valid_i(1'b0), .old_pair_i('0), .old_done_o(), .old_ask_o(), .old_generation_o(), .old_told_i(1'b0), .old_is_i(1'b0), .old_yields_i(1'b0), .gone_o(), .gone_pair_o(), .change_o(change),
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
     .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
     .tcp_reverse_o(tcp_reverse), .tcp_done_i(1'b1), .tcp_i(tcp), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),

@@ -36,6 +36,7 @@ struct Connection {
     uint32_t info;
     Kind kind = Udp;
     int port = -1;              // register of its destination port
+    int vif = -1, tunnel = -1;  // shares
     bool admitted = false;      // a packet was
     bool replied = false;       // before that, which began a plain pair
 };
@@ -66,7 +67,7 @@ struct Bench {
     std::set<uint32_t> marked;
     std::map<unsigned, uint64_t> reasons;
     bool stays = true;                      // pairs go by nothing but that there is no room
-    uint64_t cycle = 0, full = 0, aged = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
+    uint64_t cycle = 0, full = 0, aged = 0, evicted = 0, counted = 0, passed = 0, refused = 0, deferred = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
         for (auto& w : hash.secret) w = uint16_t(rng());
@@ -82,7 +83,7 @@ struct Bench {
         for (int i = 0; i < 100; i++) edge();
         looked.resize(top.hit_cycles_o - 1), between.resize(Between), asked.resize(top.admit_cycles_o - 1);
     }
-    void edge() { top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
+    void edge() { top.now_i = uint32_t(cycle), top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++; }
     // Of UDP in one direction; in both it is twice as long.
     void age(uint32_t time) { top.times_i[4] = time, top.times_i[5] = 2 * time; }
     void put(void* to, const FlowKey& k) { std::memcpy(to, k.data(), 16); }
@@ -121,12 +122,12 @@ struct Bench {
             put(&top.ask_key_i, now.back ? c.reverse : c.key), put(&top.reverse_key_i, now.back ? c.key : c.reverse);
             std::memcpy(&top.hash_i, now.back ? c.reverse_hash.data() : c.hash.data(), 12);
             top.ask_info_i = c.info;
+            top.by_vif_i = c.vif >= 0, top.vif_i = uint8_t(c.vif), top.by_tunnel_i = c.tunnel >= 0, top.tunnel_i = uint16_t(c.tunnel & 0xfff);
             // Of a reply its own code: it must not matter.
             top.age_kind_i = c.kind, top.by_port_i = now.back || c.port >= 0, top.port_i = now.back ? 7 : c.port & 7, top.flags_i = now.flags;
         }
         asked.push_back(now);
         between.pop_front();
-        top.now_i = uint32_t(cycle);
         edge();
         // What the look-up says.
         Packet p = looked.front();
@@ -163,7 +164,7 @@ struct Bench {
                 }
             }
         }
-        full += top.full_o, aged += top.aged_o;
+        full += top.full_o, aged += top.aged_o, evicted += top.evicted_o;
         if (top.mark_o && top.mark_ready_i) {
             if (top.mark_set_o) marked.insert(top.mark_index_o);
             else marked.erase(top.mark_index_o);
@@ -178,6 +179,18 @@ struct Bench {
         p.valid = true, p.of = i, p.back = back, p.bytes = uint16_t(60 + rng() % 1400), p.flags = flags;
         return p;
     }
+    // What a share may have, at the same index as what it has.
+    void share_access(uint32_t index) {
+        top.share_index_i = index;
+        step();
+        top.share_write_i = 0, top.share_stats_i = 0;
+        for (int n = 0; !top.share_done_o; n++) {
+            if (n > 30) fail("the host waits for a share", index);
+            step();
+        }
+    }
+    void limit(uint32_t index, uint32_t pairs) { top.share_write_i = 1, top.share_pairs_i = pairs, share_access(index); }
+    uint32_t share_pairs(uint32_t index) { return top.share_stats_i = 1, share_access(index), top.share_pairs_o; }
     void host(uint32_t index, bool write, bool stats) {
         top.host_valid_i = 1, top.host_write_i = write, top.host_stats_i = stats, top.host_index_i = index;
         for (int n = 0; !top.host_done_o; n++) {
@@ -211,6 +224,13 @@ void audit(Bench& b, bool exact) {
         b.step();
     }
     for (auto& [pair, n] : sides) if (n != 17) fail("half a pair", pair, uint64_t(n));
+    std::map<uint32_t, uint32_t> shares;
+    for (size_t i : there) {
+        if (b.all[i].vif >= 0) shares[uint32_t(b.all[i].vif)]++;
+        if (b.all[i].tunnel >= 0) shares[256 + uint32_t(b.all[i].tunnel)]++;
+    }
+    for (auto& [index, pairs] : shares)
+        if (b.share_pairs(index) != pairs) fail("pairs of a share", b.top.share_pairs_o, pairs);
     if (exact && b.full == 0)
         for (size_t i = 0; i < b.all.size(); i++)
             if (b.all[i].admitted && !there.count(i)) fail("a translated packet left without a pair", i);
@@ -223,7 +243,10 @@ void traffic(uint32_t seed, double load, bool deletes, uint32_t age = 0) {
     b.stays = !deletes && age == 0;
     size_t slots = 16u << b.top.rows_log2_o;
     std::vector<size_t> live;
-    for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) live.push_back(b.connect(b.rng() % 2));
+    for (size_t i = 0; i < size_t(load * double(slots) / 2); i++) {
+        live.push_back(b.connect(b.rng() % 2));
+        b.all.back().vif = int(b.rng() % 4) * 85, b.all.back().tunnel = i % 2 ? int(b.rng() % 4) * 1365 : -1;
+    }
     size_t begun = 0;
     for (int n = 0; n < 60000; n++) {
         if (begun < live.size() && b.rng() % 3 == 0) begun++;
@@ -372,6 +395,66 @@ void crowded(uint32_t seed) {
     std::printf("crowded: ok\n");
 }
 
+// A vif's share, and a tunnel's: with a packet in every cycle exactly as many as it may have; what is plain leaves without a pair. What
+// goes makes room, and what takes the place of another does not need any.
+void shares(uint32_t seed) {
+    constexpr unsigned FlowQuota = 23;
+    for (bool translated : {true, false}) {
+        Bench b(seed);
+        b.limit(7, 30), b.limit(256 + 4095, 20);
+        auto begin = [&](unsigned connections, int vif, int tunnel) {
+            for (unsigned n = 0; n < connections; n++) {
+                size_t i = b.connect(translated);
+                b.all[i].vif = vif, b.all[i].tunnel = tunnel;
+                b.step(b.of(i, false));
+                if (n % 16 == 15) b.settle();         // or it would be the queue that is full
+            }
+            b.settle();
+        };
+        auto are = [&](uint32_t pairs, uint32_t over, uint32_t of_vif, uint32_t of_tunnel) {
+            if (b.top.in_use_o != 2 * pairs) fail("pairs by their shares", b.top.in_use_o, 2 * pairs);
+            if ((translated ? b.reasons[FlowQuota] : b.deferred) != over) fail("refused for a share", b.refused, b.deferred);
+            if (translated ? b.deferred != 0 : b.refused != 0) fail("refused in another way", b.refused, b.deferred);
+            uint32_t refused[2];
+            for (uint32_t index : {7u, 256u + 4095}) b.share_pairs(index), refused[index != 7] = b.top.share_refused_o;
+            if (refused[0] != of_vif || refused[1] != of_tunnel) fail("refused by share", refused[0], refused[1]);
+        };
+        begin(16, 7, 4095), are(16, 0, 0, 0);
+        begin(10, 9, 4095), are(20, 6, 0, 6);
+        begin(16, 7, -1), are(34, 8, 2, 6);
+        begin(4, 7, 4095), are(34, 12, 6, 10);
+        begin(10, 9, -1), are(44, 12, 6, 10);
+        // What goes makes room, for as many.
+        std::set<uint32_t> gone;
+        for (uint32_t index : std::set<uint32_t>(b.marked)) {
+            b.host(index, false, false), b.step();
+            if (!b.top.host_used_o) continue;
+            FlowKey k{};
+            std::memcpy(k.data(), &b.top.host_key_o, 15);
+            size_t i = b.by_key.at(k);
+            if (b.all[i].vif != 7 || b.all[i].tunnel != 4095 || gone.size() == 5 || !gone.insert(uint32_t(i)).second) continue;
+            b.host(index, true, false), b.step();
+        }
+        b.settle(), are(39, 12, 6, 10);
+        begin(8, 7, 4095), are(44, 15, 9, 13);
+        audit(b, false);
+        // One that takes the place of another, of a share that has all that it may.
+        if (translated) continue;
+        size_t one = b.connect(false), two = b.connect(false), three = b.connect(false);
+        b.all[one].vif = 11, b.all[two].vif = 11, b.all[three].vif = 11;
+        b.limit(11, 1);
+        b.by_key.erase(b.all[two].reverse);
+        b.all[two].reverse = b.all[one].reverse, b.all[two].reverse_hash = b.all[one].reverse_hash;
+        b.by_key[b.all[two].reverse] = two;
+        b.step(b.of(one, false)), b.settle();
+        b.step(b.of(three, false)), b.settle(), are(45, 16, 9, 13);
+        b.step(b.of(two, false)), b.settle(), are(45, 16, 9, 13);
+        if (b.share_pairs(11) != 1 || b.top.share_refused_o != 1) fail("a pair in another's place", b.top.share_pairs_o, b.top.share_refused_o);
+        audit(b, false);
+    }
+    std::printf("shares: ok\n");
+}
+
 // Pairs that rest for longer than they may go, as pairs, within a pass; no others, and none without times. Used in both directions they
 // may rest twice as long.
 void ages(uint32_t seed) {
@@ -501,11 +584,76 @@ void states(uint32_t seed) {
     std::printf("states: ok\n");
 }
 
+// What gives way does so from its pressure on, when it has rested for long enough or at once at the highest; what is plain by either word.
+// Nothing does when the pressure is gone, and plain pairs are not made while there is any.
+void presses(uint32_t seed) {
+    constexpr uint32_t Rest = 20000, Pass = 3000;
+    auto keep = [](unsigned level, bool yields, uint32_t rest) { return level << 30 | unsigned(yields) << 29 | rest; };
+    Bench b(seed);
+    auto press = [&](unsigned pressure) {
+        for (unsigned n = 0; n < 3; n++) b.top.above_i[n] = n < pressure ? 1 : 0;
+    };
+    auto wait = [&](uint64_t cycles) {
+        for (uint64_t n = 0; n < cycles; n++) b.step();
+    };
+    auto are = [&](uint32_t pairs, const char* what) {
+        if (b.top.in_use_o != 2 * pairs) fail(what, b.top.in_use_o, 2 * pairs);
+    };
+    auto make = [&](bool translated, unsigned pairs) {
+        for (unsigned n = 0; n < pairs; n++) {
+            size_t i = b.connect(translated);
+            b.all[i].kind = Udp;
+            b.step(b.of(i, false));
+            wait(3);
+        }
+        b.settle();
+    };
+    // By the state: one way, from pressure 2 on, after a rest; the other way never.
+    b.top.keeps_i[4] = keep(2, false, Rest);
+    make(true, 50);
+    press(1), wait(2 * Rest), are(50, "pairs that wait for pressure 2");
+    for (size_t i = 0; i < 10; i++) b.step(b.of(i, false));
+    uint64_t begun = b.cycle;
+    for (size_t i = 10; i < 20; i++) b.step(b.of(i, true));
+    press(2), wait(Pass), are(20, "what has rested gives way");
+    while (b.cycle < begun + Rest) b.step();
+    are(20, "what has not rested stays");
+    wait(Pass), are(10, "it gives way then");
+    press(3), wait(2 * Rest), are(10, "pairs of another state");
+    press(0), b.settle();
+    // What yields does so at pressure 3 at any time.
+    b.top.keeps_i[4] = keep(1, true, 1 << 28);
+    make(true, 30);
+    press(2), wait(Pass), are(40, "what yields at pressure 3 only");
+    press(3), wait(Pass), are(10, "what yields at any time");
+    press(0), b.settle();
+    // Plain ones by their own word, whatever their state, but others not.
+    b.top.keeps_i[4] = 0, b.top.keeps_i[8] = keep(1, false, 0);
+    make(false, 20), make(true, 20), are(50, "pairs");
+    uint64_t deferred = b.deferred;
+    press(1), wait(Pass), are(30, "plain pairs");
+    make(false, 5), are(30, "plain pairs that are not made");
+    if (b.deferred != deferred + 5) fail("plain pairs that are put off", b.deferred, deferred + 5);
+    make(true, 5), are(35, "others that are");
+    press(0), b.settle(), make(false, 5), are(40, "plain pairs without pressure");
+    // As many go as must.
+    b.top.keeps_i[4] = keep(1, false, 0);
+    b.top.above_i[0] = 2 * 31;
+    for (int n = 0; n < 20000 && b.top.in_use_o > 2 * 31; n++) b.step();
+    wait(Pass);
+    // Those that were found under way when the pressure went are asked for, and stay.
+    are(31, "as many as may stay");
+    audit(b, false);
+    if (b.aged != 0 || b.evicted != 10 + 30 + 30 + 20 + 9) fail("counts", b.aged, b.evicted);
+    std::printf("presses: ok, %llu evicted\n", (unsigned long long)b.evicted);
+}
+
 // An old pair that is used, or deleted, while it is being looked at: a packet that counts before its statistics are read once more keeps
 // it, and nothing is deleted twice.
 void races(uint32_t seed) {
     constexpr uint32_t Age = 600, Late = 32;     // Late: as long as from that read to the deletion
     Bench b(seed);
+    b.stays = false;
     uint64_t kept = 0, late = 0, latest = 0;
     for (uint32_t when = 0; when < 400; when++) {
         bool used = when % 4 != 3;
@@ -541,7 +689,9 @@ void races(uint32_t seed) {
 }  // namespace
 
 int main() {
+    shares(15);
     ages(10);
+    presses(14);
     states(13);
     races(14);
     traffic(11, 0.6, false, 2000);

@@ -1,6 +1,6 @@
 // Bench of ps_match: what is refused, and what it leaves as it was (docs/datapath.md, sections 2, 3, 5 to 7 and 9). Sources,
 // half connections, clashes of keys, replies that overtake, tunnels that change, connections that begin anew, members that
-// lose their flows, pairs that go. Prints PASS or stops.
+// lose their flows, pairs that go, shares of the table. Prints PASS or stops.
 module ps_match_admission_tb
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -47,6 +47,8 @@ module ps_match_admission_tb
     $display("%0t: errors", $time);
     learn_policy();
     $display("%0t: learn policy", $time);
+    shares();
+    $display("%0t: shares", $time);
     $display("PASS ps_match_admission_tb: %0d checks", checks);
     $finish;
   end

@@ -254,3 +254,73 @@
     put(TableVif, 3, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Client, nh: 10, vrf: 1, rpf: 1, learn: of_client, default: '0}));
     put(TableVif, 4, 384'(vif_t'{valid: 1, kind: VifVirtual, ip: Backend, nh: 11, vrf: 1, rpf: 1, learn: of_backend, default: '0}));
   endtask
+
+  // What a vif or a tunnel may have of the table: of a packet from a vif that vif's share counts, of one from the fabric that of the vif to
+  // which it goes and that of its tunnel.
+  task automatic shares();
+    hdr_t       h;
+    verdict_t   v;
+    flow_t      flow;
+    flow_addr_t index;
+    logic       found;
+    int         deferred0, deferred1;
+    flow_share_stats_t client, backend, node, now;
+    logic [31:0] of_node = 32'(tunnel_share(NodeB)), of_other = 32'(tunnel_share(NodeC));
+    share(3, client);
+    share(4, backend);
+    share(of_node, node);
+    // From a vif: as many more as it may have.
+    put_share(3, client.pairs + 20'd2);
+    pass(to_service(17, 48000), v);
+    check(to_pod(v), "within its share");
+    pass(direct(17, 48001), v);
+    expect_drop(to_service(17, 48002), DropFlowQuota, "a translated packet of a vif over its share");
+    counter(CounterLearnDeferred, deferred0);
+    pass(direct(17, 48003), v);
+    counter(CounterLearnDeferred, deferred1);
+    check(to_pod(v) && deferred1 == deferred0 + 1, "a plain one leaves without a pair");
+    expect_flow(key_of(10, direct(17, 48003)), 0, flow, "without a pair");
+    pass(reply(17, 48000), v);
+    check(to_client(v), "what is there goes on");
+    share(3, now);
+    check(now == flow_share_stats_t'{pairs: client.pairs + 20'd2, refused: client.refused + 2}, "the vif's share");
+    share(4, now);
+    check(now == backend, "not that of the vif to which it goes");
+    // What goes makes room.
+    find_flow(key_of(10, to_service(17, 48000)), found, flow, index);
+    put(TableFlow, 32'(index), '0);
+    share(3, now);
+    check(now.pairs == client.pairs + 20'd1, "a pair that went");
+    pass(to_service(17, 48002), v);
+    check(to_pod(v), "in its place");
+    put_share(3, 0);
+    // From the fabric: both shares, and both say that they are over.
+    put_share(of_node, node.pairs + 20'd1);
+    put_share(4, backend.pairs + 20'd1);
+    pass(by_tunnel(packet(0, 17, Remote, One, 48010, Service), 40, NodeB), v);
+    check(to_pod(v), "within both");
+    expect_drop(by_tunnel(packet(0, 17, Remote, One, 48011, Service), 40, NodeB), DropFlowQuota, "over both");
+    expect_drop(by_tunnel(packet(0, 17, Remote, One, 48012, Service), 40, NodeC), DropFlowQuota, "by another tunnel");
+    put_share(4, 0);
+    expect_drop(by_tunnel(packet(0, 17, Remote, One, 48013, Service), 40, NodeB), DropFlowQuota, "over the tunnel's");
+    share(4, now);
+    check(now == flow_share_stats_t'{pairs: backend.pairs + 20'd1, refused: backend.refused + 2}, "the share of the vif to which it goes");
+    share(of_node, now);
+    check(now == flow_share_stats_t'{pairs: node.pairs + 20'd1, refused: node.refused + 2}, "the tunnel's share");
+    share(of_other, now);
+    check(now.refused == 0, "a share with room");
+    put_share(of_node, 0);
+    pass(by_tunnel(packet(0, 17, Remote, One, 48011, Service), 40, NodeB), v);
+    check(to_pod(v), "without limits");
+  endtask
+
+  task automatic share(input logic [31:0] index, output flow_share_stats_t stats);
+    logic [383:0] value;
+    get(TableFlowShareStats, index, value);
+    stats = flow_share_stats_t'(value);
+  endtask
+
+  // 0: none.
+  task automatic put_share(input logic [31:0] index, input logic [19:0] pairs);
+    put(TableFlowShare, index, 384'(flow_share_t'{valid: pairs != 0, pairs: pairs, default: '0}));
+  endtask

@@ -89,6 +89,7 @@ module ps_match_parity_tb
   cfg_rsp_t     response;
   fip_key_t     key;
   verdict_t     v;
+  logic [31:0]  count0;
 
   initial begin
     repeat (4) @(posedge clk);
@@ -175,6 +176,22 @@ module ps_match_parity_tb
     other = packet(4, 6, Backend, Client, 80, 47000);
     other.tcp_syn = 1;
     scenario(TableFipKey, key_index(key), other, "its source's key");
+
+    // A share sets no limit then; the card looks at it by itself.
+    entry = 384'(flow_share_t'{valid: 1, pairs: 1, default: '0});
+    put(TableFlowShare, 3, entry);
+    expect_drop(to_member(1, 48000), DropFlowQuota, "a share");
+    inject <= 1;
+    @(posedge clk);
+    count0 = parity_errors;
+    put(TableFlowShare, 3, entry);
+    repeat (8) @(posedge clk);
+    check(parity_errors == count0 + 1 && parity_last == {TableFlowShare, 24'd3}, "a share is looked at");
+    expect_pass(to_member(1, 48000), "a share sets no limit");
+    access(0, TableFlowShare, 3, '0, response);
+    check(response.status == StParity, "a share is read");
+    put(TableFlowShare, 3, entry);
+    expect_drop(to_member(1, 49000), DropFlowQuota, "a share, after");
 
     // What has no parity takes no notice, and uses the request up.
     inject <= 1;

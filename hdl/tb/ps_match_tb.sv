@@ -369,11 +369,11 @@ module ps_match_tb
 
   task automatic refusals();
     cfg_rsp_t rsp;
-    access(0, 8'd19, 0, '0, rsp);
+    access(0, 8'd21, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
     access(0, 8'd255, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
-    for (logic [7:0] t = 0; t < 19; t++) begin
+    for (logic [7:0] t = 0; t < 21; t++) begin
       access(0, t, table_depth(t), '0, rsp);
       check(rsp.status == StBadIndex, "bad index");
       access(0, t, table_depth(t) - 1, '0, rsp);
@@ -381,6 +381,8 @@ module ps_match_tb
     end
     access(1, TableFlowStats, 0, '0, rsp);
     check(rsp.status == StNotPermitted, "statistics are read only");
+    access(1, TableFlowShareStats, 0, '0, rsp);
+    check(rsp.status == StNotPermitted, "nor is what shares have written");
     access(1, TableFlow, 0, 384'd1, rsp);
     check(rsp.status == StNotPermitted, "flows are the card's");
   endtask
@@ -388,10 +390,10 @@ module ps_match_tb
   // Every table keeps what is written, to its full width.
   task automatic readback();
     logic [383:0] pattern, value;
-    int unsigned  width[19] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
+    int unsigned  width[21] = '{VifBits, IlmBits, NextHopBits, EcmpSlotBits, HostRouteBits, PrefixBits, FipKeyBits,
                                 FipMapBits, 0, 0, VifStatsBits, CounterBits, CounterBits, DefaultRouteBits, PrefixLengthBits, VrfBits, ServiceKeyBits,
-                                TunnelSourceBits, PlainFipBits};
-    for (int t = 0; t < 19; t++) begin
+                                TunnelSourceBits, PlainFipBits, FlowShareBits, 0};
+    for (int t = 0; t < 21; t++) begin
       if (width[t] == 0) continue;
       for (int i = 0; i < 12; i++) pattern[i*32 +: 32] = 32'hdeadbeef * (i + t + 1);
       put(8'(t), table_depth(8'(t)) - 3, pattern);

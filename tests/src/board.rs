@@ -2,13 +2,15 @@
 
 mod check;
 mod difference;
+mod shares;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::flow_key;
 use penstock_abi::limits::DRAIN_CYCLES;
-use penstock_abi::reason::DropReason;
+use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId, Words};
 use penstock_refmodel::flows::{attributes, key_of};
 use penstock_refmodel::r#gen::Write;
@@ -64,6 +66,7 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Age(pick) => board.age(*pick)?,
             Step::Ages(ages) => board.ages(ages)?,
             Step::Pass(units) => board.pass(*units)?,
+            Step::Press(evictions) => board.press(evictions)?,
             Step::Enable(enabled) => board.enable(*enabled)?,
             Step::Reset => board.reset()?,
             Step::ZeroCounters => board.zero_counters()?,
@@ -182,9 +185,29 @@ impl<'a> Board<'a> {
         self.device("setting times", set)
     }
 
-    /// Nothing but time passes; what is old by then is gone. Pairs whose reverse entry's statistics restarted alone go before: the search
-    /// sees what was counted until then (section 9.4), which the host is not told.
+    /// Nothing but time passes; what is old by then is gone.
     fn pass(&mut self, units: u32) -> Result<(), Failure> {
+        self.delete_pinned_anew()?;
+        let ended = self.model.pass(units);
+        self.summary.ended(ended);
+        let passed = self.dut.pass(units);
+        self.device("letting time pass", passed)?;
+        self.check()
+    }
+
+    /// The table is under pressure; what gives way is gone.
+    fn press(&mut self, evictions: &Evictions) -> Result<(), Failure> {
+        self.delete_pinned_anew()?;
+        let ended = self.model.press(evictions);
+        self.summary.ended(ended);
+        let pressed = self.dut.press(evictions);
+        self.device("making room", pressed)?;
+        self.check()
+    }
+
+    /// Before the card searches: pairs whose reverse entry's statistics restarted alone go. The search sees what was counted until then
+    /// (section 9.4), which the host is not told.
+    fn delete_pinned_anew(&mut self) -> Result<(), Failure> {
         self.flush()?;
         let flows = self.model.flows();
         let restarted = |f: &&Flow| {
@@ -192,13 +215,7 @@ impl<'a> Board<'a> {
         };
         let keys: Vec<FlowKey> =
             flows.iter().map(|(_, f)| f).filter(restarted).map(key_of).collect();
-        for key in keys {
-            self.delete(key)?;
-        }
-        self.summary.aged += self.model.pass(units);
-        let passed = self.dut.pass(units);
-        self.device("letting time pass", passed)?;
-        self.check()
+        keys.into_iter().try_for_each(|key| self.delete(key))
     }
 
     fn enable(&mut self, enabled: bool) -> Result<(), Failure> {
@@ -268,6 +285,7 @@ impl<'a> Board<'a> {
         self.dut.inject(ingress, frame);
         self.count(ingress, &decision.verdict);
         self.summary.met(&decision);
+        self.summary.met_shares(&self.model, &decision);
         self.batch.push((self.step, Expected { ingress, verdicts }));
         let (lookup, counted) = (decision.lookup, decision.counts_on_flow);
         let learn = decision.learn;
@@ -349,14 +367,17 @@ impl<'a> Board<'a> {
     /// no room for requests, takes over its flow table; all else in that must be as expected.
     fn resync(&mut self, refused: u64) -> Result<(), Failure> {
         let deferred = self.dut.deferred();
-        let deferred = self.device("reading LearnDeferred", deferred)?;
-        let deferred = deferred + self.cleared.0;
+        let deferred = self.device("reading LearnDeferred", deferred)? + self.cleared.0;
+        // What was not put off for lack of room, the model counts as well.
+        let by_rule = self.model.counters().card(CardCounter::LearnDeferred);
+        let deferred = deferred.saturating_sub(by_rule);
         let not_placed = self.dut.not_placed();
         let not_placed = self.device("reading FlowTableFull", not_placed)? + self.cleared.1;
         let new = deferred - self.summary.deferred + not_placed - self.summary.not_placed + refused;
         if new == 0 {
             return Ok(());
         }
+        self.check_refused()?;
         self.summary.deferred = deferred;
         self.summary.not_placed = not_placed;
         self.summary.refused += refused;
@@ -383,6 +404,7 @@ impl<'a> Board<'a> {
             .map(|(i, f, s)| (i, f, FlowStats { last_hit: epoch(s.last_hit), ..s }));
         self.model.flows_mut().restore(flows);
         self.uncertain.clear();
+        self.adopt_shares()?;
         let counters = self.read_counters()?;
         let model = self.model.counters();
         for (code, n) in &counters.card {

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use penstock_abi::age::{Ages, TICK_LOG2};
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Counter, Flow, FlowStats, TableEntry, TableId, VifStats, Words};
+use penstock_abi::table::{
+    Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
+};
 use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
 use penstock_refmodel::r#gen::Write;
@@ -133,6 +136,10 @@ impl Dut for CardDut {
         Ok(out)
     }
 
+    fn share_stats(&mut self, shares: &[u32]) -> Result<Vec<FlowShareStats>> {
+        self.read(TableId::FlowShareStats, shares)
+    }
+
     fn tables(&mut self) -> Result<Vec<Write>> {
         let mut out = Vec::new();
         for &id in CONFIG_TABLES {
@@ -159,6 +166,12 @@ impl Dut for CardDut {
 
     fn set_ages(&mut self, ages: &Ages) -> Result<()> {
         Ok(self.host.set_flow_ages(ages)?)
+    }
+
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.host.set_flow_evictions(evictions)?;
+        self.lock().drain(DRAIN_CYCLES)?;
+        Ok(self.host.set_flow_evictions(&Evictions::default())?)
     }
 
     fn pass(&mut self, units: u32) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use penstock_abi::age::Ages;
-use penstock_abi::table::{Flow, FlowStats, TableId};
+use penstock_abi::evict::Evictions;
+use penstock_abi::reason::CardCounter;
+use penstock_abi::table::{Flow, FlowShareStats, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
 use penstock_tables::Shape;
@@ -56,6 +58,12 @@ pub trait Dut {
     /// The device's.
     fn counters(&mut self, vifs: &[u8]) -> Result<Counters>;
 
+    /// What these shares of the flow table have.
+    ///
+    /// # Errors
+    /// The device's.
+    fn share_stats(&mut self, shares: &[u32]) -> Result<Vec<FlowShareStats>>;
+
     /// All valid entries of the tables that the host writes, in the order of table and index.
     ///
     /// # Errors
@@ -94,6 +102,12 @@ pub trait Dut {
     /// The device's.
     fn set_ages(&mut self, ages: &Ages) -> Result<()>;
 
+    /// Puts the flow table under pressure, with nothing happening but that pairs give way.
+    ///
+    /// # Errors
+    /// It does not end, or a check within the device failed.
+    fn press(&mut self, evictions: &Evictions) -> Result<()>;
+
     /// Lets card time pass, in units of `last_hit`, with nothing in it but that pairs become old.
     ///
     /// # Errors
@@ -106,7 +120,7 @@ pub trait Dut {
     /// The device's.
     fn zero_counters(&mut self, vifs: &[u8]) -> Result<()>;
 
-    /// Requests that the insertion unit had to drop so far.
+    /// Requests that were forgotten so far.
     ///
     /// # Errors
     /// The device's.
@@ -223,6 +237,10 @@ impl Dut for ModelDut {
         Ok(self.model.counters().clone())
     }
 
+    fn share_stats(&mut self, shares: &[u32]) -> Result<Vec<FlowShareStats>> {
+        Ok(shares.iter().map(|&share| self.model.flows().share_stats(share)).collect())
+    }
+
     fn tables(&mut self) -> Result<Vec<Write>> {
         Ok(self.model.tables().dump())
     }
@@ -261,12 +279,17 @@ impl Dut for ModelDut {
         Ok(())
     }
 
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.model.press(evictions);
+        Ok(())
+    }
+
     fn pass(&mut self, units: u32) -> Result<()> {
         self.model.pass(units);
         Ok(())
     }
 
     fn deferred(&mut self) -> Result<u64> {
-        Ok(0)
+        Ok(self.model.counters().card(CardCounter::LearnDeferred))
     }
 }

@@ -9,6 +9,8 @@ use penstock_refmodel::tunnel::tunnel;
 use penstock_refmodel::wire::is_bare_syn;
 use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables};
 
+use crate::shares::{SharesInFlight, Use};
+
 /// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
 type Origin = (Ingress, u32, u32);
 
@@ -32,6 +34,7 @@ pub struct Access {
     asks: bool,
     /// Its verdict depends on how full the flow table is.
     counts_entries: bool,
+    shares: Use,
 }
 
 impl Access {
@@ -85,6 +88,7 @@ impl Access {
         let alone =
             exchanged || matches!(decision.learn, Learn::Move { .. } | Learn::DeadPair { .. });
         let new = matches!(decision.learn, Learn::New(_));
+        let shares = Use::of(model, decision, &touches);
         Some(Self {
             key,
             origin: origin(model, ingress, frame),
@@ -98,6 +102,7 @@ impl Access {
                 && decision.tcp_flags.is_some_and(|flags| flows.tcp_changes(&key, flags)),
             counts_entries: decision.rule == Some(penstock_refmodel::Rule::TableFull)
                 || (new && decision.translated),
+            shares,
         })
     }
 
@@ -159,6 +164,7 @@ pub struct Hazards {
     requests: usize,
     /// One of them is exclusive.
     exclusive: bool,
+    shares: SharesInFlight,
 }
 
 fn origin(model: &RefModel, ingress: Ingress, frame: &[u8]) -> Origin {
@@ -215,7 +221,8 @@ impl Hazards {
             model.flows().len().abs_diff(limit) <= 4 * self.requests
         };
         let counts = a.counts_entries && self.requests > 0 && near_limit;
-        looks || touches || reads || writes || states || alone || counts
+        let shares = self.shares.conflicts(model, &a.shares);
+        looks || touches || reads || writes || states || alone || counts || shares
     }
 
     /// A packet is in flight from now on.
@@ -230,6 +237,7 @@ impl Hazards {
         }
         self.requests += usize::from(a.asks);
         self.exclusive |= a.exclusive;
+        self.shares.note(&a.shares);
     }
 }
 
@@ -237,10 +245,10 @@ impl Hazards {
 mod tests {
     use penstock_abi::reason::DropReason;
     use penstock_abi::table::{FipMap, Flow, FlowStats, TableEntry as _, TableId};
-    use penstock_refmodel::Verdict;
     use penstock_refmodel::flows::Pair;
     use penstock_refmodel::insert::Arrived;
     use penstock_refmodel::wire::{ACK, RST, SYN};
+    use penstock_refmodel::{Shares, Verdict};
 
     use super::*;
 
@@ -272,6 +280,8 @@ mod tests {
             learn: Learn::DeadPair { key: key_of(&back) },
             tcp_flags: None,
             icmp_error: false,
+            deferred: false,
+            refusal: None,
             first_fragment: None,
             rule: None,
         };
@@ -283,7 +293,8 @@ mod tests {
         let (mut model, decision) = clash();
         let key = FlowKey { sip: 2, ..FlowKey::default() };
         let forward = Flow { sip: 2, ..Flow::default() };
-        let pair = Pair { forward, reverse: Flow { sip: 7, reverse: true, ..forward } };
+        let reverse = Flow { sip: 7, reverse: true, ..forward };
+        let pair = Pair { forward, reverse, shares: Shares::default() };
         let of = |model: &RefModel, tcp_flags| {
             let learn = Learn::Repin(pair);
             let d = Decision { lookup: Some(key), learn, tcp_flags, ..decision.clone() };

@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Flow, FlowKey, FlowStats, TableId};
+use penstock_abi::table::{Flow, FlowKey, FlowShareStats, FlowStats, TableId};
+use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::{Pair, key_of};
 use penstock_refmodel::r#gen::{Rng, Write};
 use penstock_refmodel::insert::Arrived;
-use penstock_refmodel::{Counters, Decision, Egress, Ingress, Learn, RefModel, Verdict};
+use penstock_refmodel::{Card, Counters, Decision, Egress, Ingress, Learn, RefModel, Verdict};
 use penstock_tables::Shape;
 
 use crate::dut::{Dut, OutFrame, Spoil, small};
@@ -155,8 +157,12 @@ impl LateDut {
     }
 
     fn frame(&mut self, ingress: Ingress, frame: &[u8]) {
-        let mut decision = self.model.decide(ingress, frame);
-        self.admit(&mut decision);
+        // What is pending comes before shares.
+        let unlimited = Card { limited: false, ..self.model.card() };
+        let mut decision = decide(&unlimited, ingress, frame);
+        if !self.admit(&mut decision) {
+            decision = self.model.decide(ingress, frame);
+        }
         if let Some(spoil) = &mut self.spoil {
             spoil(ingress, frame, &mut decision);
         }
@@ -165,6 +171,7 @@ impl LateDut {
             matches!(learn, Learn::Move { .. }) && !self.waiting.is_empty() && self.rng.one_in(2);
         if learn != Learn::No && !forgotten && self.waiting.len() < QUEUE {
             let arrived = Arrived { frame_bytes: frame.len(), tcp_flags: decision.tcp_flags };
+            self.model.admitted(&learn);
             self.waiting.push_back(Request { learn, arrived });
         }
         let outcome = self.model.commit(ingress, frame.len(), decision);
@@ -178,9 +185,9 @@ impl LateDut {
         }
     }
 
-    /// Section 9.1, as far as it depends on time.
-    fn admit(&mut self, d: &mut Decision) {
-        let Some(own) = d.learn.pair().map(Keys::from) else { return };
+    /// Section 9.1, as far as it depends on time. Says whether that settles it.
+    fn admit(&mut self, d: &mut Decision) -> bool {
+        let Some(own) = d.learn.pair().map(Keys::from) else { return false };
         let waiting = self.waiting.iter().filter_map(|r| r.learn.pair()).map(Keys::from);
         let others: Vec<Keys> = waiting.chain(self.recent.iter().map(|(k, _)| *k)).collect();
         let refuse = |d: &mut Decision, reason| {
@@ -213,7 +220,10 @@ impl LateDut {
                 d.learn = Learn::No;
                 self.deferred += 1;
             }
+        } else {
+            return false;
         }
+        true
     }
 
     /// Writes one table entry.
@@ -278,8 +288,12 @@ impl Dut for LateDut {
 
     fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {
         let mut counters = self.model.counters().clone();
-        counters.card.insert(CardCounter::LearnDeferred as u8, self.deferred);
+        *counters.card.entry(CardCounter::LearnDeferred as u8).or_default() += self.deferred;
         Ok(counters)
+    }
+
+    fn share_stats(&mut self, shares: &[u32]) -> Result<Vec<FlowShareStats>> {
+        Ok(shares.iter().map(|&share| self.model.flows().share_stats(share)).collect())
     }
 
     fn tables(&mut self) -> Result<Vec<Write>> {
@@ -312,6 +326,11 @@ impl Dut for LateDut {
         Ok(())
     }
 
+    fn press(&mut self, evictions: &Evictions) -> Result<()> {
+        self.model.press(evictions);
+        Ok(())
+    }
+
     fn pass(&mut self, units: u32) -> Result<()> {
         // Longer than any request is pending.
         self.recent.clear();
@@ -320,6 +339,6 @@ impl Dut for LateDut {
     }
 
     fn deferred(&mut self) -> Result<u64> {
-        Ok(self.deferred)
+        Ok(self.deferred + self.model.counters().card(CardCounter::LearnDeferred))
     }
 }

@@ -8,6 +8,7 @@
 //! * [`digests`]: what the card says of its tables, each time that they change.
 //! * [`matching`]: which frame that left belongs to which frame that went in.
 //! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
+//! * `shares`: when shares of the flow table are limited, and which frames must not be in flight together then.
 //! * [`summary`]: what was compared, and which rules were met.
 //! * [`storm`]: frames without regard to order, judged by what must hold whatever happens.
 //! * [`shrink`]: the smallest part of a failing script that still fails.
@@ -29,6 +30,7 @@ pub mod hazards;
 pub mod late;
 pub mod matching;
 pub mod script;
+mod shares;
 pub mod shrink;
 pub mod storm;
 pub mod summary;

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use penstock_abi::age::{Ages, Port};
+use penstock_abi::evict::{Evictions, Keep};
 use penstock_refmodel::r#gen::{Rng, Traffic, World, Write};
 use penstock_refmodel::{Ingress, RefModel};
+
+use crate::shares::{Limits, are_limited};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub enum Step {
     Ages(Ages),
     /// Card time passes, a multiple of [`EPOCH`] units; pairs that are old by then go.
     Pass(u32),
+    /// For a moment the flow table is under pressure; pairs that give way go.
+    Press(Evictions),
     /// The host enables or disables the data path.
     Enable(bool),
     /// Function-level reset: the data path goes on.
@@ -98,6 +103,7 @@ impl Script {
         let mut traffic = Traffic::new(rng.bits(), options.big_frames);
         let ages = random_ages(&mut rng);
         model.flows_mut().set_ages(ages);
+        let mut limits = Limits::of(seed, options.flood);
         // Bursts at full rate, a trickle, or both in turns.
         let gaps = rng.of([1, 8, 64, 250]);
         let mut steps = vec![Step::Ages(ages)];
@@ -109,7 +115,7 @@ impl Script {
                 for (table, index, words) in &writes {
                     model.write(*table, *index, words);
                 }
-                if options.windows && rng.one_in(2) && !writes.is_empty() {
+                if options.windows && rng.one_in(2) && !writes.is_empty() && !are_limited(&model) {
                     let inside = window_frames(&mut rng, &mut traffic, &world, &before, &model);
                     for (ingress, frame) in &inside {
                         model.process(*ingress, frame);
@@ -124,6 +130,12 @@ impl Script {
                 steps.push(Step::Check);
             }
             if options.change_every != 0 {
+                if let Some(writes) = limits.act(&world, &model) {
+                    for (table, index, words) in &writes {
+                        model.write(*table, *index, words);
+                    }
+                    steps.push(Step::Tables(writes));
+                }
                 host_acts(&mut rng, &mut model, &mut steps);
                 if rng.one_in(5000) {
                     model.clear();
@@ -241,6 +253,24 @@ fn random_ages(rng: &mut Rng) -> Ages {
     ages
 }
 
+/// Some pressure as soon as there is a pair, under which some states give way.
+fn random_evictions(rng: &mut Rng) -> Evictions {
+    let pressure = rng.between(1, 3);
+    let mut keep = || Keep {
+        level: rng.below(4) as u8,
+        yields: rng.one_in(4),
+        time: match rng.below(8) {
+            0 => 0,
+            n => EPOCH * n as u32 + EPOCH / 2,
+        },
+    };
+    Evictions {
+        states: std::array::from_fn(|_| keep()),
+        plain: keep(),
+        above: std::array::from_fn(|n| u32::from((n as u64) < pressure)),
+    }
+}
+
 /// Now and then the host deletes a flow, stops the data path for a while, or resets the function.
 fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
     if rng.one_in(120) {
@@ -250,6 +280,11 @@ fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
         let units = EPOCH * rng.between(1, 4) as u32;
         model.pass(units);
         steps.push(Step::Pass(units));
+    }
+    if rng.one_in(300) {
+        let evictions = random_evictions(rng);
+        model.press(&evictions);
+        steps.push(Step::Press(evictions));
     }
     if rng.one_in(1500) {
         steps.push(Step::Reset);
@@ -278,8 +313,8 @@ pub fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn entry(write: &Write) -> String {
     use penstock_abi::table::{
-        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, HostRoute, Ilm, NextHop, PlainFip, Prefix,
-        PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource, Vif, Vrf,
+        DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, FlowShare, HostRoute, Ilm, NextHop, PlainFip,
+        Prefix, PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource, Vif, Vrf,
     };
     let (table, index, w) = write;
     let text = match table {
@@ -297,6 +332,7 @@ pub fn entry(write: &Write) -> String {
         TableId::ServiceKey => format!("{:?}", ServiceKey::unpack(w)),
         TableId::TunnelSource => format!("{:?}", TunnelSource::unpack(w)),
         TableId::PlainFip => format!("{:?}", PlainFip::unpack(w)),
+        TableId::FlowShare => format!("{:?}", FlowShare::unpack(w)),
         TableId::Flow => format!("{:?}", Flow::unpack(w)),
         _ => format!("{w:08x?}"),
     };

@@ -1,8 +1,9 @@
 //! What a run compared, and which rules it met.
 
 use penstock_abi::reason::DropReason;
+use penstock_abi::share::ONE;
 use penstock_refmodel::insert::Inserted;
-use penstock_refmodel::{Decision, Rule, Verdict};
+use penstock_refmodel::{Decision, Ended, RefModel, Refusal, Rule, Verdict};
 
 const RULES: usize = Rule::ALL.len();
 /// More than there are reasons for drops.
@@ -39,8 +40,40 @@ pub struct Summary {
     pub deleted: u64,
     /// Pairs that were old.
     pub aged: u64,
+    /// Pairs that gave way.
+    pub evicted: u64,
+    /// What shares of the flow table refused.
+    pub shares: Refusals,
     rules: Rules,
     reasons: [u64; REASONS],
+}
+
+/// Packets whose pair a share of the flow table refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// That of a vif.
+    pub vif: u64,
+    /// That of a tunnel.
+    pub tunnel: u64,
+    /// Both.
+    pub both: u64,
+    /// One that had all its pairs.
+    pub by_pairs: u64,
+    /// One whose bucket was empty.
+    pub by_bucket: u64,
+    /// They were forwarded all the same.
+    pub forwarded: u64,
+}
+
+impl std::ops::AddAssign for Refusals {
+    fn add_assign(&mut self, o: Self) {
+        self.vif += o.vif;
+        self.tunnel += o.tunnel;
+        self.both += o.both;
+        self.by_pairs += o.by_pairs;
+        self.by_bucket += o.by_bucket;
+        self.forwarded += o.forwarded;
+    }
 }
 
 /// How often each rule was met, in the order of [`Rule::ALL`].
@@ -69,6 +102,8 @@ impl std::ops::AddAssign for Summary {
         self.moved += o.moved;
         self.deleted += o.deleted;
         self.aged += o.aged;
+        self.evicted += o.evicted;
+        self.shares += o.shares;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.rules.0, &o.rules.0);
         add(&mut self.reasons, &o.reasons);
@@ -76,6 +111,12 @@ impl std::ops::AddAssign for Summary {
 }
 
 impl Summary {
+    /// Pairs were deleted by the card itself.
+    pub(crate) fn ended(&mut self, ended: Ended) {
+        self.aged += ended.aged;
+        self.evicted += ended.evicted;
+    }
+
     /// A frame was compared that this became of.
     pub(crate) fn met(&mut self, decision: &Decision) {
         if let Some(at) = Rule::ALL.iter().position(|r| decision.rule == Some(*r)) {
@@ -83,6 +124,22 @@ impl Summary {
         }
         if let Verdict::Dropped(reason) = decision.verdict {
             self.reasons[reason as usize] += 1;
+        }
+    }
+
+    /// The same, of shares of the flow table; the model has not counted it yet.
+    pub(crate) fn met_shares(&mut self, model: &RefModel, decision: &Decision) {
+        let Some(Refusal { over, .. }) = decision.refusal else { return };
+        self.shares.vif += u64::from(over.vif.is_some());
+        self.shares.tunnel += u64::from(over.tunnel.is_some());
+        self.shares.both += u64::from(over.vif.is_some() && over.tunnel.is_some());
+        self.shares.forwarded += u64::from(decision.deferred);
+        for n in over.iter() {
+            let limit = model.tables().flow_share(n).copied().unwrap_or_default();
+            let bucket = model.flows().bucket(n);
+            self.shares.by_bucket += u64::from(limit.burst != 0 && bucket < ONE);
+            let has = model.flows().share_stats(n).pairs;
+            self.shares.by_pairs += u64::from(limit.pairs != 0 && has >= limit.pairs);
         }
     }
 
@@ -113,6 +170,17 @@ impl Summary {
         let mut out: Vec<String> = rules.map(|(r, _)| format!("{r:?}")).collect();
         out.extend(reasons.map(|r| format!("drop {r:?}")));
         out.extend((self.moved == 0).then(|| "a move".to_owned()));
+        let Refusals { vif, tunnel, both, by_pairs, by_bucket, forwarded } = self.shares;
+        for (n, what) in [
+            (vif, "a vif's share over its limit"),
+            (tunnel, "a tunnel's share over its limit"),
+            (both, "two shares over their limit"),
+            (by_pairs, "a share with all its pairs"),
+            (by_bucket, "a share with an empty bucket"),
+            (forwarded, "a packet without a pair for its share"),
+        ] {
+            out.extend((n == 0).then(|| what.to_owned()));
+        }
         out.extend((self.deleted == 0).then(|| "a dead pair".to_owned()));
         out
     }

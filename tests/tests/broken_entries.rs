@@ -65,6 +65,7 @@ fn intent(mac: u8) -> Arc<Intent> {
         vhost: Vhost::default(),
         service_labels: None,
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     };
     Arc::new(Intent { complete: true, node: Some(Arc::new(node)), ..Intent::default() })
 }

@@ -374,6 +374,12 @@ const DEFECTS: &[Defect] = &[
             d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
         }
     }),
+    ("packets that a share refused not counted", |_, _, d| d.refusal = None),
+    ("what a share refused let through", |_, f, d| {
+        if d.verdict == Verdict::Dropped(DropReason::FlowQuota) {
+            d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
+        }
+    }),
     ("FIN not recorded", |_, _, d| {
         if let Some(flags) = &mut d.tcp_flags {
             *flags &= !1;

@@ -11,7 +11,7 @@ use penstock_abi::table::{
     FieldDesc, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES, TableDesc, TableId,
     VifKind,
 };
-use penstock_abi::{age, digest, fw, hash, layout, limits, regs, ring, table};
+use penstock_abi::{age, digest, fw, hash, layout, limits, regs, ring, share, table};
 
 /// Generates both files below `root`, or with `check` only compares.
 ///
@@ -95,6 +95,7 @@ fn package() -> String {
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
     param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
+    param(&mut o, "AgePressTicks", 32, age::PRESS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
     for t in TABLES {
         param(&mut o, &format!("Table{}", t.name), 8, t.id as u64);
@@ -313,6 +314,12 @@ const FUNCTIONS: &str = "
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // Index of the share of a tunnel, by its outer source (crate penstock-abi, share::of_tunnel).
+  function automatic flow_share_addr_t tunnel_share(input logic [31:0] source);
+    tunnel_share = flow_share_addr_t'(TunnelShareFirst)
+                   + {1'b0, source[11:0] ^ source[23:12] ^ {4'b0, source[31:24]}};
+  endfunction
+
   // Where a flow's key stands; as a number, its index in the table Flow.
   typedef struct packed {
     logic [$clog2(FlowWays)-1:0]    way;
@@ -340,7 +347,8 @@ fn unpacker() -> String {
          //\n\
          // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each\n\
          // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,\n\
-         // kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first.\n\
+         // kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first; kind 102\n\
+         // tunnel_share of the low 32 bits.\n\
          module ps_abi_unpack;\n  import ps_abi_pkg::*;\n\n  string path;\n  int fd, kind;\n  logic [383:0] word;\n  logic [FlowHashBits-1:0] hashed;\n",
     );
     let mut cases = String::new();
@@ -365,7 +373,7 @@ fn unpacker() -> String {
     );
     o.push_str(&cases);
     o.push_str(
-        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        101: begin\n          hashed = flow_hash(word[127:0], word[319:128]);\n          $display(\"%h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64]);\n        end\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
+        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        101: begin\n          hashed = flow_hash(word[127:0], word[319:128]);\n          $display(\"%h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64]);\n        end\n        102: $display(\"%h\", tunnel_share(word[31:0]));\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
     );
     o
 }
@@ -411,6 +419,10 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlowPairBits", limits::FLOW_PAIRS.ilog2().into()),
         ("FlowIndexBits", limits::FLOWS.ilog2().into()),
         ("FlowsTranslatedMax", limits::FLOWS_TRANSLATED_MAX.into()),
+        ("FlowShares", limits::FLOW_SHARES.into()),
+        ("TunnelShares", limits::TUNNEL_SHARES.into()),
+        ("TunnelShareFirst", limits::TUNNEL_SHARE_FIRST.into()),
+        ("ShareOneLog2", share::ONE.ilog2().into()),
         ("FlowHashBits", hash::FLOW_HASH_BITS.into()),
         ("FlowRowBits", hash::FLOW_ROW_BITS.into()),
         ("FlowFingerprintLsb", hash::FLOW_FINGERPRINT_LSB.into()),

@@ -7,6 +7,8 @@ use crate::table::{FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
 pub const TICK_LOG2: u32 = 16;
 /// The card begins to look at all pairs again when so many units have gone by since it last began.
 pub const PASS_TICKS: u32 = 1 << 10;
+/// Under pressure (section 9.5) it does so after so many at the latest.
+pub const PRESS_TICKS: u32 = 1 << 5;
 /// IP protocols that have states of their own.
 const ICMP: u8 = 1;
 const TCP: u8 = 6;

@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0004_0001;
+pub const VERSION: u32 = 0x0004_0002;
 
 codes! {
     /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -28,6 +28,10 @@ codes! {
         Parity = 1;
         /// Pairs of flow entries age: the registers `FLOW_AGE0` and those that follow, and the counter `FlowsAged`.
         Ageing = 2, since 1;
+        /// A flow table that fills lets pairs give way: the registers `FLOW_PRESSURE1` to `FLOW_PRESSURE3`, `FLOW_KEEP0` and those that follow and `FLOW_KEEP_PLAIN`, and the counter `FlowsEvicted`.
+        Eviction = 3, since 2;
+        /// Vifs and tunnels have shares of the flow table: the tables `FlowShare` and `FlowShareStats`, and the drop reason `FlowQuota`.
+        Shares = 4, since 2;
     }
 }
 
@@ -73,7 +77,9 @@ pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [Fi
         Vrf,
         ServiceKey,
         TunnelSource,
-        PlainFip
+        PlainFip,
+        FlowShare,
+        FlowShareStats
     );
 }
 

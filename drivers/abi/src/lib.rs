@@ -11,6 +11,7 @@
 
 pub mod age;
 pub mod digest;
+pub mod evict;
 pub mod fw;
 pub mod hash;
 pub mod layout;
@@ -18,5 +19,6 @@ pub mod limits;
 pub mod reason;
 pub mod regs;
 pub mod ring;
+pub mod share;
 pub mod table;
 pub mod word;

@@ -82,6 +82,13 @@ pub const FLOW_PAIRS: u32 = FLOWS / 2;
 /// Flow entries in use above which a new flow that needs translation is dropped (`FlowTableFull`).
 pub const FLOWS_TRANSLATED_MAX: u32 = FLOWS / 32 * 29;
 
+/// Numbers of tunnels by which flows have shares; more tunnels than that share one.
+pub const TUNNEL_SHARES: u32 = 4096;
+/// Index of the first share of a tunnel; those before are of vifs.
+pub const TUNNEL_SHARE_FIRST: u32 = 256;
+/// Shares of the flow table.
+pub const FLOW_SHARES: u32 = TUNNEL_SHARE_FIRST + TUNNEL_SHARES;
+
 /// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
 pub const MPLS_UDP_PORT: u16 = 6635;
 /// Pre-standard UDP destination port of MPLS-in-UDP; accepted only.

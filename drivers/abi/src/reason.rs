@@ -77,9 +77,11 @@ reasons! {
         /// From a pod, and not to the gateway's MAC address.
         NotForGateway = 20, "No L2 Route";
         /// A new flow that needs an entry, of a vif that makes none (`Vif.learn`).
-        LearnOff = 21, "New Flow Drops";
+        LearnOff = 21, "Hw: Learn off";
         /// An entry that decides about the packet stands in the card with the wrong parity: a bit of it flipped.
         TableParity = 22, "Table Parity";
+        /// A new flow that needs translation, of which a share of the flow table has what it may have (its vif's, or its tunnel's).
+        FlowQuota = 23, "New Flow Drops", since 2;
     }
 }
 
@@ -102,6 +104,8 @@ reasons! {
         FirmwareTx = 6, "Firmware TX";
         /// Flow pairs that were old.
         FlowsAged = 7, "Flows aged", since 1;
+        /// Flow pairs that gave way to others in a table that fills.
+        FlowsEvicted = 8, "Flows evicted", since 2;
     }
 }
 

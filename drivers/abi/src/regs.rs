@@ -119,6 +119,15 @@ registers! {
     /// Writing `PARITY_INJECT_KEY` has the next write to a table store the wrong parity, in every copy, of a table that is kept with one; anything else takes that back. Reads as 1 until then. For tests of what mends it.
     PARITY_INJECT = 0x140, W1, clears;
 
+    /// `FlowsInUse` above which there is pressure 1 on the flow table; 0, as after power-on, is never. See `docs/datapath.md`, section 9.5.
+    FLOW_PRESSURE1 = 0x150, Rw, keeps, since 2;
+    /// Likewise, pressure 2.
+    FLOW_PRESSURE2 = 0x154, Rw, keeps, since 2;
+    /// Likewise, pressure 3.
+    FLOW_PRESSURE3 = 0x158, Rw, keeps, since 2;
+    /// As `FLOW_KEEP0`, of pairs in any state that are plain.
+    FLOW_KEEP_PLAIN = 0x15c, Rw, keeps, since 2;
+
     /// Time after which pairs of flow entries are old: closed TCP connections. In units of 2^16 cycles of card time; 0, as after power-on, is for ever. See `docs/datapath.md`, section 9.4.
     FLOW_AGE0 = 0x180, Rw, keeps, since 1;
     /// Time after which pairs of flow entries are old: TCP connections that are opening.
@@ -167,6 +176,23 @@ registers! {
     FLOW_AGE_BY_PORT6 = 0x1d8, Rw, keeps, since 1;
     /// Time of what `FLOW_AGE_PORT7` names.
     FLOW_AGE_BY_PORT7 = 0x1dc, Rw, keeps, since 1;
+
+    /// When pairs of flow entries give way in a table that fills: closed TCP connections. From which pressure on (31..30; 0, as after power-on: never), whether at pressure 3 at any time (29), else after how long a rest (28..0, in units of 2^16 cycles of card time). See `docs/datapath.md`, section 9.5.
+    FLOW_KEEP0 = 0x1e0, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: TCP connections that are opening.
+    FLOW_KEEP1 = 0x1e4, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: half-closed TCP connections.
+    FLOW_KEEP2 = 0x1e8, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: established TCP connections.
+    FLOW_KEEP3 = 0x1ec, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: UDP in one direction only.
+    FLOW_KEEP4 = 0x1f0, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: UDP.
+    FLOW_KEEP5 = 0x1f4, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: ICMP.
+    FLOW_KEEP6 = 0x1f8, Rw, keeps, since 2;
+    /// When pairs of flow entries give way in a table that fills: other protocols.
+    FLOW_KEEP7 = 0x1fc, Rw, keeps, since 2;
 
     /// Command ring: bus address, low word (64-byte aligned).
     CMD_BASE_LO = 0x200, Rw, clears;
@@ -257,6 +283,10 @@ registers! {
     DEPTH_TUNNEL_SOURCE = 0x444, Ro, keeps;
     /// Entries of the table `PlainFip`.
     DEPTH_PLAIN_FIP = 0x448, Ro, keeps;
+    /// Entries of the table `FlowShare`.
+    DEPTH_FLOW_SHARE = 0x44c, Ro, keeps, since 2;
+    /// Entries of the table `FlowShareStats`.
+    DEPTH_FLOW_SHARE_STATS = 0x450, Ro, keeps, since 2;
     /// Most slots of one ECMP group.
     ECMP_GROUP_MAX = 0x500, Ro, keeps;
     /// Rows of one way of the table `Flow`, as a power of two.

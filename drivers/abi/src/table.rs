@@ -467,6 +467,30 @@ table_entry! {
 }
 
 table_entry! {
+    /// What a share of the flow table may have (docs/datapath.md, section 9.6); index = vif, or `TUNNEL_SHARE_FIRST` + number of the tunnel (`share::of_tunnel`). A write fills the bucket of new pairs.
+    FlowShare {
+        /// Entry is in use; otherwise no limit.
+        valid: bool = 1 since 2,
+        /// Pairs that it may have; 0 = no limit.
+        pairs: u32 = 20 since 2,
+        /// New pairs that its bucket holds; 0 = no limit by time.
+        burst: u32 = 20 since 2,
+        /// New pairs that come into the bucket with each unit of card time (2^16 core cycles), times 2^12.
+        rate: u32 = 24 since 2,
+    }
+}
+
+table_entry! {
+    /// What a share has; index as `FlowShare`'s.
+    FlowShareStats {
+        /// Pairs that there are, or that wait to be made.
+        pairs: u32 = 20 since 2,
+        /// Packets whose new pair was refused as this share was over its limit. Wraps.
+        refused: u32 = 32 since 2,
+    }
+}
+
+table_entry! {
     /// Length of the prefixes that a look-up asks for; index = rank. Of the ranks that hit the lowest wins, so the longest length stands first. Changed only while no prefix is in the tables.
     PrefixLength {
         /// Prefixes of this length are looked for.
@@ -518,6 +542,10 @@ pub enum TableId {
     TunnelSource = 17,
     /// [`PlainFip`]
     PlainFip = 18,
+    /// [`FlowShare`]
+    FlowShare = 19,
+    /// [`FlowShareStats`]; read only.
+    FlowShareStats = 20,
 }
 
 /// What the generator and the tools know about a table.
@@ -570,9 +598,17 @@ pub const TABLES: &[TableDesc] = &[
     desc::<ServiceKey>(TableId::ServiceKey, "ServiceKey", limits::SERVICE_KEYS, true),
     desc::<TunnelSource>(TableId::TunnelSource, "TunnelSource", limits::TUNNEL_SOURCES, true),
     desc::<PlainFip>(TableId::PlainFip, "PlainFip", limits::PLAIN_FIPS, true),
+    desc::<FlowShare>(TableId::FlowShare, "FlowShare", limits::FLOW_SHARES, true).added(2),
+    desc::<FlowShareStats>(TableId::FlowShareStats, "FlowShareStats", limits::FLOW_SHARES, false)
+        .added(2),
 ];
 
 impl TableDesc {
+    /// Added by this minor version.
+    const fn added(self, since: u16) -> Self {
+        Self { since, ..self }
+    }
+
     /// 32-bit words that an entry has bits in; those behind are always 0.
     #[must_use]
     pub const fn words(&self) -> usize {

@@ -146,7 +146,8 @@ fn capabilities_have_a_bit_each() {
 fn an_added_field_stays_within_the_words_of_its_entry() {
     layout::for_each_entry(|name, _, fields, bits| {
         let major: u32 = fields.iter().filter(|f| f.since == 0).map(|f| f.width).sum();
-        assert_eq!(major.div_ceil(32), bits.div_ceil(32), "{name}");
+        let is_new = fields.iter().all(|f| f.since > 0);
+        assert!(is_new || major.div_ceil(32) == bits.div_ceil(32), "{name}");
     });
 }
 
@@ -178,6 +179,8 @@ fn told_otherwise(module: &str, name: &str) -> bool {
                 "ECMP_WORDS",
                 "ECMP_GROUP_MAX",
                 "FLOW_PAIRS",
+                "FLOW_SHARES",
+                "TUNNEL_SHARE_FIRST",
                 "FLOWS_TRANSLATED_MAX",
                 "CORE_CLOCK_KHZ",
             ];
@@ -188,6 +191,8 @@ fn told_otherwise(module: &str, name: &str) -> bool {
             name == "VERSION" || ["STATUS_", "MBOX_", "STAT_"].iter().any(|p| name.starts_with(p))
         }
         "table" => name == "TABLES",
+        // Follow from the width of fields.
+        "share" => matches!(name, "PAIRS_MAX" | "RATE_MAX"),
         _ => false,
     }
 }
@@ -205,6 +210,7 @@ fn no_constant_is_forgotten() {
         ("hash", include_str!("../src/hash.rs")),
         ("digest", include_str!("../src/digest.rs")),
         ("fw", include_str!("../src/fw.rs")),
+        ("share", include_str!("../src/share.rs")),
     ] {
         let names = source
             .lines()

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use penstock_abi::table::{ENTRY_WORDS, FieldDesc, Words, get_bits, put_bits};
-use penstock_abi::{hash, layout};
+use penstock_abi::{hash, layout, share};
 
 const ENTRIES_PER_KIND: usize = 200;
 const HASHES: usize = 500;
 const HASH_KIND: usize = 100;
 const FLOW_HASH_KIND: usize = 101;
+const TUNNEL_SHARE_KIND: usize = 102;
 
 struct Random(u64);
 
@@ -98,6 +99,11 @@ fn fields_and_hashes_agree_with_systemverilog() {
         let _ = writeln!(input, "{FLOW_HASH_KIND} {:0>96}", format!("{words}{key:032x}"));
         let out = hash::flow_hash(key, &secret);
         expected.push(("flow_hash", [0, 32, 64].map(|at| u64::from((out >> at) as u32)).to_vec()));
+    }
+    for _ in 0..HASHES {
+        let source = random.next() as u32;
+        let _ = writeln!(input, "{TUNNEL_SHARE_KIND} {source:096x}");
+        expected.push(("tunnel_share", vec![share::of_tunnel(source).into()]));
     }
     let printed = unpack(&input);
     assert_eq!(printed.len(), expected.len());

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::regs::{self, CardStatus, Control};
 use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
@@ -250,6 +251,30 @@ impl Card {
             *word = self.read_reg(register)?;
         }
         Ok(Ages::from_words(&words))
+    }
+
+    /// Sets which pairs of flow entries give way in a table that fills (`docs/datapath.md`, section 9.5). A card that cannot
+    /// evict does nothing with it.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn set_flow_evictions(&mut self, evictions: &Evictions) -> Result<(), DeviceError> {
+        for (register, word) in evictions.registers() {
+            self.write_reg(register, word)?;
+        }
+        Ok(())
+    }
+
+    /// Which pairs of flow entries give way in a table that fills.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub fn flow_evictions(&mut self) -> Result<Evictions, DeviceError> {
+        let mut words = [0; 12];
+        for ((register, _), word) in Evictions::default().registers().zip(&mut words) {
+            *word = self.read_reg(register)?;
+        }
+        Ok(Evictions::from_words(&words))
     }
 
     /// Begins to clear all tables, flows and counters; [`CardStatus::clearing`] is set until that is done.

@@ -1,5 +1,6 @@
 //! The digest of a table, as the card says it: some commands instead of the whole table.
 
+use penstock_abi::digest::Digest;
 use penstock_abi::layout::Capability;
 use penstock_abi::ring::{Command, Completion, Opcode, Status};
 use penstock_abi::table::{TableId, Words};
@@ -15,12 +16,15 @@ impl Card {
     ///
     /// # Errors
     /// [`DeviceError::BadStatus`] for a table without valid bits (counters), [`DeviceError::Protocol`] for a card whose answers
-    /// lead nowhere, or as [`Card::execute`].
+    /// lead nowhere, or as [`Card::execute`]. A table that the card lacks is empty.
     pub fn digest(&mut self, table: TableId) -> Result<Option<u64>, DeviceError> {
         if !self.ident().has(Capability::Digest) {
             return Ok(None);
         }
         let entries = self.ident().shape.capacity(table);
+        if entries == 0 {
+            return Ok(Some(Digest::of(table, [])));
+        }
         let ask = |command: &Command| {
             let done = self.execute(std::slice::from_ref(command))?;
             done.first()

@@ -451,7 +451,8 @@ impl State {
 
     fn execute_write(&mut self, table: TableId, index: u32, data: &Words) -> Status {
         let deletes = data.iter().all(|&w| w == 0);
-        if table == TableId::FlowStats || (table == TableId::Flow && !deletes) {
+        let is_read_only = matches!(table, TableId::FlowStats | TableId::FlowShareStats);
+        if is_read_only || (table == TableId::Flow && !deletes) {
             return Status::NotPermitted;
         }
         if let Some((refused, status)) = self.refuse

@@ -3,9 +3,9 @@
 use std::ops::RangeBounds;
 
 use penstock_abi::table::{
-    Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowStats, HostRoute,
-    Ilm, NextHop, PlainFip, Prefix, PrefixLength, ServiceKey, TableEntry, TableId, TunnelSource,
-    Vif, VifStats, Vrf, Words,
+    Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowShare,
+    FlowShareStats, FlowStats, HostRoute, Ilm, NextHop, PlainFip, Prefix, PrefixLength, ServiceKey,
+    TableEntry, TableId, TunnelSource, Vif, VifStats, Vrf, Words,
 };
 
 use crate::difference::{self, Difference};
@@ -196,6 +196,8 @@ tables! {
         ServiceKey(ServiceKey) in service_keys,
         TunnelSource(TunnelSource) in tunnel_sources,
         PlainFip(PlainFip) in plain_fips,
+        FlowShare(FlowShare) in flow_shares,
+        FlowShareStats(FlowShareStats) in flow_share_stats,
     }
     shared {
         DropStats(Counter) in drop_stats,

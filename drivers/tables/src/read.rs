@@ -4,7 +4,7 @@ use penstock_abi::table::{NextHop, NextHopKind, TableId, Words};
 
 use crate::{Shape, Tables};
 
-/// The tables that the host owns, in the order in which they should be read.
+/// The tables that the host owns, in the order in which they should be read. A card that lacks one says so by its size, 0.
 pub const CONFIG_TABLES: &[TableId] = &[
     TableId::Vif,
     TableId::Ilm,
@@ -20,6 +20,7 @@ pub const CONFIG_TABLES: &[TableId] = &[
     TableId::ServiceKey,
     TableId::TunnelSource,
     TableId::PlainFip,
+    TableId::FlowShare,
 ];
 
 impl Tables {

@@ -45,6 +45,10 @@ pub struct Shape {
     pub flow_rows_log2: u32,
     /// Flow entries in use above which a new flow that needs translation is dropped.
     pub flows_translated_max: u32,
+    /// Shares of the flow table: of vifs and, from `limits::TUNNEL_SHARE_FIRST` on, of tunnels. 0 of a card without.
+    pub flow_shares: u32,
+    /// Core clock in kHz, by which entries say what is by time.
+    pub clock_khz: u32,
 }
 
 /// A size that no card of this layout can have: its registers are not to be trusted.
@@ -101,6 +105,8 @@ impl Default for Shape {
             plain_fip_rows_log2: limits::PLAIN_FIP_ROWS_LOG2,
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
             flows_translated_max: limits::FLOWS_TRANSLATED_MAX,
+            flow_shares: limits::FLOW_SHARES,
+            clock_khz: limits::CORE_CLOCK_KHZ,
         }
     }
 }
@@ -121,7 +127,8 @@ impl Shape {
         mut register: impl FnMut(u32) -> Result<u32, E>,
     ) -> Result<Result<Self, Implausible>, E> {
         let mut said = Vec::new();
-        for (offset, _) in regs::sizes() {
+        let sizes = regs::sizes().map(|(offset, _)| offset);
+        for offset in sizes.chain([regs::CLOCK_KHZ]) {
             said.push((offset, register(offset)?));
         }
         Ok(Self::from_registers(&said))
@@ -158,6 +165,11 @@ impl Shape {
             plain_fip_rows_log2: rows_log2(TableId::PlainFip, PLAIN_FIP_WAYS)?,
             flow_rows_log2: rows_log2(TableId::Flow, FLOW_WAYS)?,
             flows_translated_max: range(regs::FLOWS_TRANSLATED_MAX, 1, value(regs::DEPTH_FLOW))?,
+            flow_shares: match value(regs::DEPTH_FLOW_SHARE) {
+                0 => 0,
+                _ => depth(TableId::FlowShare)?,
+            },
+            clock_khz: value(regs::CLOCK_KHZ),
         };
         // What follows from the others is said besides.
         for (offset, said) in said {
@@ -176,6 +188,7 @@ impl Shape {
             (regs::ECMP_GROUP_MAX, self.ecmp_group_max),
             (regs::FLOW_ROWS_LOG2, self.flow_rows_log2),
             (regs::FLOWS_TRANSLATED_MAX, self.flows_translated_max),
+            (regs::CLOCK_KHZ, self.clock_khz),
         ])
     }
 
@@ -199,6 +212,7 @@ impl Shape {
             }
             TableId::PlainFip => (PLAIN_FIP_WAYS * BUCKET_SLOTS) << self.plain_fip_rows_log2,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,
+            TableId::FlowShare | TableId::FlowShareStats => self.flow_shares,
             TableId::DropStats | TableId::CardStats => table.desc().depth,
         }
     }
@@ -219,6 +233,7 @@ fn least(table: TableId) -> u32 {
     match table {
         TableId::Vif | TableId::VifStats => u32::from(limits::VIF_FIRST_POD) + 1,
         TableId::Ilm => limits::LABEL_FIRST + 1,
+        TableId::FlowShare | TableId::FlowShareStats => limits::FLOW_SHARES,
         _ => 1,
     }
 }
@@ -244,6 +259,7 @@ fn most(table: TableId) -> u32 {
         TableId::DefaultRoute | TableId::Vrf => limits::VRFS,
         TableId::PrefixLength => PREFIX_TABLES,
         TableId::Flow | TableId::FlowStats => INDEX_MOST,
+        TableId::FlowShare | TableId::FlowShareStats => limits::FLOW_SHARES,
         TableId::DropStats | TableId::CardStats => table.desc().depth,
     }
 }

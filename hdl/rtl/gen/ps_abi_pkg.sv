@@ -49,6 +49,10 @@ package ps_abi_pkg;
   localparam int unsigned FlowPairBits = $clog2(FlowPairs);
   localparam int unsigned FlowIndexBits = $clog2(Flows);
   localparam int unsigned FlowsTranslatedMax = Flows / 32 * 29;
+  localparam int unsigned FlowShares = 4352;
+  localparam int unsigned TunnelShares = 4096;
+  localparam int unsigned TunnelShareFirst = 256;
+  localparam int unsigned ShareOneLog2 = 12;
   localparam int unsigned FlowHashBits = 96;
   localparam int unsigned FlowRowBits = 16;
   localparam int unsigned FlowFingerprintLsb = 72;
@@ -87,13 +91,14 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h40001;
+  localparam logic [31:0] LayoutVersion = 32'h40002;
   localparam logic [63:0] LayoutHash = 64'h1df41eba271a42b8;
-  localparam logic [31:0] Capabilities = 32'h7;
+  localparam logic [31:0] Capabilities = 32'h1f;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
   localparam logic [31:0] AgePassTicks = 32'h400;
+  localparam logic [31:0] AgePressTicks = 32'h20;
 
   // Tables: id.
   localparam logic [7:0] TableVif = 8'h0;
@@ -115,6 +120,8 @@ package ps_abi_pkg;
   localparam logic [7:0] TableServiceKey = 8'h10;
   localparam logic [7:0] TableTunnelSource = 8'h11;
   localparam logic [7:0] TablePlainFip = 8'h12;
+  localparam logic [7:0] TableFlowShare = 8'h13;
+  localparam logic [7:0] TableFlowShareStats = 8'h14;
 
   // Index of an entry: of any table, and of each.
   localparam int unsigned IndexBits = 18;
@@ -136,6 +143,8 @@ package ps_abi_pkg;
   typedef logic [14:0] service_key_addr_t;
   typedef logic [14:0] tunnel_source_addr_t;
   typedef logic [11:0] plain_fip_addr_t;
+  typedef logic [12:0] flow_share_addr_t;
+  typedef logic [12:0] flow_share_stats_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;
 
@@ -177,6 +186,10 @@ package ps_abi_pkg;
   localparam logic [15:0] RegParityErrors = 16'h138;
   localparam logic [15:0] RegParityLast = 16'h13c;
   localparam logic [15:0] RegParityInject = 16'h140;
+  localparam logic [15:0] RegFlowPressure1 = 16'h150;
+  localparam logic [15:0] RegFlowPressure2 = 16'h154;
+  localparam logic [15:0] RegFlowPressure3 = 16'h158;
+  localparam logic [15:0] RegFlowKeepPlain = 16'h15c;
   localparam logic [15:0] RegFlowAge0 = 16'h180;
   localparam logic [15:0] RegFlowAge1 = 16'h184;
   localparam logic [15:0] RegFlowAge2 = 16'h188;
@@ -201,6 +214,14 @@ package ps_abi_pkg;
   localparam logic [15:0] RegFlowAgeByPort5 = 16'h1d4;
   localparam logic [15:0] RegFlowAgeByPort6 = 16'h1d8;
   localparam logic [15:0] RegFlowAgeByPort7 = 16'h1dc;
+  localparam logic [15:0] RegFlowKeep0 = 16'h1e0;
+  localparam logic [15:0] RegFlowKeep1 = 16'h1e4;
+  localparam logic [15:0] RegFlowKeep2 = 16'h1e8;
+  localparam logic [15:0] RegFlowKeep3 = 16'h1ec;
+  localparam logic [15:0] RegFlowKeep4 = 16'h1f0;
+  localparam logic [15:0] RegFlowKeep5 = 16'h1f4;
+  localparam logic [15:0] RegFlowKeep6 = 16'h1f8;
+  localparam logic [15:0] RegFlowKeep7 = 16'h1fc;
   localparam logic [15:0] RegCmdBaseLo = 16'h200;
   localparam logic [15:0] RegCmdBaseHi = 16'h204;
   localparam logic [15:0] RegCplBaseLo = 16'h208;
@@ -244,6 +265,8 @@ package ps_abi_pkg;
   localparam logic [15:0] RegDepthServiceKey = 16'h440;
   localparam logic [15:0] RegDepthTunnelSource = 16'h444;
   localparam logic [15:0] RegDepthPlainFip = 16'h448;
+  localparam logic [15:0] RegDepthFlowShare = 16'h44c;
+  localparam logic [15:0] RegDepthFlowShareStats = 16'h450;
   localparam logic [15:0] RegEcmpGroupMax = 16'h500;
   localparam logic [15:0] RegFlowRowsLog2 = 16'h504;
   localparam logic [15:0] RegFlowsTranslatedMax = 16'h508;
@@ -292,7 +315,8 @@ package ps_abi_pkg;
     DropEgressOversize = 6'd19,
     DropNotForGateway = 6'd20,
     DropLearnOff = 6'd21,
-    DropTableParity = 6'd22
+    DropTableParity = 6'd22,
+    DropFlowQuota = 6'd23
   } drop_reason_e;
   localparam logic [3:0] CounterFlowsLearned = 4'h0;
   localparam logic [3:0] CounterFlowsInUse = 4'h1;
@@ -302,6 +326,7 @@ package ps_abi_pkg;
   localparam logic [3:0] CounterTrapped = 4'h5;
   localparam logic [3:0] CounterFirmwareTx = 4'h6;
   localparam logic [3:0] CounterFlowsAged = 4'h7;
+  localparam logic [3:0] CounterFlowsEvicted = 4'h8;
 
   typedef enum logic [1:0] {
     VifFabric = 2'd0,
@@ -560,6 +585,22 @@ package ps_abi_pkg;
     logic [7:0]    vif;
     logic          valid;
   } plain_fip_t;
+
+  // What a share of the flow table may have (docs/datapath.md, section 9.6); index = vif, or `TUNNEL_SHARE_FIRST` + number of the tunnel (`share::of_tunnel`). A write fills the bucket of new pairs.
+  localparam int unsigned FlowShareBits = 65;
+  typedef struct packed {
+    logic [23:0]   rate;
+    logic [19:0]   burst;
+    logic [19:0]   pairs;
+    logic          valid;
+  } flow_share_t;
+
+  // What a share has; index as `FlowShare`'s.
+  localparam int unsigned FlowShareStatsBits = 52;
+  typedef struct packed {
+    logic [31:0]   refused;
+    logic [19:0]   pairs;
+  } flow_share_stats_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -875,6 +916,12 @@ package ps_abi_pkg;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // Index of the share of a tunnel, by its outer source (crate penstock-abi, share::of_tunnel).
+  function automatic flow_share_addr_t tunnel_share(input logic [31:0] source);
+    tunnel_share = flow_share_addr_t'(TunnelShareFirst)
+                   + {1'b0, source[11:0] ^ source[23:12] ^ {4'b0, source[31:24]}};
+  endfunction
+
   // Where a flow's key stands; as a number, its index in the table Flow.
   typedef struct packed {
     logic [$clog2(FlowWays)-1:0]    way;
@@ -904,6 +951,8 @@ package ps_abi_pkg;
       TableServiceKey: table_depth = 32'd32768;
       TableTunnelSource: table_depth = 32'd32768;
       TablePlainFip: table_depth = 32'd4096;
+      TableFlowShare: table_depth = 32'd4352;
+      TableFlowShareStats: table_depth = 32'd4352;
       default: table_depth = '0;
     endcase
   endfunction
@@ -926,6 +975,7 @@ package ps_abi_pkg;
       TableServiceKey: table_has_valid = 1'b1;
       TableTunnelSource: table_has_valid = 1'b1;
       TablePlainFip: table_has_valid = 1'b1;
+      TableFlowShare: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -952,6 +1002,8 @@ package ps_abi_pkg;
       TableServiceKey: table_words = 4'd4;
       TableTunnelSource: table_words = 4'd2;
       TablePlainFip: table_words = 4'd2;
+      TableFlowShare: table_words = 4'd3;
+      TableFlowShareStats: table_words = 4'd2;
       default: table_words = '0;
     endcase
   endfunction
@@ -978,6 +1030,8 @@ package ps_abi_pkg;
       RegDepthServiceKey: size_register = 32'd32768;
       RegDepthTunnelSource: size_register = 32'd32768;
       RegDepthPlainFip: size_register = 32'd4096;
+      RegDepthFlowShare: size_register = 32'd4352;
+      RegDepthFlowShareStats: size_register = 32'd4352;
       RegEcmpGroupMax: size_register = 32'd1024;
       RegFlowRowsLog2: size_register = FlowRowsLog2;
       RegFlowsTranslatedMax: size_register = FlowsTranslatedMax;

@@ -44,6 +44,7 @@ module ps_csr
   output logic [63:0] time_o,
   output age_times_t  age_times_o,
   output age_port_t [7:0] age_ports_o,
+  output evictions_t  evictions_o,
   output logic [191:0] hash_key_o,   // secret of the flow table's hash; nobody reads it back
   input  logic [31:0] parity_errors_i,
   input  logic [31:0] parity_last_i,
@@ -153,6 +154,7 @@ module ps_csr
   logic [5:0][31:0] hash_key_q;
   age_times_t  age_q;
   age_port_t [7:0] age_ports_q;
+  evictions_t  evictions_q;
   logic [31:0] time_hi_q;
   // Registers that a function-level reset clears too.
   logic [31:0] scratch_q, mbox_request_q, mbox_arg_q, mbox_reply_q;
@@ -195,7 +197,12 @@ module ps_csr
       if (wr_sel_q[word(RegFlowAge0 + 16'(4 * i))]) age_q.states[i] <= wdata_q;
       if (wr_sel_q[word(RegFlowAgePort0 + 16'(4 * i))]) age_ports_q[i] <= {wdata_q[31], wdata_q[23:0]};
       if (wr_sel_q[word(RegFlowAgeByPort0 + 16'(4 * i))]) age_q.by_port[i] <= wdata_q;
+      if (wr_sel_q[word(RegFlowKeep0 + 16'(4 * i))]) evictions_q.states[i] <= wdata_q;
     end
+    for (int unsigned i = 0; i < 3; i++) begin
+      if (wr_sel_q[word(RegFlowPressure1 + 16'(4 * i))]) evictions_q.above[i] <= wdata_q;
+    end
+    if (wr_sel_q[word(RegFlowKeepPlain)]) evictions_q.plain <= wdata_q;
     if (wr_sel_q[word(RegCmdBaseLo)]) cmd_q.base[31:0] <= {wdata_q[31:6], 6'd0};
     if (wr_sel_q[word(RegCmdBaseHi)]) cmd_q.base[63:32] <= wdata_q;
     if (wr_sel_q[word(RegCplBaseLo)]) cmd_q.cpl_base[31:0] <= {wdata_q[31:6], 6'd0};
@@ -259,6 +266,7 @@ module ps_csr
       hash_key_q    <= '0;
       age_q         <= '0;
       age_ports_q   <= '0;
+      evictions_q   <= '0;
     end else if (flr_q) begin
       reset_cause_q <= 32'd2;
       flr_count_q   <= flr_count_q + 32'd1;
@@ -278,7 +286,7 @@ module ps_csr
   endfunction
 
   logic [31:0] rdata_q;
-  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q, states_q, ports_q, by_port_q;
+  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q, states_q, ports_q, by_port_q, keep_q;
 
   // The tables' sizes. All of them are constants: each bit of the answer is an OR of some selections.
   function automatic logic [31:0] sizes(input select_t chosen);
@@ -286,16 +294,19 @@ module ps_csr
     for (int unsigned i = 0; i < RegWords; i++) sizes |= when(chosen[i], size_register(16'(i * 4)));
   endfunction
 
-  // The times of old pairs
-  logic [31:0] states, ports, by_port;
+  // The times of old pairs, and what gives way
+  logic [31:0] states, ports, by_port, keep;
 
   always_comb begin
     {states, ports, by_port} = '0;
+    keep = when(rd_sel_q[word(RegFlowKeepPlain)], evictions_q.plain);
+    for (int unsigned i = 0; i < 3; i++) keep |= when(rd_sel_q[word(RegFlowPressure1 + 16'(4 * i))], evictions_q.above[i]);
     for (int unsigned i = 0; i < 8; i++) begin
       states  |= when(rd_sel_q[word(RegFlowAge0 + 16'(4 * i))], age_q.states[i]);
       ports   |= when(rd_sel_q[word(RegFlowAgePort0 + 16'(4 * i))],
                       {age_ports_q[i].used, 7'd0, age_ports_q[i].proto, age_ports_q[i].port});
       by_port |= when(rd_sel_q[word(RegFlowAgeByPort0 + 16'(4 * i))], age_q.by_port[i]);
+      keep    |= when(rd_sel_q[word(RegFlowKeep0 + 16'(4 * i))], evictions_q.states[i]);
     end
   end
 
@@ -347,8 +358,9 @@ module ps_csr
       states_q  <= states;
       ports_q   <= ports;
       by_port_q <= by_port;
+      keep_q    <= keep;
     end
-    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q | states_q | ports_q | by_port_q;
+    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q | states_q | ports_q | by_port_q | keep_q;
   end
 
   assign s_axil_rdata_o = rdata_q;
@@ -357,6 +369,7 @@ module ps_csr
   assign clear_o        = clear_q;
   assign age_times_o    = age_q;
   assign age_ports_o    = age_ports_q;
+  assign evictions_o    = evictions_q;
   assign time_o         = time_q;
   assign hash_key_o     = hash_key_q;
   assign parity_inject_o = inject_q;

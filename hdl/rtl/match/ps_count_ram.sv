@@ -2,7 +2,8 @@
 //
 // Operation:  op_valid_i/op_index_i/op_add_i in cycle 0, an addend for each counter of the word; written in cycle 4. Words that are
 //             on their way are taken into account, also those of the cycle before.
-// Read-out:   re_i/raddr_i, rdata_o 2 cycles after, holds; at most six cycles behind the operations (busy_o: some are under way).
+// Read-out:   re_i/raddr_i, rdata_o 2 cycles after, holds; at most six cycles behind the operations (busy_o: some are under way). Each
+//             reader has a copy of its own.
 // Clearing:   clr_we_i writes 0 at clr_index_i; operations that come meanwhile are lost.
 // Counters wrap at their width.
 module ps_count_ram #(
@@ -10,6 +11,7 @@ module ps_count_ram #(
   parameter int unsigned Width    = 48,   // of each
   parameter int unsigned AddWidth = 16,
   parameter int unsigned Depth    = 256,
+  parameter int unsigned Readers  = 1,
   localparam int unsigned AddrWidth = $clog2(Depth)
 ) (
   input  logic                               clk_i,
@@ -17,9 +19,9 @@ module ps_count_ram #(
   input  logic                               op_valid_i,
   input  logic [AddrWidth-1:0]               op_index_i,
   input  logic [Counters-1:0][AddWidth-1:0]  op_add_i,
-  input  logic                               re_i,
-  input  logic [AddrWidth-1:0]               raddr_i,
-  output logic [Counters-1:0][Width-1:0]     rdata_o,
+  input  logic [Readers-1:0]                 re_i,
+  input  logic [Readers-1:0][AddrWidth-1:0]  raddr_i,
+  output logic [Readers-1:0][Counters-1:0][Width-1:0] rdata_o,
   input  logic                               clr_we_i,
   input  logic [AddrWidth-1:0]               clr_index_i,
   output logic                               busy_o
@@ -55,19 +57,21 @@ module ps_count_ram #(
     .rdata_o(stored)
   );
 
-  ps_ram_sdp #(
-    .Width  ($bits(word_t)),
-    .Depth  (Depth),
-    .Latency(2)
-  ) u_copy (
-    .clk_i,
-    .we_i   (we),
-    .waddr_i(waddr),
-    .wdata_i(wdata),
-    .re_i,
-    .raddr_i,
-    .rdata_o
-  );
+  for (genvar r = 0; r < Readers; r++) begin : gen_reader
+    ps_ram_sdp #(
+      .Width  ($bits(word_t)),
+      .Depth  (Depth),
+      .Latency(2)
+    ) u_copy (
+      .clk_i,
+      .we_i   (we),
+      .waddr_i(waddr),
+      .wdata_i(wdata),
+      .re_i   (re_i[r]),
+      .raddr_i(raddr_i[r]),
+      .rdata_o(rdata_o[r])
+    );
+  end
 
   assign we    = valid_q[4] || clr_we_i;
   assign waddr = clr_we_i ? clr_index_i : index_q[4];

@@ -408,7 +408,10 @@ module ps_decide
   endfunction
 
   function automatic pair_count_t stage4_flow_count();
-    stage4_flow_count = '{age: age3_q, pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
+    age_code_t age;
+    age       = age3_q;
+    age.plain = d.flow.tag.plain;
+    stage4_flow_count = '{age: age, pair: d.flow.tag.pair, reverse: d.flow.tag.reverse, generation: d.flow.generation, bytes: h.frame_len,
               tcp: h.proto == ProtoTcp,
               tcp_syn: h.proto == ProtoTcp && h.tcp_syn, tcp_fin: h.proto == ProtoTcp && h.tcp_fin,
               tcp_rst: h.proto == ProtoTcp && h.tcp_rst, tcp_ack: h.proto == ProtoTcp && h.tcp_ack};
@@ -441,6 +444,12 @@ module ps_decide
     stage4_facts = facts;
   endfunction
 
+  // Of the vif by which the packet came, or of that to which it goes and of its tunnel.
+  function automatic shares_t stage4_shares();
+    stage4_shares = '{by_vif: h.src == SrcHost || d.to_vif, vif: h.src == SrcHost ? h.vif : d.hop.nh.vif, by_tunnel: h.src == SrcFabric,
+                      tunnel: $bits(stage4_shares.tunnel)'(tunnel_share(h.outer_sip) - flow_share_addr_t'(TunnelShareFirst))};
+  endfunction
+
   // A pod that talks to itself from the same port would have one entry for both directions: it asks for nothing.
   function automatic pair_ask_t stage4_ask();
     learn_kind_e kind;
@@ -450,13 +459,13 @@ module ps_decide
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && (d.hop.move || d.hop.dead);
     stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
                    plain: !d.tr.on && !d.hop.group, far_service: d.hop.far_service, found: d.flow.found, counts: send && d.flow.usable,
-                   count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
+                   shares: stage4_shares(), count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
 
   // --- By what the packet's pair has its time, if this is a packet of the forward entry
   function automatic age_code_t age_code(input logic [7:0] proto, input logic [7:0] ports);
-    age_code = '{kind: age_kind(proto), by_port: ports != '0, port: '0};
+    age_code = '{plain: 1'b0, kind: age_kind(proto), by_port: ports != '0, port: '0};
     for (int i = 7; i >= 0; i--) if (ports[i]) age_code.port = 3'(i);
   endfunction
 

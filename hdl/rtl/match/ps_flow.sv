@@ -8,6 +8,7 @@
 // Host:       host_valid_i with index held until host_done_o: an entry is read, or its pair deleted (host_write_i), or its statistics are
 //             read (host_stats_i): 0 if no packet has counted under the entry's generation.
 //             A read waits for a cycle in which no packet counts; after GapPatience cycles it asks for one (gap_o).
+// Shares:     limits by vif and by tunnel are kept here, and what they come to (ps_flow_shares): share_*, by acc_i.
 // Old:        pairs that have rested for longer than times_i says are deleted (ps_flow_age).
 // Secret:     secret_i is taken over while tables are cleared, XORed with constants, so that one of zeros is as good as another.
 module ps_flow
@@ -24,6 +25,7 @@ module ps_flow
   input  logic         rst_i,
   input  logic [31:0]  now_i,             // card time >> 16, never 0
   input  age_times_t   times_i,
+  input  evictions_t   evictions_i,
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -58,6 +60,14 @@ module ps_flow
   output key_slot_t    host_slot_o,
   output flow_facts_t  host_facts_o,
   output pair_stats_t  host_stats_o,
+
+  input  access_t      acc_i,             // of FlowShare and FlowShareStats
+  input  flow_share_t  acc_wdata_i,
+  output logic         share_done_o,
+  output flow_share_t  share_o,
+  output logic         share_bad_o,
+  output flow_share_stats_t share_stats_o,
+  output parity_error_t share_error_o,
 
   output logic         slow_map_re_o,     // of the engine, held until done
   output logic [13:0]  slow_map_addr_o,
@@ -114,7 +124,9 @@ module ps_flow
   tcp_update_t tcp_update;
   pair_stats_t stats;
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
-  logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, gone;
+  logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, old_yields, gone;
+  logic        over, over_refused, shares_busy, asks;
+  pair_change_t change;
   pair_t       age_pair, old_pair, gone_pair;
   generation_t [1:0] old_generation;
   logic [$clog2(GapPatience)-1:0] patience_q;
@@ -220,6 +232,9 @@ module ps_flow
     .ready_i        (ready),
     .none_waits_i   (none_waits),
     .crowded_i      (crowded),
+    .pressed_i      (pressed_q),
+    .over_i         (over),
+    .over_refused_o (over_refused),
     .free_valid_i   (free_valid),
     .free_i         (free),
     .free_take_o    (free_take),
@@ -229,6 +244,37 @@ module ps_flow
     .done_i         (done),
     .drop_valid_i   (drop_valid),
     .drop_i         (drop)
+  );
+
+  assign asks = ask_valid_i && ask_i.valid && asks_pair(ask_i.kind);
+
+  // A re-pin counts when it is known whether it makes a pair.
+  ps_flow_shares #(
+    .RowsLog2(RowsLog2)
+  ) u_shares (
+    .clk_i,
+    .rst_i,
+    .now_i,
+    .ask_i        (asks),
+    .counts_i     (ask_i.kind != LearnRepin),
+    .new_i        (ask_i.kind == LearnNew),
+    .shares_i     (ask_i.shares),
+    .over_o       (over),
+    .taken_i      (free_take),
+    .taken_pair_i (free.pair),
+    .refused_i    (over_refused),
+    .change_i     (change),
+    .acc_i,
+    .acc_wdata_i,
+    .done_o       (share_done_o),
+    .share_o,
+    .share_bad_o,
+    .stats_o      (share_stats_o),
+    .error_o      (share_error_o),
+    .clear_i,
+    .clear_we_i   (clear_we_i && 32'(clear_index_i) < FlowShares),
+    .clear_index_i(flow_share_addr_t'(clear_index_i)),
+    .busy_o       (shares_busy)
   );
 
   // Most packets ask for no change.
@@ -296,8 +342,10 @@ module ps_flow
     .old_generation_o(old_generation),
     .old_told_i    (old_told),
     .old_is_i      (old_is),
+    .old_yields_i  (old_yields),
     .gone_o        (gone),
     .gone_pair_o   (gone_pair),
+    .change_o      (change),
     .host_valid_i  (host_valid_i && !reading_q),
     .host_write_i  (host_write_i && !host_stats_i),
     .host_index_i,
@@ -344,6 +392,17 @@ module ps_flow
     .busy_o         (stats_busy)
   );
 
+  // --- Pressure, some cycles after what it follows from
+  logic [2:0] above_q;
+  logic [1:0] pressure_q;
+  logic       pressed_q;
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < 3; i++) above_q[i] <= evictions_i.above[i] != '0 && 32'(in_use_o) > evictions_i.above[i];
+    pressure_q <= above_q[2] ? 2'd3 : above_q[1] ? 2'd2 : {1'b0, above_q[0]};
+    pressed_q  <= above_q != '0;
+  end
+
   ps_flow_age #(
     .PairsLog2(PairsLog2)
   ) u_age (
@@ -351,6 +410,8 @@ module ps_flow
     .rst_i,
     .now_i,
     .times_i,
+    .keeps_i      ({evictions_i.plain, evictions_i.states}),
+    .pressure_i   (pressure_q),
     .used_i       (data_we),
     .used_pair_i  (data_pair),
     .free_i       (gone),
@@ -370,6 +431,7 @@ module ps_flow
     .generation_i (old_generation),
     .told_o       (old_told),
     .told_old_o   (old_is),
+    .told_yields_o(old_yields),
     .busy_o       (age_busy)
   );
 
@@ -435,7 +497,7 @@ module ps_flow
       one_left_q         <= 1'b1;
     end
     mark_stall <= marks_count > ($clog2(MarkDepth) + 2)'(MarkDepth * 3 / 4);
-    busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
+    busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || shares_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
     if (rst_i || clear_i) begin
       {left_q.first.valid, left_q.second.valid} <= '0;
       none_left_q <= 1'b1;

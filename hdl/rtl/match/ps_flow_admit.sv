@@ -7,6 +7,7 @@
 //             requests of all packets ahead. So what is refused never leaves, and what leaves translated has been admitted.
 // Taken:      a packet whose request could not be taken does not probe, so that those who write get turns of the port; it is refused or
 //             deferred for that, unless something pending explains it.
+// Shares:     what the packet's vif and tunnel may have (ps_flow_shares) is told in the cycle of the decision, with the pairs of all ahead.
 // Out:        counts a cycle after the verdict. So is the request, with a pair and a number of the window if it writes one.
 module ps_flow_admit
   import ps_abi_pkg::*;
@@ -42,7 +43,10 @@ module ps_flow_admit
 
   input  logic          ready_i,         // of ps_flow_engine
   input  logic          none_waits_i,
-  input  logic          crowded_i,
+  input  logic          crowded_i,         // there is no room for translated pairs that begin
+  input  logic          pressed_i,         // nor for plain ones
+  input  logic          over_i,            // in the cycle of the decision: one of the packet's shares has what it may have
+  output logic          over_refused_o,    // a cycle later: it was refused for that
   input  logic          free_valid_i,
   input  free_pair_t    free_i,
   output logic          free_take_o,
@@ -64,6 +68,7 @@ module ps_flow_admit
     logic reverse;
     logic pair;
     logic begins;         // a new translated pair
+    logic begins_plain;   // or one that is neither translated nor sent through a group
     logic translated;
     logic plain;
     logic early;          // may take the place of what a reply without its entry began
@@ -79,6 +84,7 @@ module ps_flow_admit
     logic         pair;       // push, of a request that writes a pair
     logic         dead;       // push, but to ask whether the pair in the way is dead
     logic         deferred;
+    logic         over;       // for its shares, with drop or deferred
   } outcome_t;
 
   flow_hash_t            hash;
@@ -126,6 +132,7 @@ module ps_flow_admit
     facts.reverse    = valid_i && ask_i.valid && ask_i.kind == LearnReverse;
     facts.pair       = valid_i && ask_i.valid && asks_pair(ask_i.kind);
     facts.begins     = ask_i.kind == LearnNew && ask_i.translated;
+    facts.begins_plain = ask_i.kind == LearnNew && ask_i.plain;
     facts.translated = ask_i.translated;
     facts.plain      = ask_i.plain;
     facts.early      = ask_i.translated && ask_i.key.proto != ProtoTcp;
@@ -190,15 +197,16 @@ module ps_flow_admit
   // --- Section 9.1 in its order; what is pending comes first, as it explains what the table holds half of.
   /* verilator lint_off UNUSEDSIGNAL */  // of the packet what is decided upon now
   function automatic outcome_t admit(input facts_t of, input relation_t pending, input way_found_t present,
-                                     input logic crowds, input logic taken, input logic idle, input logic ready);
+                                     input logic over, input logic crowds, input logic taken, input logic idle, input logic ready);
     /* verilator lint_on UNUSEDSIGNAL */
-    logic in_way, moved, early, explained;
+    logic in_way, moved, early, explained, limits;
     // The two exceptions: one connection whose far end has moved, and one that a reply without its entry began.
     moved     = of.plain && present.tag.plain;
     early     = of.early && present.tag.plain && !present.tag.reverse;
     in_way    = present.hit && !(of.found && present.own) && !moved && !early;
     explained = pending.same || pending.reply || pending.other;
-    admit     = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, pair: 1'b0, dead: 1'b0, deferred: 1'b0};
+    limits    = over && !present.hit;     // what takes the place of another is not refused
+    admit     = '{drop: 1'b0, reason: DropFlowClash, push: 1'b0, pair: 1'b0, dead: 1'b0, deferred: 1'b0, over: 1'b0};
     if (of.move) begin
       // The packet is dropped already; it asks only if nothing waits.
       admit.push = idle && ready;
@@ -221,17 +229,23 @@ module ps_flow_admit
         admit.drop = 1'b1;
         admit.push = idle;
         admit.dead = 1'b1;
+      end else if (limits) begin
+        admit.drop     = of.translated;
+        admit.reason   = DropFlowQuota;
+        admit.deferred = !of.translated;
+        admit.over     = 1'b1;
       end else if (crowds) begin
-        admit.drop   = 1'b1;
-        admit.reason = DropFlowTableFull;
+        admit.drop     = of.translated;
+        admit.reason   = DropFlowTableFull;
+        admit.deferred = !of.translated;
       end
     end
     // Who is taken asks for a pair.
-    admit.pair  = taken && !explained && !in_way && !crowds;
+    admit.pair  = taken && !explained && !in_way && !limits && !crowds;
     admit.push |= admit.pair;
   endfunction
 
-  assign outcome = admit(facts_q[Decides], relation, probe_found_i, crowds_q, takes_q[Decides-Hashed], none_waits_i, ready_i);
+  assign outcome = admit(facts_q[Decides], relation, probe_found_i, over_i, crowds_q, takes_q[Decides-Hashed], none_waits_i, ready_i);
 
   always_comb begin
     request              = '0;
@@ -251,7 +265,8 @@ module ps_flow_admit
     request.reverse_rpf  = ask.reverse_rpf;
   end
 
-  assign free_take_o = outcome_q.pair;
+  assign free_take_o    = outcome_q.pair;
+  assign over_refused_o = outcome_q.over;
 
   always_ff @(posedge clk_i) begin
     // Of who asks for a pair; what is of others rests.
@@ -275,7 +290,7 @@ module ps_flow_admit
     for (int unsigned i = 2; i <= Decides; i++) facts_q[i] <= facts_q[i-1];
     takes_q   <= {takes_q[Decides-Hashed-1:0], takes};
     rests_q   <= !takes;
-    crowds_q  <= facts_q[Decides-1].begins && crowded_i;
+    crowds_q  <= (facts_q[Decides-1].begins && crowded_i) || (facts_q[Decides-1].begins_plain && pressed_i);
 
     // The verdict
     valid_o    <= valid_q[Decides];
@@ -299,6 +314,7 @@ module ps_flow_admit
     if (outcome_q.pair && !counts_on_q) begin
       counts_o           <= 1'b1;
       count_o.pair       <= free_i.pair;
+      count_o.age.plain  <= ask.plain;
       count_o.reverse    <= 1'b0;
       count_o.generation <= free_i.generation + 8'd1;
     end
@@ -310,6 +326,7 @@ module ps_flow_admit
       for (int unsigned i = 1; i <= Decides; i++) {facts_q[i].move, facts_q[i].reverse, facts_q[i].pair} <= '0;
       outcome_q.push  <= 1'b0;
       outcome_q.pair  <= 1'b0;
+      outcome_q.over  <= 1'b0;
       request_valid_o <= 1'b0;
       valid_o         <= 1'b0;
       decided_q       <= 1'b0;

@@ -1,11 +1,12 @@
-// Looks for pairs of flow entries that are old (section 9.4), and has the slow path delete them.
+// Looks for pairs of flow entries that are old (section 9.4) or give way (section 9.5), and has the slow path delete them.
 //
 // Pass:       all pairs, one after another; one begins when PassTicks have gone by since the last one began and that is done. Without any
-//             time none does.
+//             time none does. Under pressure, if anything can give way, the next one begins at once if the last one deleted any or the pressure
+//             has risen since it began, else after PressTicks.
 // In use:     used_i/used_pair_i and free_i/free_pair_i tell which pairs have entries; at most one of each in a cycle.
 // Judging:    the statistics of both entries are read (re_o held until done_i), in cycles without a packet.
 // Deleting:   old_valid_o/old_pair_o until old_done_i: the slow path, once nothing else is under way, asks again (ask_i, with the generations
-//             that the entries have then) and is told by told_o/told_old_o whether the pair is to go.
+//             that the entries have then) and is told by told_o/told_old_o whether the pair is to go, with told_yields_o if it is not old but gives way.
 // Clearing:   clear_we_i forgets the pairs in word clear_index_i; the pass under way begins anew.
 // busy_o:     a pass is due or under way.
 module ps_flow_age
@@ -20,6 +21,8 @@ module ps_flow_age
   input  logic        rst_i,
   input  logic [31:0] now_i,
   input  age_times_t  times_i,
+  input  keep_t [8:0] keeps_i,          // by state; the last one of plain pairs besides
+  input  logic [1:0]  pressure_i,
 
   input  logic        used_i,
   input  pair_t       used_pair_i,
@@ -42,6 +45,7 @@ module ps_flow_age
   input  generation_t [1:0] generation_i,
   output logic        told_o,
   output logic        told_old_o,
+  output logic        told_yields_o,
   output logic        busy_o
 );
 
@@ -64,6 +68,7 @@ module ps_flow_age
     StState,       // the pair's state, and how long it has rested
     StTime,        // how long it may
     StCompare,
+    StRests,       // what that comes to
     StJudged,
     StOld,         // the slow path is asked, and may ask back
     StUsed,        // whether it is in use, as things are then
@@ -121,7 +126,12 @@ module ps_flow_age
   side_t [1:0] side;
   logic        both, over, established, by_port;
   logic [2:0]  kind, kind_q;                      // state of the pair
-  logic        by_port_q, expired_q;
+  logic        by_port_q, expired_q, yields_q;
+  logic [1:0]  stays;
+  keep_t [1:0] keep_q;                            // of the pair's state, and of plain ones
+  logic [8:0]  levels_q;                          // which can give way at all
+  logic        presses_q, more_q;                 // a pass under pressure is due; it need not wait
+  logic [1:0]  pressure_q;
   logic [31:0] rested_q, time_q, began_q, since_q;
   logic [15:0] times_q;                           // that are not 0
   logic        due_q;
@@ -158,6 +168,14 @@ module ps_flow_age
     by_port = stats_q[0].age.by_port && kind inside {3'd3, 3'd4, 3'd5, 3'd7};
   end
 
+  // Whether it gives way, by its state or as a plain one.
+  always_comb begin
+    for (int unsigned i = 0; i < 2; i++) begin
+      stays[i] = keep_q[i].level == '0 || pressure_i < keep_q[i].level ||
+                 (rested_q < 32'(keep_q[i].rest) && !(keep_q[i].yields && pressure_i == '1));
+    end
+  end
+
   assign re_o        = state_q[StForward] || state_q[StReverse];
   assign pair_o      = pair_q;
   assign reverse_o   = state_q[StReverse];
@@ -176,7 +194,11 @@ module ps_flow_age
     told_o      <= 1'b0;
     for (int unsigned i = 0; i < 8; i++) times_q[2*i +: 2] <= {times_i.by_port[i] != '0, times_i.states[i] != '0};
     since_q     <= now_i - began_q;
-    due_q       <= times_q != '0 && since_q >= 32'(AgePassTicks) && state_q[StRest];
+    for (int unsigned i = 0; i < 9; i++) levels_q[i] <= keeps_i[i].level != '0;
+    presses_q   <= levels_q != '0 && pressure_i != '0 && (more_q || since_q >= 32'(AgePressTicks));
+    due_q       <= ((times_q != '0 && since_q >= 32'(AgePassTicks)) || presses_q) && state_q[StRest];
+    pressure_q  <= pressure_i;
+    if (pressure_i > pressure_q || (told_o && told_old_o)) more_q <= 1'b1;
     last_bit_q  <= none_q || &pair_q[WordLog2-1:0];
     last_word_q <= &pair_q[PairsLog2-1:WordLog2];
 
@@ -187,6 +209,7 @@ module ps_flow_age
           began_q <= now_i;
           since_q <= '0;
           due_q   <= 1'b0;
+          more_q  <= 1'b0;
           go(StWord);
         end
       end
@@ -223,20 +246,27 @@ module ps_flow_age
         go(StCompare);
       end
       state_q[StCompare]: begin
-        time_q <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
+        time_q    <= by_port_q ? times_i.by_port[stats_q[0].age.port] : times_i.states[kind_q];
+        keep_q[0] <= keeps_i[kind_q];
+        keep_q[1] <= stats_q[0].age.plain ? keeps_i[8] : '0;
+        go(StRests);
+      end
+      state_q[StRests]: begin
+        // Of a pair of which nobody has counted, or that another asks about by then, nothing is known: it stays.
+        expired_q <= time_q != '0 && rested_q > time_q && (side_q[0].used || side_q[1].used);
+        yields_q  <= stays != '1 && (side_q[0].used || side_q[1].used);
         go(StJudged);
       end
       state_q[StJudged]: begin
-        // Of a pair of which nobody has counted, or that another asks about by then, nothing is known: it is not old.
-        expired_q <= time_q != '0 && rested_q > time_q && (side_q[0].used || side_q[1].used);
         if (again_q) go(StUsed);
-        else if (time_q != '0 && rested_q > time_q) go(StOld);
+        else if (expired_q || yields_q) go(StOld);
         else go(StNext);
       end
       state_q[StUsed]: go(StUsedWait);
       state_q[StUsedWait]: if (map_late_q[MapCycles]) begin
         told_o     <= 1'b1;
-        told_old_o <= expired_q && map_q[pair_q[WordLog2-1:0]];
+        told_old_o    <= (expired_q || yields_q) && map_q[pair_q[WordLog2-1:0]];
+        told_yields_o <= !expired_q;
         again_q    <= 1'b0;
         go(StOld);
       end
@@ -264,7 +294,11 @@ module ps_flow_age
       map_re     <= 1'b0;
       map_late_q <= '0;
     end
-    if (rst_i) began_q <= '0;
+    if (rst_i) begin
+      began_q    <= '0;
+      more_q     <= 1'b0;
+      pressure_q <= '0;
+    end
   end
 
   logic unused_bits;

@@ -67,8 +67,10 @@ module ps_flow_engine
   output generation_t [1:0] old_generation_o,
   input  logic        old_told_i,
   input  logic        old_is_i,
+  input  logic        old_yields_i,
   output logic        gone_o,    // a pair has no entries any more
   output pair_t       gone_pair_o,
+  output pair_change_t change_o,     // of what shares have; with gone_o, if a pair goes
   input  logic        host_valid_i,
   input  logic        host_write_i,
   input  flow_index_t host_index_i,
@@ -106,8 +108,8 @@ module ps_flow_engine
   placing_t             full;
   pair_event_t          insert_event;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
-  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, slow_re, give_any_q, unused_loc_re;
-  logic                 slow_we;
+  logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, evicted, slow_re, give_any_q, give_counts, made, unused_loc_re;
+  logic                 slow_we, change_q, made_q;
   pair_t                slow_pair;
   flow_facts_t [1:0]    slow_wdata;
   logic [$clog2(FlowWays)-1:0] slow_op_way;
@@ -217,6 +219,7 @@ module ps_flow_engine
     .generation_o (old_generation_o),
     .told_i       (old_told_i),
     .told_old_i   (old_is_i),
+    .told_yields_i(old_yields_i),
     .host_valid_i,
     .host_write_i,
     .host_index_i,
@@ -247,10 +250,13 @@ module ps_flow_engine
     .enter_pair_o (enter_pair),
     .give_o       (give),
     .give_value_o (give_value),
+    .give_counts_o(give_counts),
+    .made_o       (made),
     .drop_valid_o (slow_drop),
     .drop_o       (slow_number),
     .removed_o    (removed),
     .aged_o       (aged),
+    .evicted_o    (evicted),
     .map_re_o,
     .map_addr_o,
     .map_done_i,
@@ -269,6 +275,7 @@ module ps_flow_engine
 
   assign gone_o = give_any_q;
   assign gone_pair_o  = give_q.pair;
+  assign change_o     = '{valid: change_q, made: made_q, pair: give_q.pair};
 
   // What the entries of a new pair say. Data are written a cycle later than they are asked for, keys many.
   always_ff @(posedge clk_i) begin
@@ -288,10 +295,13 @@ module ps_flow_engine
     drained_q       <= insert_idle && ways_idle_i && !data_we && !(head_valid && is_fast && !hold) && !enter;
     give_any_q      <= full_valid || give;
     give_q          <= full_valid ? full.fresh : give_value;
+    change_q        <= full_valid || (give && give_counts) || made;
+    made_q          <= made;
     ready_o         <= count <= CountBits'(QueueDepth * 3 / 4) && !few && !ways_crowded_i;
     none_waits_o    <= count == '0;
     event_o         <= insert_event;
     event_o.aged    <= aged;
+    event_o.evicted <= evicted;
     event_o.full    <= full_valid;
     event_o.removed <= removed || (full_valid && full.as == PlaceInPlace);
     drop_valid_o    <= (full_valid && full.pending) || slow_drop;
@@ -302,6 +312,7 @@ module ps_flow_engine
     if (reset) begin
       event_o      <= '0;
       give_any_q   <= 1'b0;
+      change_q     <= 1'b0;
       drained_q    <= 1'b0;
       drop_valid_o <= 1'b0;
       in_use_o     <= '0;
@@ -314,7 +325,7 @@ module ps_flow_engine
 
 `ifndef SYNTHESIS
   // Never both: the slow path begins when the fast path is at rest, which stops for it.
-  a_gives : assert property (@(posedge clk_i) disable iff (reset) !(full_valid && give) && !(full_valid && slow_drop));
+  a_gives : assert property (@(posedge clk_i) disable iff (reset) $onehot0({full_valid, give, made}) && !(full_valid && slow_drop));
   a_data  : assert property (@(posedge clk_i) disable iff (reset) !(data_we && slow_we) && !(data_we && slow_re));
   a_queued : assert property (@(posedge clk_i) disable iff (reset) valid_i |-> unused_ready);
 `endif

@@ -34,6 +34,7 @@ module ps_flow_slow
   output generation_t [1:0] generation_o,
   input  logic          told_i,
   input  logic          told_old_i,
+  input  logic          told_yields_i,    // until the next time
 
   input  logic          host_valid_i,
   input  logic          host_write_i,
@@ -68,10 +69,13 @@ module ps_flow_slow
   output placing_t      enter_pair_o,
   output logic          give_o,
   output free_pair_t    give_value_o,
+  output logic          give_counts_o,    // with it: its shares have had it
+  output logic          made_o,           // give_value_o is made, which its shares have not had yet
   output logic          drop_valid_o,
   output number_t       drop_o,
   output logic          removed_o,
   output logic          aged_o,           // with it: for it was old
+  output logic          evicted_o,        // or for it gave way
 
   output logic          map_re_o,
   output logic [13:0]   map_addr_o,
@@ -158,6 +162,7 @@ module ps_flow_slow
   logic          again_q;            // the request's forward key was there
   logic          pins_q;             // the partner is pinned as well
   logic          pair_kind_q, move_kind_q, dead_kind_q, service_q;      // of the request
+  logic          repin_kind_q;
   logic          stays_kind_q;                               // move_kind_q the other way round, for what only decides
   logic          is_new_q, own_q, gives_way_q, in_place_q;   // how it stands to what is there
   logic          has_map_q, reverse_side_q;                  // of old_q[side_q]; side_q again, for what only decides
@@ -289,12 +294,15 @@ module ps_flow_slow
 
   always_ff @(posedge clk_i) begin
     give_o       <= 1'b0;
+    made_o       <= state_q[StWrite] && repin_kind_q && !in_place_q;
     drop_valid_o <= 1'b0;
     removed_o    <= 1'b0;
     aged_o       <= 1'b0;
+    evicted_o    <= 1'b0;
     drop_o       <= head_i.number;
     give_value_o <= state_q[StFreeSecond] ?
                     '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
+    give_counts_o <= state_q[StFreeSecond] || !repin_kind_q;
     wait_q       <= wait_q >> 1;
     if (wait_q[1]) waited_q <= 1'b1;
     if (enter_q && enter_ready_i) enter_q <= 1'b0;
@@ -322,6 +330,7 @@ module ps_flow_slow
         pins_q       <= 1'b0;
         partner_q    <= 1'b0;
         pair_kind_q  <= asks_pair(head_i.kind);
+        repin_kind_q <= head_i.kind == LearnRepin;
         move_kind_q  <= head_i.kind == LearnMove;
         stays_kind_q <= head_i.kind != LearnMove;
         dead_kind_q  <= head_i.kind == LearnDead;
@@ -532,7 +541,8 @@ module ps_flow_slow
         go(StFreeSecond);
         if (op_ready_i) begin
           removed_o <= 1'b1;
-          aged_o    <= ages_q;
+          aged_o    <= ages_q && !told_yields_i;
+          evicted_o <= ages_q && told_yields_i;
           give_o    <= 1'b1;
           go(StSettle);
           hold(SettleCycles);

@@ -16,8 +16,8 @@
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
 // ps_match_pkg, and only there:
 //   source | flow (later fragments beside it) | service, and two routes, from what is kept at the flow on | next hop, and the source
-//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission
-//   (quotas), verdict
+//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission,
+//   verdict
 module ps_match
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -42,6 +42,7 @@ module ps_match
   input  logic [63:0] time_i,
   input  age_times_t   age_times_i,
   input  age_port_t [7:0] age_ports_i,
+  input  evictions_t   evictions_i,
   input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
   input  logic        parity_inject_i,
@@ -118,14 +119,14 @@ module ps_match
   );
 
   // Where packets and the host meet entries with the wrong parity.
-  localparam int unsigned ParitySources = 21;
+  localparam int unsigned ParitySources = 22;
   localparam logic [ParitySources-1:0][7:0] ParityTables = {
-    TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
+    TableFlowShare, TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
     TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
     TableFipKey, TableFipKey, TableFipMap, TableFipMap
   };
 
-  parity_error_t vif_error, ilm_error, vrf_error, service_error, tunnel_source_error, map_flow_error;
+  parity_error_t share_error, vif_error, ilm_error, vrf_error, service_error, tunnel_source_error, map_flow_error;
   parity_error_t [1:0] host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error;
   parity_error_t [4:0] fip_error;
   logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, plain_acc_bad, read_bad;
@@ -264,7 +265,7 @@ module ps_match
   next_hop_t  next_hop_acc;
   ecmp_slot_t ecmp_acc;
 
-  logic        walk_nh_bad, walk_ecmp_bad, hop_gap, flow_gap, turn_done;
+  logic        walk_nh_bad, walk_ecmp_bad, hop_gap, flow_gap, turn_done, share_done;
   logic [MatchCycles:1] flight_q;     // packets under way
   logic        walk_nh_re, walk_nh_ready, walk_nh_valid, walk_ecmp_re, walk_ecmp_ready, walk_ecmp_valid;
   next_hop_addr_t walk_nh_addr;
@@ -544,6 +545,9 @@ module ps_match
   pair_event_t flow_event;
   flow_t       flow_acc;
   flow_stats_t flow_stats_acc;
+  flow_share_t share_acc;
+  logic        share_acc_bad;
+  flow_share_stats_t share_stats_acc;
   vif_stats_t  vif_stats_acc;
   mark_t       mark;
   logic [47:0] drop_acc, card_acc;
@@ -560,6 +564,7 @@ module ps_match
     .rst_i,
     .now_i          (now_q),
     .times_i        (age_times_i),
+    .evictions_i,
     .secret_i       (hash_key_i),
     .clear_i        (clearing_o),
     .clear_we_i     (acc.we[SelFlow] && clearing_o),
@@ -591,6 +596,13 @@ module ps_match
     .host_slot_o    (flow_slot),
     .host_facts_o   (flow_facts),
     .host_stats_o   (flow_counts),
+    .acc_i          (acc),
+    .acc_wdata_i    (acc_wdata[FlowShareBits-1:0]),
+    .share_done_o   (share_done),
+    .share_o        (share_acc),
+    .share_bad_o    (share_acc_bad),
+    .share_stats_o  (share_stats_acc),
+    .share_error_o  (share_error),
     .slow_map_re_o  (map_slow_re),
     .slow_map_addr_o(map_slow_addr),
     .slow_map_done_i(map_slow_done),
@@ -685,6 +697,8 @@ module ps_match
     entries[SelFipMap]    = EntryMaxBits'(map_acc);
     entries[SelFlow]      = EntryMaxBits'(flow_acc);
     entries[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
+    entries[SelFlowShare] = EntryMaxBits'(share_acc);
+    entries[SelFlowShareStats] = EntryMaxBits'(share_stats_acc);
     entries[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
     entries[SelDropStats] = EntryMaxBits'(drop_acc);
     entries[SelCardStats] = EntryMaxBits'(card_acc);
@@ -703,6 +717,7 @@ module ps_match
     bad_entries[SelFipKey]        = fip_key_acc_bad;
     bad_entries[SelPlainFip]      = plain_acc_bad;
     bad_entries[SelFipMap]        = map_acc_bad;
+    bad_entries[SelFlowShare]     = share_acc_bad;
   end
 
   always_ff @(posedge clk_i) begin
@@ -734,7 +749,7 @@ module ps_match
     .flip_i      (parity_inject_i),
     .flipped_o   (parity_injected_o),
     .error_o     (read_bad),
-    .turn_done_i (turn_done),
+    .turn_done_i (turn_done || share_done),
     .flow_valid_o(flow_valid),
     .flow_stats_o(flow_stats),
     .flow_done_i (flow_done)
@@ -747,7 +762,7 @@ module ps_match
   ) u_parity_errors (
     .clk_i,
     .rst_i,
-    .error_i  ({vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
+    .error_i  ({share_error, vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
                 vif_error, fip_error[2], ilm_error, host_route_error[0], prefix_error[0], default_route_error[0], next_hop_error, ecmp_error,
                 fip_error[1:0], map_flow_error, fip_error[3]}),
     .read_i   (read_bad),

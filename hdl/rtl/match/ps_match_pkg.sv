@@ -84,7 +84,7 @@ package ps_match_pkg;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 19;
+  localparam int unsigned TableCount   = 21;
 
   // A table's bit in access_t.
   localparam logic [4:0] SelVif          = TableVif[4:0];
@@ -106,6 +106,8 @@ package ps_match_pkg;
   localparam logic [4:0] SelServiceKey   = TableServiceKey[4:0];
   localparam logic [4:0] SelTunnelSource = TableTunnelSource[4:0];
   localparam logic [4:0] SelPlainFip     = TablePlainFip[4:0];
+  localparam logic [4:0] SelFlowShare    = TableFlowShare[4:0];
+  localparam logic [4:0] SelFlowShareStats = TableFlowShareStats[4:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;

@@ -269,6 +269,7 @@ package ps_pair_pkg;
   } age_kind_e;
 
   typedef struct packed {
+    logic       plain;     // see slot_tag_t
     age_kind_e  kind;
     logic       by_port;
     logic [2:0] port;
@@ -297,6 +298,33 @@ package ps_pair_pkg;
     logic        tcp_ack;
   } pair_count_t;
 
+  // The shares to which the pair of a packet belongs (section 9.6).
+  typedef struct packed {
+    logic                            by_vif;
+    vif_addr_t                       vif;
+    logic                            by_tunnel;
+    logic [$clog2(TunnelShares)-1:0] tunnel;
+  } shares_t;
+
+  // Of what is counted for a share: a bit more than a full bucket, as what takes the place of others goes on when it is empty.
+  localparam int unsigned ShareCountBits = 21;
+  typedef logic [ShareCountBits-1:0] share_count_t;
+
+  // What a share may have.
+  typedef struct packed {
+    logic         paced;       // by its bucket,
+    share_count_t credit;      // what it may have been given when that is empty
+    logic         limited;     // by its pairs,
+    logic [19:0]  pairs;       // as many
+  } share_limit_t;
+
+  // A pair that its shares have no more, or that they have though it was not admitted for them.
+  typedef struct packed {
+    logic  valid;
+    logic  made;
+    pair_t pair;
+  } pair_change_t;
+
   // What a packet asks of the flow table, before it is admitted.
   typedef struct packed {
     logic        valid;
@@ -306,6 +334,7 @@ package ps_pair_pkg;
     logic        far_service;     // of a move: the far end is a floating IP
     logic        found;           // an entry has its key, of count.pair
     logic        counts;          // the packet counts on that, if it leaves
+    shares_t     shares;
     pair_count_t count;
     flow_hash_t  hash;            // of its key
     flow_key_t   key;
@@ -383,6 +412,7 @@ package ps_pair_pkg;
     logic added;       // a pair: two entries
     logic removed;     // likewise
     logic aged;        // that was old
+    logic evicted;     // that gave way
   } pair_event_t;
 
 endpackage

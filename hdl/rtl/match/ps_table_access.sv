@@ -2,7 +2,7 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit, and NextHop and Ecmp for their turn at a port that packets read: at most 16 cycles while others came shortly
-//             before, else some 80. While tables are being cleared commands wait.
+//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27. While tables are being cleared commands wait.
 // Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
 //             the wrong one; flipped_o (pulse) says that it has.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
@@ -30,7 +30,7 @@ module ps_table_access
   output logic        flipped_o,
   output logic        error_o,          // pulse, of cfg_req_i's entry
 
-  input  logic        turn_done_i,      // an access to NextHop or Ecmp has had its turn: pulse, with `re` or `we` or later
+  input  logic        turn_done_i,      // an access to one of these has had its turn: pulse, with `re` or `we` or later
 
   output logic        flow_valid_o,     // the access is to a flow, or to its statistics
   output logic        flow_stats_o,
@@ -109,9 +109,9 @@ module ps_table_access
           end
           fits_q      <= depth_mask(cfg_req_i.index);
           some_q      <= some;
-          stats_q     <= cfg_req_i.table_id == TableFlowStats;
+          stats_q     <= cfg_req_i.table_id inside {TableFlowStats, TableFlowShareStats};
           flow_q      <= cfg_req_i.table_id == TableFlow || cfg_req_i.table_id == TableFlowStats;
-          turn_q      <= cfg_req_i.table_id == TableNextHop || cfg_req_i.table_id == TableEcmp;
+          turn_q      <= cfg_req_i.table_id inside {TableNextHop, TableEcmp, TableFlowShare, TableFlowShareStats};
           state_q     <= StCheck;
         end
       end

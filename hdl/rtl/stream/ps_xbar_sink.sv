@@ -31,7 +31,8 @@ module ps_xbar_sink
   logic [1:0] turn_q;                // the source granted last
   logic       locked_q, choose;      // its frame has not ended
   logic       out_valid_q, hold_valid_q, out_free;
-  (* keep *) logic read_valid_q, holds_q;    // read_q != 0 and hold_valid_q again, for those who only decide
+  // For those who only decide: read_q != 0, and hold_valid_q the other way round, which a synthesiser does not join.
+  logic       read_valid_q, open_q;
   routed_beat_t beat, out_q, hold_q;   // beat: what is read
   logic [2:0][AddrWidth-1:0] wptr_q, rptr_q;
 
@@ -69,7 +70,7 @@ module ps_xbar_sink
         waits_q[s] <= waiting != '0;
         room_q[s] <= waiting <= (AddrWidth + 2)'(SinkDepth - Margin);
         if (s_valid_i[s]) wptr_q[s] <= wptr_q[s] + 1'b1;
-        if (read_q[s] && !holds_q) rptr_q[s] <= rptr_q[s] + 1'b1;
+        if (read_q[s] && open_q) rptr_q[s] <= rptr_q[s] + 1'b1;
       end
     end
 
@@ -94,7 +95,7 @@ module ps_xbar_sink
   end
 
   assign ends       = grant & head_last;
-  assign choose     = !read_valid_q || !holds_q;
+  assign choose     = !read_valid_q || open_q;
   assign head_ready = choose ? grant : '0;
 
   // out
@@ -122,7 +123,7 @@ module ps_xbar_sink
       turn_q       <= 2'd2;
       read_q       <= '0;
       read_valid_q <= 1'b0;
-      holds_q      <= 1'b0;
+      open_q       <= 1'b1;
       out_valid_q  <= 1'b0;
       hold_valid_q <= 1'b0;
     end else begin
@@ -135,17 +136,21 @@ module ps_xbar_sink
         read_valid_q <= grant != '0;
       end
       if (out_free) begin
-        out_valid_q  <= holds_q || read_valid_q;
+        out_valid_q  <= !open_q || read_valid_q;
         hold_valid_q <= 1'b0;
-        holds_q      <= 1'b0;
+        open_q       <= 1'b1;
       end else if (read_valid_q) begin
         hold_valid_q <= 1'b1;
-        holds_q      <= 1'b1;
+        open_q       <= 1'b0;
       end
     end
   end
 
   logic unused_room;
   assign unused_room = ^head_room;
+
+`ifndef SYNTHESIS
+  a_again : assert property (@(posedge clk_i) disable iff (rst_i) open_q == !hold_valid_q && read_valid_q == (read_q != '0));
+`endif
 
 endmodule

@@ -2,7 +2,8 @@
 //
 // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each
 // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,
-// kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first.
+// kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first; kind 102
+// tunnel_share of the low 32 bits.
 module ps_abi_unpack;
   import ps_abi_pkg::*;
 
@@ -29,6 +30,8 @@ module ps_abi_unpack;
   service_key_t service_key_v;
   tunnel_source_t tunnel_source_v;
   plain_fip_t plain_fip_v;
+  flow_share_t flow_share_v;
+  flow_share_stats_t flow_share_stats_v;
 
   initial begin
     if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
@@ -111,11 +114,20 @@ module ps_abi_unpack;
           plain_fip_v = word[54:0];
           $display("%h %h %h %h", plain_fip_v.valid, plain_fip_v.vif, plain_fip_v.ip, plain_fip_v.map);
         end
+        19: begin
+          flow_share_v = word[64:0];
+          $display("%h %h %h %h", flow_share_v.valid, flow_share_v.pairs, flow_share_v.burst, flow_share_v.rate);
+        end
+        20: begin
+          flow_share_stats_v = word[51:0];
+          $display("%h %h", flow_share_stats_v.pairs, flow_share_stats_v.refused);
+        end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
         101: begin
           hashed = flow_hash(word[127:0], word[319:128]);
           $display("%h %h %h", hashed[31:0], hashed[63:32], hashed[95:64]);
         end
+        102: $display("%h", tunnel_share(word[31:0]));
         default: $fatal(1, "unknown kind");
       endcase
     end

@@ -18,6 +18,7 @@
 //! alive is worse than one that is started anew. The card forwards meanwhile.
 
 mod agent;
+mod aging;
 mod audit;
 mod backoff;
 mod beat;

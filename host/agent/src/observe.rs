@@ -1,7 +1,7 @@
 //! The observer: reads what counts on the card once a second into memory, from where every view and every scrape is answered.
 //!
 //! So the card's load does not depend on how many ask, and an answer does not wait for a plan that is being written. What is
-//! read: counters of the vifs that there are, drops, the card's own counters, and the registers that a status shows.
+//! read: counters of the vifs that there are and of their shares of the flow table, drops, the card's own counters, and the registers that a status shows.
 //!
 //! The card raises interrupts for events and faults as well. They are not waited for: a look a second finds the same, and a
 //! firmware that hangs without a trap, which raises nothing, besides.
@@ -69,7 +69,7 @@ pub struct Reading {
     pub at: SystemTime,
     /// The same, for ages.
     pub taken: Instant,
-    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, and no other.
+    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, of `FlowShareStats` the vifs' entries, and no other.
     pub counters: Tables,
     /// How the firmware is.
     pub firmware: Firmware,
@@ -193,6 +193,14 @@ async fn read(device: &Device, vifs: Vec<u32>) -> Result<Reading, LinkError> {
         let words = device.run(move |card| card.read_many(TableId::VifStats, &some)).await?;
         for (&vif, words) in vifs.iter().zip(&words) {
             reading.counters.load(TableId::VifStats, vif, words);
+        }
+        if reading.counters.shape().flow_shares == 0 {
+            continue;
+        }
+        let some = vifs.to_vec();
+        let words = device.run(move |card| card.read_many(TableId::FlowShareStats, &some)).await?;
+        for (&vif, words) in vifs.iter().zip(&words) {
+            reading.counters.load(TableId::FlowShareStats, vif, words);
         }
     }
     Ok(reading)

@@ -6,7 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use penstock_abi::age::{self, Ages, State as Seen};
+use penstock_abi::evict::Evictions;
 use penstock_abi::layout::Capability;
+use penstock_abi::limits;
 use penstock_abi::regs;
 use penstock_agent::State;
 use penstock_device::fake::FakeCard;
@@ -26,6 +28,12 @@ fn ages(fake: &FakeCard) -> Ages {
     Ages::from_words(&words.try_into().unwrap())
 }
 
+fn evictions(fake: &FakeCard) -> Evictions {
+    let words: Vec<u32> =
+        Evictions::default().registers().map(|(register, _)| fake.register(register)).collect();
+    Evictions::from_words(&words.try_into().unwrap())
+}
+
 fn seconds(fake: &FakeCard, seconds: u32) -> u32 {
     age::units(seconds, fake.register(regs::CLOCK_KHZ))
 }
@@ -41,6 +49,10 @@ async fn a_card_is_told_how_long_flows_may_rest() {
     assert_eq!(of(&usual, Seen::Closed), seconds(&fake, 10));
     assert_eq!(of(&usual, Seen::Established), seconds(&fake, 7440));
     assert_eq!(usual.find(17, 53).map(|n| usual.by_port[usize::from(n)]), Some(seconds(&fake, 5)));
+    let evictions = evictions(&fake);
+    assert_eq!(evictions.above, [24, 26, 28].map(|parts| limits::FLOWS / 32 * parts));
+    let established = evictions.states[Seen::Established as usize];
+    assert_eq!((established.yields, established.time), (false, seconds(&fake, 60)));
     // Changed while it works; what is no longer said is as usual.
     let mut other = FlowAging::default();
     other.set(Seen::Established, 900);
@@ -72,9 +84,10 @@ async fn times_come_back_after_a_reset() {
 async fn a_card_that_cannot_is_told_nothing() {
     let fake = FakeCard::new();
     let can = fake.register(regs::CAPABILITIES);
-    fake.set_register(regs::CAPABILITIES, can & !Capability::Ageing.mask());
+    let neither = Capability::Ageing.mask() | Capability::Eviction.mask();
+    fake.set_register(regs::CAPABILITIES, can & !neither);
     let bench = Bench::shipped(fake.clone());
     bench.intent.send_replace(wanted(FlowAging::default()));
     bench.wait("the tables", |b| b.agent.handle().status().borrow().state == State::InSync).await;
-    assert_eq!(ages(&fake), Ages::default());
+    assert_eq!((ages(&fake), evictions(&fake)), (Ages::default(), Evictions::default()));
 }

@@ -93,6 +93,7 @@ impl Attachment {
             vrf: self.vrf_id,
             label: self.label,
             learn: LearnPolicy::Always,
+            flow_limit: None,
         })))
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Teller {
     VipLabels,
     /// The labels of the node.
     NodeLabels,
+    /// What the node says of the flow table.
+    NodeLimits,
 }
 
 /// All that is said.

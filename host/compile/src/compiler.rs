@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use penstock_abi::limits;
+use penstock_abi::limits::{self, TUNNEL_SHARE_FIRST};
 use penstock_abi::table::{LearnPolicy, SourceCheck, VifKind};
 use penstock_model::{
     Advertisement, Finding, Intent, LabelBlock, MacAddr, Neighbours, Node, ObjectId, Reason, VifId,
@@ -11,7 +11,7 @@ use penstock_model::{
 use penstock_tables::Shape;
 
 use crate::book::{Book, Teller};
-use crate::places::{Context, Places};
+use crate::places::{Context, Places, no_shares};
 use crate::plain::PlainIps;
 use crate::provider::Providers;
 use crate::site::Site;
@@ -92,7 +92,8 @@ impl Compiler {
                 let mut book = Book::default();
                 let site = Site::new(node, intent, &mut book);
                 book.say(&Teller::NodeLabels, label_fault(node, &self.shape));
-                let out = fixed(&site);
+                book.say(&Teller::NodeLimits, limit_fault(node, &self.shape));
+                let out = fixed(&site, &self.shape);
                 let plain = PlainIps::default();
                 State { site, places: Places::default(), plain, vips: Vips::default(), book, out }
             }
@@ -134,6 +135,13 @@ fn label_fault(node: &Node, shape: &Shape) -> Vec<(ObjectId, Finding)> {
     finding.into_iter().collect()
 }
 
+/// That the card cannot limit what each may have of its flow table.
+fn limit_fault(node: &Node, shape: &Shape) -> Vec<(ObjectId, Finding)> {
+    let limits = [node.flow_limits.vifs, node.flow_limits.tunnels];
+    let cannot = shape.flow_shares == 0 && limits.iter().any(|limit| !limit.is_none());
+    cannot.then(|| (ObjectId::Node, Finding::partial(no_shares()))).into_iter().collect()
+}
+
 /// What there is without a node: what others found.
 fn without_node(intent: &Intent, fault: Option<Finding>) -> Compiled {
     let mut findings = intent.findings.clone();
@@ -146,7 +154,7 @@ fn without_node(intent: &Intent, fault: Option<Finding>) -> Compiled {
 }
 
 /// What every node has: the next hops that discard and refuse, the fabric port, and its own interface.
-fn fixed(site: &Site) -> Compiled {
+fn fixed(site: &Site, shape: &Shape) -> Compiled {
     let mut out = Compiled::default();
     let desired = &mut out.desired;
     for next_hop in [NextHopKey::Discard, NextHopKey::Reject] {
@@ -164,6 +172,10 @@ fn fixed(site: &Site) -> Compiled {
         };
         let entry = VrfEntry { service_net: site.net_of(vrf), source_check };
         desired.vrfs.insert(vrf, entry);
+    }
+    let tunnels = site.node.flow_limits.tunnels;
+    if !tunnels.is_none() {
+        desired.shares = (TUNNEL_SHARE_FIRST..shape.flow_shares).map(|n| (n, tunnels)).collect();
     }
     for &gateway in &site.overlay.gateways {
         desired.known.insert(gateway, ());

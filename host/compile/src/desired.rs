@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_abi::table::{LearnPolicy, ServiceAddress, SourceCheck, VifKind};
-use penstock_model::{IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
+use penstock_model::{FlowLimit, IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
 use serde::Serialize;
 
 use crate::maps::sharing;
@@ -45,13 +45,15 @@ pub struct Desired {
     /// Floating IPs that are refused, and the pods that their owners want behind them; nothing else here names them. What the
     /// card holds for them stays as long as it is true and leads to one of these pods; nothing is added.
     pub refused: OrdMap<IpAddr, Arc<BTreeSet<IpAddr>>>,
+    /// Shares of the flow table that are limited, by their index on the card: vifs, and numbers of tunnels.
+    pub shares: OrdMap<u32, FlowLimit>,
 }
 
 impl Desired {
     /// The same, made of the entries of `before` wherever they are equal.
     pub(crate) fn sharing_with(&self, before: &Self) -> Self {
         let Self { vifs, next_hops, labels, vrfs, routes, prefixes, listeners, .. } = self;
-        let Self { sources, known, fip, plain, services, floating, refused, .. } = self;
+        let Self { sources, known, fip, plain, services, floating, refused, shares, .. } = self;
         Self {
             vifs: sharing(&before.vifs, vifs),
             next_hops: sharing(&before.next_hops, next_hops),
@@ -67,6 +69,7 @@ impl Desired {
             services: sharing(&before.services, services),
             floating: sharing(&before.floating, floating),
             refused: sharing(&before.refused, refused),
+            shares: sharing(&before.shares, shares),
         }
     }
 }

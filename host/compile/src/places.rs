@@ -384,6 +384,12 @@ fn ipv6(what: &str, value: impl std::fmt::Display) -> Reason {
     Reason::Text { text: format!("{what} {value} is IPv6, which this card does not know") }
 }
 
+/// A card does not limit what each may have of its flow table.
+pub(crate) fn no_shares() -> Reason {
+    let text = "this card has no shares of its flow table: flowLimits does not count";
+    Reason::Text { text: text.to_owned() }
+}
+
 fn out_of_range(what: &str, value: u32, first: u32, last: u32) -> Option<Reason> {
     let reason = || Reason::OutOfRange { what: what.to_owned(), value, first, last };
     (!(first..=last).contains(&value)).then(reason)

@@ -12,6 +12,8 @@ pub struct FlowAging {
     pub states: [u32; STATES],
     /// By the port that it was opened to. The first that fits counts.
     pub ports: Vec<PortAging>,
+    /// A connection that both ends have used within so many seconds stays, however full the table is.
+    pub guaranteed: u32,
 }
 
 /// A port with a time of its own.
@@ -28,6 +30,9 @@ pub struct PortAging {
 impl FlowAging {
     /// The longest time: the card compares by a counter that comes round after some ten days.
     pub const SECONDS_MAX: u32 = 7 * 24 * 3600;
+
+    /// The longest guarantee: a table that fills must have something to give.
+    pub const GUARANTEED_MAX: u32 = 24 * 3600;
 
     /// The time of a state.
     #[must_use]
@@ -53,6 +58,10 @@ impl Default for FlowAging {
             State::UdpBothWays | State::Other => 300,
             State::Icmp => 60,
         });
-        Self { states, ports: vec![PortAging { protocol: Protocol::Udp, port: 53, seconds: 5 }] }
+        Self {
+            states,
+            ports: vec![PortAging { protocol: Protocol::Udp, port: 53, seconds: 5 }],
+            guaranteed: 60,
+        }
     }
 }

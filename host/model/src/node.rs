@@ -7,7 +7,10 @@ use std::ops::Range;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{FlowAging, MacAddr, MplsLabel, NetworkName, ObjectName, SourceCheck, VifId, VrfId};
+use crate::{
+    FlowAging, FlowLimit, FlowLimits, MacAddr, MplsLabel, NetworkName, ObjectName, SourceCheck,
+    VifId, VrfId,
+};
 
 /// The node itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub struct Node {
     /// How long flows may rest on its card.
     #[serde(default)]
     pub flow_aging: FlowAging,
+    /// What each pod and each other node may have of the card's flow table.
+    #[serde(default)]
+    pub flow_limits: FlowLimits,
 }
 
 /// Labels that follow one another.
@@ -114,6 +120,9 @@ pub struct PodVif {
     /// Which of its packets make flow entries.
     #[serde(default)]
     pub learn: LearnPolicy,
+    /// What it may have of the card's flow table; as the node says for all if absent.
+    #[serde(default)]
+    pub flow_limit: Option<FlowLimit>,
 }
 
 /// Where a node is.

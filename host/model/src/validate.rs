@@ -7,8 +7,8 @@ use penstock_abi::age::{PORTS, State};
 use penstock_abi::limits;
 
 use crate::{
-    FlowAging, Node, Object, ObjectId, Peer, PodFloatingIp, PodVif, PortAging, Reason, Route,
-    VifId, Vrf,
+    FlowAging, FlowLimit, Node, Object, ObjectId, Peer, PodFloatingIp, PodVif, PortAging, Reason,
+    Route, VifId, Vrf,
 };
 
 /// The highest MPLS label there is (RFC 3032: 20 bits).
@@ -91,6 +91,8 @@ fn check_node(node: &Node, wrong: &mut Wrong) {
         wrong.range("serviceLabels.count", block.count, 1, most.max(1));
     }
     check_aging(&node.flow_aging, wrong);
+    check_limit("flowLimits.vifs", node.flow_limits.vifs, wrong);
+    check_limit("flowLimits.tunnels", node.flow_limits.tunnels, wrong);
     if let Some(vrf) = node.vhost.vrf {
         wrong.range("vhost0.vrf", vrf.0.into(), 1, limits::VRFS - 1);
     }
@@ -110,6 +112,7 @@ fn check_aging(aging: &FlowAging, wrong: &mut Wrong) {
         };
         wrong.range(&format!("flowAging.{name}"), aging.of(state), 0, FlowAging::SECONDS_MAX);
     }
+    wrong.range("flowAging.guaranteed", aging.guaranteed, 0, FlowAging::GUARANTEED_MAX);
     if aging.ports.len() > PORTS {
         let count = aging.ports.len();
         wrong.add(format!("flowAging.ports has {count} entries, and there can be {PORTS}"));
@@ -122,6 +125,18 @@ fn check_aging(aging: &FlowAging, wrong: &mut Wrong) {
         if aging.ports[..index].iter().any(same) {
             wrong.add(format!("{what} is about {} port {} again", port.protocol, port.port));
         }
+    }
+}
+
+fn check_limit(what: &str, limit: FlowLimit, wrong: &mut Wrong) {
+    let FlowLimit { pairs, burst, per_second } = limit;
+    wrong.range(&format!("{what}.pairs"), pairs, 0, FlowLimit::PAIRS_MAX);
+    wrong.range(&format!("{what}.burst"), burst, 0, FlowLimit::PAIRS_MAX);
+    wrong.range(&format!("{what}.perSecond"), per_second, 0, FlowLimit::PER_SECOND_MAX);
+    if (burst == 0) != (per_second == 0) {
+        let (said, missing) =
+            if burst == 0 { ("perSecond", "burst") } else { ("burst", "perSecond") };
+        wrong.add(format!("{what} says {said} and not {missing}"));
     }
 }
 
@@ -145,6 +160,7 @@ fn check_vif(vif: &PodVif, wrong: &mut Wrong) {
     if !vif.mac.is_unicast() {
         wrong.add(format!("mac {} is not an interface's", vif.mac));
     }
+    check_limit("flowLimits", vif.flow_limit.unwrap_or_default(), wrong);
 }
 
 fn check_floating_ip(ip: &PodFloatingIp, wrong: &mut Wrong) {

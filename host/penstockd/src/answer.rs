@@ -317,7 +317,9 @@ impl Card {
 
 /// Adds what counts.
 pub(crate) fn add_counters(tables: &mut Tables, reading: &Reading) {
-    for table in [TableId::VifStats, TableId::DropStats, TableId::CardStats] {
+    for table in
+        [TableId::VifStats, TableId::FlowShareStats, TableId::DropStats, TableId::CardStats]
+    {
         add(tables, &reading.counters, table);
     }
 }

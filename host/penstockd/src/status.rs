@@ -96,8 +96,9 @@ fn fill(tables: &Tables) -> Vec<TableFill> {
         };
         TableFill { table: format!("{table:?}"), used, capacity: usage.capacity }
     };
-    // The lengths of prefixes are settings.
-    let tables = CONFIG_TABLES.iter().filter(|table| **table != TableId::PrefixLength);
+    // The lengths of prefixes and what each may have of the flow table are settings.
+    let is_setting = |table: TableId| matches!(table, TableId::PrefixLength | TableId::FlowShare);
+    let tables = CONFIG_TABLES.iter().filter(|table| !is_setting(**table));
     tables.map(|&table| of(table)).collect()
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use penstock_abi::table::{
-    DefaultRoute, EcmpSlot, FipKey, FipMap, HostRoute, Ilm, NextHop, PlainFip, Prefix,
+    DefaultRoute, EcmpSlot, FipKey, FipMap, FlowShare, HostRoute, Ilm, NextHop, PlainFip, Prefix,
     PrefixLength, ServiceKey, TunnelSource, Vif, Vrf,
 };
 use penstock_tables::{Op, Shape, Stored, Tables};
@@ -77,6 +77,7 @@ names! {
     ServiceKey { nh, local };
     TunnelSource {};
     PlainFip {} map(map);
+    FlowShare {};
 }
 
 impl Names for Vif {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use imbl::ordmap::DiffItem;
-use penstock_abi::table::{Ilm, Vif, Vrf};
+use penstock_abi::table::{FlowShare, Ilm, Vif, Vrf};
 use penstock_compile::{Desired, FipKey, NextHopKey, PlainKey, RouteTarget, ServiceKey};
 use penstock_model::{MplsLabel, OrdMap, Protocol, VifId, VrfId};
 
@@ -35,6 +35,8 @@ pub(crate) struct Dirty {
     pub(crate) vrfs: BTreeSet<VrfId>,
     /// Tunnels that are known.
     pub(crate) known: BTreeSet<IpAddr>,
+    /// Shares of the flow table.
+    pub(crate) shares: BTreeSet<u32>,
 }
 
 /// Keys at which two maps differ.
@@ -82,6 +84,12 @@ impl Dirty {
                 .copied()
                 .chain(planner.sets.known().iter().map(|ip| words::address(*ip)))
                 .collect(),
+            shares: desired
+                .shares
+                .keys()
+                .copied()
+                .chain(tables.of::<FlowShare>().indices())
+                .collect(),
         }
     }
 
@@ -98,6 +106,7 @@ impl Dirty {
             listeners: differing(&old.listeners, &new.listeners).collect(),
             vrfs: differing(&old.vrfs, &new.vrfs).collect(),
             known: differing(&old.known, &new.known).collect(),
+            shares: differing(&old.shares, &new.shares).collect(),
         };
         for (vrf, prefix) in differing(&old.sources, &new.sources) {
             if prefix.prefix_len() == prefix.max_prefix_len() {
@@ -199,6 +208,7 @@ impl Dirty {
         self.listeners.extend(more.listeners);
         self.vrfs.extend(more.vrfs);
         self.known.extend(more.known);
+        self.shares.extend(more.shares);
     }
 
     /// Adds what depends on the keys that are there.

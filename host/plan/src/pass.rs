@@ -97,6 +97,7 @@ impl<'a> Pass<'a> {
         self.unwanted(dirty);
         self.new_next_hops(dirty);
         self.vifs(dirty);
+        self.shares(dirty);
         self.known_sources(dirty);
         self.mappings(dirty);
         self.plain_fips(dirty);

@@ -13,6 +13,7 @@ mod outside;
 mod plain;
 mod prefixes;
 mod refused;
+mod shares;
 mod shortage;
 mod sound;
 mod steps;

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use penstock_abi::share;
 use penstock_abi::table::{self, NextHopKind, TableEntry, TableId};
 use penstock_compile::{
     FipKey, Hop, LabelEntry, NextHopKey, NextHopSpec, PlainKey, ServiceKey, VifEntry, VrfEntry,
 };
-use penstock_model::{IpNet, MplsLabel, Protocol, Reason, VifId, VrfId};
+use penstock_model::{FlowLimit, IpNet, MplsLabel, Protocol, Reason, VifId, VrfId};
 use penstock_tables::{Tables, Usage};
 
 use crate::maps::MapKey;
@@ -141,6 +142,18 @@ pub(crate) fn default_route(hop: Hop, nh: u16, sources: u16) -> table::DefaultRo
 pub(crate) fn vrf(entry: &VrfEntry) -> Result<table::Vrf, Reason> {
     let VrfEntry { service_net, source_check } = *entry;
     fits(table::Vrf { valid: true, service_net, source_check })
+}
+
+/// What a share of the flow table may have, on a card with this clock.
+pub(crate) fn share(limit: &FlowLimit, clock_khz: u32) -> table::FlowShare {
+    let FlowLimit { pairs, burst, per_second } = *limit;
+    let fits = |pairs: u32| pairs.min(FlowLimit::PAIRS_MAX);
+    table::FlowShare {
+        valid: true,
+        pairs: fits(pairs),
+        burst: fits(burst),
+        rate: share::rate(per_second, clock_khz),
+    }
 }
 
 /// A listener's word, with the next hops of packets from vifs and from the fabric.

@@ -39,11 +39,13 @@ use crate::Watch;
 use crate::look::Place;
 
 mod flow_aging;
+mod flow_limits;
 mod parse;
 mod replaced;
 mod store;
 
 pub use flow_aging::{FlowAgingFile, PortAgingFile, ProtocolFile};
+pub use flow_limits::{FlowLimitFile, FlowLimitsFile};
 pub(crate) use store::NodeStore;
 
 /// What this source is called.
@@ -74,6 +76,9 @@ pub struct NodeFile {
     /// How long connections that nobody uses stay on the card.
     #[serde(default)]
     pub flow_aging: FlowAgingFile,
+    /// What each pod and each other node may have of the card's flow table; as much as there is if absent.
+    #[serde(default)]
+    pub flow_limits: FlowLimitsFile,
     /// VRFs.
     pub vrfs: Vec<VrfFile>,
     /// Interfaces of this node's pods.
@@ -169,6 +174,9 @@ pub struct VifFile {
     /// Which of the pod's packets make flow entries on the card.
     #[serde(default)]
     pub learn: LearnFile,
+    /// What the pod may have of the card's flow table, in place of what `flowLimits` of the node says.
+    #[serde(default)]
+    pub flow_limits: Option<FlowLimitFile>,
 }
 
 /// Names a pod.

@@ -22,7 +22,7 @@ const ORDER: &[DropReason] = &[
     DropReason::FlowClash,
     DropReason::NoFipPortMap,
     DropReason::FlowQueueFull,
-    DropReason::LearnOff,
+    DropReason::FlowQuota,
     DropReason::Discard,
     DropReason::TtlExceeded,
     DropReason::InvalidNextHop,

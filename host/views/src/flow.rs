@@ -34,6 +34,7 @@ const REFUSALS: &[DropReason] = &[
     DropReason::FlowTableFull,
     DropReason::FlowQueueFull,
     DropReason::FlowClash,
+    DropReason::FlowQuota,
     DropReason::LearnOff,
 ];
 /// Why pairs that translate nothing were not inserted; their packets went on.

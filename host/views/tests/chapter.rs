@@ -498,6 +498,11 @@ fn interfaces() {
     shy.tables.put(8, Vif { learn: LearnPolicy::Never, ..of });
     let text = format!("{:#}", vif::view(&shy, Some(8)));
     assert!(text.contains(" Flags:PL3Df ") && text.contains(" Learning:never\n"), "{text}");
+    shy.tables.put(8, FlowShare { valid: true, pairs: 1000, burst: 9, rate: 1 });
+    shy.tables.put(8, FlowShareStats { pairs: 31, refused: 5 });
+    let text = format!("{:#}", vif::view(&shy, Some(8)));
+    let said = "Hw: Flows:31 Limit:1000 and by time New Flow Drops:5\n";
+    assert!(text.contains(said), "{text}");
     insta::assert_snapshot!("vif_list", vif::view(&cent222(), None).to_string());
     insta::assert_snapshot!("vif_get_8", format!("{:#}", vif::view(&cent222(), Some(8))));
 }

@@ -94,6 +94,7 @@ impl Cluster {
             vhost: Vhost::default(),
             service_labels: None,
             flow_aging: Default::default(),
+            flow_limits: Default::default(),
         }));
         let networks = vec![NetworkName::services()];
         let (name, source_check) = ("pods".to_owned(), self.source_check);
@@ -131,6 +132,7 @@ impl Cluster {
                 vrf: VRF,
                 label,
                 learn: LearnPolicy::default(),
+                flow_limit: None,
             };
             intent.vifs.insert(id, Arc::new(vif));
         } else {

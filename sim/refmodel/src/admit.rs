@@ -7,10 +7,30 @@ use penstock_abi::table::{Flow, ServiceAddress, SourceCheck};
 use crate::fault::Fault;
 use crate::flows::{FlowTable, Pair, key_of};
 use crate::parse::L4;
+use crate::shares::Refusal;
 use crate::tables::Route;
 use crate::types::{Card, Source};
 use crate::verdict::{Learn, Refused, Rule};
 use crate::wire::TCP;
+
+/// What a packet that leaves asks for after all.
+pub(crate) struct Admitted {
+    pub(crate) learn: Learn,
+    /// Its request was forgotten.
+    pub(crate) deferred: bool,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) rule: Option<Rule>,
+}
+
+impl Admitted {
+    fn asks(learn: Learn, rule: Option<Rule>) -> Self {
+        Self { learn, deferred: false, refusal: None, rule }
+    }
+
+    fn deferred(refusal: Option<Refusal>, rule: Option<Rule>) -> Self {
+        Self { deferred: true, refusal, ..Self::asks(Learn::No, rule) }
+    }
+}
 
 /// What a packet that leaves asks for after all; or why it must not leave.
 pub(crate) fn admit(
@@ -18,11 +38,11 @@ pub(crate) fn admit(
     found: Option<&Flow>,
     translated: bool,
     asked: Learn,
-) -> Result<(Learn, Option<Rule>), Refused> {
-    let Some(pair) = asked.pair() else { return Ok((asked, None)) };
+) -> Result<Admitted, Refused> {
+    let Some(pair) = asked.pair() else { return Ok(Admitted::asks(asked, None)) };
     let reverse_key = key_of(&pair.reverse);
     if key_of(&pair.forward) == reverse_key {
-        return Ok((Learn::No, Some(Rule::OwnReply)));
+        return Ok(Admitted::asks(Learn::No, Some(Rule::OwnReply)));
     }
     let partner = found.and_then(|f| card.flows.partner(f));
     let other = card.flows.get(&reverse_key).filter(|o| partner.map(key_of) != Some(key_of(o)));
@@ -35,11 +55,30 @@ pub(crate) fn admit(
         rule =
             Some(if is_plain(pair) { Rule::PlainPairMoved } else { Rule::ServiceBeforePlainPair });
     }
+    let may_be_refused = match asked {
+        Learn::New(_) => rule.is_none() || card.breaks(Fault::SharesRefuseWhatTakesAPlace),
+        _ => card.breaks(Fault::SharesRefuseWhatTakesAPlace),
+    };
+    if may_be_refused && card.limited {
+        let over = card.flows.shares.over(card.tables, pair.shares, card.fault);
+        if !over.is_empty() {
+            let refusal = Some(Refusal { of: pair.shares, over });
+            if translated || card.breaks(Fault::SharesDropPlain) {
+                let refused = Refused::by(Rule::ShareOver, DropReason::FlowQuota);
+                return Err(Refused { refusal, ..refused });
+            }
+            return Ok(Admitted::deferred(refusal, Some(Rule::ShareOver)));
+        }
+    }
     let full = card.flows.len() > card.tables.flows_for_translation();
     if full && translated && matches!(asked, Learn::New(_)) {
         return Err(Refused::by(Rule::TableFull, DropReason::FlowTableFull));
     }
-    Ok((asked, rule))
+    let pressed = card.flows.pressure() != 0 && !card.breaks(Fault::PlainPairsPressOn);
+    if pressed && is_plain(pair) && matches!(asked, Learn::New(_)) {
+        return Ok(Admitted::deferred(None, rule));
+    }
+    Ok(Admitted::asks(asked, rule))
 }
 
 /// A pair with another's reverse key makes room for it: both are plain, so both are one connection; or what began it is a reply

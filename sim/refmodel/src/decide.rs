@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::parse::L4;
 use crate::rewrite::{self, Edits, Encapsulation};
 use crate::route::{Routed, sends_translated};
+use crate::shares::Refusal;
 use crate::translate::Applied;
 use crate::types::{Card, Source};
 use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Rule, Verdict};
@@ -42,6 +43,8 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
             counts_on_flow: way.counts_on_flow,
             translated: way.translated,
             learn: way.learn,
+            deferred: way.deferred,
+            refusal: way.refusal,
             rule: way.rule,
             ..Decision::plain(rewrite::emit(frame, ip, &way.edits, &way.encapsulation, way.egress))
         },
@@ -54,6 +57,7 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
 fn drop_for(refused: &Refused) -> Decision {
     Decision {
         learn: refused.learn,
+        refusal: refused.refusal,
         rule: refused.rule,
         first_fragment: refused.first_fragment,
         ..Decision::plain(Verdict::Dropped(refused.reason))
@@ -128,6 +132,8 @@ struct Way {
     counts_on_flow: bool,
     translated: bool,
     learn: Learn,
+    deferred: bool,
+    refusal: Option<Refusal>,
     rule: Option<Rule>,
 }
 
@@ -165,7 +171,7 @@ fn forward(
         return Err(DropReason::EgressOversize.into());
     }
     let asked = learn::learn(card, source, found, flow, holding, &hop, out, translation, &edits)?;
-    let (learn, admitted_by) = admit::admit(card, found, translation.is_some(), asked)?;
+    let admitted = admit::admit(card, found, translation.is_some(), asked)?;
     let egress = if out.is_some() { Egress::Host(hop.nh.vif) } else { Egress::Fabric };
     Ok(Fate::Leaves(Box::new(Way {
         egress,
@@ -173,11 +179,13 @@ fn forward(
         encapsulation,
         counts_on_flow: flow.is_some(),
         translated: translation.is_some(),
-        learn,
+        learn: admitted.learn,
+        deferred: admitted.deferred,
+        refusal: admitted.refusal,
         rule: rule
             .or(begun_by_far_end.then_some(Rule::BegunByFarEnd))
             .or(hop.member.and_then(|m| m.left))
-            .or(admitted_by)
+            .or(admitted.rule)
             .or(hop.rule),
     })))
 }

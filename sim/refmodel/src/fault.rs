@@ -104,6 +104,34 @@ pub enum Fault {
     HalfClosedStays,
     /// Section 9.4: the first look at a pair knows the generations of its entries.
     SeesAll,
+    /// Section 9.5: plain pairs are kept as their state is.
+    PlainPairsStay,
+    /// Section 9.5: all pairs are taken for plain.
+    AllPairsArePlain,
+    /// Section 9.5: any pressure counts as the highest.
+    PressureIsHighest,
+    /// Section 9.1: plain pairs are made under pressure as well.
+    PlainPairsPressOn,
+    /// Section 9.6: a tunnel has no share.
+    TunnelsHaveNoShare,
+    /// Section 9.6: what comes from the fabric is not in the share of its vif.
+    ReceiversHaveNoShare,
+    /// Section 9.6: a share is over its limit with more pairs than that only.
+    OneMoreThanPairs,
+    /// Section 9.6: a bucket lets a pair pass with less than 1 in it.
+    PartOfOneIsEnough,
+    /// Section 9.6: more than `burst` comes into a bucket.
+    BucketsOverflow,
+    /// Section 9.6: a bucket stays as it is when its entry is written.
+    WritesFillNothing,
+    /// Section 9.6: a packet counts as refused in one share only.
+    OneShareRefuses,
+    /// Section 9.6: a pair that moves is in the share of its new tunnel.
+    MovesTakeTheirShare,
+    /// Section 9.6: pairs that take the place of others are refused, too.
+    SharesRefuseWhatTakesAPlace,
+    /// Section 9.1: what is forwarded as it is is dropped for a share.
+    SharesDropPlain,
 }
 
 impl Fault {
@@ -158,5 +186,19 @@ impl Fault {
         Self::PortsInEveryState,
         Self::HalfClosedStays,
         Self::SeesAll,
+        Self::PlainPairsStay,
+        Self::AllPairsArePlain,
+        Self::PressureIsHighest,
+        Self::PlainPairsPressOn,
+        Self::TunnelsHaveNoShare,
+        Self::ReceiversHaveNoShare,
+        Self::OneMoreThanPairs,
+        Self::PartOfOneIsEnough,
+        Self::BucketsOverflow,
+        Self::WritesFillNothing,
+        Self::OneShareRefuses,
+        Self::MovesTakeTheirShare,
+        Self::SharesRefuseWhatTakesAPlace,
+        Self::SharesDropPlain,
     ];
 }

@@ -6,9 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use penstock_abi::age::Ages;
+use penstock_abi::evict::Evictions;
 use penstock_abi::limits::FLOW_PAIRS;
-use penstock_abi::table::{Flow, FlowKey, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN};
+use penstock_abi::table::{
+    Flow, FlowKey, FlowShareStats, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN,
+};
 
+use crate::shares::{AllShares, Shares};
 use crate::tables::Tables;
 use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
 
@@ -19,6 +23,8 @@ pub struct Pair {
     pub forward: Flow,
     /// Entry of the replies.
     pub reverse: Flow,
+    /// Whose it is.
+    pub shares: Shares,
 }
 
 /// The key of an entry.
@@ -58,6 +64,15 @@ pub fn attributes(dump: impl IntoIterator<Item = (u32, Flow)>) -> HashMap<FlowKe
     entries.iter().map(|f| (key_of(f), without(f))).collect()
 }
 
+/// What is noted of a pair when a packet is counted on its forward entry (sections 9.4 and 9.5).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Noted {
+    /// The number of the port by which it has its time, if by one.
+    pub(crate) port: Option<u8>,
+    /// Neither entry has a mapping or a member.
+    pub(crate) plain: bool,
+}
+
 /// The flow table.
 #[derive(Clone, Debug)]
 pub struct FlowTable {
@@ -68,9 +83,11 @@ pub struct FlowTable {
     generations: HashMap<Side, u8>,
     /// The number that was given last.
     last_pair: u32,
-    /// By pair, of what port it has its time, if of one.
-    ports: HashMap<u32, u8>,
+    /// By pair, what was noted of it last.
+    noted: HashMap<u32, Noted>,
+    pub(crate) shares: AllShares,
     ages: Ages,
+    evictions: Evictions,
     /// Card time in units of `last_hit`.
     now: u32,
 }
@@ -83,8 +100,10 @@ impl Default for FlowTable {
             stats: HashMap::new(),
             generations: HashMap::new(),
             last_pair: 0,
-            ports: HashMap::new(),
+            noted: HashMap::new(),
+            shares: AllShares::default(),
             ages: Ages::default(),
+            evictions: Evictions::default(),
             now: 1,
         }
     }
@@ -179,6 +198,7 @@ impl FlowTable {
         for key in [Some(key), partner].into_iter().flatten() {
             self.remove(&key);
         }
+        self.shares.end(pair);
     }
 
     /// Deletes the entry with this key and its partner.
@@ -199,6 +219,23 @@ impl FlowTable {
         self.ages = ages;
     }
 
+    /// Which pairs give way in a table that fills.
+    #[must_use]
+    pub fn evictions(&self) -> &Evictions {
+        &self.evictions
+    }
+
+    /// Sets which pairs give way in a table that fills.
+    pub fn set_evictions(&mut self, evictions: Evictions) {
+        self.evictions = evictions;
+    }
+
+    /// The pressure on the table (section 9.5).
+    #[must_use]
+    pub fn pressure(&self) -> u8 {
+        self.evictions.pressure(self.len() as u32)
+    }
+
     /// Card time in units of `last_hit`, never 0.
     #[must_use]
     pub fn now(&self) -> u32 {
@@ -210,9 +247,15 @@ impl FlowTable {
         self.now = self.now.wrapping_add(units).max(1);
     }
 
-    /// The number of the port by which the pair of an entry has its time.
-    pub(crate) fn port_of(&self, flow: &Flow) -> Option<u8> {
-        self.ports.get(&flow.pair).copied()
+    /// What was noted of the pair of an entry.
+    pub(crate) fn noted(&self, flow: &Flow) -> Noted {
+        self.noted.get(&flow.pair).copied().unwrap_or_default()
+    }
+
+    fn note(&mut self, forward: &Flow) {
+        let port = self.ages.find(forward.proto, forward.dport);
+        let plain = !forward.map_valid && !forward.ecmp_valid;
+        self.noted.insert(forward.pair, Noted { port, plain });
     }
 
     /// What was counted last on one side of a pair, and under which generation.
@@ -228,24 +271,71 @@ impl FlowTable {
         s.tcp = tcp_state(s.tcp, tcp_flags);
         s.last_hit = self.now;
         if !f.reverse {
-            self.ports.remove(&f.pair);
-            self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+            self.note(&f);
         }
         self.stats.insert(side(&f), (f.generation, s));
     }
 
-    /// Takes over entries and statistics that were read from a card whose time is this one's.
+    /// Takes over entries and statistics that were read from a card whose time is this one's. Of pairs that it did not have before, the
+    /// entries say whose they are.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
-        *self = Self { now: self.now, ages: self.ages, ..Self::default() };
+        let known = self.shares.named(self.pairs());
+        let shares = std::mem::take(&mut self.shares);
+        let Self { now, ages, evictions, .. } = *self;
+        *self = Self { now, ages, evictions, shares, ..Self::default() };
         for (_, f, s) in entries {
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
             self.stats.insert(side(&f), (f.generation, s));
             if !f.reverse {
-                self.ports.extend(self.ages.find(f.proto, f.dport).map(|n| (f.pair, n)));
+                self.note(&f);
             }
             self.entries.insert(key_of(&f), f);
         }
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.restore(&known, self.pairs());
+        self.shares = shares;
+    }
+
+    /// Forward entries, each with its partner.
+    fn pairs(&self) -> impl Iterator<Item = (&Flow, Option<&Flow>)> {
+        let forward = self.entries.values().filter(|f| !f.reverse);
+        forward.map(|f| (f, self.partner(f)))
+    }
+
+    /// Whose the pair of an entry is.
+    #[must_use]
+    pub fn shares_of(&self, flow: &Flow) -> Shares {
+        self.shares.of(flow.pair)
+    }
+
+    /// Those of some shares that are over their limit.
+    #[must_use]
+    pub fn over(&self, tables: &Tables, of: Shares) -> Shares {
+        self.shares.over(tables, of, None)
+    }
+
+    /// What the host reads of a share.
+    #[must_use]
+    pub fn share_stats(&self, index: u32) -> FlowShareStats {
+        self.shares.stats(index)
+    }
+
+    /// What is in a share's bucket, in parts of which a pair is [`penstock_abi::share::ONE`].
+    #[must_use]
+    pub fn bucket(&self, index: u32) -> u32 {
+        self.shares.bucket(index)
+    }
+
+    /// Shares that have, or had, anything.
+    #[must_use]
+    pub fn known_shares(&self) -> Vec<u32> {
+        self.shares.known()
+    }
+
+    /// A share has refused so many packets.
+    pub fn set_refused(&mut self, index: u32, refused: u32) {
+        self.shares.set_refused(index, refused);
     }
 
     pub(crate) fn entry_mut(&mut self, key: &FlowKey) -> Option<&mut Flow> {

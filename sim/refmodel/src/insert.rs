@@ -136,6 +136,9 @@ impl FlowTable {
         for key in [old, old_partner].into_iter().flatten().map(|f| key_of(&f)) {
             self.remove(&key);
         }
+        if let Some(old) = old.filter(|_| kept.is_none()) {
+            self.shares.end(old.pair);
+        }
         // Step 3.
         let Some(number) = kept.map(|f| f.pair).or_else(|| self.free_pair()) else {
             return Inserted::Full;
@@ -146,6 +149,7 @@ impl FlowTable {
         let generation = kept.map_or_else(|| self.restart(number, false), |f| f.generation);
         self.put(Flow { pair: number, generation, ..pair.forward });
         if kept.is_none() {
+            self.shares.begin(number, pair.shares);
             self.count(&fkey, arrived.frame_bytes, arrived.tcp_flags);
         }
         if old.is_some() { Inserted::Repinned } else { Inserted::Learned }
@@ -187,10 +191,14 @@ impl FlowTable {
             return Inserted::Unchanged;
         };
         flow.src_info = outer_sip;
+        let number = flow.pair;
         if let Some((slot, generation)) = member
             && let Some(p) = partner.and_then(|k| self.entry_mut(&k))
         {
             pin(p, slot, generation);
+        }
+        if fault == Some(Fault::MovesTakeTheirShare) {
+            self.shares.shift(number, outer_sip);
         }
         Inserted::Moved
     }

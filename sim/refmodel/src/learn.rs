@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::flows::Pair;
 use crate::parse::L4;
 use crate::rewrite::Edits;
+use crate::shares::Shares;
 use crate::translate::Translation;
 use crate::types::{Card, Hop, Source};
 use crate::verdict::{Ingress, Learn, Refused};
@@ -104,7 +105,11 @@ fn pair(
             (f.map_valid, f.map, f.map_generation) = (true, t.index, t.map.generation);
         }
     }
-    Pair { forward: fwd, reverse: rev }
+    let shares = match source.ingress {
+        Ingress::Fabric => Shares::from_fabric(source.src_info, out.map(|_| hop.nh.vif)),
+        Ingress::Host(vif) => Shares::from_vif(vif),
+    };
+    Pair { forward: fwd, reverse: rev, shares }
 }
 
 fn with_key(key: FlowKey) -> Flow {

@@ -6,7 +6,7 @@
 //! specification is. Section numbers in comments are those of that page.
 //!
 //! The work is split as the specification is: `arrive` (section 2), [`tunnel`] (3), [`parse`] (4), [`decide`] (5), `route` (6),
-//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`] and [`flows`] (9). Deciding is pure: [`decide::decide`] takes the
+//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`], [`flows`], `ageing` and `shares` (9). Deciding is pure: [`decide::decide`] takes the
 //! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
 //! commits to one.
 //!
@@ -34,6 +34,7 @@ pub mod packet;
 pub mod parse;
 pub mod rewrite;
 mod route;
+mod shares;
 pub mod tables;
 mod translate;
 pub mod tunnel;
@@ -41,9 +42,11 @@ mod types;
 mod verdict;
 pub mod wire;
 
+pub use ageing::Ended;
 pub use fault::Fault;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};
+pub use shares::{Refusal, Shares};
 pub use tables::Tables;
 pub use types::Card;
 pub use verdict::{Decision, Egress, Ingress, Learn, Rule, Verdict};

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use penstock_abi::evict::Evictions;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
 use penstock_tables::Shape;
 
+use crate::ageing::Ended;
 use crate::decide::decide;
 use crate::fault::Fault;
 use crate::flows::FlowTable;
 use crate::fragments::OuterFragments;
 use crate::insert::{Arrived, Inserted};
+use crate::shares::AllShares;
 use crate::tables::Tables;
 use crate::types::Card;
 use crate::verdict::{Decision, Egress, Ingress, Learn, Verdict};
 
-/// What the card counts, except `LearnDeferred` and `FirmwareTx`, which depend on time and on the firmware.
+/// What the card counts, except `FirmwareTx`, which depends on the firmware, and requests that are put off for lack of room, which
+/// depend on time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// By vif; vifs that counted nothing are absent.
@@ -106,7 +110,16 @@ impl RefModel {
             }
             return deletes;
         }
-        self.tables.write(table, index, words)
+        let written = self.tables.write(table, index, words);
+        if written && table == TableId::FlowShare && !self.breaks(Fault::WritesFillNothing) {
+            let burst = self.tables.flow_share(index).map_or(0, |share| share.burst);
+            self.flows.shares.fill(index, burst);
+        }
+        written
+    }
+
+    fn breaks(&self, rule: Fault) -> bool {
+        self.fault == Some(rule)
     }
 
     /// The configured tables.
@@ -126,6 +139,7 @@ impl RefModel {
         let Self { enabled, fault, .. } = *self;
         let mut flows = std::mem::take(&mut self.flows);
         flows.restore([]);
+        flows.shares = AllShares::default();
         *self = Self { enabled, fault, flows, ..Self::of(self.tables.shape()) };
     }
 
@@ -145,13 +159,26 @@ impl RefModel {
         &mut self.flows
     }
 
-    /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then go; says how many.
-    pub fn pass(&mut self, units: u32) -> u64 {
+    /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then, or give way, go.
+    pub fn pass(&mut self, units: u32) -> Ended {
         self.flows.pass(units);
-        let aged = self.flows.age(self.fault);
-        *self.counters.card.entry(CardCounter::FlowsAged as u8).or_default() += aged;
+        self.flows.shares.refill(&self.tables, units, self.fault);
+        let ended = self.flows.age(self.fault);
+        for (counter, pairs) in
+            [(CardCounter::FlowsAged, ended.aged), (CardCounter::FlowsEvicted, ended.evicted)]
+        {
+            *self.counters.card.entry(counter as u8).or_default() += pairs;
+        }
         self.recount_flows();
-        aged
+        ended
+    }
+
+    /// For a moment the table is under pressure, and pairs that give way go.
+    pub fn press(&mut self, evictions: &Evictions) -> Ended {
+        self.flows.set_evictions(*evictions);
+        let ended = self.pass(0);
+        self.flows.set_evictions(Evictions::default());
+        ended
     }
 
     /// What has been counted.
@@ -164,7 +191,7 @@ impl RefModel {
     #[must_use]
     pub fn card(&self) -> Card<'_> {
         let Self { enabled, fault, tables, flows, fragments, .. } = self;
-        Card { enabled: *enabled, tables, flows, fragments, fault: *fault }
+        Card { enabled: *enabled, tables, flows, fragments, limited: true, fault: *fault }
     }
 
     /// The frame was counted as sent, but the card dropped it for a reason that depends on time.
@@ -200,14 +227,31 @@ impl RefModel {
         if let Some(id) = decision.first_fragment {
             self.fragments.remember(id);
         }
+        if decision.deferred {
+            self.bump(CardCounter::LearnDeferred);
+        }
+        if let Some(refusal) = decision.refusal {
+            self.flows.shares.refuse(refusal.over, self.fault);
+        }
         let arrived = Arrived { frame_bytes, tcp_flags: decision.tcp_flags };
+        self.admitted(&decision.learn);
         let inserted = self.execute(&decision.learn, arrived);
         Outcome { verdict: decision.verdict.clone(), decision, inserted }
     }
 
-    /// Executes a request of a packet that was counted before.
+    /// A request of a packet waits to be executed from now on.
+    pub fn admitted(&mut self, request: &Learn) {
+        if let Learn::New(pair) | Learn::Replace(pair) = request {
+            self.flows.shares.admit(pair.shares);
+        }
+    }
+
+    /// Executes a request that was admitted before.
     pub fn execute(&mut self, request: &Learn, arrived: Arrived) -> Option<Inserted> {
         let inserted = self.flows.execute_with(&self.tables, request, arrived, self.fault);
+        if let Learn::New(pair) | Learn::Replace(pair) = request {
+            self.flows.shares.executed(pair.shares);
+        }
         match inserted {
             Some(Inserted::Learned) => self.bump(CardCounter::FlowsLearned),
             Some(Inserted::Repinned) => self.bump(CardCounter::FlowsRepinned),

@@ -5,8 +5,8 @@
 
 use penstock_abi::limits::{LABEL_FIRST, LABELS, PREFIX_TABLES, SOURCES_KNOWN};
 use penstock_abi::table::{
-    DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, FlowKey, HostRoute, Ilm, NextHop, PlainFip,
-    ServiceAddress, ServiceKey, SourceCheck, TableId, TunnelSource, Vif, Vrf, Words,
+    DefaultRoute, EcmpSlot, FipKey, FipMap, Flow, FlowKey, FlowShare, HostRoute, Ilm, NextHop,
+    PlainFip, ServiceAddress, ServiceKey, SourceCheck, TableId, TunnelSource, Vif, Vrf, Words,
 };
 use penstock_tables::{CONFIG_TABLES, Entry, Shape, Tables as Store};
 
@@ -104,6 +104,17 @@ impl Tables {
     pub fn usable(&self, flow: &Flow) -> bool {
         !flow.map_valid
             || self.fip_map(flow.map).is_some_and(|m| m.generation == flow.map_generation)
+    }
+
+    /// What a share of the flow table may have, if that is limited.
+    #[must_use]
+    pub fn flow_share(&self, index: u32) -> Option<&FlowShare> {
+        self.store.get(index)
+    }
+
+    /// All shares of the flow table that are limited.
+    pub fn flow_shares(&self) -> impl Iterator<Item = (u32, &FlowShare)> {
+        self.store.of::<FlowShare>().iter()
     }
 
     fn host_route(&self, vrf: u16, ip: u32) -> Option<&HostRoute> {

@@ -20,6 +20,8 @@ pub struct Card<'a> {
     pub flows: &'a FlowTable,
     /// The last first fragments of tunnel packets.
     pub fragments: &'a OuterFragments,
+    /// Shares of the flow table are limited. Without, the decision is that of a packet which need not ask for a pair.
+    pub limited: bool,
     /// A rule that it breaks.
     pub fault: Option<Fault>,
 }

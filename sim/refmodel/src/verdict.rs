@@ -6,6 +6,7 @@ use penstock_abi::table::FlowKey;
 
 use crate::flows::Pair;
 use crate::fragments::FragmentId;
+use crate::shares::Refusal;
 
 /// The port by which a frame arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,12 +159,13 @@ pub enum Rule {
     Clash,
     PlainPairMoved,
     ServiceBeforePlainPair,
+    ShareOver,
     TableFull,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -206,6 +208,7 @@ impl Rule {
         Self::Clash,
         Self::PlainPairMoved,
         Self::ServiceBeforePlainPair,
+        Self::ShareOver,
         Self::TableFull,
     ];
 }
@@ -227,6 +230,10 @@ pub struct Decision {
     pub tcp_flags: Option<u8>,
     /// The packet is an ICMP error, looked up by the key of the packet that it embeds.
     pub icmp_error: bool,
+    /// Its request for a pair was forgotten, and it leaves all the same.
+    pub deferred: bool,
+    /// Its pair was refused for a share.
+    pub refusal: Option<Refusal>,
     /// First fragment of a tunnel packet, to be remembered.
     pub first_fragment: Option<FragmentId>,
     /// What stands behind the verdict, where its code leaves that open.
@@ -243,6 +250,8 @@ impl Decision {
             learn: Learn::No,
             tcp_flags: None,
             icmp_error: false,
+            deferred: false,
+            refusal: None,
             first_fragment: None,
             rule: None,
         }
@@ -255,12 +264,13 @@ pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) rule: Option<Rule>,
     pub(crate) learn: Learn,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) first_fragment: Option<FragmentId>,
 }
 
 impl From<DropReason> for Refused {
     fn from(reason: DropReason) -> Self {
-        Self { reason, rule: None, learn: Learn::No, first_fragment: None }
+        Self { reason, rule: None, learn: Learn::No, refusal: None, first_fragment: None }
     }
 }
 

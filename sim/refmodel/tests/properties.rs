@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_abi::limits::FRAME_MAX_BYTES;
 use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::table::{TableId, Words};
 use penstock_refmodel::checksum::{Update, checksum};
 use penstock_refmodel::r#gen::{Rng, Traffic, World};
 use penstock_refmodel::packet::wrong_checksum;
@@ -37,10 +38,27 @@ impl Run {
                 assert!(self.model.write(table, index, &words));
             }
         }
+        if self.rng.one_in(200) {
+            self.limit_shares();
+        }
         let (ingress, frame) = self.traffic.next_frame(&self.world);
         let outcome = self.model.process(ingress, &frame);
         self.traffic.feedback(&self.world, ingress, &frame, &outcome.verdict);
         (ingress, frame, outcome)
+    }
+}
+
+impl Run {
+    /// Some shares are limited, or none.
+    fn limit_shares(&mut self) {
+        let limited: Vec<u32> = self.model.tables().flow_shares().map(|(share, _)| share).collect();
+        for share in limited {
+            assert!(self.model.write(TableId::FlowShare, share, &Words::default()));
+        }
+        if self.rng.one_in(3) {
+            let limit = self.world.some_limit(&mut self.rng, self.model.flows());
+            assert!(self.model.write(limit.0, limit.1, &limit.2));
+        }
     }
 }
 

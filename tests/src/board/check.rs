@@ -32,7 +32,8 @@ impl Board<'_> {
         self.check_counters()?;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
-        self.check_flows(&flows)
+        self.check_flows(&flows)?;
+        self.check_shares()
     }
 
     /// What was written is what is read back.

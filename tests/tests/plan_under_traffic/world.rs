@@ -150,6 +150,7 @@ impl World {
             vhost: Vhost::default(),
             service_labels: None,
             flow_aging: Default::default(),
+            flow_limits: Default::default(),
         }));
         let networks = vec![NetworkName::services()];
         let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
@@ -166,6 +167,7 @@ impl World {
                 vrf: VRF,
                 label: MplsLabel(100 + u32::from(vif)),
                 learn: LearnPolicy::default(),
+                flow_limit: None,
             };
             intent.vifs.insert(VifId(vif), Arc::new(pod_vif));
         }

@@ -15,7 +15,7 @@ use crate::table::{
     FlowKey, HostRoute, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES,
     TableEntry as _, TableId, VifKind, bucket_index,
 };
-use crate::{fw, hash, limits, regs, ring, table};
+use crate::{fw, hash, limits, regs, ring, share, table};
 
 /// One thing that is agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ fn constants(f: Visitor<'_>) {
     f(&Item { group: "ring", name: "DIGEST_ENTRIES_MAX", values: &most, since: 0 });
     let key = [regs::PARITY_INJECT_KEY.into()];
     f(&Item { group: "regs", name: "PARITY_INJECT_KEY", values: &key, since: 0 });
+    let shares = [limits::TUNNEL_SHARE_FIRST.into(), limits::TUNNEL_SHARES.into()];
+    f(&Item { group: "limits", name: "TUNNEL_SHARES", values: &shares, since: 2 });
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -253,4 +255,8 @@ fn functions(f: Visitor<'_>) {
         HostRoute { valid: true, vrf: 0x0123, ip: key.sip, nh: 0x4567, ..HostRoute::default() };
     let digest = Digest::of(TableId::HostRoute, [(0x0123, route.pack())]);
     f(&Item { group: "function", name: "digest", values: &[digest], since: 0 });
+    let tunnel = share::of_tunnel(key.sip);
+    f(&Item { group: "function", name: "of_tunnel", values: &[tunnel.into()], since: 2 });
+    let one = [share::ONE.into()];
+    f(&Item { group: "function", name: "ONE", values: &one, since: 2 });
 }

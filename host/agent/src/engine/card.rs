@@ -140,6 +140,7 @@ mod tests {
             vrf: VrfId(2),
             label: MplsLabel(28),
             learn: LearnPolicy::default(),
+            flow_limit: None,
         };
         let peer = Peer { name: "cent333".to_owned(), address: ip("10.169.25.21") };
         let path = Path {

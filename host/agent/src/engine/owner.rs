@@ -15,7 +15,7 @@ pub(super) fn entry(
     entry: &Entry,
 ) -> Option<ObjectId> {
     match entry {
-        Entry::Vif(_) => vif(intent, VifId(u8::try_from(index).ok()?)),
+        Entry::Vif(_) | Entry::FlowShare(_) => vif(intent, VifId(u8::try_from(index).ok()?)),
         Entry::Ilm(_) => label(intent, MplsLabel(index)),
         Entry::NextHop(hop) => match hop.kind {
             NextHopKind::Encap => vif(intent, VifId(hop.vif)),

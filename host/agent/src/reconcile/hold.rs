@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use penstock_abi::age::{self, Ages};
 use penstock_abi::hash::FlowSecret;
-use penstock_abi::layout::Capability;
-use penstock_device::{Card, DeviceError, ParityErrors};
-use penstock_model::FlowAging;
+use penstock_device::{Card, ParityErrors};
 use penstock_tables::CONFIG_TABLES;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{Failure, Held, Reconciler};
+use crate::aging;
 use crate::audit;
 use crate::backoff::Backoff;
 use crate::device::LinkState;
@@ -22,20 +20,6 @@ use crate::status::State;
 
 /// How long tables may take to be cleared.
 pub(super) const CLEARING_MAX: Duration = Duration::from_secs(30);
-
-/// Says how long pairs of flow entries may rest, to a card that lets them age and was told otherwise.
-fn let_age(card: &mut Card, aging: &FlowAging) -> Result<(), DeviceError> {
-    if !card.ident().has(Capability::Ageing) {
-        return Ok(());
-    }
-    let units = |seconds| age::units(seconds, card.ident().clock_khz);
-    let mut ages = Ages { states: aging.states.map(units), ..Ages::default() };
-    for (n, port) in aging.ports.iter().take(age::PORTS).enumerate() {
-        ages.ports[n] = Some(age::Port { proto: port.protocol.number(), port: port.port });
-        ages.by_port[n] = units(port.seconds);
-    }
-    if card.flow_ages()? != ages { card.set_flow_ages(&ages) } else { Ok(()) }
-}
 
 impl Reconciler {
     /// Attaches, if need be, and reads back what the card holds.
@@ -76,7 +60,7 @@ impl Reconciler {
         };
         if held.aging.as_ref() != Some(aging) {
             let wanted = aging.clone();
-            self.device.run(move |card| let_age(card, &wanted)).await?;
+            self.device.run(move |card| aging::tell(card, &wanted)).await?;
             held.aging = Some(aging.clone());
         }
         Ok(())

@@ -85,6 +85,7 @@ pub fn node() -> Node {
         vhost: Default::default(),
         service_labels: None,
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     }
 }
 
@@ -100,6 +101,7 @@ pub fn intent(vifs: &[(u8, &str, u32)]) -> Arc<Intent> {
             vrf: VrfId(2),
             label: MplsLabel(label),
             learn: LearnPolicy::default(),
+            flow_limit: None,
         };
         (VifId(id), Arc::new(vif))
     };

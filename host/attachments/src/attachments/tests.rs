@@ -48,6 +48,7 @@ fn intent(vifs: &[(u8, u32)]) -> Intent {
             vrf: VrfId(2),
             label: MplsLabel(label),
             learn: LearnPolicy::Always,
+            flow_limit: None,
         };
         (VifId(id), Arc::new(vif))
     };
@@ -130,6 +131,7 @@ fn labels_of_floating_ips_are_given_to_no_pod() {
         vhost: Default::default(),
         service_labels: Some(block),
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     }));
     let a = all.reserve(&wish("a", 3..=5), &node, at(0)).unwrap();
     assert_eq!(a.label, MplsLabel(20));

@@ -4,7 +4,7 @@ use penstock_abi::limits;
 use penstock_abi::table::{LearnPolicy, VifKind};
 use penstock_model::{Advertisement, Finding, Intent, IpNet, MacAddr, ObjectId, PodVif, Reason};
 
-use super::{Context, Dirty, Places, ipv6, out_of_range, to_vif, tunnel};
+use super::{Context, Dirty, Places, ipv6, no_shares, out_of_range, to_vif, tunnel};
 use crate::book::Teller;
 use crate::maps::{changes, put};
 use crate::site::Site;
@@ -26,6 +26,10 @@ impl Places {
                 let about = ObjectId::Vif(vif.name.clone());
                 cx.book.say(&Teller::Vif(id), vec![(about, Finding::refused(reason))]);
             } else {
+                let cannot = cx.shape.flow_shares == 0
+                    && vif.flow_limit.is_some_and(|limit| !limit.is_none());
+                let fault = || (ObjectId::Vif(vif.name.clone()), Finding::partial(no_shares()));
+                cx.book.say(&Teller::Vif(id), cannot.then(fault).into_iter().collect());
                 self.vif_count += 1;
                 self.change(vif.address, |place| place.vif = Some(vif.clone()));
                 set_vif(&vif, true, cx, dirty);
@@ -129,6 +133,9 @@ fn set_vif(vif: &PodVif, there: bool, cx: &mut Context<'_>, dirty: &mut Dirty) {
     let desired = &mut cx.out.desired;
     put(&mut desired.next_hops, hop.next_hop, there.then_some(spec));
     put(&mut desired.vifs, vif.id, there.then_some(entry));
+    let limit = vif.flow_limit.unwrap_or(cx.site.node.flow_limits.vifs);
+    let limited = there && !limit.is_none() && cx.shape.flow_shares > 0;
+    put(&mut desired.shares, vif.id.0.into(), limited.then_some(limit));
     put(&mut desired.labels, vif.label, there.then_some(label));
     put(&mut cx.out.advertisements, advertisement, there.then_some(()));
     dirty.addresses.insert(vif.address);

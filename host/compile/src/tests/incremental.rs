@@ -205,6 +205,7 @@ impl Small {
                         vhost,
                         service_labels,
                         flow_aging: Default::default(),
+                        flow_limits: Default::default(),
                     })
                 });
             }

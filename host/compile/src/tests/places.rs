@@ -65,6 +65,30 @@ fn who_makes_flows_is_said_of_the_vif() {
 }
 
 #[test]
+fn what_each_may_have_of_the_flow_table_is_said_by_the_node_and_by_its_vifs() {
+    use penstock_model::{FlowLimit, FlowLimits};
+    let pairs = |pairs| FlowLimit { pairs, ..FlowLimit::default() };
+    let mut world = cent222();
+    world.vif(PodVif { flow_limit: Some(pairs(5)), ..vif(9, "few", 90, 30) });
+    let shares = |world: &World| world.desired().shares;
+    assert_eq!(shares(&world), [(9, pairs(5))].into_iter().collect());
+    let mut node = Node::clone(world.intent.node.as_ref().unwrap());
+    node.flow_limits = FlowLimits { vifs: pairs(10), tunnels: pairs(20) };
+    world.intent.node = Some(Arc::new(node));
+    world.vif(PodVif { flow_limit: Some(pairs(0)), ..vif(10, "many", 91, 31) });
+    let all = shares(&world);
+    assert_eq!([7, 8, 9, 10, 1].map(|n| all.get(&n).map_or(0, |l| l.pairs)), [10, 10, 5, 0, 0]);
+    assert!((256..4352).all(|n| all[&n] == pairs(20)) && all.len() == 3 + 4096);
+    // A card without shares says so, and does the rest.
+    let shape = Shape { flow_shares: 0, ..Shape::default() };
+    let compiled =
+        Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours);
+    let text = findings(&compiled);
+    assert_eq!((compiled.desired.shares.len(), compiled.desired.vifs.len()), (0, 6));
+    assert_eq!(text.matches("flowLimits does not count").count(), 2, "{text}");
+}
+
+#[test]
 fn what_the_card_cannot_have_harms_nobody_else() {
     let sound = cent222().with([chapter()]).desired();
     let mut world = cent222().with([chapter()]);

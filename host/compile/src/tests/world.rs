@@ -30,6 +30,7 @@ pub(super) fn vif(id: u8, name: &str, last: u8, label: u32) -> PodVif {
         vrf: VRF,
         label: MplsLabel(label),
         learn: LearnPolicy::default(),
+        flow_limit: None,
     }
 }
 
@@ -81,6 +82,7 @@ impl World {
                     vhost: Default::default(),
                     service_labels: None,
                     flow_aging: Default::default(),
+                    flow_limits: Default::default(),
                 })),
                 ..Intent::default()
             },

@@ -74,6 +74,7 @@ pub(crate) fn intent(services: u32, endpoints: u32) -> (Intent, Neighbours) {
         vhost: Default::default(),
         service_labels: None,
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     }));
     let networks = vec![NetworkName::services()];
     let vrf = Vrf { id: VRF, name: "pods".to_owned(), networks, ..Vrf::default() };
@@ -100,6 +101,7 @@ pub(crate) fn intent(services: u32, endpoints: u32) -> (Intent, Neighbours) {
                 vrf: VRF,
                 label,
                 learn: LearnPolicy::default(),
+                flow_limit: None,
             };
             intent.vifs.insert(id, Arc::new(vif));
         } else {

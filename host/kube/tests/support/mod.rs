@@ -101,6 +101,7 @@ pub fn named(name: &str) -> Fragment {
         vhost: Default::default(),
         service_labels: None,
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     }));
     fragment.objects.insert(ObjectId::Node, node);
     fragment.complete = true;

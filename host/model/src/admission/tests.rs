@@ -22,6 +22,7 @@ fn node(last: u8) -> Object {
         vhost: Vhost::default(),
         service_labels: None,
         flow_aging: Default::default(),
+        flow_limits: Default::default(),
     }))
 }
 
@@ -46,6 +47,7 @@ fn vif(name: &str, id: u8, address: &str, label: u32) -> Object {
         vrf: VrfId(3),
         label: MplsLabel(label),
         learn: LearnPolicy::default(),
+        flow_limit: None,
     }))
 }
 

@@ -1,4 +1,4 @@
-//! What has one word: next hops, vifs, labels; and the removal of everything that is not wanted.
+//! What has one word: next hops, vifs, shares of the flow table, labels; and the removal of everything that is not wanted.
 
 use std::collections::BTreeSet;
 
@@ -163,6 +163,16 @@ impl Pass<'_> {
                 self.retry.add(What::Vif(vif));
                 Ok(0)
             }
+        }
+    }
+
+    /// What each may have of the flow table. It counts from the next packet on, and nothing depends on it.
+    pub(super) fn shares(&mut self, dirty: &Dirty) {
+        for &share in &dirty.shares {
+            let card = &mut self.planner.card;
+            let limit = self.desired.shares.get(&share);
+            let word = limit.map(|limit| words::share(limit, card.shape().clock_khz));
+            card.write(Step::Make, share, word.unwrap_or_default());
         }
     }
 

@@ -109,6 +109,7 @@ fn object() -> impl Strategy<Value = Object> {
             vhost: Default::default(),
             service_labels: None,
             flow_aging: Default::default(),
+            flow_limits: Default::default(),
         }))),
         (name(), 1_u16..4).prop_map(|(name, id)| vrf(name, id)),
         (name(), 0_i64..3).prop_map(|(name, created)| balancer(name, created)),

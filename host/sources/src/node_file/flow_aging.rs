@@ -36,6 +36,9 @@ pub struct FlowAgingFile {
     /// Ports with times of their own, which hold for connections that are not opening or closed; UDP port 53 with 5 if absent.
     #[schemars(length(max = 8))]
     pub ports: Option<Vec<PortAgingFile>>,
+    /// A connection that both ends have used within so many seconds stays, however full the card's table is; 60 if absent.
+    #[schemars(range(max = 86_400))]
+    pub guaranteed: Option<u32>,
 }
 
 /// A port with a time of its own.
@@ -90,6 +93,9 @@ impl From<FlowAgingFile> for FlowAging {
             if let Some(seconds) = seconds {
                 aging.set(state, seconds);
             }
+        }
+        if let Some(seconds) = file.guaranteed {
+            aging.guaranteed = seconds;
         }
         if let Some(ports) = file.ports {
             let port = |file: PortAgingFile| PortAging {

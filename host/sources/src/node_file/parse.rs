@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    EncapsulationFile, FabricFile, FlowAgingFile, LabelBlockFile, LearnFile, RemoteFile,
-    SourceCheckFile, VhostFile, VifFile, VrfFile,
+    EncapsulationFile, FabricFile, FlowAgingFile, FlowLimitsFile, LabelBlockFile, LearnFile,
+    RemoteFile, SourceCheckFile, VhostFile, VifFile, VrfFile,
 };
 use crate::documents::{Document, Format};
 use crate::error::{Fault, place};
@@ -23,8 +23,17 @@ use crate::lines::Lines;
 use crate::tree::{self, Problem, Step};
 
 /// Fields of the file as a whole.
-const FIELDS: [&str; 8] =
-    ["name", "fabric", "vhost0", "serviceLabels", "flowAging", "vrfs", "vifs", "remotes"];
+const FIELDS: [&str; 9] = [
+    "name",
+    "fabric",
+    "vhost0",
+    "serviceLabels",
+    "flowAging",
+    "flowLimits",
+    "vrfs",
+    "vifs",
+    "remotes",
+];
 
 /// What a node file says.
 #[derive(Debug, Default)]
@@ -154,7 +163,13 @@ impl Reader<'_> {
             Some(aging) => self.typed(&ObjectId::Node, &[key("flowAging")], aging),
         };
         let Ok(aging) = aging else { return };
-        let node = Node { name, fabric, vhost, service_labels, flow_aging: aging.into() };
+        let limits = match file.get("flowLimits") {
+            None | Some(Value::Null) => Ok(FlowLimitsFile::default()),
+            Some(limits) => self.typed(&ObjectId::Node, &[key("flowLimits")], limits),
+        };
+        let Ok(limits) = limits else { return };
+        let (flow_aging, flow_limits) = (aging.into(), limits.into());
+        let node = Node { name, fabric, vhost, service_labels, flow_aging, flow_limits };
         self.add(&steps, Object::Node(Arc::new(node)));
     }
 
@@ -182,6 +197,7 @@ impl Reader<'_> {
             vrf: VrfId(file.vrf),
             label: MplsLabel(file.label),
             learn: file.learn.into(),
+            flow_limit: file.flow_limits.map(Into::into),
         };
         self.add(steps, Object::Vif(Arc::new(vif)));
         Ok(())

@@ -441,11 +441,12 @@ fn the_node_says_how_long_flows_may_rest() {
     let mut bench = Bench::good();
     assert_eq!(node(&bench.read(CENT222)), Some(FlowAging::default()));
     let fragment = bench.read(&aging(
-        "{ tcpEstablished: 600, icmp: 0, ports: [{ protocol: TCP, port: 22, seconds: 60 }] }",
+        "{ tcpEstablished: 600, icmp: 0, guaranteed: 5, ports: [{ protocol: TCP, port: 22, seconds: 60 }] }",
     ));
     let mut wanted = FlowAging::default();
     wanted.set(State::Established, 600);
     wanted.set(State::Icmp, 0);
+    wanted.guaranteed = 5;
     wanted.ports = vec![PortAging { protocol: Protocol::Tcp, port: 22, seconds: 60 }];
     assert_eq!((node(&fragment), said(&fragment)), (Some(wanted.clone()), vec![]));
     let nine = ["{ protocol: UDP, port: 1, seconds: 1 }"; 9].join(", ");
@@ -453,6 +454,7 @@ fn the_node_says_how_long_flows_may_rest() {
         ("{ tcpClosed: 604801 }", "flowAging.tcpClosed 604801 is not in 0..=604800"),
         ("{ udpOneWay: -1 }", "flowAging.udpOneWay: invalid value"),
         ("{ tcp: 5 }", "unknown field `tcp`"),
+        ("{ guaranteed: 86401 }", "flowAging.guaranteed 86401 is not in 0..=86400"),
         ("7200", "flowAging: invalid type"),
         ("{ ports: [{ protocol: UDP, port: 0, seconds: 5 }] }", "ports[0].port 0 is not in 1..="),
         ("{ ports: [{ protocol: ICMP, port: 1, seconds: 5 }] }", "unknown variant `ICMP`"),
@@ -467,4 +469,49 @@ fn the_node_says_how_long_flows_may_rest() {
         assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
         assert_eq!(node(&fragment), Some(wanted.clone()), "what it was stays in force");
     }
+}
+
+#[test]
+fn the_node_and_its_vifs_say_what_each_may_have_of_the_flow_table() {
+    use penstock_model::{FlowLimit, FlowLimits};
+
+    let at = "vrfs:\n";
+    let limits = |fields: &str| changed(at, &format!("flowLimits: {fields}\n{at}"));
+    let node = |fragment: &Fragment| match fragment.objects.get(&ObjectId::Node) {
+        Some(Object::Node(node)) => Some(node.flow_limits),
+        _ => None,
+    };
+    let mut bench = Bench::good();
+    assert_eq!(node(&bench.read(CENT222)), Some(FlowLimits::default()));
+    let fragment = bench.read(&limits(
+        "{ vifs: { pairs: 1000 }, tunnels: { pairs: 2, burst: 300, perSecond: 40 } }",
+    ));
+    let wanted = FlowLimits {
+        vifs: FlowLimit { pairs: 1000, ..FlowLimit::default() },
+        tunnels: FlowLimit { pairs: 2, burst: 300, per_second: 40 },
+    };
+    assert_eq!((node(&fragment), said(&fragment)), (Some(wanted), vec![]));
+    for (fields, why) in [
+        ("{ vifs: { pairs: 1048576 } }", "flowLimits.vifs.pairs 1048576 is not in 0..=1048575"),
+        ("{ tunnels: { perSecond: 5 } }", "flowLimits.tunnels says perSecond and not burst"),
+        ("{ tunnels: { burst: 5 } }", "flowLimits.tunnels says burst and not perSecond"),
+        ("{ vif: {} }", "unknown field `vif`"),
+        ("{ vifs: { pairs: -1 } }", "flowLimits.vifs.pairs: invalid value"),
+        ("5", "flowLimits: invalid type"),
+    ] {
+        let fragment = bench.read(&limits(fields));
+        let text = said(&fragment).join("\n");
+        assert!(text.starts_with("the node: ") && text.contains(why), "{fields}: {text}");
+        assert_eq!(node(&fragment), Some(wanted), "what it was stays in force");
+    }
+    let own = |fields: &str| changed("id: 8", &format!("id: 8\n    flowLimits: {fields}"));
+    let fragment = bench.read(&own("{ pairs: 7 }"));
+    let vifs = fragment.objects.values().filter_map(|object| match object {
+        Object::Vif(vif) => Some(vif.flow_limit),
+        _ => None,
+    });
+    let said_so = FlowLimit { pairs: 7, ..FlowLimit::default() };
+    assert_eq!(vifs.flatten().collect::<Vec<_>>(), [said_so]);
+    let text = said(&bench.read(&own("{ burst: 7 }"))).join("\n");
+    assert!(text.contains("flowLimits says burst and not perSecond"), "{text}");
 }

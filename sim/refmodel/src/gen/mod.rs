@@ -6,6 +6,7 @@
 
 mod change;
 mod clash;
+mod limits;
 mod malform;
 mod outer;
 mod rng;

@@ -5,7 +5,7 @@ use penstock_abi::reason::CardCounter;
 use penstock_abi::table::{EcmpSlot, TableEntry as _, TableId};
 use penstock_refmodel::packet::{Ipv4, icmp, tcp, udp};
 use penstock_refmodel::wire::{ACK, FIN, RST, SYN};
-use penstock_refmodel::{Egress, Fault, RefModel};
+use penstock_refmodel::{Egress, Ended, Fault, RefModel};
 
 use crate::lab::*;
 use crate::services::two_ports;
@@ -55,7 +55,7 @@ fn stays(m: &mut RefModel, units: u32) {
     assert_eq!(m.flows().len(), 2);
     m.pass(units);
     assert_eq!(m.flows().len(), 2, "after {units}");
-    assert_eq!(m.pass(1), 1, "after more than {units}");
+    assert_eq!(m.pass(1).aged, 1, "after more than {units}");
     assert_eq!(m.flows().len(), 0);
     assert_eq!(m.counters().card(CardCounter::FlowsInUse), 0);
 }
@@ -208,6 +208,6 @@ fn a_pair_pinned_anew_may_stay_as_if_it_was_answered(fault: Option<Fault>) {
 fn without_times_nothing_ends(fault: Option<Fault>) {
     let mut m = lab(fault);
     there(&mut m, SYN);
-    assert_eq!(m.pass(1 << 30), 0);
+    assert_eq!(m.pass(1 << 30), Ended::default());
     assert_eq!(m.flows().len(), 2);
 }

@@ -12,6 +12,8 @@ fn every_planted_fault_is_noticed() {
         crate::plain::ALL,
         crate::node::ALL,
         crate::ageing::ALL,
+        crate::eviction::ALL,
+        crate::shares::ALL,
     ];
     let notices = |fault: Fault| {
         let mut all = stories.iter().copied().flatten();

@@ -19,9 +19,11 @@ macro_rules! stories {
 }
 
 mod ageing;
+mod eviction;
 mod faults;
 mod lab;
 mod node;
 mod plain;
 mod services;
+mod shares;
 mod sources;
