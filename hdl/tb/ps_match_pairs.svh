@@ -300,7 +300,9 @@
     pass(by_tunnel(packet(0, 17, Remote, One, 48010, Service), 40, NodeB), v);
     check(to_pod(v), "within both");
     expect_drop(by_tunnel(packet(0, 17, Remote, One, 48011, Service), 40, NodeB), DropFlowQuota, "over both");
+    put_source(Nodes + 1, NodeC);
     expect_drop(by_tunnel(packet(0, 17, Remote, One, 48012, Service), 40, NodeC), DropFlowQuota, "by another tunnel");
+    put_source(Nodes + 1, NodeC, 0);
     put_share(4, 0);
     expect_drop(by_tunnel(packet(0, 17, Remote, One, 48013, Service), 40, NodeB), DropFlowQuota, "over the tunnel's");
     share(4, now);

@@ -105,6 +105,9 @@ module ps_flow
   logic        [FlowWays-1:0][BucketSlots-1:0] raw_used;
   logic        ways_crowded, ways_idle, a_re, probe_valid, probe_rests, slow_probe_valid, free_valid, free_take, request_valid, ready;
   logic        none_waits, crowded, drop_valid, admit_busy, engine_busy, stats_busy, counts;
+  logic [2:0]  above_q;        // the marks of pressure
+  logic [1:0]  pressure_q;
+  logic        pressed_q;
   rows_t       a_rows, probe_rows, slow_probe_rows;
   flow_key_t   a_key, probe_key, slow_probe_key;
   pair_t       probe_pair, data_pair, loc_pair;
@@ -393,10 +396,6 @@ module ps_flow
   );
 
   // --- Pressure, some cycles after what it follows from
-  logic [2:0] above_q;
-  logic [1:0] pressure_q;
-  logic       pressed_q;
-
   always_ff @(posedge clk_i) begin
     for (int unsigned i = 0; i < 3; i++) above_q[i] <= evictions_i.above[i] != '0 && 32'(in_use_o) > evictions_i.above[i];
     pressure_q <= above_q[2] ? 2'd3 : above_q[1] ? 2'd2 : {1'b0, above_q[0]};
