@@ -10,7 +10,7 @@ use crate::parse::L4;
 use crate::shares::Refusal;
 use crate::tables::Route;
 use crate::types::{Card, Source};
-use crate::verdict::{Learn, Refused, Rule};
+use crate::verdict::{Learn, Refused, Request, Rule};
 use crate::wire::TCP;
 
 /// What a packet that leaves asks for after all.
@@ -50,7 +50,8 @@ pub(crate) fn admit(
     if let Some(other) = other {
         if !gives_way(card.flows, other, pair) {
             let refused = Refused::by(Rule::Clash, DropReason::FlowClash);
-            return Err(Refused { learn: Learn::DeadPair { key: reverse_key }, ..refused });
+            let request = Some(Request::DeadPair { key: reverse_key });
+            return Err(Refused { request, ..refused });
         }
         rule =
             Some(if is_plain(pair) { Rule::PlainPairMoved } else { Rule::ServiceBeforePlainPair });
@@ -105,11 +106,11 @@ pub(crate) fn source_passes(card: &Card<'_>, source: &Source, route: Option<&Rou
 }
 
 /// A packet came by a tunnel that is not its flow's (section 5). An ICMP error changes no flow.
-pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
+pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Option<Request> {
     let route = card.tables.route(source.vrf, source.key.sip);
     let passes = source_passes(card, source, route.as_ref()) || card.breaks(Fault::MovesUnchecked);
     if source.ip.l4 == L4::IcmpError || !passes {
-        return Learn::No;
+        return None;
     }
     // By a floating IP's label the one look-up of a service is that of the destination.
     let asks = source.ilm.is_none_or(|ilm| !ilm.service) || card.breaks(Fault::LabelAsksForFarEnd);
@@ -121,5 +122,5 @@ pub(crate) fn ask_to_move(card: &Card<'_>, source: &Source) -> Learn {
     } else {
         route.map_or(0, |r| r.nh)
     };
-    Learn::Move { key: source.key, outer_sip: source.src_info, service, nh }
+    Some(Request::Move { key: source.key, outer_sip: source.src_info, service, nh })
 }

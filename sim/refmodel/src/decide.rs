@@ -13,7 +13,7 @@ use crate::route::{Routed, sends_translated};
 use crate::shares::Refusal;
 use crate::translate::Applied;
 use crate::types::{Card, Source};
-use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Rule, Verdict};
+use crate::verdict::{Decision, Egress, Ingress, Learn, Refused, Request, Rule, Verdict};
 use crate::{admit, learn, route, translate};
 
 /// Decides what becomes of `frame`.
@@ -56,7 +56,7 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
 
 fn drop_for(refused: &Refused) -> Decision {
     Decision {
-        learn: refused.learn,
+        learn: refused.request.map_or(Learn::No, Learn::from),
         refusal: refused.refusal,
         rule: refused.rule,
         first_fragment: refused.first_fragment,
@@ -80,8 +80,8 @@ fn look_up<'a>(
     let no_way_out = || {
         let refused = Refused::by(Rule::UnusableAtEgress, DropReason::FlowUnusable);
         let asks = source.ip.l4 != L4::IcmpError && !card.breaks(Fault::UnusableStays);
-        let learn = if asks { Learn::DeadPair { key: source.key } } else { Learn::No };
-        Err(Refused { learn, ..refused })
+        let request = asks.then_some(Request::DeadPair { key: source.key });
+        Err(Refused { request, ..refused })
     };
     if !card.tables.usable(flow) {
         return if flow.reverse && !bare_syn {
@@ -100,7 +100,7 @@ fn look_up<'a>(
     }
     if source.ingress == Ingress::Fabric && source.src_info != flow.src_info {
         let refused = Refused::by(Rule::TunnelOfFlow, DropReason::InvalidSource);
-        return Err(Refused { learn: admit::ask_to_move(card, source), ..refused });
+        return Err(Refused { request: admit::ask_to_move(card, source), ..refused });
     }
     Ok((Some(flow), None))
 }

@@ -258,19 +258,37 @@ impl Decision {
     }
 }
 
+/// What a packet may ask for that is dropped: see the variants of [`Learn`] of these names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Request {
+    Move { key: FlowKey, outer_sip: u32, service: bool, nh: u16 },
+    DeadPair { key: FlowKey },
+}
+
+impl From<Request> for Learn {
+    fn from(request: Request) -> Self {
+        match request {
+            Request::Move { key, outer_sip, service, nh } => {
+                Self::Move { key, outer_sip, service, nh }
+            }
+            Request::DeadPair { key } => Self::DeadPair { key },
+        }
+    }
+}
+
 /// A drop, and what it leaves behind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) rule: Option<Rule>,
-    pub(crate) learn: Learn,
+    pub(crate) request: Option<Request>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) first_fragment: Option<FragmentId>,
 }
 
 impl From<DropReason> for Refused {
     fn from(reason: DropReason) -> Self {
-        Self { reason, rule: None, learn: Learn::No, refusal: None, first_fragment: None }
+        Self { reason, rule: None, request: None, refusal: None, first_fragment: None }
     }
 }
 
