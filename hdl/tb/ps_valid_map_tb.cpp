@@ -35,7 +35,7 @@ struct Bench {
     explicit Bench(uint32_t seed) : rng(seed) {
         context.randReset(2), context.randSeed(int(seed));
         top.clear_i = top.mark_valid_i = top.flow_mark_valid_i = top.find_valid_i = 0, top.rst_i = 1;
-        for (unsigned t = 0; t < 16; t++) {
+        for (unsigned t = 0; t < 32; t++) {
             top.table_i = uint8_t(t), top.eval();
             tables.emplace_back(top.depth_o);
             if (top.flows_o) flows = t;

@@ -25,8 +25,7 @@ module ps_valid_map_tb
   output logic        flows_o          // and the card makes them
 );
 
-  assign depth_o = table_i inside {TableVif, TableIlm, TableNextHop, TableEcmp, TableHostRoute, TablePrefix, TableFipKey, TableFipMap,
-                                   TableFlow, TableDefaultRoute, TablePrefixLength} ? table_depth(table_i) : '0;
+  assign depth_o = table_has_valid(table_i) ? table_depth(table_i) : '0;
   assign flows_o = table_i == TableFlow;
 
   ps_valid_map dut (

@@ -55,7 +55,8 @@ module ps_valid_map
   localparam int unsigned BaseServiceKey   = BaseVrf + Vrfs / 64;
   localparam int unsigned BaseTunnelSource = BaseServiceKey + ServiceKeys / 64;
   localparam int unsigned BasePlainFip     = BaseTunnelSource + TunnelSources / 64;
-  localparam int unsigned Words         = BasePlainFip + PlainFips / 64;
+  localparam int unsigned BaseFlowShare    = BasePlainFip + PlainFips / 64;
+  localparam int unsigned Words         = BaseFlowShare + FlowShares / 64;
   localparam int unsigned Depth         = banks(Words) * BankDepth;
   localparam int unsigned AddrWidth     = $clog2(Depth);
 
@@ -84,6 +85,7 @@ module ps_valid_map
       TableServiceKey:   base = addr_t'(BaseServiceKey);
       TableTunnelSource: base = addr_t'(BaseTunnelSource);
       TablePlainFip:  base = addr_t'(BasePlainFip);
+      TableFlowShare: base = addr_t'(BaseFlowShare);
       default:        base = '0;
     endcase
   endfunction
@@ -334,7 +336,7 @@ module ps_valid_map
   initial begin
     assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
             Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0 && Vrfs % 64 == 0 &&
-            ServiceKeys % 64 == 0 && TunnelSources % 64 == 0 && PlainFips % 64 == 0)
+            ServiceKeys % 64 == 0 && TunnelSources % 64 == 0 && PlainFips % 64 == 0 && FlowShares % 64 == 0)
       else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
     assert (latency(Depth) == 3) else $fatal(1, "ps_valid_map: the memory's latency is not the pipeline's");
   end
