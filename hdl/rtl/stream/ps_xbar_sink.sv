@@ -29,7 +29,8 @@ module ps_xbar_sink
   logic [2:0] head_valid, head_last, head_ready, head_room, waits_q, room_q;
   logic [2:0] grant, ends, read_q;   // read_q: the source of the beat to be read
   logic [1:0] turn_q;                // the source granted last
-  logic       locked_q, choose;      // its frame has not ended
+  logic       locked_q;              // its frame has not ended
+  logic       choose_q, some, stays; // a source can be chosen; there is one; what was read cannot leave
   logic       out_valid_q, hold_valid_q, out_free;
   // For those who only decide: read_q != 0, and hold_valid_q the other way round, which a synthesiser does not join.
   logic       read_valid_q, open_q;
@@ -95,8 +96,7 @@ module ps_xbar_sink
   end
 
   assign ends       = grant & head_last;
-  assign choose     = !read_valid_q || open_q;
-  assign head_ready = choose ? grant : '0;
+  assign head_ready = choose_q ? grant : '0;
 
   // out
   always_comb begin
@@ -105,6 +105,8 @@ module ps_xbar_sink
     else beat = beats2[rptr_q[2]];
   end
 
+  assign some      = grant != '0;
+  assign stays     = !out_free && (read_valid_q || !open_q);
   assign out_free  = !out_valid_q || m_ready_i;
   assign room_o    = room_q;
   assign m_valid_o = out_valid_q;
@@ -124,10 +126,11 @@ module ps_xbar_sink
       read_q       <= '0;
       read_valid_q <= 1'b0;
       open_q       <= 1'b1;
+      choose_q     <= 1'b1;
       out_valid_q  <= 1'b0;
       hold_valid_q <= 1'b0;
     end else begin
-      if (choose) begin
+      if (choose_q) begin
         if (grant != '0) locked_q <= ends == '0;
         if (grant[0]) turn_q <= 2'd0;
         else if (grant[1]) turn_q <= 2'd1;
@@ -135,6 +138,7 @@ module ps_xbar_sink
         read_q       <= grant;
         read_valid_q <= grant != '0;
       end
+      choose_q <= !stays || !(choose_q ? some : read_valid_q);
       if (out_free) begin
         out_valid_q  <= !open_q || read_valid_q;
         hold_valid_q <= 1'b0;
@@ -150,7 +154,7 @@ module ps_xbar_sink
   assign unused_room = ^head_room;
 
 `ifndef SYNTHESIS
-  a_again : assert property (@(posedge clk_i) disable iff (rst_i) open_q == !hold_valid_q && read_valid_q == (read_q != '0));
+  a_again : assert property (@(posedge clk_i) disable iff (rst_i) open_q == !hold_valid_q && read_valid_q == (read_q != '0) && choose_q == (!read_valid_q || open_q));
 `endif
 
 endmodule
