@@ -56,7 +56,7 @@ struct Bench {
     uint32_t pair_of(unsigned word) const { return word / 2 + word / 2 % 8 * (top.pairs_o / 8); }
     void packet(unsigned word, uint8_t generation, uint16_t bytes, unsigned flags) {
         top.valid_i = 1, top.pair_i = pair_of(word), top.reverse_i = word & 1, top.generation_i = generation;
-        top.bytes_i = bytes, top.tcp_i = uint8_t(flags), top.age_i = bytes * 7 & 63;
+        top.bytes_i = bytes, top.tcp_i = uint8_t(flags), top.age_i = bytes * 7 & 127;
         edge();
         top.valid_i = 0;
         count(model[word], generation, top.age_i, bytes, flags, top.now_i);

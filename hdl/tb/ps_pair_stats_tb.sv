@@ -11,7 +11,7 @@ module ps_pair_stats_tb
   input  logic [31:0] pair_i,
   input  logic        reverse_i,
   input  logic [7:0]  generation_i,
-  input  logic [5:0]  age_i,
+  input  logic [6:0]  age_i,
   input  logic [15:0] bytes_i,
   input  logic [4:0]  tcp_i,          // tcp, syn, fin, rst, ack
   output logic        tcp_valid_o,
@@ -28,7 +28,7 @@ module ps_pair_stats_tb
   output logic [3:0]  read_tcp_o,
   output logic [31:0] last_hit_o,
   output logic [7:0]  generation_o,
-  output logic [5:0]  age_o,
+  output logic [6:0]  age_o,
   input  logic        clear_i,
   input  logic [11:0] clear_index_i,
   output logic        busy_o,
