@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t One = 4096;          // of a bucket: a pair
 constexpr unsigned Tunnels = 256;       // index of the first
-constexpr int Round = 40000;            // cycles in which all shares are visited
+constexpr int Round = 44000;            // cycles in which all shares are visited
 constexpr uint32_t None = ~0u;
 
 struct Share {

@@ -6,7 +6,7 @@
 // Pairs:      whose they are is noted when they are given out; change_i tells of the end (ps_flow_engine).
 // Host:       acc_i, of FlowShare and FlowShareStats, one access at a time; done_o when it is. A write fills the bucket.
 // Visits:     shares are visited one at a time, for the host or, all of them in a round, in each unit of card time: the entry is read, its
-//             bucket filled up, and what ps_flow_share_room goes by is written. Bits below a pair are kept here. A round takes 40,000
+//             bucket filled up, and what ps_flow_share_room goes by is written. Bits below a pair are kept here. A round takes 44,000
 //             cycles of the 65,536 of a unit, twice that if the host has every other visit.
 // Rounds:     each adds what comes in by the units since the last one began, so that none is lost if one is late. A bucket has a bit of
 //             the round up to which it has been filled: what the host has written since this one is due gets nothing by it.
@@ -51,7 +51,7 @@ module ps_flow_shares
   localparam int unsigned PairsLog2  = RowsLog2 + $clog2(FlowSlots) - 1;
   localparam int unsigned Decides    = admit_cycles(RowsLog2) - 1;
   localparam int unsigned OwnerCycles = ps_ram_deep_pkg::latency(1 << PairsLog2);
-  localparam int unsigned VisitCycles = 9;
+  localparam int unsigned VisitCycles = 10;
   localparam int unsigned UnitBits    = 16;   // of how many units a round is for, at most
 
   typedef logic [$clog2(TunnelShares)-1:0] tunnel_t;
@@ -115,6 +115,14 @@ module ps_flow_shares
   share_limit_t     limit_q;
   tunnel_t          at_tunnel;
 
+  logic [2:0]       clear_we_q;     // of vifs, tunnels, buckets
+  flow_share_addr_t clear_index_q;
+
+  always_ff @(posedge clk_i) begin
+    clear_we_q    <= {clear_we_i, clear_we_i && 32'(clear_index_i) < TunnelShares, clear_we_i && 32'(clear_index_i) < Vifs};
+    clear_index_q <= clear_index_i;
+  end
+
   assign reset     = rst_i || clear_i;
   assign at_vif    = 32'(at_q) < TunnelShareFirst;
   assign at_tunnel = tunnel_t'(at_q - flow_share_addr_t'(TunnelShareFirst));
@@ -142,8 +150,8 @@ module ps_flow_shares
     .refused_o     (refused[0]),
     .limit_we_i    (limit_we[0]),
     .limit_i       (limit_q),
-    .clear_we_i    (clear_we_i && 32'(clear_index_i) < Vifs),
-    .clear_share_i (vif_addr_t'(clear_index_i)),
+    .clear_we_i    (clear_we_q[0]),
+    .clear_share_i (vif_addr_t'(clear_index_q)),
     .busy_o        (room_busy[0])
   );
 
@@ -170,8 +178,8 @@ module ps_flow_shares
     .refused_o     (refused[1]),
     .limit_we_i    (limit_we[1]),
     .limit_i       (limit_q),
-    .clear_we_i    (clear_we_i && 32'(clear_index_i) < TunnelShares),
-    .clear_share_i (tunnel_t'(clear_index_i)),
+    .clear_we_i    (clear_we_q[1]),
+    .clear_share_i (tunnel_t'(clear_index_q)),
     .busy_o        (room_busy[1])
   );
 
@@ -225,9 +233,9 @@ module ps_flow_shares
     .Latency(2)
   ) u_buckets (
     .clk_i,
-    .we_i   (bucket_we || clear_we_i),
-    .waddr_i(clear_we_i ? clear_index_i : at_q),
-    .wdata_i(clear_we_i ? '0 : bucket_q),
+    .we_i   (bucket_we || clear_we_q[2]),
+    .waddr_i(clear_we_q[2] ? clear_index_q : at_q),
+    .wdata_i(clear_we_q[2] ? '0 : bucket_q),
     .re_i   (see),
     .raddr_i(at_q),
     .rdata_o(bucket)
@@ -238,8 +246,10 @@ module ps_flow_shares
   logic                 fills_q, tells_q;        // for the host: it has written the entry; it reads what the share has
   logic                 fill_q, tell_q;          // it waits to be visited for that
   flow_share_addr_t     host_at_q, sweep_at_q;
-  logic                 sweep_q, due_q, skips_q, catches_q, host_last_q, host_next, sweep_next, ready;
-  logic [31:0]          now_q, begun_q, since;
+  logic                 sweep_q, due_q, skips_q, catches_q, host_last_q, host_next, sweep_next;
+  logic                 ready_q, full_q;         // no visit is under way, or its last cycle; as much as may be in the bucket, or more
+  logic                 last_q;                  // sweep_at_q is the last one
+  logic [31:0]          now_q, late_q, next_q, begun_q, since_q;    // late_q: time a cycle ago, and next_q a unit on
   logic [UnitBits-1:0]  units_q;
   logic [$bits(share_q.rate)+UnitBits-1:0] comes_q;
   share_count_t         admitted_q, gone_q, ahead_q, pairs_q;
@@ -247,46 +257,49 @@ module ps_flow_shares
   level_t               level_q, added_q;
   logic [$bits(level_t):0] filled_q;
 
-  assign since      = now_q - begun_q;
-  assign ready      = visit_q[VisitCycles-1:1] == '0;
   assign host_next  = (fill_q || tell_q) && !(sweep_q && host_last_q);
   assign sweep_next = sweep_q && !host_next;
   assign see        = visit_q[1];
-  assign busy_o     = room_busy != '0 || change_i.valid || change_q != '0 || skips_q || (catches_q && (sweep_q || !ready));
+  assign busy_o     = room_busy != '0 || change_i.valid || change_q != '0 || skips_q || (catches_q && (sweep_q || !ready_q));
   assign bucket_we  = visit_q[VisitCycles] && !tells_q;
   assign limit_we   = {bucket_we && !at_vif, bucket_we && at_vif};
 
   always_ff @(posedge clk_i) begin
     // Who wants one
-    now_q <= now_i;
-    if (now_q != now_i) due_q <= 1'b1;
-    skips_q <= skips_q || (now_i != now_q && now_i != now_q + 32'd1);
-    if (due_q && !sweep_q && ready) begin
+    now_q   <= now_i;
+    late_q  <= now_q;
+    next_q  <= now_q + 32'd1;
+    since_q <= now_q - begun_q;
+    if (now_q != late_q) due_q <= 1'b1;
+    skips_q <= skips_q || (now_q != late_q && now_q != next_q);
+    last_q  <= sweep_at_q == flow_share_addr_t'(FlowShares - 1);
+    if (due_q && !sweep_q && ready_q) begin
       due_q      <= 1'b0;
       skips_q    <= 1'b0;
       catches_q  <= skips_q;
       sweep_q    <= 1'b1;
       sweep_at_q <= '0;
       round_q    <= !round_q;
-      begun_q    <= now_q;
-      units_q    <= since[31:UnitBits] != '0 ? '1 : since[UnitBits-1:0];
+      begun_q    <= late_q;
+      units_q    <= since_q[31:UnitBits] != '0 ? '1 : since_q[UnitBits-1:0];
     end
     if (acc_i.we[SelFlowShare] || acc_i.re[SelFlowShareStats]) host_at_q <= flow_share_addr_t'(acc_i.index);
     if (acc_i.we[SelFlowShare]) fill_q <= 1'b1;
     if (acc_i.re[SelFlowShareStats]) tell_q <= 1'b1;
 
     visit_q <= {visit_q[VisitCycles-1:1], 1'b0};
-    if (ready) begin
+    ready_q <= ready_q ? !(host_next || sweep_next) : visit_q[VisitCycles-1];
+    if (ready_q) begin
       at_q        <= host_next ? host_at_q : sweep_at_q;
       fills_q     <= host_next && fill_q;
       tells_q     <= host_next && tell_q;
       visit_q[1]  <= host_next || sweep_next;
       host_last_q <= host_next;
       if (host_next) {fill_q, tell_q} <= '0;
-      if (sweep_next) begin
-        sweep_at_q <= sweep_at_q + 1'b1;
-        if (sweep_at_q == flow_share_addr_t'(FlowShares - 1)) sweep_q <= 1'b0;
-      end
+    end
+    if (visit_q[1] && !host_last_q) begin
+      sweep_at_q <= sweep_at_q + 1'b1;
+      if (last_q) sweep_q <= 1'b0;
     end
 
     if (visit_q[3]) begin
@@ -310,22 +323,21 @@ module ps_flow_shares
     if (visit_q[6]) begin
       filled_q <= {1'b0, ahead_q[ShareCountBits-1] ? 20'd0 : ahead_q[19:0], bucket_q.credit.part} + ($bits(level_t) + 1)'(added_q);
     end
-    if (visit_q[7]) begin
-      level_q <= fills_q || filled_q >= {1'b0, share_q.burst, ShareOneLog2'(0)} ? '{pairs: share_q.burst, part: '0}
-                                                                              : filled_q[$bits(level_t)-1:0];
-    end
-    if (visit_q[8]) begin
+    if (visit_q[7]) full_q <= fills_q || filled_q >= {1'b0, share_q.burst, ShareOneLog2'(0)};
+    if (visit_q[8]) level_q <= full_q ? '{pairs: share_q.burst, part: '0} : filled_q[$bits(level_t)-1:0];
+    if (visit_q[9]) begin
       bucket_q <= '{round: round_q ^ (fills_q && due_q),
                     credit: '{pairs: admitted_q + share_count_t'(level_q.pairs), part: level_q.part}};
       limit_q  <= '{paced: share_q.valid && !bad && share_q.burst != '0, credit: admitted_q + share_count_t'(level_q.pairs),
                     limited: share_q.valid && !bad && share_q.pairs != '0, pairs: share_q.pairs};
       if (tells_q) stats_o <= '{refused: refused_q, pairs: pairs_q[19:0]};
     end
-    error_o.valid <= visit_q[8] && bad && !tells_q;
+    error_o.valid <= visit_q[9] && bad && !tells_q;
     error_o.index <= index_t'(at_q);
-    done_o        <= acc_i.re[SelFlowShare] || (visit_q[8] && (fills_q || tells_q));
+    done_o        <= acc_i.re[SelFlowShare] || (visit_q[9] && (fills_q || tells_q));
     if (reset) begin
       visit_q       <= '0;
+      ready_q       <= 1'b1;
       fill_q        <= 1'b0;
       tell_q        <= 1'b0;
       sweep_q       <= 1'b0;
@@ -335,7 +347,7 @@ module ps_flow_shares
       done_o        <= 1'b0;
       error_o.valid <= 1'b0;
       round_q       <= 1'b0;
-      begun_q       <= now_q;
+      begun_q       <= late_q;
     end
   end
 
