@@ -266,17 +266,20 @@ impl World {
             return self.listeners(d, (vip, protocol, port), members, &Known { hops, here });
         }
         for vrf in VRFS.iter().copied().filter(|_| !self.unrouted.contains(&vip)) {
-            let target = if let (Some(member), true) =
-                (members.first(), self.proxied.contains(&vip))
-            {
-                RouteTarget::Hop(member.hop)
-            } else if members.is_empty() {
-                let silent = vip.is_multiple_of(3);
-                let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
-                RouteTarget::Hop(Hop { next_hop, label: None })
-            } else {
-                RouteTarget::Group(Arc::new(Group { members: members.clone(), hash_fields: 0x1f }))
-            };
+            let target =
+                if let (Some(member), true) = (members.first(), self.proxied.contains(&vip)) {
+                    RouteTarget::Hop(member.hop)
+                } else if members.is_empty() {
+                    let silent = vip.is_multiple_of(3);
+                    let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
+                    RouteTarget::Hop(Hop { next_hop, label: None })
+                } else {
+                    RouteTarget::Group(Arc::new(Group {
+                        members: members.clone(),
+                        hash_fields: 0x1f,
+                        affinity_seconds: 0,
+                    }))
+                };
             d.routes.insert((vrf, vip_ip(vip)), target);
         }
     }

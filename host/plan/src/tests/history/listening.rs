@@ -31,7 +31,7 @@ fn is_here(member: &GroupMember) -> bool {
 }
 
 fn group(members: Vec<GroupMember>) -> Arc<Group> {
-    Arc::new(Group { members, hash_fields: 0x1f })
+    Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 })
 }
 
 impl World {
@@ -111,7 +111,8 @@ impl World {
             };
             for &net in &nets {
                 let key = ServiceKey { address, net, protocol, port };
-                let listening = Listening { target: target.clone(), local: local.clone() };
+                let listening =
+                    Listening { target: target.clone(), local: local.clone(), affinity: None };
                 d.listeners.insert(key, listening);
             }
         }
