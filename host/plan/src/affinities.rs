@@ -29,23 +29,29 @@ pub(crate) struct Affinities {
 }
 
 impl Affinities {
-    /// Notes whose clients a listener keeps.
-    pub(crate) fn set(&mut self, key: ServiceKey, clientele: Option<Clientele>) {
+    /// Notes whose clients a listener keeps. Says whose it kept, if those were others'.
+    pub(crate) fn set(
+        &mut self,
+        key: ServiceKey,
+        clientele: Option<Clientele>,
+    ) -> Option<Clientele> {
         if self.clienteles.get(&key) == clientele.as_ref() {
-            return;
+            return None;
         }
-        if let Some(old) = self.clienteles.remove(&key)
-            && let Some(listeners) = self.listeners.get_mut(&old)
+        let old = self.clienteles.remove(&key);
+        if let Some(old) = &old
+            && let Some(listeners) = self.listeners.get_mut(old)
         {
             listeners.remove(&key);
             if listeners.is_empty() {
-                self.listeners.remove(&old);
+                self.listeners.remove(old);
             }
         }
         if let Some(clientele) = clientele {
             self.listeners.entry(clientele.clone()).or_default().insert(key);
             self.clienteles.insert(key, clientele);
         }
+        old
     }
 
     /// Whose clients a listener keeps.

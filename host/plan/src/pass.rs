@@ -102,9 +102,9 @@ impl<'a> Pass<'a> {
         self.known_sources(dirty);
         self.mappings(dirty);
         self.plain_fips(dirty);
-        self.clienteles(dirty);
+        let left = self.clienteles(dirty);
         self.all_routes(dirty);
-        self.affinities(dirty);
+        self.affinities(dirty, left);
         self.labels(dirty);
         self.prefixes(dirty);
         self.narrow_sources(dirty);

@@ -14,31 +14,30 @@ use crate::planner::Planner;
 use crate::routes::Owner;
 
 impl Pass<'_> {
-    /// Notes whose clients listeners keep.
-    pub(super) fn clienteles(&mut self, dirty: &Dirty) {
+    /// Notes whose clients listeners keep. Says whose they kept before.
+    pub(super) fn clienteles(&mut self, dirty: &Dirty) -> BTreeSet<Clientele> {
+        let mut left = BTreeSet::new();
         for &key in &dirty.listeners {
-            if self.is_refused(key.address) {
-                continue;
-            }
             let owner = self.desired.listeners.get(&key).and_then(|entry| entry.affinity.clone());
             let clientele = owner.map(|owner| (owner, key.net, key.protocol, key.port));
             let keeps = clientele.is_some();
-            self.planner.affinities.set(key, clientele);
+            left.extend(self.planner.affinities.set(key, clientele));
             if !keeps {
                 self.number(key, 0);
             }
         }
+        left
     }
 
-    /// Gives the listeners their numbers whose groups are not as they were.
-    pub(super) fn affinities(&mut self, dirty: &Dirty) {
+    /// Gives the listeners their numbers whose groups are not as they were, and those with whom another one shared.
+    pub(super) fn affinities(&mut self, dirty: &Dirty, left: BTreeSet<Clientele>) {
         let written = self.written.keys().filter_map(|owner| match owner {
             Owner::Listener(key) => Some(key),
             _ => None,
         });
         let touched = dirty.listeners.iter().chain(written);
         let of = |key: &ServiceKey| self.planner.affinities.clientele(key).cloned();
-        let clienteles: BTreeSet<Clientele> = touched.filter_map(of).collect();
+        let clienteles: BTreeSet<Clientele> = touched.filter_map(of).chain(left).collect();
         for clientele in clienteles {
             self.number_all(&clientele);
         }

@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 
-use super::{cases, sound};
+use super::{affinity, cases, sound};
 use crate::{Planner, plan, words};
 
 mod listening;
@@ -406,6 +406,7 @@ fn run(tightness: u8, edits: &[(Edit, Option<usize>)]) -> Result<(), TestCaseErr
         prop_assert_eq!(planner.tables(), &card);
         sound::no_leftovers(&card).map_err(TestCaseError::fail)?;
         sound::only_wanted(&card, &desired).map_err(TestCaseError::fail)?;
+        affinity::check(&card, &desired).map_err(TestCaseError::fail)?;
         if planned.refused.is_empty() {
             let again = planner.audit(&desired);
             prop_assert!(again.plan.is_empty(), "not settled: {:?}", again.plan);
