@@ -50,7 +50,10 @@ pub(crate) fn admit(
     if let Some(other) = other {
         if !gives_way(card.flows, other, pair) {
             let refused = Refused::by(Rule::Clash, DropReason::FlowClash);
-            return Err(Refused { learn: Learn::DeadPair { key: reverse_key }, ..refused });
+            return Err(Refused {
+                learn: Box::new(Learn::DeadPair { key: reverse_key }),
+                ..refused
+            });
         }
         rule =
             Some(if is_plain(pair) { Rule::PlainPairMoved } else { Rule::ServiceBeforePlainPair });

@@ -58,7 +58,7 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
 
 fn drop_for(refused: &Refused) -> Decision {
     Decision {
-        learn: refused.learn,
+        learn: *refused.learn,
         refusal: refused.refusal,
         rule: refused.rule,
         first_fragment: refused.first_fragment,
@@ -83,7 +83,7 @@ fn look_up<'a>(
         let refused = Refused::by(Rule::UnusableAtEgress, DropReason::FlowUnusable);
         let asks = source.ip.l4 != L4::IcmpError && !card.breaks(Fault::UnusableStays);
         let learn = if asks { Learn::DeadPair { key: source.key } } else { Learn::No };
-        Err(Refused { learn, ..refused })
+        Err(Refused { learn: Box::new(learn), ..refused })
     };
     if !card.tables.usable(flow) {
         return if flow.reverse && !bare_syn {
@@ -102,7 +102,8 @@ fn look_up<'a>(
     }
     if source.ingress == Ingress::Fabric && source.src_info != flow.src_info {
         let refused = Refused::by(Rule::TunnelOfFlow, DropReason::InvalidSource);
-        return Err(Refused { learn: admit::ask_to_move(card, source), ..refused });
+        let learn = Box::new(admit::ask_to_move(card, source));
+        return Err(Refused { learn, ..refused });
     }
     Ok((Some(flow), None))
 }

@@ -267,18 +267,19 @@ impl Decision {
 }
 
 /// A drop, and what it leaves behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) rule: Option<Rule>,
-    pub(crate) learn: Learn,
+    /// Boxed, as few ask for anything.
+    pub(crate) learn: Box<Learn>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) first_fragment: Option<FragmentId>,
 }
 
 impl From<DropReason> for Refused {
     fn from(reason: DropReason) -> Self {
-        Self { reason, rule: None, learn: Learn::No, refusal: None, first_fragment: None }
+        Self { reason, rule: None, learn: Box::new(Learn::No), refusal: None, first_fragment: None }
     }
 }
 
