@@ -2,6 +2,7 @@
 //!
 //! Times are in units of 2^26 cycles of card time, 0.2 s at 322 MHz, and counted modulo 2^20, 61 hours.
 
+use crate::limits::AFFINITY_ROWS_LOG2;
 use crate::table::Affinity;
 
 /// A unit of all times here, in cycles of card time, as a power of two.
@@ -13,6 +14,9 @@ pub const TIME_BITS: u32 = 20;
 pub const TIME_MAX: u32 = 1 << (TIME_BITS - 1);
 
 const MASK: u32 = (1 << TIME_BITS) - 1;
+
+// The card looks at a row in each unit: what has expired is found before it would count again.
+const _: () = assert!(TIME_MAX + (1 << AFFINITY_ROWS_LOG2) < MASK);
 
 /// Card time in units, as `Affinity::last` has it.
 #[must_use]
@@ -44,7 +48,7 @@ impl Affinity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{AFFINITY_ROWS_LOG2, CORE_CLOCK_KHZ};
+    use crate::limits::CORE_CLOCK_KHZ;
     use crate::table::{NextHop, NextHopKind, TableEntry as _};
 
     #[test]
@@ -67,8 +71,6 @@ mod tests {
         let entry = Affinity { last: MASK - 2, timeout: 5, ..Affinity::default() };
         assert_eq!([0, 1, 2, 3].map(|now| entry.age(now)), [3, 4, 5, 6]);
         assert_eq!([2, 3].map(|now| entry.has_expired(now)), [false, true]);
-        // Looked at once a round of rows, nothing that expired comes to life again.
-        assert!(TIME_MAX + (1 << AFFINITY_ROWS_LOG2) < MASK);
     }
 
     #[test]

@@ -454,7 +454,7 @@ table_entry! {
         nh: u16 = 16,
         /// Next hop of packets from the fabric by the floating IP's label: members of this node; 0 = it has none.
         local: u16 = 16,
-        /// Number under which the clients of `nh` are kept at their members (`Affinity`), the same for all that share a service port and a ring; 0 = they are not.
+        /// Number under which the clients of `nh` are kept at their members (`Affinity`), the same for the keys of a service port, as long as no slot of their groups has one member here and another there; 0 = they are not.
         affinity: u16 = 16 since 3,
     }
 }
