@@ -60,11 +60,9 @@ impl Shares {
     }
 }
 
-/// Which pair was refused, and why.
+/// Why a pair was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Keys of its entries.
-    pub keys: [FlowKey; 2],
     /// The shares that it would have been in.
     pub of: Shares,
     /// Those of them that were over their limit.
