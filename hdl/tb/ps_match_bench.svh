@@ -94,8 +94,8 @@
 
   // A listener, in service network 1.
   task automatic put_service(input logic [7:0] proto, input logic [31:0] ip, input logic [15:0] port, input nh_id_t nh,
-                             input nh_id_t here = 0);
-    service_key_t key = '{valid: 1, net: 12'd1, proto: proto, ip: ip, port: port, nh: nh, local_: here};
+                             input nh_id_t here = 0, input affinity_number_t number = 0);
+    service_key_t key = '{valid: 1, net: 12'd1, proto: proto, ip: ip, port: port, nh: nh, local_: here, affinity: number};
     put(TableServiceKey, service_index(key), 384'(key));
   endtask
 

@@ -1,8 +1,8 @@
 // Clients that are kept at their members (section 9.7): the table Affinity, its look-up, and what changes it.
 //
 // Look-up:    client_valid_i/client_i every cycle, with what ps_service is asked; number_i ServiceCycles later, 0: none. hit_o
-//             AffinityCycles after that: the member at which the client is kept under this number, unless its own time is over. Not
-//             found, and found long ago, is the same. hit_o.hit is 0 without a look-up.
+//             AffinityCycles after that: the member at which the client is kept under this number, unless that
+//             has expired. hit_o.hit is 0 without a look-up.
 // Changes:    keep_valid_i/keep_i, while room_o; as if one at a time, in their order (ps_affinity_update).
 // Host:       acc_i reads an entry, or deletes it: whoever asks has seen to it that nothing but zeros is written. acc_done_o (pulse) when it
 //             is; what was read stands then, and holds.
@@ -58,9 +58,8 @@ module ps_affinity
   } key_t;
 
   typedef struct packed {
-    affinity_time_t age;
-    slot_id_t       slot;
-    generation_t    generation;
+    slot_id_t    slot;
+    generation_t generation;
   } member_t;
 
   logic [191:0]   secret_q;
@@ -144,7 +143,7 @@ module ps_affinity
   for (genvar w = 0; w < AffinityWays; w++) begin : gen_compare
     affinity_t        entry;
     logic [Parts-1:0] equal_q;
-    affinity_time_t   time_q;
+    affinity_time_t   age_q, timeout_q;
 
     assign entry = affinity_t'(words[w][AffinityBits-1:0]);
 
@@ -160,11 +159,12 @@ module ps_affinity
     always_ff @(posedge clk_i) begin
       if (look_q[Row]) begin
         equal_q      <= equal_parts(key_t'{client: entry.client, number: entry.number, valid: entry.valid}, key_q[Row]);
-        time_q       <= entry.time_;
-        member1_q[w] <= '{age: unit_q - entry.last, slot: entry.slot, generation: entry.generation};
+        age_q        <= unit_q - entry.last;
+        timeout_q    <= entry.timeout;
+        member1_q[w] <= '{slot: entry.slot, generation: entry.generation};
       end
       if (look_q[Row+1]) begin
-        match_q[w]   <= &equal_q && !odd[w] && member1_q[w].age <= time_q;
+        match_q[w]   <= &equal_q && !odd[w] && age_q <= timeout_q;
         member2_q[w] <= member1_q[w];
       end
       error_o[w].valid <= look_q[Row+1] && odd[w] && !rst_i;
@@ -185,7 +185,7 @@ module ps_affinity
     if (look_q[1]) rows_q[2] <= rows;
     for (int unsigned i = 3; i <= Row + 1; i++) if (look_q[i-1]) rows_q[i] <= rows_q[i-1];
     hit_o.hit <= look_q[Row+2] && match_q != '0;
-    if (look_q[Row+2]) {hit_o.age, hit_o.slot, hit_o.generation} <= match_q[0] ? member2_q[0] : member2_q[1];
+    if (look_q[Row+2]) {hit_o.slot, hit_o.generation} <= match_q[0] ? member2_q[0] : member2_q[1];
     if (rst_i) hit_o.hit <= 1'b0;
   end
 
@@ -193,7 +193,6 @@ module ps_affinity
   ps_affinity_update u_update (
     .clk_i,
     .rst_i,
-    .now_i,
     .unit_i    (unit_q),
     .secret_i  (secret_q),
     .clear_i,

@@ -4,8 +4,8 @@
 //              written again. Else a place that has none that counts, in the lower way first; else that of the older one, or of the lower way.
 // Counts:      an entry that is valid, has the right parity, and is not older than its own time.
 // Host:        an access of acc_i waits for its turn; acc_done_o (pulse), and with it, until the next one, what was read.
-// Sweep:       with each unit of card time, 2^16 cycles, a row of both ways: what counts no more goes. A round of 2^15 rows takes 2^31
-//              cycles, so that nothing comes to life again when `last` has gone round (2^46).
+// Sweep:       with each unit of time a row of both ways: what counts no more, or has the wrong parity, goes. So nothing comes to life again
+//              when `last` has gone round.
 // Memory:      the second port of both ways at once, a read 1 + AffinityReadCycles cycles; rows_o hold through an operation.
 // Rate:        an operation each Steps (8) cycles. What others would have the row for is over when the next one reads.
 // Clearing:    writes of acc_i, as they come; what waits is forgotten.
@@ -19,8 +19,7 @@ module ps_affinity_update
 ) (
   input  logic             clk_i,
   input  logic             rst_i,
-  input  logic [31:0]      now_i,
-  input  affinity_time_t   unit_i,         // of now_i
+  input  affinity_time_t   unit_i,         // of card time
   input  logic [191:0]     secret_i,
   input  logic             clear_i,
 
@@ -102,7 +101,7 @@ module ps_affinity_update
   op_e             op_q;
   logic            ready, host_read_q, host_write_q, flip_q, due_q;
   affinity_index_t acc_at, host_at_q;
-  logic [31:0]     tick_q;
+  affinity_time_t  last_unit_q;
   logic [RowBits-1:0] sweep_at_q;
   affinity_time_t  unit_q;         // of this operation
 
@@ -114,7 +113,7 @@ module ps_affinity_update
   affinity_t [AffinityWays-1:0]      entry;
   affinity_t                         fresh;
   logic           [AffinityWays-1:0] odd, mine_q, valid_q, same_q, counts_q, sweeps_q, write;
-  affinity_time_t [AffinityWays-1:0] age_q, time_q;
+  affinity_time_t [AffinityWays-1:0] age_q, timeout_q;
   logic           fresh_odd, older_q, to_upper;
 
   for (genvar w = 0; w < AffinityWays; w++) begin : gen_entry
@@ -130,7 +129,7 @@ module ps_affinity_update
     );
   end
 
-  assign fresh = '{time_: head.under.timeout, last: unit_q, generation: head.generation, slot: head.slot, client: head.client,
+  assign fresh = '{timeout: head.under.timeout, last: unit_q, generation: head.generation, slot: head.slot, client: head.client,
                    number: head.under.number, valid: 1'b1};
 
   ps_parity #(
@@ -154,8 +153,8 @@ module ps_affinity_update
   end
 
   always_ff @(posedge clk_i) begin
-    tick_q <= now_i;
-    if (tick_q != now_i) due_q <= 1'b1;
+    last_unit_q <= unit_i;
+    if (last_unit_q != unit_i) due_q <= 1'b1;
     if (acc_i.re[SelAffinity]) host_read_q <= 1'b1;
     if (acc_i.we[SelAffinity]) host_write_q <= 1'b1;
     if (acc_i.re[SelAffinity] || acc_i.we[SelAffinity]) begin
@@ -189,15 +188,15 @@ module ps_affinity_update
         mine_q[w]  <= entry[w].client == head.client && entry[w].number == head.under.number;
         valid_q[w] <= entry[w].valid;
         age_q[w]   <= unit_q - entry[w].last;
-        time_q[w]  <= entry[w].time_;
+        timeout_q[w]  <= entry[w].timeout;
       end
       if (op_q == OpHost && host_read_q) acc_rdata_o <= entry[host_at_q.way];
     end
     if (step_q[Stands+1]) begin
       for (int unsigned w = 0; w < AffinityWays; w++) begin
-        counts_q[w] <= valid_q[w] && !odd[w] && age_q[w] <= time_q[w];
-        same_q[w]   <= valid_q[w] && !odd[w] && age_q[w] <= time_q[w] && mine_q[w];
-        sweeps_q[w] <= odd[w] || (valid_q[w] && age_q[w] > time_q[w]);
+        counts_q[w] <= valid_q[w] && !odd[w] && age_q[w] <= timeout_q[w];
+        same_q[w]   <= valid_q[w] && !odd[w] && age_q[w] <= timeout_q[w] && mine_q[w];
+        sweeps_q[w] <= odd[w] || (valid_q[w] && age_q[w] > timeout_q[w]);
       end
       older_q <= age_q[1] > age_q[0];
       if (op_q == OpHost && host_read_q) acc_bad_o <= odd[host_at_q.way];

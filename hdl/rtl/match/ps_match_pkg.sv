@@ -200,12 +200,11 @@ package ps_match_pkg;
     affinity_time_t   timeout;
   } affinity_ref_t;
 
-  // What is kept of a client: the member at which it was last, so long ago.
+  // What is kept of a client: the member at which it was last.
   typedef struct packed {
-    logic           hit;
-    affinity_time_t age;
-    slot_id_t       slot;
-    generation_t    generation;
+    logic        hit;
+    slot_id_t    slot;
+    generation_t generation;
   } affinity_hit_t;
 
   // A client of which that is to be kept.

@@ -3,7 +3,7 @@
 // Refusals:   of sections 3 and 5 come before all that section 6 finds: lost reply, wrong tunnel, and the source check, whose answer
 //             comes CheckCycles after the packet.
 // Clients:    of a listener that keeps them (way_i.affinity) comes HopLatency cycles after the packet at which member, kept_i; without a
-//             pinned one, and in time, that is tried in place of the hashed one. hop_o.affinity says that the choice is to be kept.
+//             pinned one that is tried in place of the hashed one. hop_o.affinity says that the choice is to be kept.
 // Latency:    NextHopCycles; one packet every cycle.
 // Tables:     NextHop (read twice: what the route names, and the member's), Ecmp (read twice: the slot, pinned or hashed, and the hashed
 //             entry of the list of live members). One copy of each, both of whose ports packets read in every cycle if they go through
@@ -421,7 +421,7 @@ module ps_nexthop
   always_comb begin
     group1.pin       = pin_q[Read];
     group1.pin.valid = pin_q[Read].valid && (CountBits + 1)'(pin_q[Read].slot) < (CountBits + 1)'(nh.slots);
-    group1.kept      = kept_i.hit && first_q[Read].affinity != '0 && timeout != '0 && kept_i.age <= timeout &&
+    group1.kept      = kept_i.hit && first_q[Read].affinity != '0 && timeout != '0 &&
                        (CountBits + 1)'(kept_i.slot) < (CountBits + 1)'(nh.slots);
     group1.live      = nh.live != '0;
     group1.slots     = nh.slots != '0;
