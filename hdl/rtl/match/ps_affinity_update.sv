@@ -1,6 +1,6 @@
 // Changes of the table Affinity, one at a time: clients that are to be kept, the host's accesses, and the sweep.
 //
-// Keep:        keep_valid_i/keep_i, begun only while room_o, of which up to RoomMargin more may come. An entry of {number, client} that counts is
+// Keep:        keep_valid_i/keep_i, begun only while room_o; up to 8 that come after it are taken, too. An entry of {number, client} that counts is
 //              written again. Else a place that has none that counts, in the lower way first; else that of the older one, or of the lower way.
 // Counts:      an entry that is valid, has the right parity, and is not older than its own time.
 // Host:        an access of acc_i waits for its turn; acc_done_o (pulse), and with it, until the next one, what was read.
@@ -44,7 +44,7 @@ module ps_affinity_update
 );
 
   localparam int unsigned QueueDepth = 32;
-  localparam int unsigned RoomMargin = 16;
+  localparam int unsigned RoomMargin = 16;                       // those, and what is being hashed
   localparam int unsigned Stands     = 2 + AffinityReadCycles;   // step in which what was read stands
   localparam int unsigned Steps      = Stands + 3;
 
