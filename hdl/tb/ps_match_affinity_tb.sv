@@ -127,9 +127,24 @@ module ps_match_affinity_tb
     begins(hashed, "another service", Two);
     expect_learned(1, "another service");
 
-    // What comes from the fabric, and another's packets: not by this client's entry.
-    h = by_tunnel(packet(0, 6, Client, Group, 16'd1002, Service), 41, NodeB);
+    // Without a time-out it is as if nobody had been kept, at once.
+    put_kept(0);
+    begins(hashed, "without a time-out");
+    put_kept(Timeout);
+    expect_client(1, !hashed, at, "without a time-out");
     begins(!hashed, "the client still");
+
+    // What comes from the fabric by a floating IP's label is not kept, whatever group it goes through.
+    put(TableNextHop, 22, 384'(next_hop_t'{valid: 1, kind: NhComposite, base: 320, slots: 1, live: 1, hash_fields: 5'h2, sip: 32'(Timeout),
+                                           default: '0}));
+    put_service(6, One, Service, 22, 22, Number);
+    put(TableIlm, 42, 384'(ilm_t'{valid: 1, nh: 11, key_nh: 11, vrf: 1, service: 1}));
+    h = by_tunnel(packet(0, 6, Remote, One, 16'd1002, Service), 42, NodeB);
+    h.tcp_syn = 1;
+    pass(h, v);
+    check(to_pod(v), "from the fabric");
+    expect_flow(key_of(11, h), 1, flow, "the flow from the fabric");
+    check(flow.ecmp_valid, "it went through the group");
     expect_learned(0, "nobody else is kept");
 
     // Time: renewed by a connection, not by its packets; over after `Timeout` units.
@@ -188,6 +203,23 @@ module ps_match_affinity_tb
       put_kept(Timeout);
     end
     expect_learned(0, "one client");
+
+    // A connection whose member goes takes its client with it, though it is none that begins.
+    begins(hashed, "a slot that comes back");
+    h = to_service(6, port - 16'd1, Group);
+    h.tcp_ack = 1;
+    put(TableAffinity, 32'(where(Client, Number, 0)), '0);
+    put_member(32'(hashed), hashed, 1);
+    expect_to(h, 20'd50 + 20'(hashed), "a connection of a member that drains");
+    expect_client(0, 0, 0, "a packet keeps nobody");
+    put(TableEcmp, 300 + 32'(hashed), '0);
+    put_member(2, !hashed);
+    put_member(3, !hashed);
+    expect_to(h, 20'd50 + 20'(!hashed), "a connection whose member goes");
+    expect_learned(1, "a connection whose member goes");
+    expect_client(1, !hashed, now(), "a connection whose member goes");
+    expect_to(h, 20'd50 + 20'(!hashed), "it is pinned");
+    expect_learned(0, "it is pinned");
 
     // An entry that is deleted; one that is spoilt.
     close_member(hashed, 0);
