@@ -58,7 +58,7 @@ struct Bench {
     uint32_t unit = 0, sweep_at = 0;
     uint64_t cycle = 0, learned = 0, evicted = 0, errors = 0, met = 0;
     std::deque<Keep> waiting;                    // that the card has not done yet
-    std::set<uint32_t> error_at;
+    std::set<uint32_t> error_at, marked;
 
     explicit Bench(uint32_t seed, uint32_t unit0 = 5) : rng(seed), unit(unit0) {
         context.randReset(2), context.randSeed(int(seed) | 1);
@@ -86,12 +86,18 @@ struct Bench {
         top.clear_i = 0;
         for (int i = 0; i < 20; i++) edge();
         for (auto& way : model) way.assign(rows, Entry{});
-        waiting.clear();
+        waiting.clear(), marked.clear();
         errors = met = 0;
         if (top.busy_o) fail("it is not at rest after the clearing");
     }
     void edge() {
-        top.clk_i = 0, top.eval(), top.clk_i = 1, top.eval(), cycle++;
+        top.mark_ready_i = rng() % 4 != 0;
+        top.clk_i = 0, top.eval();
+        if (top.mark_o && top.mark_ready_i) {
+            if (top.mark_set_o) marked.insert(top.mark_index_o);
+            else marked.erase(top.mark_index_o);
+        }
+        top.clk_i = 1, top.eval(), cycle++;
         for (int e = 0; e < 3; e++) if (top.error_o[e]) errors++, error_at.insert(top.error_index_o[e]);
         learned += top.learned_o, evicted += top.evicted_o;
         if (top.evicted_o && !top.learned_o) fail("somebody gave way to nobody");
@@ -265,6 +271,10 @@ struct Bench {
     }
     void check_all() {
         settle();
+        std::set<uint32_t> valid;
+        for (uint32_t w = 0; w < 2; w++)
+            for (uint32_t r = 0; r < rows; r++) if (model[w][r].valid) valid.insert(w << top.rows_log2_o | r);
+        if (marked != valid) fail("entries that are marked as valid", marked.size(), valid.size());
         for (int w = 0; w < 2; w++) {
             std::set<uint32_t> at;
             for (const Key& k : keys) at.insert(k.row[w]);

@@ -28,6 +28,10 @@ module ps_affinity_tb
   output logic         room_o,
   output logic         learned_o,
   output logic         evicted_o,
+  output logic         mark_o,
+  output logic         mark_set_o,
+  output logic [31:0]  mark_index_o,
+  input  logic         mark_ready_i,
   output logic         kept_o,          // the one that has waited longest has been written
   output logic         swept_o,         // a row has been
 
@@ -62,6 +66,7 @@ module ps_affinity_tb
   affinity_hit_t hit;
   affinity_t     entry;
   parity_error_t [AffinityWays:0] error;
+  affinity_mark_t mark;
 
   always_comb begin
     acc       = '0;
@@ -80,11 +85,12 @@ module ps_affinity_tb
     .number_i(number_q[ServiceCycles-1]), .hit_o(hit), .keep_valid_i(keep_i),
     .keep_i('{under: '{number: keep_number_i, timeout: keep_timeout_i}, client: keep_client_i, slot: keep_slot_i,
               generation: keep_generation_i}),
-    .room_o, .learned_o, .evicted_o, .acc_i(acc), .acc_done_o(done_o), .acc_rdata_o(entry), .acc_bad_o(bad_o), .error_o(error), .busy_o
+    .room_o, .learned_o, .evicted_o, .mark_o(mark), .mark_ready_i, .acc_i(acc), .acc_done_o(done_o), .acc_rdata_o(entry), .acc_bad_o(bad_o), .error_o(error), .busy_o
   );
 
   assign {hit_o, slot_o, generation_o} = {hit.hit, hit.slot, hit.generation};
   assign entry_o = entry;
+  assign {mark_o, mark_set_o, mark_index_o} = {mark.valid, mark.set, 32'(mark.index)};
 
   for (genvar e = 0; e < 3; e++) begin : gen_error
     assign {error_o[e], error_index_o[e]} = {error[e].valid, 32'(error[e].index)};

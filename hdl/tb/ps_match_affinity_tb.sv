@@ -54,8 +54,9 @@ module ps_match_affinity_tb
     end else begin
       check(value == '0, $sformatf("%s: %h", what, entry));
     end
+    check(known_client[where(Client, Number, 0)] == valid, {what, ": marked"});
     get(TableAffinity, 32'(where(Client, Number, 1)), value);
-    check(value == '0, {what, ": the other way"});
+    check(value == '0 && !known_client[where(Client, Number, 1)], {what, ": the other way"});
   endtask
 
   int learned, evicted;

@@ -30,23 +30,28 @@
     .hash_key_i(hash_key), .parity_inject_i(inject), .parity_injected_o(injected), .parity_errors_o(parity_errors),
     .parity_last_o(parity_last),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
-    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
-    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set),
-    .flow_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
+    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .card_mark_valid_o(mark_valid),
+    .card_mark_client_o(mark_client), .card_mark_index_o(mark_index), .card_mark_set_o(mark_set),
+    .card_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
   );
 
   // What the command engine knows of the flow table, and events that the table was full.
   logic        mark_valid, mark_set;
-  flow_addr_t  mark_index;
+  logic        mark_client;
+  index_t      mark_index;
   bit          known [Flows];
+  bit          known_client [Affinities];
   int          fulls = 0;
   always_ff @(posedge clk) begin
-    if (mark_valid && mark_ready) begin
-      check(known[mark_index] != mark_set || mark_set, "a slot becomes invalid once");
-      known[mark_index] <= mark_set;
+    if (mark_valid && mark_ready && mark_client) begin
+      known_client[affinity_addr_t'(mark_index)] <= mark_set;
+    end else if (mark_valid && mark_ready) begin
+      check(known[flow_addr_t'(mark_index)] != mark_set || mark_set, "a slot becomes invalid once");
+      known[flow_addr_t'(mark_index)] <= mark_set;
     end
     mark_ready <= $urandom_range(3) != 0;
     if (clear) known <= '{default: 0};
+    if (clear) known_client <= '{default: 0};
     if (full) fulls <= fulls + 1;
   end
 

@@ -179,7 +179,7 @@ module ps_ring_tb
     entries[3] = 384'd1;
     for (int n = 0; n < 2; n++) begin
       mark       = 1;
-      mark_index = n == 0 ? flow_addr_t'(3) : flow_addr_t'(200);
+      mark_index = n == 0 ? index_t'(3) : index_t'(200);
       mark_set   = 1;
       do @(posedge clk); while (!mark_ready);
     end
@@ -323,14 +323,14 @@ module ps_ring_tb
       // One a cycle, though many are of one word. What goes and comes again is there; what comes and goes is not.
       for (int n = 0; n < 2 * DigestEntriesMax + 3; n++) begin
         for (int again = 0; again < 1 + 2 * int'(n % 7 == 3); again++) begin
-          mark_index = flow_addr_t'(n);
+          mark_index = index_t'(n);
           mark       = 1;
           mark_set   = again != 1;
           do @(posedge clk); while (!mark_ready);
           marks++;
         end
       end
-      mark_index = flow_addr_t'(2 * DigestEntriesMax + 9);
+      mark_index = index_t'(2 * DigestEntriesMax + 9);
       for (int again = 0; again < 2; again++) begin
         mark_set = again == 0;
         do @(posedge clk); while (!mark_ready);

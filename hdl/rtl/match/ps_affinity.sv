@@ -9,6 +9,7 @@
 // Parity:     an entry with the wrong one is not there; error_o tells each time that it is met but for the host's reads, whose answer does.
 // Memories:   a way each; look-ups have the first port whole, changes the second.
 // Secret:     secret_i is taken over while tables are cleared, XORed with constants, as by ps_flow.
+// Marks:      mark_o, each taken when mark_ready_i: an entry has been written, and is valid or not. In the order of the changes.
 // Events:     learned_o (pulse): a client that was not there; evicted_o with it: another gave way to it.
 module ps_affinity
   import ps_abi_pkg::*;
@@ -31,6 +32,8 @@ module ps_affinity
   output logic             room_o,
   output logic             learned_o,
   output logic             evicted_o,
+  output affinity_mark_t   mark_o,
+  input  logic             mark_ready_i,
 
   input  access_t          acc_i,
   output logic             acc_done_o,
@@ -201,6 +204,8 @@ module ps_affinity
     .room_o,
     .learned_o,
     .evicted_o,
+    .mark_o,
+    .mark_ready_i,
     .acc_i,
     .acc_done_o,
     .acc_rdata_o,

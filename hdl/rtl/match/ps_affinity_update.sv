@@ -7,7 +7,8 @@
 // Sweep:       with each unit of time a row of both ways: what counts no more, or has the wrong parity, goes. So nothing comes to life again
 //              when `last` has gone round.
 // Memory:      the second port of both ways at once, a read 1 + AffinityReadCycles cycles; rows_o hold through an operation.
-// Rate:        an operation each Steps (8) cycles. What others would have the row for is over when the next one reads.
+// Rate:        an operation each Steps + 1 (9) cycles. What it writes is written when the next one reads.
+// Marks:       of what each operation has written, the lower way first, each taken when mark_ready_i; until then the next one waits.
 // Clearing:    writes of acc_i, as they come; what waits is forgotten.
 module ps_affinity_update
   import ps_abi_pkg::*;
@@ -28,6 +29,8 @@ module ps_affinity_update
   output logic             room_o,
   output logic             learned_o,
   output logic             evicted_o,
+  output affinity_mark_t   mark_o,
+  input  logic             mark_ready_i,
 
   input  access_t          acc_i,
   output logic             acc_done_o,
@@ -103,11 +106,14 @@ module ps_affinity_update
   affinity_index_t acc_at, host_at_q;
   affinity_time_t  last_unit_q;
   logic [RowBits-1:0] sweep_at_q;
+  logic [AffinityWays-1:0] marks_q;    // ways of which is still to be told
   affinity_time_t  unit_q;         // of this operation
 
   assign acc_at   = affinity_index_t'(acc_i.index);
-  assign ready    = step_q[Steps-1:1] == '0;
+  assign ready    = step_q[Steps-1:1] == '0 && marks_q == '0;
   assign re_o     = step_q[1];
+
+  assign mark_o = '{valid: marks_q != '0, set: op_q == OpKeep, index: {!marks_q[0], rows_o[!marks_q[0]]}};
 
   // --- What was read: whose it is, and whether it counts
   affinity_t [AffinityWays-1:0]      entry;
@@ -153,8 +159,6 @@ module ps_affinity_update
   end
 
   always_ff @(posedge clk_i) begin
-    last_unit_q <= unit_i;
-    if (last_unit_q != unit_i) due_q <= 1'b1;
     if (acc_i.re[SelAffinity]) host_read_q <= 1'b1;
     if (acc_i.we[SelAffinity]) host_write_q <= 1'b1;
     if (acc_i.re[SelAffinity] || acc_i.we[SelAffinity]) begin
@@ -183,6 +187,9 @@ module ps_affinity_update
       end
     end
 
+    last_unit_q <= unit_i;
+    if (last_unit_q != unit_i) due_q <= 1'b1;
+
     if (step_q[Stands]) begin
       for (int unsigned w = 0; w < AffinityWays; w++) begin
         mine_q[w]  <= entry[w].client == head.client && entry[w].number == head.under.number;
@@ -202,6 +209,8 @@ module ps_affinity_update
       if (op_q == OpHost && host_read_q) acc_bad_o <= odd[host_at_q.way];
     end
     we_o <= step_q[Stands+2] ? write : '0;
+    if (step_q[Stands+2]) marks_q <= write;
+    else if (mark_ready_i) marks_q <= marks_q & (marks_q - 1'b1);
     if (step_q[Stands+2]) wdata_o <= op_q == OpKeep ? {fresh_odd, fresh} : {op_q == OpHost && flip_q, AffinityBits'(0)};
     learned_o  <= step_q[Stands+2] && op_q == OpKeep && same_q == '0;
     evicted_o  <= step_q[Stands+2] && op_q == OpKeep && same_q == '0 && counts_q == '1;
@@ -214,6 +223,7 @@ module ps_affinity_update
 
     if (rst_i || clear_i) begin
       step_q     <= '0;
+      marks_q    <= '0;
       head_pop_q <= 1'b0;
       due_q      <= 1'b0;
       {host_read_q, host_write_q} <= '0;
@@ -226,7 +236,7 @@ module ps_affinity_update
       wdata_o    <= '0;
     end
     if (rst_i) sweep_at_q <= '0;
-    busy_o <= keep_valid_i || hash_valid_q != '0 || count != '0 || step_q != '0 || due_q || host_read_q || host_write_q;
+    busy_o <= keep_valid_i || hash_valid_q != '0 || count != '0 || step_q != '0 || marks_q != '0 || due_q || host_read_q || host_write_q;
   end
 
   logic unused_bits;

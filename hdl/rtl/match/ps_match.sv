@@ -57,10 +57,11 @@ module ps_match
   input  logic [15:0] fw_tx_bytes_i,
 
   output logic        flow_full_o,
-  output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
-  output flow_addr_t  flow_mark_index_o,
-  output logic        flow_mark_set_o,
-  input  logic        flow_mark_ready_i,
+  output logic        card_mark_valid_o,  // an entry became valid or invalid, of a flow
+  output logic        card_mark_client_o, // or a client
+  output index_t      card_mark_index_o,
+  output logic        card_mark_set_o,
+  input  logic        card_mark_ready_i,
   output logic        gap_o,              // pulse: one cycle without a header, please; when does not matter
   output logic        busy_o
 );
@@ -297,6 +298,7 @@ module ps_match
   affinity_hit_t  kept;
   affinity_keep_t keep;
   affinity_t      affinity_acc;
+  affinity_mark_t client_mark;
   logic           keep_valid, keep_room, client_learned, client_evicted, affinity_done, affinity_acc_bad, affinity_busy;
 
   ps_affinity u_affinity (
@@ -314,6 +316,8 @@ module ps_match
     .room_o        (keep_room),
     .learned_o     (client_learned),
     .evicted_o     (client_evicted),
+    .mark_o        (client_mark),
+    .mark_ready_i  (card_mark_ready_i),
     .acc_i         (acc),
     .acc_done_o    (affinity_done),
     .acc_rdata_o   (affinity_acc),
@@ -664,7 +668,7 @@ module ps_match
     .move_done_i    (move_done),
     .move_i         (move),
     .mark_o         (mark),
-    .mark_ready_i   (flow_mark_ready_i),
+    .mark_ready_i   (card_mark_ready_i && !client_mark.valid),
     .gap_o          (flow_gap),
     .keep_valid_o   (keep_valid),
     .keep_o         (keep),
@@ -674,9 +678,11 @@ module ps_match
     .busy_o         (flow_busy)
   );
 
-  assign flow_mark_valid_o = mark.valid;
-  assign flow_mark_set_o   = mark.set;
-  assign flow_mark_index_o = mark.index;
+  // Clients' come first: there are two at most in eight cycles.
+  assign card_mark_valid_o  = mark.valid || client_mark.valid;
+  assign card_mark_client_o = client_mark.valid;
+  assign card_mark_set_o    = client_mark.valid ? client_mark.set : mark.set;
+  assign card_mark_index_o  = client_mark.valid ? index_t'(client_mark.index) : index_t'(mark.index);
 
   always_ff @(posedge clk_i) begin
     if (flow_done) begin

@@ -215,6 +215,13 @@ package ps_match_pkg;
     generation_t    generation;
   } affinity_keep_t;
 
+  // An entry of the table becomes valid or invalid.
+  typedef struct packed {
+    logic           valid;
+    logic           set;
+    affinity_addr_t index;
+  } affinity_mark_t;
+
   // What is asked about a packet's VRF and listener, before its flow is known.
   typedef struct packed {
     logic [11:0] vrf;
