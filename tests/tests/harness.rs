@@ -10,7 +10,7 @@ use penstock_abi::table::TableId;
 use penstock_refmodel::checksum::checksum;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
-use penstock_refmodel::{Decision, Egress, Ingress, Learn, Rule, Verdict};
+use penstock_refmodel::{Decision, Egress, Fault, Ingress, Learn, Rule, Verdict};
 use penstock_tests::board::{Failure, Summary, run};
 use penstock_tests::dut::{Dut as _, ModelDut};
 use penstock_tests::late::{Flaw, LateDut};
@@ -380,6 +380,21 @@ const DEFECTS: &[Defect] = &[
             d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
         }
     }),
+    ("clients put down for another member", |_, _, d| {
+        if let Some(p) = pair(d).filter(|p| p.client.is_some()) {
+            p.forward.ecmp_slot ^= 1;
+        }
+    }),
+    ("clients put down under another number", |_, _, d| {
+        if let Some(client) = pair(d).and_then(|p| p.client.as_mut()) {
+            client.key.number ^= 1;
+        }
+    }),
+    ("clients without a time-out", |_, _, d| {
+        if let Some(client) = pair(d).and_then(|p| p.client.as_mut()) {
+            client.timeout = 0;
+        }
+    }),
     ("FIN not recorded", |_, _, d| {
         if let Some(flags) = &mut d.tcp_flags {
             *flags &= !1;
@@ -391,6 +406,35 @@ const DEFECTS: &[Defect] = &[
 fn every_defect_is_caught() {
     for (name, defect) in DEFECTS {
         assert!(caught(*defect).is_some(), "not caught: {name}");
+    }
+}
+
+/// What the defects of a packet cannot show: which client a card has.
+#[test]
+fn every_fault_of_clients_is_caught() {
+    for fault in [
+        Fault::ClientsAreForgotten,
+        Fault::DrainingKeepsClients,
+        Fault::ClientsOfAnyGeneration,
+        Fault::LostClientsAreHashed,
+        Fault::PinLostAsksForClient,
+        Fault::LabelHasAffinity,
+        Fault::GroupsNeedNoTimeout,
+        Fault::PinnedIsChosen,
+        Fault::ClientsAreNotRenewed,
+        Fault::MembersAreKept,
+        Fault::ClientsStay,
+        Fault::ClientsGoEarly,
+        Fault::TimeoutOfGroup,
+        Fault::NumbersAreOne,
+        Fault::ExpiredTakeRoom,
+        Fault::YoungestGivesWay,
+    ] {
+        let differs = |seed| {
+            let script = Script::random(seed, &OPTIONS);
+            run(&script, &mut ModelDut::planted(fault)).is_err()
+        };
+        assert!((0..100).any(differs), "not caught: {fault:?}");
     }
 }
 

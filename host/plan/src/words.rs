@@ -161,7 +161,7 @@ pub(crate) fn service(key: &ServiceKey, nh: u16, local: u16) -> Result<table::Se
     let proto = key.protocol.number();
     let ip = ipv4(key.address)?;
     let ServiceKey { net, port, .. } = *key;
-    fits(table::ServiceKey { valid: true, net, proto, ip, port, nh, local })
+    fits(table::ServiceKey { valid: true, net, proto, ip, port, nh, local, affinity: 0 })
 }
 
 /// What a listener's word is about; none for protocols that are not compiled.

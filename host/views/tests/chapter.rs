@@ -120,7 +120,7 @@ fn cent222() -> CardState {
     s.tables.put(201, EcmpSlot { slot: 0, ..here });
     s.tables.put(4, Vrf { valid: true, service_net: 4, source_check: SourceCheck::Strict });
     let vip = ip("10.105.139.153");
-    let key = ServiceKey { valid: true, net: 4, proto: 6, ip: vip, port: 8888, nh: 87, local: 88 };
+    let key = ServiceKey { valid: true, net: 4, proto: 6, ip: vip, port: 8888, nh: 87, local: 88, affinity: 0 };
     s.tables.put(41, key);
     s.tables.put(17, TunnelSource { valid: true, set: 7, ip: ip("10.169.25.21") });
     s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4, service: false });

@@ -10,7 +10,7 @@ impl World {
     pub fn change(&mut self, rng: &mut Rng) -> Vec<super::Write> {
         self.writes.clear();
         let n = rng.below(self.services.len() as u64) as usize;
-        match rng.below(18) {
+        match rng.below(20) {
             0..=3 => self.change_group(rng, n),
             4 => {
                 self.services[n].direct = !self.services[n].direct;
@@ -23,8 +23,8 @@ impl World {
                 self.services[n].hash_fields = rng.below(32) as u8;
                 self.write_group(rng, n);
             }
-            10..=12 => self.drain_half(rng, n),
-            13 => self.change_network(rng),
+            10..=13 | 17 => self.drain_half(rng, n),
+            18 => self.change_network(rng),
             14 | 15 => self.change_floating(rng),
             16 => {
                 self.give_affinity(rng, n);
