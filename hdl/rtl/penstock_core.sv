@@ -310,9 +310,10 @@ module penstock_core
 
   logic match_clk;
 
+  // A register that is written may be one of those that say what goes from the flow table.
   ps_rest_clock u_match_clock (
     .clk_i,
-    .wake_i(rst_i || match_busy || clear || match_clearing || cfg_valid || trap_drop_valid || sent_valid),
+    .wake_i(rst_i || match_busy || clear || match_clearing || cfg_valid || trap_drop_valid || sent_valid || s_axil_wvalid_i || s_axil_bvalid_o),
     .clk_o (match_clk)
   );
 
