@@ -187,6 +187,19 @@ module ps_ring_tb
     post(OpGetNext, TableFlow, 0, '0);
     finish(c);
     check(c[487:480] == StOk && c[415:384] == 3, "search for flows");
+    // So do clients, whose entries are others.
+    post(OpGetNext, TableAffinity, 0, '0);
+    finish(c);
+    check(c[487:480] == StNotFound, "no client");
+    mark        = 1;
+    mark_client = 1;
+    mark_index  = 3;
+    do @(posedge clk); while (!mark_ready);
+    mark        = 0;
+    mark_client = 0;
+    post(OpGetNext, TableAffinity, 0, '0);
+    finish(c);
+    check(c[487:480] == StOk && c[415:384] == 3, "search for clients");
     // Flow 200 is marked but no longer valid: the search goes on and finds nothing more.
     entries[200] = '0;
     post(OpGetNext, TableFlow, 4, '0);

@@ -137,8 +137,8 @@ module ps_valid_map
     else if (settle_q != '0) settle_q <= settle_q - 4'd1;
     flow_in_valid_q <= card_mark_valid_i && card_mark_ready_o && !clear_q;
     card_mark_ready_o <= flow_held < 5'(FlowMarks - 4);
-    flow_in_q       <= '{addr: addr_t'(card_mark_client_i ? BaseAffinity : BaseFlow) + addr_t'(card_mark_index_i[IndexBits-1:6]), position: card_mark_index_i[5:0],
-                         set: card_mark_set_i};
+    flow_in_q       <= '{addr: addr_t'(card_mark_client_i ? BaseAffinity : BaseFlow) + addr_t'(card_mark_index_i[IndexBits-1:6]),
+                         position: card_mark_index_i[5:0], set: card_mark_set_i};
     if (clear_q || rst_i) begin
       host_valid_q   <= 1'b0;
       host_pending_q <= 1'b0;

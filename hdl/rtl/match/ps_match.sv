@@ -122,7 +122,8 @@ module ps_match
   // Where packets and the host meet entries with the wrong parity.
   localparam int unsigned ParitySources = 25;
   localparam logic [ParitySources-1:0][7:0] ParityTables = {
-    TableAffinity, TableAffinity, TableAffinity, TableFlowShare, TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
+    TableAffinity, TableAffinity, TableAffinity,
+    TableFlowShare, TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
     TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
     TableFipKey, TableFipKey, TableFipMap, TableFipMap
   };
@@ -829,7 +830,8 @@ module ps_match
   ) u_parity_errors (
     .clk_i,
     .rst_i,
-    .error_i  ({affinity_error, share_error, vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
+    .error_i  ({affinity_error,
+                share_error, vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
                 vif_error, fip_error[2], ilm_error, host_route_error[0], prefix_error[0], default_route_error[0], next_hop_error, ecmp_error,
                 fip_error[1:0], map_flow_error, fip_error[3]}),
     .read_i   (read_bad),

@@ -2,7 +2,7 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit, and NextHop and Ecmp for their turn at a port that packets read: at most 16 cycles while others came shortly
-//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27, Affinity for its turn, at most 26. While tables are being cleared commands wait.
+//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27, Affinity for its turn, some 30 at most. While tables are being cleared commands wait.
 // Learned:    of Flow and Affinity, which the card fills, entries are deleted: nothing but zeros is written.
 // Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
 //             the wrong one; flipped_o (pulse) says that it has.
