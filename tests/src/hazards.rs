@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use penstock_abi::table::FlowKey;
+use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::tunnel::tunnel;
 use penstock_refmodel::wire::is_bare_syn;
-use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables};
+use penstock_refmodel::{Card, Decision, Ingress, Learn, RefModel, Tables};
 
 use crate::clients::{ClientsInFlight, Use as ClientUse};
 use crate::shares::{SharesInFlight, Use};
@@ -73,7 +74,12 @@ impl Access {
         };
         let bare_syn = decision.tcp_flags.is_some_and(is_bare_syn);
         let mut reads = if bare_syn { with_partner(&key) } else { Vec::new() };
-        let mut touches = flows.touched_by(&decision.learn);
+        // What a share refuses may meet what is pending all the same, which comes first (section 9.1).
+        let unlimited = Card { limited: false, ..model.card() };
+        let mut touches = match decision.refusal {
+            Some(_) => flows.touched_by(&decide(&unlimited, ingress, frame).learn),
+            None => flows.touched_by(&decision.learn),
+        };
         // Whether a pair is dead is asked when the request is executed: the tables may have changed since its packet read them.
         if let Learn::DeadPair { key } = &decision.learn
             && flows.get(key).is_some_and(|f| !versions.iter().any(|t| flows.is_dead(t, f)))

@@ -412,7 +412,7 @@ fn every_defect_is_caught() {
 /// What the defects of a packet cannot show: which client a card has.
 #[test]
 fn every_fault_of_clients_is_caught() {
-    for fault in [
+    let mut missed = vec![
         Fault::ClientsAreForgotten,
         Fault::DrainingKeepsClients,
         Fault::ClientsOfAnyGeneration,
@@ -429,13 +429,15 @@ fn every_fault_of_clients_is_caught() {
         Fault::NumbersAreOne,
         Fault::ExpiredTakeRoom,
         Fault::YoungestGivesWay,
-    ] {
-        let differs = |seed| {
-            let script = Script::random(seed, &OPTIONS);
-            run(&script, &mut ModelDut::planted(fault)).is_err()
-        };
-        assert!((0..100).any(differs), "not caught: {fault:?}");
+    ];
+    for seed in 0..400 {
+        let script = Script::random(seed, &Options { big_frames: false, ..OPTIONS });
+        missed.retain(|fault| run(&script, &mut ModelDut::planted(*fault)).is_ok());
+        if missed.is_empty() {
+            return;
+        }
     }
+    panic!("not caught: {missed:?}");
 }
 
 /// The limit for new flows that translate, on both sides of it.

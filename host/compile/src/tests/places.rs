@@ -71,7 +71,7 @@ fn what_each_may_have_of_the_flow_table_is_said_by_the_node_and_by_its_vifs() {
     let mut world = cent222();
     world.vif(PodVif { flow_limit: Some(pairs(5)), ..vif(9, "few", 90, 30) });
     let shares = |world: &World| world.desired().shares;
-    assert_eq!(shares(&world), [(9, pairs(5))].into_iter().collect());
+    assert_eq!(shares(&world), [(9_u32, pairs(5))].into_iter().collect());
     let mut node = Node::clone(world.intent.node.as_ref().unwrap());
     node.flow_limits = FlowLimits { vifs: pairs(10), tunnels: pairs(20) };
     world.intent.node = Some(Arc::new(node));

@@ -209,6 +209,9 @@ const NONE: Shape = Shape {
     plain_fip_rows_log2: 0,
     flow_rows_log2: 0,
     flows_translated_max: 0,
+    flow_shares: 0,
+    affinities: 0,
+    clock_khz: 0,
 };
 
 /// What is served can change: there is room for another ring beside the old one, and for other mappings.

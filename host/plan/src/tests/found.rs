@@ -113,6 +113,9 @@ fn what_is_wanted_of_a_card_without_tables_is_refused() {
         plain_fip_rows_log2: 0,
         flow_rows_log2: 0,
         flows_translated_max: 0,
+        flow_shares: 0,
+        affinities: 0,
+        clock_khz: 0,
     };
     let mut d = reaches(&[1, 2, LOCAL]);
     serve(&mut d, vip(1), &[1, LOCAL]);

@@ -17,7 +17,7 @@ fn a_limit_is_one_word_that_changes_in_place() {
     let mut bench = Bench::new(Shape { clock_khz: 1 << 18, ..Shape::default() });
     let mut d = reaches(&[1, LOCAL]);
     let limit = FlowLimit { pairs: 1000, burst: 50, per_second: 20 };
-    d.shares = (256..260).map(|share| (share, limit)).chain([(8, limit)]).collect();
+    d.shares = (256..260_u32).map(|share| (share, limit)).chain([(8, limit)]).collect();
     assert_eq!(bench.bring(&d), []);
     // A unit is 1 / 4000 of a second, and a pair 4096 parts.
     let word = FlowShare { valid: true, pairs: 1000, burst: 50, rate: 21 };

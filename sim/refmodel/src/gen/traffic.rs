@@ -92,7 +92,7 @@ impl Traffic {
             29 => self.orphan(world),
             33 => self.early_reply(world),
             30..=32 if !self.seen.is_empty() => self.return_to_service(world),
-            34..=36 if !self.seen.is_empty() => self.call_again(world),
+            34..=38 if !self.seen.is_empty() => self.call_again(world),
             _ => self.fresh(world),
         }
     }

@@ -56,7 +56,7 @@ impl World {
             .map(|_| (!rng.one_in(6)).then(|| self.random_member(rng, vrf)))
             .collect();
         self.services[n].slots = slots;
-        if rng.one_in(3) {
+        if rng.one_in(2) {
             self.give_affinity(rng, n);
         }
         self.write_group(rng, n);
@@ -66,7 +66,7 @@ impl World {
     /// Clients of a service are kept at their members, for some units of time or none. Few numbers, so that other services have had them.
     pub(in crate::r#gen) fn give_affinity(&mut self, rng: &mut Rng, n: usize) {
         let s = &mut self.services[n];
-        s.affinity = (rng.below(8) as u16, rng.of([0, 1, 1, 2, 3, 6]));
+        s.affinity = (rng.below(8) as u16, rng.of([0, 1, 2, 3, 6, 9]));
         s.hash_fields = FIELD_SIP;
     }
 
