@@ -408,6 +408,14 @@ impl<'a> Board<'a> {
         self.model.flows_mut().restore(flows);
         self.uncertain.clear();
         self.adopt_shares()?;
+        // Whether the card has seen a packet since a pair's replies were pinned, and has noted that it is plain no more, is open.
+        let flows = self.model.flows();
+        let pinned = flows.iter().map(|(_, f)| f).filter(|f| {
+            let plain = !f.reverse && !f.map_valid && !f.ecmp_valid;
+            plain && !flows.is_plain_pair(f)
+        });
+        let pinned: Vec<FlowKey> = pinned.map(key_of).collect();
+        pinned.into_iter().try_for_each(|key| self.delete(key))?;
         let counters = self.read_counters()?;
         let model = self.model.counters();
         for (code, n) in &counters.card {

@@ -257,7 +257,7 @@ impl FlowTable {
 
     fn note(&mut self, forward: &Flow) {
         let port = self.ages.find(forward.proto, forward.dport);
-        let plain = !forward.map_valid && !forward.ecmp_valid;
+        let plain = self.is_plain_pair(forward);
         self.noted.insert(forward.pair, Noted { port, plain });
     }
 
@@ -290,11 +290,10 @@ impl FlowTable {
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);
             self.stats.insert(side(&f), (f.generation, s));
-            if !f.reverse {
-                self.note(&f);
-            }
             self.entries.insert(key_of(&f), f);
         }
+        let forward: Vec<Flow> = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse).collect();
+        forward.iter().for_each(|f| self.note(f));
         let mut shares = std::mem::take(&mut self.shares);
         shares.restore(&known, self.pairs());
         self.shares = shares;
