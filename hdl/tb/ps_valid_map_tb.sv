@@ -27,9 +27,7 @@ module ps_valid_map_tb
   output logic        clients_o
 );
 
-  assign depth_o = table_i inside {TableVif, TableIlm, TableNextHop, TableEcmp, TableHostRoute, TablePrefix, TableFipKey, TableFipMap,
-                                   TableFlow, TableDefaultRoute, TablePrefixLength, TableVrf, TableServiceKey, TableTunnelSource,
-                                   TablePlainFip, TableFlowShare, TableAffinity} ? table_depth(table_i) : '0;
+  assign depth_o   = table_has_valid(table_i) ? table_depth(table_i) : '0;
   assign flows_o   = table_i == TableFlow;
   assign clients_o = table_i == TableAffinity;
 
