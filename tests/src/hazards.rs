@@ -97,6 +97,8 @@ impl Access {
             exchanged || matches!(decision.learn, Learn::Move { .. } | Learn::DeadPair { .. });
         let new = matches!(decision.learn, Learn::New(_));
         let shares = Use::of(model, decision, &touches);
+        // Before its share refuses a pair, its keys are compared with those of all that waits.
+        touches.extend(decision.refusal.iter().flat_map(|refusal| refusal.keys));
         Some(Self {
             key,
             origin: origin(model, ingress, frame),

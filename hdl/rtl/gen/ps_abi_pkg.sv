@@ -954,8 +954,8 @@ package ps_abi_pkg;
   endfunction
 
   function automatic logic [FlowHashBits-1:0] client_hash(input logic [31:0] client, input logic [191:0] secret);
-    logic [11:0][15:0] k;
-    k           = secret ^ FlowSecretBase;
+    logic [5:0][15:0] k;
+    k           = 96'(secret ^ FlowSecretBase);
     client_hash = flow_mix({client_nh(client, k[5:4]), client_nh(client, k[3:2]), client_nh(client, k[1:0])});
   endfunction
 

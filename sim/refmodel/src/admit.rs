@@ -63,7 +63,8 @@ pub(crate) fn admit(
     if may_be_refused && card.limited {
         let over = card.flows.shares.over(card.tables, pair.shares, card.fault);
         if !over.is_empty() {
-            let refusal = Some(Refusal { of: pair.shares, over });
+            let refusal =
+                Some(Refusal { keys: [key_of(&pair.forward), reverse_key], of: pair.shares, over });
             if translated || card.breaks(Fault::SharesDropPlain) {
                 let refused = Refused::by(Rule::ShareOver, DropReason::FlowQuota);
                 return Err(Refused { refusal, ..refused });

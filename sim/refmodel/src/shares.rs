@@ -60,9 +60,11 @@ impl Shares {
     }
 }
 
-/// Why a pair was refused.
+/// Which pair was refused, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// Keys of its entries.
+    pub keys: [FlowKey; 2],
     /// The shares that it would have been in.
     pub of: Shares,
     /// Those of them that were over their limit.
