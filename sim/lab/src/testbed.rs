@@ -56,7 +56,8 @@ pub fn wait<T>(
 }
 
 impl Testbed {
-    /// Brings a lab up with the programs in `folder` (`penstock`, `penstock-lab`, `penstockd`, `penstock-card`) and a firmware image.
+    /// Brings a lab up with the programs in `folder` (`penstock`, `penstock-lab`, `penstockd`, `penstock-card`) and a firmware image;
+    /// without a topology, the chapter's.
     ///
     /// # Errors
     /// A program is missing or the lab does not come up.
@@ -64,6 +65,7 @@ impl Testbed {
         name: &str,
         folder: &Path,
         firmware: &Path,
+        topology: Option<&Path>,
         tied: bool,
         progress: impl FnMut(&str),
     ) -> Result<Self> {
@@ -82,6 +84,7 @@ impl Testbed {
             name: name.to_owned(),
             program: folder.join("penstock-lab"),
             firmware: Some(firmware.to_path_buf()),
+            topology: topology.map(Path::to_path_buf),
             tied,
             ..UpOptions::default()
         };
