@@ -5,8 +5,9 @@
 //! datagrams to port 6635 of the node that is flooded, behind a label of its (MPLSoUDP); the node's own kernel sends these, so
 //! that their outer source is a tunnel that the receiver knows.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,33 +51,13 @@ pub struct Tunnel {
 /// # Errors
 /// The socket cannot be made, or the place has no way to the destination.
 pub fn flood(plan: &Flood) -> Result<()> {
-    let send: Box<dyn Fn(&[u8]) -> Result<()>> = match plan.tunnel {
-        None => {
-            let (kind, flags) = (SockType::Raw, SockFlag::SOCK_CLOEXEC);
-            let raw = socket(AddressFamily::Inet, kind, flags, SockProtocol::Raw)
-                .context("cannot open a raw socket")?;
-            let to = SockaddrIn::from(SocketAddrV4::new(*plan.to.ip(), 0));
-            Box::new(move |packet| {
-                tolerate(sendto(raw.as_raw_fd(), packet, &to, MsgFlags::empty()).map(drop))
-            })
-        }
-        Some(Tunnel { node, label }) => {
-            let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("no UDP socket")?;
-            udp.connect((node, MPLS_UDP)).with_context(|| format!("no way to {node}"))?;
-            Box::new(move |packet| {
-                let sent = udp.send(&[&label_word(label), packet].concat());
-                tolerate(sent.map(drop).map_err(|error| {
-                    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
-                }))
-            })
-        }
-    };
+    let way = Way::open(plan)?;
     let (start, mut sent) = (Instant::now(), 0_u64);
     let mut port = PORT_FIRST;
     loop {
         let due = (start.elapsed().as_secs_f64() * f64::from(plan.per_second)) as u64;
         while sent < due {
-            send(&syn(SocketAddrV4::new(plan.from, port), plan.to))?;
+            way.send(&syn(SocketAddrV4::new(plan.from, port), plan.to))?;
             port = port.checked_add(1).unwrap_or(PORT_FIRST);
             sent += 1;
         }
@@ -84,11 +65,44 @@ pub fn flood(plan: &Flood) -> Result<()> {
     }
 }
 
-/// A queue that is full, or an answer that says so, does not end a flood.
-fn tolerate(sent: nix::Result<()>) -> Result<()> {
-    match sent {
-        Ok(()) | Err(Errno::ENOBUFS | Errno::ECONNREFUSED | Errno::EAGAIN | Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno).context("cannot send"),
+/// Where packets leave.
+enum Way {
+    Raw(OwnedFd, SockaddrIn),
+    Tunnel(UdpSocket, [u8; 4]),
+}
+
+impl Way {
+    fn open(plan: &Flood) -> Result<Self> {
+        match plan.tunnel {
+            None => {
+                let (kind, flags) = (SockType::Raw, SockFlag::SOCK_CLOEXEC);
+                let raw = socket(AddressFamily::Inet, kind, flags, SockProtocol::Raw)
+                    .context("cannot open a raw socket")?;
+                Ok(Self::Raw(raw, SockaddrIn::from(SocketAddrV4::new(*plan.to.ip(), 0))))
+            }
+            Some(Tunnel { node, label }) => {
+                let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("no UDP socket")?;
+                udp.connect((node, MPLS_UDP)).with_context(|| format!("no way to {node}"))?;
+                Ok(Self::Tunnel(udp, label_word(label)))
+            }
+        }
+    }
+
+    fn send(&self, packet: &[u8]) -> Result<()> {
+        let sent = match self {
+            Self::Raw(raw, to) => {
+                sendto(raw.as_raw_fd(), packet, to, MsgFlags::empty()).map_err(io::Error::from)
+            }
+            Self::Tunnel(udp, label) => udp.send(&[label, packet].concat()),
+        };
+        match sent {
+            Ok(_) => Ok(()),
+            // A queue that is full, or an answer that nobody listens, does not end a flood.
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::ENOBUFS | Errno::ECONNREFUSED | Errno::EAGAIN | Errno::EINTR) => Ok(()),
+                _ => Err(error).context("cannot send"),
+            },
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::client::{Lab, UpOptions};
 
 /// How often [`wait`] looks again.
 const POLL: Duration = Duration::from_millis(50);
+/// What stands between a node file as the lab wrote it and what was added to it.
+const ADDED: &str = "# Added by the lab's user:\n";
 /// Kubernetes namespace of the chapter's objects.
 pub const NAMESPACE: &str = "ns-user-1";
 /// VRF of the chapter's pods.
@@ -103,6 +105,12 @@ impl Testbed {
         &self.lab
     }
 
+    /// The lab's program, which can be run in its places as well, to connect or to flood.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.penstock.with_file_name("penstock-lab")
+    }
+
     /// Gives the lab back, to end it.
     #[must_use]
     pub fn into_lab(self) -> Lab {
@@ -187,6 +195,22 @@ impl Testbed {
         let hidden = folder.join(format!(".{name}.new"));
         fs::write(&hidden, text).with_context(|| format!("cannot write {}", hidden.display()))?;
         fs::rename(&hidden, folder.join(name)).with_context(|| format!("cannot apply {name}"))
+    }
+
+    /// Adds `more` to a node's file, in place of what was added before; its daemon is watching.
+    ///
+    /// # Errors
+    /// There is no such node, or the file cannot be written.
+    pub fn configure(&self, node: &str, more: &str) -> Result<()> {
+        let files =
+            self.lab.state().nodes.get(node).with_context(|| format!("no node `{node}`"))?;
+        let (file, new) = (&files.node_file, files.node_file.with_extension("new"));
+        let text =
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let own = text.split(ADDED).next().unwrap_or_default();
+        fs::write(&new, format!("{own}{ADDED}{more}"))
+            .and_then(|()| fs::rename(&new, file))
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Takes a manifest away.

@@ -93,31 +93,18 @@ struct Run {
 /// The floods with what they need.
 pub(crate) struct Floods<'a> {
     manifests: PathBuf,
-    program: PathBuf,
-    node_file: PathBuf,
-    /// The node file as the lab wrote it.
-    plain: String,
+    program: String,
     bed: &'a Testbed,
     report: &'a mut Report,
 }
 
 impl<'a> Floods<'a> {
-    /// `program` is `penstock-lab`, which connects and floods.
-    ///
     /// # Errors
-    /// The lab has no such node.
-    pub(crate) fn new(
-        root: &Path,
-        program: PathBuf,
-        bed: &'a Testbed,
-        report: &'a mut Report,
-    ) -> Result<Self> {
-        let files = bed.lab().state().nodes.get(NODE).context("no node of that name")?;
-        let node_file = files.node_file.clone();
-        let plain = fs::read_to_string(&node_file)
-            .with_context(|| format!("cannot read {}", node_file.display()))?;
-        let manifests = root.join("tests/manifests");
-        Ok(Floods { manifests, program, node_file, plain, bed, report })
+    /// The lab's program is gone.
+    pub(crate) fn new(root: &Path, bed: &'a Testbed, report: &'a mut Report) -> Result<Self> {
+        let program = fs::canonicalize(bed.program()).context("cannot find penstock-lab")?;
+        let program = program.to_string_lossy().into_owned();
+        Ok(Floods { manifests: root.join("tests/manifests"), program, bed, report })
     }
 
     /// Runs all of it. An error means that it makes no sense to go on; a check that fails does not.
@@ -192,10 +179,7 @@ impl<'a> Floods<'a> {
 
     /// Gives the daemon its node file with something more in it.
     fn configure(&self, more: &str) -> Result<()> {
-        let new = self.node_file.with_extension("new");
-        fs::write(&new, format!("{}{more}", self.plain))
-            .and_then(|()| fs::rename(&new, &self.node_file))
-            .with_context(|| format!("cannot write {}", self.node_file.display()))?;
+        self.bed.configure(NODE, more)?;
         let wanted = more.contains("flowLimits").then_some(PAIRS_LIMIT);
         wait("the limits on the card", PATIENCE, || {
             let (vif, tunnel) = shares(self.bed)?;
@@ -205,9 +189,8 @@ impl<'a> Floods<'a> {
     }
 
     fn start(&self, origin: Origin) -> Result<()> {
-        let program = fs::canonicalize(&self.program).context("cannot find penstock-lab")?;
-        let program = program.to_string_lossy();
-        let common = [&*program, "flood", SILENT_ADDRESS, "--per-second", FLOOD_RATE, "--from"];
+        let common =
+            [&*self.program, "flood", SILENT_ADDRESS, "--per-second", FLOOD_RATE, "--from"];
         let (place, more): (_, &[&str]) = match origin {
             Origin::Pod => (FLOODER, &[FLOODER_IP]),
             Origin::Fabric => {
@@ -231,9 +214,7 @@ impl<'a> Floods<'a> {
     }
 
     fn connect(&self) -> Result<Connections> {
-        let program = fs::canonicalize(&self.program).context("cannot find penstock-lab")?;
-        let program = program.to_string_lossy();
-        let argv = [&*program, "connect", WEB, "--count", CONNECTIONS];
+        let argv = [&*self.program, "connect", WEB, "--count", CONNECTIONS];
         let argv =
             [&argv[..], &["--parallel", PARALLEL, "--within", WITHIN, "-o", "json"]].concat();
         self.report.shown(CLIENT, &format!("penstock-lab {}", argv[1..].join(" ")), "");

@@ -64,9 +64,7 @@ pub(crate) fn demo(
     let bed = Testbed::up(name, &folder, &image, topology.as_deref(), !keep, tell)?;
     let told = match tale {
         Tale::Service => Story::new(root, &bed, &mut report).tell(),
-        Tale::Flood => {
-            Floods::new(root, folder.join("penstock-lab"), &bed, &mut report).and_then(Floods::tell)
-        }
+        Tale::Flood => Floods::new(root, &bed, &mut report).and_then(Floods::tell),
     };
     if let Err(error) = &told {
         report.fail("the story goes on to its end", error);
