@@ -12,8 +12,8 @@ use penstock_lab::connect::Connections;
 use penstock_lab::download::{Download, Wanted};
 use penstock_lab::testbed::{Testbed, wait};
 
-/// Connections, of which the client's card has an entry each: three pairs in five of them do not fit in at once.
-const CONNECTIONS: usize = 40_000;
+/// Connections, of which the client's card has a pair of entries each.
+const CONNECTIONS: usize = 30_000;
 /// Open at once.
 const PARALLEL: usize = 16;
 /// Drops for want of a place in the flow table.
@@ -47,22 +47,21 @@ fn short_connections_beyond_the_flow_table_are_all_served() {
     assert!(evicted > 0, "the table was never full");
     assert_eq!(refusals(&lab), refused, "a packet was dropped for want of an entry");
 
-    assert!(pairs.iter().all(|pairs| pairs.len() == 2), "{pairs:?}");
-    assert_eq!(its_pairs(), pairs, "the download's entries did not stay");
-    let so_far = download.received();
-    wait("more of the download", PATIENCE, || Ok((download.received() > so_far).then_some(())))
-        .unwrap();
-    download.stop().unwrap();
-
     // As it is without a word in the node file: ten seconds after they were closed.
     for node in [NODE_A, NODE_B] {
         lab.configure(node, "").unwrap();
-        wait("the end of all entries", PATIENCE, || {
-            let left = lab.flows(node, CLIENT_IP)?.len();
-            Ok((left == 0).then_some(()))
+        wait("the end of closed connections' entries", PATIENCE, || {
+            let status = lab.json(node, &["status"])?;
+            Ok((status["device"]["flow_table"]["in_use"] == 2).then_some(()))
         })
         .unwrap();
     }
+    let so_far = download.received();
+    wait("more of the download", PATIENCE, || Ok((download.received() > so_far).then_some(())))
+        .unwrap();
+    assert!(pairs.iter().all(|pairs| pairs.len() == 2), "{pairs:?}");
+    assert_eq!(its_pairs(), pairs, "the download's entries did not stay");
+    download.stop().unwrap();
 }
 
 fn connect(lab: &Testbed, count: usize) -> Connections {

@@ -77,7 +77,7 @@ const BENCHES: &[&str] = &[
 /// What the synthesis is made of.
 const SYNTHESIS: &[&str] = &["hdl/rtl", "hdl/synth", "xtask/src/synth"];
 
-/// How many times more seeds the comparison of RTL and model takes, and short connections there are, than for every change.
+/// How many times more seeds the comparison of RTL and model takes than for every change.
 const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 5);
 /// How many random histories a property test takes.
 const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
@@ -108,7 +108,8 @@ const JOBS: &[Job] = &[
         work: Work::Lab {
             test: "e2e_connections",
             name: "short_connections_beyond_the_flow_table",
-            scale: SCALE,
+            // 210,000 of them.
+            scale: ("PENSTOCK_SCALE", 7),
         },
     },
     Job {

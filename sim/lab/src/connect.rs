@@ -4,8 +4,8 @@
 //! open within a limit, and broken if it is and does not bring the page. Times are those from the first SYN until the
 //! connection is open: a SYN that is dropped shows as a second more, the kernel's pause before the next.
 //!
-//! Source ports go round from [`PORT_FIRST`] on, so that none comes again before all others have: a port that is used again soon meets the
-//! entry of the connection before, and a pod's kernel beside a simulated card answers within fewer of its cycles than it takes to replace that.
+//! Source ports go round from [`PORT_FIRST`] on, so that none comes again before all others have: to a flow table that has fewer connections
+//! than there are ports, each is a new one.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
