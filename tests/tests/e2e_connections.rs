@@ -15,7 +15,10 @@ use penstock_lab::testbed::{Testbed, wait};
 /// Connections, of which the client's card has a pair of entries each.
 const CONNECTIONS: usize = 30_000;
 /// Open at once.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 64;
+/// Entries that may be there in the end: the download's, and those that a FIN makes which is sent again after its connection gave way. Nothing
+/// follows it, and it goes after four minutes.
+const LEFT_MAX: u64 = 40;
 /// Drops for want of a place in the flow table.
 const REFUSALS: [&str; 4] = ["FlowTableFull", "FlowQueueFull", "FlowClash", "FlowQuota"];
 
@@ -52,7 +55,8 @@ fn short_connections_beyond_the_flow_table_are_all_served() {
         lab.configure(node, "").unwrap();
         wait("the end of closed connections' entries", PATIENCE, || {
             let status = lab.json(node, &["status"])?;
-            Ok((status["device"]["flow_table"]["in_use"] == 2).then_some(()))
+            let in_use = status["device"]["flow_table"]["in_use"].as_u64();
+            Ok(in_use.filter(|in_use| *in_use <= LEFT_MAX))
         })
         .unwrap();
     }
