@@ -406,8 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn pressure_is_the_highest_mark_below_what_is_in_use() {
+        let pressure = |above| fill(&counters(), Some(above)).pressure;
+        assert_eq!(pressure([49_199, 49_200, 49_201]), Some(1));
+        assert_eq!(pressure([49_200, 60_000, 61_000]), Some(0));
+    }
+
+    #[test]
     fn what_did_not_get_in_is_told_by_reason() {
-        let fill = fill(&counters());
+        let fill = fill(&counters(), None);
+        assert_eq!((fill.pressure, fill.evicted), (None, 0));
         assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 262_144, 237_568));
         let reasons = |all: &[NamedCount]| -> Vec<(String, u64)> {
             all.iter().map(|named| (named.reason.clone(), named.count)).collect()
