@@ -295,6 +295,11 @@ module ps_match
   next_hop_t   walk_nh;
   ecmp_slot_t  walk_ecmp;
 
+  // Units of last_hit and of all times, never 0, which says that there was no packet.
+  logic [31:0] now_q;
+
+  always_ff @(posedge clk_i) now_q <= time_i[47:16] | 32'(time_i[47:16] == '0);
+
   // The member at which a client is kept; who is to be kept comes from the flow table.
   affinity_hit_t  kept;
   affinity_keep_t keep;
@@ -485,11 +490,6 @@ module ps_match
   logic      decided_early_valid;
   flow_key_t decided_early_key;
   pair_ask_t decided_ask;
-
-  // Units of last_hit and of all times, never 0, which says that there was no packet.
-  logic [31:0] now_q;
-
-  always_ff @(posedge clk_i) now_q <= time_i[47:16] | 32'(time_i[47:16] == '0);
 
   ps_decide u_decide (
     .clk_i,
