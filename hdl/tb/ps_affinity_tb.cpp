@@ -315,6 +315,7 @@ void at_rest(uint32_t seed) {
         }
         b.check_all();
         b.clear();
+        b.check_all();
     }
     std::printf("at rest: ok, %llu learned, %llu gave way\n", (unsigned long long)b.learned, (unsigned long long)b.evicted);
 }
