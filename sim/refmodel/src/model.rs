@@ -288,15 +288,16 @@ impl RefModel {
             _ => {}
         }
         self.recount_flows();
-        let made = matches!(inserted, Some(Inserted::Learned | Inserted::Repinned))
-            || self.breaks(Fault::AnyRequestKeepsClients);
+        let made =
+            matches!(inserted, Some(Inserted::Learned | Inserted::Repinned | Inserted::Full))
+                || self.breaks(Fault::AnyRequestKeepsClients);
         if let Some(pair) = request.pair().filter(|_| made) {
             self.keep_client(pair);
         }
         inserted
     }
 
-    /// The client of a packet whose pair was made is kept at its member, if it has affinity.
+    /// The client of a packet whose pair was made, or found no room, is kept at its member, if it has affinity.
     fn keep_client(&mut self, pair: &Pair) {
         let Some(client) = &pair.client else { return };
         let now = clients::now(self.flows.now());
