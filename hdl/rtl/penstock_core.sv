@@ -104,8 +104,8 @@ module penstock_core
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
-  logic        ring_fault, fw_fault, flow_full, flow_mark_valid, flow_mark_set, flow_mark_ready, gap;
-  flow_addr_t  flow_mark_index;
+  logic        ring_fault, fw_fault, flow_full, card_mark_valid, card_mark_client, card_mark_set, card_mark_ready, gap;
+  index_t      card_mark_index;
 
   logic        cfg_valid;
   cfg_req_t    cfg_req;
@@ -193,7 +193,7 @@ module penstock_core
 
   ps_rest_clock u_ring_clock (
     .clk_i,
-    .wake_i(rst_i || ring_busy || map_busy || clear || clearing || host_acts || flow_full || flow_mark_valid || fw_active_o ||
+    .wake_i(rst_i || ring_busy || map_busy || clear || clearing || host_acts || flow_full || card_mark_valid || fw_active_o ||
             m_axi_rvalid_i || m_axi_bvalid_i),
     .clk_o (ring_clk)
   );
@@ -218,10 +218,11 @@ module penstock_core
     .fw_status_i   (fw_status),
     .fw_info_i     (fw_info),
     .flow_full_i   (flow_full),
-    .flow_mark_valid_i(flow_mark_valid),
-    .flow_mark_index_i(flow_mark_index),
-    .flow_mark_set_i  (flow_mark_set),
-    .flow_mark_ready_o(flow_mark_ready),
+    .card_mark_valid_i(card_mark_valid),
+    .card_mark_client_i(card_mark_client),
+    .card_mark_index_i(card_mark_index),
+    .card_mark_set_i  (card_mark_set),
+    .card_mark_ready_o(card_mark_ready),
     .cfg_valid_o   (cfg_valid),
     .cfg_req_o     (cfg_req),
     .cfg_rsp_i     (cfg_rsp),
@@ -344,10 +345,11 @@ module penstock_core
     .fw_tx_vif_i      (sent_vif),
     .fw_tx_bytes_i    (sent_bytes),
     .flow_full_o      (flow_full),
-    .flow_mark_valid_o(flow_mark_valid),
-    .flow_mark_index_o(flow_mark_index),
-    .flow_mark_set_o  (flow_mark_set),
-    .flow_mark_ready_i(flow_mark_ready),
+    .card_mark_valid_o(card_mark_valid),
+    .card_mark_client_o(card_mark_client),
+    .card_mark_index_o(card_mark_index),
+    .card_mark_set_o  (card_mark_set),
+    .card_mark_ready_i(card_mark_ready),
     .gap_o            (gap),
     .busy_o           (match_busy)
   );

@@ -26,6 +26,7 @@ struct Pair {
     FlowKey key, reverse;
     uint32_t info, pair;
     uint64_t asked;          // cycle
+    uint16_t number;         // under which its client is kept, or 0
 };
 
 // Cycles in which an admitted pair is written, however often it must try.
@@ -54,13 +55,16 @@ struct Bench {
         bool found;
     };
     std::deque<Look> looks, datas;
+    bool keeps = false;                      // some requests have their clients kept,
+    std::deque<Pair> to_keep;                // who will be, in order
+    unsigned room = 0;                       // how many may be yet, once there is no room
 
     explicit Bench(uint32_t seed) : rng(seed) {
         top.clk_i = 0, top.eval();
         rows = 1u << top.rows_log2_o, slots = 16 * rows;
         for (auto& w : hash.secret) w = uint16_t(rng());
         std::memcpy(&top.secret_i, hash.secret.data(), 24);
-        top.rst_i = 1, top.clear_i = 1;
+        top.rst_i = 1, top.clear_i = 1, top.keep_room_i = 1;
         for (int i = 0; i < 4; i++) edge();
         top.rst_i = 0;
         for (int i = 0; i < 4; i++) edge();
@@ -110,13 +114,15 @@ struct Bench {
     // One cycle: asks for a pair if told to, looks something up.
     bool step(bool ask) {
         if (ask && !have_next) {
-            next.key = next_key(), next.reverse = few_rows ? next_key() : turned(next.key), next.info = uint32_t(rng());
+            next.key = next_key(), next.reverse = few_rows ? next_key() : turned(next.key), next.info = uint32_t(rng()), next.number = keeps && rng() % 4 ? uint16_t(rng()) : 0;
             have_next = true;
             put(&top.key_i, next.key), put(&top.reverse_key_i, next.reverse);
             put_hash(&top.hash_i, next.key), put_hash(&top.reverse_hash_i, next.reverse);
-            top.info_i = next.info;
+            top.info_i = next.info, top.number_i = next.number;
         }
         top.valid_i = ask;
+        if (keeps && rng() % 50 == 0) top.keep_room_i = !top.keep_room_i;
+        room = top.keep_room_i ? 6 : room;
         top.look_i = 0;
         if (!pairs.empty() && looking) {
             size_t of = rng() % pairs.size();
@@ -136,10 +142,12 @@ struct Bench {
             if (by_pair.count(next.pair) && !unsure && full == 0) fail("a pair id is given out twice", next.pair);
             by_pair[next.pair] = pairs.size();
             pairs.push_back(next), refused.push_back(0);
+            if (next.number != 0 && top.kind_i == 0 && !top.slow_i) to_keep.push_back(next);
             have_next = false;
         }
         top.clk_i = 1, top.eval();
         cycle++;
+        if (top.keep_o) check_keep();
         learned += top.learned_o;
         full += top.full_o;
         for (int m = 1; m >= 0; m--) {
@@ -149,6 +157,15 @@ struct Bench {
         }
         check_looks();
         return asked;
+    }
+    void check_keep() {
+        if (to_keep.empty()) fail("a client is kept of whom nobody spoke");
+        const Pair& p = to_keep.front();
+        uint32_t client = uint32_t(p.key[1] >> 8 | p.key[2] << 8) | uint32_t(p.key[3]) << 24;
+        if (top.keep_number_o != p.number || top.keep_client_o != client || top.keep_slot_o != (p.info & 0x7ff) ||
+            top.keep_generation_o != (p.info >> 11 & 0xff) || top.keep_timeout_o != (~uint32_t(p.number) & 0xfffff)) fail("another client is kept", client, top.keep_client_o);
+        to_keep.pop_front();
+        if (room-- == 0) fail("too many clients are kept at once");
     }
     void check_looks() {
         while (!looks.empty() && looks.front().due == cycle) {
@@ -178,6 +195,7 @@ struct Bench {
             if (!top.busy_o && i > 300) break;
         }
         if (top.busy_o) fail("the engine does not come to rest");
+        if (!to_keep.empty()) fail("a client is not kept");
         if (2 * top.shared_o != int(top.in_use_o)) fail("pairs that shares have", top.shared_o, top.in_use_o);
         bool was = looking;
         looking = false;

@@ -18,9 +18,11 @@ void host(Bench& b, uint32_t index, bool write) {
 }
 
 // A request that is not for the fast path.
-void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool plain) {
+void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool plain, uint16_t number = 0, bool keeps = false) {
     b.settle();
-    b.next = {key, reverse, uint32_t(b.rng()), 0, 0}, b.have_next = true;
+    b.next = {key, reverse, uint32_t(b.rng()), 0, 0, number}, b.have_next = true;
+    b.top.number_i = number;
+    if (keeps) b.to_keep.push_back(b.next);
     b.put(&b.top.key_i, key), b.put(&b.top.reverse_key_i, reverse);
     b.put_hash(&b.top.hash_i, key), b.put_hash(&b.top.reverse_hash_i, reverse);
     b.top.info_i = b.next.info, b.top.kind_i = kind, b.top.slow_i = 1, b.top.plain_i = plain;
@@ -146,6 +148,31 @@ void moves(uint32_t seed) {
     ask(b, 4, b.next_key(), b.next_key(), true);
     if (b.top.in_use_o != 64) fail("a move of nothing", b.top.in_use_o);
     std::printf("moves: ok\n");
+}
+
+// Clients of new pairs are to be kept in their order, as fast as there is room; of others if they are made, or written again.
+void keeps(uint32_t seed) {
+    Bench b(seed);
+    b.keeps = true, b.top.plain_i = 0, b.unsure = true;
+    while (b.pairs.size() < b.slots / 4) b.step(b.rng() % 4 != 0);
+    b.keeps = false;
+    b.verify();
+    b.looking = false;
+    b.top.keep_room_i = 1;
+    Pair p = b.pairs[b.present[0]], other = b.pairs[b.present[1]];
+    auto expect = [&](int kind, const FlowKey& key, const FlowKey& reverse, bool made, uint16_t number) {
+        ask(b, kind, key, reverse, false, number, made);
+    };
+    expect(1, p.key, p.reverse, true, 77);                    // replaced
+    expect(1, p.key, p.reverse, true, 78);
+    expect(2, p.key, b.next_key(), true, 79);                 // pinned again, with another reverse key
+    expect(0, p.key, b.next_key(), false, 80);                // it is there
+    expect(0, b.next_key(), other.reverse, false, 81);        // another's reverse key is in the way
+    expect(3, other.reverse, other.key, false, 82);           // a reverse entry's member
+    expect(4, other.key, other.reverse, false, 83);           // a move
+    expect(5, other.key, other.reverse, false, 84);           // whether it is dead
+    expect(0, b.next_key(), b.next_key(), true, 85);
+    std::printf("keeps: ok\n");
 }
 
 void fill(bool structured, uint32_t seed, bool probes, double last) {
@@ -384,6 +411,7 @@ int main() {
     Churn(64).run(200);
     changes(3);
     moves(4);
+    keeps(5);
     for (uint32_t seed = 10; seed < 12; seed++) crowd(seed);
     fill(false, 1, false, 0.95);
     fill(true, 2, true, 0.9);

@@ -40,6 +40,7 @@ module ps_flow_engine_tb
   input  logic [95:0]  hash_i,
   input  logic [95:0]  reverse_hash_i,
   input  logic [31:0]  info_i,
+  input  logic [15:0]  number_i,        // of the affinity of its client, or 0
   output logic         ask_o,
   output logic [31:0]  pair_o,
 
@@ -55,6 +56,15 @@ module ps_flow_engine_tb
   // A probe of packets, that only takes turns.
   input  logic         probe_i,
   input  logic [95:0]  probe_hash_i,
+
+  // Clients that are to be kept at their members.
+  input  logic         keep_room_i,
+  output logic         keep_o,
+  output logic [15:0]  keep_number_o,
+  output logic [19:0]  keep_timeout_o,
+  output logic [31:0]  keep_client_o,
+  output logic [10:0]  keep_slot_o,
+  output logic [7:0]   keep_generation_o,
 
   output logic         learned_o,
   output logic         full_o,
@@ -104,6 +114,7 @@ module ps_flow_engine_tb
   tcp_word_t                  tcp;
   logic                       tcp_reverse;
   pair_event_t                happened;
+  affinity_keep_t             keep;
   relation_t                  unused_relation;
   logic                       probe_valid, data_re, loc_re;
   pair_t                      loc_pair;
@@ -134,6 +145,9 @@ module ps_flow_engine_tb
     request.rows         = few_rows(hash);
     request.reverse_rows = few_rows(reverse_hash);
     request.facts.src_info = info_i;
+    request.affinity     = '{number: number_i, timeout: 20'(~number_i)};
+    request.facts.ecmp_valid      = number_i != '0;
+    {request.facts.ecmp_generation, request.facts.ecmp_slot} = number_i != '0 ? info_i[18:0] : '0;
     request.reverse_info = ~info_i;
   end
 
@@ -169,6 +183,7 @@ module ps_flow_engine_tb
     .probe_found_i(probe_found), .raw_i(raw), .raw_used_i(raw_used), .ways_idle_i(store_idle), .data_re_o(data_re),
     .data_rdata_i(data_rdata), .loc_re_o(loc_re), .loc_pair_o(loc_pair), .loc_i(locations),
     .old_valid_i(1'b0), .old_pair_i('0), .old_done_o(), .old_ask_o(), .old_generation_o(), .old_told_i(1'b0), .old_is_i(1'b0), .old_yields_i(1'b0), .gone_o(), .gone_pair_o(), .change_o(change),
+    .keep_valid_o(keep_o), .keep_o(keep), .keep_room_i,
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
     .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
     .tcp_reverse_o(tcp_reverse), .tcp_done_i(1'b1), .tcp_i(tcp), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
@@ -202,6 +217,7 @@ module ps_flow_engine_tb
     .drop_valid_i(drop_valid), .drop_i(drop), .busy_o(window_busy)
   );
 
+  assign {keep_number_o, keep_timeout_o, keep_client_o, keep_slot_o, keep_generation_o} = keep;
   assign {found_o, reverse_o, found_pair_o} = {found.hit, found.tag.reverse, 32'(found.tag.pair)};
   assign {host_key_o, host_pair_o, host_reverse_o} = {host_slot.key, 32'(host_slot.tag.pair), host_slot.tag.reverse};
   assign host_info_o = host_facts.src_info;

@@ -377,6 +377,29 @@ void parity(uint32_t seed) {
 }
 
 // The host writes and reads without end: shares are visited all the same.
+// Time that skips units keeps nobody busy unless a bucket fills by it.
+void nothing_fills(uint32_t seed) {
+    Bench b(seed);
+    auto is_busy = [&] {
+        b.top.now_i = b.now += 1000;
+        for (int i = 0; i < 10; i++) b.step();
+        return b.top.busy_o;
+    };
+    b.set(5, {true, 3}), b.set(Tunnels, {true, 0, 4, 0});
+    if (is_busy()) fail("busy for nobody");
+    b.set(6, {true, 0, 10, One});
+    b.tick(), b.tick();
+    if (!is_busy()) fail("a bucket is not filled at once");
+    for (int n = 0; b.top.busy_o; n++) {
+        if (n > 2 * Round) fail("a round does not end");       // behind the one under way
+        b.step();
+    }
+    b.set(6, {});
+    b.tick(), b.tick();
+    if (is_busy()) fail("busy for one that has gone");
+    std::printf("nothing fills: ok\n");
+}
+
 void busy_host(uint32_t seed) {
     Bench b(seed);
     b.set(5, {true, 0, 10, 3 * One});
@@ -418,6 +441,7 @@ int main() {
     limits(1);
     coming_and_going(2);
     buckets(3);
+    nothing_fills(7);
     parity(4);
     busy_host(5);
     cleared(6);

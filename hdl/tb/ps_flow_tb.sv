@@ -175,6 +175,7 @@ module ps_flow_tb
     .acc_i(acc), .acc_wdata_i(share), .share_done_o, .share_o(), .share_bad_o(), .share_stats_o(share_stats), .share_error_o(),
     .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),
     .slow_map_i('0), .slow_map_bad_i(1'b0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1), .move_i('0), .mark_o(mark), .mark_ready_i, .gap_o(),
+    .keep_valid_o(), .keep_o(), .keep_room_i(1'b1),
     .event_o(happened), .in_use_o(in_use), .busy_o
   );
 

@@ -20,8 +20,8 @@
   cfg_rsp_t    cfg_rsp;
   logic        inject = 0, injected;
   logic [31:0] parity_errors, parity_last;
-  logic [63:0] card_time = 64'h50000;
-  always_ff @(posedge clk) card_time <= card_time + 1;
+  logic [63:0] card_time = 64'h50000, skip = 0;     // skip: cycles that are not lived through
+  always_ff @(posedge clk) card_time <= card_time + 1 + skip;
 
   ps_match dut (
     .clk_i(clk), .rst_i(rst), .enable_i(enable), .hdr_valid_i(hdr_valid), .hdr_i(hdr),
@@ -30,23 +30,28 @@
     .hash_key_i(hash_key), .parity_inject_i(inject), .parity_injected_o(injected), .parity_errors_o(parity_errors),
     .parity_last_o(parity_last),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
-    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .flow_mark_valid_o(mark_valid),
-    .flow_mark_index_o(mark_index), .flow_mark_set_o(mark_set),
-    .flow_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
+    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .card_mark_valid_o(mark_valid),
+    .card_mark_client_o(mark_client), .card_mark_index_o(mark_index), .card_mark_set_o(mark_set),
+    .card_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
   );
 
   // What the command engine knows of the flow table, and events that the table was full.
   logic        mark_valid, mark_set;
-  flow_addr_t  mark_index;
+  logic        mark_client;
+  index_t      mark_index;
   bit          known [Flows];
+  bit          known_client [Affinities];
   int          fulls = 0;
   always_ff @(posedge clk) begin
-    if (mark_valid && mark_ready) begin
-      check(known[mark_index] != mark_set || mark_set, "a slot becomes invalid once");
-      known[mark_index] <= mark_set;
+    if (mark_valid && mark_ready && mark_client) begin
+      known_client[affinity_addr_t'(mark_index)] <= mark_set;
+    end else if (mark_valid && mark_ready) begin
+      check(known[flow_addr_t'(mark_index)] != mark_set || mark_set, "a slot becomes invalid once");
+      known[flow_addr_t'(mark_index)] <= mark_set;
     end
     mark_ready <= $urandom_range(3) != 0;
     if (clear) known <= '{default: 0};
+    if (clear) known_client <= '{default: 0};
     if (full) fulls <= fulls + 1;
   end
 
@@ -94,8 +99,8 @@
 
   // A listener, in service network 1.
   task automatic put_service(input logic [7:0] proto, input logic [31:0] ip, input logic [15:0] port, input nh_id_t nh,
-                             input nh_id_t here = 0);
-    service_key_t key = '{valid: 1, net: 12'd1, proto: proto, ip: ip, port: port, nh: nh, local_: here};
+                             input nh_id_t here = 0, input affinity_number_t number = 0);
+    service_key_t key = '{valid: 1, net: 12'd1, proto: proto, ip: ip, port: port, nh: nh, local_: here, affinity: number};
     put(TableServiceKey, service_index(key), 384'(key));
   endtask
 

@@ -160,7 +160,7 @@ module ps_match_parity_tb
 
     // What names the service, and who may send.
     scenario(TableVrf, 1, call, "its VRF");
-    scenario(TableServiceKey, service_index('{valid: 1, net: 1, proto: 6, ip: Vip, port: 8888, nh: 20, local_: 0}), call, "its service");
+    scenario(TableServiceKey, service_index('{valid: 1, net: 1, proto: 6, ip: Vip, port: 8888, nh: 20, local_: 0, affinity: 0}), call, "its service");
     other      = tunnelled(packet(0, 17, 32'h0a2ffff0, Backend, 0, 0), 40);
     other.frag = 1;
     place      = key_hash({82'd0, NodeB, Nodes});

@@ -369,11 +369,11 @@ module ps_match_tb
 
   task automatic refusals();
     cfg_rsp_t rsp;
-    access(0, 8'd21, 0, '0, rsp);
+    access(0, 8'(ps_match_pkg::TableCount), 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
     access(0, 8'd255, 0, '0, rsp);
     check(rsp.status == StBadTable, "bad table");
-    for (logic [7:0] t = 0; t < 21; t++) begin
+    for (logic [7:0] t = 0; t < 8'(ps_match_pkg::TableCount); t++) begin
       access(0, t, table_depth(t), '0, rsp);
       check(rsp.status == StBadIndex, "bad index");
       access(0, t, table_depth(t) - 1, '0, rsp);
@@ -385,6 +385,10 @@ module ps_match_tb
     check(rsp.status == StNotPermitted, "nor is what shares have written");
     access(1, TableFlow, 0, 384'd1, rsp);
     check(rsp.status == StNotPermitted, "flows are the card's");
+    access(1, TableAffinity, 0, 384'd1, rsp);
+    check(rsp.status == StNotPermitted, "so are clients");
+    access(1, TableAffinity, 0, '0, rsp);
+    check(rsp.status == StOk, "they are deleted");
   endtask
 
   // Every table keeps what is written, to its full width.

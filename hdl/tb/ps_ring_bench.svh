@@ -15,7 +15,8 @@
   cfg_rsp_t    cfg_rsp;
   logic [31:0] fw_status = 0;
   logic        mark = 0, mark_set = 0, mark_ready;
-  flow_addr_t  mark_index = 0;
+  logic        mark_client = 0;
+  index_t      mark_index = 0;
 
   logic [63:0]  awaddr, araddr;
   logic [7:0]   awlen, arlen;
@@ -31,8 +32,8 @@
     .cmd_cfg_i(cmd_cfg), .cmd_consumer_o(consumer), .ring_errors_o(errors), .ring_fault_o(fault),
     .evt_cfg_i(evt_cfg), .evt_producer_o(evt_producer), .evt_dropped_o(evt_dropped), .irq_o(irq),
     .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full),
-    .flow_mark_valid_i(mark), .flow_mark_index_i(mark_index), .flow_mark_set_i(mark_set),
-    .flow_mark_ready_o(mark_ready),
+    .card_mark_valid_i(mark), .card_mark_client_i(mark_client), .card_mark_index_i(mark_index), .card_mark_set_i(mark_set),
+    .card_mark_ready_o(mark_ready),
     .cfg_valid_o(cfg_valid), .cfg_req_o(cfg_req), .cfg_rsp_i(cfg_rsp),
     .m_axi_awaddr_o(awaddr), .m_axi_awlen_o(awlen), .m_axi_awvalid_o(awvalid), .m_axi_awready_i(awready),
     .m_axi_wdata_o(wdata), .m_axi_wstrb_o(wstrb), .m_axi_wlast_o(wlast), .m_axi_wvalid_o(wvalid),

@@ -179,7 +179,7 @@ module ps_ring_tb
     entries[3] = 384'd1;
     for (int n = 0; n < 2; n++) begin
       mark       = 1;
-      mark_index = n == 0 ? flow_addr_t'(3) : flow_addr_t'(200);
+      mark_index = n == 0 ? index_t'(3) : index_t'(200);
       mark_set   = 1;
       do @(posedge clk); while (!mark_ready);
     end
@@ -187,6 +187,19 @@ module ps_ring_tb
     post(OpGetNext, TableFlow, 0, '0);
     finish(c);
     check(c[487:480] == StOk && c[415:384] == 3, "search for flows");
+    // So do clients, whose entries are others.
+    post(OpGetNext, TableAffinity, 0, '0);
+    finish(c);
+    check(c[487:480] == StNotFound, "no client");
+    mark        = 1;
+    mark_client = 1;
+    mark_index  = 3;
+    do @(posedge clk); while (!mark_ready);
+    mark        = 0;
+    mark_client = 0;
+    post(OpGetNext, TableAffinity, 0, '0);
+    finish(c);
+    check(c[487:480] == StOk && c[415:384] == 3, "search for clients");
     // Flow 200 is marked but no longer valid: the search goes on and finds nothing more.
     entries[200] = '0;
     post(OpGetNext, TableFlow, 4, '0);
@@ -323,14 +336,14 @@ module ps_ring_tb
       // One a cycle, though many are of one word. What goes and comes again is there; what comes and goes is not.
       for (int n = 0; n < 2 * DigestEntriesMax + 3; n++) begin
         for (int again = 0; again < 1 + 2 * int'(n % 7 == 3); again++) begin
-          mark_index = flow_addr_t'(n);
+          mark_index = index_t'(n);
           mark       = 1;
           mark_set   = again != 1;
           do @(posedge clk); while (!mark_ready);
           marks++;
         end
       end
-      mark_index = flow_addr_t'(2 * DigestEntriesMax + 9);
+      mark_index = index_t'(2 * DigestEntriesMax + 9);
       for (int again = 0; again < 2; again++) begin
         mark_set = again == 0;
         do @(posedge clk); while (!mark_ready);

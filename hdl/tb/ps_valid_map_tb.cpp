@@ -29,16 +29,17 @@ struct Bench {
     Vps_valid_map_tb top{&context};
     std::mt19937 rng;
     std::vector<std::vector<Entry>> tables;
-    unsigned flows = 0;
+    unsigned flows = 0, clients = 0;
     uint64_t cycle = UnderWay, host_at = 0, taken = 0;
 
     explicit Bench(uint32_t seed) : rng(seed) {
         context.randReset(2), context.randSeed(int(seed));
-        top.clear_i = top.mark_valid_i = top.flow_mark_valid_i = top.find_valid_i = 0, top.rst_i = 1;
+        top.clear_i = top.mark_valid_i = top.card_mark_valid_i = top.find_valid_i = 0, top.rst_i = 1;
         for (unsigned t = 0; t < 32; t++) {
             top.table_i = uint8_t(t), top.eval();
             tables.emplace_back(top.depth_o);
             if (top.flows_o) flows = t;
+            if (top.clients_o) clients = t;
         }
         for (int i = 0; i < 8; i++) edge();
         top.rst_i = 0;
@@ -52,7 +53,7 @@ struct Bench {
             for (auto& table : tables) for (Entry& e : table) if (e.valid) e = {false, cycle};
         if (!clears && !top.busy_o) {
             if (top.mark_valid_i) note(tables[top.mark_table_i][top.mark_index_i], top.mark_set_i);
-            if (top.flow_mark_valid_i && top.flow_mark_ready_o) note(tables[flows][top.flow_mark_index_i], top.flow_mark_set_i), taken++;
+            if (top.card_mark_valid_i && top.card_mark_ready_o) note(tables[top.card_mark_client_i ? clients : flows][top.card_mark_index_i], top.card_mark_set_i), taken++;
         }
         if (top.mark_valid_i) host_at = cycle;
         top.clk_i = 1, top.eval();
@@ -62,16 +63,17 @@ struct Bench {
         if (e.valid != set) e = {set, cycle};
     }
     void rest() {
-        top.mark_valid_i = top.flow_mark_valid_i = 0;
+        top.mark_valid_i = top.card_mark_valid_i = 0;
         for (unsigned i = 0; i < UnderWay || top.busy_o; i++) {
             if (i > 20000) fail("a clearing does not end");
             edge();
         }
     }
-    // A mark of a flow, one of `few` neighbours of `from`.
+    // A mark of a flow, or now and then of a client, one of `few` neighbours of `from`.
     void flow(uint32_t from, uint32_t few) {
-        top.flow_mark_valid_i = 1, top.flow_mark_index_i = uint32_t((from + rng() % few) % tables[flows].size());
-        top.flow_mark_set_i = rng() & 1;
+        top.card_mark_client_i = rng() % 8 == 0;
+        top.card_mark_valid_i = 1, top.card_mark_index_i = uint32_t((from + rng() % few) % tables[top.card_mark_client_i ? clients : flows].size());
+        top.card_mark_set_i = rng() & 1;
     }
     // A mark of the host, if it may come now.
     bool host(unsigned table, uint32_t index, bool set) {
@@ -81,13 +83,13 @@ struct Bench {
     }
     // The first valid entry from `index` on, or the table's size, while `traffic` sets what else comes in a cycle.
     template <typename Traffic> uint32_t find(unsigned table, uint32_t index, Traffic traffic) {
-        uint64_t begun = cycle, from = table == flows ? begun - UnderWay : begun;    // the host's marks are seen at once
+        uint64_t begun = cycle, from = table == flows || table == clients ? begun - UnderWay : begun;    // the host's marks are seen at once
         auto& entries = tables[table];
         top.find_valid_i = 1, top.find_table_i = uint8_t(table), top.find_index_i = index;
         for (;;) {
             traffic();
             edge();
-            top.mark_valid_i = top.flow_mark_valid_i = 0;
+            top.mark_valid_i = top.card_mark_valid_i = 0;
             if (top.find_done_o) break;
             if (cycle > begun + 60 + 4 * (entries.size() / 64)) fail("a search does not end", table, index);
         }
@@ -127,11 +129,11 @@ void bursts(Bench& b) {
             bool gaps = b.rng() & 1;
             for (int n = 0; n < count; n++) {
                 b.flow(from, words == 6 ? 3 : 64 * words);
-                if (gaps && b.rng() % 3 == 0) b.top.flow_mark_valid_i = 0, count++;
+                if (gaps && b.rng() % 3 == 0) b.top.card_mark_valid_i = 0, count++;
                 if (count > 200) break;
                 b.edge();
             }
-            b.top.flow_mark_valid_i = 0;
+            b.top.card_mark_valid_i = 0;
             if (!gaps && b.taken - had != uint64_t(count)) fail("a mark a cycle", b.taken - had, uint64_t(count));
             b.rest();
             for (uint32_t at = from; at < from + 64 * words && at < b.tables[b.flows].size();) at = b.find(b.flows, at, [] {}) + 1;
@@ -158,10 +160,11 @@ void mix(Bench& b, bool clears) {
             traffic();
             // The last one is what is looked for.
             uint32_t index = uint32_t(n == 3 ? near : b.rng() % size);
-            if (table != b.flows && b.host(table, index, n == 3 ? !b.tables[table][near].valid : b.rng() % 4 != 0)) n++;
-            if (table == b.flows) n++;
+            bool own = table == b.flows || table == b.clients;
+            if (!own && b.host(table, index, n == 3 ? !b.tables[table][near].valid : b.rng() % 4 != 0)) n++;
+            if (own) n++;
             b.edge();
-            b.top.mark_valid_i = b.top.flow_mark_valid_i = 0;
+            b.top.mark_valid_i = b.top.card_mark_valid_i = 0;
         }
         b.find(table, near, traffic);
         b.find(table, near + 1, traffic);

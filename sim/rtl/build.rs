@@ -1,7 +1,7 @@
 //! Verilates `penstock_core` and compiles the model, Verilator's runtime and the shim into one static library.
 //!
 //! Verilator is looked for in `$VERILATOR`, then in `.tools/verilator` of the workspace, then in `PATH`. `$PENSTOCK_RTL` names
-//! another folder of RTL than `hdl/rtl` (a mutated copy, for example), `$PENSTOCK_FLOW_ROWS_LOG2` another size of the flow table. Optimisation of the C++ does not depend on the
+//! another folder of RTL than `hdl/rtl` (a mutated copy, for example), `$PENSTOCK_FLOW_ROWS_LOG2` another size of the flow table, `$PENSTOCK_AFFINITY_ROWS_LOG2` of that of clients. Optimisation of the C++ does not depend on the
 //! profile: an unoptimised model is forty times slower. `$PENSTOCK_RTL_OPT` overrides the level (default 2).
 //!
 //! Beside it goes `sim_reference` (`reference/`), a small block that never changes, for the bench to compare speeds with.
@@ -22,6 +22,9 @@ const OPT_LEVEL: u32 = 2;
 /// Of the flow table, less than the card's default: to fill one of full size takes simulated minutes.
 const FLOW_ROWS_LOG2: u32 = 12;
 const FLOW_ROWS: &str = "PENSTOCK_FLOW_ROWS_LOG2";
+/// Of the table of clients likewise: it is read as a whole again and again, and clients give way in it.
+const AFFINITY_ROWS_LOG2: u32 = 6;
+const AFFINITY_ROWS: &str = "PENSTOCK_AFFINITY_ROWS_LOG2";
 const INSTALL: &str = "run `cargo xtask setup`, which installs it under .tools";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -35,10 +38,14 @@ fn main() -> Result<()> {
         .to_owned();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let rtl = env::var_os("PENSTOCK_RTL").map_or_else(|| workspace.join("hdl/rtl"), PathBuf::from);
-    for name in ["VERILATOR", "PENSTOCK_RTL", "PENSTOCK_RTL_OPT", "IBEX_ROOT", FLOW_ROWS] {
+    for name in
+        ["VERILATOR", "PENSTOCK_RTL", "PENSTOCK_RTL_OPT", "IBEX_ROOT", FLOW_ROWS, AFFINITY_ROWS]
+    {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    println!("cargo:rustc-env={FLOW_ROWS}={}", flow_rows_log2()?);
+    for (name, rows_log2) in sizes()? {
+        println!("cargo:rustc-env={name}={rows_log2}");
+    }
     println!("cargo:rerun-if-changed={}", rtl.display());
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-changed=reference");
@@ -99,7 +106,7 @@ fn verilate(verilator: &Path, workspace: &Path, rtl: &Path, model: &Path) -> Res
     if feature("TRACE") {
         command.arg("--trace-fst");
     }
-    command.arg(format!("-DPENSTOCK_FLOW_ROWS_LOG2={}", flow_rows_log2()?));
+    command.args(sizes()?.map(|(name, rows_log2)| format!("-D{name}={rows_log2}")));
     let soft_core = rtl.join("fw/ibex.f");
     let split = files.iter().position(|f| !is_package(f)).unwrap_or(files.len());
     command.args(&files[..split]);
@@ -124,12 +131,19 @@ fn verilate_reference(verilator: &Path, from: &Path, model: &Path) -> Result<()>
     run(command.arg("--no-assert").args(files)).map(drop)
 }
 
-/// Rows of one way of the flow table, as a power of two; a host sees from the card's registers how many there are.
-fn flow_rows_log2() -> Result<u32> {
-    match env::var(FLOW_ROWS) {
-        Ok(text) => text.parse().map_err(|e| format!("{FLOW_ROWS} is `{text}`: {e}").into()),
-        Err(_) => Ok(FLOW_ROWS_LOG2),
-    }
+/// Rows of one way of the tables that the card fills, as powers of two, by the macro; a host sees from the card's registers how many
+/// there are.
+fn sizes() -> Result<[(&'static str, u32); 2]> {
+    let of = |name: &str, usual: u32| -> Result<u32> {
+        match env::var(name) {
+            Ok(text) => text.parse().map_err(|e| format!("{name} is `{text}`: {e}").into()),
+            Err(_) => Ok(usual),
+        }
+    };
+    Ok([
+        (FLOW_ROWS, of(FLOW_ROWS, FLOW_ROWS_LOG2)?),
+        (AFFINITY_ROWS, of(AFFINITY_ROWS, AFFINITY_ROWS_LOG2)?),
+    ])
 }
 
 /// What all models have in common; `into` is emptied.

@@ -1,6 +1,7 @@
 //! Runs a script against a device and the model side by side, and says where they part.
 
 mod check;
+mod clients;
 mod difference;
 mod shares;
 
@@ -64,6 +65,7 @@ pub fn run(script: &Script, dut: &mut dyn Dut) -> Result<Summary, Failure> {
             Step::Tables(writes) => board.tables(writes)?,
             Step::Window { writes, frames } => board.window(writes, frames)?,
             Step::Age(pick) => board.age(*pick)?,
+            Step::Forget(pick) => board.forget(*pick)?,
             Step::Ages(ages) => board.ages(ages)?,
             Step::Pass(units) => board.pass(*units)?,
             Step::Press(evictions) => board.press(evictions)?,
@@ -111,7 +113,7 @@ fn epoch(last_hit: u32) -> u32 {
 impl<'a> Board<'a> {
     fn new(dut: &'a mut dyn Dut) -> Self {
         Self {
-            model: RefModel::of(dut.shape()),
+            model: RefModel::with_secret(dut.shape(), dut.secret()),
             dut,
             step: 0,
             summary: Summary::default(),
@@ -394,6 +396,7 @@ impl<'a> Board<'a> {
                 flow_difference(&card, &model).unwrap_or_default()
             ));
         }
+        self.adopt_clients(new)?;
         self.adopt(flows)
     }
 

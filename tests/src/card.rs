@@ -9,7 +9,7 @@ use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
-    Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
+    Affinity, Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
 };
 use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
 use penstock_device::Card;
@@ -26,6 +26,7 @@ const DRAIN_CYCLES: u64 = 2_000_000;
 pub struct CardDut {
     sim: Arc<Mutex<CardSim>>,
     host: Card,
+    secret: FlowSecret,
 }
 
 impl std::fmt::Debug for CardDut {
@@ -55,7 +56,7 @@ impl CardDut {
         // The machine may be busy; the card's own time is what counts.
         host.set_timeout(Duration::from_secs(60));
         host.set_enabled(true)?;
-        Ok(Self { sim, host })
+        Ok(Self { sim, host, secret })
     }
 
     fn lock(&self) -> MutexGuard<'_, CardSim> {
@@ -82,6 +83,10 @@ impl CardDut {
 impl Dut for CardDut {
     fn shape(&self) -> Shape {
         self.host.ident().shape
+    }
+
+    fn secret(&self) -> FlowSecret {
+        self.secret
     }
 
     fn write(&mut self, writes: &[Write]) -> Result<()> {
@@ -118,6 +123,11 @@ impl Dut for CardDut {
         let indices: Vec<u32> = dump.iter().map(|(i, _)| *i).collect();
         let stats: Vec<FlowStats> = self.read(TableId::FlowStats, &indices)?;
         Ok(dump.iter().zip(stats).map(|((i, w), s)| (*i, Flow::unpack(w), s)).collect())
+    }
+
+    fn clients(&mut self) -> Result<Vec<(u32, Affinity)>> {
+        let dump = self.host.dump(TableId::Affinity)?;
+        Ok(dump.into_iter().map(|(index, words)| (index, Affinity::unpack(&words))).collect())
     }
 
     fn counters(&mut self, vifs: &[u8]) -> Result<Counters> {

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::CardCounter;
-use penstock_abi::table::{Flow, FlowShareStats, FlowStats, TableId};
+use penstock_abi::table::{Affinity, Flow, FlowShareStats, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
-use penstock_refmodel::{Counters, Decision, Egress, Ingress, RefModel, Verdict};
+use penstock_refmodel::{Counters, Decision, Egress, Fault, Ingress, RefModel, Verdict};
 use penstock_tables::Shape;
 
 use crate::digests;
@@ -24,6 +25,11 @@ pub struct OutFrame {
 pub trait Dut {
     /// The sizes of its tables.
     fn shape(&self) -> Shape;
+
+    /// The secret by which it places flows and clients.
+    fn secret(&self) -> FlowSecret {
+        FlowSecret::default()
+    }
 
     /// Writes table entries in order; returns when all are done. Frames on their way move on meanwhile.
     ///
@@ -51,6 +57,12 @@ pub trait Dut {
     /// # Errors
     /// The device's.
     fn flows(&mut self) -> Result<Vec<(u32, Flow, FlowStats)>>;
+
+    /// All valid entries of the table of clients, by index.
+    ///
+    /// # Errors
+    /// The device's.
+    fn clients(&mut self) -> Result<Vec<(u32, Affinity)>>;
 
     /// Counters of these vifs, of all reasons, and of the card.
     ///
@@ -135,9 +147,9 @@ pub trait Dut {
     }
 }
 
-/// Sizes of the model in the place of a card: a flow table that a test can fill.
+/// Sizes of the model in the place of a card: tables that a test can fill.
 pub(crate) fn small() -> Shape {
-    Shape::default().with_flow_rows_log2(10)
+    Shape::default().with_flow_rows_log2(10).with_affinity_rows_log2(2)
 }
 
 /// Changes a decision of the model, to see whether the scoreboard notices.
@@ -164,6 +176,14 @@ impl ModelDut {
     #[must_use]
     pub fn spoiled(spoil: impl FnMut(Ingress, &[u8], &mut Decision) + 'static) -> Self {
         Self { spoil: Some(Box::new(spoil)), ..Self::new() }
+    }
+
+    /// One that breaks a rule.
+    #[must_use]
+    pub fn planted(fault: Fault) -> Self {
+        let mut dut = Self::new();
+        dut.model.plant(fault);
+        dut
     }
 
     /// One in whose memory this bit of the last entry of a table is turned over. No packet sees it, nor does reading back.
@@ -231,6 +251,10 @@ impl Dut for ModelDut {
         let stats =
             |f: &Flow| flows.stats(&penstock_refmodel::flows::key_of(f)).unwrap_or_default();
         Ok(flows.iter().map(|(i, f)| (i, *f, stats(f))).collect())
+    }
+
+    fn clients(&mut self) -> Result<Vec<(u32, Affinity)>> {
+        Ok(self.model.clients().iter().map(|(index, entry)| (index, *entry)).collect())
     }
 
     fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use penstock_abi::table::FlowKey;
+use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
 use penstock_refmodel::tunnel::tunnel;
 use penstock_refmodel::wire::is_bare_syn;
-use penstock_refmodel::{Decision, Ingress, Learn, RefModel, Tables};
+use penstock_refmodel::{Card, Decision, Ingress, Learn, RefModel, Tables};
 
+use crate::clients::{ClientsInFlight, Use as ClientUse};
 use crate::shares::{SharesInFlight, Use};
 
 /// Where packets of a flow come from: port, and if that is the fabric, label and tunnel.
@@ -35,6 +37,7 @@ pub struct Access {
     /// Its verdict depends on how full the flow table is.
     counts_entries: bool,
     shares: Use,
+    client: ClientUse,
 }
 
 impl Access {
@@ -71,7 +74,12 @@ impl Access {
         };
         let bare_syn = decision.tcp_flags.is_some_and(is_bare_syn);
         let mut reads = if bare_syn { with_partner(&key) } else { Vec::new() };
-        let mut touches = flows.touched_by(&decision.learn);
+        // What a share refuses may meet what is pending all the same, which comes first (section 9.1).
+        let unlimited = Card { limited: false, ..model.card() };
+        let mut touches = match decision.refusal {
+            Some(_) => flows.touched_by(&decide(&unlimited, ingress, frame).learn),
+            None => flows.touched_by(&decision.learn),
+        };
         // Whether a pair is dead is asked when the request is executed: the tables may have changed since its packet read them.
         if let Learn::DeadPair { key } = &decision.learn
             && flows.get(key).is_some_and(|f| !versions.iter().any(|t| flows.is_dead(t, f)))
@@ -105,6 +113,7 @@ impl Access {
             counts_entries: decision.rule == Some(penstock_refmodel::Rule::TableFull)
                 || (new && decision.translated),
             shares,
+            client: ClientUse::of(model, decision),
         })
     }
 
@@ -127,6 +136,7 @@ impl Access {
             one.exclusive |= a.exclusive;
             one.changes_tcp |= a.changes_tcp;
             one.asks |= a.asks;
+            one.client.extend(a.client);
         }
         let is_tcp = decisions.iter().any(|d| d.tcp_flags.is_some());
         one.changes_tcp |= is_tcp && !one.bare_syn;
@@ -167,6 +177,7 @@ pub struct Hazards {
     /// One of them is exclusive.
     exclusive: bool,
     shares: SharesInFlight,
+    clients: ClientsInFlight,
 }
 
 fn origin(model: &RefModel, ingress: Ingress, frame: &[u8]) -> Origin {
@@ -224,7 +235,14 @@ impl Hazards {
         };
         let counts = a.counts_entries && self.requests > 0 && near_limit;
         let shares = self.shares.conflicts(model, &a.shares);
-        looks || touches || reads || writes || states || alone || counts || shares
+        let clients = self.clients.conflicts(&a.client, &a.key);
+        looks || touches || reads || writes || states || alone || counts || shares || clients
+    }
+
+    /// The same where tables change while packets are in flight.
+    #[must_use]
+    pub fn conflicts_in_window(&self, model: &RefModel, a: &Access) -> bool {
+        self.conflicts(model, a) || self.clients.meets(&a.client)
     }
 
     /// A packet is in flight from now on.
@@ -240,6 +258,7 @@ impl Hazards {
         self.requests += usize::from(a.asks);
         self.exclusive |= a.exclusive;
         self.shares.note(&a.shares);
+        self.clients.note(&a.client, a.key);
     }
 }
 
@@ -285,6 +304,7 @@ mod tests {
             deferred: false,
             refusal: None,
             first_fragment: None,
+            client: None,
             rule: None,
         };
         (model, decision)
@@ -296,7 +316,7 @@ mod tests {
         let key = FlowKey { sip: 2, ..FlowKey::default() };
         let forward = Flow { sip: 2, ..Flow::default() };
         let reverse = Flow { sip: 7, reverse: true, ..forward };
-        let pair = Pair { forward, reverse, shares: Shares::default() };
+        let pair = Pair { forward, reverse, shares: Shares::default(), client: None };
         let of = |model: &RefModel, tcp_flags| {
             let learn = Learn::Repin(pair);
             let d = Decision { lookup: Some(key), learn, tcp_flags, ..decision.clone() };

@@ -11,7 +11,7 @@ use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::limits::DRAIN_CYCLES;
 use penstock_abi::reason::{CardCounter, DropReason};
-use penstock_abi::table::{Flow, FlowKey, FlowShareStats, FlowStats, TableId};
+use penstock_abi::table::{Affinity, Flow, FlowKey, FlowShareStats, FlowStats, TableId};
 use penstock_refmodel::decide::decide;
 use penstock_refmodel::flows::{Pair, key_of};
 use penstock_refmodel::r#gen::{Rng, Write};
@@ -284,6 +284,10 @@ impl Dut for LateDut {
         let flows = self.model.flows();
         let stats = |f: &Flow| flows.stats(&key_of(f)).unwrap_or_default();
         Ok(flows.iter().map(|(i, f)| (i, *f, stats(f))).collect())
+    }
+
+    fn clients(&mut self) -> Result<Vec<(u32, Affinity)>> {
+        Ok(self.model.clients().iter().map(|(index, entry)| (index, *entry)).collect())
     }
 
     fn counters(&mut self, _vifs: &[u8]) -> Result<Counters> {

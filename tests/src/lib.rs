@@ -8,6 +8,7 @@
 //! * [`digests`]: what the card says of its tables, each time that they change.
 //! * [`matching`]: which frame that left belongs to which frame that went in.
 //! * [`hazards`]: which frames must not be in flight together. [`window`]: frames while tables change.
+//! * `clients`: which frames must not be in flight together as one is about to put down a client that another asks for.
 //! * `shares`: when shares of the flow table are limited, and which frames must not be in flight together then.
 //! * [`summary`]: what was compared, and which rules were met.
 //! * [`storm`]: frames without regard to order, judged by what must hold whatever happens.
@@ -24,6 +25,7 @@
 pub mod board;
 #[cfg(feature = "rtl")]
 pub mod card;
+mod clients;
 pub mod digests;
 pub mod dut;
 pub mod hazards;

@@ -32,6 +32,8 @@ pub enum Step {
     },
     /// The host deletes a pair of flow entries, this one of all by key.
     Age(u64),
+    /// The host deletes a client, this one of all by index.
+    Forget(u64),
     /// The host sets how long pairs of flow entries may rest.
     Ages(Ages),
     /// Card time passes, a multiple of [`EPOCH`] units; pairs that are old by then go.
@@ -275,6 +277,9 @@ fn random_evictions(rng: &mut Rng) -> Evictions {
 fn host_acts(rng: &mut Rng, model: &mut RefModel, steps: &mut Vec<Step>) {
     if rng.one_in(120) {
         steps.push(Step::Age(rng.bits()));
+    }
+    if rng.one_in(200) {
+        steps.push(Step::Forget(rng.bits()));
     }
     if rng.one_in(150) {
         let units = EPOCH * rng.between(1, 4) as u32;

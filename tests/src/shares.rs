@@ -90,11 +90,11 @@ impl SharesInFlight {
     /// Whether a packet must wait until nothing is in flight: as a share would be met in another order, it might be over its limit
     /// where it is not, or the other way round.
     pub(crate) fn conflicts(&self, model: &RefModel, used: &Use) -> bool {
-        let asks = used.asked.iter().any(|n| self.room(model, n) == Some(Room::Perhaps));
-        let adds = used
-            .adds
-            .iter()
-            .any(|n| self.at(n).asked && self.room(model, n).is_some_and(|room| room != Room::Yes));
+        let asks = used.asked.iter().any(|n| self.room(model, n, 0) == Some(Room::Perhaps));
+        // Who asked before, and perhaps was refused for another share, might have come after this one.
+        let adds = used.adds.iter().any(|n| {
+            self.at(n).asked && self.room(model, n, 1).is_some_and(|room| room != Room::Yes)
+        });
         let frees = used.frees.iter().flat_map(|shares| shares.iter()).any(|n| self.at(n).over);
         asks || adds || frees
     }
@@ -119,12 +119,13 @@ impl SharesInFlight {
         self.0.get(&share).copied().unwrap_or_default()
     }
 
-    /// Whether there is room for one more in a share that is limited, whatever of what is in flight came first.
-    fn room(&self, model: &RefModel, share: u32) -> Option<Room> {
+    /// Whether there is room for one more in a share that is limited, whatever of what is in flight came first, and so many others.
+    fn room(&self, model: &RefModel, share: u32, others: u32) -> Option<Room> {
         let FlowShare { pairs, burst, .. } = *model.tables().flow_share(share)?;
         let InFlight { added, freed, .. } = self.at(share);
         let (has, bucket) = (model.flows().share_stats(share).pairs, model.flows().bucket(share));
-        let surely = (pairs == 0 || has + freed < pairs) && (burst == 0 || bucket >= ONE);
+        let surely = (pairs == 0 || has + freed + others < pairs)
+            && (burst == 0 || bucket >= ONE * (1 + others));
         let never = (pairs != 0 && has.saturating_sub(added) >= pairs)
             || (burst != 0 && bucket + added * ONE < ONE);
         Some(match (surely, never) {

@@ -42,6 +42,8 @@ pub struct Summary {
     pub aged: u64,
     /// Pairs that gave way.
     pub evicted: u64,
+    /// Clients compared.
+    pub clients: u64,
     /// What shares of the flow table refused.
     pub shares: Refusals,
     rules: Rules,
@@ -103,6 +105,7 @@ impl std::ops::AddAssign for Summary {
         self.deleted += o.deleted;
         self.aged += o.aged;
         self.evicted += o.evicted;
+        self.clients += o.clients;
         self.shares += o.shares;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.rules.0, &o.rules.0);

@@ -16,6 +16,7 @@ use penstock_refmodel::insert::Arrived;
 use penstock_refmodel::{Card, Counters, Decision, Ingress, Learn, RefModel, Tables, Verdict};
 
 use crate::board::{Board, Failure, PENDING_CYCLES};
+use crate::clients::Made;
 use crate::digests::tables_of;
 use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
@@ -88,7 +89,8 @@ fn candidates(
         // The look-up key depends on the vif, which may be what changes: such frames stay out, as do those that disturb others.
         let one_key = decisions.iter().all(|d| d.lookup.is_none() || d.lookup == before.lookup);
         let access = Access::of_any(model, versions, *ingress, frame, &decisions);
-        let disturbs = |a: &Access| !one_key || a.exclusive || hazards.conflicts(model, a);
+        let disturbs =
+            |a: &Access| !one_key || a.exclusive || hazards.conflicts_in_window(model, a);
         if access.as_ref().is_some_and(disturbs) {
             continue;
         }
@@ -103,6 +105,7 @@ fn candidates(
             overtaken(&allowed, &mut decisions);
             hazards.note(a);
             allowed.add(model, &states, &decisions, &a.touches);
+            allowed.clients.add(&decisions);
         }
         out.push(Candidate { ingress: *ingress, frame: frame.clone(), decisions });
     }
@@ -137,6 +140,7 @@ struct Allowed {
     /// Pairs that packets of one key may have asked for.
     asked: HashMap<FlowKey, Vec<Pair>>,
     touched: HashMap<FlowKey, FlowKey>,
+    clients: Made,
 }
 
 impl Allowed {
@@ -301,6 +305,7 @@ impl Board<'_> {
                 ));
             }
         }
+        self.adopt_made_clients(&allowed.clients)?;
         self.adopt(flows)
     }
 }

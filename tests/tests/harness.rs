@@ -10,7 +10,7 @@ use penstock_abi::table::TableId;
 use penstock_refmodel::checksum::checksum;
 use penstock_refmodel::flows::key_of;
 use penstock_refmodel::parse::Bytes;
-use penstock_refmodel::{Decision, Egress, Ingress, Learn, Rule, Verdict};
+use penstock_refmodel::{Decision, Egress, Fault, Ingress, Learn, Rule, Verdict};
 use penstock_tests::board::{Failure, Summary, run};
 use penstock_tests::dut::{Dut as _, ModelDut};
 use penstock_tests::late::{Flaw, LateDut};
@@ -380,6 +380,21 @@ const DEFECTS: &[Defect] = &[
             d.verdict = Verdict::Sent { egress: Egress::Fabric, frame: f.to_vec() };
         }
     }),
+    ("clients put down for another member", |_, _, d| {
+        if let Some(p) = pair(d).filter(|p| p.client.is_some()) {
+            p.forward.ecmp_slot ^= 1;
+        }
+    }),
+    ("clients put down under another number", |_, _, d| {
+        if let Some(client) = pair(d).and_then(|p| p.client.as_mut()) {
+            client.key.number ^= 1;
+        }
+    }),
+    ("clients without a time-out", |_, _, d| {
+        if let Some(client) = pair(d).and_then(|p| p.client.as_mut()) {
+            client.timeout = 0;
+        }
+    }),
     ("FIN not recorded", |_, _, d| {
         if let Some(flags) = &mut d.tcp_flags {
             *flags &= !1;
@@ -392,6 +407,33 @@ fn every_defect_is_caught() {
     for (name, defect) in DEFECTS {
         assert!(caught(*defect).is_some(), "not caught: {name}");
     }
+}
+
+/// What the defects of a packet cannot show: which client a card has. Rarer ones are the reference model's own stories' to tell.
+#[test]
+fn faults_of_clients_are_caught() {
+    let mut missed = vec![
+        Fault::ClientsAreForgotten,
+        Fault::DrainingKeepsClients,
+        Fault::ClientsOfAnyGeneration,
+        Fault::LostClientsAreHashed,
+        Fault::LabelHasAffinity,
+        Fault::GroupsNeedNoTimeout,
+        Fault::ClientsAreNotRenewed,
+        Fault::MembersAreKept,
+        Fault::ClientsStay,
+        Fault::ClientsGoEarly,
+        Fault::NumbersAreOne,
+        Fault::ExpiredTakeRoom,
+    ];
+    for seed in 0..160 {
+        let script = Script::random(seed, &Options { big_frames: false, ..OPTIONS });
+        missed.retain(|fault| run(&script, &mut ModelDut::planted(*fault)).is_ok());
+        if missed.is_empty() {
+            return;
+        }
+    }
+    panic!("not caught: {missed:?}");
 }
 
 /// The limit for new flows that translate, on both sides of it.

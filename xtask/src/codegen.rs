@@ -11,7 +11,7 @@ use penstock_abi::table::{
     FieldDesc, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES, TableDesc, TableId,
     VifKind,
 };
-use penstock_abi::{age, digest, fw, hash, layout, limits, regs, ring, share, table};
+use penstock_abi::{affinity, age, digest, fw, hash, layout, limits, regs, ring, share, table};
 
 /// Generates both files below `root`, or with `check` only compares.
 ///
@@ -78,7 +78,7 @@ fn package() -> String {
          package ps_abi_pkg;\n\n",
     );
     for (name, value) in numbers() {
-        match of_flows(name) {
+        match by_rows(name) {
             Some(formula) => o.push_str(&formula),
             None => {
                 let _ = writeln!(o, "  localparam int unsigned {name} = {value};");
@@ -165,10 +165,10 @@ fn package() -> String {
     o.push_str(FUNCTIONS);
     o.push_str("\n  // Entries of a table; 0 for an id that is none.\n  function automatic logic [31:0] table_depth(input logic [7:0] id);\n    unique case (id)\n");
     for t in TABLES {
-        let depth = if matches!(t.id, TableId::Flow | TableId::FlowStats) {
-            "Flows".to_owned()
-        } else {
-            format!("32'd{}", t.depth)
+        let depth = match t.id {
+            TableId::Flow | TableId::FlowStats => "Flows".to_owned(),
+            TableId::Affinity => "Affinities".to_owned(),
+            _ => format!("32'd{}", t.depth),
         };
         let _ = writeln!(o, "      Table{}: table_depth = {depth};", t.name);
     }
@@ -186,6 +186,7 @@ fn package() -> String {
     for (register, value) in regs::sizes().filter_map(|(at, value)| Some((name(at)?, value))) {
         let value = match register {
             "DEPTH_FLOW" | "DEPTH_FLOW_STATS" => "Flows".to_owned(),
+            "DEPTH_AFFINITY" => "Affinities".to_owned(),
             "FLOW_ROWS_LOG2" => "FlowRowsLog2".to_owned(),
             "FLOWS_TRANSLATED_MAX" => "FlowsTranslatedMax".to_owned(),
             _ => format!("32'd{value}"),
@@ -197,17 +198,20 @@ fn package() -> String {
     o
 }
 
-/// A size of the flow table, by its number of rows, which a simulation takes from a macro: a table of the card's full size costs it
-/// time that no check needs. As `limits` has them.
-fn of_flows(name: &str) -> Option<String> {
+/// A size of a table that the card fills itself, by its number of rows, which a simulation takes from a macro: a table of the card's
+/// full size costs it time that no check needs. As `limits` has them.
+fn by_rows(name: &str) -> Option<String> {
+    let rows = |of: &str, rows: u32| {
+        format!(
+            "`ifdef PENSTOCK_{of}_ROWS_LOG2\n  localparam int unsigned {name} = `PENSTOCK_{of}_ROWS_LOG2;\n\
+             `else\n  localparam int unsigned {name} = {rows};\n`endif\n"
+        )
+    };
     let formula = match name {
-        "FlowRowsLog2" => {
-            let rows = limits::FLOW_ROWS_LOG2;
-            return Some(format!(
-                "`ifdef PENSTOCK_FLOW_ROWS_LOG2\n  localparam int unsigned {name} = `PENSTOCK_FLOW_ROWS_LOG2;\n\
-                 `else\n  localparam int unsigned {name} = {rows};\n`endif\n"
-            ));
-        }
+        "FlowRowsLog2" => return Some(rows("FLOW", limits::FLOW_ROWS_LOG2)),
+        "AffinityRowsLog2" => return Some(rows("AFFINITY", limits::AFFINITY_ROWS_LOG2)),
+        "Affinities" => "AffinityWays << AffinityRowsLog2",
+        "AffinityIndexBits" => "$clog2(Affinities)",
         "Flows" => "(FlowWays * BucketSlots) << FlowRowsLog2",
         "FlowPairs" => "Flows / 2",
         "FlowPairBits" => "$clog2(FlowPairs)",
@@ -234,11 +238,13 @@ fn indices(o: &mut String) {
     let mut types = |name: String, width: u32| {
         let _ = writeln!(o, "  typedef logic [{}:0] {name};", width - 1);
     };
-    for table in TABLES.iter().filter(|t| !matches!(t.id, TableId::Flow | TableId::FlowStats)) {
+    let by_rows =
+        |id: TableId| matches!(id, TableId::Flow | TableId::FlowStats | TableId::Affinity);
+    for table in TABLES.iter().filter(|t| !by_rows(t.id)) {
         types(format!("{}_addr_t", snake(table.name)), bits(table.depth));
     }
     o.push_str(
-        "  typedef logic [FlowIndexBits-1:0] flow_addr_t;\n  typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;\n",
+        "  typedef logic [FlowIndexBits-1:0] flow_addr_t;\n  typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;\n  typedef logic [AffinityIndexBits-1:0] affinity_addr_t;\n",
     );
     o.push_str(
         "\n  // What names something in the entries of tables, whatever a card's sizes are.\n",
@@ -255,6 +261,8 @@ fn indices(o: &mut String) {
         ("service_net_t", "Vrf", "service_net"),
         ("source_set_t", "TunnelSource", "set"),
         ("generation_t", "EcmpSlot", "generation"),
+        ("affinity_number_t", "ServiceKey", "affinity"),
+        ("affinity_time_t", "Affinity", "timeout"),
     ] {
         let _ = writeln!(o, "  typedef logic [{}:0] {name};", width_of(entry, field) - 1);
     }
@@ -314,6 +322,27 @@ const FUNCTIONS: &str = "
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // Hash of a client's address (crate penstock-abi, hash::client_hash): sums of one product, the same mix.
+  function automatic logic [31:0] client_nh(input logic [1:0][15:0] words, input logic [1:0][15:0] secret);
+    logic [1:0][15:0] sums;
+    for (int i = 0; i < 2; i++) sums[i] = words[i] + secret[i];
+    client_nh = {16'b0, sums[0]} * {16'b0, sums[1]};
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] client_hash(input logic [31:0] client, input logic [191:0] secret);
+    logic [5:0][15:0] k;
+    k           = 96'(secret ^ FlowSecretBase);
+    client_hash = flow_mix({client_nh(client, k[5:4]), client_nh(client, k[3:2]), client_nh(client, k[1:0])});
+  endfunction
+
+  // Row of a way of the table Affinity, from the hashes of its key's parts: client_hash, and key_hash of the number.
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic logic [AffinityRowsLog2-1:0] affinity_row(input logic [FlowHashBits-1:0] client,
+                                                               input logic [63:0] number, input int unsigned way);
+    affinity_row = client[way*FlowRowBits +: AffinityRowsLog2] ^ number[way*AffinityRowsLog2 +: AffinityRowsLog2];
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   // Index of the share of a tunnel, by its outer source (crate penstock-abi, share::of_tunnel).
   function automatic flow_share_addr_t tunnel_share(input logic [31:0] source);
     tunnel_share = flow_share_addr_t'(TunnelShareFirst)
@@ -326,6 +355,12 @@ const FUNCTIONS: &str = "
     logic [FlowRowsLog2-1:0]        row;
     logic [$clog2(BucketSlots)-1:0] slot;
   } flow_index_t;
+
+  // Where a client stands, likewise.
+  typedef struct packed {
+    logic [$clog2(AffinityWays)-1:0] way;
+    logic [AffinityRowsLog2-1:0]     row;
+  } affinity_index_t;
 ";
 
 fn enumerators<'a>(
@@ -348,7 +383,8 @@ fn unpacker() -> String {
          // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each\n\
          // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,\n\
          // kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first; kind 102\n\
-         // tunnel_share of the low 32 bits.\n\
+         // tunnel_share of the low 32 bits, kind 103 client_hash of them, in three words, and affinity_row of each way\n\
+         // under the number in the 16 bits above, with the secret as for 101.\n\
          module ps_abi_unpack;\n  import ps_abi_pkg::*;\n\n  string path;\n  int fd, kind;\n  logic [383:0] word;\n  logic [FlowHashBits-1:0] hashed;\n",
     );
     let mut cases = String::new();
@@ -373,7 +409,7 @@ fn unpacker() -> String {
     );
     o.push_str(&cases);
     o.push_str(
-        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        101: begin\n          hashed = flow_hash(word[127:0], word[319:128]);\n          $display(\"%h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64]);\n        end\n        102: $display(\"%h\", tunnel_share(word[31:0]));\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
+        "        100: $display(\"%h %h\", key_hash(word[127:0]), member_hash(word[127:0]));\n        101: begin\n          hashed = flow_hash(word[127:0], word[319:128]);\n          $display(\"%h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64]);\n        end\n        102: $display(\"%h\", tunnel_share(word[31:0]));\n        103: begin\n          hashed = client_hash(word[31:0], word[319:128]);\n          $display(\"%h %h %h %h %h\", hashed[31:0], hashed[63:32], hashed[95:64],\n                   affinity_row(hashed, key_hash({112'b0, word[47:32]}), 0), affinity_row(hashed, key_hash({112'b0, word[47:32]}), 1));\n        end\n        default: $fatal(1, \"unknown kind\");\n      endcase\n    end\n    $finish;\n  end\n\nendmodule\n",
     );
     o
 }
@@ -423,6 +459,12 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("TunnelShares", limits::TUNNEL_SHARES.into()),
         ("TunnelShareFirst", limits::TUNNEL_SHARE_FIRST.into()),
         ("ShareOneLog2", share::ONE.ilog2().into()),
+        ("AffinityWays", limits::AFFINITY_WAYS.into()),
+        ("AffinityRowsLog2", limits::AFFINITY_ROWS_LOG2.into()),
+        ("Affinities", limits::AFFINITIES.into()),
+        ("AffinityIndexBits", limits::AFFINITIES.ilog2().into()),
+        ("AffinityUnitLog2", affinity::UNIT_LOG2.into()),
+        ("AffinityTimeBits", affinity::TIME_BITS.into()),
         ("FlowHashBits", hash::FLOW_HASH_BITS.into()),
         ("FlowRowBits", hash::FLOW_ROW_BITS.into()),
         ("FlowFingerprintLsb", hash::FLOW_FINGERPRINT_LSB.into()),

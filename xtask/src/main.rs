@@ -43,6 +43,9 @@ enum Command {
     Test,
     /// Tells the story of a service on two nodes with real connections through two simulated cards.
     Demo {
+        /// Instead, floods a card with SYNs from a pod and from another node, and shows what becomes of others' connections.
+        #[arg(long)]
+        flood: bool,
         /// Leaves the lab running at the end.
         #[arg(long)]
         keep: bool,
@@ -134,7 +137,10 @@ fn run(command: Command) -> Result<()> {
             lint::lint(&root())
         }
         Command::Test => test::test(&root()),
-        Command::Demo { keep, name, programs } => demo::demo(&root(), keep, &name, programs),
+        Command::Demo { flood, keep, name, programs } => {
+            let tale = if flood { demo::Tale::Flood } else { demo::Tale::Service };
+            demo::demo(&root(), tale, keep, &name, programs)
+        }
         Command::Hil { scenarios } => {
             setup::run_setup(&root())?;
             hil::hil(&root(), &scenarios)

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::shell::{cargo, output, run, target};
-use crate::{bench, firmware, planted, setup, synth};
+use crate::{bench, demo, firmware, planted, setup, synth};
 
 /// What one job runs.
 enum Work {
@@ -25,6 +25,8 @@ enum Work {
         name: &'static str,
         scale: (&'static str, u32),
     },
+    /// The same, of one that runs the programs in a lab.
+    Lab { test: &'static str, name: &'static str, scale: (&'static str, u32) },
     /// `cargo xtask bench`, whose figures become part of the result.
     Bench,
     /// `cargo xtask synth` of every block, likewise.
@@ -100,6 +102,16 @@ const JOBS: &[Job] = &[
     scoreboard("scoreboard-under-traffic", "tables_that_change_under_traffic"),
     scoreboard("scoreboard-new-flows", "more_new_flows_than_the_card_inserts"),
     scoreboard("storm", "a_storm_leaves_connections_whole"),
+    Job {
+        name: "short-connections",
+        inputs: CARD,
+        work: Work::Lab {
+            test: "e2e_connections",
+            name: "short_connections_beyond_the_flow_table",
+            // 210,000 of them.
+            scale: ("PENSTOCK_SCALE", 7),
+        },
+    },
     Job {
         name: "compile-properties",
         inputs: HOST,
@@ -211,6 +223,11 @@ fn perform(root: &Path, folder: &Path, work: &Work) -> Result<Value> {
             }
             command.arg(name).env(scale.0, scale.1.to_string());
             run(&mut command).map(|()| Value::Null)
+        }
+        Work::Lab { test, name, scale } => {
+            demo::build_programs(root)?;
+            let arguments = ["test", "--quiet", "--workspace", "--test", test, name];
+            run(cargo(root, &arguments).env(scale.0, scale.1.to_string())).map(|()| Value::Null)
         }
         // By far the longest; so a run that was stopped goes on at the fault where it was.
         Work::Planted => planted::check(root, "", Some(&target(root).join("nightly/planted")))

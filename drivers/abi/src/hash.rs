@@ -135,11 +135,11 @@ impl core::fmt::Debug for FlowSecret {
     }
 }
 
-/// One sum of NH over the 8 words of a key, under 8 words of the secret from `2 * shift` on, modulo 2^32.
-const fn nh(key: u128, secret: &FlowSecret, shift: usize) -> u32 {
+/// One sum of NH over the first words of a key, under as many of the secret from `2 * shift` on, modulo 2^32.
+const fn nh(key: u128, secret: &FlowSecret, words: usize, shift: usize) -> u32 {
     let mut sum: u32 = 0;
     let mut i = 0;
-    while i < 8 {
+    while i < words {
         let a = ((key >> (16 * i)) as u16).wrapping_add(secret.word(i + 2 * shift));
         let b = ((key >> (16 * (i + 1))) as u16).wrapping_add(secret.word(i + 1 + 2 * shift));
         sum = sum.wrapping_add(a as u32 * b as u32);
@@ -162,9 +162,15 @@ const fn nh(key: u128, secret: &FlowSecret, shift: usize) -> u32 {
 /// ```
 #[must_use]
 pub const fn flow_hash(key: u128, secret: &FlowSecret) -> u128 {
-    let sums = nh(key, secret, 0) as u128
-        | (nh(key, secret, 1) as u128) << 32
-        | (nh(key, secret, 2) as u128) << 64;
+    flow_mix(
+        nh(key, secret, 8, 0) as u128
+            | (nh(key, secret, 8, 1) as u128) << 32
+            | (nh(key, secret, 8, 2) as u128) << 64,
+    )
+}
+
+/// The last step of [`flow_hash`], over its three sums.
+const fn flow_mix(sums: u128) -> u128 {
     let mut out = 0;
     let mut i = 0;
     while i < FLOW_MIX.len() {
@@ -172,6 +178,25 @@ pub const fn flow_hash(key: u128, secret: &FlowSecret) -> u128 {
         i += 1;
     }
     out
+}
+
+/// The 96-bit hash of a client's address, from which its rows in the table `Affinity` come ([`affinity_row`]): as [`flow_hash`] of a key that
+/// is no longer than the address, so that the sums have one product each.
+#[must_use]
+pub const fn client_hash(client: u32, secret: &FlowSecret) -> u128 {
+    let key = client as u128;
+    flow_mix(
+        nh(key, secret, 2, 0) as u128
+            | (nh(key, secret, 2, 1) as u128) << 32
+            | (nh(key, secret, 2, 2) as u128) << 64,
+    )
+}
+
+/// Row of `way` in a table `Affinity` with `2^rows_log2` rows a way: the client's, exclusive-or one that [`key_hash`] gives the number, so
+/// that most of it is known before the number is.
+#[must_use]
+pub const fn affinity_row(client_hash: u128, number: u16, way: u32, rows_log2: u32) -> u32 {
+    flow_row(client_hash, way, rows_log2) ^ row(key_hash(number as u128), way, rows_log2)
 }
 
 /// Row of `way` in a flow table with `2^rows_log2` rows a way.
@@ -311,6 +336,22 @@ mod tests {
             let mut secret = FlowSecret::default();
             secret.0[bit / 32] ^= 1 << (bit % 32);
             assert_ne!(flow_hash(key, &secret), base, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn clients_and_numbers_spread_over_the_rows() {
+        let secret = FlowSecret([1, 2, 3, 4, 5, 6]);
+        for way in 0..2 {
+            let row =
+                |client: u32, number| affinity_row(client_hash(client, &secret), number, way, 15);
+            let mut clients: Vec<u32> = (0..4096).map(|n| row(0x0a2f_0000 + n, 7)).collect();
+            let mut numbers: Vec<u32> = (1..=4096).map(|n| row(0x0a2f_ffed, n)).collect();
+            for rows in [&mut clients, &mut numbers] {
+                rows.sort_unstable();
+                rows.dedup();
+                assert!(rows.len() > 3600, "way {way}: {}", rows.len());
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0004_0002;
+pub const VERSION: u32 = 0x0004_0003;
 
 codes! {
     /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -32,6 +32,8 @@ codes! {
         Eviction = 3, since 2;
         /// Vifs and tunnels have shares of the flow table: the tables `FlowShare` and `FlowShareStats`, and the drop reason `FlowQuota`.
         Shares = 4, since 2;
+        /// Clients of a service are kept at their members: the table `Affinity`, the field `affinity` of `ServiceKey`, the time-out in `NextHop` and the counters `AffinityLearned` and `AffinityEvicted`.
+        Affinity = 5, since 3;
     }
 }
 
@@ -79,7 +81,8 @@ pub fn for_each_entry(mut f: impl FnMut(&'static str, &'static str, &'static [Fi
         TunnelSource,
         PlainFip,
         FlowShare,
-        FlowShareStats
+        FlowShareStats,
+        Affinity
     );
 }
 

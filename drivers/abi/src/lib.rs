@@ -9,6 +9,7 @@
 //! mean to a packet is written in `docs/datapath.md`.
 #![no_std]
 
+pub mod affinity;
 pub mod age;
 pub mod digest;
 pub mod evict;

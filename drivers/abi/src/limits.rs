@@ -88,6 +88,12 @@ pub const TUNNEL_SHARES: u32 = 4096;
 pub const TUNNEL_SHARE_FIRST: u32 = 256;
 /// Shares of the flow table.
 pub const FLOW_SHARES: u32 = TUNNEL_SHARE_FIRST + TUNNEL_SHARES;
+/// Ways of the table of clients, one slot each.
+pub const AFFINITY_WAYS: u32 = 2;
+/// Rows of one way of the table of clients, as a power of two.
+pub const AFFINITY_ROWS_LOG2: u32 = 15;
+/// Clients that the card keeps at their members (`ways * rows`).
+pub const AFFINITIES: u32 = AFFINITY_WAYS << AFFINITY_ROWS_LOG2;
 
 /// UDP destination port of MPLS-in-UDP (RFC 7510); sent and accepted.
 pub const MPLS_UDP_PORT: u16 = 6635;

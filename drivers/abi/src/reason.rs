@@ -106,6 +106,10 @@ reasons! {
         FlowsAged = 7, "Flows aged", since 1;
         /// Flow pairs that gave way to others in a table that fills.
         FlowsEvicted = 8, "Flows evicted", since 2;
+        /// Clients that were put down for a member, and were not in the table of clients before.
+        AffinityLearned = 9, "Affinity learned", since 3;
+        /// Clients that gave way to others in that table before their time was out.
+        AffinityEvicted = 10, "Affinity evicted", since 3;
     }
 }
 

@@ -287,6 +287,8 @@ registers! {
     DEPTH_FLOW_SHARE = 0x44c, Ro, keeps, since 2;
     /// Entries of the table `FlowShareStats`.
     DEPTH_FLOW_SHARE_STATS = 0x450, Ro, keeps, since 2;
+    /// Entries of the table `Affinity`.
+    DEPTH_AFFINITY = 0x454, Ro, keeps, since 3;
     /// Most slots of one ECMP group.
     ECMP_GROUP_MAX = 0x500, Ro, keeps;
     /// Rows of one way of the table `Flow`, as a power of two.

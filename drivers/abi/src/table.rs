@@ -11,11 +11,11 @@
 //! assert_eq!(words[0] & 1, 1);
 //! ```
 
-use crate::limits;
 pub use crate::word::{
     ENTRY_WORDS, FieldDesc, FieldOverflow, FieldValue, TableEntry, Words, get_bits, put_bits,
 };
 use crate::word::{coded_enum, table_entry};
+use crate::{affinity, limits};
 
 coded_enum! {
     /// What a vif is attached to.
@@ -142,7 +142,7 @@ table_entry! {
         dmac: u64 = 48,
         /// Source MAC written (Receive, Encap, Tunnel).
         smac: u64 = 48,
-        /// Outer source address (Tunnel).
+        /// Outer source address (Tunnel). Of a Composite bits 19..0 are the time-out of its clients' entries (`Affinity`) in units of 2^26 cycles of card time, 0 for none (since minor 3).
         sip: u32 = 32,
         /// Outer destination address (Tunnel).
         dip: u32 = 32,
@@ -156,6 +156,23 @@ table_entry! {
         live: u16 = 11,
         /// Fields that the member hash covers, see `hash::FIELD_*` (Composite).
         hash_fields: u8 = 5,
+    }
+}
+
+impl NextHop {
+    /// Time-out of the entries of a group's clients; 0 if it keeps none.
+    #[must_use]
+    pub const fn affinity_time(&self) -> u32 {
+        match self.kind {
+            NextHopKind::Composite => self.sip & ((1 << affinity::TIME_BITS) - 1),
+            _ => 0,
+        }
+    }
+
+    /// A group with this time-out of its clients' entries.
+    #[must_use]
+    pub const fn with_affinity_time(self, time: u32) -> Self {
+        Self { sip: time, ..self }
     }
 }
 
@@ -437,6 +454,8 @@ table_entry! {
         nh: u16 = 16,
         /// Next hop of packets from the fabric by the floating IP's label: members of this node; 0 = it has none.
         local: u16 = 16,
+        /// Number under which the clients of `nh` are kept at their members (`Affinity`), the same for the keys of a service port, as long as no slot of their groups has one member here and another there; 0 = they are not.
+        affinity: u16 = 16 since 3,
     }
 }
 
@@ -487,6 +506,26 @@ table_entry! {
         pairs: u32 = 20 since 2,
         /// Packets whose new pair was refused as this share was over its limit. Wraps.
         refused: u32 = 32 since 2,
+    }
+}
+
+table_entry! {
+    /// A client and the member at which it is kept (docs/datapath.md, section 9.7); the key is {number, client}. Index: {way, row}, `bucket_index` without a slot; the rows are `hash::affinity_row`'s. The card makes them; the host reads and deletes.
+    Affinity {
+        /// Entry is in use.
+        valid: bool = 1 since 3,
+        /// Key: number of the service's affinity.
+        number: u16 = 16 since 3,
+        /// Key: address of the client.
+        client: u32 = 32 since 3,
+        /// Slot of the member within the group.
+        slot: u16 = 11 since 3,
+        /// Generation of that slot.
+        generation: u8 = 8 since 3,
+        /// Card time when it was last made or renewed, in units of 2^26 core cycles, modulo 2^20.
+        last: u32 = 20 since 3,
+        /// Time-out of the group then, in the same units: an entry that is older counts no more.
+        timeout: u32 = 20 since 3,
     }
 }
 
@@ -546,6 +585,8 @@ pub enum TableId {
     FlowShare = 19,
     /// [`FlowShareStats`]; read only.
     FlowShareStats = 20,
+    /// [`Affinity`]; a write of all zeros deletes the entry, any other write is refused.
+    Affinity = 21,
 }
 
 /// What the generator and the tools know about a table.
@@ -601,6 +642,7 @@ pub const TABLES: &[TableDesc] = &[
     desc::<FlowShare>(TableId::FlowShare, "FlowShare", limits::FLOW_SHARES, true).added(2),
     desc::<FlowShareStats>(TableId::FlowShareStats, "FlowShareStats", limits::FLOW_SHARES, false)
         .added(2),
+    desc::<Affinity>(TableId::Affinity, "Affinity", limits::AFFINITIES, true).added(3),
 ];
 
 impl TableDesc {

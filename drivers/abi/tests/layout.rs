@@ -174,6 +174,7 @@ fn told_otherwise(module: &str, name: &str) -> bool {
                 "TUNNEL_SOURCES",
                 "PLAIN_FIPS",
                 "FLOWS",
+                "AFFINITIES",
             ];
             let more = [
                 "ECMP_WORDS",
@@ -193,6 +194,7 @@ fn told_otherwise(module: &str, name: &str) -> bool {
         "table" => name == "TABLES",
         // Follow from the width of fields.
         "share" => matches!(name, "PAIRS_MAX" | "RATE_MAX"),
+        "affinity" => matches!(name, "TIME_BITS" | "TIME_MAX"),
         _ => false,
     }
 }
@@ -211,6 +213,7 @@ fn no_constant_is_forgotten() {
         ("digest", include_str!("../src/digest.rs")),
         ("fw", include_str!("../src/fw.rs")),
         ("share", include_str!("../src/share.rs")),
+        ("affinity", include_str!("../src/affinity.rs")),
     ] {
         let names = source
             .lines()

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use penstock_abi::table::{ENTRY_WORDS, FieldDesc, Words, get_bits, put_bits};
-use penstock_abi::{hash, layout, share};
+use penstock_abi::{hash, layout, limits, share};
 
 const ENTRIES_PER_KIND: usize = 200;
 const HASHES: usize = 500;
 const HASH_KIND: usize = 100;
 const FLOW_HASH_KIND: usize = 101;
 const TUNNEL_SHARE_KIND: usize = 102;
+const CLIENT_KIND: usize = 103;
 
 struct Random(u64);
 
@@ -104,6 +105,18 @@ fn fields_and_hashes_agree_with_systemverilog() {
         let source = random.next() as u32;
         let _ = writeln!(input, "{TUNNEL_SHARE_KIND} {source:096x}");
         expected.push(("tunnel_share", vec![share::of_tunnel(source).into()]));
+    }
+    for _ in 0..HASHES {
+        let (client, number) = (random.next() as u32, random.next() as u16);
+        let secret = hash::FlowSecret(std::array::from_fn(|_| random.next() as u32));
+        let words = secret.0.iter().rev().fold(String::new(), |s, w| s + &format!("{w:08x}"));
+        let word = format!("{words}{:032x}", u64::from(number) << 32 | u64::from(client));
+        let _ = writeln!(input, "{CLIENT_KIND} {word:0>96}");
+        let hashed = hash::client_hash(client, &secret);
+        let sums = [0, 32, 64].map(|at| u64::from((hashed >> at) as u32));
+        let rows = (0..limits::AFFINITY_WAYS)
+            .map(|way| hash::affinity_row(hashed, number, way, limits::AFFINITY_ROWS_LOG2).into());
+        expected.push(("client_hash", sums.into_iter().chain(rows).collect()));
     }
     let printed = unpack(&input);
     assert_eq!(printed.len(), expected.len());

@@ -452,7 +452,8 @@ impl State {
     fn execute_write(&mut self, table: TableId, index: u32, data: &Words) -> Status {
         let deletes = data.iter().all(|&w| w == 0);
         let is_read_only = matches!(table, TableId::FlowStats | TableId::FlowShareStats);
-        if is_read_only || (table == TableId::Flow && !deletes) {
+        let is_learned = matches!(table, TableId::Flow | TableId::Affinity);
+        if is_read_only || (is_learned && !deletes) {
             return Status::NotPermitted;
         }
         if let Some((refused, status)) = self.refuse

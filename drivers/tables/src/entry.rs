@@ -3,7 +3,7 @@
 use std::ops::RangeBounds;
 
 use penstock_abi::table::{
-    Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowShare,
+    Affinity, Counter, DefaultRoute, EcmpSlot, FieldOverflow, FipKey, FipMap, Flow, FlowShare,
     FlowShareStats, FlowStats, HostRoute, Ilm, NextHop, PlainFip, Prefix, PrefixLength, ServiceKey,
     TableEntry, TableId, TunnelSource, Vif, VifStats, Vrf, Words,
 };
@@ -198,6 +198,7 @@ tables! {
         PlainFip(PlainFip) in plain_fips,
         FlowShare(FlowShare) in flow_shares,
         FlowShareStats(FlowShareStats) in flow_share_stats,
+        Affinity(Affinity) in affinities,
     }
     shared {
         DropStats(Counter) in drop_stats,

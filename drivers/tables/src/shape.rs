@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use penstock_abi::hash::FLOW_ROW_BITS;
 use penstock_abi::limits::{
-    self, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PLAIN_FIP_WAYS, PREFIX_TABLES,
-    PREFIX_WAYS, SERVICE_KEY_WAYS, TUNNEL_SOURCE_WAYS,
+    self, AFFINITY_WAYS, BUCKET_SLOTS, FIP_KEY_WAYS, FLOW_WAYS, HOST_ROUTE_WAYS, PLAIN_FIP_WAYS,
+    PREFIX_TABLES, PREFIX_WAYS, SERVICE_KEY_WAYS, TUNNEL_SOURCE_WAYS,
 };
 use penstock_abi::regs;
 use penstock_abi::table::{EcmpSlot, FieldDesc, FipKey, NextHop, TABLES, TableEntry, TableId};
@@ -47,6 +48,8 @@ pub struct Shape {
     pub flows_translated_max: u32,
     /// Shares of the flow table: of vifs and, from `limits::TUNNEL_SHARE_FIRST` on, of tunnels. 0 of a card without.
     pub flow_shares: u32,
+    /// Clients that the card keeps at their members. 0 of a card that keeps none.
+    pub affinities: u32,
     /// Core clock in kHz, by which entries say what is by time.
     pub clock_khz: u32,
 }
@@ -106,6 +109,7 @@ impl Default for Shape {
             flow_rows_log2: limits::FLOW_ROWS_LOG2,
             flows_translated_max: limits::FLOWS_TRANSLATED_MAX,
             flow_shares: limits::FLOW_SHARES,
+            affinities: limits::AFFINITIES,
             clock_khz: limits::CORE_CLOCK_KHZ,
         }
     }
@@ -117,6 +121,12 @@ impl Shape {
     pub const fn with_flow_rows_log2(self, rows_log2: u32) -> Self {
         let flows = (FLOW_WAYS * BUCKET_SLOTS) << rows_log2;
         Self { flow_rows_log2: rows_log2, flows_translated_max: flows / 32 * 29, ..self }
+    }
+
+    /// This card with a table of clients of another size: rows of one way, as a power of two.
+    #[must_use]
+    pub const fn with_affinity_rows_log2(self, rows_log2: u32) -> Self {
+        Self { affinities: AFFINITY_WAYS << rows_log2, ..self }
     }
 
     /// The sizes that a card says, by `register`, which reads one.
@@ -169,6 +179,13 @@ impl Shape {
                 0 => 0,
                 _ => depth(TableId::FlowShare)?,
             },
+            affinities: match value(regs::DEPTH_AFFINITY) {
+                0 => 0,
+                entries => {
+                    let most = Allowed::Buckets(AFFINITY_WAYS, FLOW_ROW_BITS);
+                    allow(regs::DEPTH_AFFINITY, entries, most)?
+                }
+            },
             clock_khz: value(regs::CLOCK_KHZ),
         };
         // What follows from the others is said besides.
@@ -213,6 +230,7 @@ impl Shape {
             TableId::PlainFip => (PLAIN_FIP_WAYS * BUCKET_SLOTS) << self.plain_fip_rows_log2,
             TableId::Flow | TableId::FlowStats => (FLOW_WAYS * BUCKET_SLOTS) << self.flow_rows_log2,
             TableId::FlowShare | TableId::FlowShareStats => self.flow_shares,
+            TableId::Affinity => self.affinities,
             TableId::DropStats | TableId::CardStats => table.desc().depth,
         }
     }
@@ -259,6 +277,7 @@ fn most(table: TableId) -> u32 {
         TableId::DefaultRoute | TableId::Vrf => limits::VRFS,
         TableId::PrefixLength => PREFIX_TABLES,
         TableId::Flow | TableId::FlowStats => INDEX_MOST,
+        TableId::Affinity => AFFINITY_WAYS << FLOW_ROW_BITS,
         TableId::FlowShare | TableId::FlowShareStats => limits::FLOW_SHARES,
         TableId::DropStats | TableId::CardStats => table.desc().depth,
     }

@@ -276,6 +276,7 @@ fn a_shape_is_what_the_registers_say() {
         flow_rows_log2: 6,
         flows_translated_max: 700,
         flow_shares: 0,
+        affinities: 0,
         clock_khz: 250_000,
     };
     let large = Shape {
@@ -322,6 +323,7 @@ fn a_size_that_no_card_can_have_is_told() {
         (regs::DEPTH_DROP_STATS, "DEPTH_DROP_STATS", vec![0, 65]),
         (regs::DEPTH_FLOW_SHARE, "DEPTH_FLOW_SHARE", vec![1, 4351, 4353]),
         (regs::DEPTH_FLOW_SHARE_STATS, "DEPTH_FLOW_SHARE_STATS", vec![0, 1]),
+        (regs::DEPTH_AFFINITY, "DEPTH_AFFINITY", vec![1, 6, 65_535, 1 << 18, u32::MAX]),
         (regs::DEPTH_CARD_STATS, "DEPTH_CARD_STATS", vec![0, 17]),
         (regs::ECMP_GROUP_MAX, "ECMP_GROUP_MAX", vec![0, 1025]),
         (regs::FLOW_ROWS_LOG2, "FLOW_ROWS_LOG2", vec![0, 11, u32::MAX]),

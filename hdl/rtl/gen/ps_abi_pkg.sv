@@ -53,6 +53,16 @@ package ps_abi_pkg;
   localparam int unsigned TunnelShares = 4096;
   localparam int unsigned TunnelShareFirst = 256;
   localparam int unsigned ShareOneLog2 = 12;
+  localparam int unsigned AffinityWays = 2;
+`ifdef PENSTOCK_AFFINITY_ROWS_LOG2
+  localparam int unsigned AffinityRowsLog2 = `PENSTOCK_AFFINITY_ROWS_LOG2;
+`else
+  localparam int unsigned AffinityRowsLog2 = 15;
+`endif
+  localparam int unsigned Affinities = AffinityWays << AffinityRowsLog2;
+  localparam int unsigned AffinityIndexBits = $clog2(Affinities);
+  localparam int unsigned AffinityUnitLog2 = 26;
+  localparam int unsigned AffinityTimeBits = 20;
   localparam int unsigned FlowHashBits = 96;
   localparam int unsigned FlowRowBits = 16;
   localparam int unsigned FlowFingerprintLsb = 72;
@@ -91,9 +101,9 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h40002;
+  localparam logic [31:0] LayoutVersion = 32'h40003;
   localparam logic [63:0] LayoutHash = 64'h1df41eba271a42b8;
-  localparam logic [31:0] Capabilities = 32'h1f;
+  localparam logic [31:0] Capabilities = 32'h3f;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
@@ -122,6 +132,7 @@ package ps_abi_pkg;
   localparam logic [7:0] TablePlainFip = 8'h12;
   localparam logic [7:0] TableFlowShare = 8'h13;
   localparam logic [7:0] TableFlowShareStats = 8'h14;
+  localparam logic [7:0] TableAffinity = 8'h15;
 
   // Index of an entry: of any table, and of each.
   localparam int unsigned IndexBits = 18;
@@ -147,6 +158,7 @@ package ps_abi_pkg;
   typedef logic [12:0] flow_share_stats_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_addr_t;
   typedef logic [FlowIndexBits-1:0] flow_stats_addr_t;
+  typedef logic [AffinityIndexBits-1:0] affinity_addr_t;
 
   // What names something in the entries of tables, whatever a card's sizes are.
   typedef logic [7:0] vif_id_t;
@@ -160,6 +172,8 @@ package ps_abi_pkg;
   typedef logic [11:0] service_net_t;
   typedef logic [13:0] source_set_t;
   typedef logic [7:0] generation_t;
+  typedef logic [15:0] affinity_number_t;
+  typedef logic [19:0] affinity_time_t;
 
   // Registers (byte offset in BAR 0).
   localparam logic [15:0] RegMagic = 16'h0;
@@ -267,6 +281,7 @@ package ps_abi_pkg;
   localparam logic [15:0] RegDepthPlainFip = 16'h448;
   localparam logic [15:0] RegDepthFlowShare = 16'h44c;
   localparam logic [15:0] RegDepthFlowShareStats = 16'h450;
+  localparam logic [15:0] RegDepthAffinity = 16'h454;
   localparam logic [15:0] RegEcmpGroupMax = 16'h500;
   localparam logic [15:0] RegFlowRowsLog2 = 16'h504;
   localparam logic [15:0] RegFlowsTranslatedMax = 16'h508;
@@ -327,6 +342,8 @@ package ps_abi_pkg;
   localparam logic [3:0] CounterFirmwareTx = 4'h6;
   localparam logic [3:0] CounterFlowsAged = 4'h7;
   localparam logic [3:0] CounterFlowsEvicted = 4'h8;
+  localparam logic [3:0] CounterAffinityLearned = 4'h9;
+  localparam logic [3:0] CounterAffinityEvicted = 4'ha;
 
   typedef enum logic [1:0] {
     VifFabric = 2'd0,
@@ -558,8 +575,9 @@ package ps_abi_pkg;
   } vrf_t;
 
   // A listener of a floating IP; the key is {net, proto, ip, port}. Index: `bucket_index` over SERVICE_KEY_*. ICMP and protocols without ports never have one.
-  localparam int unsigned ServiceKeyBits = 101;
+  localparam int unsigned ServiceKeyBits = 117;
   typedef struct packed {
+    logic [15:0]   affinity;
     logic [15:0]   local_;
     logic [15:0]   nh;
     logic [15:0]   port;
@@ -601,6 +619,18 @@ package ps_abi_pkg;
     logic [31:0]   refused;
     logic [19:0]   pairs;
   } flow_share_stats_t;
+
+  // A client and the member at which it is kept (docs/datapath.md, section 9.7); the key is {number, client}. Index: {way, row}, `bucket_index` without a slot; the rows are `hash::affinity_row`'s. The card makes them; the host reads and deletes.
+  localparam int unsigned AffinityBits = 108;
+  typedef struct packed {
+    logic [19:0]   timeout;
+    logic [19:0]   last;
+    logic [7:0]    generation;
+    logic [10:0]   slot;
+    logic [31:0]   client;
+    logic [15:0]   number;
+    logic          valid;
+  } affinity_t;
 
   // H3 masks: output bit j is the parity of key & mask[j].
   localparam logic [63:0][127:0] KeyMasks = {
@@ -916,6 +946,27 @@ package ps_abi_pkg;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // Hash of a client's address (crate penstock-abi, hash::client_hash): sums of one product, the same mix.
+  function automatic logic [31:0] client_nh(input logic [1:0][15:0] words, input logic [1:0][15:0] secret);
+    logic [1:0][15:0] sums;
+    for (int i = 0; i < 2; i++) sums[i] = words[i] + secret[i];
+    client_nh = {16'b0, sums[0]} * {16'b0, sums[1]};
+  endfunction
+
+  function automatic logic [FlowHashBits-1:0] client_hash(input logic [31:0] client, input logic [191:0] secret);
+    logic [5:0][15:0] k;
+    k           = 96'(secret ^ FlowSecretBase);
+    client_hash = flow_mix({client_nh(client, k[5:4]), client_nh(client, k[3:2]), client_nh(client, k[1:0])});
+  endfunction
+
+  // Row of a way of the table Affinity, from the hashes of its key's parts: client_hash, and key_hash of the number.
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic logic [AffinityRowsLog2-1:0] affinity_row(input logic [FlowHashBits-1:0] client,
+                                                               input logic [63:0] number, input int unsigned way);
+    affinity_row = client[way*FlowRowBits +: AffinityRowsLog2] ^ number[way*AffinityRowsLog2 +: AffinityRowsLog2];
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   // Index of the share of a tunnel, by its outer source (crate penstock-abi, share::of_tunnel).
   function automatic flow_share_addr_t tunnel_share(input logic [31:0] source);
     tunnel_share = flow_share_addr_t'(TunnelShareFirst)
@@ -928,6 +979,12 @@ package ps_abi_pkg;
     logic [FlowRowsLog2-1:0]        row;
     logic [$clog2(BucketSlots)-1:0] slot;
   } flow_index_t;
+
+  // Where a client stands, likewise.
+  typedef struct packed {
+    logic [$clog2(AffinityWays)-1:0] way;
+    logic [AffinityRowsLog2-1:0]     row;
+  } affinity_index_t;
 
   // Entries of a table; 0 for an id that is none.
   function automatic logic [31:0] table_depth(input logic [7:0] id);
@@ -953,6 +1010,7 @@ package ps_abi_pkg;
       TablePlainFip: table_depth = 32'd4096;
       TableFlowShare: table_depth = 32'd4352;
       TableFlowShareStats: table_depth = 32'd4352;
+      TableAffinity: table_depth = Affinities;
       default: table_depth = '0;
     endcase
   endfunction
@@ -976,6 +1034,7 @@ package ps_abi_pkg;
       TableTunnelSource: table_has_valid = 1'b1;
       TablePlainFip: table_has_valid = 1'b1;
       TableFlowShare: table_has_valid = 1'b1;
+      TableAffinity: table_has_valid = 1'b1;
       default: table_has_valid = 1'b0;
     endcase
   endfunction
@@ -1004,6 +1063,7 @@ package ps_abi_pkg;
       TablePlainFip: table_words = 4'd2;
       TableFlowShare: table_words = 4'd3;
       TableFlowShareStats: table_words = 4'd2;
+      TableAffinity: table_words = 4'd4;
       default: table_words = '0;
     endcase
   endfunction
@@ -1032,6 +1092,7 @@ package ps_abi_pkg;
       RegDepthPlainFip: size_register = 32'd4096;
       RegDepthFlowShare: size_register = 32'd4352;
       RegDepthFlowShareStats: size_register = 32'd4352;
+      RegDepthAffinity: size_register = Affinities;
       RegEcmpGroupMax: size_register = 32'd1024;
       RegFlowRowsLog2: size_register = FlowRowsLog2;
       RegFlowsTranslatedMax: size_register = FlowsTranslatedMax;

@@ -35,10 +35,11 @@ module ps_ring
   input  logic         flow_full_i,
 
   // Flow entries that the card inserts and removes
-  input  logic         flow_mark_valid_i,
-  input  flow_addr_t   flow_mark_index_i,
-  input  logic         flow_mark_set_i,
-  output logic         flow_mark_ready_o,
+  input  logic         card_mark_valid_i,
+  input  logic         card_mark_client_i,
+  input  index_t       card_mark_index_i,
+  input  logic         card_mark_set_i,
+  output logic         card_mark_ready_o,
 
   output logic         cfg_valid_o,
   output cfg_req_t     cfg_req_o,
@@ -152,7 +153,8 @@ module ps_ring
 
   // Marks a cycle after the access: what was asked for stays that long.
   always_ff @(posedge clk_i) begin
-    marked_q  <= cfg_req_o.write && table_has_valid(cfg_req_o.table_id) && cfg_req_o.table_id != TableFlow;
+    marked_q  <= cfg_req_o.write && table_has_valid(cfg_req_o.table_id) &&
+                 !(cfg_req_o.table_id inside {TableFlow, TableAffinity});
     written_q <= cfg_rsp_i.done && cfg_rsp_i.status == StOk && !rst_i;
   end
 
@@ -165,10 +167,11 @@ module ps_ring
     .mark_table_i (cfg_req_o.table_id),
     .mark_index_i (cfg_req_o.index),
     .mark_set_i   (cfg_req_o.wdata[0]),
-    .flow_mark_valid_i,
-    .flow_mark_index_i,
-    .flow_mark_set_i,
-    .flow_mark_ready_o,
+    .card_mark_valid_i,
+    .card_mark_client_i,
+    .card_mark_index_i,
+    .card_mark_set_i,
+    .card_mark_ready_o,
     .find_valid_i (find_valid),
     .find_table_i (cfg_req_o.table_id),
     .find_index_i (find_from),

@@ -1,7 +1,7 @@
 // Knows which entries of the tables are valid, so that a search covers 64 entries in two cycles.
 //
-// Marks:      mark_*: the host wrote an entry, at most one every eight cycles, taken at once; flow_mark_*: the card inserted or removed a
-//             flow, one a cycle while flow_mark_ready_o. None is lost.
+// Marks:      mark_*: the host wrote an entry, at most one every eight cycles, taken at once; card_mark_*: the card inserted or removed a
+//             flow or, with card_mark_client_i, a client, one a cycle while card_mark_ready_o. None is lost.
 // Search:     find_valid_i asks for the first valid entry at or after find_index_i of find_table_i and is held until
 //             find_done_o pulses, with find_found_o and find_index_o (the table's size if none was found), which hold until the next
 //             search. The host's marks that came before it are seen; what changes behind the search's back is not.
@@ -12,9 +12,7 @@
 module ps_valid_map
   import ps_abi_pkg::*;
   import ps_ram_deep_pkg::*;
-#(
-  localparam int unsigned FlowIndexWidth = $clog2(Flows)
-) (
+(
   input  logic        clk_i,
   input  logic        rst_i,
   input  logic        clear_i,
@@ -26,10 +24,11 @@ module ps_valid_map
   input  logic [31:0] mark_index_i,
   // verilator lint_on UNUSEDSIGNAL
   input  logic        mark_set_i,
-  input  logic        flow_mark_valid_i,
-  input  flow_addr_t  flow_mark_index_i,
-  input  logic        flow_mark_set_i,
-  output logic        flow_mark_ready_o,
+  input  logic        card_mark_valid_i,
+  input  logic        card_mark_client_i,
+  input  index_t      card_mark_index_i,
+  input  logic        card_mark_set_i,
+  output logic        card_mark_ready_o,
 
   input  logic        find_valid_i,
   input  logic [7:0]  find_table_i,
@@ -56,7 +55,8 @@ module ps_valid_map
   localparam int unsigned BaseTunnelSource = BaseServiceKey + ServiceKeys / 64;
   localparam int unsigned BasePlainFip     = BaseTunnelSource + TunnelSources / 64;
   localparam int unsigned BaseFlowShare    = BasePlainFip + PlainFips / 64;
-  localparam int unsigned Words         = BaseFlowShare + FlowShares / 64;
+  localparam int unsigned BaseAffinity     = BaseFlowShare + FlowShares / 64;
+  localparam int unsigned Words         = BaseAffinity + Affinities / 64;
   localparam int unsigned Depth         = banks(Words) * BankDepth;
   localparam int unsigned AddrWidth     = $clog2(Depth);
 
@@ -86,6 +86,7 @@ module ps_valid_map
       TableTunnelSource: base = addr_t'(BaseTunnelSource);
       TablePlainFip:  base = addr_t'(BasePlainFip);
       TableFlowShare: base = addr_t'(BaseFlowShare);
+      TableAffinity:  base = addr_t'(BaseAffinity);
       default:        base = '0;
     endcase
   endfunction
@@ -134,10 +135,10 @@ module ps_valid_map
     host_none_q     <= !host_valid_q;
     if (mark_valid_i) settle_q <= 4'd6;
     else if (settle_q != '0) settle_q <= settle_q - 4'd1;
-    flow_in_valid_q <= flow_mark_valid_i && flow_mark_ready_o && !clear_q;
-    flow_mark_ready_o <= flow_held < 5'(FlowMarks - 4);
-    flow_in_q       <= '{addr: addr_t'(BaseFlow) + addr_t'(flow_mark_index_i[FlowIndexWidth-1:6]), position: flow_mark_index_i[5:0],
-                         set: flow_mark_set_i};
+    flow_in_valid_q <= card_mark_valid_i && card_mark_ready_o && !clear_q;
+    card_mark_ready_o <= flow_held < 5'(FlowMarks - 4);
+    flow_in_q       <= '{addr: addr_t'(card_mark_client_i ? BaseAffinity : BaseFlow) + addr_t'(card_mark_index_i[IndexBits-1:6]),
+                         position: card_mark_index_i[5:0], set: card_mark_set_i};
     if (clear_q || rst_i) begin
       host_valid_q   <= 1'b0;
       host_pending_q <= 1'b0;
@@ -147,7 +148,7 @@ module ps_valid_map
       turn_q          <= '0;
       settle_q        <= '0;
       flow_in_valid_q <= 1'b0;
-      flow_mark_ready_o <= 1'b0;
+      card_mark_ready_o <= 1'b0;
     end
   end
 
@@ -336,7 +337,7 @@ module ps_valid_map
   initial begin
     assert (Vifs % 64 == 0 && Labels % 64 == 0 && NextHops % 64 == 0 && EcmpWords % 64 == 0 && HostRoutes % 64 == 0 &&
             Prefixes % 64 == 0 && FipKeys % 64 == 0 && FipMaps % 64 == 0 && Flows % 64 == 0 && Vrfs % 64 == 0 &&
-            ServiceKeys % 64 == 0 && TunnelSources % 64 == 0 && PlainFips % 64 == 0 && FlowShares % 64 == 0)
+            ServiceKeys % 64 == 0 && TunnelSources % 64 == 0 && PlainFips % 64 == 0 && FlowShares % 64 == 0 && Affinities % 64 == 0)
       else $fatal(1, "ps_valid_map: a table's size is not a multiple of 64");
     assert (latency(Depth) == 3) else $fatal(1, "ps_valid_map: the memory's latency is not the pipeline's");
   end

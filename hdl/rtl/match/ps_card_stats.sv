@@ -112,6 +112,8 @@ module ps_card_stats
     count_q[CounterFlowsRepinned] <= event_i.repinned;
     count_q[CounterFlowsAged]     <= event_i.aged;
     count_q[CounterFlowsEvicted]  <= event_i.evicted;
+    count_q[CounterAffinityLearned] <= event_i.client_learned;
+    count_q[CounterAffinityEvicted] <= event_i.client_evicted;
     count_q[CounterFlowTableFull] <= event_i.full;
     count_q[CounterLearnDeferred] <= valid_i && count_i.deferred;
     count_q[CounterFlowsInUse]    <= event_i.added != event_i.removed;

@@ -459,7 +459,8 @@ module ps_decide
     moves      = d.ctx.source.act == ActRoute && d.hop.drop && (d.hop.move || d.hop.dead);
     stage4_ask = '{valid: moves || (send && d.learns && !loops), kind: kind, translated: d.tr.on,
                    plain: !d.tr.on && !d.hop.group, far_service: d.hop.far_service, found: d.flow.found, counts: send && d.flow.usable,
-                   shares: stage4_shares(), count: stage4_flow_count(), hash: d.hash, key: key, reverse_key: s3_q.reverse_key, facts: stage4_facts(),
+                   shares: stage4_shares(), affinity: d.hop.affinity, count: stage4_flow_count(), hash: d.hash, key: key,
+                   reverse_key: s3_q.reverse_key, facts: stage4_facts(),
                    reverse_info: d.to_vif ? 32'(d.hop.nh.vif) : d.hop.nh.dip, reverse_rpf: d.hop.first_nh};
   endfunction
 

@@ -83,6 +83,9 @@ module ps_flow
   output mark_t        mark_o,
   input  logic         mark_ready_i,
   output logic         gap_o,             // pulse: one cycle without a packet, please
+  output logic         keep_valid_o,      // a client is to be kept at its member, while keep_room_i
+  output affinity_keep_t keep_o,
+  input  logic         keep_room_i,
   output pair_event_t  event_o,
   output logic [$clog2(Flows+1)-1:0] in_use_o,
   output logic         busy_o
@@ -349,6 +352,9 @@ module ps_flow
     .gone_o        (gone),
     .gone_pair_o   (gone_pair),
     .change_o      (change),
+    .keep_valid_o,
+    .keep_o,
+    .keep_room_i,
     .host_valid_i  (host_valid_i && !reading_q),
     .host_write_i  (host_write_i && !host_stats_i),
     .host_index_i,

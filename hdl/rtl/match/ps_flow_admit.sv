@@ -255,6 +255,7 @@ module ps_flow_admit
     request.fresh        = '{pair: free_i.pair, generation: free_i.generation + 8'd1,
                              reverse_generation: free_i.reverse_generation + 8'd1};
     request.plain        = ask.plain;
+    request.affinity     = ask.affinity;
     request.far_service  = ask.far_service;
     request.key          = outcome_q.dead ? ask.reverse_key : ask.key;
     request.rows         = outcome_q.dead ? rows_q[Decides-Hashed+1] : rows_of(ask.hash, RowsLog2);

@@ -1,6 +1,7 @@
 // Changes of the flow table (section 9.2): the queue of admitted requests, the pairs that are free, and those who put keys in place.
 //
 // Requests:   valid_i/request_i, at most one a cycle, only with ready_o in the cycle of the packet's probe. Executed as if in their order.
+// Clients:    in the same order, those of pairs that are made: to be kept at their members (keep_o).
 // Pairs:      free_valid_o/free_o/free_take_i, for requests that write one; not while few_o.
 // Rate:       a new pair every second cycle (ps_flow_insert).
 module ps_flow_engine
@@ -70,6 +71,9 @@ module ps_flow_engine
   input  logic        old_yields_i,
   output logic        gone_o,    // a pair has no entries any more
   output pair_t       gone_pair_o,
+  output logic         keep_valid_o,     // a client is to be kept at its member, while keep_room_i
+  output affinity_keep_t keep_o,
+  input  logic         keep_room_i,
   output pair_change_t change_o,     // of what shares have; with gone_o, if a pair goes
   input  logic        host_valid_i,
   input  logic        host_write_i,
@@ -109,7 +113,7 @@ module ps_flow_engine
   pair_event_t          insert_event;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
   logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, evicted, slow_re, give_any_q, give_counts, made, unused_loc_re;
-  logic                 slow_we, change_q, made_q;
+  logic                 slow_we, slow_keep, change_q, made_q;
   pair_t                slow_pair;
   flow_facts_t [1:0]    slow_wdata;
   logic [$clog2(FlowWays)-1:0] slow_op_way;
@@ -175,7 +179,7 @@ module ps_flow_engine
     .head_i         (head),
     .head_pop_o     (fast_pop),
     .data_we_o      (data_we),
-    .stall_i        (stall_i || hold),
+    .stall_i        (stall_i || hold || !keep_room_i),
     .enter_i        (enter),
     .enter_ready_o  (enter_ready),
     .enter_pair_i   (enter_pair),
@@ -254,6 +258,7 @@ module ps_flow_engine
     .made_o       (made),
     .drop_valid_o (slow_drop),
     .drop_o       (slow_number),
+    .keep_o       (slow_keep),
     .removed_o    (removed),
     .aged_o       (aged),
     .evicted_o    (evicted),
@@ -291,6 +296,10 @@ module ps_flow_engine
       data_wdata_o[0].partner_generation <= head.fresh.reverse_generation;
       data_wdata_o[1] <= reverse_facts(head);
     end
+    keep_valid_o <= !reset && (data_we || slow_keep) && head.affinity.number != '0;
+    if (data_we || slow_keep) begin
+      keep_o <= '{under: head.affinity, client: head.key.sip, slot: head.facts.ecmp_slot, generation: head.facts.ecmp_generation};
+    end
     // At rest for two cycles: what was handed over in the last one has been seen.
     drained_q       <= insert_idle && ways_idle_i && !data_we && !(head_valid && is_fast && !hold) && !enter;
     give_any_q      <= full_valid || give;
@@ -308,7 +317,7 @@ module ps_flow_engine
     drop_o          <= full_valid ? full.number : slow_number;
     in_use_o        <= in_use_o + $bits(in_use_o)'({event_o.added, 1'b0}) - $bits(in_use_o)'({event_o.removed, 1'b0});
     crowded_o       <= in_use_o > ($clog2(Flows + 1))'(TranslatedMax);
-    busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || event_o != '0;
+    busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || keep_valid_o || event_o != '0;
     if (reset) begin
       event_o      <= '0;
       give_any_q   <= 1'b0;

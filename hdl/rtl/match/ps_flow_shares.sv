@@ -10,7 +10,8 @@
 //             cycles of the 65,536 of a unit, twice that if the host has every other visit.
 // Rounds:     each adds what comes in by the units since the last one began, so that none is lost if one is late. A bucket has a bit of
 //             the round up to which it has been filled: what the host has written since this one is due gets nothing by it.
-// busy_o:     what is told of packets and pairs is being counted, or time has skipped units and this round is for them.
+// busy_o:     what is told of packets and pairs is being counted, or time has skipped units, this round is for them, and some bucket fills
+//             by time, as far as the last round has seen.
 // Parity:     an entry with the wrong one sets no limit; error_o each time that it is visited but for the host's reads, whose answer tells.
 // Clearing:   while clear_i is held clear_we_i zeroes what is at clear_index_i; the entries are written by acc_i.
 module ps_flow_shares
@@ -249,6 +250,7 @@ module ps_flow_shares
   logic                 sweep_q, due_q, skips_q, catches_q, host_last_q, host_next, sweep_next;
   logic                 ready_q, full_q;         // no visit is under way, or its last cycle; as much as may be in the bucket, or more
   logic                 last_q;                  // sweep_at_q is the last one
+  logic                 paces_q, paced_q, paces; // some bucket fills by time; one has been seen in this round; the host writes such a share
   logic [31:0]          now_q, late_q, next_q, begun_q, since_q;    // late_q: time a cycle ago, and next_q a unit on
   logic [UnitBits-1:0]  units_q;
   logic [$bits(share_q.rate)+UnitBits-1:0] comes_q;
@@ -260,7 +262,8 @@ module ps_flow_shares
   assign host_next  = (fill_q || tell_q) && !(sweep_q && host_last_q);
   assign sweep_next = sweep_q && !host_next;
   assign see        = visit_q[1];
-  assign busy_o     = room_busy != '0 || change_i.valid || change_q != '0 || skips_q || (catches_q && (sweep_q || !ready_q));
+  assign busy_o     = room_busy != '0 || change_i.valid || change_q != '0 || (paces_q && (skips_q || (catches_q && (sweep_q || !ready_q))));
+  assign paces      = acc_i.we[SelFlowShare] && acc_wdata_i.valid && acc_wdata_i.burst != '0 && acc_wdata_i.rate != '0;
   assign bucket_we  = visit_q[VisitCycles] && !tells_q;
   assign limit_we   = {bucket_we && !at_vif, bucket_we && at_vif};
 
@@ -282,6 +285,8 @@ module ps_flow_shares
       round_q    <= !round_q;
       begun_q    <= late_q;
       units_q    <= since_q[31:UnitBits] != '0 ? '1 : since_q[UnitBits-1:0];
+      paces_q    <= paced_q;
+      paced_q    <= 1'b0;
     end
     if (acc_i.we[SelFlowShare] || acc_i.re[SelFlowShareStats]) host_at_q <= flow_share_addr_t'(acc_i.index);
     if (acc_i.we[SelFlowShare]) fill_q <= 1'b1;
@@ -309,6 +314,8 @@ module ps_flow_shares
       gone_q     <= at_vif ? gone[0] : gone[1];
       refused_q  <= at_vif ? refused[0] : refused[1];
     end
+    if ((visit_q[4] && share_q.valid && share_q.burst != '0 && share_q.rate != '0) || paces) paced_q <= 1'b1;
+    if (paces) paces_q <= 1'b1;
     if (visit_q[4]) begin
       ahead_q <= bucket_q.credit.pairs - admitted_q;
       pairs_q <= admitted_q - gone_q;
@@ -344,6 +351,8 @@ module ps_flow_shares
       due_q         <= 1'b0;
       skips_q       <= 1'b0;
       catches_q     <= 1'b0;
+      paces_q       <= 1'b0;
+      paced_q       <= 1'b0;
       done_o        <= 1'b0;
       error_o.valid <= 1'b0;
       round_q       <= 1'b0;

@@ -73,6 +73,7 @@ module ps_flow_slow
   output logic          made_o,           // give_value_o is made, which its shares have not had yet
   output logic          drop_valid_o,
   output number_t       drop_o,
+  output logic          keep_o,           // head_i's client is to be kept, if it says so
   output logic          removed_o,
   output logic          aged_o,           // with it: for it was old
   output logic          evicted_o,        // or for it gave way
@@ -261,6 +262,7 @@ module ps_flow_slow
   assign data_re_o     = state_q[StRead] && waited_q;
   assign loc_re_o      = data_re_o;
   assign data_we_o     = !unwritten_q;
+  assign keep_o        = !unwritten_q && pair_kind_q;
   assign data_wdata_o  = facts_q;
   assign map_re_o      = state_q[StMap];
   assign map_addr_o    = old_q[side_q].map;

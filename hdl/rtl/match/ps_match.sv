@@ -15,8 +15,8 @@
 //
 // Stages, and what has its place in them later (docs/decisions/78-stages-laid-out.md). Their lengths are constants of
 // ps_match_pkg, and only there:
-//   source | flow (later fragments beside it) | service, and two routes, from what is kept at the flow on | next hop, and the source
-//   check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission,
+//   source | flow (later fragments beside it) | service, a few cycles ahead, and two routes, from what is kept at the flow on, and the
+//   client's member | next hop, and the source check beside it | outgoing vif, mapping | decision (MTU) | checksums (MSS), admission,
 //   verdict
 module ps_match
   import ps_abi_pkg::*;
@@ -57,10 +57,11 @@ module ps_match
   input  logic [15:0] fw_tx_bytes_i,
 
   output logic        flow_full_o,
-  output logic        flow_mark_valid_o,  // a flow entry became valid or invalid
-  output flow_addr_t  flow_mark_index_o,
-  output logic        flow_mark_set_o,
-  input  logic        flow_mark_ready_i,
+  output logic        card_mark_valid_o,  // an entry became valid or invalid, of a flow
+  output logic        card_mark_client_o, // or a client
+  output index_t      card_mark_index_o,
+  output logic        card_mark_set_o,
+  input  logic        card_mark_ready_i,
   output logic        gap_o,              // pulse: one cycle without a header, please; when does not matter
   output logic        busy_o
 );
@@ -119,8 +120,9 @@ module ps_match
   );
 
   // Where packets and the host meet entries with the wrong parity.
-  localparam int unsigned ParitySources = 22;
+  localparam int unsigned ParitySources = 25;
   localparam logic [ParitySources-1:0][7:0] ParityTables = {
+    TableAffinity, TableAffinity, TableAffinity,
     TableFlowShare, TableVrf, TableServiceKey, TableTunnelSource, TablePlainFip, TableHostRoute, TablePrefix, TableDefaultRoute,
     TableVif, TableVif, TableIlm, TableHostRoute, TablePrefix, TableDefaultRoute, TableNextHop, TableNextHop, TableEcmp, TableEcmp,
     TableFipKey, TableFipKey, TableFipMap, TableFipMap
@@ -129,6 +131,7 @@ module ps_match
   parity_error_t share_error, vif_error, ilm_error, vrf_error, service_error, tunnel_source_error, map_flow_error;
   parity_error_t [1:0] host_route_error, prefix_error, default_route_error, next_hop_error, ecmp_error;
   parity_error_t [4:0] fip_error;
+  parity_error_t [AffinityWays:0] affinity_error;
   logic          ilm_acc_bad, next_hop_acc_bad, ecmp_acc_bad, host_route_acc_bad, prefix_acc_bad, fip_key_acc_bad, plain_acc_bad, read_bad;
   logic          vrf_acc_bad, service_acc_bad, tunnel_source_acc_bad;
   logic          rdata_bad;
@@ -195,11 +198,30 @@ module ps_match
   service_key_t service_acc;
   tunnel_source_t tunnel_source_acc;
 
+  logic             service_valid;
+  service_ask_t     service;
+  affinity_number_t number;
+
   logic map_flow_broken;    // of the flow's mapping, which was read before the flow was found
+
+  ps_delay #(
+    .Width ($bits(service_ask_t)),
+    .Cycles(FlowCycles - RouteAhead - ServiceAhead)
+  ) u_service_ask (
+    .clk_i,
+    .rst_i,
+    .valid_i(routed),
+    .data_i (service_ask(src_ctx)),
+    .valid_o(service_valid),
+    .data_o (service)
+  );
 
   ps_ways u_ways (
     .clk_i,
     .rst_i,
+    .service_valid_i  (service_valid),
+    .service_i        (service),
+    .affinity_o       (number),
     .valid_i          (flow_look_valid),
     .ctx_i            (flow_ctx),
     .first_ip_i       (first_ip_look),
@@ -218,7 +240,7 @@ module ps_match
     .vrf_error_o      (vrf_error),
     .service_error_o  (service_error),
     .acc_i            (acc),
-    .acc_wdata_i      (acc_wdata[PrefixBits-1:0]),
+    .acc_wdata_i      (acc_wdata[ServiceKeyBits-1:0]),
     .host_rdata_o     (host_route_acc),
     .host_acc_bad_o   (host_route_acc_bad),
     .prefix_rdata_o   (prefix_acc),
@@ -273,6 +295,43 @@ module ps_match
   next_hop_t   walk_nh;
   ecmp_slot_t  walk_ecmp;
 
+  // Units of last_hit and of all times, never 0, which says that there was no packet.
+  logic [31:0] now_q;
+
+  always_ff @(posedge clk_i) now_q <= time_i[47:16] | 32'(time_i[47:16] == '0);
+
+  // The member at which a client is kept; who is to be kept comes from the flow table.
+  affinity_hit_t  kept;
+  affinity_keep_t keep;
+  affinity_t      affinity_acc;
+  affinity_mark_t client_mark;
+  logic           keep_valid, keep_room, client_learned, client_evicted, affinity_done, affinity_acc_bad, affinity_busy;
+
+  ps_affinity u_affinity (
+    .clk_i,
+    .rst_i,
+    .now_i         (now_q),
+    .secret_i      (hash_key_i),
+    .clear_i       (clearing_o),
+    .client_valid_i(service_valid && service.ask && service.from_vif),
+    .client_i      (service.client),
+    .number_i      (number),
+    .hit_o         (kept),
+    .keep_valid_i  (keep_valid),
+    .keep_i        (keep),
+    .room_o        (keep_room),
+    .learned_o     (client_learned),
+    .evicted_o     (client_evicted),
+    .mark_o        (client_mark),
+    .mark_ready_i  (card_mark_ready_i),
+    .acc_i         (acc),
+    .acc_done_o    (affinity_done),
+    .acc_rdata_o   (affinity_acc),
+    .acc_bad_o     (affinity_acc_bad),
+    .error_o       (affinity_error),
+    .busy_o        (affinity_busy)
+  );
+
   ps_nexthop u_nexthop (
     .clk_i,
     .rst_i,
@@ -282,6 +341,7 @@ module ps_match
     .way_i       (way),
     .early_i     (early),
     .check_i     (check),
+    .kept_i      (kept),
     .hop_o       (hop),
     .hop_bad_o   (hop_bad),
     .nh_error_o  (next_hop_error),
@@ -431,11 +491,6 @@ module ps_match
   flow_key_t decided_early_key;
   pair_ask_t decided_ask;
 
-  // Units of last_hit and of all times, never 0, which says that there was no packet.
-  logic [31:0] now_q;
-
-  always_ff @(posedge clk_i) now_q <= time_i[47:16] | 32'(time_i[47:16] == '0);
-
   ps_decide u_decide (
     .clk_i,
     .rst_i,
@@ -542,7 +597,7 @@ module ps_match
   key_slot_t   flow_slot;
   flow_facts_t flow_facts;
   pair_stats_t flow_counts;
-  pair_event_t flow_event;
+  pair_event_t flow_event, counted_event;
   flow_t       flow_acc;
   flow_stats_t flow_stats_acc;
   flow_share_t share_acc;
@@ -614,16 +669,21 @@ module ps_match
     .move_done_i    (move_done),
     .move_i         (move),
     .mark_o         (mark),
-    .mark_ready_i   (flow_mark_ready_i),
+    .mark_ready_i   (card_mark_ready_i && !client_mark.valid),
     .gap_o          (flow_gap),
+    .keep_valid_o   (keep_valid),
+    .keep_o         (keep),
+    .keep_room_i    (keep_room),
     .event_o        (flow_event),
     .in_use_o       (unused_in_use),
     .busy_o         (flow_busy)
   );
 
-  assign flow_mark_valid_o = mark.valid;
-  assign flow_mark_set_o   = mark.set;
-  assign flow_mark_index_o = mark.index;
+  // Clients' come first: there are two at most in eight cycles.
+  assign card_mark_valid_o  = mark.valid || client_mark.valid;
+  assign card_mark_client_o = client_mark.valid;
+  assign card_mark_set_o    = client_mark.valid ? client_mark.set : mark.set;
+  assign card_mark_index_o  = client_mark.valid ? index_t'(client_mark.index) : index_t'(mark.index);
 
   always_ff @(posedge clk_i) begin
     if (flow_done) begin
@@ -664,7 +724,7 @@ module ps_match
     .fw_tx_valid_i,
     .fw_tx_vif_i,
     .fw_tx_bytes_i,
-    .event_i     (flow_event),
+    .event_i     (counted_event),
     .clearing_i  (clearing_o),
     .acc_i       (acc),
     .acc_wdata_i(acc_wdata[VifStatsBits-1:0]),
@@ -674,13 +734,19 @@ module ps_match
     .busy_o      (stats_busy)
   );
 
+  always_comb begin
+    counted_event                = flow_event;
+    counted_event.client_learned = client_learned;
+    counted_event.client_evicted = client_evicted;
+  end
+
   // What the command's table gives, a cycle later.
   logic [TableCount-1:0]                   select_q;
   logic [TableCount-1:0][EntryMaxBits-1:0] entries;
   logic [TableCount-1:0]                   bad_entries;
 
   always_comb begin
-    entries               = '0;
+    for (int unsigned t = 0; t < TableCount; t++) entries[t] = '0;
     entries[SelVif]       = EntryMaxBits'(vif_acc);
     entries[SelIlm]       = EntryMaxBits'(ilm_acc);
     entries[SelNextHop]   = EntryMaxBits'(next_hop_acc);
@@ -699,6 +765,7 @@ module ps_match
     entries[SelFlowStats] = EntryMaxBits'(flow_stats_acc);
     entries[SelFlowShare] = EntryMaxBits'(share_acc);
     entries[SelFlowShareStats] = EntryMaxBits'(share_stats_acc);
+    entries[SelAffinity]  = EntryMaxBits'(affinity_acc);
     entries[SelVifStats]  = EntryMaxBits'(vif_stats_acc);
     entries[SelDropStats] = EntryMaxBits'(drop_acc);
     entries[SelCardStats] = EntryMaxBits'(card_acc);
@@ -718,6 +785,7 @@ module ps_match
     bad_entries[SelPlainFip]      = plain_acc_bad;
     bad_entries[SelFipMap]        = map_acc_bad;
     bad_entries[SelFlowShare]     = share_acc_bad;
+    bad_entries[SelAffinity]      = affinity_acc_bad;
   end
 
   always_ff @(posedge clk_i) begin
@@ -749,7 +817,7 @@ module ps_match
     .flip_i      (parity_inject_i),
     .flipped_o   (parity_injected_o),
     .error_o     (read_bad),
-    .turn_done_i (turn_done || share_done),
+    .turn_done_i (turn_done || share_done || affinity_done),
     .flow_valid_o(flow_valid),
     .flow_stats_o(flow_stats),
     .flow_done_i (flow_done)
@@ -762,7 +830,8 @@ module ps_match
   ) u_parity_errors (
     .clk_i,
     .rst_i,
-    .error_i  ({share_error, vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
+    .error_i  ({affinity_error,
+                share_error, vrf_error, service_error, tunnel_source_error, fip_error[4], host_route_error[1], prefix_error[1], default_route_error[1],
                 vif_error, fip_error[2], ilm_error, host_route_error[0], prefix_error[0], default_route_error[0], next_hop_error, ecmp_error,
                 fip_error[1:0], map_flow_error, fip_error[3]}),
     .read_i   (read_bad),
@@ -784,7 +853,7 @@ module ps_match
   assign gap_o       = flow_gap || hop_gap;
   assign flow_full_o = flow_event.full;
   assign busy_o      = hdr_valid_i || flight_q != '0 || flow_busy || stats_busy ||
-                       flow_event != '0 || cfg_valid_i;
+                       counted_event != '0 || affinity_busy || cfg_valid_i;
 
 `ifndef SYNTHESIS
   // Exactly one verdict a header, MatchCycles later, hence in order.

@@ -52,6 +52,10 @@ package ps_match_pkg;
     admit_cycles = HashCycles - 1 + 1 + key_cycles(rows_log2) + 2 + 1;
   endfunction
 
+  // Words to one level of multiplexers behind the rows of clients, and what a read of them takes.
+  localparam int unsigned AffinityFan        = 8;
+  localparam int unsigned AffinityReadCycles = ps_ram_deep_pkg::latency(1 << AffinityRowsLog2, AffinityFan);
+
   // Cycles of the stages, input to registered output. ps_match lines up what travels beside them.
   localparam int unsigned SourceCycles  = 4;
   localparam int unsigned MapReadCycles     = 3;   // the flow look-up's read of a mapping
@@ -65,6 +69,10 @@ package ps_match_pkg;
   localparam int unsigned ServiceCycles = ps_bucket_pkg::bucket_cycles(ServiceKeyRowsLog2) + 2;      // beside it, behind the VRF
   localparam int unsigned CheckCycles   = ps_bucket_pkg::bucket_cycles(TunnelSourceRowsLog2) + 1;    // beside the next hop
   localparam int unsigned NextHopCycles = 2 * HopLatency + EcmpLatency + 5;
+  localparam int unsigned ClientHashCycles = 3;       // of ps_affinity_rows, before the number
+  localparam int unsigned AffinityCycles = 1 + AffinityReadCycles + 3;
+  // What is kept of a client stands when the group's next hop does: its number is asked for so many cycles before the routes are.
+  localparam int unsigned ServiceAhead  = AffinityCycles + ServiceCycles - RouteCycles - HopLatency;
   localparam int unsigned BucketCycles  = ps_bucket_pkg::bucket_cycles(FipKeyRowsLog2);   // of floating-IP keys
   localparam int unsigned FipCycles     = BucketCycles + 2;
   localparam int unsigned DecideCycles  = 4;
@@ -84,7 +92,7 @@ package ps_match_pkg;
 
   localparam int unsigned EntryMaxBits = 384;
   localparam int unsigned WriteMaxBits = VifStatsBits;  // the widest entry that is written
-  localparam int unsigned TableCount   = 21;
+  localparam int unsigned TableCount   = 22;
 
   // A table's bit in access_t.
   localparam logic [4:0] SelVif          = TableVif[4:0];
@@ -108,6 +116,7 @@ package ps_match_pkg;
   localparam logic [4:0] SelPlainFip     = TablePlainFip[4:0];
   localparam logic [4:0] SelFlowShare    = TableFlowShare[4:0];
   localparam logic [4:0] SelFlowShareStats = TableFlowShareStats[4:0];
+  localparam logic [4:0] SelAffinity     = TableAffinity[4:0];
 
   localparam logic [7:0] ProtoIcmp = 8'd1;
   localparam logic [7:0] ProtoTcp  = 8'd6;
@@ -185,6 +194,55 @@ package ps_match_pkg;
     logic [19:0] label;
   } route_t;
 
+  // Under what a client is kept at its member (section 9.7); number 0: it is not.
+  typedef struct packed {
+    affinity_number_t number;
+    affinity_time_t   timeout;
+  } affinity_ref_t;
+
+  // What is kept of a client: the member at which it was last.
+  typedef struct packed {
+    logic        hit;
+    slot_id_t    slot;
+    generation_t generation;
+  } affinity_hit_t;
+
+  // A client of which that is to be kept.
+  typedef struct packed {
+    affinity_ref_t  under;
+    ip4_t           client;
+    slot_id_t       slot;
+    generation_t    generation;
+  } affinity_keep_t;
+
+  // An entry of the table becomes valid or invalid.
+  typedef struct packed {
+    logic           valid;
+    logic           set;
+    affinity_addr_t index;
+  } affinity_mark_t;
+
+  // What is asked about a packet's VRF and listener, before its flow is known.
+  typedef struct packed {
+    logic [11:0] vrf;
+    logic        ask;          // a listener is looked for: {its address, port}
+    logic [7:0]  proto;
+    ip4_t        ip;
+    logic [15:0] port;
+    logic        from_vif;
+    ip4_t        client;
+  } service_ask_t;
+
+  // From the fabric it is that of a move, if the label is not itself a floating IP's.
+  /* verilator lint_off UNUSEDSIGNAL */  // a few fields
+  function automatic service_ask_t service_ask(input context_t ctx);
+    logic far;
+    far         = ctx.hdr.src == SrcFabric && !ctx.source.ilm_service;
+    service_ask = '{vrf: ctx.source.vrf, ask: !ctx.hdr.frag, proto: ctx.hdr.key_proto, ip: far ? ctx.hdr.key_sip : ctx.hdr.dip,
+                    port: far ? ctx.hdr.key_sport : ctx.hdr.key_dport, from_vif: ctx.hdr.src != SrcFabric, client: ctx.hdr.key_sip};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
   // Where section 6 leads a packet first, groups not resolved. With `drop` or `trap` nothing but the reason counts.
   typedef struct packed {
     logic         drop;
@@ -195,6 +253,7 @@ package ps_match_pkg;
     logic [19:0]  label;
     logic [11:0]  vrf;          // in which the route was found
     logic         egress;       // it goes the egress way
+    affinity_number_t affinity; // of the listener whose next hop this is, or 0
   } way_t;
 
   // What sections 3 and 5 say of a packet beside its flow.
@@ -240,6 +299,7 @@ package ps_match_pkg;
     logic         chosen;       // the member picked by hash, not pinned
     slot_id_t     slot;
     logic [7:0]   generation;
+    affinity_ref_t affinity;    // chosen: the client is to be kept there
   } hop_t;
 
   // Outgoing vif, the mapping that the packet finds (section 7), and whether the source is marked.

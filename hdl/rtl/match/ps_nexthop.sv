@@ -2,6 +2,8 @@
 //
 // Refusals:   of sections 3 and 5 come before all that section 6 finds: lost reply, wrong tunnel, and the source check, whose answer
 //             comes CheckCycles after the packet.
+// Clients:    of a listener that keeps them (way_i.affinity) comes HopLatency cycles after the packet at which member, kept_i; without a
+//             pinned one that is tried in place of the hashed one. hop_o.affinity says that the choice is to be kept.
 // Latency:    NextHopCycles; one packet every cycle.
 // Tables:     NextHop (read twice: what the route names, and the member's), Ecmp (read twice: the slot, pinned or hashed, and the hashed
 //             entry of the list of live members). One copy of each, both of whose ports packets read in every cycle if they go through
@@ -24,6 +26,7 @@ module ps_nexthop
   input  way_t        way_i,
   input  early_t      early_i,
   input  check_t      check_i,       // CheckCycles later
+  input  affinity_hit_t kept_i,      // HopLatency later
   output hop_t        hop_o,
   output logic        hop_bad_o,         // in the cycle of hop_o: the member's next hop has the wrong parity
   output parity_error_t [1:0] nh_error_o,    // of both copies, later
@@ -71,15 +74,16 @@ module ps_nexthop
 
   typedef struct packed {
     logic        valid;
-    slot_id_t       slot;
-    logic [7:0]  generation;
+    slot_id_t    slot;
+    generation_t generation;
     logic        udp;        // leaves a member that keeps no UDP flows
     logic        opens;      // leaves a draining member: nothing is established there
   } pin_t;
 
   // A group's packet, on its way to the words.
   typedef struct packed {
-    pin_t        pin;        // valid: the first word is the pinned one, else the hashed one
+    pin_t        pin;        // valid: the first word is the pinned one,
+    logic        kept;       // else that of the client, else the hashed one
     logic        live;       // there are members that take new flows
     logic        slots;      // there are any
     logic        evicts;     // leaves a member that keeps no UDP flows, as there is another
@@ -92,6 +96,7 @@ module ps_nexthop
     logic [19:0]  label;
     logic [11:0]  vrf;
     logic         egress;
+    affinity_number_t affinity;
   } first_t;
 
   // What sections 3 and 5 refuse, before it is summed up.
@@ -126,6 +131,7 @@ module ps_nexthop
     logic      usable;        // the next hop's id is in the table, and it is valid
     logic      group;         // the packet goes through it
     logic      fragment;      // or would, if it were no fragment
+    logic      keeps;         // the group its clients
   } carry_t;
 
   typedef struct packed {
@@ -156,7 +162,10 @@ module ps_nexthop
   group_t         group1, group1_q;
   group_t         group_words_q [Words:Read+2];
   slot_count_t         slots1_q, live1_q;
-  ecmp_addr_t     base1_q, base2_q, base_live1_q, base_live2_q, addr_pin2_q, addr_slot_q, addr_live_q;
+  slot_id_t       kept_slot1_q;
+  generation_t    kept_generation1_q;
+  affinity_time_t timeout;
+  ecmp_addr_t     base1_q, base2_q, base_live1_q, base_live2_q, addr_pin2_q, addr_kept2_q, addr_slot_q, addr_live_q;
   logic [CountBits+15:0] slot_high2_q, slot_low2_q, live_high2_q, live_low2_q;
   // Cycle Words and on.
   ecmp_slot_t     word_slot, word_live;
@@ -185,7 +194,7 @@ module ps_nexthop
 
   // Cycle 0: which next hop, whatever sections 3 and 5 say.
   assign first = '{frag: ctx_i.hdr.frag, nh: way_i.nh, label_valid: way_i.label_valid, label: way_i.label, vrf: way_i.vrf,
-                   egress: way_i.egress};
+                   egress: way_i.egress, affinity: way_i.affinity};
 
   /* verilator lint_off UNUSEDSIGNAL */  // a few fields of each
   function automatic refusal_t may_refuse(input context_t ctx, input pair_hit_t flow, input way_t way, input early_t early);
@@ -382,6 +391,8 @@ module ps_nexthop
   assign group          = carry.usable && nh.kind == NhComposite && !before_q[Read].drop && !before_q[Read].trap;
   assign carry.group    = group && !first_q[Read].frag;
   assign carry.fragment = group && first_q[Read].frag;
+  assign timeout        = affinity_time_t'(nh.sip);       // of a Composite
+  assign carry.keeps    = first_q[Read].affinity != '0 && timeout != '0;
 
   ps_delay #(
     .Width ($bits(carry_t)),
@@ -410,15 +421,17 @@ module ps_nexthop
   always_comb begin
     group1.pin       = pin_q[Read];
     group1.pin.valid = pin_q[Read].valid && (CountBits + 1)'(pin_q[Read].slot) < (CountBits + 1)'(nh.slots);
+    group1.kept      = kept_i.hit && first_q[Read].affinity != '0 && timeout != '0 &&
+                       (CountBits + 1)'(kept_i.slot) < (CountBits + 1)'(nh.slots);
     group1.live      = nh.live != '0;
     group1.slots     = nh.slots != '0;
     group1.evicts    = 1'b0;
   end
 
-  // Cycle Words: the pinned word, unless it is no longer the flow's or the packet leaves it; without one the hashed word, unless
-  // its member takes no new flows; else the word of the list. The steps are kept apart for synthesis: three levels.
+  // Cycle Words: the pinned word, unless it is no longer the flow's or the packet leaves it; without one the client's or the hashed word,
+  // unless it is no longer the client's or its member takes no new flows; else the word of the list. The steps are kept apart for synthesis: three levels.
   (* keep *) logic [2:0] same;
-  (* keep *) logic       pin_stays, hash_takes, take;
+  (* keep *) logic       pin_stays, kept_takes, hash_takes, take;
   group_t                packet;
 
   assign packet     = group_words_q[Words];
@@ -426,8 +439,9 @@ module ps_nexthop
                        word_slot.generation[2:0] == packet.pin.generation[2:0]};
   assign pin_stays  = packet.pin.valid && word_slot.valid &&
                       !(word_slot.drain && (packet.pin.opens || (word_slot.evict_udp && packet.evicts)));
-  assign hash_takes = !packet.pin.valid && packet.slots && word_slot.valid && !word_slot.drain;
-  assign take       = hash_takes || (pin_stays && same == '1);
+  assign kept_takes = packet.kept && word_slot.valid && !word_slot.drain;
+  assign hash_takes = !packet.pin.valid && !packet.kept && packet.slots && word_slot.valid && !word_slot.drain;
+  assign take       = hash_takes || ((pin_stays || kept_takes) && same == '1);
 
   always_comb begin
     member = '{ok: take || (packet.live && word_live.valid), chosen: !(take && packet.pin.valid),
@@ -442,7 +456,7 @@ module ps_nexthop
     combine = '{drop: 1'b0, reason: DropDiscard, move: ahead.move, far_service: ahead.far_service, dead: ahead.dead, trap: 1'b0,
                 first_nh: ahead.nh, vrf: at.first.vrf, egress: at.first.egress, nh: at.nh,
                 label_valid: at.first.label_valid, label: at.first.label, map: '0,
-                group: 1'b0, chosen: 1'b0, slot: '0, generation: '0};
+                group: 1'b0, chosen: 1'b0, slot: '0, generation: '0, affinity: '0};
     if (at.group) begin
       combine.nh          = member_nh;
       combine.label_valid = !by.word.local_;
@@ -452,6 +466,7 @@ module ps_nexthop
       combine.chosen      = by.chosen;
       combine.slot        = by.word.slot;
       combine.generation  = by.word.generation;
+      combine.affinity    = '{number: at.keeps && by.chosen ? at.first.affinity : '0, timeout: affinity_time_t'(at.nh.sip)};
       combine.drop        = !by.ok || !member_nh.valid || 32'(by.word.nh) >= NextHops || member_nh.kind == NhComposite;
       combine.reason      = by.ok ? DropInvalidNextHop : DropDiscard;
     end
@@ -495,6 +510,8 @@ module ps_nexthop
     if (valid_q[Read]) begin
       hash_q       <= masked_sum(parts_q, nh.hash_fields);
       group1_q     <= group1;
+      kept_slot1_q <= kept_i.slot;
+      kept_generation1_q <= kept_i.generation;
       slots1_q     <= nh.slots;
       live1_q      <= nh.live;
       base1_q      <= ecmp_addr_t'(nh.base);
@@ -508,7 +525,10 @@ module ps_nexthop
       base2_q      <= base1_q;
       base_live2_q <= base_live1_q;
       addr_pin2_q  <= base1_q + ecmp_addr_t'(group1_q.pin.slot);
+      addr_kept2_q <= base1_q + ecmp_addr_t'(kept_slot1_q);
       group_words_q[Read+2] <= group1_q;
+      group_words_q[Read+2].kept <= group1_q.kept && !group1_q.pin.valid;
+      if (!group1_q.pin.valid) group_words_q[Read+2].pin.generation <= kept_generation1_q;
       group_words_q[Read+2].evicts <= group1_q.pin.udp && group1_q.live;
     end
     // Without a packet, who may have the turn: its index, and nothing added to it. Whether it has is the port's matter.
@@ -521,7 +541,10 @@ module ps_nexthop
     live_re_q   <= (group_q[Read+2] || ecmp_port_soon) && !rst_i;
     // Whether there is a member is known too late for the memory's enable; without one, what is read there is not looked at.
     member_re_q <= (group_q[Words] || nh_port_soon) && !rst_i;
-    if (group_q[Read+2]) addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : base2_q + scaled(slot_high2_q, slot_low2_q);
+    if (group_q[Read+2]) begin
+      addr_slot_q <= group_words_q[Read+2].pin.valid ? addr_pin2_q : group_words_q[Read+2].kept ? addr_kept2_q :
+                     base2_q + scaled(slot_high2_q, slot_low2_q);
+    end
     if (group_q[Read+2] || !Rests || ecmp_take_q) addr_live_q <= base_live2_q + scaled(live_high2_q, live_low2_q);
     for (int unsigned i = Read + 3; i <= Words; i++) begin
       if (group_q[i-1]) group_words_q[i] <= group_words_q[i-1];

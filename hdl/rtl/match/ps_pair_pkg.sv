@@ -160,6 +160,7 @@ package ps_pair_pkg;
     number_t     number;          // in the window; means nothing for kinds that write no pair
     free_pair_t  fresh;           // the pair that it was given, with the generations to be used; likewise
     logic        plain;
+    affinity_ref_t affinity;      // its client is to be kept at its member, if it writes a pair
     flow_key_t   key;
     flow_key_t   reverse_key;
     rows_t       rows;
@@ -335,6 +336,7 @@ package ps_pair_pkg;
     logic        found;           // an entry has its key, of count.pair
     logic        counts;          // the packet counts on that, if it leaves
     shares_t     shares;
+    affinity_ref_t affinity;
     pair_count_t count;
     flow_hash_t  hash;            // of its key
     flow_key_t   key;
@@ -413,6 +415,8 @@ package ps_pair_pkg;
     logic removed;     // likewise
     logic aged;        // that was old
     logic evicted;     // that gave way
+    logic client_learned;   // a client, to be kept at its member
+    logic client_evicted;   // another gave way to it
   } pair_event_t;
 
 endpackage

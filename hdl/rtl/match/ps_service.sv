@@ -25,6 +25,7 @@ module ps_service
   output logic          bad_o,
   output nh_id_t        nh_o,
   output nh_id_t        local_o,
+  output affinity_number_t affinity_o,
   output parity_error_t vrf_error_o,
   output parity_error_t key_error_o,
   input  access_t       acc_i,
@@ -93,7 +94,7 @@ module ps_service
     .key_i      (key),
     .hit_o,
     .bad_o,
-    .data_o     ({local_o, nh_o}),
+    .data_o     ({affinity_o, local_o, nh_o}),
     .error_o    (key_error_o),
     .acc_re_i   (acc_i.re[SelServiceKey]),
     .acc_we_i   (acc_i.we[SelServiceKey]),
@@ -136,7 +137,7 @@ module ps_service
 
 `ifndef SYNTHESIS
   initial assert (ServiceCycles == Keys + 2) else $fatal(1, "ps_service: its stages are not ServiceCycles");
-  initial assert (KeyBits == ServiceKeyBits - 33) else $fatal(1, "ps_service: key_t is not the key of service_key_t");
+  initial assert (KeyBits == ServiceKeyBits - 49) else $fatal(1, "ps_service: key_t is not the key of service_key_t");
 `endif
 
 endmodule

@@ -2,7 +2,8 @@
 //
 // Commands:   cfg_valid_i/cfg_req_i held until cfg_rsp_o.done pulses. A write takes 4 cycles, a read ReadCycles + 5; a flow waits
 //             for its unit, and NextHop and Ecmp for their turn at a port that packets read: at most 16 cycles while others came shortly
-//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27. While tables are being cleared commands wait.
+//             before, else some 80; FlowShare and FlowShareStats for a visit of the share, at most 27, Affinity for its turn, some 30 at most. While tables are being cleared commands wait.
+// Learned:    of Flow and Affinity, which the card fills, entries are deleted: nothing but zeros is written.
 // Parity:     what is read with the wrong one ends with StParity, and error_o tells of it. With flip_i the next write that is done stores
 //             the wrong one; flipped_o (pulse) says that it has.
 // Clearing:   after rst_i and on clear_i: one index a cycle, all tables at once, and of a deep one all banks: 65,540 cycles
@@ -60,7 +61,7 @@ module ps_table_access
   logic [ClearBits:0]      clear_q;      // next index to clear; the upper bit: all are
   logic [7:0]   status_q;
   logic [383:0] rdata_q;
-  logic         permitted, known_q, flow_q, stats_q, turn_q, bad_q;
+  logic         permitted, known_q, flow_q, learned_q, stats_q, turn_q, bad_q;
   logic [TableCount-1:0] hit, hit_q, fits_q;       // the table; those that have the index; and the table, if it has it
   logic [SomeParts-1:0]  some, some_q;             // whether any of a part of the data is not 0
   logic [ReadCycles-1:0] wait_q;
@@ -75,7 +76,7 @@ module ps_table_access
   end
 
   assign hit       = hit_q & fits_q;
-  assign permitted = !(cfg_req_i.write && (stats_q || (flow_q && some_q != '0)));
+  assign permitted = !(cfg_req_i.write && (stats_q || (learned_q && some_q != '0)));
 
   always_ff @(posedge clk_i) begin
     acc_q.re <= '0;
@@ -111,7 +112,8 @@ module ps_table_access
           some_q      <= some;
           stats_q     <= cfg_req_i.table_id inside {TableFlowStats, TableFlowShareStats};
           flow_q      <= cfg_req_i.table_id == TableFlow || cfg_req_i.table_id == TableFlowStats;
-          turn_q      <= cfg_req_i.table_id inside {TableNextHop, TableEcmp, TableFlowShare, TableFlowShareStats};
+          learned_q   <= cfg_req_i.table_id inside {TableFlow, TableAffinity};
+          turn_q      <= cfg_req_i.table_id inside {TableNextHop, TableEcmp, TableFlowShare, TableFlowShareStats, TableAffinity};
           state_q     <= StCheck;
         end
       end

@@ -4,6 +4,8 @@
 //              is (flow_i, RouteAhead after, with map_bad_i).
 // Latency:     RouteCycles to valid_o and all that goes with it; one frame every cycle. Of a frame that is not routed only ctx_o means
 //              anything.
+// Service:     service_valid_i/service_i ServiceAhead cycles before the packet; affinity_o ServiceCycles after it: the number under which the
+//              listener's clients are kept, 0 if it is not found.
 // Look-ups:    the VRF and the listener (ps_service); a route of the destination in the packet's own VRF, or, from the fabric, of the
 //              source; from a vif another, in the VRF in which its flow sends translated, else by the egress way, if there is either.
 //              An unusable entry that sends translated has asked in its own VRF: where that is not the egress way's, the packet would
@@ -19,6 +21,9 @@ module ps_ways
 (
   input  logic        clk_i,
   input  logic        rst_i,
+  input  logic        service_valid_i,
+  input  service_ask_t service_i,
+  output affinity_number_t affinity_o,
   input  logic        valid_i,
   input  context_t    ctx_i,
   input  ip4_t        first_ip_i,
@@ -37,7 +42,7 @@ module ps_ways
   output parity_error_t vrf_error_o,
   output parity_error_t service_error_o,
   input  access_t     acc_i,
-  input  logic [PrefixBits-1:0] acc_wdata_i,
+  input  logic [ServiceKeyBits-1:0] acc_wdata_i,
   output host_route_t host_rdata_o,
   output logic        host_acc_bad_o,
   output prefix_t     prefix_rdata_o,
@@ -85,6 +90,17 @@ module ps_ways
     logic [19:0] label;
   } choice_t;
 
+  // What ps_service says.
+  typedef struct packed {
+    vrf_t             vrf;
+    logic             vrf_bad;
+    logic             hit;
+    logic             bad;
+    nh_id_t           nh;
+    nh_id_t           here;
+    affinity_number_t affinity;
+  } service_found_t;
+
   // And of the packet.
   typedef struct packed {
     logic         drop;
@@ -95,7 +111,7 @@ module ps_ways
     logic [19:0]  label;
   } outcome_t;
 
-  logic           routed, fabric, to_far;
+  logic           routed, fabric;
   logic           direct_valid, look_flow_valid;
   context_t       direct_ctx;
   logic [First:1] valid_q;              // of packets that are routed
@@ -109,9 +125,9 @@ module ps_ways
   route_t         first8, second9;
   logic           unused_longer;
   logic           first_bad8, second_bad9;
-  vrf_t           vrf8;
-  logic           vrf_bad8, key_hit8, key_bad8;
-  nh_id_t         key_nh8, local8;
+  service_found_t found, found8;
+  logic [ServiceCycles:1] service_q;
+  logic           found_valid8;
   // The choice, and what it is made of, in cycle First and the next.
   facts_t         at;
   logic           key_broken, by_other, longer, by_second, far_service;
@@ -119,36 +135,51 @@ module ps_ways
   (* keep *) logic take_other_q, take_first_q, take_second_q;
   logic [11:0]    vrf_q, second_vrf_q;
   logic           egress_q, frag_q, second_counts_q;
+  affinity_number_t affinity_q;
   early_t         early_q;
   check_ask_t     check_q;
 
   assign routed = valid_i && ctx_i.source.act == ActRoute;
   assign fabric = ctx_i.hdr.src == SrcFabric;
-  assign to_far = fabric && !ctx_i.source.ilm_service;    // the listener that a move is about
 
   ps_service u_service (
     .clk_i,
     .rst_i,
-    .valid_i      (routed),
-    .vrf_i        (ctx_i.source.vrf),
-    .ask_i        (!ctx_i.hdr.frag),
-    .proto_i      (ctx_i.hdr.key_proto),
-    .ip_i         (to_far ? ctx_i.hdr.key_sip : ctx_i.hdr.dip),
-    .port_i       (to_far ? ctx_i.hdr.key_sport : ctx_i.hdr.key_dport),
-    .vrf_o        (vrf8),
-    .vrf_bad_o    (vrf_bad8),
-    .hit_o        (key_hit8),
-    .bad_o        (key_bad8),
-    .nh_o         (key_nh8),
-    .local_o      (local8),
+    .valid_i      (service_valid_i),
+    .vrf_i        (service_i.vrf),
+    .ask_i        (service_i.ask),
+    .proto_i      (service_i.proto),
+    .ip_i         (service_i.ip),
+    .port_i       (service_i.port),
+    .vrf_o        (found.vrf),
+    .vrf_bad_o    (found.vrf_bad),
+    .hit_o        (found.hit),
+    .bad_o        (found.bad),
+    .nh_o         (found.nh),
+    .local_o      (found.here),
+    .affinity_o   (found.affinity),
     .vrf_error_o,
     .key_error_o  (service_error_o),
     .acc_i,
-    .acc_wdata_i  (acc_wdata_i[ServiceKeyBits-1:0]),
+    .acc_wdata_i,
     .vrf_rdata_o,
     .vrf_acc_bad_o,
     .key_rdata_o  (service_rdata_o),
     .key_acc_bad_o(service_acc_bad_o)
+  );
+
+  assign affinity_o = found.affinity;
+
+  ps_delay #(
+    .Width ($bits(service_found_t)),
+    .Cycles(ServiceAhead)
+  ) u_found (
+    .clk_i,
+    .rst_i,
+    .valid_i(service_q[ServiceCycles]),
+    .data_i (found),
+    .valid_o(found_valid8),
+    .data_o (found8)
   );
 
   ps_route u_first (
@@ -169,7 +200,7 @@ module ps_ways
     .prefix_error_o (prefix_error_o[0]),
     .default_error_o(default_error_o[0]),
     .acc_i,
-    .acc_wdata_i,
+    .acc_wdata_i    (acc_wdata_i[PrefixBits-1:0]),
     .host_rdata_o,
     .host_acc_bad_o,
     .prefix_rdata_o,
@@ -207,7 +238,7 @@ module ps_ways
     .prefix_error_o (prefix_error_o[1]),
     .default_error_o(default_error_o[1]),
     .acc_i          (writes),
-    .acc_wdata_i,
+    .acc_wdata_i    (acc_wdata_i[PrefixBits-1:0]),
     .host_rdata_o   (unused_host),
     .host_acc_bad_o (unused_host_bad),
     .prefix_rdata_o (unused_prefix),
@@ -298,8 +329,8 @@ module ps_ways
 
   // --- Cycle First: which of them counts.
   assign at          = facts_q[First];
-  assign key_broken  = vrf_bad8 || key_bad8;
-  assign by_other    = at.other || (at.asks && (key_hit8 || key_broken));
+  assign key_broken  = found8.vrf_bad || found8.bad;
+  assign by_other    = at.other || (at.asks && (found8.hit || key_broken));
   assign by_second   = !by_other && (at.sends || (at.may_egress && longer));
   assign far_service = first8.found && first8.service inside {ServiceReject, ServiceDrop} && !at.service_label;
 
@@ -308,19 +339,20 @@ module ps_ways
     other = '{fate: Leads, nh: at.nh, label_valid: 1'b0, label: '0};
     if (at.fabric) begin
       if (at.service_label) begin
-        other.nh = local8;
+        other.nh = found8.here;
         if (at.frag)                               other.fate = IsFragment;
         else if (key_broken)                       other.fate = Broken;
-        else if (!key_hit8 || local8 == '0)        other.fate = NotServed;
+        else if (!found8.hit || found8.here == '0)        other.fate = NotServed;
       end
     end else if (!at.direct) begin
-      other.nh = key_nh8;
+      other.nh = found8.nh;
       if (key_broken) other.fate = Broken;
     end
   end
 
   always_ff @(posedge clk_i) begin
     valid_q     <= rst_i ? '0 : {valid_q[First-1:1], routed};
+    service_q   <= rst_i ? '0 : {service_q[ServiceCycles-1:1], service_valid_i};
     elsewhere_q <= rst_i ? '0 : {elsewhere_q[Flow-1:2], valid_q[1] && egress1_q && way_i.sends && way_i.dvrf != egress_vrf1_q};
     if (routed) begin
       egress1_q     <= ctx_i.source.egress && !fabric;
@@ -344,10 +376,11 @@ module ps_ways
       second_counts_q <= !by_other && (at.sends || (at.may_egress && !first8.len[5]));
       early_q.dead        <= at.dead;
       early_q.far_service <= far_service;
-      early_q.far_nh      <= !first8.found ? '0 : !far_service ? first8.nh : key_hit8 && !key_broken ? key_nh8 : '0;
-      check_q <= '{applies: at.fabric, vrf_bad: vrf_bad8, check: vrf8.source_check, found: first8.found,
+      early_q.far_nh      <= !first8.found ? '0 : !far_service ? first8.nh : found8.hit && !key_broken ? found8.nh : '0;
+      check_q <= '{applies: at.fabric, vrf_bad: found8.vrf_bad, check: found8.vrf.source_check, found: first8.found,
                    sources: first8.sources, outer_sip: '0};
-      egress_q <= by_second && !at.sends;
+      egress_q   <= by_second && !at.sends;
+      affinity_q <= at.fabric || at.direct || !at.asks ? '0 : found8.affinity;
     end
   end
 
@@ -362,7 +395,7 @@ module ps_ways
 
   always_comb begin
     way_o = '{drop: taken.drop, trap: taken.trap, reason: taken.reason, nh: taken.nh, label_valid: taken.label_valid,
-              label: taken.label, vrf: take_second_q ? second_vrf_q : vrf_q, egress: egress_q};
+              label: taken.label, vrf: take_second_q ? second_vrf_q : vrf_q, egress: egress_q, affinity: affinity_q};
     check_o           = check_q;
     check_o.outer_sip = ctx_o.hdr.outer_sip;
   end
@@ -373,11 +406,12 @@ module ps_ways
   end
 
   logic unused_bits;
-  assign unused_bits = ^{unused_host, unused_prefix, unused_host_bad, unused_prefix_bad, unused_longer, look_flow_valid, vrf8};
+  assign unused_bits = ^{unused_host, unused_prefix, unused_host_bad, unused_prefix_bad, unused_longer, look_flow_valid, found8.vrf, service_i};
 
 `ifndef SYNTHESIS
   initial assert (ServiceCycles == LookCycles && RouteCycles == First + 1 && Flow > 2 && Flow < First)
     else $fatal(1, "ps_ways: its stages are not RouteCycles");
+  always @(posedge clk_i) if (!rst_i && valid_q[First]) a_service : assert (found_valid8);
 `endif
 
 endmodule

@@ -3,7 +3,8 @@
 // Reads lines `<kind> <384-bit hex>` from the file +in=, unpacks the word as the kind's entry and prints each
 // field in hex, least significant first. Kind 100 prints key_hash and member_hash of the low 128 bits,
 // kind 101 flow_hash of them under the secret in the 192 bits above, in three words, low first; kind 102
-// tunnel_share of the low 32 bits.
+// tunnel_share of the low 32 bits, kind 103 client_hash of them, in three words, and affinity_row of each way
+// under the number in the 16 bits above, with the secret as for 101.
 module ps_abi_unpack;
   import ps_abi_pkg::*;
 
@@ -32,6 +33,7 @@ module ps_abi_unpack;
   plain_fip_t plain_fip_v;
   flow_share_t flow_share_v;
   flow_share_stats_t flow_share_stats_v;
+  affinity_t affinity_v;
 
   initial begin
     if (!$value$plusargs("in=%s", path)) $fatal(1, "+in=FILE missing");
@@ -103,8 +105,8 @@ module ps_abi_unpack;
           $display("%h %h %h", vrf_v.valid, vrf_v.service_net, vrf_v.source_check);
         end
         16: begin
-          service_key_v = word[100:0];
-          $display("%h %h %h %h %h %h %h", service_key_v.valid, service_key_v.net, service_key_v.proto, service_key_v.ip, service_key_v.port, service_key_v.nh, service_key_v.local_);
+          service_key_v = word[116:0];
+          $display("%h %h %h %h %h %h %h %h", service_key_v.valid, service_key_v.net, service_key_v.proto, service_key_v.ip, service_key_v.port, service_key_v.nh, service_key_v.local_, service_key_v.affinity);
         end
         17: begin
           tunnel_source_v = word[46:0];
@@ -122,12 +124,21 @@ module ps_abi_unpack;
           flow_share_stats_v = word[51:0];
           $display("%h %h", flow_share_stats_v.pairs, flow_share_stats_v.refused);
         end
+        21: begin
+          affinity_v = word[107:0];
+          $display("%h %h %h %h %h %h %h", affinity_v.valid, affinity_v.number, affinity_v.client, affinity_v.slot, affinity_v.generation, affinity_v.last, affinity_v.timeout);
+        end
         100: $display("%h %h", key_hash(word[127:0]), member_hash(word[127:0]));
         101: begin
           hashed = flow_hash(word[127:0], word[319:128]);
           $display("%h %h %h", hashed[31:0], hashed[63:32], hashed[95:64]);
         end
         102: $display("%h", tunnel_share(word[31:0]));
+        103: begin
+          hashed = client_hash(word[31:0], word[319:128]);
+          $display("%h %h %h %h %h", hashed[31:0], hashed[63:32], hashed[95:64],
+                   affinity_row(hashed, key_hash({112'b0, word[47:32]}), 0), affinity_row(hashed, key_hash({112'b0, word[47:32]}), 1));
+        end
         default: $fatal(1, "unknown kind");
       endcase
     end

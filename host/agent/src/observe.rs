@@ -1,7 +1,7 @@
 //! The observer: reads what counts on the card once a second into memory, from where every view and every scrape is answered.
 //!
 //! So the card's load does not depend on how many ask, and an answer does not wait for a plan that is being written. What is
-//! read: counters of the vifs that there are and of their shares of the flow table, drops, the card's own counters, and the registers that a status shows.
+//! read: counters of the vifs that there are, of their shares of the flow table and of the tunnels', drops, the card's own counters, and the registers that a status shows.
 //!
 //! The card raises interrupts for events and faults as well. They are not waited for: a look a second finds the same, and a
 //! firmware that hangs without a trap, which raises nothing, besides.
@@ -9,8 +9,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use penstock_abi::table::TableId;
-use penstock_abi::{fw, limits, regs};
+use penstock_abi::evict::PRESSURE_MAX;
+use penstock_abi::layout::Capability;
+use penstock_abi::table::{TableId, TunnelSource, Vif};
+use penstock_abi::{fw, limits, regs, share};
 use penstock_device::{Card, DeviceError};
 use penstock_tables::Tables;
 use tokio::sync::{Notify, watch};
@@ -46,6 +48,10 @@ const REGISTERS: &[u32] = &[
     regs::FW_HEARTBEAT,
 ];
 
+/// Registers that a reading of a card holds on which flows give way.
+const PRESSURE_REGISTERS: [u32; PRESSURE_MAX as usize] =
+    [regs::FLOW_PRESSURE1, regs::FLOW_PRESSURE2, regs::FLOW_PRESSURE3];
+
 /// Card time without a heartbeat after which a firmware that says nothing is dead, in milliseconds; it beats ten times a second.
 const SILENCE_MS: u64 = 2_000;
 
@@ -69,7 +75,7 @@ pub struct Reading {
     pub at: SystemTime,
     /// The same, for ages.
     pub taken: Instant,
-    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, of `FlowShareStats` the vifs' entries, and no other.
+    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, of `FlowShareStats` the entries of vifs and tunnels, and no other.
     pub counters: Tables,
     /// How the firmware is.
     pub firmware: Firmware,
@@ -85,10 +91,20 @@ impl Reading {
         self.registers.iter().find(|(other, _)| *other == offset).map(|(_, value)| *value)
     }
 
-    /// Takes a reading's registers and drops; vifs are read apart, as there are more than a job should read.
+    /// Flow entries in use above which there is pressure 1, 2 and 3; none of a card on which no flow gives way.
+    #[must_use]
+    pub fn flow_pressure_above(&self) -> Option<[u32; PRESSURE_MAX as usize]> {
+        let [one, two, three] = PRESSURE_REGISTERS.map(|offset| self.register(offset));
+        Some([one?, two?, three?])
+    }
+
+    /// Takes a reading's registers and drops; vifs and tunnels are read apart, as there are more of them than a job should read.
     fn registers(card: &mut Card) -> Result<Self, DeviceError> {
         let (at, taken) = (SystemTime::now(), Instant::now());
-        let registers = REGISTERS.iter().map(|&offset| Ok((offset, card.read_reg(offset)?)));
+        let pressure: &[u32] =
+            if card.ident().has(Capability::Eviction) { &PRESSURE_REGISTERS } else { &[] };
+        let registers = REGISTERS.iter().chain(pressure);
+        let registers = registers.map(|&offset| Ok((offset, card.read_reg(offset)?)));
         let registers = registers.collect::<Result<_, DeviceError>>()?;
         let mut counters = Tables::new(card.ident().shape);
         for table in [TableId::DropStats, TableId::CardStats] {
@@ -142,8 +158,11 @@ pub(crate) async fn observe(
         if link.wait_for(attached).await.is_err() {
             return;
         }
-        let vifs = vifs(tables.borrow().as_deref());
-        match read(&device, vifs).await {
+        let (vifs, tunnels) = {
+            let tables = tables.borrow();
+            (vifs(tables.as_deref()), tunnel_shares(tables.as_deref()))
+        };
+        match read(&device, &vifs, &tunnels).await {
             Ok(mut reading) => {
                 let before = publish.borrow().clone();
                 reading.judge(before.as_deref());
@@ -178,32 +197,51 @@ fn tell(now: &Reading, before: Option<&Reading>) {
 /// The vifs whose counters are read: the card's own, and those that it has entries of.
 fn vifs(tables: Option<&Tables>) -> Vec<u32> {
     let own = 0..u32::from(limits::VIF_FIRST_POD);
-    let entries =
-        tables.into_iter().flat_map(|tables| tables.of::<penstock_abi::table::Vif>().indices());
-    let mut all: Vec<u32> = own.chain(entries).collect();
+    let entries = tables.into_iter().flat_map(|tables| tables.of::<Vif>().indices());
+    sorted(own.chain(entries))
+}
+
+/// The shares of the flow table that the tunnels have of which the card knows.
+fn tunnel_shares(tables: Option<&Tables>) -> Vec<u32> {
+    let sources = tables.into_iter().flat_map(|tables| tables.of::<TunnelSource>().values());
+    sorted(sources.filter(|source| source.valid).map(|source| share::of_tunnel(source.ip)))
+}
+
+/// In ascending order, each once.
+fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut all: Vec<u32> = numbers.collect();
     all.sort_unstable();
     all.dedup();
     all
 }
 
-async fn read(device: &Device, vifs: Vec<u32>) -> Result<Reading, LinkError> {
+async fn read(device: &Device, vifs: &[u32], tunnels: &[u32]) -> Result<Reading, LinkError> {
     let mut reading = device.run(Reading::registers).await?;
-    for vifs in vifs.chunks(JOB_COMMANDS) {
-        let some = vifs.to_vec();
-        let words = device.run(move |card| card.read_many(TableId::VifStats, &some)).await?;
-        for (&vif, words) in vifs.iter().zip(&words) {
-            reading.counters.load(TableId::VifStats, vif, words);
-        }
-        if reading.counters.shape().flow_shares == 0 {
-            continue;
-        }
-        let some = vifs.to_vec();
-        let words = device.run(move |card| card.read_many(TableId::FlowShareStats, &some)).await?;
-        for (&vif, words) in vifs.iter().zip(&words) {
-            reading.counters.load(TableId::FlowShareStats, vif, words);
+    add(device, &mut reading.counters, TableId::VifStats, vifs).await?;
+    if reading.counters.shape().flow_shares > 0 {
+        // A vif's share has the vif's number.
+        for shares in [vifs, tunnels] {
+            add(device, &mut reading.counters, TableId::FlowShareStats, shares).await?;
         }
     }
     Ok(reading)
+}
+
+/// Adds these entries of a table.
+async fn add(
+    device: &Device,
+    counters: &mut Tables,
+    table: TableId,
+    indices: &[u32],
+) -> Result<(), LinkError> {
+    for indices in indices.chunks(JOB_COMMANDS) {
+        let some = indices.to_vec();
+        let words = device.run(move |card| card.read_many(table, &some)).await?;
+        for (&index, words) in indices.iter().zip(&words) {
+            counters.load(table, index, words);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

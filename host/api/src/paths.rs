@@ -41,6 +41,8 @@ pub const SOURCES: &str = "/v1/tunnel-sources";
 pub const SOURCE: &str = "/v1/tunnel-sources/{set}";
 /// `overlay::PlainFips`: floating IPs without port map.
 pub const PLAIN_FIPS: &str = "/v1/plain-fips";
+/// `tunnel::Tunnels`: what each tunnel has of the flow table.
+pub const TUNNELS: &str = "/v1/tunnels";
 /// `address::Address`: what the card does with an address; takes [`AddressQuery`].
 pub const ADDRESS: &str = "/v1/addresses/{address}";
 /// `drops::DropStats`.
@@ -168,6 +170,8 @@ pub enum Resource {
     },
     /// [`PLAIN_FIPS`].
     PlainFips,
+    /// [`TUNNELS`].
+    Tunnels,
     /// [`ADDRESS`].
     Address {
         /// The address.
@@ -247,6 +251,7 @@ impl fmt::Display for Resource {
             Self::Sources => f.write_str(SOURCES),
             Self::Source { set } => f.write_str(&fill(SOURCE, &[set])),
             Self::PlainFips => f.write_str(PLAIN_FIPS),
+            Self::Tunnels => f.write_str(TUNNELS),
             Self::Address { address, query } => write_query(f, &fill(ADDRESS, &[address]), query),
             Self::Drops => f.write_str(DROPS),
             Self::Services => f.write_str(SERVICES),

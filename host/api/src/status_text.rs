@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use penstock_views::flow::PRESSURE_MAX;
+
 use crate::types::Status;
 
 impl fmt::Display for Status {
@@ -27,6 +29,18 @@ impl fmt::Display for Status {
                 flows.in_use, flows.capacity, flows.translated_max
             );
             line(f, "  Flow table:", &fill)?;
+            if let Some(pressure) = flows.pressure {
+                let pressure = match pressure {
+                    0 => "none".to_owned(),
+                    level => format!("{level} of {PRESSURE_MAX}"),
+                };
+                let gone = match flows.evicted {
+                    0 => String::new(),
+                    1 => "; 1 connection has given way".to_owned(),
+                    n => format!("; {n} connections have given way"),
+                };
+                line(f, "  Flow pressure:", &format!("{pressure}{gone}"))?;
+            }
             for refused in &flows.refused {
                 line(f, "  New flows refused:", &format!("{} {}", refused.count, refused.label))?;
             }
@@ -108,6 +122,8 @@ mod tests {
             in_use: 49_200,
             capacity: 65_536,
             translated_max: 49_152,
+            pressure: Some(2),
+            evicted: 812,
             refused: vec![
                 count("FlowTableFull", "Flow Table Full", 4),
                 count("FlowClash", "Flow NAT no rflow", 5),
@@ -118,6 +134,7 @@ mod tests {
         let text = Status { device, ..Status::default() }.to_string();
         for line in [
             "  Flow table:         49200 of 65536 entries in use; above 49152 new translated flows are dropped",
+            "  Flow pressure:      2 of 3; 812 connections have given way",
             "  New flows refused:  4 Flow Table Full",
             "  New flows refused:  5 Flow NAT no rflow",
             "  Flows not learned:  3 Flow Table Full",

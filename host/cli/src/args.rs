@@ -82,6 +82,9 @@ pub enum Command {
     /// Floating IPs without port map.
     #[command(after_help = "Example: penstock fip --dump")]
     Fip(DumpArgs),
+    /// Tunnels by which packets come, and what each has of the flow table.
+    #[command(after_help = "Example: penstock tunnel --list -o wide")]
+    Tunnel(TunnelArgs),
     /// Dropped packets by reason.
     #[command(after_help = "Example: penstock dropstats -o wide")]
     Dropstats,
@@ -171,6 +174,14 @@ pub struct VrfArgs {
     pub list: bool,
 }
 
+/// Arguments of `tunnel`.
+#[derive(Debug, Args)]
+pub struct TunnelArgs {
+    /// Lists all (default).
+    #[arg(short, long)]
+    pub list: bool,
+}
+
 /// Arguments of `svc` and `fip`.
 #[derive(Debug, Args)]
 pub struct DumpArgs {
@@ -253,6 +264,7 @@ mod tests {
             "svc --dump",
             "source --get 1",
             "fip --dump",
+            "tunnel -l",
             "explain ip 10.105.139.153 --vrf 2",
             "dropstats",
         ] {

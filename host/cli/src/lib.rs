@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
 use penstock_api::paths::{AddressQuery, FlowQuery, LookupQuery, Resource};
 use penstock_api::types::{Audit, Status};
-use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, vif};
+use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, tunnel, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -74,6 +74,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             daemon.show::<overlay::SourceSets>(&resource)
         }
         Command::Fip(_) => daemon.show::<overlay::PlainFips>(&Resource::PlainFips),
+        Command::Tunnel(_) => daemon.show::<tunnel::Tunnels>(&Resource::Tunnels),
         Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
         Command::Status => daemon.show::<Status>(&Resource::Status),
         Command::Audit => daemon.audit(),

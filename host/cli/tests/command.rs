@@ -135,6 +135,7 @@ fn each_command_asks_for_its_resource() {
         ("source --dump", "/v1/tunnel-sources"),
         ("source --get 1", "/v1/tunnel-sources/1"),
         ("fip --dump", "/v1/plain-fips"),
+        ("tunnel --list", "/v1/tunnels"),
     ] {
         let (request, _) = ask(line, http("404 Not Found", r#"{"error":"nothing"}"#));
         assert_eq!(request, format!("GET {path} HTTP/1.1"), "{line}");

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use penstock_abi::table::{LearnPolicy, ServiceAddress, SourceCheck, VifKind};
-use penstock_model::{FlowLimit, IpNet, MacAddr, MplsLabel, OrdMap, Protocol, VifId, VrfId};
+use penstock_model::{
+    FlowLimit, IpNet, MacAddr, MplsLabel, ObjectName, OrdMap, Protocol, VifId, VrfId,
+};
 use serde::Serialize;
 
 use crate::maps::sharing;
@@ -194,6 +196,9 @@ pub struct Listening {
     pub target: RouteTarget,
     /// Those from the fabric by the floating IP's label: the members on this node, if there are any and it has a label.
     pub local: Option<Arc<Group>>,
+    /// The load balancer whose clients are kept at their members, if they are: by all its floating IPs, those that are alike in network,
+    /// protocol and port.
+    pub affinity: Option<ObjectName>,
 }
 
 /// An ECMP group.
@@ -203,6 +208,8 @@ pub struct Group {
     pub members: Vec<GroupMember>,
     /// Fields that the member hash covers, `hash::FIELD_*`.
     pub hash_fields: u8,
+    /// Time-out after which a client is not kept at its member any more; 0 = none is.
+    pub affinity_seconds: u32,
 }
 
 impl Group {

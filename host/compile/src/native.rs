@@ -48,7 +48,9 @@ impl Provider for Native {
         served.floating = Some(refusal);
         listeners(vip, &fronts, reach, &mut served);
         unknown_members(&fronts, reach, &mut served.findings);
-        affinity(&fronts, &mut served.findings);
+        if !reach.keeps_clients() {
+            affinity_by_hash(&fronts, &mut served.findings);
+        }
         served
     }
 }
@@ -182,10 +184,13 @@ fn listeners(vip: &Vip<'_>, fronts: &[Backends<'_>], reach: &Reach<'_>, served: 
                 RouteTarget::Hop(without(front.members.is_empty()))
             } else {
                 let hash_fields = hash_fields(front);
-                RouteTarget::Group(Arc::new(Group { members, hash_fields }))
+                let affinity_seconds = affinity_seconds(front, reach);
+                RouteTarget::Group(Arc::new(Group { members, hash_fields, affinity_seconds }))
             };
             only = Some((key, target.clone()));
-            served.listeners.push((key, Listening { target, local }));
+            let keeps = affinity_seconds(front, reach) != 0;
+            let affinity = keeps.then(|| front.balancer.name.clone());
+            served.listeners.push((key, Listening { target, local, affinity }));
         }
         let target = match only {
             Some((key, RouteTarget::Group(_))) if fronts.len() == 1 => RouteTarget::Listener(key),
@@ -218,7 +223,7 @@ fn shown(mut union: Vec<GroupMember>, vip: &Vip<'_>, reach: &Reach<'_>) -> Group
     union.sort_unstable_by_key(|member| (member.hop, member.pod, member.draining));
     union.dedup_by_key(|member| (member.hop, is_behind_node(member).then_some(member.pod)));
     subset::keep(&mut union, reach.group_max(), reach.node(), vip.address);
-    Group { members: union, hash_fields: hash::FIELD_ALL }
+    Group { members: union, hash_fields: hash::FIELD_ALL, affinity_seconds: 0 }
 }
 
 fn is_behind_node(member: &GroupMember) -> bool {
@@ -243,7 +248,7 @@ fn on_this_node(
         members.iter_mut().for_each(|member| member.draining = false);
     }
     subset::keep(&mut members, reach.group_max(), reach.node(), vip.address);
-    let group = Group { members, hash_fields: hash_fields(front) };
+    let group = Group { members, hash_fields: hash_fields(front), affinity_seconds: 0 };
     (!group.members.is_empty()).then(|| Arc::new(group))
 }
 
@@ -263,6 +268,14 @@ fn hash_fields(front: &Front<'_>) -> u8 {
     match front.balancer.affinity {
         Affinity::None => hash::FIELD_ALL,
         Affinity::ClientIp { .. } => hash::FIELD_SIP,
+    }
+}
+
+/// After how long a client may be sent to another member; 0 if the card keeps none.
+fn affinity_seconds(front: &Front<'_>, reach: &Reach<'_>) -> u32 {
+    match front.balancer.affinity {
+        Affinity::ClientIp { timeout_seconds } if reach.keeps_clients() => timeout_seconds,
+        _ => 0,
     }
 }
 
@@ -336,7 +349,7 @@ fn unknown_members(fronts: &[Backends<'_>], reach: &Reach<'_>, findings: &mut Fi
 }
 
 /// Tells of clients that keep their member only as long as the group is as it is.
-fn affinity(fronts: &[Backends<'_>], findings: &mut Findings) {
+fn affinity_by_hash(fronts: &[Backends<'_>], findings: &mut Findings) {
     let sticky = fronts.iter().filter(|front| front.balancer.affinity != Affinity::None);
     let names: BTreeSet<&ObjectName> = sticky.map(|front| &front.balancer.name).collect();
     for name in names {

@@ -16,6 +16,8 @@ use penstock_model::{
     PodVif, Protocol, ProviderName, Scope, VifId, VrfId,
 };
 
+use penstock_tables::Shape;
+
 use crate::native::Native;
 use crate::places::Places;
 use crate::site::Site;
@@ -164,13 +166,13 @@ impl Translation {
 pub struct Reach<'a> {
     site: &'a Site,
     places: &'a Places,
-    group_max: u32,
+    shape: Shape,
     asked: RefCell<Vec<IpAddr>>,
 }
 
 impl<'a> Reach<'a> {
-    pub(crate) fn new(site: &'a Site, places: &'a Places, group_max: u32) -> Self {
-        Self { site, places, group_max, asked: RefCell::default() }
+    pub(crate) fn new(site: &'a Site, places: &'a Places, shape: Shape) -> Self {
+        Self { site, places, shape, asked: RefCell::default() }
     }
 
     /// Addresses of which it was asked, each once.
@@ -274,6 +276,12 @@ impl<'a> Reach<'a> {
     /// Most members of a group.
     #[must_use]
     pub fn group_max(&self) -> usize {
-        self.group_max as usize
+        self.shape.ecmp_group_max as usize
+    }
+
+    /// Whether the card keeps clients at their members.
+    #[must_use]
+    pub fn keeps_clients(&self) -> bool {
+        self.shape.affinities > 0
     }
 }

@@ -384,13 +384,38 @@ fn terminating_endpoints_take_new_connections_only_if_nobody_else_does() {
 }
 
 #[test]
-fn client_ip_affinity_hashes_addresses_only() {
-    let web =
+fn clients_are_kept_at_their_members() {
+    let mut web =
         LoadBalancer { affinity: Affinity::ClientIp { timeout_seconds: 10_800 }, ..chapter() };
-    let compiled = cent222().with([web]).compile();
-    assert_eq!(group(&compiled.desired).hash_fields, hash::FIELD_SIP);
-    let text = findings(&compiled);
-    assert!(text.contains("affinity by hash"), "{text}");
+    // Two addresses of one service: it is named, and told apart by nothing else.
+    let address = "10.105.139.154".parse().unwrap();
+    web.floating_ips.push(FloatingIp { address, ..web.floating_ips[0].clone() });
+    let world = cent222().with([web.clone()]);
+    let compiled = world.compile();
+    let listeners = &compiled.desired.listeners;
+    assert_eq!(listeners.len(), 2);
+    for listening in listeners.values() {
+        assert_eq!(listening.affinity.as_ref(), Some(&web.name));
+        let RouteTarget::Group(group) = &listening.target else { panic!("{listening:?}") };
+        // What comes by a label has no affinity but by the hash.
+        let local = listening
+            .local
+            .as_ref()
+            .map_or((hash::FIELD_SIP, 0), |local| (local.hash_fields, local.affinity_seconds));
+        assert_eq!((group.hash_fields, group.affinity_seconds), (hash::FIELD_SIP, 10_800));
+        assert_eq!(local, (hash::FIELD_SIP, 0));
+    }
+    assert!(!findings(&compiled).contains("affinity"), "{}", findings(&compiled));
+    // A card that cannot says so, and does what it can.
+    let shape = Shape { affinities: 0, ..Shape::default() };
+    let compiled =
+        Compiler::new(Providers::default(), shape).compile(&world.intent, &world.neighbours);
+    for listening in compiled.desired.listeners.values() {
+        let RouteTarget::Group(group) = &listening.target else { panic!("{listening:?}") };
+        assert_eq!((group.hash_fields, group.affinity_seconds), (hash::FIELD_SIP, 0));
+        assert_eq!(listening.affinity, None);
+    }
+    assert!(findings(&compiled).contains("affinity by hash"), "{}", findings(&compiled));
 }
 
 #[test]

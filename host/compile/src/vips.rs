@@ -248,7 +248,7 @@ impl Vips {
             findings.extend(refusals(&made, &Reason::NoProvider { provider }));
             return (Some(made), findings);
         };
-        let reach = Reach::new(cx.site, places, cx.shape.ecmp_group_max);
+        let reach = Reach::new(cx.site, places, *cx.shape);
         let vip = Vip {
             address,
             owner: grant.owner,

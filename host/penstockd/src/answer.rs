@@ -15,7 +15,9 @@ use penstock_api::types::SourceStatus;
 use penstock_attachments::{Attachments, StoreError};
 use penstock_model::{Intent, Neighbours, ObjectName};
 use penstock_tables::Tables;
-use penstock_views::{CardState, drops, flow, flow_filter, mpls, next_hop, route, service, vif};
+use penstock_views::{
+    CardState, drops, flow, flow_filter, mpls, next_hop, route, service, tunnel, vif,
+};
 use tokio::sync::watch;
 
 /// Why there is no answer.
@@ -193,6 +195,14 @@ impl Card {
             }
             _ => Ok(vifs),
         }
+    }
+
+    /// All tunnels by which packets come.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn tunnels(&self) -> Result<tunnel::Tunnels, Refusal> {
+        Ok(tunnel::view(&self.counted().await?))
     }
 
     /// All routes of a VRF.

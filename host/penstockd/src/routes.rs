@@ -15,7 +15,7 @@ use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
 use penstock_attachments::Key;
 use penstock_model::ObjectName;
-use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, vif};
+use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, tunnel, vif};
 
 use crate::answer::{Answers, Card, Refusal};
 use crate::status as statuses;
@@ -44,6 +44,7 @@ pub fn router(answers: Answers) -> Router {
         .route(paths::SOURCES, get(sources))
         .route(paths::SOURCE, get(source))
         .route(paths::PLAIN_FIPS, get(plain_fips))
+        .route(paths::TUNNELS, get(tunnels))
         .route(paths::ADDRESS, get(address))
         .route(paths::DROPS, get(drops))
         .route(paths::SERVICES, get(services))
@@ -184,6 +185,10 @@ async fn plain_fips(
     Query(card): OfCard,
 ) -> Answer<overlay::PlainFips> {
     Ok(Json(overlay::plain_fips(&answers.of(&card)?.state()?)))
+}
+
+async fn tunnels(State(answers): State<Answers>, Query(card): OfCard) -> Answer<tunnel::Tunnels> {
+    Ok(Json(answers.of(&card)?.tunnels().await?))
 }
 
 async fn address(

@@ -60,9 +60,10 @@ fn device(card: &Card, reading: Option<&Reading>) -> DeviceStatus {
         return DeviceStatus { spec, state: DeviceState::Lost, error, ..DeviceStatus::default() };
     }
     let flow_table = reading.map(|reading| {
-        let mut state = CardState::default();
+        let tables = Tables::new(reading.counters.shape());
+        let mut state = CardState { tables, ..CardState::default() };
         add_counters(&mut state.tables, reading);
-        flow::fill(&state)
+        flow::fill(&state, reading.flow_pressure_above())
     });
     DeviceStatus {
         spec,

@@ -58,6 +58,40 @@ fn the_fill_of_the_flow_table_is_in_the_status() {
     assert_eq!(of("FlowQueueFull").unwrap()["count"], 7);
 }
 
+/// The marks are at 24, 26 and 28 parts of 32.
+#[test]
+fn the_pressure_on_the_flow_table_is_in_the_status() {
+    use penstock_abi::limits::FLOWS;
+    use penstock_abi::reason::CardCounter;
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    for (thirty_seconds, pressure) in [(24, 0), (25, 1), (27, 2), (29, 3)] {
+        let in_use = u64::from(FLOWS / 32 * thirty_seconds);
+        let counter = Entry::CardStats(Counter { count: in_use });
+        bench.fake().set_entry(CardCounter::FlowsInUse as u32, counter);
+        let status = bench.wait("a reading", |s| s["device"]["flow_table"]["in_use"] == in_use);
+        assert_eq!(status["device"]["flow_table"]["pressure"], pressure, "{thirty_seconds}");
+    }
+}
+
+#[test]
+fn what_tunnels_have_of_the_flow_table_is_shown() {
+    use penstock_abi::share;
+    use penstock_abi::table::FlowShareStats;
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let far = Ipv4Addr::new(10, 169, 25, 21);
+    let index = share::of_tunnel(far.into());
+    bench.fake().set_entry(index, FlowShareStats { pairs: 12, refused: 3 });
+    let seen = bench
+        .wait_at("/v1/tunnels", "a reading", |seen| seen["tunnels"][0]["flows"]["pairs"] == 12);
+    let tunnel = &seen["tunnels"][0];
+    assert_eq!((&tunnel["source"], &tunnel["hw_index"]), (&json!(far), &json!(index)));
+    assert_eq!(tunnel["flows"]["new_flow_drops"], 3, "{seen:#}");
+}
+
 #[test]
 fn routes_of_a_vrf_that_is_not_there_are_an_error() {
     let mut bench = Bench::new();
@@ -145,6 +179,7 @@ fn the_client_asks_for_what_the_daemon_serves() {
         Resource::Lookup { vrf: 2, query },
         Resource::Labels,
         Resource::Label { label: 25 },
+        Resource::Tunnels,
         Resource::Drops,
         Resource::Services,
         name("ns-user-1", "service-web-clusterip"),

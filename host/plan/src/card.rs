@@ -5,7 +5,7 @@
 //! pointers, a fence, removal of objects. An index is never written in an earlier step than it was before in the same round, so
 //! the mirror is right whatever the order in which a round was put together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_abi::table::{
     DefaultRoute, EcmpSlot, FipKey, FipMap, FlowShare, HostRoute, Ilm, NextHop, PlainFip, Prefix,
@@ -47,6 +47,11 @@ pub(crate) trait Names: Stored {
     fn set(&self) -> Option<u16> {
         None
     }
+
+    /// A number of clients that are kept.
+    fn affinity(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// `Type { fields } method(field)`: what is in these fields if it is valid; first those of next hops.
@@ -74,7 +79,7 @@ names! {
     FipKey {} map(map);
     FipMap {};
     Vrf {};
-    ServiceKey { nh, local };
+    ServiceKey { nh, local } affinity(affinity);
     TunnelSource {};
     PlainFip {} map(map);
     FlowShare {};
@@ -147,6 +152,8 @@ pub(crate) struct Card {
     maps: Named,
     /// By set of sources.
     sets: Named,
+    /// By number of clients that are kept.
+    affinities: BTreeMap<u16, u32>,
     /// Writes of the round, by step.
     round: [Vec<Op>; 4],
     /// Something may still be read that the next write changes.
@@ -163,6 +170,7 @@ impl Card {
             named: Named::new(shape.next_hops),
             maps: Named::new(MAPS),
             sets: Named::new(MAPS),
+            affinities: BTreeMap::new(),
             round: Default::default(),
             is_read: false,
             phases: Vec::new(),
@@ -180,11 +188,14 @@ impl Card {
     }
 
     fn count<E: Names>(&mut self) {
-        let Self { tables, named, maps, sets, .. } = self;
+        let Self { tables, named, maps, sets, affinities, .. } = self;
         for entry in tables.of::<E>().values() {
             entry.next_hops().into_iter().flatten().for_each(|id| named.add(id));
             entry.map().into_iter().for_each(|map| maps.add(map));
             entry.set().into_iter().for_each(|set| sets.add(set));
+            if let Some(number) = entry.affinity() {
+                *affinities.entry(number).or_default() += 1;
+            }
         }
     }
 
@@ -221,6 +232,16 @@ impl Card {
         self.sets.of(set)
     }
 
+    /// How many listeners have a number of clients.
+    pub(crate) fn affinity_named(&self, number: u16) -> u32 {
+        self.affinities.get(&number).copied().unwrap_or(0)
+    }
+
+    /// The highest number of clients that a listener has.
+    pub(crate) fn last_affinity(&self) -> u16 {
+        self.affinities.last_key_value().map_or(0, |(number, _)| *number)
+    }
+
     /// Mappings that were named and are not any more; each is told once.
     pub(crate) fn loose_maps(&mut self) -> Vec<u16> {
         self.maps.take_loose()
@@ -240,9 +261,20 @@ impl Card {
         entry.next_hops().into_iter().flatten().for_each(|id| self.named.add(id));
         entry.map().into_iter().for_each(|map| self.maps.add(map));
         entry.set().into_iter().for_each(|set| self.sets.add(set));
+        if let Some(number) = entry.affinity() {
+            *self.affinities.entry(number).or_default() += 1;
+        }
         old.next_hops().into_iter().flatten().for_each(|id| self.named.remove(id));
         old.map().into_iter().for_each(|map| self.maps.remove(map));
         old.set().into_iter().for_each(|set| self.sets.remove(set));
+        if let Some(number) = old.affinity()
+            && let Some(count) = self.affinities.get_mut(&number)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.affinities.remove(&number);
+            }
+        }
         self.tables.put(index, entry);
         self.round[step as usize].push(Op::write(index, entry));
     }

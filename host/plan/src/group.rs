@@ -21,6 +21,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use penstock_abi::affinity;
 use penstock_abi::table::EcmpSlot;
 use penstock_compile::{Group, GroupMember, Hop, NextHopKey};
 
@@ -87,6 +88,22 @@ pub(crate) enum Size {
     /// Who departed goes, and so do holes at the end of the slots. A flow of a slot that is given back is placed anew; the
     /// generation of that slot is forgotten, which is why this is for want of room only.
     Slim,
+}
+
+/// How a group chooses a member for who is new.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    pub(crate) hash_fields: u8,
+    /// Time-out of its clients, as the card has it.
+    pub(crate) affinity_time: u32,
+}
+
+impl Choice {
+    /// That of a group on a card with this clock.
+    pub(crate) fn of(group: &Group, clock_khz: u32) -> Self {
+        let affinity_time = affinity::timeout(group.affinity_seconds, clock_khz);
+        Self { hash_fields: group.hash_fields, affinity_time }
+    }
 }
 
 /// The words of a group.
@@ -335,7 +352,7 @@ mod tests {
     }
 
     fn group(members: &[GroupMember]) -> Group {
-        Group { members: members.to_vec(), hash_fields: 0x1f }
+        Group { members: members.to_vec(), hash_fields: 0x1f, affinity_seconds: 0 }
     }
 
     fn ring(

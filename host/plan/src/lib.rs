@@ -19,6 +19,7 @@
 //! The planner assumes that the card takes what it plans. If it does not, or the plan breaks off, the caller reads the card
 //! ([`Tables::read`]) and makes a new planner of that: a full plan takes up whatever was left.
 
+mod affinities;
 mod buckets;
 mod card;
 mod dirty;

@@ -30,6 +30,7 @@ use crate::refusal::What;
 use crate::routes::{Owner, Way};
 use crate::{Planned, Refusal, words};
 
+mod affinities;
 mod departed;
 mod groups;
 mod in_place;
@@ -101,7 +102,9 @@ impl<'a> Pass<'a> {
         self.known_sources(dirty);
         self.mappings(dirty);
         self.plain_fips(dirty);
+        let left = self.clienteles(dirty);
         self.all_routes(dirty);
+        self.affinities(dirty, left);
         self.labels(dirty);
         self.prefixes(dirty);
         self.narrow_sources(dirty);

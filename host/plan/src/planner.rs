@@ -4,6 +4,7 @@ use penstock_compile::Desired;
 use penstock_tables::Tables;
 
 use crate::Planned;
+use crate::affinities::Affinities;
 use crate::card::Card;
 use crate::dirty::Dirty;
 use crate::mappings::Mappings;
@@ -28,6 +29,7 @@ pub struct Planner {
     pub(crate) plain: PlainFips,
     pub(crate) sets: Sets,
     pub(crate) prefixes: Prefixes,
+    pub(crate) affinities: Affinities,
     /// What the card was found with and nobody needs; gone with the first plan.
     pub(crate) strays: Strays,
     /// What was planned last.
@@ -67,6 +69,7 @@ impl Planner {
             plain,
             sets,
             prefixes,
+            affinities: Affinities::default(),
             strays: Strays {
                 routes: stray_routes,
                 maps: stray_maps,

@@ -12,7 +12,7 @@ use penstock_tables::Keyed as _;
 
 use crate::buckets::Buckets;
 use crate::card::{Card, Step};
-use crate::group::{Ring, SMALL_SLOTS};
+use crate::group::{Choice, Ring, SMALL_SLOTS};
 use crate::ring::RingSpace;
 use crate::words;
 
@@ -509,17 +509,18 @@ impl Routes {
     }
 
     /// The next-hop word of a group.
-    pub(crate) fn composite_word(first: u32, ring: &Ring, hash_fields: u8) -> NextHop {
-        NextHop {
+    pub(crate) fn composite_word(first: u32, ring: &Ring, choice: Choice) -> NextHop {
+        let word = NextHop {
             valid: true,
             kind: penstock_abi::table::NextHopKind::Composite,
             base: first,
             // Of more the planner says that they do not fit the card.
             slots: u16::try_from(ring.slots).unwrap_or(u16::MAX),
             live: u16::try_from(ring.live()).unwrap_or(u16::MAX),
-            hash_fields,
+            hash_fields: choice.hash_fields,
             ..NextHop::default()
-        }
+        };
+        word.with_affinity_time(choice.affinity_time)
     }
 
     /// Points a group to its new ring; the old one is cleared once nothing reads it.

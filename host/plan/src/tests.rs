@@ -1,6 +1,7 @@
 //! Random sequences of desired states. After each operation of each plan the card must be sound; at the end it must mean exactly
 //! what was desired.
 
+mod affinity;
 mod departed;
 mod depends;
 mod found;

@@ -156,12 +156,12 @@ pub(crate) fn share(limit: &FlowLimit, clock_khz: u32) -> table::FlowShare {
     }
 }
 
-/// A listener's word, with the next hops of packets from vifs and from the fabric.
+/// A listener's word, with the next hops of packets from vifs and from the fabric; nobody's clients are kept.
 pub(crate) fn service(key: &ServiceKey, nh: u16, local: u16) -> Result<table::ServiceKey, Reason> {
     let proto = key.protocol.number();
     let ip = ipv4(key.address)?;
     let ServiceKey { net, port, .. } = *key;
-    fits(table::ServiceKey { valid: true, net, proto, ip, port, nh, local })
+    fits(table::ServiceKey { valid: true, net, proto, ip, port, nh, local, affinity: 0 })
 }
 
 /// What a listener's word is about; none for protocols that are not compiled.

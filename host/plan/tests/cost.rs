@@ -36,7 +36,8 @@ fn vip(n: u32) -> IpAddr {
 fn serve(desired: &mut Desired, n: u32, endpoints: u32, first: u32) {
     let mut members: Vec<_> = (0..endpoints).map(|e| pod((first + e * 7) % PODS)).collect();
     members.sort();
-    let group = RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }));
+    let group =
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 }));
     desired.routes.insert((VRF, vip(n)), group);
 }
 

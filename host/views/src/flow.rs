@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use penstock_abi::age::State;
+use penstock_abi::evict::Evictions;
 use penstock_abi::hash::{entropy_port, public_hash};
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{
     ENTRY_WORDS, FipMap, Flow, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId,
 };
 use serde::{Deserialize, Serialize};
+
+pub use penstock_abi::evict::PRESSURE_MAX;
 
 use crate::drops::NamedCount;
 use crate::flow_filter::FlowFilter;
@@ -199,22 +202,35 @@ pub struct FlowFill {
     pub capacity: u32,
     /// Entries in use above which a new flow that needs translation is dropped.
     pub translated_max: u32,
+    /// The pressure on the table, 0 to 3: from 1 on, connections that nobody would miss give way. Not of a card on which none do.
+    #[serde(default)]
+    pub pressure: Option<u8>,
+    /// Connections that gave way so far.
+    #[serde(default)]
+    pub evicted: u64,
     /// New flows that were dropped, by reason; reasons that did not occur are left out.
     pub refused: Vec<NamedCount>,
     /// Pairs that were not inserted while their packets went on, by reason; likewise.
     pub not_learned: Vec<NamedCount>,
 }
 
-/// How full the flow table is, from the tables [`FILL_TABLES`].
+/// How full the flow table is, from the tables [`FILL_TABLES`]. `above`: entries in use above which there is pressure 1, 2 and 3.
 #[must_use]
-pub fn fill(state: &CardState) -> FlowFill {
+pub fn fill(state: &CardState, above: Option<[u32; PRESSURE_MAX as usize]>) -> FlowFill {
+    let in_use = state.card_counter(CardCounter::FlowsInUse);
+    let pressure = |above| {
+        let in_use = u32::try_from(in_use).unwrap_or(u32::MAX);
+        Evictions { above, ..Evictions::default() }.pressure(in_use)
+    };
     let refused = REFUSALS.iter().map(|reason| NamedCount::drop(state, *reason));
     let not_learned = PASSED.iter().map(|counter| NamedCount::event(state, *counter));
     let shape = state.tables.shape();
     FlowFill {
-        in_use: state.card_counter(CardCounter::FlowsInUse),
+        in_use,
         capacity: shape.capacity(TableId::Flow),
         translated_max: shape.flows_translated_max,
+        pressure: above.map(pressure),
+        evicted: state.card_counter(CardCounter::FlowsEvicted),
         refused: refused.filter(|named| named.count > 0).collect(),
         not_learned: not_learned.filter(|named| named.count > 0).collect(),
     }
@@ -390,8 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn pressure_is_the_highest_mark_below_what_is_in_use() {
+        let pressure = |above| fill(&counters(), Some(above)).pressure;
+        assert_eq!(pressure([49_199, 49_200, 49_201]), Some(1));
+        assert_eq!(pressure([49_200, 60_000, 61_000]), Some(0));
+    }
+
+    #[test]
     fn what_did_not_get_in_is_told_by_reason() {
-        let fill = fill(&counters());
+        let fill = fill(&counters(), None);
+        assert_eq!((fill.pressure, fill.evicted), (None, 0));
         assert_eq!((fill.in_use, fill.capacity, fill.translated_max), (49_200, 262_144, 237_568));
         let reasons = |all: &[NamedCount]| -> Vec<(String, u64)> {
             all.iter().map(|named| (named.reason.clone(), named.count)).collect()

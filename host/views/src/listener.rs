@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use penstock_abi::table::{HostRoute, Ilm, ServiceKey, Vrf};
+use penstock_abi::affinity::UNIT_LOG2;
+use penstock_abi::table::{HostRoute, Ilm, NextHop, ServiceKey, Vrf};
 use serde::{Deserialize, Serialize};
 
 use crate::way::{Unserved, Way, rows, write_members, write_way};
@@ -30,10 +31,34 @@ pub struct Listener {
     pub labels: Vec<u32>,
     /// Where packets from the fabric go that come by the floating IP's label; none if nobody on this node serves it.
     pub local: Option<Way>,
+    /// How clients are kept at their members; none if they are not.
+    #[serde(default)]
+    pub affinity: Option<Affinity>,
     /// Why nobody behind it can be reached anew; none if all is well.
     pub why: Option<String>,
     /// Row in the card's table `ServiceKey`.
     pub hw_key: u32,
+}
+
+/// How a listener's clients are kept at their members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// Seconds after a client's last new connection until it may be sent to another member, as the card counts them.
+    pub seconds: u64,
+    /// Its number in the card's table `Affinity`.
+    pub number: u16,
+}
+
+impl Affinity {
+    fn of(state: &CardState, key: &ServiceKey) -> Option<Self> {
+        let group = state.tables.get::<NextHop>(key.nh.into())?;
+        let time = u64::from(group.affinity_time());
+        if key.affinity == 0 || time == 0 {
+            return None;
+        }
+        let hz = u64::from(state.tables.shape().clock_khz.max(1)) * 1000;
+        Some(Self { seconds: (time << UNIT_LOG2) / hz, number: key.affinity })
+    }
 }
 
 /// The listeners of an address, by service network, protocol and port.
@@ -53,6 +78,7 @@ pub fn of(state: &CardState, address: Ipv4Addr) -> Vec<Listener> {
             way: Way::of(state, key.nh),
             labels: labels_in(&own, &vrfs(state, key.net), key.ip),
             local: (key.local != 0).then(|| Way::of(state, key.local)),
+            affinity: Affinity::of(state, key),
             why: None,
             hw_key: row,
         })
@@ -109,6 +135,9 @@ impl fmt::Display for Listener {
             None => {
                 writeln!(f, "  by its label {labels}: dropped, nobody on this node serves it")?;
             }
+        }
+        if let Some(Affinity { seconds, number }) = &self.affinity {
+            writeln!(f, "  Affinity: by client, {seconds} s; Hw: number {number}")?;
         }
         writeln!(f, "  Hw: ServiceKey[{}], {}", self.hw_key, rows(&self.way))
     }

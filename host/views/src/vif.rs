@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use penstock_abi::limits::GATEWAY_MAC;
-use penstock_abi::table::{
-    FlowShare, FlowShareStats, LearnPolicy, NextHop, NextHopKind, TableId, Vif, VifKind, VifStats,
-};
+use penstock_abi::table::{LearnPolicy, NextHop, NextHopKind, TableId, Vif, VifKind, VifStats};
 use serde::{Deserialize, Serialize};
 
+use crate::share::FlowShareUse;
 use crate::words::{concat, words};
 use crate::{CardState, text};
 
@@ -125,19 +124,6 @@ pub struct Interface {
     pub flows: Option<FlowShareUse>,
 }
 
-/// What an interface has of the flow table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlowShareUse {
-    /// Connections.
-    pub pairs: u32,
-    /// The most that it may have.
-    pub pairs_limit: Option<u32>,
-    /// New connections are limited by time, too.
-    pub rate_limited: bool,
-    /// Packets whose new connection was refused: dropped if they needed an entry. Modulo 2^32.
-    pub new_flow_drops: u32,
-}
-
 /// Interfaces of a card.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interfaces {
@@ -175,17 +161,6 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 LearnPolicy::Never => Learning::Never,
             };
             let drops_new = (learning == Learning::Never).then_some(InterfaceFlag::DropNewFlows);
-            let flows = (state.tables.shape().flow_shares > 0).then(|| {
-                let limit = state.tables.of::<FlowShare>().at(index);
-                let FlowShareStats { pairs, refused } =
-                    state.tables.of::<FlowShareStats>().at(index);
-                FlowShareUse {
-                    pairs,
-                    pairs_limit: (limit.pairs != 0).then_some(limit.pairs),
-                    rate_limited: limit.burst != 0,
-                    new_flow_drops: refused,
-                }
-            });
             let vrf = if has_vrf { u32::from(vif.vrf) } else { NO_VRF };
             Interface {
                 index,
@@ -212,7 +187,7 @@ pub fn view(state: &CardState, only: Option<u32>) -> Interfaces {
                 tx_packets: stats.tx_packets,
                 tx_bytes: stats.tx_bytes,
                 drops: stats.drops,
-                flows,
+                flows: FlowShareUse::of(state, index),
             }
         })
         .collect();
@@ -258,13 +233,7 @@ fn write_interface(f: &mut fmt::Formatter<'_>, i: &Interface) -> fmt::Result {
         writeln!(f, "{pad}Hw: Egress VRF:{vrf} by FipMap[{map}]")?;
     }
     if let (true, Some(flows)) = (f.alternate(), i.flows) {
-        let limit = flows.pairs_limit.map_or_else(|| "no limit".to_owned(), |n| n.to_string());
-        let rate = if flows.rate_limited { " and by time" } else { "" };
-        writeln!(
-            f,
-            "{pad}Hw: Flows:{} Limit:{limit}{rate} New Flow Drops:{}",
-            flows.pairs, flows.new_flow_drops
-        )?;
+        writeln!(f, "{pad}Hw: {flows}")?;
     }
     writeln!(f)
 }

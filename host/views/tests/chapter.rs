@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use penstock_abi::affinity::timeout;
 use penstock_abi::hash::FIELD_ALL;
 use penstock_abi::limits::{FLOWS, SOURCES_KNOWN};
 use penstock_abi::reason::{CardCounter, DropReason};
@@ -120,7 +121,16 @@ fn cent222() -> CardState {
     s.tables.put(201, EcmpSlot { slot: 0, ..here });
     s.tables.put(4, Vrf { valid: true, service_net: 4, source_check: SourceCheck::Strict });
     let vip = ip("10.105.139.153");
-    let key = ServiceKey { valid: true, net: 4, proto: 6, ip: vip, port: 8888, nh: 87, local: 88 };
+    let key = ServiceKey {
+        valid: true,
+        net: 4,
+        proto: 6,
+        ip: vip,
+        port: 8888,
+        nh: 87,
+        local: 88,
+        affinity: 0,
+    };
     s.tables.put(41, key);
     s.tables.put(17, TunnelSource { valid: true, set: 7, ip: ip("10.169.25.21") });
     s.tables.put(25, Ilm { valid: true, nh: 29, key_nh: 29, vrf: 4, service: false });
@@ -481,7 +491,12 @@ fn a_service_of_two_ports_is_explained_by_port() {
         endpoints: 2,
         ..service::Intent::default()
     };
-    insta::assert_snapshot!("explain_svc_ports", service::view(&s, intent).to_string());
+    insta::assert_snapshot!("explain_svc_ports", service::view(&s, intent.clone()).to_string());
+    // Clients are kept: the card counts 0.2 s and more to a unit.
+    s.tables.put(89, one.with_affinity_time(timeout(10_800, 322_266)));
+    s.tables.put(42, ServiceKey { port: 9999, nh: 89, local: 0, affinity: 7, ..key });
+    let text = service::view(&s, intent).to_string();
+    assert!(text.contains("  Affinity: by client, 10800 s; Hw: number 7\n"), "{text}");
 }
 
 #[test]

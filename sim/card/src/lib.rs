@@ -22,5 +22,5 @@ pub use card::{BackPressure, BusLatency, CardError, CardOptions, CardSim, Clock,
 pub use config::Identity;
 pub use dma::{DmaFault, DmaMap, DmaMapError};
 pub use inprocess::{FLOW_SECRET, InProcess};
-pub use penstock_rtl::FLOW_ROWS_LOG2;
+pub use penstock_rtl::{AFFINITY_ROWS_LOG2, FLOW_ROWS_LOG2};
 pub use server::{Removal, Server};

@@ -7,7 +7,9 @@ use penstock_abi::limits::{VIF_FABRIC, VIF_VHOST};
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::{Counter, NextHop, TableEntry, TableId, Vif, VifKind, VifStats};
 use penstock_card::port::channel_port;
-use penstock_card::{BackPressure, CardOptions, CardSim, Egress, FLOW_ROWS_LOG2, InProcess};
+use penstock_card::{
+    AFFINITY_ROWS_LOG2, BackPressure, CardOptions, CardSim, Egress, FLOW_ROWS_LOG2, InProcess,
+};
 use penstock_device::Card;
 use penstock_tables::{Op, Shape};
 
@@ -65,7 +67,8 @@ fn exchange(back_pressure: Option<BackPressure>) {
 #[test]
 fn the_card_says_its_sizes() {
     let (_, card) = card(None);
-    assert_eq!(card.ident().shape, Shape::default().with_flow_rows_log2(FLOW_ROWS_LOG2));
+    let shape = Shape::default().with_flow_rows_log2(FLOW_ROWS_LOG2);
+    assert_eq!(card.ident().shape, shape.with_affinity_rows_log2(AFFINITY_ROWS_LOG2));
 }
 
 #[test]

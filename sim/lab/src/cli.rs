@@ -4,6 +4,7 @@ mod status;
 mod up;
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::client::Lab;
+use crate::connect::{self, Plan};
+use crate::flood::{self, Flood, Tunnel};
 use crate::paths::LabPaths;
 use crate::supervisor::supervise;
 use crate::{enter, paths, serve};
@@ -111,6 +114,43 @@ enum LabCommand {
         name: Option<String>,
         /// Process as `lab status` names it.
         process: String,
+    },
+    /// Makes short connections to one of the lab's web servers from where it runs, and says how they went.
+    #[command(
+        after_help = "Example: penstock lab exec client -- penstock-lab connect 10.105.139.153:8888 --count 1000"
+    )]
+    Connect {
+        /// `ADDRESS:PORT` of the service or pod.
+        server: SocketAddrV4,
+        /// Connections.
+        #[arg(long, default_value_t = 100)]
+        count: usize,
+        /// How many are open at once, at most.
+        #[arg(long, default_value_t = 8)]
+        parallel: usize,
+        /// Seconds after which one that is not open is lost.
+        #[arg(long, default_value_t = 10)]
+        within: u64,
+    },
+    /// Sends SYNs, each of a connection of its own, from where it runs until it is ended: as an attacker does.
+    #[command(
+        after_help = "Example: penstock lab exec spare-cent222 -- penstock-lab flood --from 10.47.255.234 10.105.139.153:8888\n         penstock lab exec cent333 -- penstock-lab flood --from 10.47.255.235 10.105.139.153:8888 --tunnel 10.169.25.20 --label 28"
+    )]
+    Flood {
+        /// `ADDRESS:PORT` of the service.
+        to: SocketAddrV4,
+        /// Source address.
+        #[arg(long)]
+        from: Ipv4Addr,
+        /// SYNs a second.
+        #[arg(long, default_value_t = 1000)]
+        per_second: u32,
+        /// Through a tunnel to this node, from another node.
+        #[arg(long, requires = "label")]
+        tunnel: Option<Ipv4Addr>,
+        /// Label of the tunnelled packets.
+        #[arg(long, requires = "tunnel")]
+        label: Option<u32>,
     },
     #[command(hide = true)]
     Supervise {
@@ -233,6 +273,20 @@ pub fn run(args: LabArgs, json: bool) -> Result<ExitCode> {
         }
         LabCommand::Restart { name, process } => {
             Lab::attach(&choose(name)?, &program()?)?.restart(&process)?;
+        }
+        LabCommand::Connect { server, count, parallel, within } => {
+            let within = Duration::from_secs(within);
+            let found = connect::connect(&Plan { server, count, parallel, within });
+            if json {
+                println!("{}", serde_json::to_string_pretty(&found)?);
+            } else {
+                print!("{found}");
+            }
+            return Ok(ExitCode::from(u8::from(found.lost + found.broken > 0)));
+        }
+        LabCommand::Flood { to, from, per_second, tunnel, label } => {
+            let tunnel = tunnel.zip(label).map(|(node, label)| Tunnel { node, label });
+            flood::flood(&Flood { from, to, per_second, tunnel })?;
         }
         LabCommand::Supervise { parts, tied } => {
             // A terminal's signals are for whoever brought the lab up.

@@ -15,9 +15,11 @@
 
 pub mod cli;
 pub mod client;
+pub mod connect;
 pub mod control;
 pub mod download;
 pub mod enter;
+pub mod flood;
 pub mod manifests;
 mod node_file;
 pub mod parts;

@@ -17,6 +17,8 @@ use crate::client::{Lab, UpOptions};
 
 /// How often [`wait`] looks again.
 const POLL: Duration = Duration::from_millis(50);
+/// What stands between a node file as the lab wrote it and what was added to it.
+const ADDED: &str = "# Added by the lab's user:\n";
 /// Kubernetes namespace of the chapter's objects.
 pub const NAMESPACE: &str = "ns-user-1";
 /// VRF of the chapter's pods.
@@ -56,7 +58,8 @@ pub fn wait<T>(
 }
 
 impl Testbed {
-    /// Brings a lab up with the programs in `folder` (`penstock`, `penstock-lab`, `penstockd`, `penstock-card`) and a firmware image.
+    /// Brings a lab up with the programs in `folder` (`penstock`, `penstock-lab`, `penstockd`, `penstock-card`) and a firmware image;
+    /// without a topology, the chapter's.
     ///
     /// # Errors
     /// A program is missing or the lab does not come up.
@@ -64,6 +67,7 @@ impl Testbed {
         name: &str,
         folder: &Path,
         firmware: &Path,
+        topology: Option<&Path>,
         tied: bool,
         progress: impl FnMut(&str),
     ) -> Result<Self> {
@@ -82,6 +86,7 @@ impl Testbed {
             name: name.to_owned(),
             program: folder.join("penstock-lab"),
             firmware: Some(firmware.to_path_buf()),
+            topology: topology.map(Path::to_path_buf),
             tied,
             ..UpOptions::default()
         };
@@ -98,6 +103,12 @@ impl Testbed {
     #[must_use]
     pub fn lab(&self) -> &Lab {
         &self.lab
+    }
+
+    /// The lab's program, which can be run in its places as well, to connect or to flood.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.penstock.with_file_name("penstock-lab")
     }
 
     /// Gives the lab back, to end it.
@@ -184,6 +195,22 @@ impl Testbed {
         let hidden = folder.join(format!(".{name}.new"));
         fs::write(&hidden, text).with_context(|| format!("cannot write {}", hidden.display()))?;
         fs::rename(&hidden, folder.join(name)).with_context(|| format!("cannot apply {name}"))
+    }
+
+    /// Adds `more` to a node's file, in place of what was added before; its daemon is watching.
+    ///
+    /// # Errors
+    /// There is no such node, or the file cannot be written.
+    pub fn configure(&self, node: &str, more: &str) -> Result<()> {
+        let files =
+            self.lab.state().nodes.get(node).with_context(|| format!("no node `{node}`"))?;
+        let (file, new) = (&files.node_file, files.node_file.with_extension("new"));
+        let text =
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let own = text.split(ADDED).next().unwrap_or_default();
+        fs::write(&new, format!("{own}{ADDED}{more}"))
+            .and_then(|()| fs::rename(&new, file))
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Takes a manifest away.

@@ -29,7 +29,9 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
     let ip = &source.ip;
     let lookup = (!ip.is_fragment()).then_some(source.key);
     let found = lookup.and_then(|key| card.flows.get(&key));
+    let mut client = None;
     let decision = match look_up(card, found, &source).and_then(|(flow, rule)| {
+        client = route::client_asked(card, flow, &source);
         if flow.is_none() {
             source_check(card, &source)?;
         }
@@ -51,7 +53,7 @@ pub fn decide(card: &Card<'_>, ingress: Ingress, frame: &[u8]) -> Decision {
         Err(refused) => drop_for(&refused),
     };
     let tcp_flags = if let L4::Tcp(flags) = ip.l4 { Some(flags) } else { None };
-    Decision { lookup, tcp_flags, icmp_error: ip.l4 == L4::IcmpError, ..decision }
+    Decision { lookup, tcp_flags, icmp_error: ip.l4 == L4::IcmpError, client, ..decision }
 }
 
 fn drop_for(refused: &Refused) -> Decision {
@@ -184,7 +186,7 @@ fn forward(
         refusal: admitted.refusal,
         rule: rule
             .or(begun_by_far_end.then_some(Rule::BegunByFarEnd))
-            .or(hop.member.and_then(|m| m.left))
+            .or(hop.member.and_then(|m| m.why))
             .or(admitted.rule)
             .or(hop.rule),
     })))

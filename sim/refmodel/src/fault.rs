@@ -132,6 +132,40 @@ pub enum Fault {
     SharesRefuseWhatTakesAPlace,
     /// Section 9.1: what is forwarded as it is is dropped for a share.
     SharesDropPlain,
+    /// Section 6: nobody is kept at a member.
+    ClientsAreForgotten,
+    /// Section 6: clients of a member that drains are sent to it.
+    DrainingKeepsClients,
+    /// Section 6: a client is sent to whoever has its member's slot.
+    ClientsOfAnyGeneration,
+    /// Section 6: a client whose member is gone is sent by its hash again.
+    LostClientsAreHashed,
+    /// Section 6: a connection whose member is gone goes where its client was sent last.
+    PinLostAsksForClient,
+    /// Section 6: what comes by a floating IP's label has affinity.
+    LabelHasAffinity,
+    /// Section 6: a number alone is affinity.
+    GroupsNeedNoTimeout,
+    /// Section 9.2: a connection that is rewritten and keeps its member renews its client.
+    PinnedIsChosen,
+    /// Section 9.2: a client is kept though its pair was not made.
+    AnyRequestKeepsClients,
+    /// Section 9.7: an entry that is there stays as it is.
+    ClientsAreNotRenewed,
+    /// Section 9.7: an entry that is renewed keeps its member.
+    MembersAreKept,
+    /// Section 9.7: nobody's time runs out.
+    ClientsStay,
+    /// Section 9.7: at its time-out an entry has expired.
+    ClientsGoEarly,
+    /// Section 9.7: another time-out of the group holds at once.
+    TimeoutOfGroup,
+    /// Section 9.7: the address alone is the key.
+    NumbersAreOne,
+    /// Section 9.7: what has expired gives way like any other.
+    ExpiredTakeRoom,
+    /// Section 9.7: the younger of two gives way.
+    YoungestGivesWay,
 }
 
 impl Fault {
@@ -200,5 +234,22 @@ impl Fault {
         Self::MovesTakeTheirShare,
         Self::SharesRefuseWhatTakesAPlace,
         Self::SharesDropPlain,
+        Self::ClientsAreForgotten,
+        Self::DrainingKeepsClients,
+        Self::ClientsOfAnyGeneration,
+        Self::LostClientsAreHashed,
+        Self::PinLostAsksForClient,
+        Self::LabelHasAffinity,
+        Self::GroupsNeedNoTimeout,
+        Self::PinnedIsChosen,
+        Self::AnyRequestKeepsClients,
+        Self::ClientsAreNotRenewed,
+        Self::MembersAreKept,
+        Self::ClientsStay,
+        Self::ClientsGoEarly,
+        Self::TimeoutOfGroup,
+        Self::NumbersAreOne,
+        Self::ExpiredTakeRoom,
+        Self::YoungestGivesWay,
     ];
 }

@@ -12,6 +12,7 @@ use penstock_abi::table::{
     Flow, FlowKey, FlowShareStats, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN,
 };
 
+use crate::clients::Client;
 use crate::shares::{AllShares, Shares};
 use crate::tables::Tables;
 use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
@@ -25,6 +26,8 @@ pub struct Pair {
     pub reverse: Flow,
     /// Whose it is.
     pub shares: Shares,
+    /// The packet has affinity, and its member was chosen.
+    pub client: Option<Client>,
 }
 
 /// The key of an entry.

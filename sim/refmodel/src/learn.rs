@@ -109,7 +109,8 @@ fn pair(
         Ingress::Fabric => Shares::from_fabric(source.src_info, out.map(|_| hop.nh.vif)),
         Ingress::Host(vif) => Shares::from_vif(vif),
     };
-    Pair { forward: fwd, reverse: rev, shares }
+    let chosen = hop.member.is_some_and(|m| m.chosen || card.breaks(Fault::PinnedIsChosen));
+    Pair { forward: fwd, reverse: rev, shares, client: hop.client.filter(|_| chosen) }
 }
 
 fn with_key(key: FlowKey) -> Flow {

@@ -6,7 +6,7 @@
 //! specification is. Section numbers in comments are those of that page.
 //!
 //! The work is split as the specification is: `arrive` (section 2), [`tunnel`] (3), [`parse`] (4), [`decide`] (5), `route` (6),
-//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`], [`flows`], `ageing` and `shares` (9). Deciding is pure: [`decide::decide`] takes the
+//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`], [`flows`], `ageing`, `shares` and [`clients`] (9). Deciding is pure: [`decide::decide`] takes the
 //! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
 //! commits to one.
 //!
@@ -16,12 +16,13 @@
 //!
 //! What the model leaves out: time, and places. A request is executed at once (on the card some cycles later), so there is neither
 //! a queue that may be full nor anything that waits in it; `last_hit` says when the model was last told the time, and the firmware's queue never fills. Entries of the
-//! flow table have keys and pairs, but no rows, and every key finds room.
+//! flow table have keys and pairs, but no rows, and every key finds room. Clients have rows, under the card's secret: it shows who gives way.
 
 mod admit;
 mod ageing;
 mod arrive;
 pub mod checksum;
+pub mod clients;
 pub mod decide;
 mod fault;
 pub mod flows;
@@ -43,6 +44,7 @@ mod verdict;
 pub mod wire;
 
 pub use ageing::Ended;
+pub use clients::{Client, ClientKey, Clients};
 pub use fault::Fault;
 pub use flows::FlowAttributes;
 pub use model::{Counters, Outcome, RefModel};

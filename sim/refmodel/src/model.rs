@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use penstock_abi::evict::Evictions;
+use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::table::{TableId, VifStats, Words};
 use penstock_tables::Shape;
 
 use crate::ageing::Ended;
+use crate::clients::{self, Clients, Kept};
 use crate::decide::decide;
 use crate::fault::Fault;
-use crate::flows::FlowTable;
+use crate::flows::{FlowTable, Pair};
 use crate::fragments::OuterFragments;
 use crate::insert::{Arrived, Inserted};
 use crate::shares::AllShares;
@@ -66,6 +68,7 @@ pub struct RefModel {
     fault: Option<Fault>,
     tables: Tables,
     flows: FlowTable,
+    clients: Clients,
     fragments: OuterFragments,
     counters: Counters,
 }
@@ -80,7 +83,14 @@ impl RefModel {
     /// As [`RefModel::new`], with tables of these sizes.
     #[must_use]
     pub fn of(shape: Shape) -> Self {
-        Self { tables: Tables::of(shape), ..Self::default() }
+        Self::with_secret(shape, FlowSecret::default())
+    }
+
+    /// As [`RefModel::of`], placing clients by a secret.
+    #[must_use]
+    pub fn with_secret(shape: Shape, secret: FlowSecret) -> Self {
+        let clients = Clients::new(shape, secret);
+        Self { tables: Tables::of(shape), clients, ..Self::default() }
     }
 
     /// `CONTROL.enable`.
@@ -100,15 +110,20 @@ impl RefModel {
     }
 
     /// Writes one table entry, the same words as in a Write command. A write of zeros to the flow table
-    /// deletes an entry and its partner. Returns false if the card would refuse.
+    /// deletes an entry and its partner, to that of clients an entry. Returns false if the card would refuse.
     pub fn write(&mut self, table: TableId, index: u32, words: &Words) -> bool {
-        if table == TableId::Flow {
-            let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
-            if deletes {
+        let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
+        match table {
+            TableId::Flow if deletes => {
                 self.flows.delete(index);
                 self.recount_flows();
+                return true;
             }
-            return deletes;
+            TableId::Affinity if deletes => {
+                self.clients.delete(index);
+                return true;
+            }
+            _ => {}
         }
         let written = self.tables.write(table, index, words);
         if written && table == TableId::FlowShare && !self.breaks(Fault::WritesFillNothing) {
@@ -134,13 +149,25 @@ impl RefModel {
         &self.flows
     }
 
-    /// `CLEAR`: tables, flows and counters go; `CONTROL`, times and the clock stay.
+    /// The table of clients.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The table of clients, to take over entries.
+    pub fn clients_mut(&mut self) -> &mut Clients {
+        &mut self.clients
+    }
+
+    /// `CLEAR`: tables, flows, clients and counters go; `CONTROL`, times, the secret and the clock stay.
     pub fn clear(&mut self) {
         let Self { enabled, fault, .. } = *self;
         let mut flows = std::mem::take(&mut self.flows);
         flows.restore([]);
         flows.shares = AllShares::default();
-        *self = Self { enabled, fault, flows, ..Self::of(self.tables.shape()) };
+        let cleared = Self::with_secret(self.tables.shape(), self.clients.secret());
+        *self = Self { enabled, fault, flows, ..cleared };
     }
 
     /// The host writes zeros to the counters of vifs and of drops.
@@ -163,6 +190,7 @@ impl RefModel {
     pub fn pass(&mut self, units: u32) -> Ended {
         self.flows.pass(units);
         self.flows.shares.refill(&self.tables, units, self.fault);
+        self.clients.expire(clients::now(self.flows.now()), self.fault);
         let ended = self.flows.age(self.fault);
         for (counter, pairs) in
             [(CardCounter::FlowsAged, ended.aged), (CardCounter::FlowsEvicted, ended.evicted)]
@@ -190,8 +218,9 @@ impl RefModel {
     /// What a decision depends on.
     #[must_use]
     pub fn card(&self) -> Card<'_> {
-        let Self { enabled, fault, tables, flows, fragments, .. } = self;
-        Card { enabled: *enabled, tables, flows, fragments, limited: true, fault: *fault }
+        let Self { enabled, fault, tables, flows, clients, fragments, .. } = self;
+        let (enabled, fault) = (*enabled, *fault);
+        Card { enabled, tables, flows, clients, fragments, limited: true, fault }
     }
 
     /// The frame was counted as sent, but the card dropped it for a reason that depends on time.
@@ -259,7 +288,26 @@ impl RefModel {
             _ => {}
         }
         self.recount_flows();
+        let made =
+            matches!(inserted, Some(Inserted::Learned | Inserted::Repinned | Inserted::Full))
+                || self.breaks(Fault::AnyRequestKeepsClients);
+        if let Some(pair) = request.pair().filter(|_| made) {
+            self.keep_client(pair);
+        }
         inserted
+    }
+
+    /// The client of a packet whose pair was made, or found no room, is kept at its member, if it has affinity.
+    fn keep_client(&mut self, pair: &Pair) {
+        let Some(client) = &pair.client else { return };
+        let now = clients::now(self.flows.now());
+        let kept = self.clients.keep(client, &pair.forward, now, self.fault);
+        if matches!(kept, Some(Kept::Learned | Kept::Evicted)) {
+            self.bump(CardCounter::AffinityLearned);
+        }
+        if kept == Some(Kept::Evicted) {
+            self.bump(CardCounter::AffinityEvicted);
+        }
     }
 
     fn bump(&mut self, counter: CardCounter) {

@@ -3,9 +3,12 @@
 use penstock_abi::hash::{member_hash, scale};
 use penstock_abi::limits::VIF_FABRIC;
 use penstock_abi::reason::DropReason;
-use penstock_abi::table::{EcmpSlot, Flow, Ilm, NextHop, NextHopKind, ServiceAddress, Vif};
+use penstock_abi::table::{
+    Affinity, EcmpSlot, Flow, Ilm, NextHop, NextHopKind, ServiceAddress, Vif,
+};
 use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_rank};
 
+use crate::clients::{Client, ClientKey, now};
 use crate::fault::Fault;
 use crate::tables::Route;
 use crate::types::{Card, Hop, Member, Source};
@@ -18,13 +21,15 @@ struct Way {
     label: Option<u32>,
     vrf: u16,
     egress: bool,
+    /// `ServiceKey.affinity`.
+    affinity: u16,
     rule: Option<Rule>,
 }
 
 impl Way {
     /// Without a route.
     const fn to(nh: u16, vrf: u16) -> Self {
-        Self { nh, label: None, vrf, egress: false, rule: None }
+        Self { nh, label: None, vrf, egress: false, affinity: 0, rule: None }
     }
 }
 
@@ -50,16 +55,17 @@ pub(crate) fn next_hop(
             Err(rule) => return Ok(Routed::Rejected(rule)),
         },
     };
-    let Way { nh: first_id, label, vrf, egress, rule } = way;
+    let Way { nh: first_id, label, vrf, egress, affinity, rule } = way;
     let nh = tables.next_hop(first_id).ok_or(DropReason::InvalidNextHop)?;
-    let hop = Hop { first_id, nh, label, member: None, vrf, egress, rule };
+    let client = client(card, affinity, &nh, source);
+    let hop = Hop { first_id, nh, label, member: None, client, vrf, egress, rule };
     if nh.kind != NextHopKind::Composite {
         return Ok(Routed::Leads(hop));
     }
     if source.ip.is_fragment() {
         return Err(Refused::by(Rule::GroupFragment, DropReason::Fragments));
     }
-    let member = member(card, &nh, flow, source).ok_or(DropReason::Discard)?;
+    let member = member(card, &nh, flow, source, client).ok_or(DropReason::Discard)?;
     let nh = tables
         .next_hop(member.nh)
         .filter(|n| n.kind != NextHopKind::Composite)
@@ -82,7 +88,11 @@ fn by_label(card: &Card<'_>, ilm: Ilm, source: &Source) -> Result<Way, Refused> 
         _ if card.breaks(Fault::LabelFallsThrough) => ilm.nh,
         _ => return Err(Refused::by(Rule::NobodyHere, DropReason::NoFipPortMap)),
     };
-    Ok(Way { rule: Some(Rule::ServiceLabel), ..Way::to(nh, ilm.vrf) })
+    let affinity = match found {
+        Some(key) if card.breaks(Fault::LabelHasAffinity) => key.affinity,
+        _ => 0,
+    };
+    Ok(Way { affinity, rule: Some(Rule::ServiceLabel), ..Way::to(nh, ilm.vrf) })
 }
 
 /// From a vif; the inner error is a refusal by the firmware.
@@ -100,7 +110,8 @@ fn from_vif(
         && (translated.is_none() || card.breaks(Fault::RepliesAskForServices))
         && !card.breaks(Fault::NoServiceKeys);
     if asks && let Some(key) = card.tables.service_to(source.vrf, ip.dip, &source.key) {
-        let way = Way { rule: Some(Rule::Service), ..Way::to(key.nh, source.vrf) };
+        let (affinity, rule) = (key.affinity, Some(Rule::Service));
+        let way = Way { affinity, rule, ..Way::to(key.nh, source.vrf) };
         return Ok(Ok(way));
     }
     let vrf =
@@ -136,7 +147,11 @@ fn from_vif(
         }
         ServiceAddress::Reject => Ok(Err(Rule::AddressRefuses)),
         ServiceAddress::Drop => Err(Refused::by(Rule::AddressDrops, DropReason::NoFipPortMap)),
-        _ => Ok(Ok(Way { nh: route.nh, label: route.label, vrf, egress: egress.is_some(), rule })),
+        _ => {
+            let way =
+                Way { label: route.label, egress: egress.is_some(), ..Way::to(route.nh, vrf) };
+            Ok(Ok(Way { rule, ..way }))
+        }
     }
 }
 
@@ -150,34 +165,91 @@ pub(crate) const fn sends_translated(flow: &Flow) -> bool {
     flow.snat && !flow.hairpin
 }
 
+/// The client of a packet that has affinity.
+fn client(card: &Card<'_>, affinity: u16, group: &NextHop, source: &Source) -> Option<Client> {
+    let timeout = match group.affinity_time() {
+        0 if card.breaks(Fault::GroupsNeedNoTimeout) => u32::MAX,
+        timeout => timeout,
+    };
+    let key = ClientKey { number: affinity, client: source.key.sip };
+    (affinity != 0 && timeout != 0).then_some(Client { key, timeout })
+}
+
+/// The client whose entry decides where a packet goes that is pinned to nobody.
+pub(crate) fn client_asked(
+    card: &Card<'_>,
+    flow: Option<&Flow>,
+    source: &Source,
+) -> Option<ClientKey> {
+    if source.ilm.is_some() || source.ip.is_fragment() {
+        return None;
+    }
+    let way = from_vif(card, flow, source).ok()?.ok()?;
+    let group = card.tables.next_hop(way.nh).filter(|nh| nh.kind == NextHopKind::Composite)?;
+    let asks = pin(flow, &group).is_none();
+    client(card, way.affinity, &group, source).filter(|_| asks).map(|client| client.key)
+}
+
+/// A flow that is pinned to a slot of the group.
+fn pin<'a>(flow: Option<&'a Flow>, group: &NextHop) -> Option<&'a Flow> {
+    flow.filter(|f| f.ecmp_valid && f.ecmp_slot < group.slots)
+}
+
 fn member(
     card: &Card<'_>,
     group: &NextHop,
     flow: Option<&Flow>,
     source: &Source,
+    client: Option<Client>,
 ) -> Option<Member> {
     let (slots, live) = (u32::from(group.slots), u32::from(group.live));
     let word = |offset: u32| card.tables.ecmp(group.base, offset);
     let hash = member_hash(&source.key, group.hash_fields);
-    let mut left = None;
-    // Two words are looked at: the pinned one, or without a pin the hashed one, and the one of the list.
-    let by_slot = match flow.filter(|f| f.ecmp_valid && u32::from(f.ecmp_slot) < slots) {
-        Some(f) => {
-            let w = word(u32::from(f.ecmp_slot));
-            if w.valid && w.generation == f.ecmp_generation {
-                left = leaves(card, &w, f, source, live);
-                if left.is_none() {
-                    let (slot, generation) = (f.ecmp_slot, f.ecmp_generation);
-                    return Some(Member { slot, generation, chosen: false, left, ..told(&w) });
-                }
+    let by_hash = || (slots > 0).then(|| word(scale(hash, slots))).filter(|w| w.valid && !w.drain);
+    let by_client = |entry: &Affinity| {
+        let w = word(entry.slot.into());
+        let same = w.generation == entry.generation || card.breaks(Fault::ClientsOfAnyGeneration);
+        let takes = !w.drain || card.breaks(Fault::DrainingKeepsClients);
+        (w.valid && same && takes).then_some(w)
+    };
+    let entry = || kept(card, &client?).filter(|e| u32::from(e.slot) < slots);
+    // Two words are looked at: that of the pin, of the client's entry or of the hash, and that of the list.
+    let (by_slot, why) = if let Some(f) = pin(flow, group) {
+        let w = word(u32::from(f.ecmp_slot));
+        let mut why = None;
+        if w.valid && w.generation == f.ecmp_generation {
+            why = leaves(card, &w, f, source, live);
+            if why.is_none() {
+                let (slot, generation) = (f.ecmp_slot, f.ecmp_generation);
+                return Some(Member { slot, generation, chosen: false, ..told(&w) });
             }
-            None
         }
-        None => (slots > 0).then(|| word(scale(hash, slots))).filter(|w| w.valid && !w.drain),
+        let entry = entry().filter(|_| card.breaks(Fault::PinLostAsksForClient));
+        (entry.and_then(by_client), why)
+    } else if let Some(entry) = entry() {
+        match by_client(entry) {
+            None if card.breaks(Fault::LostClientsAreHashed) => (by_hash(), None),
+            None => (None, Some(Rule::ClientLost)),
+            word => (word, Some(Rule::ClientKept)),
+        }
+    } else {
+        (by_hash(), None)
     };
     let by_list =
         || (live > 0).then(|| word(slots + scale(hash.rotate_left(16), live))).filter(|w| w.valid);
-    Some(Member { left, ..told(&by_slot.or_else(by_list)?) })
+    Some(Member { why, ..told(&by_slot.or_else(by_list)?) })
+}
+
+/// The entry of a client.
+fn kept<'a>(card: &Card<'a>, client: &Client) -> Option<&'a Affinity> {
+    let now = now(card.flows.now());
+    let entry = card.clients.get(client.key, now, card.fault)?;
+    let counts = match card.fault {
+        Some(Fault::ClientsAreForgotten) => false,
+        Some(Fault::TimeoutOfGroup) => entry.age(now) <= client.timeout,
+        _ => true,
+    };
+    counts.then_some(entry)
 }
 
 /// A member as its word tells it, chosen.
@@ -186,7 +258,7 @@ fn told(word: &EcmpSlot) -> Member {
     // 14 bits.
     let map = if local { label as u16 & 0x3fff } else { 0 };
     let label = (!local).then_some(label);
-    Member { nh, label, slot, generation, chosen: true, left: None, map }
+    Member { nh, label, slot, generation, chosen: true, why: None, map }
 }
 
 /// The two exceptions to a flow's keeping its member.

@@ -2,6 +2,7 @@
 
 use penstock_abi::table::{FlowKey, Ilm, NextHop, Vif};
 
+use crate::clients::{Client, Clients};
 use crate::fault::Fault;
 use crate::flows::FlowTable;
 use crate::fragments::OuterFragments;
@@ -18,6 +19,8 @@ pub struct Card<'a> {
     pub tables: &'a Tables,
     /// The flow table.
     pub flows: &'a FlowTable,
+    /// The table of clients.
+    pub clients: &'a Clients,
     /// The last first fragments of tunnel packets.
     pub fragments: &'a OuterFragments,
     /// Shares of the flow table are limited. Without, the decision is that of a packet which need not ask for a pair.
@@ -54,10 +57,10 @@ pub(crate) struct Member {
     pub(crate) label: Option<u32>,
     pub(crate) slot: u16,
     pub(crate) generation: u8,
-    /// By step 2 or 3, so the packet is (re)pinned.
+    /// By steps 2 to 4, so the packet is (re)pinned.
     pub(crate) chosen: bool,
-    /// Why the member to which the flow was pinned is not taken.
-    pub(crate) left: Option<Rule>,
+    /// Why it is this one, where the pin or the hash led to another.
+    pub(crate) why: Option<Rule>,
     /// Of a member on this node: its mapping, 0 for none.
     pub(crate) map: u16,
 }
@@ -69,6 +72,8 @@ pub(crate) struct Hop {
     pub(crate) nh: NextHop,
     pub(crate) label: Option<u32>,
     pub(crate) member: Option<Member>,
+    /// The packet has affinity.
+    pub(crate) client: Option<Client>,
     /// VRF in which it was looked for.
     pub(crate) vrf: u16,
     /// The packet goes the egress way.

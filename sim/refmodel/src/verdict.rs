@@ -4,6 +4,7 @@ use penstock_abi::limits::VIF_FABRIC;
 use penstock_abi::reason::DropReason;
 use penstock_abi::table::FlowKey;
 
+use crate::clients::ClientKey;
 use crate::flows::Pair;
 use crate::fragments::FragmentId;
 use crate::shares::Refusal;
@@ -144,6 +145,8 @@ pub enum Rule {
     GroupRefuses,
     SynLeavesDraining,
     UdpEvicted,
+    ClientKept,
+    ClientLost,
     // Section 7
     MarkedFragment,
     MarkedReply,
@@ -165,7 +168,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::Tagged,
         Self::GroupMac,
         Self::OtherMac,
@@ -195,6 +198,8 @@ impl Rule {
         Self::GroupRefuses,
         Self::SynLeavesDraining,
         Self::UdpEvicted,
+        Self::ClientKept,
+        Self::ClientLost,
         Self::MarkedFragment,
         Self::MarkedReply,
         Self::MarkedError,
@@ -236,6 +241,8 @@ pub struct Decision {
     pub refusal: Option<Refusal>,
     /// First fragment of a tunnel packet, to be remembered.
     pub first_fragment: Option<FragmentId>,
+    /// The client whose entry decides.
+    pub client: Option<ClientKey>,
     /// What stands behind the verdict, where its code leaves that open.
     pub rule: Option<Rule>,
 }
@@ -253,6 +260,7 @@ impl Decision {
             deferred: false,
             refusal: None,
             first_fragment: None,
+            client: None,
             rule: None,
         }
     }

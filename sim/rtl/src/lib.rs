@@ -23,6 +23,13 @@ pub const FLOW_ROWS_LOG2: u32 = match u32::from_str_radix(env!("PENSTOCK_FLOW_RO
     Err(_) => panic!("the build script has a number of rows"),
 };
 
+/// Rows of one way of its table of clients, likewise.
+pub const AFFINITY_ROWS_LOG2: u32 =
+    match u32::from_str_radix(env!("PENSTOCK_AFFINITY_ROWS_LOG2"), 10) {
+        Ok(rows) => rows,
+        Err(_) => panic!("the build script has a number of rows"),
+    };
+
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RtlError {

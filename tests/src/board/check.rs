@@ -33,7 +33,8 @@ impl Board<'_> {
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
         self.check_flows(&flows)?;
-        self.check_shares()
+        self.check_shares()?;
+        self.check_clients()
     }
 
     /// What was written is what is read back.

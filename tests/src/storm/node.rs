@@ -140,7 +140,8 @@ pub(super) fn tables() -> Vec<Write> {
         out.push((TableId::Ilm, label, ilm.pack()));
         out.push(route(ip, nh, ServiceAddress::Reject));
         for proto in [TCP, UDP] {
-            let key = ServiceKey { valid: true, net: NET, proto, ip, port, nh, local: nh };
+            let key =
+                ServiceKey { valid: true, net: NET, proto, ip, port, nh, local: nh, affinity: 0 };
             out.push(keyed(&key));
         }
     }

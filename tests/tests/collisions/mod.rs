@@ -93,7 +93,16 @@ fn with_service() -> Vec<Write> {
     let group = NextHop { valid: true, kind, slots: 1, live: 1, ..NextHop::default() };
     let member = EcmpSlot { valid: true, nh: 22, label: 77, local: true, ..EcmpSlot::default() };
     let map = FipMap { valid: true, generation: 1, pod_ip, pod_port, vip: VIP, vip_port: 53 };
-    let key = ServiceKey { valid: true, net: 1, proto: UDP, ip: VIP, port: 53, nh: 23, local: 23 };
+    let key = ServiceKey {
+        valid: true,
+        net: 1,
+        proto: UDP,
+        ip: VIP,
+        port: 53,
+        nh: 23,
+        local: 23,
+        affinity: 0,
+    };
     let key_at = ServiceKey::places(key.key(), Shape::default()).next();
     let vrf = Vrf { valid: true, service_net: 1, ..Vrf::default() };
     let mut all = tables();

@@ -60,7 +60,7 @@ fn up() -> Testbed {
     let folder = own.parent().and_then(Path::parent).unwrap();
     let image = root().join("target/firmware/penstock-fw.hex");
     let name = format!("e2e-{}", std::process::id());
-    let bed = Testbed::up(&name, folder, &image, true, |_| {}).unwrap();
+    let bed = Testbed::up(&name, folder, &image, None, true, |_| {}).unwrap();
     let ready = bed.wait_ready(PATIENCE).and_then(|()| {
         for file in ["pods.yaml", "service-web-clusterip.yaml"] {
             bed.apply(file, &manifest(&format!("chapter/manifests/{file}")))?;

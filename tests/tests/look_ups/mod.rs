@@ -82,7 +82,8 @@ fn vrf() -> Write {
 
 fn service_key() -> Write {
     let proto = 17;
-    keyed(&ServiceKey { valid: true, net: 3, proto, ip: SERVICE, port: 53, nh: 40, local: 40 })
+    let ip = SERVICE;
+    keyed(&ServiceKey { valid: true, net: 3, proto, ip, port: 53, nh: 40, local: 40, affinity: 0 })
 }
 
 fn tunnel_source() -> Write {

@@ -1,9 +1,11 @@
-//! `cargo xtask demo`: the chapter's story, told on the terminal with real output and checked on the way.
+//! `cargo xtask demo`: the chapter's story, told on the terminal with real output and checked on the way. `--flood`: another one, of
+//! what a flood of SYNs does to others.
 //!
 //! A client pod's real TCP connections reach two backend pods on two nodes through two Verilated cards. Every claim is a
 //! [`Report::check`]; the exit code is 0 only if all of them held. Waiting is for conditions with deadlines, so a slow
 //! machine takes longer but comes to the same result.
 
+mod flood;
 mod report;
 mod story;
 
@@ -14,6 +16,7 @@ use penstock_lab::testbed::Testbed;
 
 use crate::shell::{cargo, run, step, target};
 use crate::{firmware, setup};
+use flood::Floods;
 use report::Report;
 use story::Story;
 
@@ -28,11 +31,26 @@ pub(crate) fn build_programs(root: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((target(root).join("debug"), image))
 }
 
-/// Tells the story; `keep` leaves the lab running at the end.
+/// Which story to tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tale {
+    /// The chapter's.
+    Service,
+    /// That of a flood.
+    Flood,
+}
+
+/// Tells a story; `keep` leaves the lab running at the end.
 ///
 /// # Errors
 /// Something cannot be built, or a check did not hold.
-pub(crate) fn demo(root: &Path, keep: bool, name: &str, programs: Option<PathBuf>) -> Result<()> {
+pub(crate) fn demo(
+    root: &Path,
+    tale: Tale,
+    keep: bool,
+    name: &str,
+    programs: Option<PathBuf>,
+) -> Result<()> {
     setup::run_setup(root)?;
     setup::check_lab()?;
     let (folder, image) = match programs {
@@ -41,8 +59,13 @@ pub(crate) fn demo(root: &Path, keep: bool, name: &str, programs: Option<PathBuf
     };
     let mut report = Report::new();
     report.chapter("The testbed: two nodes, each with a Verilated card, on one underlay");
-    let bed = Testbed::up(name, &folder, &image, !keep, |line| println!("  {line}"))?;
-    let told = Story::new(root, &bed, &mut report).tell();
+    let topology = (tale == Tale::Flood).then(|| root.join(flood::TOPOLOGY));
+    let tell = |line: &str| println!("  {line}");
+    let bed = Testbed::up(name, &folder, &image, topology.as_deref(), !keep, tell)?;
+    let told = match tale {
+        Tale::Service => Story::new(root, &bed, &mut report).tell(),
+        Tale::Flood => Floods::new(root, &bed, &mut report).and_then(Floods::tell),
+    };
     if let Err(error) = &told {
         report.fail("the story goes on to its end", error);
     }

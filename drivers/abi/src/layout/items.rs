@@ -12,10 +12,10 @@ use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
 use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
 use crate::table::{
-    FlowKey, HostRoute, LearnPolicy, NextHopKind, ServiceAddress, SourceCheck, TABLES,
+    FlowKey, HostRoute, LearnPolicy, NextHop, NextHopKind, ServiceAddress, SourceCheck, TABLES,
     TableEntry as _, TableId, VifKind, bucket_index,
 };
-use crate::{fw, hash, limits, regs, ring, share, table};
+use crate::{affinity, fw, hash, limits, regs, ring, share, table};
 
 /// One thing that is agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,14 @@ fn constants(f: Visitor<'_>) {
     f(&Item { group: "regs", name: "PARITY_INJECT_KEY", values: &key, since: 0 });
     let shares = [limits::TUNNEL_SHARE_FIRST.into(), limits::TUNNEL_SHARES.into()];
     f(&Item { group: "limits", name: "TUNNEL_SHARES", values: &shares, since: 2 });
+    f(&Item {
+        group: "limits",
+        name: "AFFINITY_WAYS",
+        values: &[limits::AFFINITY_WAYS.into()],
+        since: 3,
+    });
+    let times = [affinity::UNIT_LOG2.into(), affinity::TIME_BITS.into()];
+    f(&Item { group: "affinity", name: "UNIT_LOG2", values: &times, since: 3 });
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -259,4 +267,13 @@ fn functions(f: Visitor<'_>) {
     f(&Item { group: "function", name: "of_tunnel", values: &[tunnel.into()], since: 2 });
     let one = [share::ONE.into()];
     f(&Item { group: "function", name: "ONE", values: &one, since: 2 });
+    let hashed = hash::client_hash(key.sip, &secret);
+    f(&Item { group: "function", name: "client_hash", values: &halves(hashed), since: 3 });
+    for way in 0..limits::AFFINITY_WAYS {
+        let row = hash::affinity_row(hashed, 0x0123, way, ROWS_LOG2);
+        f(&Item { group: "function", name: "affinity_row", values: &[row.into()], since: 3 });
+    }
+    let group = NextHop { kind: NextHopKind::Composite, ..NextHop::default() };
+    let timed = group.with_affinity_time(0x1_2345).pack().map(u64::from);
+    f(&Item { group: "function", name: "with_affinity_time", values: &timed, since: 3 });
 }

@@ -210,6 +210,7 @@ const NONE: Shape = Shape {
     flow_rows_log2: 0,
     flows_translated_max: 0,
     flow_shares: 0,
+    affinities: 0,
     clock_khz: 0,
 };
 

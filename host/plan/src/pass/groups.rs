@@ -7,7 +7,7 @@ use penstock_model::Reason;
 use super::Pass;
 use super::listeners::{Want, want};
 use crate::card::Step;
-use crate::group::{self, OldSlot, Otherwise, Ring, SMALL_SLOTS, Size};
+use crate::group::{self, Choice, OldSlot, Otherwise, Ring, SMALL_SLOTS, Size};
 use crate::maps::MapKey;
 use crate::planner::Planner;
 use crate::routes::{Composite, Owner, Routes};
@@ -34,12 +34,12 @@ impl Pass<'_> {
     }
 
     /// Whether the words of a ring, and the one that points to it, fit.
-    fn ring_can_be_said(&self, ring: &Ring, hash_fields: u8) -> Result<(), Reason> {
+    fn ring_can_be_said(&self, ring: &Ring, choice: Choice) -> Result<(), Reason> {
         for word in &ring.words {
             words::fits(*word)?;
         }
         // Where it begins: no group has a place that its card has not.
-        words::fits(Routes::composite_word(0, ring, hash_fields)).map(drop)
+        words::fits(Routes::composite_word(0, ring, choice)).map(drop)
     }
 
     /// Brings somebody's group up to date, or makes it, and leads there.
@@ -82,17 +82,20 @@ impl Pass<'_> {
         let old = self.planner.routes.composite(&self.planner.card, key);
         let slots = match old {
             Some(old) => self.old_slots(key, &old),
-            None => self.slots_of_a_like(key, group, otherwise),
+            None => self
+                .slots_of_a_peer(key, group)
+                .unwrap_or_else(|| self.slots_of_a_like(key, group, otherwise)),
         };
         let full = self.ring(key, &slots, group, otherwise, Size::Full);
-        self.ring_can_be_said(&full, group.hash_fields)?;
+        let choice = Choice::of(group, self.planner.card.shape().clock_khz);
+        self.ring_can_be_said(&full, choice)?;
         let slim = self.ring(key, &slots, group, otherwise, Size::Slim);
         // One that was made slim stays as it is until its members change.
         let written = [&full, &slim]
             .into_iter()
             .find_map(|ring| old.filter(|old| self.is_written(old, ring)).map(|old| (old, ring)));
         if let Some((old, ring)) = written {
-            let word = Routes::composite_word(old.first, ring, group.hash_fields);
+            let word = Routes::composite_word(old.first, ring, choice);
             self.planner.card.write(Step::Point, old.id.into(), word);
             self.note_spare(key, group, ring);
             return self.lead_to(key, old.id);
@@ -105,7 +108,7 @@ impl Pass<'_> {
         if let Some(old) = old.filter(|old| self.can_change_in_place(key, old, &full)) {
             self.widen(key, group);
             self.write_maps();
-            self.change_in_place(&old, (&full, group.hash_fields));
+            self.change_in_place(&old, (&full, choice));
             self.note_spare(key, group, &full);
             return self.lead_to(key, old.id);
         }
@@ -121,7 +124,7 @@ impl Pass<'_> {
         let ring = if size == Size::Full { full } else { slim };
         self.widen(key, group);
         self.write_maps();
-        self.write_group(key, old, (id, first), (&ring, group.hash_fields));
+        self.write_group(key, old, (id, first), (&ring, choice));
         self.note_spare(key, group, &ring);
         self.lead_to(key, id)
     }
@@ -205,7 +208,8 @@ impl Pass<'_> {
         })?;
         let old = self.planner.routes.composite(&self.planner.card, key);
         self.write_maps();
-        self.write_group(key, old, (id, first), (ring, group.hash_fields));
+        let choice = Choice::of(group, self.planner.card.shape().clock_khz);
+        self.write_group(key, old, (id, first), (ring, choice));
         self.note_spare(key, group, ring);
         self.lead_to(key, id)
     }
@@ -326,7 +330,8 @@ impl Pass<'_> {
         }
         let slots = self.old_slots(key, &old);
         let ring = self.ring(key, &slots, group, Otherwise::Discard, Size::Slim);
-        if self.ring_can_be_said(&ring, group.hash_fields).is_err() {
+        let choice = Choice::of(group, self.planner.card.shape().clock_khz);
+        if self.ring_can_be_said(&ring, choice).is_err() {
             return false;
         }
         if self.is_written(&old, &ring) {
@@ -339,7 +344,7 @@ impl Pass<'_> {
             first = self.planner.routes.ring.allocate(len);
         }
         let Some(first) = first else { return false };
-        self.write_group(key, Some(old), (old.id, first), (&ring, group.hash_fields));
+        self.write_group(key, Some(old), (old.id, first), (&ring, choice));
         let leads = self.lead_to(key, old.id).is_ok();
         if leads {
             self.done.insert(key);
@@ -353,11 +358,11 @@ impl Pass<'_> {
         key: Owner,
         old: Option<Composite>,
         (id, first): (u16, u32),
-        (ring, hash_fields): (&Ring, u8),
+        (ring, choice): (&Ring, Choice),
     ) {
         let Planner { card, routes, .. } = &mut *self.planner;
         routes.write_ring(card, first, ring);
-        let word = Routes::composite_word(first, ring, hash_fields);
+        let word = Routes::composite_word(first, ring, choice);
         match old {
             Some(old) => routes.flip(card, key, &old, word),
             None => routes.found(card, key, id, word),

@@ -15,7 +15,7 @@ use penstock_abi::table::EcmpSlot;
 use super::Pass;
 use super::listeners::Want;
 use crate::card::Step;
-use crate::group::{Otherwise, Ring, SMALL_SLOTS, Size};
+use crate::group::{Choice, Otherwise, Ring, SMALL_SLOTS, Size};
 use crate::planner::Planner;
 use crate::routes::{Composite, Owner, Routes, slot_ways};
 
@@ -57,7 +57,7 @@ impl Pass<'_> {
     }
 
     /// Makes a group `ring` where it is, see [`Pass::can_change_in_place`].
-    pub(super) fn change_in_place(&mut self, old: &Composite, (ring, hash_fields): (&Ring, u8)) {
+    pub(super) fn change_in_place(&mut self, old: &Composite, (ring, choice): (&Ring, Choice)) {
         let Some(staying) = self.staying(old, ring) else { return };
         let (slots, live) = ring.words.split_at(ring.slots);
         let now: Vec<EcmpSlot> = (0..old.words()).map(|n| self.ring_word(old, n)).collect();
@@ -99,7 +99,7 @@ impl Pass<'_> {
         for (n, word) in live.iter().enumerate() {
             card.write(Step::Point, at(slots.len() + n), *word);
         }
-        let word = Routes::composite_word(old.first, ring, hash_fields);
+        let word = Routes::composite_word(old.first, ring, choice);
         card.write(Step::Point, old.id.into(), word);
         for ((key, group), before) in readers.iter().zip(before) {
             let after = slot_ways(card, *key, group);

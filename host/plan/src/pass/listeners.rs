@@ -63,7 +63,7 @@ impl<'a> Pass<'a> {
         let now = routes.listener(card, key).map(|(_, word)| word);
         let mut word = words::service(key, 0, 0)?;
         if let Some(now) = now {
-            (word.nh, word.local) = (now.nh, now.local);
+            word = now;
         }
         change(&mut word);
         routes.set_listener(card, key, word).ok_or_else(|| self.no_listener_place(key))?;

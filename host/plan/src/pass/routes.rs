@@ -295,7 +295,8 @@ impl Pass<'_> {
             NextHopKey::Reject => Otherwise::Reject(nh),
             _ => Otherwise::Discard,
         };
-        let nobody = Group { members: Vec::new(), hash_fields: penstock_abi::hash::FIELD_ALL };
+        let hash_fields = penstock_abi::hash::FIELD_ALL;
+        let nobody = Group { members: Vec::new(), hash_fields, affinity_seconds: 0 };
         // It may have gone for want of room meanwhile.
         if self.planner.routes.idle.remove(&key) {
             // It is no reason for another one to go.

@@ -38,7 +38,7 @@ fn who_departed_without_a_route_on_the_card_goes_with_it() {
     let group = |lasts: &[u8]| {
         let mut members: Vec<_> = lasts.iter().map(|last| member(*last)).collect();
         members.sort();
-        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 }))
     };
     d.services.insert(vip(1), Arc::new([(Protocol::Tcp, 80)].into()));
     d.routes.insert((three, vip(1)), group(&[1, LOCAL]));

@@ -114,6 +114,7 @@ fn what_is_wanted_of_a_card_without_tables_is_refused() {
         flow_rows_log2: 0,
         flows_translated_max: 0,
         flow_shares: 0,
+        affinities: 0,
         clock_khz: 0,
     };
     let mut d = reaches(&[1, 2, LOCAL]);

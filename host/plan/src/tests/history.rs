@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 
-use super::{cases, sound};
+use super::{affinity, cases, sound};
 use crate::{Planner, plan, words};
 
 mod listening;
@@ -266,17 +266,20 @@ impl World {
             return self.listeners(d, (vip, protocol, port), members, &Known { hops, here });
         }
         for vrf in VRFS.iter().copied().filter(|_| !self.unrouted.contains(&vip)) {
-            let target = if let (Some(member), true) =
-                (members.first(), self.proxied.contains(&vip))
-            {
-                RouteTarget::Hop(member.hop)
-            } else if members.is_empty() {
-                let silent = vip.is_multiple_of(3);
-                let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
-                RouteTarget::Hop(Hop { next_hop, label: None })
-            } else {
-                RouteTarget::Group(Arc::new(Group { members: members.clone(), hash_fields: 0x1f }))
-            };
+            let target =
+                if let (Some(member), true) = (members.first(), self.proxied.contains(&vip)) {
+                    RouteTarget::Hop(member.hop)
+                } else if members.is_empty() {
+                    let silent = vip.is_multiple_of(3);
+                    let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
+                    RouteTarget::Hop(Hop { next_hop, label: None })
+                } else {
+                    RouteTarget::Group(Arc::new(Group {
+                        members: members.clone(),
+                        hash_fields: 0x1f,
+                        affinity_seconds: 0,
+                    }))
+                };
             d.routes.insert((vrf, vip_ip(vip)), target);
         }
     }
@@ -403,6 +406,7 @@ fn run(tightness: u8, edits: &[(Edit, Option<usize>)]) -> Result<(), TestCaseErr
         prop_assert_eq!(planner.tables(), &card);
         sound::no_leftovers(&card).map_err(TestCaseError::fail)?;
         sound::only_wanted(&card, &desired).map_err(TestCaseError::fail)?;
+        affinity::check(&card, &desired).map_err(TestCaseError::fail)?;
         if planned.refused.is_empty() {
             let again = planner.audit(&desired);
             prop_assert!(again.plan.is_empty(), "not settled: {:?}", again.plan);

@@ -48,7 +48,7 @@ fn serve(d: &mut Desired, service: u8, members: impl IntoIterator<Item = (u16, b
     let target = if members.is_empty() {
         RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
     } else {
-        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 }))
     };
     d.routes.insert((VRF, vip(service)), target);
     d.services.insert(vip(service), Arc::new([(Protocol::Tcp, 80)].into()));

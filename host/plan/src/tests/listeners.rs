@@ -20,22 +20,22 @@ use crate::{What, plan, words};
 
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 169, 25, 22));
 
-fn key(last: u8, port: u16) -> ServiceKey {
+pub(super) fn key(last: u8, port: u16) -> ServiceKey {
     ServiceKey { address: vip(last), net: VRF.0, protocol: Protocol::Tcp, port }
 }
 
-fn member(last: u8) -> GroupMember {
+pub(super) fn member(last: u8) -> GroupMember {
     let port = (last == LOCAL).then_some(8080);
     GroupMember { hop: hop(last), pod: Some(pod(last)), draining: false, port }
 }
 
 fn group(mut members: Vec<GroupMember>) -> RouteTarget {
     members.sort();
-    RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
+    RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 }))
 }
 
 /// A node of which the VRF has services, and which reaches pods on two others.
-fn node(pods: &[u8]) -> Desired {
+pub(super) fn node(pods: &[u8]) -> Desired {
     let mut d = reaches(pods);
     let spec = NextHopSpec { dmac: MacAddr([2; 6]), source: Some(NODE), ..NextHopSpec::default() };
     d.next_hops.insert(NextHopKey::TunnelUdp(OTHER), spec);
@@ -51,7 +51,7 @@ fn far(last: u8) -> GroupMember {
 }
 
 /// Adds a listener; without members it refuses. The address shows its group if it is the only one.
-fn listen(d: &mut Desired, key: ServiceKey, members: Vec<GroupMember>) {
+pub(super) fn listen(d: &mut Desired, key: ServiceKey, members: Vec<GroupMember>) {
     for member in &members {
         if let Some(pod) = member.pod {
             d.routes.insert((VRF, pod), RouteTarget::Hop(member.hop));
@@ -59,7 +59,7 @@ fn listen(d: &mut Desired, key: ServiceKey, members: Vec<GroupMember>) {
     }
     let nobody = RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None });
     let target = if members.is_empty() { nobody.clone() } else { group(members.clone()) };
-    d.listeners.insert(key, Listening { target, local: None });
+    d.listeners.insert(key, Listening { target, local: None, affinity: None });
     let others = d.listeners.keys().filter(|other| other.address == key.address);
     let ports: std::collections::BTreeSet<_> = others.map(|key| (key.protocol, key.port)).collect();
     let shown = if ports.len() == 1 && !members.is_empty() {
@@ -74,11 +74,11 @@ fn listen(d: &mut Desired, key: ServiceKey, members: Vec<GroupMember>) {
     d.floating.insert(key.address, ServiceAddress::Reject);
 }
 
-fn word(card: &Tables, key: ServiceKey) -> Option<Word> {
+pub(super) fn word(card: &Tables, key: ServiceKey) -> Option<Word> {
     card.find::<Word>((key.net, 6, bits(key.address), key.port)).map(|(_, word)| *word)
 }
 
-fn slots(card: &Tables, id: u16) -> Vec<EcmpSlot> {
+pub(super) fn slots(card: &Tables, id: u16) -> Vec<EcmpSlot> {
     let nh: NextHop = card.of::<NextHop>().at(id.into());
     (0..u32::from(nh.slots)).filter_map(|n| card.ring_word(nh.base, n).copied()).collect()
 }
@@ -89,7 +89,7 @@ fn positions(ops: &[Op], table: TableId) -> Vec<usize> {
 }
 
 /// Brings the bench to a state; a daemon that starts has nothing to do then.
-fn bring(bench: &mut Bench, d: &Desired) -> Vec<Op> {
+pub(super) fn bring(bench: &mut Bench, d: &Desired) -> Vec<Op> {
     let planned = plan(d, &bench.card);
     assert_eq!(bench.bring(d), []);
     assert!(plan(d, &reread(&bench.card)).plan.is_empty(), "settled");
@@ -220,7 +220,8 @@ fn members_behind_the_node_are_told_by_their_mappings() {
     };
     let serve = |d: &mut Desired, lasts: &[u8]| {
         let members: Vec<_> = lasts.iter().map(|last| server(*last)).collect();
-        d.listeners.insert(key(1, 443), Listening { target: group(members), local: None });
+        d.listeners
+            .insert(key(1, 443), Listening { target: group(members), local: None, affinity: None });
         d.routes.insert((VRF, vip(1)), RouteTarget::Listener(key(1, 443)));
         d.services.insert(vip(1), Arc::new([(Protocol::Tcp, 443)].into()));
         d.floating.insert(vip(1), ServiceAddress::Reject);

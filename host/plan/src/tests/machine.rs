@@ -163,7 +163,11 @@ fn desired(world: &World) -> Desired {
                 let next_hop = if silent { NextHopKey::Discard } else { NextHopKey::Reject };
                 RouteTarget::Hop(Hop { next_hop, label: None })
             } else {
-                RouteTarget::Group(Arc::new(Group { members, hash_fields: *fields }))
+                RouteTarget::Group(Arc::new(Group {
+                    members,
+                    hash_fields: *fields,
+                    affinity_seconds: 0,
+                }))
             };
             d.routes.insert((vrf, pod_ip(vip)), target);
         }

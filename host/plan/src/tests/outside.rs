@@ -54,11 +54,12 @@ fn member(last: u8, draining: bool) -> GroupMember {
 fn serve(d: &mut Desired, here: &[GroupMember]) {
     let group = |mut members: Vec<GroupMember>| {
         members.sort();
-        Arc::new(Group { members, hash_fields: 0x1f })
+        Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 })
     };
     let all = here.iter().copied().chain([member(1, false)]).collect();
     let local = (!here.is_empty()).then(|| group(here.to_vec()));
-    d.listeners.insert(key(), Listening { target: RouteTarget::Group(group(all)), local });
+    d.listeners
+        .insert(key(), Listening { target: RouteTarget::Group(group(all)), local, affinity: None });
 }
 
 fn local(bench: &Bench) -> Option<Vec<(IpAddr, EcmpSlot)>> {

@@ -370,7 +370,11 @@ pub(super) fn meaning(card: &Tables) -> Meaning {
                 let next_hop = otherwise.map_or(NextHopKey::Discard, |slot| key(slot.nh));
                 RouteTarget::Hop(Hop { next_hop, label: None })
             } else {
-                RouteTarget::Group(Arc::new(Group { members, hash_fields: nh.hash_fields }))
+                RouteTarget::Group(Arc::new(Group {
+                    members,
+                    hash_fields: nh.hash_fields,
+                    affinity_seconds: 0,
+                }))
             }
         } else {
             RouteTarget::Hop(hop)

@@ -43,7 +43,11 @@ fn with_members(members: &[u8]) -> Desired {
     for last in members {
         d.routes.insert((VRF, pod(*last)), RouteTarget::Hop(hop(*last)));
     }
-    let group = RouteTarget::Group(Arc::new(Group { members: group, hash_fields: 0x1f }));
+    let group = RouteTarget::Group(Arc::new(Group {
+        members: group,
+        hash_fields: 0x1f,
+        affinity_seconds: 0,
+    }));
     d.routes.insert((VRF, VIP), group);
     d
 }

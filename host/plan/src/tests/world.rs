@@ -74,7 +74,7 @@ pub(super) fn serve(d: &mut Desired, address: IpAddr, members: &[u8]) {
     let target = if members.is_empty() {
         RouteTarget::Hop(Hop { next_hop: NextHopKey::Reject, label: None })
     } else {
-        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f }))
+        RouteTarget::Group(Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 }))
     };
     d.routes.insert((VRF, address), target);
     d.services.insert(address, Arc::new([(Protocol::Tcp, 80)].into()));

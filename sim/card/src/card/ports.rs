@@ -78,14 +78,15 @@ impl Ports {
         any
     }
 
-    /// Hands frames to their ports; those for which there is none stay.
-    pub(super) fn deliver(&mut self, egress: &mut VecDeque<Egress>) {
+    /// Hands frames that had left the card by a cycle to their ports; later ones, and those for which there is none, stay.
+    pub(super) fn deliver(&mut self, egress: &mut VecDeque<Egress>, by: u64) {
         if self.attached.is_empty() {
             return;
         }
         let mut kept = VecDeque::new();
         for left in egress.drain(..) {
-            let Some(attached) = self.attached.get_mut(&left.vif) else {
+            let attached = self.attached.get_mut(&left.vif).filter(|_| left.cycle <= by);
+            let Some(attached) = attached else {
                 kept.push_back(left);
                 continue;
             };

@@ -20,6 +20,11 @@ impl Time {
         self.wall = Some(Instant::now());
     }
 
+    /// It is that of the wall clock.
+    pub(super) fn is_of_the_wall(&self) -> bool {
+        self.wall.is_some()
+    }
+
     /// Cycles shown.
     pub(super) fn shown(&self) -> u64 {
         self.shown

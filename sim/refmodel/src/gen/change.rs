@@ -3,14 +3,20 @@
 use penstock_abi::limits::ECMP_GROUP_MAX;
 use penstock_abi::table::{FipMap, Vif, VifKind};
 
-use super::{Rng, World};
+use super::{Member, Rng, World};
 
 impl World {
     /// One random change; what it writes is returned in order. Objects that are pointed to are written first.
     pub fn change(&mut self, rng: &mut Rng) -> Vec<super::Write> {
         self.writes.clear();
-        let n = rng.below(self.services.len() as u64) as usize;
-        match rng.below(17) {
+        let mut n = rng.below(self.services.len() as u64) as usize;
+        // Often one that keeps its clients: they come again before their time is out.
+        let keep: Vec<usize> =
+            (0..self.services.len()).filter(|n| self.services[*n].affinity.0 != 0).collect();
+        if rng.one_in(2) {
+            n = rng.pick(&keep).copied().unwrap_or(n);
+        }
+        match rng.below(20) {
             0..=3 => self.change_group(rng, n),
             4 => {
                 self.services[n].direct = !self.services[n].direct;
@@ -23,9 +29,15 @@ impl World {
                 self.services[n].hash_fields = rng.below(32) as u8;
                 self.write_group(rng, n);
             }
-            10..=12 => self.drain_half(rng, n),
-            13 => self.change_network(rng),
+            10..=13 => self.drain_half(rng, n),
+            17 => self.replace_half(rng, n),
+            18 => self.change_network(rng),
             14 | 15 => self.change_floating(rng),
+            16 => {
+                self.give_affinity(rng, n);
+                self.write_group(rng, n);
+                self.write_route(rng, n);
+            }
             _ => self.change_group(rng, n),
         }
         self.take_writes()
@@ -37,6 +49,21 @@ impl World {
         for m in self.services[n].slots.iter_mut().flatten() {
             m.drain = all || rng.one_in(2);
             m.evict_udp = m.drain && !rng.one_in(4);
+        }
+        self.write_group(rng, n);
+    }
+
+    /// About half of a group's slots are others' from now on, or nobody's.
+    fn replace_half(&mut self, rng: &mut Rng, n: usize) {
+        let vrf = self.services[n].vrf;
+        for slot in 0..self.services[n].slots.len() {
+            if rng.one_in(2) {
+                let member = Member { drain: false, ..self.random_member(rng, vrf) };
+                let old = self.services[n].slots[slot].take();
+                let generation = old.map_or(0, |m| m.generation.wrapping_add(1));
+                let new = (!rng.one_in(4)).then_some(Member { generation, ..member });
+                self.services[n].slots[slot] = new;
+            }
         }
         self.write_group(rng, n);
     }
@@ -67,7 +94,7 @@ impl World {
                 _ => {
                     let generation =
                         slots[slot].as_ref().map_or(0, |m| m.generation.wrapping_add(1));
-                    slots[slot] = Some(super::Member { generation, ..newcomer });
+                    slots[slot] = Some(Member { generation, ..newcomer });
                 }
             }
         }

@@ -4,6 +4,7 @@ mod build;
 
 use std::collections::VecDeque;
 
+use super::world::Service;
 use super::{Rng, World};
 use crate::checksum::fold;
 use crate::fragments::FragmentId;
@@ -91,6 +92,7 @@ impl Traffic {
             29 => self.orphan(world),
             33 => self.early_reply(world),
             30..=32 if !self.seen.is_empty() => self.return_to_service(world),
+            34..=38 if !self.seen.is_empty() => self.call_again(world),
             _ => self.fresh(world),
         }
     }
@@ -172,6 +174,21 @@ impl Traffic {
         let retries = s.tuple.proto == TCP && s.tuple.sport % 4 == 1;
         self.flags = retries.then_some(SYN);
         self.packet_of(world, s.entry, s.tuple, None)
+    }
+
+    /// Another connection of a client, to the same service if one keeps it at its member.
+    fn call_again(&mut self, world: &World) -> (Ingress, Vec<u8>) {
+        let keeps = |s: &&Seen| {
+            let to = |v: &&Service| {
+                (v.vip, v.port, v.proto) == (s.tuple.dip, s.tuple.dport, s.tuple.proto)
+            };
+            matches!(s.entry, Entry::Pod(_))
+                && world.services.iter().filter(to).any(|v| v.affinity.0 != 0)
+        };
+        let all: Vec<Seen> = self.seen.iter().filter(keeps).cloned().collect();
+        let Some(s) = self.rng.pick(&all).cloned() else { return self.return_to_service(world) };
+        let sport = self.rng.between(1024, 1024 + 4000) as u16;
+        self.packet_of(world, s.entry, Tuple { sport, ..s.tuple }, None)
     }
 
     fn reply(&mut self, world: &World) -> (Ingress, Vec<u8>) {

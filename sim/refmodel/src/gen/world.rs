@@ -91,6 +91,8 @@ pub struct Service {
     pub slots: Vec<Option<Member>>,
     /// Fields of the member hash.
     pub hash_fields: u8,
+    /// Number and time-out of its session affinity; 0 is none, of either.
+    pub affinity: (u16, u32),
     /// The route leads straight to the first local pod, if there is one, not to the group.
     pub direct: bool,
 }

@@ -14,6 +14,7 @@ fn every_planted_fault_is_noticed() {
         crate::ageing::ALL,
         crate::eviction::ALL,
         crate::shares::ALL,
+        crate::clients::ALL,
     ];
     let notices = |fault: Fault| {
         let mut all = stories.iter().copied().flatten();

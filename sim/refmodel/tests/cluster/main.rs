@@ -19,6 +19,7 @@ macro_rules! stories {
 }
 
 mod ageing;
+mod clients;
 mod eviction;
 mod faults;
 mod lab;

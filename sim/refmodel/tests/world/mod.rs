@@ -73,7 +73,7 @@ pub fn take<E: Keyed>(m: &mut RefModel, key: E::Key) {
 /// Listeners of a floating IP, TCP and UDP.
 pub fn service(m: &mut RefModel, ip: u32, port: u16, nh: u16, local: u16) {
     for proto in [6, 17] {
-        put(m, ServiceKey { valid: true, net: NET, proto, ip, port, nh, local });
+        put(m, ServiceKey { valid: true, net: NET, proto, ip, port, nh, local, affinity: 0 });
     }
 }
 

@@ -8,7 +8,7 @@ use penstock_compile::{
     Desired, FipKey, FipTarget, Group, GroupMember, Hop, Listening, NextHopKey, RouteTarget,
     ServiceKey,
 };
-use penstock_model::{Protocol, VifId};
+use penstock_model::{ObjectName, Protocol, VifId};
 
 use super::{PODS, REMOTES, VIPS, VRFS, World, pod_ip, toggle, vip_ip};
 
@@ -31,7 +31,12 @@ fn is_here(member: &GroupMember) -> bool {
 }
 
 fn group(members: Vec<GroupMember>) -> Arc<Group> {
-    Arc::new(Group { members, hash_fields: 0x1f })
+    Arc::new(Group { members, hash_fields: 0x1f, affinity_seconds: 0 })
+}
+
+/// Whose clients are kept at a port: everybody's is one service's, with many addresses.
+fn affinity(port: u16) -> Option<ObjectName> {
+    (port == 9001).then(|| ObjectName::new("ns", "web"))
 }
 
 impl World {
@@ -107,11 +112,20 @@ impl World {
             let local = (!local.is_empty() && self.outside.contains(&vip)).then(|| group(local));
             let target = match members.as_slice() {
                 [] => nobody.clone(),
-                members => RouteTarget::Group(group(members.to_vec())),
+                members => {
+                    let affinity_seconds = if affinity(port).is_some() { 60 } else { 0 };
+                    let group =
+                        Group { affinity_seconds, ..Group::clone(&group(members.to_vec())) };
+                    RouteTarget::Group(Arc::new(group))
+                }
             };
             for &net in &nets {
                 let key = ServiceKey { address, net, protocol, port };
-                let listening = Listening { target: target.clone(), local: local.clone() };
+                let listening = Listening {
+                    target: target.clone(),
+                    local: local.clone(),
+                    affinity: affinity(port),
+                };
                 d.listeners.insert(key, listening);
             }
         }

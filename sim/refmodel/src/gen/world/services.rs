@@ -43,6 +43,7 @@ impl World {
                 FIELD_PROTO,
                 0,
             ]),
+            affinity: (0, 0),
             direct: rng.one_in(6),
         };
         let n = self.services.len();
@@ -55,8 +56,18 @@ impl World {
             .map(|_| (!rng.one_in(6)).then(|| self.random_member(rng, vrf)))
             .collect();
         self.services[n].slots = slots;
+        if rng.one_in(2) {
+            self.give_affinity(rng, n);
+        }
         self.write_group(rng, n);
         self.write_route(rng, n);
+    }
+
+    /// Clients of a service are kept at their members, for some units of time or none. Few numbers, so that other services have had them.
+    pub(in crate::r#gen) fn give_affinity(&mut self, rng: &mut Rng, n: usize) {
+        let s = &mut self.services[n];
+        s.affinity = (rng.below(8) as u16, rng.of([0, 1, 2, 3, 6, 9]));
+        s.hash_fields = FIELD_SIP;
     }
 
     /// A remote pod that is reached over several nodes: a group in the way of replies to it.
@@ -81,6 +92,7 @@ impl World {
             label: self.fresh_label(rng),
             slots,
             hash_fields: FIELD_ALL,
+            affinity: (0, 0),
             direct: false,
         };
         self.services.push(service);
@@ -157,6 +169,7 @@ impl World {
             hash_fields: s.hash_fields,
             ..NextHop::default()
         };
+        let nh = nh.with_affinity_time(s.affinity.1);
         self.put(u32::from(s.nh), nh);
         self.write_local_group(rng, &s, &words);
     }
@@ -176,6 +189,7 @@ impl World {
             hash_fields: s.hash_fields,
             ..NextHop::default()
         };
+        let nh = nh.with_affinity_time(s.affinity.1);
         for word in slots.into_iter().chain(live) {
             let at = self.ecmp_at;
             self.put(at, word);
@@ -202,8 +216,8 @@ impl World {
         if listens {
             let lead = if rng.one_in(12) { rng.of([0, self.reject]) } else { nh };
             let local = if s.slots.iter().flatten().any(here) { s.local } else { 0 };
-            let Service { proto, vip: ip, port, .. } = s;
-            let key = ServiceKey { valid: true, net, proto, ip, port, nh: lead, local };
+            let Service { proto, vip: ip, port, affinity: (affinity, _), .. } = s;
+            let key = ServiceKey { valid: true, net, proto, ip, port, nh: lead, local, affinity };
             self.put_keyed(rng, key);
         }
         let service = match rng.of([Reject, Reject, Drop, Undefined(3)]) {
