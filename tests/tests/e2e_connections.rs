@@ -11,6 +11,7 @@ use e2e::{CLIENT, CLIENT_IP, NODE_A, NODE_B, PATIENCE, REMOTE, WEB, lab, run};
 use penstock_lab::connect::Connections;
 use penstock_lab::download::{Download, Wanted};
 use penstock_lab::testbed::{Testbed, wait};
+use serde_json::json;
 
 /// Connections, of which the client's card has a pair of entries each.
 const CONNECTIONS: usize = 30_000;
@@ -65,6 +66,12 @@ fn short_connections_beyond_the_flow_table_are_all_served() {
         .unwrap();
     assert!(pairs.iter().all(|pairs| pairs.len() == 2), "{pairs:?}");
     assert_eq!(its_pairs(), pairs, "the download's entries did not stay");
+    // Nothing is left of those that went: no half, no copy, and no entry that is counted and not there.
+    for node in [NODE_A, NODE_B] {
+        let flows = &lab.json(node, &["audit"]).unwrap()["flows"];
+        assert_eq!((&flows["defects"], &flows["stale"]), (&json!([]), &json!(0)), "{flows}");
+        assert_eq!(flows["in_use"], flows["entries"], "{flows}");
+    }
     download.stop().unwrap();
 }
 

@@ -15,6 +15,7 @@ use crate::beat::Beat;
 use crate::device::{Device, LinkState, Opener};
 use crate::engine::Engine;
 use crate::error::{Defect, LinkError};
+use crate::flow_audit::{self, FlowAudit};
 use crate::keep::Keeper;
 use crate::observe::{self, Reading};
 use crate::read;
@@ -244,5 +245,15 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.audits.send(reply).await.map_err(|_| AuditError::Ended)?;
         answer.await.unwrap_or(Err(AuditError::Ended))
+    }
+
+    /// Looks whether the card's flows are whole; with `fix`, deletes the pairs that are not, and those that nobody can use any more.
+    ///
+    /// # Errors
+    /// As [`Handle::tables`] and [`Device::run`].
+    pub async fn audit_flows(&self, fix: bool) -> Result<FlowAudit, LinkError> {
+        let _turn = self.turn.acquire().await.ok();
+        let configuration = self.tables()?;
+        flow_audit::flows(&self.device, &configuration, fix).await
     }
 }

@@ -5,10 +5,11 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use penstock_abi::reason::CardCounter;
 use penstock_abi::regs;
-use penstock_abi::table::{Ilm, TableId, Vif};
-use penstock_agent::State;
+use penstock_abi::table::{Counter, Flow, Ilm, TableId, Vif};
 use penstock_agent::engine::Scope;
+use penstock_agent::{FlowFault, State};
 use penstock_device::fake::{FakeCard, before_doorbell};
 use penstock_tables::{CONFIG_TABLES, Entry};
 use support::{Bench, PATIENCE, intent};
@@ -241,4 +242,51 @@ async fn a_card_is_adopted_without_the_entries_that_are_broken() {
     bench.wait("the reconcile", |b| b.completed() >= 1).await;
     assert!(!bench.fake.meet(TableId::Ilm, 25));
     assert_eq!(bench.labels(), [25, 26]);
+}
+
+/// A pair of flow entries, and where its two entries stand.
+fn pair(pair: u32, nh: u16, at: [u32; 2]) -> [(u32, Flow); 2] {
+    let forward = Flow {
+        valid: true,
+        pair,
+        nh,
+        proto: 6,
+        sip: pair,
+        dip: 2,
+        sport: 1000,
+        dport: 80,
+        ..Flow::default()
+    };
+    let Flow { sip, dip, sport, dport, .. } = forward;
+    let reverse = Flow { reverse: true, sip: dip, dip: sip, sport: dport, dport: sport, ..forward };
+    [(at[0], forward), (at[1], reverse)]
+}
+
+#[tokio::test]
+async fn flows_are_audited_and_what_is_not_whole_ends_if_asked_for() {
+    let fake = FakeCard::new();
+    let card = fake.clone();
+    let bench = Bench::with(fake.clone(), |transport| transport);
+    bench.intent.send_replace(intent(&[(3, "web", 25)]));
+    bench.wait("the first reconcile", |bench| bench.completed() == 1).await;
+    let set = |(index, flow): (u32, Flow)| card.set_entry(index, flow);
+    // Two connections, one of them by an interface that has gone; one of which a half is left; one twice.
+    let [lone, _] = pair(3, 3, [77, 0]);
+    let twice = pair(4, 3, [800, 4000]);
+    pair(1, 3, [8, 5000]).into_iter().chain(pair(2, 9, [16, 24])).for_each(set);
+    twice.into_iter().chain([lone, (900, twice[0].1)]).for_each(set);
+    card.set_entry(CardCounter::FlowsInUse as u32, Entry::CardStats(Counter { count: 8 }));
+    let handle = bench.agent.handle();
+    let found = handle.audit_flows(false).await.unwrap();
+    let faults: Vec<_> = found.defects.iter().map(|d| (d.index, d.fault)).collect();
+    let (lone, twice) = (FlowFault::Lone, FlowFault::Twice);
+    assert_eq!(faults, [(77, lone), (800, twice), (900, twice), (4000, twice)]);
+    assert_eq!((found.entries, found.stale, found.ended), (8, 1, 0));
+    assert!(!found.is_clean());
+    assert_eq!(handle.audit_flows(false).await.unwrap(), found, "nothing was asked to be ended");
+    let fixed = handle.audit_flows(true).await.unwrap();
+    assert_eq!(fixed.defects, found.defects);
+    let left: Vec<u32> = card.tables().of::<Flow>().indices().collect();
+    assert_eq!(left, [8, 5000]);
+    assert!(handle.audit_flows(false).await.unwrap().defects.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::types::{Audit, Comparison};
+use crate::types::{Audit, AuditedFlows, Comparison, FlowFault};
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,6 +24,7 @@ impl fmt::Display for Audit {
                 writeln!(f, "  and {} more", table.differing - shown)?;
             }
         }
+        self.flows.fmt(f)?;
         let ms = self.ms;
         if self.left_out > 0 {
             let n = self.left_out;
@@ -41,8 +42,47 @@ impl fmt::Display for Audit {
                 };
                 writeln!(f, "{held}; the sources have not all been read yet ({ms} ms).")
             }
-            _ if self.clean => writeln!(f, "The card holds what it should ({ms} ms)."),
+            0 if self.tables.iter().all(|table| table.differing == 0) && self.left_out == 0 => {
+                writeln!(f, "The card holds what it should ({ms} ms).")
+            }
             n => writeln!(f, "{n} operations made the card what it should be ({ms} ms)."),
+        }
+    }
+}
+
+impl fmt::Display for AuditedFlows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wrong = self.defects.len();
+        let miscounted = self.in_use.filter(|count| *count != self.entries);
+        write!(f, "{:<12}{:>7} entries, ", "Flow", self.entries)?;
+        match (wrong, miscounted) {
+            (0, None) => writeln!(f, "all of whole connections")?,
+            (0, Some(count)) => writeln!(f, "and the card counts {count}")?,
+            (wrong, None) => writeln!(f, "{wrong} of them wrong")?,
+            (wrong, Some(count)) => {
+                writeln!(f, "{wrong} of them wrong, and the card counts {count}")?
+            }
+        }
+        for defect in &self.defects {
+            let fault = match defect.fault {
+                FlowFault::Lone => "the other direction has no entry",
+                FlowFault::Twice => "this direction has another entry",
+                FlowFault::Crossed => "the other direction's entry is of other packets",
+            };
+            writeln!(f, "  [{}] {fault}", defect.index)?;
+            writeln!(f, "    card:     {}", defect.entry)?;
+        }
+        if self.stale > 0 {
+            writeln!(
+                f,
+                "  {} connections are of no use any more; they go when they are old",
+                self.stale
+            )?;
+        }
+        match self.ended {
+            0 if wrong == 0 && self.stale == 0 => Ok(()),
+            0 => writeln!(f, "  --fix ends them"),
+            ended => writeln!(f, "  {ended} connections were ended"),
         }
     }
 }
@@ -50,7 +90,7 @@ impl fmt::Display for Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{AuditedEntry, AuditedTable};
+    use crate::types::{AuditedEntry, AuditedTable, FlowDefect};
 
     #[test]
     fn what_differs_is_named() {
@@ -63,7 +103,9 @@ mod tests {
         let clean = Audit { clean: true, ms: 3, tables: vec![same.clone()], ..Audit::default() };
         assert_eq!(
             clean.to_string(),
-            "Vif               5 entries, same digest\nThe card holds what it should (3 ms).\n"
+            "Vif               5 entries, same digest\n\
+             Flow              0 entries, all of whole connections\n\
+             The card holds what it should (3 ms).\n"
         );
         let entry =
             AuditedEntry { index: 25, ours: Some("Ilm { nh: 3 }".to_owned()), theirs: None };
@@ -88,6 +130,21 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{text}");
         }
+        let defect = FlowDefect { index: 9, entry: "Flow(..)".to_owned(), fault: FlowFault::Lone };
+        let flows =
+            AuditedFlows { entries: 7, in_use: Some(8), defects: vec![defect], stale: 2, ended: 0 };
+        let found = Audit { flows: flows.clone(), ..Audit::default() }.to_string();
+        assert_eq!(
+            found,
+            "Flow              7 entries, 1 of them wrong, and the card counts 8\n  \
+             [9] the other direction has no entry\n    \
+             card:     Flow(..)\n  \
+             2 connections are of no use any more; they go when they are old\n  \
+             --fix ends them\n\
+             The card holds what it should (0 ms).\n"
+        );
+        let ended = AuditedFlows { ended: 3, ..flows }.to_string();
+        assert!(ended.ends_with("\n  3 connections were ended\n"), "{ended}");
         let audit = Audit { not_mended: true, operations: 0, left_out: 0, ..audit };
         let text = audit.to_string();
         assert!(

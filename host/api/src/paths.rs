@@ -51,7 +51,7 @@ pub const DROPS: &str = "/v1/drops";
 pub const SERVICES: &str = "/v1/services";
 /// `service::Service`.
 pub const SERVICE: &str = "/v1/services/{namespace}/{name}";
-/// `types::Audit`; to be asked for by POST, as differences are mended.
+/// `types::Audit`; to be asked for by POST, as differences are mended; takes [`AuditQuery`].
 pub const AUDIT: &str = "/v1/audit";
 /// `attachments::Attachments`: the pods that a CNI plugin has registered; by POST, one more.
 pub const ATTACHMENTS: &str = "/v1/attachments";
@@ -77,6 +77,18 @@ pub struct FlowQuery {
     /// Expression of `flow_filter`; without one, all.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+/// What an audit may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Ends connections that are not whole, and those that nobody can use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fix: bool,
     /// Name of the card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
@@ -191,7 +203,7 @@ pub enum Resource {
         name: String,
     },
     /// [`AUDIT`].
-    Audit,
+    Audit(AuditQuery),
     /// [`ATTACHMENTS`].
     Attachments,
     /// [`ATTACHMENT`].
@@ -256,7 +268,7 @@ impl fmt::Display for Resource {
             Self::Drops => f.write_str(DROPS),
             Self::Services => f.write_str(SERVICES),
             Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
-            Self::Audit => f.write_str(AUDIT),
+            Self::Audit(query) => write_query(f, AUDIT, query),
             Self::Attachments => f.write_str(ATTACHMENTS),
             Self::Attachment { network, container, interface } => {
                 f.write_str(&fill(ATTACHMENT, &[network, container, interface]))

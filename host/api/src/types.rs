@@ -135,10 +135,10 @@ pub struct AuditSummary {
 }
 
 /// An audit: what the card holds, compared with what the daemon believes that it holds. What differed was written again, unless
-/// [`Audit::not_mended`].
+/// [`Audit::not_mended`]. Flows are ended only if that was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Whether nothing differed, and no plan had left anything out.
+    /// Whether nothing differed, no plan had left anything out, and no flow was found wrong.
     pub clean: bool,
     /// When it was begun, in seconds since 1970.
     pub at: u64,
@@ -154,6 +154,52 @@ pub struct Audit {
     /// Nothing was mended: the sources have not all been read yet, so nobody knows what the card is to hold.
     #[serde(default)]
     pub not_mended: bool,
+    /// The flow table, which the card fills by itself.
+    #[serde(default)]
+    pub flows: AuditedFlows,
+}
+
+/// The flow table in an audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedFlows {
+    /// Entries that were read.
+    pub entries: u64,
+    /// How many the card says are in use; none if it made and deleted some all the time.
+    #[serde(default)]
+    pub in_use: Option<u64>,
+    /// Entries with something wrong.
+    #[serde(default)]
+    pub defects: Vec<FlowDefect>,
+    /// Connections that no packet can use any more, as their mapping or interface has gone. They are no defect and go when they are old.
+    #[serde(default)]
+    pub stale: u64,
+    /// Connections that were ended, those with a defect and those of no use; none unless that was asked for.
+    #[serde(default)]
+    pub ended: u64,
+}
+
+/// An entry of the flow table with something wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowDefect {
+    /// Its index.
+    pub index: u32,
+    /// What it says.
+    pub entry: String,
+    /// What is wrong with it.
+    pub fault: FlowFault,
+}
+
+/// What may be wrong with an entry of the flow table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowFault {
+    /// The other direction has no entry.
+    #[default]
+    Lone,
+    /// The same direction of the connection has another entry.
+    Twice,
+    /// The other direction's entry is of other packets than the answers.
+    Crossed,
 }
 
 /// A table in an audit.

@@ -96,9 +96,9 @@ pub enum Command {
         after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip\n         penstock explain ip 10.105.139.153 --vrf 2"
     )]
     Explain(ExplainArgs),
-    /// Compares what the card holds with what the daemon wrote to it, and mends what differs. Exit code 4: something differed.
-    #[command(after_help = "Example: penstock audit -o json")]
-    Audit,
+    /// Compares what the card holds with what the daemon wrote to it, mends what differs, and looks whether the flows are whole. Exit code 4: something differed, or a flow is wrong.
+    #[command(after_help = "Example: penstock audit --fix -o json")]
+    Audit(AuditArgs),
     /// Cards as PCI functions of this machine: which there are, giving one to VFIO, its state without a daemon.
     #[command(after_help = "Example: penstock card list")]
     Card(crate::card::CardArgs),
@@ -110,6 +110,14 @@ pub enum Command {
     /// A program of its own: name and arguments.
     #[command(external_subcommand)]
     External(Vec<OsString>),
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Ends connections that are not whole in the flow table, and those that nobody can use any more.
+    #[arg(long)]
+    pub fix: bool,
 }
 
 /// Arguments of `flow`.

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
-use penstock_api::paths::{AddressQuery, FlowQuery, LookupQuery, Resource};
+use penstock_api::paths::{AddressQuery, AuditQuery, FlowQuery, LookupQuery, Resource};
 use penstock_api::types::{Audit, Status};
 use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, tunnel, vif};
 use serde::Serialize;
@@ -77,7 +77,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tunnel(_) => daemon.show::<tunnel::Tunnels>(&Resource::Tunnels),
         Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
         Command::Status => daemon.show::<Status>(&Resource::Status),
-        Command::Audit => daemon.audit(),
+        Command::Audit(args) => daemon.audit(args.fix),
         Command::Explain(args) => match args.object {
             Explained::Svc { name } => {
                 let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
@@ -111,8 +111,9 @@ impl Daemon {
     }
 
     /// Has the card compared with what it should hold, and says what came of it.
-    fn audit(&self) -> Result<ExitCode> {
-        let body = client::post_json(&self.api, &Resource::Audit.of(self.card.as_deref()))?;
+    fn audit(&self, fix: bool) -> Result<ExitCode> {
+        let resource = Resource::Audit(AuditQuery { fix, card: None });
+        let body = client::post_json(&self.api, &resource.of(self.card.as_deref()))?;
         let audit: Audit = client::parse(&body)?;
         let printed = self.print::<Audit>(&body)?;
         Ok(if audit.clean { printed } else { ExitCode::from(EXIT_DIFFERED) })

@@ -175,7 +175,8 @@ fn an_audit_that_finds_something_has_its_exit_code() {
         assert_eq!(output.status.code(), Some(code));
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.lines().any(|l| l == line), "{text}");
-        let (_, output) = ask("audit -o json", http("200 OK", &body));
+        let (request, output) = ask("audit --fix -o json", http("200 OK", &body));
+        assert_eq!(request, "POST /v1/audit?fix=true HTTP/1.1");
         assert_eq!(output.status.code(), Some(code));
         let same: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(same, serde_json::to_value(&audit).unwrap());

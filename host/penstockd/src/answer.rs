@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use penstock_abi::table::TableId;
-use penstock_agent::{Audit, AuditError, Handle, LinkError, Reading};
+use penstock_agent::{Audit, AuditError, FlowAudit, Handle, LinkError, Reading};
 use penstock_api::paths::{FlowQuery, LookupQuery};
 use penstock_api::types::SourceStatus;
 use penstock_attachments::{Attachments, StoreError};
@@ -278,12 +278,13 @@ impl Card {
         Ok(service::view(&self.state()?, intent))
     }
 
-    /// Compares the card with what it should hold, and mends it.
+    /// Compares the card with what it should hold, and mends it; then looks at its flows, and ends those that are wrong if it is to `fix` them.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn audit(&self) -> Result<Arc<Audit>, Refusal> {
-        Ok(self.agent.audit().await?)
+    pub async fn audit(&self, fix: bool) -> Result<(Arc<Audit>, FlowAudit), Refusal> {
+        let audit = self.agent.audit().await?;
+        Ok((audit, self.agent.audit_flows(fix).await?))
     }
 
     /// The intent, once there is something to go by.

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use penstock_agent::{AuditError, LinkError, chain};
 use penstock_api::attachments::{Attachment, Attachments, Placed, Removed, Reserve};
-use penstock_api::paths::{self, AddressQuery, CardQuery, FlowQuery, LookupQuery};
+use penstock_api::paths::{self, AddressQuery, AuditQuery, CardQuery, FlowQuery, LookupQuery};
 use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
 use penstock_attachments::Key;
@@ -222,8 +222,9 @@ async fn service(
     Ok(Json(answers.of(&card)?.service(&ObjectName::new(namespace, name))?))
 }
 
-async fn audit(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Audit> {
-    Ok(Json(statuses::audit(&*answers.of(&card)?.audit().await?)))
+async fn audit(State(answers): State<Answers>, Query(query): Query<AuditQuery>) -> Answer<Audit> {
+    let (audit, flows) = answers.of(&CardQuery { card: query.card })?.audit(query.fix).await?;
+    Ok(Json(statuses::audit(&audit, &flows)))
 }
 
 async fn attachments(State(answers): State<Answers>, Query(card): OfCard) -> Answer<Attachments> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use penstock_abi::table::{FipMap, TableId};
-use penstock_agent::{Audit, Firmware, LinkState, Reading, State};
+use penstock_agent::{Audit, Firmware, FlowAudit, FlowFault, LinkState, Reading, State};
 use penstock_api::types::{
     self, AuditSummary, AuditedEntry, AuditedTable, Comparison, DeviceState, DeviceStatus,
     ReconcileState, ReconcileStatus, Status, TableFill,
@@ -131,7 +131,7 @@ fn reconcile(status: &penstock_agent::Status) -> ReconcileStatus {
 }
 
 /// An audit as the API has it.
-pub(crate) fn audit(audit: &Audit) -> types::Audit {
+pub(crate) fn audit(audit: &Audit, flows: &FlowAudit) -> types::Audit {
     let table = |table: &penstock_agent::TableAudit| AuditedTable {
         table: format!("{:?}", table.table),
         entries: table.entries as u64,
@@ -140,13 +140,32 @@ pub(crate) fn audit(audit: &Audit) -> types::Audit {
         differences: table.odd.iter().map(odd).chain(table.differences.iter().map(entry)).collect(),
     };
     types::Audit {
-        clean: audit.is_clean(),
+        clean: audit.is_clean() && flows.is_clean(),
         at: seconds(audit.at),
         ms: audit.took.as_millis() as u64,
         tables: audit.tables.iter().map(table).collect(),
         operations: audit.repairs as u64,
         left_out: audit.left_out as u64,
         not_mended: !audit.mended,
+        flows: types::AuditedFlows {
+            entries: flows.entries as u64,
+            in_use: flows.in_use,
+            defects: flows.defects.iter().map(flow_defect).collect(),
+            stale: flows.stale as u64,
+            ended: flows.ended as u64,
+        },
+    }
+}
+
+fn flow_defect(defect: &penstock_agent::FlowDefect) -> types::FlowDefect {
+    types::FlowDefect {
+        index: defect.index,
+        entry: format!("{:?}", defect.flow),
+        fault: match defect.fault {
+            FlowFault::Lone => types::FlowFault::Lone,
+            FlowFault::Twice => types::FlowFault::Twice,
+            FlowFault::Crossed => types::FlowFault::Crossed,
+        },
     }
 }
 
