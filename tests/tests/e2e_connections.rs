@@ -64,6 +64,11 @@ fn short_connections_beyond_the_flow_table_are_all_served() {
     let so_far = download.received();
     wait("more of the download", PATIENCE, || Ok((download.received() > so_far).then_some(())))
         .unwrap();
+    // It is the only service's connection that is left, and is seen to pass.
+    let top = lab.json(NODE_A, &["top", "--once"]).unwrap();
+    let busiest = &top["services"][0];
+    assert!(busiest["rate"]["bits"].as_f64().unwrap() > 0.0, "{top}");
+    assert_eq!(format!("{}:{}", busiest["address"].as_str().unwrap(), busiest["port"]), WEB);
     assert!(pairs.iter().all(|pairs| pairs.len() == 2), "{pairs:?}");
     assert_eq!(its_pairs(), pairs, "the download's entries did not stay");
     // Nothing is left of those that went: no half, no copy, and no entry that is counted and not there.

@@ -91,6 +91,11 @@ pub enum Command {
     /// State of the daemon and its card.
     #[command(after_help = "Example: penstock status -o json")]
     Status,
+    /// What is going on, live: interfaces, services, flows and drops by what passes a second.
+    #[command(
+        after_help = "Example: penstock top --interval 5\n         penstock top --once -o json"
+    )]
+    Top(crate::top::TopArgs),
     /// Follows an object from what was asked for down to the card's rows.
     #[command(
         after_help = "Example: penstock explain svc ns-user-1/service-web-clusterip\n         penstock explain ip 10.105.139.153 --vrf 2"

@@ -8,6 +8,7 @@ pub mod card;
 pub mod external;
 pub mod node;
 pub mod output;
+pub mod top;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -78,6 +79,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Dropstats => daemon.show::<drops::DropStats>(&Resource::Drops),
         Command::Status => daemon.show::<Status>(&Resource::Status),
         Command::Audit(args) => daemon.audit(args.fix),
+        Command::Top(args) => top::top(&daemon.api, daemon.card.as_deref(), &args, daemon.output),
         Command::Explain(args) => match args.object {
             Explained::Svc { name } => {
                 let (namespace, name) = name.split_once('/').unwrap_or(("default", &name));
