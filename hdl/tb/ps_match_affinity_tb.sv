@@ -17,6 +17,12 @@ module ps_match_affinity_tb
                                            sip: 32'(timeout), default: '0}));
   endtask
 
+  // A member that came to its slot when another had gone.
+  task automatic put_second(input int at, input logic slot);
+    put(TableEcmp, 32'(300 + at), 384'(ecmp_slot_t'{valid: 1, nh: slot ? 14 : 12, label: slot ? 51 : 50, slot: slot_id_t'(slot),
+                                                    generation: 8'd2, default: '0}));
+  endtask
+
   task automatic units(input int n);
     skip <= 64'(n) << AffinityUnitLog2;
     @(posedge clk);
@@ -290,6 +296,23 @@ module ps_match_affinity_tb
     expect_client(0, 0, 0, "cleared");
     begins(hashed, "cleared");
     expect_learned(1, "cleared");
+
+    // A slot's second member keeps the clients that it has got, and no others.
+    close_member(hashed, 0);
+    put_second(32'(!hashed), !hashed);
+    put_second(2, !hashed);
+    put_second(3, !hashed);
+    put_kept(Timeout);
+    begins(!hashed, "the second member of a slot");
+    expect_client(1, !hashed, now(), "the second member of a slot", 2);
+    put_second(32'(!hashed), !hashed);
+    put_member(32'(hashed), hashed);
+    put_member(2, hashed);
+    put_member(3, hashed);
+    begins(!hashed, "it keeps its client");
+    expect_client(1, !hashed, now(), "it keeps its client", 2);
+    put_member(32'(!hashed), !hashed);
+    begins(hashed, "a client of another member");
     $display("PASS ps_match_affinity_tb: %0d checks", checks);
     $finish;
   end

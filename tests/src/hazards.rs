@@ -87,6 +87,12 @@ impl Access {
             reads.extend(with_partner(key));
             touches.clear();
         }
+        // A plain pair that is pinned is none any more, which packets on the forward entry note.
+        if let Learn::ReverseRepin { key, .. } = &decision.learn
+            && let Some(flow) = flows.get(key).filter(|flow| flows.is_plain_pair(flow))
+        {
+            touches.extend(flows.partner(flow).map(key_of));
+        }
         // A pair whose roles are exchanged takes the word of another entry for whether its connection is opening.
         let exchanged = matches!(decision.learn, Learn::Repin(_))
             && bare_syn
