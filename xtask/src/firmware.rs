@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use penstock_abi::fw;
-use penstock_fw_core::image;
+use penstock_abi::{fw, image};
 
 use crate::elf;
 use crate::shell::{cargo, output, run};
@@ -119,6 +118,8 @@ pub(crate) fn test(root: &Path) -> Result<()> {
             .arg(format!("+panic_info={:x}", fw::file_hash(PANIC_FILE)))
             .arg(format!("+fw_div={divider}"))
             .arg(format!("+gate={gate}"))
+            // What is sent word by word takes its time.
+            .arg(format!("+updates={}", u32::from(seed == 1)))
             .args(["+verilator+rand+reset+2".into(), format!("+verilator+seed+{seed}")]);
         let done = command.output().context("cannot run the firmware's bench")?;
         let text = String::from_utf8_lossy(&done.stdout).into_owned()

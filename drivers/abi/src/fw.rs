@@ -198,6 +198,36 @@ pub const fn file_hash(name: &str) -> u32 {
     hash
 }
 
+/// What is known of the firmware's last death: the registers `FW_DEATHS` and those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Deaths since power-on, modulo 2^32.
+    pub deaths: u32,
+    /// `FW_STATUS` at the end.
+    pub status: u32,
+    /// `FW_INFO` at the end.
+    pub info: u32,
+    /// Where it was.
+    pub pc: u32,
+    /// Card time of the restart, in core cycles.
+    pub time_cycles: u64,
+}
+
+/// An entry of the firmware's trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceEntry {
+    /// Number since power-on, modulo 2^32.
+    pub number: u32,
+    /// Card time in core cycles.
+    pub time_cycles: u64,
+    /// [`TraceEvent`] as a number.
+    pub event: u16,
+    /// A detail of it.
+    pub detail: u16,
+    /// Its argument.
+    pub arg: u32,
+}
+
 /// Register block at [`MMIO_BASE`].
 #[repr(C)]
 pub struct Registers {

@@ -2,7 +2,8 @@
 //!
 //! [`Firmware`] is a state machine over [`Hw`]: `boot` tests the memories, shows ident and version and declares the
 //! firmware ready; `poll` feeds the watchdog, which nothing else does, does what is due (mailbox, trapped frames, heartbeat) and says
-//! whether to sleep. [`image`] is what the boot stub decides by before any of it runs. The image
+//! whether to sleep. Before any of it runs, the boot stub has chosen the
+//! image (`penstock_abi::image`). The image
 //! (`firmware/image`) implements `Hw` over memory-mapped registers; the tests of this crate implement it over vectors.
 //!
 //! Nothing here waits, loops without a bound, allocates or takes an interrupt: interrupts only end `wfi`, the work is
@@ -13,7 +14,6 @@ pub mod arp;
 pub mod checksum;
 pub mod frame;
 mod hw;
-pub mod image;
 mod mailbox;
 pub mod reject;
 mod selftest;

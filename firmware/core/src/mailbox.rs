@@ -1,9 +1,9 @@
 //! Answers to the host's mailbox requests (`penstock_abi::fw::MBOX_*`).
 
-use crate::image::{BYTES, CRC};
 use crate::update::Update;
 use crate::{Hw, Stats};
 use penstock_abi::fw::{self, Boot, TraceEvent};
+use penstock_abi::image::{BYTES, CRC};
 
 /// What the mailbox remembers between two requests.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@
 //! transfer that breaks off leaves an empty slot. What is checked is what stands in the slot, not what came by the mailbox.
 
 use crate::Hw;
-use crate::image::{self, Crc, HEADER_WORDS};
 use penstock_abi::fw::{self, Boot};
+use penstock_abi::image::{self, Crc, HEADER_WORDS};
 
 /// State of an update.
 #[derive(Debug, Default)]

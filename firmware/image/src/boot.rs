@@ -1,6 +1,6 @@
 //! The boot stub: what starts after each reset of the core, from the part of the RAM that no store changes.
 //!
-//! It chooses an image (`penstock_fw_core::image`), copies it to where it runs, checks the CRC of the copy, and jumps there. A copy
+//! It chooses an image (`penstock_abi::image`), copies it to where it runs, checks the CRC of the copy, and jumps there. A copy
 //! that is not whole is not run: an update's gives way to the golden image, and without that one the core sleeps until the watchdog
 //! has it try again. It has neither static data nor a heap; its stack is where the image will have its own.
 #![no_std]
@@ -16,7 +16,7 @@ use penstock_abi::fw::{
     Boot, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_HEADER_BYTES, IMAGE_SLOT_BASE, MMIO_BASE, Registers,
     STATUS_NO_IMAGE, TraceEvent,
 };
-use penstock_fw_core::image::{self, CRC, HEADER_WORDS};
+use penstock_abi::image::{self, CRC, HEADER_WORDS};
 
 global_asm!(
     ".section .reset, \"ax\"",

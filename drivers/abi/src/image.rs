@@ -4,7 +4,7 @@
 //! Whether an image is whole is a question to words wherever they are, so that the update, the boot stub (of what it copied) and the
 //! host ask the same function.
 
-use penstock_abi::fw::{self, Boot};
+use crate::fw::{self, Boot};
 
 /// Header word: the CRC.
 pub const CRC: usize = 1;
