@@ -216,7 +216,7 @@ module ps_fw_tb;
     automatic longint start;
     post(request, arg);
     start = cycle;
-    for (int i = 0; i < Deadline && replies == mark0; i++) @(posedge clk);
+    for (int i = 0; i < DeadlineBoot && replies == mark0; i++) @(posedge clk);
     if (replies == mark0) $fatal(1, "no reply to mailbox request %0d", request);
     reply = last_reply;
     took  = reply_cycle - start;

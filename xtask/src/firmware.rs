@@ -51,7 +51,11 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_RISCV32IMC_UNKNOWN_NONE_ELF_LINKER", linker)
         // File names in the image are relative to the workspace: the hash that a panic shows is the same everywhere.
-        .env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=", root.display()))
+        // And with tables to unwind by, functions that never return keep their return address: a panic finds its caller.
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            format!("--remap-path-prefix={}=\x1f-Cforce-unwind-tables=yes", root.display()),
+        )
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");

@@ -251,3 +251,80 @@ fn refused(reply: u32) -> DeviceError {
     };
     DeviceError::FirmwareRefused { what }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use penstock_abi::fw::{Boot, TraceEvent};
+
+    use super::*;
+    use crate::fake::FakeCard;
+
+    fn file(version: u32) -> Vec<u8> {
+        let body = [7, 8, 9];
+        let mut header = [fw::IMAGE_MAGIC, 0, 12, version];
+        header[image::CRC] = image::crc(&header, body.into_iter());
+        header.iter().chain(&body).flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_no_image_is_not_sent() {
+        let good = file(fw::VERSION);
+        assert_eq!(FirmwareImage::new(&good).unwrap().bytes(), 28);
+        let bad = |bytes: &[u8]| FirmwareImage::new(bytes).unwrap_err();
+        assert_eq!(bad(b""), BadImage::NoImage);
+        assert_eq!(bad(&good[4..]), BadImage::NoImage);
+        for cut in [good.len() - 4, good.len() - 1] {
+            assert_eq!(bad(&good[..cut]), BadImage::Length { bytes: cut, said: 12 });
+        }
+        assert!(matches!(bad(&[&good[..], &[0; 4]].concat()), BadImage::Length { .. }));
+        let mut torn = good.clone();
+        torn[20] ^= 1;
+        assert!(matches!(bad(&torn), BadImage::Torn { .. }));
+        let other = fw::VERSION + 0x1_0000;
+        assert_eq!(bad(&file(other)), BadImage::Version { version: other });
+    }
+
+    #[test]
+    fn an_update_reaches_the_slot_and_is_started() {
+        let fake = FakeCard::new();
+        let mut card = Card::attach(fake.transport()).unwrap();
+        let error = card.start_firmware().unwrap_err();
+        assert!(error.to_string().contains("no whole image"), "{error}");
+        let image = FirmwareImage::new(&file(fw::VERSION)).unwrap();
+        let mut sent = Vec::new();
+        card.store_firmware(&image, |bytes| sent.push(bytes)).unwrap();
+        assert_eq!(sent, [4, 8, 12, 16, 20, 24, 28]);
+        assert_eq!(fake.firmware_slot(), image.words);
+        card.start_firmware().unwrap();
+        card.restart_firmware(true).unwrap();
+        assert_eq!(fake.register(regs::FW_BOOT), Boot::RolledBack as u32);
+    }
+
+    #[test]
+    fn the_trace_is_read_by_number_and_a_card_without_one_says_so() {
+        let fake = FakeCard::new();
+        let mut card = Card::attach(fake.transport()).unwrap();
+        for number in 0..600 {
+            fake.trace(1 << 40 | number, TraceEvent::Frame, 7, number as u32);
+        }
+        let numbers = card.firmware_trace_range().unwrap();
+        assert_eq!(numbers, 88..600);
+        let entries = card.firmware_trace(numbers).unwrap();
+        let first = TraceEntry {
+            number: 88,
+            time_cycles: 1 << 40 | 88,
+            event: TraceEvent::Frame as u16,
+            detail: 7,
+            arg: 88,
+        };
+        assert_eq!((entries.len(), entries[0]), (512, first));
+        // Of numbers that newer entries have replaced, nothing is believed.
+        assert_eq!(card.firmware_trace(80..90).unwrap().len(), 2);
+
+        fake.set_register(regs::CAPABILITIES, 0);
+        let mut card = Card::attach(fake.transport()).unwrap();
+        let error = card.firmware_trace_range().unwrap_err();
+        assert!(matches!(error, DeviceError::MissingCapability { .. }), "{error}");
+    }
+}

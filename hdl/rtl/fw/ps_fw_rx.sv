@@ -196,7 +196,7 @@ module ps_fw_rx
 
 `ifndef SYNTHESIS
   // The queue never holds more than it has slots for, and is ready when it says that it has room.
-  UsedInRange_A: assert property (@(posedge clk_i) disable iff (rst_i)
+  UsedInRange_A: assert property (@(posedge clk_i) disable iff (rst_i || restart_i)
     PtrWidth'(wr_ptr_q - rd_ptr_q) <= PtrWidth'(FwRxQueueFrames));
   ReadyUnlessFull_A: assert property (@(posedge clk_i) disable iff (rst_i)
     !rx_full_o |-> rx_tready_o);
