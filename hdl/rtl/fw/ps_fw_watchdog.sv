@@ -50,7 +50,7 @@ module ps_fw_watchdog
   logic [UnitBits-1:0]      now_q, end_q;
   logic [LimitBits-1:0]     limit_q;
   logic [BackoffBits-1:0]   backoff_q;
-  logic                     late_q, counts_q, dead_q, asked_q, rollback_q, bite_q, restart_q;
+  logic                     late_q, counts_q, dead_q, asked_q, wanted_q, rollback_q, bite_q, restart_q;
   logic [FwWatchdogGraceLog2:0] grace_q;
   logic [7:0]               in_a_row_q, cause_q;
   fw_death_t                death_q;
@@ -79,18 +79,18 @@ module ps_fw_watchdog
     dead_q <= grace_q[FwWatchdogGraceLog2] && late_q && !fed;
 
     // A restart that is asked for waits likewise for the way out to be quiet.
-    if ((again_toggle_i != again_seen_q && !hold_i) || host_restart_i || host_rollback_i) asked_q <= 1'b1;
-    if (host_rollback_i) rollback_q <= 1'b1;
-
     bite_q    <= 1'b0;
     restart_q <= 1'b0;
     if (!hold_i && !restart_q && quiet_i && (dead_q || asked_q)) begin
-      restart_q <= 1'b1;
-      bite_q    <= !asked_q;
-      asked_q   <= 1'b0;
-      cause_q   <= asked_q ? FwCauseAsked : FwCauseWatchdog;
-      if (!asked_q) rollback_q <= 1'b0;
+      restart_q  <= 1'b1;
+      bite_q     <= !asked_q;
+      asked_q    <= 1'b0;
+      wanted_q   <= 1'b0;
+      rollback_q <= wanted_q;
+      cause_q    <= asked_q ? FwCauseAsked : FwCauseWatchdog;
     end
+    if ((again_toggle_i != again_seen_q && !hold_i) || host_restart_i || host_rollback_i) asked_q <= 1'b1;
+    if (host_rollback_i) wanted_q <= 1'b1;
 
     if ((well_toggle_i != well_seen_q && !hold_i) || (restart_q && !bite_q)) begin
       backoff_q  <= '0;
@@ -115,6 +115,7 @@ module ps_fw_watchdog
     end
     if (rst_i) begin
       asked_q    <= 1'b0;
+      wanted_q   <= 1'b0;
       rollback_q <= 1'b0;
       bite_q     <= 1'b0;
       restart_q  <= 1'b0;

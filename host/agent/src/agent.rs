@@ -248,7 +248,7 @@ impl Handle {
         // Five registers each, as many as commands in a job.
         for first in numbers.clone().step_by(JOB_COMMANDS / 5) {
             let some = first..numbers.end.min(first + JOB_COMMANDS as u32 / 5);
-            entries.extend(self.device.run(|card| card.firmware_trace(some)).await?);
+            entries.extend(self.device.run(move |card| card.firmware_trace(some)).await?);
         }
         Ok(entries)
     }
