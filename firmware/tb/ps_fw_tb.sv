@@ -545,9 +545,10 @@ module ps_fw_tb;
       if (view.boot != 32'(FwBootUpdate)) $fatal(1, "started again: boot %0d", view.boot);
     end
     reset();
+    for (int n = 0; n < Deadline && status == StatusReady; n++) @(posedge clk);
     expect_status(StatusReady, DeadlineBoot);
     if (view.boot != 32'(FwBootGolden) || view.boot_cause != {8'd0, FwCausePowerOn} || view.death != '0 || view.rx_lost != 0 ||
-        view.trace_count != 2) $fatal(1, "power-on: %p", view);
+        view.trace_count != 2) $fatal(1, "power-on: boot %h cause %h, %0d deaths, %0d lost, %0d entries", view.boot, view.boot_cause, view.death.deaths, view.rx_lost, view.trace_count);
 
     // A bad word of RAM: the self-test names it.
     stuck = 1;
