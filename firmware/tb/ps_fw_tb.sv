@@ -365,7 +365,7 @@ module ps_fw_tb;
       post(MboxPing, 32'haaaa_0000 + 32'(delay));
       repeat (delay) @(negedge clk);
       post(MboxPing, 32'hbbbb_0000 + 32'(delay));
-      repeat (400) @(negedge clk);
+      repeat (200 * fw_div) @(negedge clk);
       if (last_reply != ~(32'hbbbb_0000 + 32'(delay)) || replies == mark || replies > mark + 2) begin
         $fatal(1, "delay %0d: reply %h, %0d of them", delay, last_reply, replies - mark);
       end
