@@ -447,7 +447,7 @@ module ps_fw_tb;
     send(arp_request(8'h02), 42, ReasonArp, 8'd9);
     expect_frame(20, arp_reply(8'h02), 42, 8'd9);
 
-    // Hung: a loop where its code was. Frames fill the queue. The second death in a row takes twice the time. What comes of a frame
+    // Hung: a loop where its code was. Frames fill the queue. What comes of a frame
     // that the restart meets is no frame of the new firmware's, one that is on its way out is sent whole.
     @(negedge clk) tx_tready = 1'b0;
     send(arp_request(8'h03), 42, ReasonArp, 8'd9);
@@ -455,10 +455,7 @@ module ps_fw_tb;
     expect_sleep();
     for (int i = CodeWord; i < CodeWord + 32'h2800 / 4; i++) dut.u_cpu.u_ram.mem[i] = 32'ha001_a001;
     for (int i = 0; i < 3; i++) send(arp_request(8'h01), 42, ReasonArp, 8'd7);
-    jump += WatchdogTime + 2_000_000;
-    repeat (300_000 * fw_div) @(posedge clk);
-    if (view.death.deaths != 1) $fatal(1, "no back-off");
-    jump += WatchdogTime + 2_000_000;
+    jump += 2 * WatchdogTime + 4_000_000;
     repeat (300_000 * fw_div) @(posedge clk);
     if (view.death.deaths != 1 || status != StatusReady) $fatal(1, "restarted with a frame on its way out");
     @(negedge clk) tx_tready = 1'b1;
@@ -476,14 +473,18 @@ module ps_fw_tb;
     ask(MboxStatHigh, 0, reply, took);
     if (reply != 0) $fatal(1, "high word %0d", reply);
 
-    // Its code overwritten: an illegal instruction, told to the host; the restart copies the image anew.
+    // Its code overwritten: an illegal instruction, told to the host; the restart copies the image anew. The third death in a row takes
+    // four times as long.
     for (int i = CodeWord + 32'h300 / 4; i < CodeWord + 32'h2200 / 4; i++) dut.u_cpu.u_ram.mem[i] = 32'h0;
     post(MboxPing, 32'h0);
     expect_status(StatusTrapIll, Deadline);
     $display("trap: status %h info %h", status, info);
     if (info < 32'h9300 || info >= 32'hb200) $fatal(1, "trap at %h", info);
     expect_sleep();
-    bite(4 * WatchdogTime + 8_000_000);
+    jump += 2 * WatchdogTime + 4_000_000;
+    repeat (300_000 * fw_div) @(posedge clk);
+    if (view.death.deaths != 2) $fatal(1, "no back-off");
+    bite(2 * WatchdogTime + 4_000_000);
     if (view.death.status != StatusTrapIll || view.death.pc != view.death.info || view.boot_cause != {8'd3, FwCauseWatchdog}) $fatal(1, "trap: %p", view);
     expect_status(StatusReady, DeadlineBoot);
 
