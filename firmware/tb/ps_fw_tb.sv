@@ -186,9 +186,15 @@ module ps_fw_tb;
       160'h22b8_9c40_0000_0000_0102_0305_5014_0000_4cb2_0000}), 54);
   endfunction
 
-  // Sends a frame of `bytes`, the part beyond 256 zero.
+  int pause_at = -1;
+
+  // Sends a frame of `bytes`, the part beyond 256 zero, with a pause before the beat at `pause_at`.
   task automatic send(input frame_t frame, input int bytes, input logic [7:0] reason, input logic [7:0] vif);
     for (int at = 0; at < bytes; at += 64) begin
+      if (at == pause_at) begin
+        @(negedge clk) rx_tvalid = 1'b0;
+        repeat (200 * fw_div) @(negedge clk);
+      end
       @(negedge clk);
       rx_tvalid = 1'b1;
       rx_tdata  = (at < 256) ? frame[at*8 +: 512] : '0;
@@ -459,7 +465,9 @@ module ps_fw_tb;
     repeat (300_000 * fw_div) @(posedge clk);
     if (view.death.deaths != 1 || status != StatusReady) $fatal(1, "restarted with a frame on its way out");
     @(negedge clk) tx_tready = 1'b1;
+    pause_at = 128;
     send(arp_request(8'h01), 9216, ReasonArp, 8'd7);
+    pause_at = -1;
     expect_frame(21, arp_reply(8'h03), 42, 8'd9);
     if (view.death.deaths != 2 || view.death.status != StatusReady) $fatal(1, "hang: %p", view.death);
     if (view.death.pc < 32'h9000 || view.death.pc >= 32'hb800) $fatal(1, "hung at %h", view.death.pc);

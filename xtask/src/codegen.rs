@@ -624,7 +624,17 @@ fn reference() -> String {
     let kinds = ServiceAddress::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
     code_table(&mut o, "### Addresses of services", "code", kinds);
     code_table(&mut o, "### Firmware images", "code", fw::Boot::ALL.iter().map(coded!()));
-    code_table(&mut o, "### Starts of the firmware", "code", fw::BootCause::ALL.iter().map(coded!()));
-    code_table(&mut o, "### The firmware's trace", "code", fw::TraceEvent::ALL.iter().map(coded!()));
+    code_table(
+        &mut o,
+        "### Starts of the firmware",
+        "code",
+        fw::BootCause::ALL.iter().map(coded!()),
+    );
+    code_table(
+        &mut o,
+        "### The firmware's trace",
+        "code",
+        fw::TraceEvent::ALL.iter().map(coded!()),
+    );
     o
 }

@@ -21,7 +21,10 @@ pub enum BadImage {
     #[error("it is no firmware image (`cargo xtask build-firmware` makes penstock-fw.img)")]
     NoImage,
     /// Its length is not what its header says, or it is too long for the card.
-    #[error("it has {bytes} bytes, its header says {said}, and a card takes {} at most", fw::IMAGE_BYTES_MAX)]
+    #[error(
+        "it has {bytes} bytes, its header says {said}, and a card takes {} at most",
+        fw::IMAGE_BYTES_MAX
+    )]
     Length {
         /// Bytes of the file.
         bytes: usize,
@@ -93,7 +96,11 @@ impl FirmwareImage {
 impl Card {
     fn need_recovery(&self) -> Result<(), DeviceError> {
         let (card, missing) = (self.ident().capabilities, Capability::Recovery.mask());
-        if card & missing == 0 { Err(DeviceError::MissingCapability { card, missing }) } else { Ok(()) }
+        if card & missing == 0 {
+            Err(DeviceError::MissingCapability { card, missing })
+        } else {
+            Ok(())
+        }
     }
 
     /// What the firmware died of last; none if it has not died since power-on, or the card does not say.
@@ -227,7 +234,10 @@ impl Card {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        Err(DeviceError::Timeout { what: "restarting its firmware".to_owned(), after: RESTART_TIMEOUT })
+        Err(DeviceError::Timeout {
+            what: "restarting its firmware".to_owned(),
+            after: RESTART_TIMEOUT,
+        })
     }
 
     fn update_step(&mut self, request: u32, argument: u32) -> Result<(), DeviceError> {

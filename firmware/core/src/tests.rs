@@ -1,9 +1,7 @@
 //! The firmware on hardware made of vectors; expected bytes are written out, not computed by the code under test.
 
 use crate::fake::{Fake, RAM, RECEIVE};
-use crate::{
-    Firmware, HEARTBEAT_TICKS, Next, PAINT, SelfTestFailed, VERSION, WELL_HEARTBEATS,
-};
+use crate::{Firmware, HEARTBEAT_TICKS, Next, PAINT, SelfTestFailed, VERSION, WELL_HEARTBEATS};
 use penstock_abi::{fw, image};
 
 const ARP: u8 = 1;
@@ -374,7 +372,13 @@ fn the_trace_says_what_was_taken_and_what_became_of_it() {
     let (seven, one) = (u16::from(ARP) << 8 | 7, u16::from(ARP) << 8 | 1);
     assert_eq!(
         hw.trace,
-        [(Ready, 0, VERSION), (Frame, seven, 42), (Frame, one, 42), (Dropped, one, 42), (Mailbox, 1, 5)]
+        [
+            (Ready, 0, VERSION),
+            (Frame, seven, 42),
+            (Frame, one, 42),
+            (Dropped, one, 42),
+            (Mailbox, 1, 5)
+        ]
     );
 }
 

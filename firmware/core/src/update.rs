@@ -71,7 +71,8 @@ impl Update {
         header[0] = self.first;
         let all_came = image::length(&header) == Some(4 * words - fw::IMAGE_HEADER_BYTES);
         let body = (HEADER_WORDS..words as usize).map(|i| hw.slot_word(i));
-        if crc.finish() != expected || !all_came || image::crc(&header, body) != header[image::CRC] {
+        if crc.finish() != expected || !all_came || image::crc(&header, body) != header[image::CRC]
+        {
             return fw::UPDATE_TORN;
         }
         if header[image::VERSION] >> 16 != fw::VERSION >> 16 {

@@ -13,8 +13,8 @@ use core::panic::PanicInfo;
 use core::ptr;
 
 use penstock_abi::fw::{
-    Boot, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_HEADER_BYTES, IMAGE_SLOT_BASE, MMIO_BASE, Registers,
-    STATUS_NO_IMAGE, TraceEvent,
+    Boot, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_HEADER_BYTES, IMAGE_SLOT_BASE, MMIO_BASE,
+    Registers, STATUS_NO_IMAGE, TraceEvent,
 };
 use penstock_abi::image::{self, CRC, HEADER_WORDS};
 

@@ -3,8 +3,8 @@
 use core::ptr;
 
 use penstock_abi::fw::{
-    Boot, FRAME_BYTES, IMAGE_BYTES_MAX, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_SLOT_BASE, MMIO_BASE,
-    RX_BASE, Registers, TX_BASE, TraceEvent,
+    Boot, FRAME_BYTES, IMAGE_BYTES_MAX, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_SLOT_BASE,
+    MMIO_BASE, RX_BASE, Registers, TX_BASE, TraceEvent,
 };
 use penstock_fw_core::{Hw, PAINT, Region, RxMeta};
 
@@ -57,7 +57,9 @@ pub(crate) fn caller() -> u32 {
         };
         let (near, far) = (half(at - 2), half(at - 4));
         // c.jal, c.jalr; jal ra, jalr ra.
-        near & 0xe003 == 0x2001 || (near & 0xf07f == 0x9002 && near != 0x9002) || matches!(far & 0xfff, 0x0ef | 0x0e7)
+        near & 0xe003 == 0x2001
+            || (near & 0xf07f == 0x9002 && near != 0x9002)
+            || matches!(far & 0xfff, 0x0ef | 0x0e7)
     };
     let mut address = stack_pointer();
     while address < stack_top() {

@@ -17,7 +17,9 @@ use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
 use penstock_api::paths::{AddressQuery, FlowQuery, LookupQuery, Resource};
 use penstock_api::types::{Audit, Status};
-use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, trace, tunnel, vif};
+use penstock_views::{
+    address, drops, flow, mpls, next_hop, overlay, route, service, trace, tunnel, vif,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

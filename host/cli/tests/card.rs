@@ -180,7 +180,10 @@ fn the_trace_has_the_last_death_on_top() {
              3          2.000000  panics in line 53 of the file with hash HASH
     ");
     let json = serde_json::to_value(&trace).unwrap();
-    assert_eq!((&json["last_death"]["pc"], &json["entries"][3]["event"]), (&0x94f2.into(), &"Panic".into()));
+    assert_eq!(
+        (&json["last_death"]["pc"], &json["entries"][3]["event"]),
+        (&0x94f2.into(), &"Panic".into())
+    );
 }
 
 #[test]

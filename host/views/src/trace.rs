@@ -111,8 +111,12 @@ fn text(event: Option<TraceEvent>, code: u16, detail: u16, arg: u32) -> String {
         Some(TraceEvent::SelfTestFailed) => format!("self-test failed at {arg:#x}"),
         Some(TraceEvent::Frame) => format!("takes {}", frame()),
         Some(TraceEvent::Dropped) => format!("drops {}", frame()),
-        Some(TraceEvent::Mailbox) => format!("takes mailbox request {detail}, argument {arg:#010x}"),
-        Some(TraceEvent::Panic) => format!("panics in line {detail} of the file with hash {arg:#010x}"),
+        Some(TraceEvent::Mailbox) => {
+            format!("takes mailbox request {detail}, argument {arg:#010x}")
+        }
+        Some(TraceEvent::Panic) => {
+            format!("panics in line {detail} of the file with hash {arg:#010x}")
+        }
         Some(TraceEvent::Update) => format!("replies {arg:#010x} to step {detail} of an update"),
         Some(TraceEvent::Well) => "is well: it has run for a minute".to_owned(),
         None => format!("event {code}, detail {detail:#x}, argument {arg:#010x}"),

@@ -173,9 +173,14 @@ fn a_firmware_that_panics_is_back_while_packets_flow() {
     let numbers = card.firmware_trace_range().unwrap();
     let entries = card.firmware_trace(numbers).unwrap();
     let told: Vec<u16> = entries.iter().map(|entry| entry.event).collect();
-    let [boot, ready, frame, mailbox, panic] =
-        [TraceEvent::Boot, TraceEvent::Ready, TraceEvent::Frame, TraceEvent::Mailbox, TraceEvent::Panic]
-            .map(|event| event as u16);
+    let [boot, ready, frame, mailbox, panic] = [
+        TraceEvent::Boot,
+        TraceEvent::Ready,
+        TraceEvent::Frame,
+        TraceEvent::Mailbox,
+        TraceEvent::Panic,
+    ]
+    .map(|event| event as u16);
     assert_eq!(told, [boot, ready, frame, mailbox, panic, boot, ready, frame]);
     assert!(entries.is_sorted_by_key(|entry| entry.time_cycles));
     // Each change of its state was announced.

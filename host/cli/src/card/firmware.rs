@@ -125,7 +125,9 @@ pub fn update(card: &mut Card, device: &str, image: &FirmwareImage) -> Result<Sh
     if shows {
         eprintln!();
     }
-    stored.and_then(|()| card.start_firmware()).with_context(|| format!("cannot update {device}"))?;
+    stored
+        .and_then(|()| card.start_firmware())
+        .with_context(|| format!("cannot update {device}"))?;
     show(card, device)
 }
 

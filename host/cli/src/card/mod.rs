@@ -69,7 +69,9 @@ pub enum CardCommand {
         device: String,
     },
     /// Shows what the card's firmware did last, and what it died of. The firmware need not live.
-    #[command(after_help = "Example: penstock card trace\n         penstock card trace pci:0000:3b:00.0 -o json")]
+    #[command(
+        after_help = "Example: penstock card trace\n         penstock card trace pci:0000:3b:00.0 -o json"
+    )]
     Trace {
         /// The card, if no daemon has it: `pci:DDDD:BB:DD.F` or `vfio-user:SOCKET`; without one, the daemon is asked.
         device: Option<String>,
@@ -139,7 +141,10 @@ pub enum FirmwareCommand {
 
 fn run_firmware(command: FirmwareCommand, output: Output) -> Result<ExitCode> {
     let open = |device: &str| {
-        open(device, "stop its daemon (`sudo systemctl stop penstockd`); packets flow on without it")
+        open(
+            device,
+            "stop its daemon (`sudo systemctl stop penstockd`); packets flow on without it",
+        )
     };
     let shown = match command {
         FirmwareCommand::Show { device } => firmware::show(&mut open(&device)?, &device),
@@ -148,8 +153,12 @@ fn run_firmware(command: FirmwareCommand, output: Output) -> Result<ExitCode> {
             let image = firmware::read_image(&file)?;
             firmware::update(&mut open(&device)?, &device, &image)
         }
-        FirmwareCommand::Rollback { device } => firmware::restart(&mut open(&device)?, &device, true),
-        FirmwareCommand::Restart { device } => firmware::restart(&mut open(&device)?, &device, false),
+        FirmwareCommand::Rollback { device } => {
+            firmware::restart(&mut open(&device)?, &device, true)
+        }
+        FirmwareCommand::Restart { device } => {
+            firmware::restart(&mut open(&device)?, &device, false)
+        }
     };
     print(&shown?, output)
 }
