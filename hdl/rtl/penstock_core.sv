@@ -115,7 +115,9 @@ module penstock_core
   hdr_t        hdr;
   verdict_t    verdict;
 
-  logic [31:0] fw_status, fw_info, fw_version, fw_heartbeat, mbox_request, mbox_arg, mbox_reply;
+  fw_view_t    fw_view;
+  fw_ask_t     fw_ask;
+  logic [31:0] mbox_request, mbox_arg, mbox_reply;
   logic        mbox_valid, mbox_reply_valid;
 
   logic [511:0] trap_tdata, fwtx_tdata;
@@ -175,10 +177,8 @@ module penstock_core
     .evt_cfg_o         (evt_cfg),
     .evt_producer_i    (evt_producer),
     .evt_dropped_i     (evt_dropped),
-    .fw_status_i       (fw_status),
-    .fw_info_i         (fw_info),
-    .fw_version_i      (fw_version),
-    .fw_heartbeat_i    (fw_heartbeat),
+    .fw_i              (fw_view),
+    .fw_o              (fw_ask),
     .mbox_valid_o      (mbox_valid),
     .mbox_request_o    (mbox_request),
     .mbox_arg_o        (mbox_arg),
@@ -215,8 +215,8 @@ module penstock_core
     .evt_dropped_o (evt_dropped),
     .irq_o         (irq_o[1:0]),
     .time_i        (card_time),
-    .fw_status_i   (fw_status),
-    .fw_info_i     (fw_info),
+    .fw_status_i   (fw_view.status),
+    .fw_info_i     (fw_view.info),
     .flow_full_i   (flow_full),
     .card_mark_valid_i(card_mark_valid),
     .card_mark_client_i(card_mark_client),
@@ -360,10 +360,8 @@ module penstock_core
     .clk_i,
     .rst_i,
     .clk_fw_i,
-    .status_o          (fw_status),
-    .info_o            (fw_info),
-    .version_o         (fw_version),
-    .heartbeat_o       (fw_heartbeat),
+    .view_o            (fw_view),
+    .ask_i             (fw_ask),
     .mbox_req_valid_i  (mbox_valid),
     .mbox_request_i    (mbox_request),
     .mbox_arg_i        (mbox_arg),

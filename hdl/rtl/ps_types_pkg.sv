@@ -209,5 +209,43 @@ package ps_types_pkg;
     logic [15:0] bytes;
   } trap_meta_t;
 
+  // What is known of the firmware's last death.
+  typedef struct packed {
+    logic [31:0] deaths;     // since power-on
+    logic [31:0] status;
+    logic [31:0] info;
+    logic [31:0] pc;
+    logic [63:0] card_time;
+  } fw_death_t;
+
+  // An entry of the firmware's trace.
+  typedef struct packed {
+    logic [63:0] card_time;
+    logic [31:0] what;       // FwTrace* in 15..0, detail in 31..16
+    logic [31:0] arg;
+  } fw_trace_t;
+
+  // What the host sees of the firmware.
+  typedef struct packed {
+    logic [31:0] status;
+    logic [31:0] info;
+    logic [31:0] version;
+    logic [31:0] heartbeat;
+    logic [31:0] boot;
+    logic [15:0] boot_cause;
+    logic [31:0] rx_lost;
+    fw_death_t   death;
+    logic [31:0] trace_count;
+    fw_trace_t   trace;
+  } fw_view_t;
+
+  // What the host asks of the firmware, but for its mailbox. Pulses.
+  typedef struct packed {
+    logic        restart;
+    logic        rollback;
+    logic        trace_valid;
+    logic [31:0] trace_at;
+  } fw_ask_t;
+
 endpackage
 /* verilator lint_on UNUSEDPARAM */

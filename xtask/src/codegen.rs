@@ -94,6 +94,9 @@ fn package() -> String {
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
+    param(&mut o, "FwRestartKey", 32, regs::FW_RESTART_KEY.into());
+    param(&mut o, "FwRollbackKey", 32, regs::FW_ROLLBACK_KEY.into());
+    param(&mut o, "FwMboxLost", 32, fw::MBOX_LOST.into());
     param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
     param(&mut o, "AgePressTicks", 32, age::PRESS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
@@ -110,6 +113,8 @@ fn package() -> String {
         param(&mut o, &format!("{}{name}", $prefix), 8, *value as u64);
     })+ }; }
     codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "Trap" TrapReason);
+    o.push_str("\n  // The firmware's: which image runs, why it started, what its trace tells.\n");
+    codes!("FwBoot" fw::Boot, "FwCause" fw::BootCause, "FwTrace" fw::TraceEvent);
     o.push_str("\n  // Drop reasons and counters.\n  typedef enum logic [5:0] {\n");
     enumerators(&mut o, "Drop", DropReason::ALL.iter().map(|(r, n, _)| (*n, *r as u8)), 6);
     o.push_str("  } drop_reason_e;\n");
@@ -497,6 +502,12 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
         ("FwTimeShift", fw::TIME_SHIFT.into()),
         ("FwRamBytes", fw::RAM_BYTES.into()),
+        ("FwProtectedBytes", fw::PROTECTED_BYTES.into()),
+        ("FwWatchdogShift", fw::WATCHDOG_SHIFT.into()),
+        ("FwWatchdogUnits", fw::WATCHDOG_UNITS.into()),
+        ("FwWatchdogBackoffMax", fw::WATCHDOG_BACKOFF_MAX.into()),
+        ("FwWatchdogGraceLog2", fw::WATCHDOG_GRACE_LOG2.into()),
+        ("FwTraceEntries", fw::TRACE_ENTRIES.into()),
         ("TcpSynBit", table::TCP_SYN.trailing_zeros().into()),
         ("TcpFinBit", table::TCP_FIN.trailing_zeros().into()),
         ("TcpRstBit", table::TCP_RST.trailing_zeros().into()),
@@ -612,5 +623,18 @@ fn reference() -> String {
     code_table(&mut o, "### Source checks", "code", checks);
     let kinds = ServiceAddress::ALL.iter().map(|(k, n, c, d)| (*n, *c, meaning(d, k.since())));
     code_table(&mut o, "### Addresses of services", "code", kinds);
+    code_table(&mut o, "### Firmware images", "code", fw::Boot::ALL.iter().map(coded!()));
+    code_table(
+        &mut o,
+        "### Starts of the firmware",
+        "code",
+        fw::BootCause::ALL.iter().map(coded!()),
+    );
+    code_table(
+        &mut o,
+        "### The firmware's trace",
+        "code",
+        fw::TraceEvent::ALL.iter().map(coded!()),
+    );
     o
 }

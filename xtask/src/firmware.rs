@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use penstock_abi::fw;
+use penstock_abi::{fw, image};
 
 use crate::elf;
 use crate::shell::{cargo, output, run};
@@ -25,7 +25,7 @@ const PANIC_WORDS: &str = "panic!(\"asked to";
 const BENCH_RUNS: [(u32, u32, u32); 4] = [(2, 1, 1), (2, 0, 2), (3, 1, 3), (7, 1, 4)];
 
 /// Where the image lies once it is built: one 32-bit word a line in hexadecimal, for `+firmware=FILE`.
-/// Beside it, with the extension `bin`, lie the same words in binary.
+/// Beside it lie the same words in binary (`bin`), and what an update takes (`img`).
 pub(crate) fn image(root: &Path) -> PathBuf {
     root.join("target/firmware/penstock-fw.hex")
 }
@@ -51,19 +51,31 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_RISCV32IMC_UNKNOWN_NONE_ELF_LINKER", linker)
         // File names in the image are relative to the workspace: the hash that a panic shows is the same everywhere.
-        .env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=", root.display()))
+        // And with tables to unwind by, functions that never return keep their return address: a panic finds its caller.
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            format!("--remap-path-prefix={}=\x1f-Cforce-unwind-tables=yes", root.display()),
+        )
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
     run(&mut command)
         .context("the firmware does not build (`cargo xtask setup` installs its compiler)")?;
 
-    let file = target_dir.join(TARGET).join("release/penstock-fw");
-    let words = elf::words(&fs::read(&file).with_context(|| format!("{}", file.display()))?)
-        .with_context(|| format!("{}", file.display()))?;
-    if 4 * words.len() > fw::RAM_BYTES as usize {
-        bail!("the image of {} bytes exceeds the soft core's RAM", 4 * words.len());
+    let linked = |name: &str| {
+        let file = target_dir.join(TARGET).join("release").join(name);
+        let words = fs::read(&file).map_err(Into::into).and_then(|file| elf::words(&file));
+        words.with_context(|| format!("{}", file.display()))
+    };
+    let stored = stored(&linked("penstock-fw")?)?;
+    let mut words = linked("penstock-fw-boot")?;
+    let stub_bytes = 4 * words.len();
+    if stub_bytes > fw::IMAGE_GOLDEN_BASE as usize {
+        bail!("the boot stub of {stub_bytes} bytes reaches into the golden image");
     }
+    words.resize(fw::IMAGE_GOLDEN_BASE as usize / 4, 0);
+    words.extend(&stored);
+    let update: Vec<u8> = stored.iter().flat_map(|word| word.to_le_bytes()).collect();
     let image = image(root);
     let hex: String = words.iter().map(|word| format!("{word:08x}\n")).collect();
     let bin: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -72,8 +84,24 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
         fs::write(&image, hex)?;
     }
     fs::write(image.with_extension("bin"), &bin)?;
-    println!("firmware: {} ({} bytes)", image.display(), bin.len());
+    fs::write(image.with_extension("img"), &update)?;
+    println!(
+        "firmware: {} (boot stub {stub_bytes} bytes, image {} of {})",
+        image.display(),
+        update.len(),
+        fw::IMAGE_BYTES_MAX
+    );
     Ok(image)
+}
+
+/// An image as it is stored, from the memory that its ELF file fills.
+fn stored(memory: &[u32]) -> Result<Vec<u32>> {
+    let body = memory.get(fw::IMAGE_CODE_BASE as usize / 4..).context("the image has no code")?;
+    let mut header = [fw::IMAGE_MAGIC, 0, 4 * body.len() as u32, fw::VERSION];
+    image::length(&header)
+        .with_context(|| format!("the image of {} bytes is too long", header[image::BYTES]))?;
+    header[image::CRC] = image::crc(&header, body.iter().copied());
+    Ok([&header[..], body].concat())
 }
 
 /// Builds the image and boots it on the soft core's RTL: `firmware/tb/ps_fw_tb.sv`.
@@ -94,6 +122,8 @@ pub(crate) fn test(root: &Path) -> Result<()> {
             .arg(format!("+panic_info={:x}", fw::file_hash(PANIC_FILE)))
             .arg(format!("+fw_div={divider}"))
             .arg(format!("+gate={gate}"))
+            // What is sent word by word takes its time.
+            .arg(format!("+updates={}", u32::from(seed == 1)))
             .args(["+verilator+rand+reset+2".into(), format!("+verilator+seed+{seed}")]);
         let done = command.output().context("cannot run the firmware's bench")?;
         let text = String::from_utf8_lossy(&done.stdout).into_owned()

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod evict;
 pub mod fw;
 pub mod hash;
+pub mod image;
 pub mod layout;
 pub mod limits;
 pub mod reason;

@@ -244,6 +244,38 @@ registers! {
     MBOX_READY = 0x318, Ro, clears;
     /// Mailbox: reply.
     MBOX_REPLY = 0x31c, Ro, clears;
+    /// Times that the watchdog found the firmware dead and restarted it, since power-on, modulo 2^32. What follows up to FW_DEATH_TIME_HI is of the last time; it stands for good, so a reader that finds the same number before and after has all of it from one.
+    FW_DEATHS = 0x320, Ro, keeps, since 4;
+    /// `FW_STATUS` of the firmware that died; `STATUS_READY`, or `STATUS_SELF_TEST`, if it hung.
+    FW_DEATH_STATUS = 0x324, Ro, keeps, since 4;
+    /// `FW_INFO` of the firmware that died.
+    FW_DEATH_INFO = 0x328, Ro, keeps, since 4;
+    /// Its program counter: where it panicked or trapped; where the core fetched last, if it hung.
+    FW_DEATH_PC = 0x32c, Ro, keeps, since 4;
+    /// Card time at which it was restarted, low word.
+    FW_DEATH_TIME_LO = 0x330, Ro, keeps, since 4;
+    /// Card time at which it was restarted, high word.
+    FW_DEATH_TIME_HI = 0x334, Ro, keeps, since 4;
+    /// Which firmware image runs, and why, see `fw::Boot`.
+    FW_BOOT = 0x338, Ro, keeps, since 4;
+    /// Why the firmware started last (7..0, see `fw::BootCause`), and how often it has died in a row (15..8, saturating).
+    FW_BOOT_CAUSE = 0x33c, Ro, keeps, since 4;
+    /// Writing `FW_RESTART_KEY` restarts the firmware, writing `FW_ROLLBACK_KEY` restarts it with its golden image. Packets flow meanwhile.
+    FW_RESTART = 0x340, Wo, keeps, since 4;
+    /// Trapped frames that were with a firmware, or on their way to it, when it was restarted, modulo 2^32.
+    FW_RX_LOST = 0x344, Ro, keeps, since 4;
+    /// Entries of the firmware's trace since power-on, modulo 2^32. The last `fw::TRACE_ENTRIES` of them can be read.
+    FW_TRACE_COUNT = 0x350, Ro, keeps, since 4;
+    /// Number of the trace entry to read, counted from 0. Writing it takes the entry as it is then into the four registers that follow; an entry that FW_TRACE_COUNT has since left behind by more than there is room for is not to be believed.
+    FW_TRACE_AT = 0x354, Rw, clears, since 4;
+    /// The trace entry: card time, low word.
+    FW_TRACE_TIME_LO = 0x358, Ro, keeps, since 4;
+    /// The trace entry: card time, high word.
+    FW_TRACE_TIME_HI = 0x35c, Ro, keeps, since 4;
+    /// The trace entry: what it tells (15..0, see `fw::TraceEvent`) and a detail of it (31..16).
+    FW_TRACE_EVENT = 0x360, Ro, keeps, since 4;
+    /// The trace entry: its argument.
+    FW_TRACE_ARG = 0x364, Ro, keeps, since 4;
 
     /// Entries of the table `Vif`.
     DEPTH_VIF = 0x400, Ro, keeps;
@@ -318,6 +350,10 @@ pub fn sizes() -> impl Iterator<Item = (u32, u32)> {
 pub const CLEAR_KEY: u32 = 0x434c_5221;
 /// Value that makes [`PARITY_INJECT`] act: "PAR!".
 pub const PARITY_INJECT_KEY: u32 = 0x5041_5221;
+/// Value by which [`FW_RESTART`] restarts the firmware: "RST!".
+pub const FW_RESTART_KEY: u32 = 0x5253_5421;
+/// Value by which [`FW_RESTART`] restarts the firmware with its golden image: "GLD!".
+pub const FW_ROLLBACK_KEY: u32 = 0x474c_4421;
 /// [`RESET_CAUSE`] after power-on.
 pub const RESET_POWER_ON: u32 = 1;
 /// [`RESET_CAUSE`] after a function-level reset.

@@ -189,7 +189,10 @@ fn told_otherwise(module: &str, name: &str) -> bool {
         }
         "regs" => matches!(name, "BAR0_BYTES" | "PCI_VENDOR_ID" | "PCI_DEVICE_ID" | "REGISTERS"),
         "fw" => {
-            name == "VERSION" || ["STATUS_", "MBOX_", "STAT_"].iter().any(|p| name.starts_with(p))
+            name == "VERSION"
+                || ["STATUS_", "MBOX_", "STAT_", "UPDATE_", "IMAGE_"]
+                    .iter()
+                    .any(|p| name.starts_with(p))
         }
         "table" => name == "TABLES",
         // Follow from the width of fields.

@@ -129,6 +129,12 @@ pub enum DeviceError {
         /// Ours.
         host: u32,
     },
+    /// The card's firmware refused an update, or the update does not live. The caller's, or the image's.
+    #[error("the card refuses the firmware image: {what}")]
+    FirmwareRefused {
+        /// Why.
+        what: String,
+    },
     /// The card refused a command. The caller's.
     #[error("the card refused {what} at {table:?}[{index}]: {status:?}")]
     BadStatus {

@@ -76,6 +76,10 @@ struct State {
     /// As it was written, and as it has counted since the last clear.
     secret: FlowSecret,
     secret_in_force: FlowSecret,
+    /// The firmware's trace: time, event, argument, as its registers show them.
+    trace: Vec<[u32; 4]>,
+    /// The words of its update slot.
+    slot: Vec<u32>,
 }
 
 impl FakeCard {
@@ -196,6 +200,21 @@ impl FakeCard {
         self.lock().regs.insert(offset, value);
     }
 
+    /// The firmware adds an entry to its trace.
+    pub fn trace(&self, time_cycles: u64, event: fw::TraceEvent, detail: u16, arg: u32) {
+        let mut state = self.lock();
+        let what = u32::from(detail) << 16 | event as u32;
+        state.trace.push([time_cycles as u32, (time_cycles >> 32) as u32, what, arg]);
+        let count = state.trace.len() as u32;
+        state.regs.insert(regs::FW_TRACE_COUNT, count);
+    }
+
+    /// The words in the firmware's update slot.
+    #[must_use]
+    pub fn firmware_slot(&self) -> Vec<u32> {
+        self.lock().slot.clone()
+    }
+
     /// What the function is as PCI sees it.
     #[must_use]
     pub fn function(&self) -> FunctionInfo {
@@ -291,6 +310,16 @@ impl State {
                 self.regs.insert(offset, u32::from(value == regs::PARITY_INJECT_KEY));
                 return;
             }
+            regs::FW_RESTART => {
+                if value == regs::FW_ROLLBACK_KEY {
+                    self.regs.insert(regs::FW_BOOT, fw::Boot::RolledBack as u32);
+                }
+                return;
+            }
+            regs::FW_TRACE_AT => {
+                let entry = self.trace.get(value as usize).copied().unwrap_or_default();
+                self.regs.extend((regs::FW_TRACE_TIME_LO..).step_by(4).zip(entry));
+            }
             regs::HASH_KEY0..=regs::HASH_KEY5 => {
                 self.secret.0[((offset - regs::HASH_KEY0) / 4) as usize] = value;
                 return;
@@ -303,11 +332,7 @@ impl State {
             }
             regs::MBOX_REQUEST => {
                 let argument = self.read(regs::MBOX_ARG);
-                let reply = match value {
-                    fw::MBOX_PING => !argument,
-                    fw::MBOX_STAT => 0,
-                    _ => fw::MBOX_UNKNOWN,
-                };
+                let reply = self.answer(value, argument);
                 self.regs.insert(regs::MBOX_REPLY, reply);
                 self.regs.insert(regs::MBOX_READY, 1);
             }
@@ -316,6 +341,29 @@ impl State {
         self.regs.insert(offset, value);
         if offset == regs::CMD_PRODUCER && self.read(regs::RING_ENABLE) & 1 == 1 && !self.stalled {
             self.run_ring();
+        }
+    }
+
+    /// The firmware's reply. It stores what it is sent, and believes it to be what was meant.
+    fn answer(&mut self, request: u32, argument: u32) -> u32 {
+        match request {
+            fw::MBOX_PING => !argument,
+            fw::MBOX_STAT | fw::MBOX_STAT_HIGH | fw::MBOX_IMAGE => 0,
+            fw::MBOX_UPDATE_BEGIN => {
+                self.slot.clear();
+                fw::UPDATE_OK
+            }
+            fw::MBOX_UPDATE_WORD => {
+                self.slot.push(argument);
+                self.slot.len() as u32
+            }
+            fw::MBOX_UPDATE_END => fw::UPDATE_OK,
+            fw::MBOX_UPDATE_START if self.slot.is_empty() => fw::UPDATE_NONE,
+            fw::MBOX_UPDATE_START => {
+                self.regs.insert(regs::FW_BOOT, fw::Boot::Update as u32);
+                fw::UPDATE_OK
+            }
+            _ => fw::MBOX_UNKNOWN,
         }
     }
 

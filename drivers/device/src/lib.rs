@@ -27,6 +27,7 @@ mod dump;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod firmware;
 mod held;
 mod ident;
 mod kernel;
@@ -40,6 +41,7 @@ pub use card::Card;
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use dump::TableDump;
 pub use error::DeviceError;
+pub use firmware::{BadImage, FirmwareImage};
 pub use held::{HeldFds, inherited_fds};
 pub use ident::Ident;
 pub use kernel::KernelVfio;

@@ -1,6 +1,7 @@
 //! The hardware as vectors, for tests.
 
 use crate::{Hw, Region, RxMeta};
+use penstock_abi::fw::{Boot, TraceEvent};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Base addresses of the regions, as on the card.
@@ -26,6 +27,13 @@ pub(crate) struct Fake {
     pub(crate) stuck: Option<(u32, u32)>,
     /// Address bits that the decoder ignores.
     pub(crate) deaf: u32,
+    pub(crate) feeds: u32,
+    pub(crate) well: u32,
+    pub(crate) restarts: u32,
+    pub(crate) boot: u32,
+    pub(crate) trace: Vec<(TraceEvent, u16, u32)>,
+    pub(crate) golden: Vec<u32>,
+    pub(crate) slot: BTreeMap<usize, u32>,
 }
 
 impl Fake {
@@ -107,6 +115,31 @@ impl Hw for Fake {
     }
     fn region_write(&mut self, address: u32, word: u32) {
         self.memory.insert(address & !self.deaf, word);
+    }
+    fn feed(&mut self, well: bool) {
+        self.feeds += 1;
+        self.well += u32::from(well);
+    }
+    fn restart(&mut self) {
+        self.restarts += 1;
+    }
+    fn boot(&mut self) -> u32 {
+        self.boot
+    }
+    fn set_boot(&mut self, boot: Boot) {
+        self.boot = boot as u32;
+    }
+    fn trace(&mut self, event: TraceEvent, detail: u16, arg: u32) {
+        self.trace.push((event, detail, arg));
+    }
+    fn golden_word(&mut self, index: usize) -> u32 {
+        self.golden.get(index).copied().unwrap_or(0)
+    }
+    fn slot_word(&mut self, index: usize) -> u32 {
+        self.slot.get(&index).copied().unwrap_or(0)
+    }
+    fn set_slot_word(&mut self, index: usize, word: u32) {
+        self.slot.insert(index, word);
     }
     fn stack_bytes(&mut self) -> u32 {
         496

@@ -1,5 +1,7 @@
 //! What the firmware needs of the hardware.
 
+use penstock_abi::fw::{Boot, TraceEvent};
+
 /// Metadata of the frame at the head of the trap queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RxMeta {
@@ -65,6 +67,23 @@ pub trait Hw {
     fn region_read(&mut self, address: u32) -> u32;
     /// Writes a word at `address`, which lies in a region that [`Hw::region`] gave.
     fn region_write(&mut self, address: u32, word: u32);
+
+    /// Feeds the watchdog; if `well`, deaths before this count no more.
+    fn feed(&mut self, well: bool);
+    /// Restarts the core, which may take some cycles yet.
+    fn restart(&mut self);
+    /// Which image runs, and why: `fw::Boot` as a number.
+    fn boot(&mut self) -> u32;
+    /// Sets what the boot stub starts next.
+    fn set_boot(&mut self, boot: Boot);
+    /// Adds an entry to the trace.
+    fn trace(&mut self, event: TraceEvent, detail: u16, arg: u32);
+    /// Word of the golden image, as it is stored.
+    fn golden_word(&mut self, index: usize) -> u32;
+    /// Word of the update slot.
+    fn slot_word(&mut self, index: usize) -> u32;
+    /// Writes a word of the update slot.
+    fn set_slot_word(&mut self, index: usize, word: u32);
 
     /// Most bytes of stack that were ever in use.
     fn stack_bytes(&mut self) -> u32;

@@ -1,7 +1,9 @@
 //! What the card's firmware does, apart from the registers it does it through.
 //!
 //! [`Firmware`] is a state machine over [`Hw`]: `boot` tests the memories, shows ident and version and declares the
-//! firmware ready; `poll` does what is due (mailbox, trapped frames, heartbeat) and says whether to sleep. The image
+//! firmware ready; `poll` feeds the watchdog, which nothing else does, does what is due (mailbox, trapped frames, heartbeat) and says
+//! whether to sleep. Before any of it runs, the boot stub has chosen the
+//! image (`penstock_abi::image`). The image
 //! (`firmware/image`) implements `Hw` over memory-mapped registers; the tests of this crate implement it over vectors.
 //!
 //! Nothing here waits, loops without a bound, allocates or takes an interrupt: interrupts only end `wfi`, the work is
@@ -15,6 +17,7 @@ mod hw;
 mod mailbox;
 pub mod reject;
 mod selftest;
+mod update;
 
 #[cfg(test)]
 mod fake;
@@ -23,9 +26,10 @@ pub use hw::{Hw, Region, RxMeta};
 pub use selftest::PAINT;
 
 use frame::{Frame, WORDS};
+use mailbox::Mailbox;
 pub use penstock_abi::fw::VERSION;
 use penstock_abi::fw::{
-    FRAME_BYTES, STATUS_READY, STATUS_SELF_TEST, STATUS_SELF_TEST_FAILED, TIME_SHIFT,
+    FRAME_BYTES, STATUS_READY, STATUS_SELF_TEST, STATUS_SELF_TEST_FAILED, TIME_SHIFT, TraceEvent,
 };
 use penstock_abi::limits::{CORE_CLOCK_KHZ, VIF_FABRIC, VIF_FIRST_POD};
 use penstock_abi::reason::TrapReason;
@@ -33,6 +37,9 @@ use zerocopy::IntoBytes as _;
 
 /// Ticks of [`Hw::time`] between two heartbeats: a tenth of a second at the nominal clock.
 pub const HEARTBEAT_TICKS: u64 = (CORE_CLOCK_KHZ as u64 * 100) >> TIME_SHIFT;
+
+/// Heartbeats after which a firmware is well: what it died of before is over. About a minute.
+pub const WELL_HEARTBEATS: u32 = 600;
 
 /// The memory self-test failed at this address; the firmware must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +57,15 @@ pub enum Next {
     Sleep,
 }
 
-/// Counters that the mailbox shows.
+/// Counters since boot, which the mailbox shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// ARP requests answered.
-    pub arp_replies: u32,
+    pub arp_replies: u64,
     /// Rejected packets answered (TCP RST or ICMP port unreachable).
-    pub reject_replies: u32,
+    pub reject_replies: u64,
     /// Trapped frames that got no answer.
-    pub rx_dropped: u32,
+    pub rx_dropped: u64,
 }
 
 /// The running firmware.
@@ -67,6 +74,7 @@ pub struct Firmware {
     stats: Stats,
     heartbeat: u32,
     next_heartbeat: u64,
+    mailbox: Mailbox,
 }
 
 impl Firmware {
@@ -79,14 +87,20 @@ impl Firmware {
         hw.set_status(STATUS_SELF_TEST);
         for region in [Region::Ram, Region::Receive, Region::Transmit] {
             if let Err(failed) = selftest::march(hw, region) {
+                hw.trace(TraceEvent::SelfTestFailed, 0, failed.address);
                 hw.set_info(failed.address);
                 hw.set_status(STATUS_SELF_TEST_FAILED);
                 return Err(failed);
             }
         }
-        let mut firmware =
-            Self { stats: Stats::default(), heartbeat: 0, next_heartbeat: hw.time() };
+        let mut firmware = Self {
+            stats: Stats::default(),
+            heartbeat: 0,
+            next_heartbeat: hw.time(),
+            mailbox: Mailbox::default(),
+        };
         firmware.beat(hw);
+        hw.trace(TraceEvent::Ready, 0, VERSION);
         hw.set_info(0);
         hw.set_status(STATUS_READY);
         Ok(firmware)
@@ -100,12 +114,16 @@ impl Firmware {
 
     /// Does what is due: one heartbeat, one mailbox request and one trapped frame at most.
     pub fn poll<H: Hw>(&mut self, hw: &mut H) -> Next {
+        hw.feed(false);
         self.beat(hw);
         let mut next = Next::Sleep;
         if let Some(request) = hw.mailbox_request() {
-            let reply = mailbox::answer(&self.stats, request, hw);
+            let reply = self.mailbox.answer(&self.stats, request, hw);
             hw.mailbox_reply(reply);
             next = Next::Poll;
+        } else if self.mailbox.restart_wanted() {
+            // Not before: the reply has left by now.
+            hw.restart();
         }
         if hw.rx_frames() != 0 {
             // A frame whose answer cannot be sent yet stays at the head; its interrupt keeps us awake.
@@ -125,6 +143,10 @@ impl Firmware {
             // Missed beats are not made up for: card time may jump while nothing happens.
             self.next_heartbeat = now + HEARTBEAT_TICKS;
             hw.set_alarm(self.next_heartbeat);
+            if self.heartbeat == WELL_HEARTBEATS {
+                hw.trace(TraceEvent::Well, 0, self.heartbeat);
+                hw.feed(true);
+            }
         }
     }
 
@@ -134,6 +156,8 @@ impl Firmware {
         let mut words = heapless::Vec::<u32, WORDS>::new();
         words.extend((0..bytes.div_ceil(4)).map(|i| hw.rx_word(i).to_le()));
         hw.rx_pop();
+        let detail = u16::from(meta.reason) << 8 | u16::from(meta.vif);
+        hw.trace(TraceEvent::Frame, detail, meta.bytes.into());
         let (frame, _) = words.as_bytes().split_at(bytes);
         let mut answer = Frame::new();
         let (answered, counter) = match meta.reason {
@@ -148,10 +172,11 @@ impl Firmware {
             _ => (None, &mut self.stats.rx_dropped),
         };
         if answered.is_some() {
-            *counter = counter.wrapping_add(1);
+            *counter += 1;
             send(hw, &answer, meta.vif);
         } else {
-            self.stats.rx_dropped = self.stats.rx_dropped.wrapping_add(1);
+            hw.trace(TraceEvent::Dropped, detail, meta.bytes.into());
+            self.stats.rx_dropped += 1;
         }
     }
 }

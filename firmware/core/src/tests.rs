@@ -1,8 +1,8 @@
 //! The firmware on hardware made of vectors; expected bytes are written out, not computed by the code under test.
 
 use crate::fake::{Fake, RAM, RECEIVE};
-use crate::{Firmware, HEARTBEAT_TICKS, Next, PAINT, SelfTestFailed, VERSION};
-use penstock_abi::fw;
+use crate::{Firmware, HEARTBEAT_TICKS, Next, PAINT, SelfTestFailed, VERSION, WELL_HEARTBEATS};
+use penstock_abi::{fw, image};
 
 const ARP: u8 = 1;
 const REJECT: u8 = 2;
@@ -339,4 +339,141 @@ fn rejected_packets_that_must_not_be_answered() {
     ] {
         assert_eq!(answer(REJECT, vif, &frame), None, "{what}");
     }
+}
+
+#[test]
+fn each_round_of_the_loop_feeds_the_watchdog_and_a_minute_makes_it_well() {
+    let (mut hw, mut firmware) = booted();
+    assert_eq!(hw.feeds, 0, "the boot does not");
+    firmware.poll(&mut hw);
+    assert_eq!(hw.feeds, 1);
+    for beat in 2..=WELL_HEARTBEATS {
+        assert_eq!(hw.well, 0, "beat {beat}");
+        hw.time = hw.alarm;
+        firmware.poll(&mut hw);
+    }
+    assert_eq!(hw.well, 1);
+    assert_eq!(hw.trace.last(), Some(&(fw::TraceEvent::Well, 0, WELL_HEARTBEATS)));
+    hw.time = hw.alarm;
+    firmware.poll(&mut hw);
+    assert_eq!(hw.well, 1);
+}
+
+#[test]
+fn the_trace_says_what_was_taken_and_what_became_of_it() {
+    use fw::TraceEvent::{Dropped, Frame, Mailbox, Ready};
+    let (mut hw, mut firmware) = booted();
+    hw.trap(ARP, 7, &WHO_HAS);
+    firmware.poll(&mut hw);
+    hw.trap(ARP, 1, &WHO_HAS);
+    firmware.poll(&mut hw);
+    hw.request = Some((fw::MBOX_PING, 5));
+    firmware.poll(&mut hw);
+    let (seven, one) = (u16::from(ARP) << 8 | 7, u16::from(ARP) << 8 | 1);
+    assert_eq!(
+        hw.trace,
+        [
+            (Ready, 0, VERSION),
+            (Frame, seven, 42),
+            (Frame, one, 42),
+            (Dropped, one, 42),
+            (Mailbox, 1, 5)
+        ]
+    );
+}
+
+fn ask(hw: &mut Fake, firmware: &mut Firmware, request: u32, arg: u32) -> u32 {
+    hw.request = Some((request, arg));
+    firmware.poll(hw);
+    *hw.replies.last().expect("each request has a reply")
+}
+
+#[test]
+fn a_statistic_is_read_whole_though_it_counts_on() {
+    let (mut hw, mut firmware) = booted();
+    firmware.stats.arp_replies = 0x1_ffff_ffff;
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_STAT, fw::STAT_ARP_REPLIES), 0xffff_ffff);
+    hw.trap(ARP, 7, &WHO_HAS);
+    firmware.poll(&mut hw);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_STAT_HIGH, 0), 1);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_STAT, fw::STAT_ARP_REPLIES), 0);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_STAT_HIGH, 0), 2);
+}
+
+/// An image as it is stored, and the CRC-32 of all of it.
+fn stored(version: u32) -> (Vec<u32>, u32) {
+    let body = [1, 2, 3, 4, 5];
+    let mut header = [fw::IMAGE_MAGIC, 0, 20, version];
+    header[image::CRC] = image::crc(&header, body.into_iter());
+    let words = [&header[..], &body].concat();
+    let mut crc = image::Crc::default();
+    words.iter().for_each(|word| crc.eat(*word));
+    (words, crc.finish())
+}
+
+fn send(hw: &mut Fake, firmware: &mut Firmware, words: &[u32]) {
+    let bytes = 4 * words.len() as u32;
+    assert_eq!(ask(hw, firmware, fw::MBOX_UPDATE_BEGIN, bytes), fw::UPDATE_OK);
+    for (i, word) in words.iter().enumerate() {
+        assert_eq!(ask(hw, firmware, fw::MBOX_UPDATE_WORD, *word), i as u32 + 1);
+    }
+}
+
+#[test]
+fn an_update_is_stored_checked_and_started_after_its_reply() {
+    let (mut hw, mut firmware) = booted();
+    let (words, crc) = stored(VERSION);
+    assert_eq!(
+        ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_START, fw::MBOX_UPDATE_KEY),
+        fw::UPDATE_NONE
+    );
+    send(&mut hw, &mut firmware, &words);
+    assert_eq!(hw.slot[&0], 0, "no image before it is checked");
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, crc), fw::UPDATE_OK);
+    assert_eq!(hw.slot.values().copied().collect::<Vec<_>>(), words);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_IMAGE, fw::IMAGE_SLOT_CRC), words[1]);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_IMAGE, fw::IMAGE_SLOT_BYTES), 36);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_START, 0), fw::MBOX_UNKNOWN);
+    let start = ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_START, fw::MBOX_UPDATE_KEY);
+    assert_eq!((start, hw.boot, hw.restarts), (fw::UPDATE_OK, fw::Boot::Update as u32, 0));
+    firmware.poll(&mut hw);
+    assert_eq!(hw.restarts, 1);
+}
+
+#[test]
+fn an_update_that_is_not_whole_is_refused_and_leaves_an_empty_slot() {
+    let (mut hw, mut firmware) = booted();
+    let (words, crc) = stored(VERSION);
+    for bytes in [0, 16, 22, fw::IMAGE_BYTES_MAX + 4, u32::MAX & !3] {
+        let reply = ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_BEGIN, bytes);
+        assert_eq!(reply, fw::UPDATE_LENGTH, "{bytes}");
+    }
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_WORD, 1), fw::UPDATE_NOT_BEGUN);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, crc), fw::UPDATE_NOT_BEGUN);
+    // Too few words, one too many.
+    ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_BEGIN, 36);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, crc), fw::UPDATE_LENGTH);
+    send(&mut hw, &mut firmware, &words);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_WORD, 1), fw::UPDATE_LENGTH);
+    // A word that is another in the slot than it was sent, in header and body; another CRC; no image at all.
+    for at in [2, 3, 8] {
+        send(&mut hw, &mut firmware, &words);
+        *hw.slot.get_mut(&at).expect("it was sent") ^= 1 << 7;
+        let reply = ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, crc);
+        assert_eq!(reply, fw::UPDATE_TORN, "{at}");
+    }
+    send(&mut hw, &mut firmware, &words);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, !crc), fw::UPDATE_TORN);
+    let mut other = words.clone();
+    other[0] = 7;
+    let mut sum = image::Crc::default();
+    other.iter().for_each(|word| sum.eat(*word));
+    send(&mut hw, &mut firmware, &other);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, sum.finish()), fw::UPDATE_TORN);
+    // Another major version.
+    let (foreign, crc) = stored(VERSION + 0x1_0000);
+    send(&mut hw, &mut firmware, &foreign);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_UPDATE_END, crc), fw::UPDATE_VERSION);
+    assert_eq!(hw.slot[&0], 0);
+    assert_eq!(ask(&mut hw, &mut firmware, fw::MBOX_IMAGE, fw::IMAGE_SLOT_BYTES), 0);
 }

@@ -2,7 +2,10 @@
 
 use core::ptr;
 
-use penstock_abi::fw::{FRAME_BYTES, MMIO_BASE, RX_BASE, Registers, TX_BASE};
+use penstock_abi::fw::{
+    Boot, FRAME_BYTES, IMAGE_BYTES_MAX, IMAGE_CODE_BASE, IMAGE_GOLDEN_BASE, IMAGE_SLOT_BASE,
+    MMIO_BASE, RX_BASE, Registers, TX_BASE, TraceEvent,
+};
 use penstock_fw_core::{Hw, PAINT, Region, RxMeta};
 
 /// Stack below the current stack pointer that the self-test leaves alone: what its own calls may need.
@@ -17,6 +20,8 @@ unsafe extern "C" {
     static __sheap: u32;
     /// Top of the stack, from the linker script.
     static _stack_start: u32;
+    /// End of the code, from the linker script.
+    static __etext: u32;
 }
 
 /// The registers.
@@ -34,6 +39,37 @@ impl Mmio {
         let registers = unsafe { &*(MMIO_BASE as *const Registers) };
         Self { registers }
     }
+
+    /// Says where the firmware ends itself.
+    pub(crate) fn set_pc(&mut self, pc: u32) {
+        // SAFETY: the register is the card's own, and takes any value.
+        unsafe { self.registers.pc.write(pc) }
+    }
+}
+
+/// The return address nearest to the top of the stack, as a panic finds it: where it was called from. 0 if there is none.
+pub(crate) fn caller() -> u32 {
+    let end = ptr::addr_of!(__etext) as u32;
+    let is_call = |at: u32| {
+        let half = |at: u32| {
+            let word = peek(at & !3);
+            if at & 2 == 0 { word & 0xffff } else { word >> 16 }
+        };
+        let (near, far) = (half(at - 2), half(at - 4));
+        // c.jal, c.jalr; jal ra, jalr ra.
+        near & 0xe003 == 0x2001
+            || (near & 0xf07f == 0x9002 && near != 0x9002)
+            || matches!(far & 0xfff, 0x0ef | 0x0e7)
+    };
+    let mut address = stack_pointer();
+    while address < stack_top() {
+        let word = peek(address);
+        if word & 1 == 0 && (IMAGE_CODE_BASE + 4..end).contains(&word) && is_call(word) {
+            return word;
+        }
+        address += 4;
+    }
+    0
 }
 
 /// First address after the static data.
@@ -71,7 +107,7 @@ fn peek(address: u32) -> u32 {
 }
 
 fn poke(address: u32, word: u32) {
-    // SAFETY: callers pass aligned addresses of a window, or of RAM between static data and stack, which no object uses.
+    // SAFETY: callers pass aligned addresses of a window, of the update slot, or of RAM between static data and stack, which no object uses.
     unsafe { ptr::write_volatile(address as *mut u32, word) }
 }
 
@@ -176,6 +212,45 @@ impl Hw for Mmio {
 
     fn region_write(&mut self, address: u32, word: u32) {
         poke(address, word);
+    }
+
+    fn feed(&mut self, well: bool) {
+        // SAFETY: see above.
+        unsafe { self.registers.watchdog.write(well.into()) }
+    }
+
+    fn restart(&mut self) {
+        // SAFETY: see above.
+        unsafe { self.registers.restart.write(1) }
+    }
+
+    fn boot(&mut self) -> u32 {
+        self.registers.boot.read()
+    }
+
+    fn set_boot(&mut self, boot: Boot) {
+        // SAFETY: see above.
+        unsafe { self.registers.boot.write(boot as u32) }
+    }
+
+    fn trace(&mut self, event: TraceEvent, detail: u16, arg: u32) {
+        // SAFETY: see above.
+        unsafe {
+            self.registers.trace_arg.write(arg);
+            self.registers.trace_event.write(u32::from(detail) << 16 | event as u32);
+        }
+    }
+
+    fn golden_word(&mut self, index: usize) -> u32 {
+        peek(IMAGE_GOLDEN_BASE + 4 * (index as u32 % (IMAGE_BYTES_MAX / 4)))
+    }
+
+    fn slot_word(&mut self, index: usize) -> u32 {
+        peek(IMAGE_SLOT_BASE + 4 * (index as u32 % (IMAGE_BYTES_MAX / 4)))
+    }
+
+    fn set_slot_word(&mut self, index: usize, word: u32) {
+        poke(IMAGE_SLOT_BASE + 4 * (index as u32 % (IMAGE_BYTES_MAX / 4)), word);
     }
 
     fn stack_bytes(&mut self) -> u32 {

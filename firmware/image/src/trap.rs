@@ -1,4 +1,4 @@
-//! What happens at an exception, from the first instruction after reset on.
+//! What happens at an exception, from the first instruction after reset on; the boot stub and the image have one each.
 //!
 //! One routine for all, since interrupts are never taken. It uses neither stack nor memory, which may be what broke. 256-byte
 //! aligned because the core rounds `mtvec` down to that; the run-time aligns its own routines to 4 only.
@@ -18,6 +18,7 @@ global_asm!(
     "li t2, {mmio}",
     "csrr t0, mepc",
     "sw t0, {info}(t2)",
+    "sw t0, {pc}(t2)",
     "csrr t0, mcause",
     "li t1, {trap}",
     "or t0, t0, t1",
@@ -26,6 +27,7 @@ global_asm!(
     "j 1b",
     mmio = const MMIO_BASE,
     info = const core::mem::offset_of!(Registers, info),
+    pc = const core::mem::offset_of!(Registers, pc),
     status = const core::mem::offset_of!(Registers, status),
     trap = const STATUS_TRAP,
 );

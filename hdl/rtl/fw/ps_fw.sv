@@ -9,11 +9,15 @@
 //           next legal edge once fw_active_o is 1 (a timer that expires, a mailbox request or a frame raises it).
 // Reset:    rst_i (clk_i, one cycle is enough) stops the core; it starts 8 cycles of clk_fw_i after rst_i ended.
 //           Function-level resets must not come here: the firmware survives them.
+// Restart:  the watchdog (ps_fw_watchdog) resets the core alone, likewise for 8 cycles, when it does not live, or on request. No
+//           stream is cut: frames that were with it are gone and counted, one that is being sent ends first. Which image runs, what
+//           is known of its death and the trace outlive it.
 // Streams:  rx: rx_meta_i belongs to the first beat; ready whenever rx_full_o is 0; see ps_fw_rx. tx: see ps_fw_tx.
-// Faults:   fault_o pulses when the status word becomes another of 0xdxxx_xxxx; frames are then refused
-//           (rx_full_o), so that a dead firmware costs nothing but its own service.
+// Faults:   fault_o pulses when the status word becomes another of 0xdxxx_xxxx, and when the watchdog restarts the core; frames are
+//           refused (rx_full_o) until the firmware runs, so that a dead one costs nothing but its own service.
 module ps_fw
-  import ps_types_pkg::trap_meta_t;
+  import ps_abi_pkg::*;
+  import ps_types_pkg::*;
 #(
   parameter FirmwareFile = ""
 ) (
@@ -21,10 +25,8 @@ module ps_fw
   input  logic         rst_i,
   input  logic         clk_fw_i,
 
-  output logic [31:0]  status_o,
-  output logic [31:0]  info_o,
-  output logic [31:0]  version_o,
-  output logic [31:0]  heartbeat_o,
+  output fw_view_t     view_o,
+  input  fw_ask_t      ask_i,
 
   input  logic         mbox_req_valid_i,    // pulse
   input  logic [31:0]  mbox_request_i,
@@ -66,12 +68,12 @@ module ps_fw
   // Stretched until clk_fw_i has risen often enough with it, which clk_i sees by a bit that toggles with
   // every edge; on the clk_i side it ends first.
 
-  logic       tick_q, tick_seen_q, rst_req_q, rst_fw_q, started_q;
+  logic       tick_q, tick_seen_q, rst_req_q, rst_fw_q, started_q, restart, bite;
   logic [2:0] rst_count_q;
 
   always_ff @(posedge clk_i) begin
     tick_seen_q <= tick_q;
-    if (rst_i) begin
+    if (rst_i || restart) begin
       rst_req_q   <= 1'b1;
       rst_count_q <= '0;
     end else if (rst_req_q && tick_q != tick_seen_q) begin
@@ -87,7 +89,7 @@ module ps_fw
   end
 
   logic rst_core;
-  assign rst_core = rst_i || rst_req_q;
+  assign rst_core = rst_i || rst_req_q || restart;
 
   // ------------------------------------------------------------------ core and registers
 
@@ -95,7 +97,13 @@ module ps_fw
   logic        mmio_req, mmio_we, mmio_err;
   logic [3:0]  mmio_be;
   logic [15:0] mmio_addr;
-  logic [31:0] mmio_wdata, mmio_rdata;
+  logic [31:0] mmio_wdata, mmio_rdata, fetch;
+
+  logic [31:0] status, info, version, heartbeat, boot, pc, trace_arg, trace_count, rx_lost;
+  logic        feed_toggle, well_toggle, again_toggle, trace_add, watchdog_awake, rollback, tx_quiet;
+  logic [7:0]  cause, in_a_row;
+  fw_death_t   death;
+  fw_trace_t   trace;
 
   logic        mbox_pending, mbox_read, mbox_reply;
   logic [31:0] mbox_request, mbox_arg;
@@ -131,6 +139,7 @@ module ps_fw
     .irq_timer_i    (irq_timer_q),
     .irq_external_i (irq_external_q),
     .sleep_o        (sleep),
+    .fetch_o        (fetch),
     .mmio_req_o     (mmio_req),
     .mmio_we_o      (mmio_we),
     .mmio_be_o      (mmio_be),
@@ -151,12 +160,22 @@ module ps_fw
     .mmio_wdata_i   (mmio_wdata),
     .mmio_rdata_o   (mmio_rdata),
     .mmio_err_o     (mmio_err),
-    .status_o,
-    .info_o,
-    .version_o,
-    .heartbeat_o,
+    .status_o       (status),
+    .info_o         (info),
+    .version_o      (version),
+    .heartbeat_o    (heartbeat),
     .time_i,
     .irq_timer_o    (irq_timer),
+    .cause_i        (cause),
+    .rollback_i     (rollback),
+    .in_a_row_i     (in_a_row),
+    .boot_o         (boot),
+    .pc_o           (pc),
+    .feed_toggle_o  (feed_toggle),
+    .well_toggle_o  (well_toggle),
+    .again_toggle_o (again_toggle),
+    .trace_add_o    (trace_add),
+    .trace_arg_o    (trace_arg),
     .mbox_pending_i (mbox_pending),
     .mbox_request_i (mbox_request),
     .mbox_arg_i     (mbox_arg),
@@ -176,11 +195,53 @@ module ps_fw
     .tx_win_rdata_i (tx_win_rdata)
   );
 
+  // ------------------------------------------------------------------ what outlives the core
+
+  ps_fw_watchdog u_watchdog (
+    .clk_i,
+    .rst_i,
+    .hold_i          (rst_core),
+    .tick_i          (tick_q != tick_seen_q),
+    .time_i,
+    .quiet_i         (tx_quiet),
+    .feed_toggle_i   (feed_toggle),
+    .well_toggle_i   (well_toggle),
+    .again_toggle_i  (again_toggle),
+    .host_restart_i  (ask_i.restart),
+    .host_rollback_i (ask_i.rollback),
+    .status_i        (status),
+    .info_i          (info),
+    .pc_i            (pc),
+    .fetch_i         (fetch),
+    .restart_o       (restart),
+    .bite_o          (bite),
+    .awake_o         (watchdog_awake),
+    .cause_o         (cause),
+    .rollback_o      (rollback),
+    .in_a_row_o      (in_a_row),
+    .death_o         (death)
+  );
+
+  ps_fw_trace u_trace (
+    .clk_i,
+    .clk_fw_i,
+    .new_i      (rst_fw_q && cause == FwCausePowerOn),
+    .add_i      (trace_add),
+    .event_i    (mmio_wdata),
+    .arg_i      (trace_arg),
+    .time_i,
+    .count_o    (trace_count),
+    .at_valid_i (ask_i.trace_valid),
+    .at_i       (ask_i.trace_at),
+    .entry_o    (trace)
+  );
+
   // ------------------------------------------------------------------ ways in and out
 
   ps_fw_mbox u_mbox (
     .clk_i,
-    .rst_i         (rst_core),
+    .rst_i,
+    .restart_i     (rst_core),
     .clk_fw_i,
     .rst_fw_i      (rst_fw_q),
     .req_valid_i   (mbox_req_valid_i),
@@ -197,11 +258,12 @@ module ps_fw
   );
 
   logic accept;
-  assign accept = status_o == StatusReady && !rst_core;
+  assign accept = status == StatusReady && !rst_core;
 
   ps_fw_rx u_rx (
     .clk_i,
-    .rst_i       (rst_core),
+    .rst_i,
+    .restart_i   (rst_core),
     .clk_fw_i,
     .rst_fw_i    (rst_fw_q),
     .rx_tdata_i,
@@ -211,6 +273,7 @@ module ps_fw
     .rx_meta_i,
     .rx_full_o,
     .accept_i    (accept),
+    .lost_o      (rx_lost),
     .frames_o    (rx_frames),
     .pop_i       (rx_pop),
     .meta_re_i   (rx_meta_re),
@@ -233,6 +296,7 @@ module ps_fw
     .tx_tvalid_o,
     .tx_tready_i,
     .tx_vif_o,
+    .quiet_o     (tx_quiet),
     .free_o      (tx_free),
     .send_i      (tx_send),
     .bytes_i     (mmio_wdata[15:0]),
@@ -249,12 +313,15 @@ module ps_fw
   logic [31:0] status_q;
 
   always_ff @(posedge clk_i) begin
-    status_q <= status_o;
-    fault_o  <= status_o != status_q && status_o[31:28] == StatusFault;
-    if (rst_core) fault_o <= 1'b0;
+    status_q <= status;
+    fault_o  <= bite || (status != status_q && status[31:28] == StatusFault && !rst_core);
+    if (rst_i) fault_o <= 1'b0;
   end
 
+  assign view_o = '{status: status, info: info, version: version, heartbeat: heartbeat, boot: boot, boot_cause: {in_a_row, cause},
+                    rx_lost: rx_lost, death: death, trace_count: trace_count, trace: trace};
+
   // Also for an interrupt that has not reached its register yet. Whether it wakes the core, the core says (sleep).
-  assign fw_active_o = rst_core || !started_q || !sleep || irq_timer != irq_timer_q || irq_external != irq_external_q;
+  assign fw_active_o = rst_core || !started_q || watchdog_awake || !sleep || irq_timer != irq_timer_q || irq_external != irq_external_q;
 
 endmodule

@@ -3,15 +3,17 @@
 //
 // Memory map: the RAM at 0 (penstock_abi::fw::RAM_BASE), instructions and data; 64 KiB of registers and
 //             windows at 0x8000_0000 (fw::MMIO_BASE), data only, on the mmio port. Any other access
-//             answers with a bus error, which traps.
+//             answers with a bus error, which traps. So does a store to the RAM's first FwProtectedBytes, which
+//             are as the image made them until the FPGA is loaded anew.
 // Handshake:  mmio_req_o is a request that is always taken; mmio_rdata_i and mmio_err_i belong to the
 //             request of the cycle before.
 // Latency:    one cycle a RAM or mmio access; the core starts at 0x80 as reset ends.
 // Interrupts: timer and external are level-sensitive.
-// Reset:      rst_i, in step with clk_i, 4 cycles at least. It does not restore the RAM; the image keeps its
-//             initialised data in its read-only part, so that it may start again.
+// Reset:      rst_i, in step with clk_i, 4 cycles at least. It does not restore the RAM; what starts then is the boot stub in its
+//             protected part, which copies an image to where it runs.
 module ps_fw_cpu
   import ibex_pkg::*;
+  import ps_abi_pkg::FwProtectedBytes;
   import ps_abi_pkg::FwRamBytes;
 #(
   parameter FirmwareFile = ""
@@ -22,6 +24,7 @@ module ps_fw_cpu
   input  logic        irq_timer_i,
   input  logic        irq_external_i,
   output logic        sleep_o,        // waits for an interrupt, none of those it enabled is pending
+  output logic [31:0] fetch_o,        // address that was fetched last
 
   output logic        mmio_req_o,
   output logic        mmio_we_o,
@@ -39,6 +42,7 @@ module ps_fw_cpu
   logic        instr_req, instr_in_ram, instr_rvalid_q, instr_err_q;
   logic [31:0] instr_addr, instr_rdata;
   logic        data_req, data_we, data_in_ram, data_in_mmio, data_rvalid_q, data_ram_q, data_mmio_q;
+  logic        data_protected;
   logic [3:0]  data_be;
   logic [31:0] data_addr, data_wdata, ram_rdata;
 
@@ -103,7 +107,8 @@ module ps_fw_cpu
   // ------------------------------------------------------------------ bus
 
   assign instr_in_ram = instr_addr < 32'(FwRamBytes);
-  assign data_in_ram  = data_addr < 32'(FwRamBytes);
+  assign data_protected = data_we && data_addr < 32'(FwProtectedBytes);
+  assign data_in_ram  = data_addr < 32'(FwRamBytes) && !data_protected;
   assign data_in_mmio = data_addr[31:16] == MmioPage;
 
   assign mmio_req_o   = data_req && data_in_mmio;
@@ -113,6 +118,7 @@ module ps_fw_cpu
   assign mmio_wdata_o = data_wdata;
 
   always_ff @(posedge clk_i) begin
+    if (instr_req) fetch_o <= instr_addr;
     instr_rvalid_q <= instr_req;
     instr_err_q    <= !instr_in_ram;
     data_rvalid_q  <= data_req;

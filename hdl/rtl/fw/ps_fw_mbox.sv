@@ -6,10 +6,14 @@
 //
 // Clocks:  rising edges of clk_fw_i coincide with edges of clk_i, at most every second one; it may stand still.
 // Latency: pending_o one cycle of clk_i after req_valid_i; reply_valid_o two after the firmware's write.
-// Reset:   rst_i and rst_fw_i overlap, rst_fw_i ends last.
-module ps_fw_mbox (
+// Restart: a request that is pending is answered with FwMboxLost: who did not answer it is gone.
+// Reset:   rst_i, power-on, and restart_i each overlap with rst_fw_i, which ends last.
+module ps_fw_mbox
+  import ps_abi_pkg::FwMboxLost;
+(
   input  logic        clk_i,
   input  logic        rst_i,
+  input  logic        restart_i,
   input  logic        clk_fw_i,
   input  logic        rst_fw_i,
 
@@ -53,11 +57,16 @@ module ps_fw_mbox (
       arg_q     <= arg_i;
       seq_q     <= seq_q + SeqWidth'(1);
     end
+    if (restart_i) begin
+      pending_q     <= req_valid_i;
+      seen_q        <= 1'b0;
+      reply_valid_q <= pending_q && !req_valid_i;
+      reply_q       <= FwMboxLost;
+      seq_q         <= '0;
+    end
     if (rst_i) begin
       pending_q     <= 1'b0;
-      seen_q        <= 1'b0;
       reply_valid_q <= 1'b0;
-      seq_q         <= '0;
     end
   end
 

@@ -6,9 +6,10 @@
 //
 // Handshake: mmio as in ps_fw_cpu: always taken, read data and error one cycle later.
 // Clock:     clk_fw_i; only the timer's comparison runs on clk_i, since it must wake a clock that stands still.
-// Reset:     rst_fw_i clears status words and disarms the timer.
+// Reset:     rst_fw_i clears status words and disarms the timer. Which image runs (boot_o) outlives it, but for power-on and
+//            for a host that wants the golden one; what decides that stands while rst_fw_i does.
 module ps_fw_regs
-  import ps_abi_pkg::FwTimeShift;
+  import ps_abi_pkg::*;
   import ps_types_pkg::trap_meta_t;
 (
   input  logic        clk_i,
@@ -29,6 +30,17 @@ module ps_fw_regs
   output logic [31:0] heartbeat_o,
   input  logic [63:0] time_i,         // cycles of clk_i
   output logic        irq_timer_o,
+
+  input  logic [7:0]  cause_i,        // FwCause*
+  input  logic        rollback_i,
+  input  logic [7:0]  in_a_row_i,
+  output logic [31:0] boot_o,
+  output logic [31:0] pc_o,
+  output logic        feed_toggle_o,
+  output logic        well_toggle_o,
+  output logic        again_toggle_o,
+  output logic        trace_add_o,
+  output logic [31:0] trace_arg_o,
 
   input  logic        mbox_pending_i,
   input  logic [31:0] mbox_request_i,
@@ -69,6 +81,13 @@ module ps_fw_regs
   localparam logic [7:0] RxPop       = 8'h38;
   localparam logic [7:0] TxFree      = 8'h3c;
   localparam logic [7:0] TxSend      = 8'h40;
+  localparam logic [7:0] Watchdog    = 8'h44;
+  localparam logic [7:0] Pc          = 8'h48;
+  localparam logic [7:0] Boot        = 8'h4c;
+  localparam logic [7:0] BootCause   = 8'h50;
+  localparam logic [7:0] Restart     = 8'h54;
+  localparam logic [7:0] TraceArg    = 8'h58;
+  localparam logic [7:0] TraceEvent  = 8'h5c;
 
   // 256-byte pages of the mmio space.
   localparam logic [7:0] PageRegs = 8'h00;
@@ -77,7 +96,8 @@ module ps_fw_regs
 
   typedef enum logic [1:0] {FromReg, FromMeta, FromRx, FromTx} source_e;
 
-  logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, rdata_q;
+  logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, pc_q, boot_q, trace_arg_q, rdata_q;
+  logic        feed_q, well_q, again_q;
   logic [63:0] timecmp_q, now;
   logic [7:0]  page, offset;
   logic        reg_we, reg_re, err_d, err_q, irq_timer_q;
@@ -117,6 +137,9 @@ module ps_fw_regs
     words[TimecmpHi[6:2]]   = timecmp_q[63:32];
     words[RxFrames[6:2]]    = 32'(rx_frames_i);
     words[TxFree[6:2]]      = 32'(tx_free_i);
+    words[Pc[6:2]]          = pc_q;
+    words[Boot[6:2]]        = boot_q;
+    words[BootCause[6:2]]   = {16'd0, in_a_row_i, cause_i};
   end
 
   always_comb begin
@@ -124,7 +147,7 @@ module ps_fw_regs
     source_d = FromReg;
     unique case (page)
       PageRegs: begin
-        err_d = offset > TxSend || (mmio_we_i && !(&mmio_be_i));
+        err_d = offset > TraceEvent || (mmio_we_i && !(&mmio_be_i));
         if (offset == RxMeta) source_d = FromMeta;
       end
       PageRx:  source_d = FromRx;
@@ -148,6 +171,14 @@ module ps_fw_regs
         Heartbeat: heartbeat_q      <= mmio_wdata_i;
         TimecmpLo: timecmp_q[31:0]  <= mmio_wdata_i;
         TimecmpHi: timecmp_q[63:32] <= mmio_wdata_i;
+        Watchdog: begin
+          feed_q <= !feed_q;
+          if (mmio_wdata_i[0]) well_q <= !well_q;
+        end
+        Pc:        pc_q             <= mmio_wdata_i;
+        Boot:      boot_q           <= mmio_wdata_i;
+        Restart:   again_q          <= !again_q;
+        TraceArg:  trace_arg_q      <= mmio_wdata_i;
         default: ;
       endcase
     end
@@ -157,6 +188,12 @@ module ps_fw_regs
       version_q   <= '0;
       heartbeat_q <= '0;
       timecmp_q   <= '1;
+      pc_q        <= '0;
+      feed_q      <= 1'b0;
+      well_q      <= 1'b0;
+      again_q     <= 1'b0;
+      if (cause_i == FwCausePowerOn) boot_q <= 32'(FwBootGolden);
+      else if (rollback_i) boot_q <= 32'(FwBootRolledBack);
     end
   end
 
@@ -174,6 +211,7 @@ module ps_fw_regs
   assign mbox_reply_o = reg_we && offset == MboxReply;
   assign rx_pop_o     = reg_we && offset == RxPop;
   assign rx_meta_re_o = reg_re && offset == RxMeta;
+  assign trace_add_o  = reg_we && offset == TraceEvent;
   assign tx_send_o    = reg_we && offset == TxSend;
   assign rx_win_re_o  = mmio_req_i && page == PageRx && !mmio_we_i;
   assign rx_win_we_o  = (mmio_req_i && page == PageRx && mmio_we_i) ? mmio_be_i : '0;
@@ -188,5 +226,12 @@ module ps_fw_regs
   assign info_o      = info_q;
   assign version_o   = version_q;
   assign heartbeat_o = heartbeat_q;
+  assign boot_o      = boot_q;
+  assign pc_o        = pc_q;
+  assign trace_arg_o = trace_arg_q;
+
+  assign feed_toggle_o  = feed_q;
+  assign well_toggle_o  = well_q;
+  assign again_toggle_o = again_q;
 
 endmodule

@@ -5,18 +5,21 @@
 //
 // Handshake: rx_tready_o is 1 whenever rx_full_o is 0. rx_full_o is 1 while the queue cannot take a frame, or while
 //            the firmware does not run (accept_i is 0): the data path then drops the frame and counts it. A frame
-//            that is sent all the same waits for room, or is swallowed if the firmware does not run.
+//            that is sent all the same waits for room, or is swallowed if the firmware does not run, and counted (lost_o).
 // Window:    word-wise, one cycle of clk_fw_i. Writes serve the memory self-test: they are certain to arrive only
 //            while accept_i is 0, and their frame is the head slot's.
 // Clocks:    rising edges of clk_fw_i coincide with edges of clk_i, at most every second one; it may stand still.
 // Order:     that of arrival.
-// Reset:     rst_i and rst_fw_i overlap, rst_fw_i ends last. The queue is empty then.
+// Restart:   restart_i empties the queue, and counts what was in it. Of a frame that it meets, what is still to come is
+//            swallowed.
+// Reset:     rst_i, power-on, and restart_i each overlap with rst_fw_i, which ends last.
 module ps_fw_rx
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
 (
   input  logic         clk_i,
   input  logic         rst_i,
+  input  logic         restart_i,
   input  logic         clk_fw_i,
   input  logic         rst_fw_i,
 
@@ -28,6 +31,7 @@ module ps_fw_rx
   input  trap_meta_t   rx_meta_i,
   output logic         rx_full_o,
   input  logic         accept_i,
+  output logic [31:0]  lost_o,         // frames that no firmware has seen, or done with
 
   // Firmware, clk_fw_i
   output logic [4:0]   frames_o,
@@ -53,6 +57,9 @@ module ps_fw_rx
   logic                 swallow_q;
   logic                 first, no_slot_q, one_slot_q, beat_taken, swallow, store, ends;
   logic                 accept_q;        // for frames that come all the same: a cycle later is soon enough
+  logic                 restart_q;
+  logic [31:0]          lost_q;
+  logic [PtrWidth-1:0]  lost_step_q;
 
   // What is free is known a cycle late of the firmware's pops, and at once of the frames that come.
   assign used        = wr_ptr_q - rd_ptr_q;
@@ -60,7 +67,7 @@ module ps_fw_rx
   assign rx_tready_o = !first || !no_slot_q || !accept_q;
   assign rx_full_o   = !accept_i || no_slot_q || (!first && one_slot_q);
   assign beat_taken  = rx_tvalid_i && rx_tready_o;
-  assign swallow     = first ? no_slot_q : swallow_q;
+  assign swallow     = restart_i || (first ? no_slot_q || !accept_q : swallow_q);
   assign store       = beat_taken && !swallow && !beat_q[BeatWidth];
   assign ends        = beat_taken && rx_tlast_i && !swallow;
 
@@ -78,13 +85,25 @@ module ps_fw_rx
     // Of one frame more, if one ends: compared before that is known.
     no_slot_q  <= ends ? used == PtrWidth'(FwRxQueueFrames - 1) : used == PtrWidth'(FwRxQueueFrames);
     one_slot_q <= ends ? used == PtrWidth'(FwRxQueueFrames - 2) : used == PtrWidth'(FwRxQueueFrames - 1);
-    if (rst_i) begin
-      beat_q     <= '0;
+    // Those in the queue when the firmware ends, and those that are swallowed. One that is cut in two is one of the latter.
+    restart_q   <= restart_i;
+    lost_step_q <= (restart_i && !restart_q ? used : '0) + PtrWidth'(beat_taken && rx_tlast_i && swallow);
+    lost_q      <= lost_q + 32'(lost_step_q);
+    if (restart_i) begin
       wr_ptr_q   <= '0;
       no_slot_q  <= 1'b0;
       one_slot_q <= 1'b0;
+      swallow_q  <= 1'b1;
+    end
+    if (rst_i) begin
+      beat_q      <= '0;
+      restart_q   <= 1'b1;
+      lost_step_q <= '0;
+      lost_q      <= '0;
     end
   end
+
+  assign lost_o = lost_q;
 
   // ------------------------------------------------------------------ firmware's side
 
@@ -115,7 +134,7 @@ module ps_fw_rx
 
   always_ff @(posedge clk_i) begin
     if (wr_pending && !rx_tvalid_i) wr_seen_q <= wr_toggle_q;
-    if (rst_i) wr_seen_q <= 1'b0;
+    if (restart_i) wr_seen_q <= 1'b0;
   end
 
   // ------------------------------------------------------------------ memories
@@ -177,7 +196,7 @@ module ps_fw_rx
 
 `ifndef SYNTHESIS
   // The queue never holds more than it has slots for, and is ready when it says that it has room.
-  UsedInRange_A: assert property (@(posedge clk_i) disable iff (rst_i)
+  UsedInRange_A: assert property (@(posedge clk_i) disable iff (rst_i || restart_i)
     PtrWidth'(wr_ptr_q - rd_ptr_q) <= PtrWidth'(FwRxQueueFrames));
   ReadyUnlessFull_A: assert property (@(posedge clk_i) disable iff (rst_i)
     !rx_full_o |-> rx_tready_o);

@@ -7,7 +7,8 @@
 // Window:    word-wise, one cycle of clk_fw_i.
 // Clocks:    rising edges of clk_fw_i coincide with edges of clk_i, at most every second one; it may stand still.
 // Latency:   first beat four cycles of clk_i after the firmware's write.
-// Reset:     rst_i and rst_fw_i overlap, rst_fw_i ends last; a frame on its way is cut off.
+// Reset:     rst_i and rst_fw_i overlap, rst_fw_i ends last; a frame on its way is cut off. None is while quiet_o is 1, and
+//            for another cycle.
 module ps_fw_tx
   import ps_abi_pkg::*;
   import ps_types_pkg::*;
@@ -24,6 +25,7 @@ module ps_fw_tx
   output logic         tx_tvalid_o,
   input  logic         tx_tready_i,
   output logic [7:0]   tx_vif_o,
+  output logic         quiet_o,
 
   // Firmware, clk_fw_i
   output logic         free_o,
@@ -117,6 +119,7 @@ module ps_fw_tx
     end
   end
 
+  assign quiet_o     = state_q == Idle;
   assign tx_tvalid_o = state_q == Send;
   assign tx_tlast_o  = last_q;
   assign tx_tkeep_o  = keep_q;

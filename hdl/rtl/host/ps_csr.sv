@@ -62,10 +62,8 @@ module ps_csr
   input  logic [31:0] evt_dropped_i,
 
   // Firmware
-  input  logic [31:0] fw_status_i,
-  input  logic [31:0] fw_info_i,
-  input  logic [31:0] fw_version_i,
-  input  logic [31:0] fw_heartbeat_i,
+  input  fw_view_t    fw_i,
+  output fw_ask_t     fw_o,
   output logic        mbox_valid_o,  // pulse
   output logic [31:0] mbox_request_o,
   output logic [31:0] mbox_arg_o,
@@ -97,6 +95,7 @@ module ps_csr
   logic        wlarge_q;  // what is written is 32 or more
   logic        wkey_q;    // it is the key to clear
   logic        winject_q; // it is that to store a wrong parity
+  logic        wrestart_q, wrollback_q;  // it is one of those to restart the firmware
   select_t     wr_sel_q, rd_sel_q;
   logic        rd_take, rd_q, rd_go_q, rd_have_q, rvalid_q;
 
@@ -129,6 +128,8 @@ module ps_csr
     wlarge_q     <= wr_data_q[31:5] != '0;
     wkey_q       <= wr_data_q == ClearKey;
     winject_q    <= wr_data_q == ParityInjectKey;
+    wrestart_q   <= wr_data_q == FwRestartKey;
+    wrollback_q  <= wr_data_q == FwRollbackKey;
     bvalid_q     <= wr_go_q || (bvalid_q && !s_axil_bready_i);
     rd_q         <= rd_take;
     rd_addr_q    <= s_axil_araddr_i;
@@ -160,11 +161,15 @@ module ps_csr
   logic [31:0] scratch_q, mbox_request_q, mbox_arg_q, mbox_reply_q;
   logic        mbox_ready_q, mbox_pending_q, mbox_valid_q, clear_q, ring_fault_q, inject_q;
   ring_cfg_t   cmd_q, evt_q;
+  fw_ask_t     fw_ask_q;
   // The rings' own counts go on until they start again; a reset hides them until then.
   logic        cmd_counts_q, evt_counts_q;
 
   always_ff @(posedge clk_i) begin
     mbox_valid_q <= 1'b0;
+    fw_ask_q.restart     <= wr_sel_q[word(RegFwRestart)] && wrestart_q;
+    fw_ask_q.rollback    <= wr_sel_q[word(RegFwRestart)] && wrollback_q;
+    fw_ask_q.trace_valid <= wr_sel_q[word(RegFwTraceAt)];
     clear_q      <= 1'b0;
     cmd_q.start  <= 1'b0;
     evt_q.start  <= 1'b0;
@@ -230,6 +235,7 @@ module ps_csr
       end
     end
     if (wr_sel_q[word(RegEvtConsumer)]) evt_q.count <= wdata_q;
+    if (wr_sel_q[word(RegFwTraceAt)]) fw_ask_q.trace_at <= wdata_q;
     if (wr_sel_q[word(RegMboxArg)]) mbox_arg_q <= wdata_q;
     if (wr_sel_q[word(RegMboxRequest)]) begin
       mbox_request_q <= wdata_q;
@@ -253,6 +259,7 @@ module ps_csr
       mbox_ready_q   <= 1'b0;
       mbox_pending_q <= 1'b0;
       mbox_valid_q   <= 1'b0;
+      fw_ask_q       <= '0;
       clear_q        <= 1'b0;
       inject_q       <= 1'b0;
     end
@@ -286,7 +293,7 @@ module ps_csr
   endfunction
 
   logic [31:0] rdata_q;
-  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, sizes_q, states_q, ports_q, by_port_q, keep_q;
+  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, fw_death_q, fw_trace_q, sizes_q, states_q, ports_q, by_port_q, keep_q;
 
   // The tables' sizes. All of them are constants: each bit of the answer is an OR of some selections.
   function automatic logic [31:0] sizes(input select_t chosen);
@@ -346,21 +353,36 @@ module ps_csr
                      when(rd_sel_q[word(RegEvtProducer)], evt_counts_q ? evt_producer_i : '0) |
                      when(rd_sel_q[word(RegEvtConsumer)], evt_q.count) |
                      when(rd_sel_q[word(RegEvtDropped)], evt_counts_q ? evt_dropped_i : '0);
-      fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_status_i) |
-              when(rd_sel_q[word(RegFwInfo)], fw_info_i) |
-              when(rd_sel_q[word(RegFwVersion)], fw_version_i) |
-              when(rd_sel_q[word(RegFwHeartbeat)], fw_heartbeat_i) |
+      fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_i.status) |
+              when(rd_sel_q[word(RegFwInfo)], fw_i.info) |
+              when(rd_sel_q[word(RegFwVersion)], fw_i.version) |
+              when(rd_sel_q[word(RegFwHeartbeat)], fw_i.heartbeat) |
               when(rd_sel_q[word(RegMboxRequest)], mbox_request_q) |
               when(rd_sel_q[word(RegMboxArg)], mbox_arg_q) |
               when(rd_sel_q[word(RegMboxReady)], {31'd0, mbox_ready_q}) |
               when(rd_sel_q[word(RegMboxReply)], mbox_reply_q);
+      fw_death_q <= when(rd_sel_q[word(RegFwDeaths)], fw_i.death.deaths) |
+                    when(rd_sel_q[word(RegFwDeathStatus)], fw_i.death.status) |
+                    when(rd_sel_q[word(RegFwDeathInfo)], fw_i.death.info) |
+                    when(rd_sel_q[word(RegFwDeathPc)], fw_i.death.pc) |
+                    when(rd_sel_q[word(RegFwDeathTimeLo)], fw_i.death.card_time[31:0]) |
+                    when(rd_sel_q[word(RegFwDeathTimeHi)], fw_i.death.card_time[63:32]) |
+                    when(rd_sel_q[word(RegFwBoot)], fw_i.boot) |
+                    when(rd_sel_q[word(RegFwBootCause)], 32'(fw_i.boot_cause));
+      fw_trace_q <= when(rd_sel_q[word(RegFwRxLost)], fw_i.rx_lost) |
+                    when(rd_sel_q[word(RegFwTraceCount)], fw_i.trace_count) |
+                    when(rd_sel_q[word(RegFwTraceAt)], fw_ask_q.trace_at) |
+                    when(rd_sel_q[word(RegFwTraceTimeLo)], fw_i.trace.card_time[31:0]) |
+                    when(rd_sel_q[word(RegFwTraceTimeHi)], fw_i.trace.card_time[63:32]) |
+                    when(rd_sel_q[word(RegFwTraceEvent)], fw_i.trace.what) |
+                    when(rd_sel_q[word(RegFwTraceArg)], fw_i.trace.arg);
       sizes_q   <= sizes(rd_sel_q);
       states_q  <= states;
       ports_q   <= ports;
       by_port_q <= by_port;
       keep_q    <= keep;
     end
-    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | sizes_q | states_q | ports_q | by_port_q | keep_q;
+    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | fw_death_q | fw_trace_q | sizes_q | states_q | ports_q | by_port_q | keep_q;
   end
 
   assign s_axil_rdata_o = rdata_q;
@@ -375,6 +397,7 @@ module ps_csr
   assign parity_inject_o = inject_q;
   assign cmd_cfg_o      = cmd_q;
   assign evt_cfg_o      = evt_q;
+  assign fw_o           = fw_ask_q;
   assign mbox_valid_o   = mbox_valid_q;
   assign mbox_request_o = mbox_request_q;
   assign mbox_arg_o     = mbox_arg_q;

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_abi::fw::{Death, TraceEntry};
+use penstock_device::Card;
 use penstock_model::{Intent, Neighbours};
 use penstock_tables::Tables;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -12,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::audit::{Audit, AuditError, Audits, Request};
 use crate::backoff::Backoff;
 use crate::beat::Beat;
-use crate::device::{Device, LinkState, Opener};
+use crate::device::{Device, JOB_COMMANDS, LinkState, Opener};
 use crate::engine::Engine;
 use crate::error::{Defect, LinkError};
 use crate::flow_audit::{self, FlowAudit};
@@ -235,6 +237,29 @@ impl Handle {
     pub async fn flow(&self, index: u32) -> Result<Tables, LinkError> {
         let _turn = self.turn.acquire().await.ok();
         read::flow(&self.device, index).await
+    }
+
+    /// What the card's firmware did last, be it alive or not.
+    ///
+    /// # Errors
+    /// As [`Device::run`].
+    pub async fn firmware_trace(&self) -> Result<Vec<TraceEntry>, LinkError> {
+        let numbers = self.device.run(Card::firmware_trace_range).await?;
+        let mut entries = Vec::with_capacity(numbers.len());
+        // Five registers each, as many as commands in a job.
+        for first in numbers.clone().step_by(JOB_COMMANDS / 5) {
+            let some = first..numbers.end.min(first + JOB_COMMANDS as u32 / 5);
+            entries.extend(self.device.run(move |card| card.firmware_trace(some)).await?);
+        }
+        Ok(entries)
+    }
+
+    /// What the card's firmware died of last.
+    ///
+    /// # Errors
+    /// As [`Device::run`].
+    pub async fn firmware_death(&self) -> Result<Option<Death>, LinkError> {
+        self.device.run(Card::firmware_death).await
     }
 
     /// Compares what the card holds with what it should, now, and mends what differs.

@@ -174,7 +174,12 @@ impl Device {
 
 /// Whether the card's state is unknown after `error`. A refused command is an answer; anything else is not.
 fn leaves_unknown(error: &DeviceError) -> bool {
-    !matches!(error, DeviceError::BadStatus { .. } | DeviceError::Overflow(_))
+    !matches!(
+        error,
+        DeviceError::BadStatus { .. }
+            | DeviceError::Overflow(_)
+            | DeviceError::MissingCapability { .. }
+    )
 }
 
 #[cfg(test)]

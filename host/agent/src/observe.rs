@@ -46,6 +46,10 @@ const REGISTERS: &[u32] = &[
     regs::FW_INFO,
     regs::FW_VERSION,
     regs::FW_HEARTBEAT,
+    regs::FW_DEATHS,
+    regs::FW_DEATH_STATUS,
+    regs::FW_DEATH_INFO,
+    regs::FW_BOOT,
 ];
 
 /// Registers that a reading of a card holds on which flows give way.
@@ -180,6 +184,17 @@ pub(crate) async fn observe(
 }
 
 fn tell(now: &Reading, before: Option<&Reading>) {
+    let deaths = |reading: &Reading| reading.register(regs::FW_DEATHS).unwrap_or(0);
+    // It may die and be restarted between two readings.
+    if before.is_some_and(|before| deaths(before) != deaths(now)) {
+        let word = |offset| now.register(offset).map(|word| format!("{word:#010x}"));
+        warn!(
+            deaths = deaths(now),
+            status = word(regs::FW_DEATH_STATUS),
+            info = word(regs::FW_DEATH_INFO),
+            "the card's firmware died and was restarted; `penstock card trace` shows what it did last"
+        );
+    }
     if before.is_some_and(|before| before.firmware == now.firmware) {
         return;
     }
@@ -189,7 +204,7 @@ fn tell(now: &Reading, before: Option<&Reading>) {
         Firmware::Failed | Firmware::Silent => warn!(
             state = ?now.firmware,
             status = now.register(regs::FW_STATUS).map(|word| format!("{word:#010x}")),
-            "the card's firmware is dead: nobody answers ARP or refuses connections; the card forwards on"
+            "the card's firmware is dead: nobody answers ARP or refuses connections until the card restarts it; the card forwards on"
         ),
     }
 }

@@ -47,6 +47,8 @@ pub const TUNNELS: &str = "/v1/tunnels";
 pub const ADDRESS: &str = "/v1/addresses/{address}";
 /// `drops::DropStats`.
 pub const DROPS: &str = "/v1/drops";
+/// `trace::Trace`: what the card's firmware did last.
+pub const FIRMWARE_TRACE: &str = "/v1/firmware/trace";
 /// `service::Services`: what is asked for, without a look at the card.
 pub const SERVICES: &str = "/v1/services";
 /// `service::Service`.
@@ -193,6 +195,8 @@ pub enum Resource {
     },
     /// [`DROPS`].
     Drops,
+    /// [`FIRMWARE_TRACE`].
+    FirmwareTrace,
     /// [`SERVICES`].
     Services,
     /// [`SERVICE`].
@@ -266,6 +270,7 @@ impl fmt::Display for Resource {
             Self::Tunnels => f.write_str(TUNNELS),
             Self::Address { address, query } => write_query(f, &fill(ADDRESS, &[address]), query),
             Self::Drops => f.write_str(DROPS),
+            Self::FirmwareTrace => f.write_str(FIRMWARE_TRACE),
             Self::Services => f.write_str(SERVICES),
             Self::Service { namespace, name } => f.write_str(&fill(SERVICE, &[namespace, name])),
             Self::Audit(query) => write_query(f, AUDIT, query),

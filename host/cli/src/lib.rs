@@ -18,7 +18,9 @@ use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
 use penstock_api::paths::{AddressQuery, AuditQuery, FlowQuery, LookupQuery, Resource};
 use penstock_api::types::{Audit, Status};
-use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, tunnel, vif};
+use penstock_views::{
+    address, drops, flow, mpls, next_hop, overlay, route, service, trace, tunnel, vif,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,7 +40,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { api, card, output, command } = cli;
     let daemon = Daemon { api, card, output };
     match command {
-        Command::Card(args) => card::run(args, output),
+        Command::Card(args) => {
+            card::run(args, output, || daemon.show::<trace::Trace>(&Resource::FirmwareTrace))
+        }
         Command::Node(args) => node::run(args),
         Command::External(words) => external::run(&words, &daemon.api, output),
         Command::Flow(FlowArgs { get: Some(index), .. }) => {

@@ -1,7 +1,7 @@
 //! `penstock card` on a made-up machine and on a card in memory.
 #![allow(clippy::unwrap_used)]
 
-use penstock::card::{bind, clear, info, list};
+use penstock::card::{bind, clear, firmware, info, list};
 use penstock_abi::regs::{PCI_DEVICE_ID, PCI_VENDOR_ID};
 use penstock_abi::table::{FipMap, NextHop};
 use penstock_device::Card;
@@ -146,4 +146,63 @@ fn a_card_that_cannot_be_read_is_cleared() {
     let cleared = clear::clear(card, "fake").unwrap();
     assert_eq!((cleared.tables, cleared.unread.contains(&"NextHop")), (vec![], true));
     assert!(fake.tables().of::<NextHop>().is_empty());
+}
+
+#[test]
+fn the_trace_has_the_last_death_on_top() {
+    use penstock_abi::fw::{STATUS_PANIC, TraceEvent, file_hash};
+    use penstock_abi::regs;
+    let fake = FakeCard::new();
+    let hash = file_hash("firmware/core/src/mailbox.rs");
+    fake.trace(1_000, TraceEvent::Boot, 0x0001, 0xabcd_0123);
+    fake.trace(322_266_000, TraceEvent::Ready, 0, 2);
+    fake.trace(322_266_000 * 2, TraceEvent::Frame, 0x0107, 42);
+    fake.trace(322_266_000 * 2 + 322, TraceEvent::Panic, 53, hash);
+    for (register, value) in [
+        (regs::FW_DEATHS, 1),
+        (regs::FW_DEATH_STATUS, STATUS_PANIC | 53),
+        (regs::FW_DEATH_INFO, hash),
+        (regs::FW_DEATH_PC, 0x94f2),
+        (regs::FW_DEATH_TIME_LO, 322_266_000 * 3),
+    ] {
+        fake.set_register(register, value);
+    }
+    let card = Card::attach(fake.transport()).unwrap();
+    let trace = firmware::trace(card, "fake").unwrap();
+    insta::assert_snapshot!(trace.to_string().replace(&format!("{hash:#010x}"), "HASH"), @r"
+    Firmware:   ready; image: golden
+    Last death: panicked in line 53 of the file with hash HASH; pc 0x94f2, restarted at 3.000000 s; 1 since power-on
+
+        Number     Card time [s]  What
+             0          0.000003  starts image abcd0123 (golden), after power-on
+             1          1.000000  runs, version 0.2
+             2          2.000000  takes 42 bytes of vif 7, trapped for Arp
+             3          2.000000  panics in line 53 of the file with hash HASH
+    ");
+    let json = serde_json::to_value(&trace).unwrap();
+    assert_eq!(
+        (&json["last_death"]["pc"], &json["entries"][3]["event"]),
+        (&0x94f2.into(), &"Panic".into())
+    );
+}
+
+#[test]
+fn an_update_shows_what_runs_then_and_a_bad_file_says_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("other.img");
+    std::fs::write(&file, [0; 64]).unwrap();
+    let error = format!("{:#}", firmware::read_image(&file).unwrap_err());
+    assert!(error.contains("other.img cannot be used: it is no firmware image"), "{error}");
+
+    let mut header = [penstock_abi::fw::IMAGE_MAGIC, 0, 4, penstock_abi::fw::VERSION];
+    header[1] = penstock_abi::image::crc(&header, [5].into_iter());
+    let bytes: Vec<u8> = header.iter().chain(&[5]).flat_map(|word| word.to_le_bytes()).collect();
+    std::fs::write(&file, bytes).unwrap();
+    let fake = FakeCard::new();
+    let mut card = Card::attach(fake.transport()).unwrap();
+    let image = firmware::read_image(&file).unwrap();
+    let shown = firmware::update(&mut card, "fake", &image).unwrap();
+    assert!(shown.to_string().contains("\nImage:          update\n"), "{shown}");
+    let shown = firmware::restart(&mut card, "fake", true).unwrap();
+    assert_eq!(shown.image, "golden, as the host rolled the update back");
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use penstock_abi::regs;
 use penstock_abi::table::TableId;
 use penstock_agent::{Audit, AuditError, FlowAudit, Handle, LinkError, Reading};
 use penstock_api::paths::{FlowQuery, LookupQuery};
@@ -16,7 +17,7 @@ use penstock_attachments::{Attachments, StoreError};
 use penstock_model::{Intent, Neighbours, ObjectName};
 use penstock_tables::Tables;
 use penstock_views::{
-    CardState, drops, flow, flow_filter, mpls, next_hop, route, service, tunnel, vif,
+    CardState, drops, flow, flow_filter, mpls, next_hop, route, service, trace, tunnel, vif,
 };
 use tokio::sync::watch;
 
@@ -254,6 +255,21 @@ impl Card {
     /// [`Refusal`].
     pub async fn drops(&self) -> Result<drops::DropStats, Refusal> {
         Ok(drops::view(&self.counted().await?))
+    }
+
+    /// What the card's firmware did last, and what it died of.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn firmware_trace(&self) -> Result<trace::Trace, Refusal> {
+        let entries = self.agent.firmware_trace().await?;
+        let death = self.agent.firmware_death().await?;
+        let reading = self.agent.reading().await;
+        let register = |offset| reading.as_ref().and_then(|r| r.register(offset)).unwrap_or(0);
+        let state = [regs::FW_STATUS, regs::FW_INFO, regs::FW_BOOT].map(register);
+        let count = entries.last().map_or(0, |entry| entry.number.wrapping_add(1));
+        let clock_khz = register(regs::CLOCK_KHZ);
+        Ok(trace::Trace::new(state.into(), death.as_ref(), clock_khz, count, &entries))
     }
 
     /// What is asked for, by name.

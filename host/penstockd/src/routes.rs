@@ -15,7 +15,9 @@ use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
 use penstock_attachments::Key;
 use penstock_model::ObjectName;
-use penstock_views::{address, drops, flow, mpls, next_hop, overlay, route, service, tunnel, vif};
+use penstock_views::{
+    address, drops, flow, mpls, next_hop, overlay, route, service, trace, tunnel, vif,
+};
 
 use crate::answer::{Answers, Card, Refusal};
 use crate::status as statuses;
@@ -47,6 +49,7 @@ pub fn router(answers: Answers) -> Router {
         .route(paths::TUNNELS, get(tunnels))
         .route(paths::ADDRESS, get(address))
         .route(paths::DROPS, get(drops))
+        .route(paths::FIRMWARE_TRACE, get(firmware_trace))
         .route(paths::SERVICES, get(services))
         .route(paths::SERVICE, get(service))
         .route(paths::AUDIT, post(audit))
@@ -205,6 +208,13 @@ async fn address(
 
 async fn drops(State(answers): State<Answers>, Query(card): OfCard) -> Answer<drops::DropStats> {
     Ok(Json(answers.of(&card)?.drops().await?))
+}
+
+async fn firmware_trace(
+    State(answers): State<Answers>,
+    Query(card): OfCard,
+) -> Answer<trace::Trace> {
+    Ok(Json(answers.of(&card)?.firmware_trace().await?))
 }
 
 async fn services(

@@ -181,6 +181,7 @@ fn the_client_asks_for_what_the_daemon_serves() {
         Resource::Label { label: 25 },
         Resource::Tunnels,
         Resource::Drops,
+        Resource::FirmwareTrace,
         Resource::Services,
         name("ns-user-1", "service-web-clusterip"),
     ] {

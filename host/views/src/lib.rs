@@ -24,6 +24,7 @@ pub mod service;
 pub mod share;
 pub mod state;
 pub mod text;
+pub mod trace;
 pub mod tunnel;
 pub mod vif;
 pub mod way;

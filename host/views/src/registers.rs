@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use penstock_abi::fw;
 use penstock_abi::regs::{self, Control};
 use penstock_abi::table::TableId;
 use serde::{Deserialize, Serialize};
 
 use crate::firmware::Firmware;
+use crate::trace;
 
 /// What reset a card last; in JSON, as for people, a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,15 @@ pub struct CardStatus {
     pub firmware_version: String,
     /// Counts up while the firmware lives.
     pub firmware_heartbeat: u32,
+    /// Which firmware image runs, and why.
+    #[serde(default)]
+    pub firmware_image: String,
+    /// Times that the firmware died and was restarted, since power-on, modulo 2^32; 0 too of a card that does not restart it.
+    #[serde(default)]
+    pub firmware_deaths: u32,
+    /// What it died of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware_last_death: Option<String>,
 }
 
 /// Reads the registers that a status shows, each by `read` at its offset.
@@ -118,6 +129,8 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
     let (parity_errors, last) = (read(regs::PARITY_ERRORS)?, read(regs::PARITY_LAST)?);
     let place = |table: TableId| format!("{}[{}]", table.desc().name, last & 0x00ff_ffff);
     let parity_last = TableId::from_u8((last >> 24) as u8).filter(|_| parity_errors > 0).map(place);
+    let firmware_deaths = read(regs::FW_DEATHS)?;
+    let (death_status, death_info) = (read(regs::FW_DEATH_STATUS)?, read(regs::FW_DEATH_INFO)?);
     Ok(CardStatus {
         layout_version: version(read(regs::LAYOUT_VERSION)?),
         layout_hash: format!("{layout_hash:016x}"),
@@ -133,6 +146,9 @@ pub fn card_status<E>(mut read: impl FnMut(u32) -> Result<u32, E>) -> Result<Car
         firmware: Firmware::of(read(regs::FW_STATUS)?, read(regs::FW_INFO)?),
         firmware_version: version(read(regs::FW_VERSION)?),
         firmware_heartbeat: read(regs::FW_HEARTBEAT)?,
+        firmware_image: trace::boot(read(regs::FW_BOOT)?).to_owned(),
+        firmware_deaths,
+        firmware_last_death: (firmware_deaths > 0).then(|| trace::cause(death_status, death_info)),
     })
 }
 
@@ -163,16 +179,39 @@ impl fmt::Display for CardStatus {
                 "{}, version {}, heartbeat {}",
                 self.firmware, self.firmware_version, self.firmware_heartbeat
             ),
-        )
+        )?;
+        let golden = ["", trace::boot(fw::Boot::Golden as u32)].contains(&&*self.firmware_image);
+        if !golden {
+            line("Firmware image:", self.firmware_image.clone())?;
+        }
+        if let Some(death) = &self.firmware_last_death {
+            line("Firmware deaths:", format!("{}, the last: {death}", self.firmware_deaths))?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use penstock_abi::fw;
-
     use super::*;
+
+    #[test]
+    fn a_firmware_that_died_and_the_image_that_runs_have_lines_of_their_own() {
+        let registers = |offset: u32| {
+            Ok::<u32, ()>(match offset {
+                regs::FW_STATUS => fw::STATUS_READY,
+                regs::FW_DEATHS => 2,
+                regs::FW_DEATH_STATUS => fw::STATUS_TRAP | 7,
+                regs::FW_DEATH_INFO => 0x9004,
+                regs::FW_BOOT => fw::Boot::Died as u32,
+                _ => 0,
+            })
+        };
+        let text = card_status(registers).unwrap().to_string();
+        let end = "\n  Firmware image:     golden, as the update died too often\n  Firmware deaths:    2, the last: trapped with cause 7 at 0x9004\n";
+        assert!(text.ends_with(end), "{text}");
+    }
 
     #[test]
     fn each_cause_reads_as_it_is_written() {

@@ -7,6 +7,7 @@
 use core::mem::{offset_of, size_of_val};
 
 use crate::digest::{self, Digest};
+use crate::fw::{Boot, BootCause, TraceEvent};
 use crate::layout::Capability;
 use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
@@ -79,6 +80,15 @@ fn constants(f: Visitor<'_>) {
     });
     let times = [affinity::UNIT_LOG2.into(), affinity::TIME_BITS.into()];
     f(&Item { group: "affinity", name: "UNIT_LOG2", values: &times, since: 3 });
+    macro_rules! recovery {
+        ($($module:ident: $($name:ident),+;)+) => { $($(
+            f(&Item { group: stringify!($module), name: stringify!($name), values: &[$module::$name as u64], since: 4 });
+        )+)+ };
+    }
+    recovery! {
+        fw: PROTECTED_BYTES, WATCHDOG_SHIFT, WATCHDOG_UNITS, WATCHDOG_BACKOFF_MAX, WATCHDOG_GRACE_LOG2, TRACE_ENTRIES;
+        regs: FW_RESTART_KEY, FW_ROLLBACK_KEY;
+    }
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -155,7 +165,7 @@ fn codes(f: Visitor<'_>) {
     macro_rules! bytes { ($($kind:ident),+) => { $(for (value, name, since, _) in $kind::ALL {
         code(stringify!($kind), name, *value as u8, *since);
     })+ }; }
-    bytes!(TrapReason, Opcode, Status, EventKind, Capability);
+    bytes!(TrapReason, Opcode, Status, EventKind, Capability, Boot, BootCause, TraceEvent);
 }
 
 fn records(f: Visitor<'_>) {
@@ -175,11 +185,12 @@ fn records(f: Visitor<'_>) {
 }
 
 fn firmware(f: Visitor<'_>) {
-    macro_rules! registers { ($($field:ident),+) => { $(
+    macro_rules! registers { ($since:literal: $($field:ident),+) => { $(
         let offset = offset_of!(fw::Registers, $field) as u64;
-        f(&Item { group: "firmware register", name: stringify!($field), values: &[offset], since: 0 });
+        f(&Item { group: "firmware register", name: stringify!($field), values: &[offset], since: $since });
     )+ }; }
     registers!(
+        0:
         status,
         info,
         version,
@@ -198,6 +209,7 @@ fn firmware(f: Visitor<'_>) {
         tx_free,
         tx_send
     );
+    registers!(4: watchdog, pc, boot, boot_cause, restart, trace_arg, trace_event);
 }
 
 /// The masks make the hashes; how keys are packed and results used is seen in the results for a key whose bits are all

@@ -27,7 +27,7 @@ fn ident_errors_are_distinct() {
     assert!(matches!(newer, Err(DeviceError::VersionMismatch { .. })));
     fake.set_register(regs::LAYOUT_VERSION, 0x0003_0001);
     let older = Card::attach(fake.transport()).err().map(|error| error.to_string());
-    let told = "the card has layout version 3.1, this host 4.3: load a card image with layout 4 (its tables are written anew), \
+    let told = "the card has layout version 3.1, this host 4.4: load a card image with layout 4 (its tables are written anew), \
                 or run the release of the host software for layout 3";
     assert_eq!(older.as_deref(), Some(told));
     let fake = FakeCard::new();

@@ -1,10 +1,11 @@
 //! `penstock card`: cards as PCI functions of this machine, without a daemon.
 //!
 //! `list`, `bind` and `unbind` look at and change what the kernel's sysfs shows; `info` and `clear` open a card and so are
-//! refused while it has an owner; `hold` runs a daemon and keeps its card from being reset when it dies.
+//! refused while it has an owner, as does `firmware`; `trace` opens one too, or asks the daemon that has it; `hold` runs a daemon and keeps its card from being reset when it dies.
 
 pub mod bind;
 pub mod clear;
+pub mod firmware;
 pub mod hold;
 pub mod info;
 pub mod list;
@@ -67,6 +68,20 @@ pub enum CardCommand {
         /// The card: `pci:DDDD:BB:DD.F` or `vfio-user:SOCKET`.
         device: String,
     },
+    /// Shows what the card's firmware did last, and what it died of. The firmware need not live.
+    #[command(
+        after_help = "Example: penstock card trace\n         penstock card trace pci:0000:3b:00.0 -o json"
+    )]
+    Trace {
+        /// The card, if no daemon has it: `pci:DDDD:BB:DD.F` or `vfio-user:SOCKET`; without one, the daemon is asked.
+        device: Option<String>,
+    },
+    /// The firmware on the card's soft core: shows it, updates it, restarts it. Packets flow meanwhile.
+    Firmware {
+        /// What to do.
+        #[command(subcommand)]
+        command: FirmwareCommand,
+    },
     /// Runs a daemon, starts it again whenever it ends, and keeps its card's descriptors meanwhile, so that the card is not
     /// reset.
     #[command(
@@ -91,11 +106,72 @@ pub enum CardCommand {
     },
 }
 
-/// Runs a subcommand of `card`.
+/// What to do with a card's firmware. Refused while the card has an owner: stop its daemon first, packets flow on without it.
+#[derive(Debug, Subcommand)]
+pub enum FirmwareCommand {
+    /// Shows which image runs, and its statistics.
+    #[command(after_help = "Example: penstock card firmware show pci:0000:3b:00.0")]
+    Show {
+        /// The card: `pci:DDDD:BB:DD.F` or `vfio-user:SOCKET`.
+        device: String,
+    },
+    /// Sends an image into the card's update slot and starts it. Power-on always starts the golden image again.
+    #[command(
+        after_help = "Example: penstock card firmware update target/firmware/penstock-fw.img pci:0000:3b:00.0"
+    )]
+    Update {
+        /// The image: `penstock-fw.img` of `cargo xtask build-firmware`.
+        file: PathBuf,
+        /// The card.
+        device: String,
+    },
+    /// Restarts the firmware with the golden image, the one that is part of the FPGA's.
+    #[command(after_help = "Example: penstock card firmware rollback pci:0000:3b:00.0")]
+    Rollback {
+        /// The card.
+        device: String,
+    },
+    /// Restarts the firmware as it is.
+    #[command(after_help = "Example: penstock card firmware restart pci:0000:3b:00.0")]
+    Restart {
+        /// The card.
+        device: String,
+    },
+}
+
+fn run_firmware(command: FirmwareCommand, output: Output) -> Result<ExitCode> {
+    let open = |device: &str| {
+        open(
+            device,
+            "stop its daemon (`sudo systemctl stop penstockd`); packets flow on without it",
+        )
+    };
+    let shown = match command {
+        FirmwareCommand::Show { device } => firmware::show(&mut open(&device)?, &device),
+        FirmwareCommand::Update { file, device } => {
+            // What is wrong with the file is said before the card is touched.
+            let image = firmware::read_image(&file)?;
+            firmware::update(&mut open(&device)?, &device, &image)
+        }
+        FirmwareCommand::Rollback { device } => {
+            firmware::restart(&mut open(&device)?, &device, true)
+        }
+        FirmwareCommand::Restart { device } => {
+            firmware::restart(&mut open(&device)?, &device, false)
+        }
+    };
+    print(&shown?, output)
+}
+
+/// Runs a subcommand of `card`; `ask` asks the daemon for the trace.
 ///
 /// # Errors
 /// What failed, for people.
-pub fn run(args: CardArgs, output: Output) -> Result<ExitCode> {
+pub fn run(
+    args: CardArgs,
+    output: Output,
+    ask: impl FnOnce() -> Result<ExitCode>,
+) -> Result<ExitCode> {
     let sysfs = Sysfs::default();
     match args.command {
         CardCommand::List => print(&list::cards(&sysfs)?, output),
@@ -119,6 +195,12 @@ pub fn run(args: CardArgs, output: Output) -> Result<ExitCode> {
             )?;
             print(&clear::clear(card, &device)?, output)
         }
+        CardCommand::Trace { device: None } => ask(),
+        CardCommand::Trace { device: Some(device) } => {
+            let card = open(&device, "`penstock card trace` without it asks its daemon")?;
+            print(&firmware::trace(card, &device)?, output)
+        }
+        CardCommand::Firmware { command } => run_firmware(command, output),
         CardCommand::Hold { socket, command } => hold::hold(socket, &command),
         CardCommand::Become { command } => Ok(hold::become_command(&command)),
     }
