@@ -63,7 +63,7 @@ fn record(out: &mut String, record: &'static str) {
     let mut fields = Vec::new();
     layout::items::for_each(&mut |item| {
         if let (true, [_, bytes]) = (item.group == record, item.values) {
-            fields.push(format!("    logic [{}:0] {};\n", 8 * bytes - 1, item.name));
+            fields.push(format!("    logic [{}:0] {};\n", 8 * bytes - 1, of_hdl(item.name)));
         }
     });
     let fields: String = fields.into_iter().rev().collect();
@@ -242,7 +242,7 @@ fn by_rows(name: &str) -> Option<String> {
 
 /// A field's name in SystemVerilog, whose keywords get an underscore more.
 fn of_hdl(name: &str) -> String {
-    if name == "local" { "local_".to_owned() } else { name.to_owned() }
+    if matches!(name, "local" | "sequence") { format!("{name}_") } else { name.to_owned() }
 }
 
 /// Types of indices, as wide as the card's tables need them, and of the fields that carry one, as wide as the layout has them.

@@ -328,7 +328,7 @@ package ps_abi_pkg;
     logic [7:0] phase;
     logic [15:0] reserved;
     logic [7:0] kind;
-    logic [31:0] sequence;
+    logic [31:0] sequence_;
     logic [31:0] last_hit;
     logic [15:0] map;
     logic [15:0] bytes_high;
