@@ -187,7 +187,7 @@ module ps_flow_engine_tb
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
     .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
     .tcp_reverse_o(tcp_reverse), .tcp_done_i(1'b1), .tcp_i(tcp), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
-    .move_i('{found: walk_found_i, group: walk_group_i, slot: 11'd5, generation: 8'd7}), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
+    .move_i('{found: walk_found_i, group: walk_group_i, slot: 11'd5, generation: 8'd7}), .news_valid_o(), .news_o(), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
   );
 
   ps_flow_store #(
