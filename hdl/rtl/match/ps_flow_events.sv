@@ -132,7 +132,7 @@ module ps_flow_events
   generation_t [1:0]    generation_q;
   pair_stats_t [1:0]    stats_q;
   logic [1:0]           told_q, ours_q;                   // the pressure that the host knows; whose statistics are the pair's
-  logic                 pressed_q, another_q;
+  logic                 presses, another_q;
   logic [DrainBits-1:0] waited_q;
   logic                 drained_q;
   logic [1:0][31:0]     rested_q;
@@ -172,14 +172,14 @@ module ps_flow_events
     {event_of_pressure.ecmp_slot, event_of_pressure.flags, event_of_pressure.reason} = in_use;
   endfunction
 
-  assign pop         = state_q[StRest] && waits && !pressed_q;
+  assign presses     = kinds_q[Pressure] && pressure_i != told_q;
+  assign pop         = state_q[StRest] && waits && !presses;
   assign re_o        = state_q[StForward] || state_q[StReverse];
   assign pair_o      = pair_t'(evt_q.pair);
   assign reverse_o   = state_q[StReverse];
   assign evt_valid_o = state_q[StOffer];
   assign evt_o       = evt_q;
-  assign busy_o      = news_valid_q || refused_valid_q || count != '0 || !state_q[StRest] || pressed_q ||
-                       (kinds_q[Pressure] && pressure_i != told_q) || lost_o != '0;
+  assign busy_o      = news_valid_q || refused_valid_q || count != '0 || !state_q[StRest] || presses || lost_o != '0;
 
   always_comb for (int unsigned d = 0; d < 2; d++) hit[d] = ours_q[d] && stats_q[d].last_hit != '0;
 
@@ -188,16 +188,14 @@ module ps_flow_events
   endtask
 
   always_ff @(posedge clk_i) begin
-    pressed_q <= kinds_q[Pressure] && pressure_i != told_q && state_q[StRest] && !pop;
     waited_q  <= DrainBits'(time_i) - DrainBits'(evt_q.time_cycles);
     drained_q <= state_q[StDrain] && waited_q >= DrainBits'(DrainCycles);
 
     unique case (1'b1)
       state_q[StRest]: begin
-        if (pressed_q) begin
-          evt_q     <= event_of_pressure(time_i, pressure_i, 32'(in_use_i));
-          told_q    <= pressure_i;
-          pressed_q <= 1'b0;
+        if (presses) begin
+          evt_q  <= event_of_pressure(time_i, pressure_i, 32'(in_use_i));
+          told_q <= pressure_i;
           go(StOffer);
         end else if (waits) begin
           evt_q        <= event_of(head);
@@ -246,8 +244,7 @@ module ps_flow_events
     if (!kinds_q[Pressure]) told_q <= '0;
     if (forget_q) begin
       go(StRest);
-      told_q    <= '0;
-      pressed_q <= 1'b0;
+      told_q <= '0;
     end
   end
 
