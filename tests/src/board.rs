@@ -304,12 +304,11 @@ impl<'a> Board<'a> {
         let learn = decision.learn;
         let outcome = self.model.commit(ingress, frame.len(), decision);
         self.summary.executed(outcome.inserted);
-        self.foretell();
         self.bound_statistics(lookup.filter(|_| counted), &learn, outcome.inserted);
         Ok(())
     }
 
-    /// Keeps account of whose statistics are exact.
+    /// Keeps account of whose statistics are exact, and of what was told of them.
     fn bound_statistics(
         &mut self,
         counted: Option<FlowKey>,
@@ -321,6 +320,7 @@ impl<'a> Board<'a> {
         {
             *self.uncertain.entry(key).or_default() += 1;
         }
+        self.foretell();
         if let (Some(pair), Some(Inserted::Learned | Inserted::Repinned)) = (learn.pair(), inserted)
         {
             self.uncertain.remove(&key_of(&pair.reverse));

@@ -284,6 +284,23 @@ module ps_flow_slow
   // It stands when what it is of has been done.
   logic ended_q;
 
+  // Whether a move or a reverse entry's re-pin changed anything: another packet may have asked for the same.
+  localparam int unsigned TiesBits   = $bits(head_i.facts.src_info) + 1 + MemberBits + $bits(generation_t);
+  localparam int unsigned TiesPieces = (2 * TiesBits + PieceBits - 1) / PieceBits;
+
+  logic [TiesPieces-1:0] changed_q;
+
+  function automatic logic [TiesPieces-1:0] changes(input flow_facts_t [1:0] from, input flow_facts_t [1:0] to);
+    logic [1:0][TiesBits-1:0] ties;
+    logic [TiesPieces*PieceBits-1:0] differs;
+    for (int unsigned d = 0; d < 2; d++) begin
+      ties[d] = {from[d].src_info, from[d].ecmp_valid, from[d].ecmp_slot, from[d].ecmp_generation} ^
+                {to[d].src_info, to[d].ecmp_valid, to[d].ecmp_slot, to[d].ecmp_generation};
+    end
+    differs = (TiesPieces * PieceBits)'(ties);
+    for (int unsigned i = 0; i < TiesPieces; i++) changes[i] = differs[i*PieceBits +: PieceBits] != '0;
+  endfunction
+
   always_comb begin
     news_o            = '0;
     news_o.kind       = ended_q ? 3'(EventFlowEnded) : 3'(EventFlowRepinned);
@@ -329,6 +346,7 @@ module ps_flow_slow
     give_value_o <= state_q[StFreeSecond] ?
                     '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
     give_counts_o <= state_q[StFreeSecond] || !repin_kind_q;
+    changed_q    <= changes(old_q, facts_q);
     wait_q       <= wait_q >> 1;
     if (wait_q[1]) waited_q <= 1'b1;
     if (enter_q && enter_ready_i) enter_q <= 1'b0;
@@ -557,7 +575,7 @@ module ps_flow_slow
           entered_q.reverse_key <= side_q ? head_i.key : raw_q.key;
           partner_q             <= 1'b0;
           ended_q               <= both_q;
-          news_valid_o          <= !both_q;
+          news_valid_o          <= !both_q && changed_q != '0;
           if (both_q) go(StFree);
           else if (pins_q && forward_q.tag.plain) go(StEnter);
           else go(StDone);

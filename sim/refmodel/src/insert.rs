@@ -65,8 +65,11 @@ impl FlowTable {
             }
             Learn::ReverseRepin { key, slot, generation } => Some(match self.entry_mut(key) {
                 Some(f) if f.reverse => {
+                    let was = *f;
                     pin(f, *slot, *generation);
-                    self.tell(key, What::Repinned, fault);
+                    if *f != was {
+                        self.tell(key, What::Repinned, fault);
+                    }
                     Inserted::ReverseRepinned
                 }
                 _ => Inserted::Unchanged,

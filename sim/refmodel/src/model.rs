@@ -253,7 +253,7 @@ impl RefModel {
     /// Counts and learns what was decided, here or by the same rules under other tables.
     pub fn commit(&mut self, ingress: Ingress, frame_bytes: usize, decision: Decision) -> Outcome {
         self.count(ingress, frame_bytes, &decision.verdict);
-        if let Some(key) = decision.lookup.filter(|_| decision.counts_on_flow) {
+        if let Some(key) = decision.lookup.filter(|_| self.counts_there(&decision)) {
             self.flows.count(&key, frame_bytes, decision.tcp_flags);
         }
         if let Some(id) = decision.first_fragment {
@@ -272,6 +272,13 @@ impl RefModel {
         self.admitted(&decision.learn);
         let inserted = self.execute(&decision.learn, arrived);
         Outcome { verdict: decision.verdict.clone(), decision, inserted }
+    }
+
+    /// A packet counts on the flow that it found, unless it turns the pair round: then it is the first of a new one.
+    fn counts_there(&self, decision: &Decision) -> bool {
+        let found = decision.lookup.and_then(|key| self.flows.get(&key));
+        let turns = matches!(decision.learn, Learn::Repin(_)) && found.is_some_and(|f| f.reverse);
+        decision.counts_on_flow && !turns
     }
 
     /// A request of a packet waits to be executed from now on.

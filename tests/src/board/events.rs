@@ -164,10 +164,10 @@ impl Board<'_> {
         let missed = foretold.iter().find(|f| !keys.contains(&f.told.key));
         let known: Vec<FlowKey> = foretold.iter().map(|f| f.told.key).collect();
         let more = heard.iter().find(|e| !known.contains(&key(e)));
+        let kinds: Vec<_> = heard.iter().map(|e| (e.kind, e.pair)).collect();
+        let whats: Vec<_> = foretold.iter().map(|f| (f.told.what, f.told.pair)).collect();
         self.fail(format!(
-            "{} events foretold, {} heard, {lost} lost; unheard {:?}, unforetold {more:?}",
-            foretold.len(),
-            heard.len(),
+            "heard {kinds:?}, {lost} lost, foretold {whats:?}; unheard {:?}, unforetold {more:?}",
             missed.map(|f| f.told)
         ))
     }
