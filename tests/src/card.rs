@@ -206,6 +206,8 @@ impl Dut for CardDut {
     }
 
     fn pass(&mut self, units: u32) -> Result<()> {
+        // What rests is woken by a write, not by time.
+        self.host.write_reg(regs::SCRATCH, units)?;
         let mut sim = self.lock();
         sim.skip_time(u64::from(units) << TICK_LOG2);
         Ok(sim.drain(DRAIN_CYCLES)?)
