@@ -552,8 +552,12 @@ module ps_flow_slow
         raw_way_q  <= at_q[0].way;
         raw_slot_q <= at_q[0].slot;
         side_q     <= 1'b1;
-        partner_q  <= 1'b1;
-        go(StPartnerSlot);
+        // The fast path may have taken one more before it saw the host: its keys come first at the ports.
+        go(StLast);
+        if (drained_i) begin
+          partner_q <= 1'b1;
+          go(StPartnerSlot);
+        end
       end
       state_q[StPartnerSlot]: begin
         go(StPartnerSlot);
