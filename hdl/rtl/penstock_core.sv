@@ -104,6 +104,10 @@ module penstock_core
 
   ring_cfg_t   cmd_cfg, evt_cfg;
   logic [31:0] cmd_consumer, ring_errors, evt_producer, evt_dropped;
+  event_choice_t evt_choice;
+  flow_event_t flow_evt;
+  logic        flow_evt_valid, flow_evt_ready;
+  logic [1:0]  flow_evt_lost;
   logic        ring_fault, fw_fault, flow_full, card_mark_valid, card_mark_client, card_mark_set, card_mark_ready, gap;
   index_t      card_mark_index;
 
@@ -179,6 +183,7 @@ module penstock_core
     .evt_dropped_i     (evt_dropped),
     .fw_i              (fw_view),
     .fw_o              (fw_ask),
+    .evt_choice_o      (evt_choice),
     .mbox_valid_o      (mbox_valid),
     .mbox_request_o    (mbox_request),
     .mbox_arg_o        (mbox_arg),
@@ -193,7 +198,8 @@ module penstock_core
 
   ps_rest_clock u_ring_clock (
     .clk_i,
-    .wake_i(rst_i || ring_busy || map_busy || clear || clearing || host_acts || flow_full || card_mark_valid || fw_active_o ||
+    .wake_i(rst_i || ring_busy || map_busy || clear || clearing || host_acts || flow_full || flow_evt_valid || flow_evt_lost != '0 || card_mark_valid ||
+            fw_active_o ||
             m_axi_rvalid_i || m_axi_bvalid_i),
     .clk_o (ring_clk)
   );
@@ -218,6 +224,11 @@ module penstock_core
     .fw_status_i   (fw_view.status),
     .fw_info_i     (fw_view.info),
     .flow_full_i   (flow_full),
+    .evt_kinds_i   (evt_choice.kinds),
+    .flow_evt_valid_i(flow_evt_valid),
+    .flow_evt_i      (flow_evt),
+    .flow_evt_ready_o(flow_evt_ready),
+    .flow_evt_lost_i (flow_evt_lost),
     .card_mark_valid_i(card_mark_valid),
     .card_mark_client_i(card_mark_client),
     .card_mark_index_i(card_mark_index),
@@ -335,6 +346,7 @@ module penstock_core
     .age_times_i      (age_times),
     .age_ports_i      (age_ports),
     .evictions_i      (evictions),
+    .events_i         (evt_choice),
     .parity_inject_i  (parity_inject),
     .parity_injected_o(parity_injected),
     .parity_errors_o  (parity_errors),
@@ -345,6 +357,10 @@ module penstock_core
     .fw_tx_vif_i      (sent_vif),
     .fw_tx_bytes_i    (sent_bytes),
     .flow_full_o      (flow_full),
+    .flow_evt_valid_o (flow_evt_valid),
+    .flow_evt_o       (flow_evt),
+    .flow_evt_ready_i (flow_evt_ready),
+    .flow_evt_lost_o  (flow_evt_lost),
     .card_mark_valid_o(card_mark_valid),
     .card_mark_client_o(card_mark_client),
     .card_mark_index_o(card_mark_index),

@@ -192,6 +192,13 @@ package ps_types_pkg;
     logic [2:0][31:0] above;     // entries in use above which there is pressure 1, 2 and 3; 0: never
   } evictions_t;
 
+  // Which events of flows the host wants (section 9.8).
+  typedef struct packed {
+    logic        enable;         // the event ring runs
+    logic [31:0] kinds;          // a bit each
+    logic [3:0]  sample;         // one pair in 2^sample
+  } event_choice_t;
+
   // A ring as the host has set it up. `start` pulses when the host enables it.
   typedef struct packed {
     logic        enable;

@@ -111,6 +111,29 @@ struct Bench {
 
     Pair next{};
     bool have_next = false;
+
+    // What was told: which pairs there are, with their forward keys; of the last one, what became of it.
+    std::map<uint32_t, FlowKey> told;
+    unsigned last_kind = 0, last_reason = 0;
+    uint32_t last_member = 0;
+    FlowKey last_key{};
+    bool last_plain = false;
+    void hear() {
+        if (!top.news_o) return;
+        FlowKey key{};
+        std::memcpy(key.data(), &top.news_key_o, 15);
+        auto it = told.find(top.news_pair_o);
+        if (top.news_kind_o == 3) {
+            if (!told.insert({top.news_pair_o, key}).second) fail("a pair is told as made that is there", top.news_pair_o);
+        } else if (it == told.end() || it->second != key) {
+            fail("something is told of a pair that is not there, or has another key", top.news_pair_o, top.news_kind_o);
+        } else if (top.news_kind_o == 4) {
+            told.erase(it);
+        } else if (top.news_kind_o != 5) {
+            fail("nobody knows what is told", top.news_kind_o);
+        }
+        last_kind = top.news_kind_o, last_reason = top.news_reason_o, last_key = key, last_plain = top.news_plain_o, last_member = top.news_member_o;
+    }
     // One cycle: asks for a pair if told to, looks something up.
     bool step(bool ask) {
         if (ask && !have_next) {
@@ -147,6 +170,7 @@ struct Bench {
         }
         top.clk_i = 1, top.eval();
         cycle++;
+        hear();
         if (top.keep_o) check_keep();
         learned += top.learned_o;
         full += top.full_o;
@@ -196,6 +220,7 @@ struct Bench {
         }
         if (top.busy_o) fail("the engine does not come to rest");
         if (!to_keep.empty()) fail("a client is not kept");
+        if (2 * told.size() != top.in_use_o) fail("pairs that are told of", told.size(), top.in_use_o);
         if (2 * top.shared_o != int(top.in_use_o)) fail("pairs that shares have", top.shared_o, top.in_use_o);
         bool was = looking;
         looking = false;

@@ -18,9 +18,9 @@ void host(Bench& b, uint32_t index, bool write) {
 }
 
 // A request that is not for the fast path.
-void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool plain, uint16_t number = 0, bool keeps = false) {
+void ask(Bench& b, int kind, const FlowKey& key, const FlowKey& reverse, bool plain, uint16_t number = 0, bool keeps = false, uint32_t info = 0) {
     b.settle();
-    b.next = {key, reverse, uint32_t(b.rng()), 0, 0, number}, b.have_next = true;
+    b.next = {key, reverse, info ? info : uint32_t(b.rng()), 0, 0, number}, b.have_next = true;
     b.top.number_i = number;
     if (keeps) b.to_keep.push_back(b.next);
     b.put(&b.top.key_i, key), b.put(&b.top.reverse_key_i, reverse);
@@ -76,6 +76,7 @@ void changes(uint32_t seed) {
         if (b.top.host_info_o != (b.top.host_reverse_o ? ~p.info : p.info)) fail("the host reads other data", index);
         host(b, index, true);
         b.settle(), b.removed++;
+        if (b.last_kind != 4 || b.last_reason != 3 || b.last_key != p.key || !b.last_plain) fail("what is told of a delete", b.last_kind, b.last_reason);
         if (look(b, p.key).hit || look(b, p.reverse).hit) fail("a deleted pair is found", index);
         if (b.top.in_use_o != in_use - 2 || b.marked.count(index)) fail("a deleted pair counts", b.top.in_use_o, in_use);
         host(b, index, false);
@@ -89,6 +90,7 @@ void changes(uint32_t seed) {
         Found f = look(b, old.key), r = look(b, old.reverse);
         if (!f.hit || !r.hit || f.pair == old.pair || f.pair != r.pair || f.reverse || !r.reverse) fail("replace", f.pair, r.pair);
         if (b.top.in_use_o != in_use - 2) fail("replace counts", b.top.in_use_o, in_use);
+        if (b.last_kind != 3 || b.last_key != old.key || b.told.count(old.pair)) fail("what is told of a replacement", b.last_kind);
         // Begun from the other side.
         ask(b, 1, old.reverse, old.key, true);
         f = look(b, old.reverse), r = look(b, old.key);
@@ -110,6 +112,7 @@ void changes(uint32_t seed) {
         FlowKey turned = b.next_key();
         ask(b, 2, other, turned, false);
         if (b.top.in_use_o != in_use - 2) fail("changes count", b.top.in_use_o, in_use);
+        if (b.last_kind != 5 || b.last_key != other || b.last_plain) fail("what is told of a re-pin", b.last_kind, b.last_plain);
         // Of an entry that has gone: a pair as any other; of a reverse entry: the pair is turned round.
         ask(b, 2, b.next_key(), turned, true);
         f = look(b, turned);
@@ -137,6 +140,7 @@ void moves(uint32_t seed) {
         const FlowKey &of = reverse ? p.reverse : p.key, &partner = reverse ? p.key : p.reverse;
         Found was = look(b, of), other = look(b, partner);
         if (!was.hit || !other.hit || was.member || other.member) fail("a pair that may move", n);
+        b.last_kind = 0;
         ask(b, 4, of, partner, true);
         bool member = found && group, moved = service ? member && !established : true;
         Found f = look(b, of), o = look(b, partner);
@@ -144,6 +148,14 @@ void moves(uint32_t seed) {
         if (f.info != (moved ? b.top.info_i : was.info)) fail("where an entry's packets come from", n, moved);
         if (o.info != other.info || f.member != 0) fail("a move changes something else", n);
         if (o.member != (moved && member ? Member : 0)) fail("the member of the partner", n, o.member);
+        if (b.last_kind != (moved ? 5 : 0)) fail("what is told of a move", n, b.last_kind);
+        if (moved && (b.last_key != p.key || b.last_plain == member)) fail("of what a move is told", n, b.last_plain);
+        if (moved && b.last_member != (member ? 1u << 11 | 5u : 0)) fail("the member that is told", n, b.last_member);
+        // Another packet asked for the same.
+        uint32_t info = b.top.info_i;
+        b.last_kind = 0;
+        if (moved) ask(b, 4, of, partner, true, 0, false, info);
+        if (moved && b.last_kind != 0) fail("a move that changes nothing is told", n);
     }
     ask(b, 4, b.next_key(), b.next_key(), true);
     if (b.top.in_use_o != 64) fail("a move of nothing", b.top.in_use_o);
@@ -285,6 +297,7 @@ struct Churn : Bench {
         }
         top.clk_i = 1, top.eval();
         cycle++, learned += top.learned_o;
+        hear();
         for (int m = 1; m >= 0; m--) {
             if (!top.mark_o[m]) continue;
             if (top.mark_set_o[m]) marked.insert(top.mark_index_o[m]);
@@ -360,6 +373,7 @@ struct Churn : Bench {
         unsigned there = 0;
         for (Known& p : pool) if (p.asked) there++, p.from = p.from != 0 ? p.from : cycle;
         if (top.in_use_o != 2 * there || marked.size() != 2 * there) fail("entries in use", top.in_use_o, 2 * there);
+        if (told.size() != there) fail("pairs that are told of", told.size(), there);
         if (top.shared_o != int(there)) fail("pairs that shares have", top.shared_o, there);
         if (top.free_o + there != 8u << top.rows_log2_o) fail("pairs that are nobody's", top.free_o, there);
     }

@@ -66,6 +66,13 @@ module ps_flow_engine_tb
   output logic [10:0]  keep_slot_o,
   output logic [7:0]   keep_generation_o,
 
+  output logic         news_o,          // what became of a pair
+  output logic [2:0]   news_kind_o,
+  output logic [5:0]   news_reason_o,
+  output logic [31:0]  news_pair_o,
+  output logic [119:0] news_key_o,
+  output logic         news_plain_o,
+  output logic [31:0]  news_member_o,   // {valid, slot}
   output logic         learned_o,
   output logic         full_o,
   output logic         refused_o,       // finds no room, now:
@@ -187,7 +194,7 @@ module ps_flow_engine_tb
     .host_valid_i, .host_write_i, .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o,
     .host_slot_o(host_slot), .host_facts_o(host_facts), .map_re_o(), .map_addr_o(), .map_done_i(1'b1), .map_i('0), .map_bad_i(1'b0), .tcp_re_o(),
     .tcp_reverse_o(tcp_reverse), .tcp_done_i(1'b1), .tcp_i(tcp), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1),
-    .move_i('{found: walk_found_i, group: walk_group_i, slot: 11'd5, generation: 8'd7}), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
+    .move_i('{found: walk_found_i, group: walk_group_i, slot: 11'd5, generation: 8'd7}), .news_valid_o(news_o), .news_o(news), .event_o(happened), .in_use_o(in_use), .busy_o(engine_busy)
   );
 
   ps_flow_store #(
@@ -225,6 +232,11 @@ module ps_flow_engine_tb
   assign member_o  = 32'({facts.ecmp_valid, facts.ecmp_generation, facts.ecmp_slot});
   // Of both directions, under the generation that they have.
   assign tcp       = '{generation: dut.u_slow.old_q[tcp_reverse].generation, tcp: established_i ? 4'b1 << TcpEstablishedBit : '0};
+  pair_news_t news;
+
+  assign {news_kind_o, news_reason_o, news_pair_o, news_key_o, news_plain_o} =
+         {news.kind, news.reason, 32'(news.pair), news.key, news.plain};
+  assign news_member_o = 32'({news.ties.member_valid, news.ties.member});
   assign learned_o = happened.learned;
   assign full_o    = happened.full;
   assign refused_o = dut.full_valid;

@@ -167,7 +167,7 @@ module ps_flow_tb
     .RowsLog2(RowsLog2),
     .Linger  (hit_at(RowsLog2, 3) - HashCycles + Between + admit_cycles(RowsLog2) - WindowCycles)
   ) dut (
-    .clk_i, .rst_i, .now_i, .times_i(times), .evictions_i(evictions), .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
+    .clk_i, .rst_i, .time_i({16'd0, now_i, 16'd0}), .now_i, .times_i(times), .evictions_i(evictions), .events_i('0), .secret_i(secret_i ^ FlowSecretBase), .clear_i, .clear_we_i, .clear_index_i(clear_index_i[$clog2(Flows)-1:0]), .key_valid_i,
     .lookup_i(1'b1), .key_i, .bare_syn_i(1'b0), .hash_o(), .hit_o(hit), .way_o(), .map_re_o(), .map_addr_o(), .map_i('0), .early_valid_i, .early_key_i,
     .ask_valid_i, .ask_i(ask), .answer_o, .refused_o, .reason_o(reason), .deferred_o, .host_valid_i, .host_write_i, .host_stats_i,
     .host_index_i($bits(flow_index_t)'(host_index_i)), .host_done_o, .host_used_o, .host_slot_o(host_slot),
@@ -176,7 +176,7 @@ module ps_flow_tb
     .slow_map_re_o(), .slow_map_addr_o(), .slow_map_done_i(1'b1),
     .slow_map_i('0), .slow_map_bad_i(1'b0), .move_start_o(), .move_nh_o(), .move_dip_o(), .move_done_i(1'b1), .move_i('0), .mark_o(mark), .mark_ready_i, .gap_o(),
     .keep_valid_o(), .keep_o(), .keep_room_i(1'b1),
-    .event_o(happened), .in_use_o(in_use), .busy_o
+    .event_o(happened), .evt_valid_o(), .evt_o(), .evt_ready_i(1'b1), .evt_lost_o(), .in_use_o(in_use), .busy_o
   );
 
   assign {found_o, usable_o, pair_o, reverse_o, generation_o, info_o} =

@@ -30,7 +30,7 @@
     .hash_key_i(hash_key), .parity_inject_i(inject), .parity_injected_o(injected), .parity_errors_o(parity_errors),
     .parity_last_o(parity_last),
     .trap_drop_valid_i(trap_drop_valid), .trap_drop_vif_i(8'd3), .fw_tx_valid_i(fw_tx_valid),
-    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .card_mark_valid_o(mark_valid),
+    .fw_tx_vif_i(8'd3), .fw_tx_bytes_i(16'd60), .flow_full_o(full), .events_i('0), .flow_evt_valid_o(), .flow_evt_o(), .flow_evt_ready_i(1'b1), .flow_evt_lost_o(), .card_mark_valid_o(mark_valid),
     .card_mark_client_o(mark_client), .card_mark_index_o(mark_index), .card_mark_set_o(mark_set),
     .card_mark_ready_i(mark_ready), .gap_o(gap), .busy_o(busy)
   );

@@ -9,6 +9,10 @@
 
   ring_cfg_t   cmd_cfg = '0, evt_cfg = '0;
   logic [31:0] consumer, errors, evt_producer, evt_dropped;
+  logic [31:0] evt_kinds = EvtKindsFirst;
+  logic        flow_evt_valid = 0, flow_evt_ready;
+  logic [1:0]  flow_evt_lost = '0;
+  flow_event_t flow_evt = '0;
   logic        fault, busy, cmd_busy, map_busy, cfg_valid, flow_full = 0, clear = 0;
   logic [1:0]  irq;
   cfg_req_t    cfg_req;
@@ -31,7 +35,8 @@
     .clk_i(clk), .rst_i(rst), .hold_i(map_busy), .clear_i(clear), .busy_o(busy), .map_busy_o(map_busy), .cmd_busy_o(cmd_busy),
     .cmd_cfg_i(cmd_cfg), .cmd_consumer_o(consumer), .ring_errors_o(errors), .ring_fault_o(fault),
     .evt_cfg_i(evt_cfg), .evt_producer_o(evt_producer), .evt_dropped_o(evt_dropped), .irq_o(irq),
-    .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full),
+    .time_i(64'd77), .fw_status_i(fw_status), .fw_info_i(32'd5), .flow_full_i(flow_full), .evt_kinds_i(evt_kinds),
+    .flow_evt_valid_i(flow_evt_valid), .flow_evt_i(flow_evt), .flow_evt_ready_o(flow_evt_ready), .flow_evt_lost_i(flow_evt_lost),
     .card_mark_valid_i(mark), .card_mark_client_i(mark_client), .card_mark_index_i(mark_index), .card_mark_set_i(mark_set),
     .card_mark_ready_o(mark_ready),
     .cfg_valid_o(cfg_valid), .cfg_req_o(cfg_req), .cfg_rsp_i(cfg_rsp),

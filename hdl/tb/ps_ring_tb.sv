@@ -258,6 +258,56 @@ module ps_ring_tb
       repeat (40) @(posedge clk);
     end
     check(evt_producer == 16 && evt_dropped == 5, "full event ring");
+    // Those that did not come as far count as well.
+    flow_evt_lost = 2;
+    @(posedge clk);
+    flow_evt_lost = 1;
+    @(posedge clk);
+    flow_evt_lost = 0;
+    repeat (4) @(posedge clk);
+    check(evt_dropped == 8, "events lost before");
+    // Events of flows and of a full table in turn, whatever waits; kinds that are not wanted are none.
+    evt_cfg.enable = 0;
+    repeat (4) @(posedge clk);
+    evt_cfg = '{enable: 1'b1, start: 1'b1, base: EvtBase, cpl_base: '0, log2: 5'(RingLog2Min), count: '0};
+    @(posedge clk);
+    evt_cfg.start           = 0;
+    flow_evt.kind           = EventFlowEnded;
+    flow_evt.pair           = 32'd5;
+    flow_evt.time_cycles    = 64'h1234_5678_9abc;
+    flow_evt.last_hit       = 32'hfedc_ba98;
+    flow_evt.map            = 16'h4321;
+    flow_evt.bytes_high     = 16'h8765;
+    flow_evt_valid          = 1;
+    flow_full               = 1;
+    repeat (300) @(posedge clk);
+    flow_full      = 0;
+    flow_evt_valid = 0;
+    repeat (100) @(posedge clk);
+    check(evt_producer >= 6, "events while two kinds wait");
+    for (int n = 1; n < 6; n++) begin
+      logic [511:0] earlier;
+      earlier = memory[record(EvtBase) + n - 1];
+      c      = memory[record(EvtBase) + n];
+      check(c[487:480] == EventFlowEnded || c[487:480] == EventFlowTableFull, "kind of an event");
+      check(c[487:480] != earlier[487:480], "one kind has it twice");
+      if (c[487:480] == EventFlowEnded) begin
+        check(c[63:0] == 64'h1234_5678_9abc && c[95:64] == 5 && c[447:384] == {32'hfedc_ba98, 16'h4321, 16'h8765}, "a flow's event");
+        check(c[479:448] == 32'(n + 1) && c[511:504] == 1, "sequence and phase");
+      end
+    end
+    begin
+      logic [31:0] earlier;
+      earlier    = evt_producer;
+      evt_kinds = '0;
+      fw_status = 32'h6000_0003;
+      flow_full = 1;
+      repeat (100) @(posedge clk);
+      flow_full = 0;
+      repeat (100) @(posedge clk);
+      check(evt_producer == earlier && !busy, "an event that is not wanted");
+      evt_kinds = EvtKindsFirst;
+    end
     // A bus error stops the ring; it starts again from 0.
     fail_reads = 1;
     post(OpNop, 0, 0, '0);

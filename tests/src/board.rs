@@ -3,6 +3,7 @@
 mod check;
 mod clients;
 mod difference;
+mod events;
 mod shares;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,6 +25,7 @@ use crate::hazards::{Access, Hazards};
 use crate::matching::{Expected, assign};
 use crate::script::{EPOCH, NEW_FLOWS, Script, Step};
 use difference::flow_difference;
+use events::Events;
 
 pub use crate::summary::Summary;
 
@@ -103,6 +105,7 @@ pub(crate) struct Board<'a> {
     full_before: u64,
     /// Insertions put off, and pairs that found no place, before the card was last cleared.
     cleared: (u64, u64),
+    events: Events,
 }
 
 /// The model's time, in which nothing passes but epochs, when the card's was this. Of entries without packets it is 0.
@@ -112,8 +115,10 @@ fn epoch(last_hit: u32) -> u32 {
 
 impl<'a> Board<'a> {
     fn new(dut: &'a mut dyn Dut) -> Self {
+        let mut model = RefModel::with_secret(dut.shape(), dut.secret());
+        model.flows_mut().listen();
         Self {
-            model: RefModel::with_secret(dut.shape(), dut.secret()),
+            model,
             dut,
             step: 0,
             summary: Summary::default(),
@@ -128,6 +133,7 @@ impl<'a> Board<'a> {
             vif_drop_offsets: BTreeMap::new(),
             full_before: 0,
             cleared: (0, 0),
+            events: Events::new(),
         }
     }
 
@@ -173,6 +179,7 @@ impl<'a> Board<'a> {
         let deleted = self.dut.write(&[(TableId::Flow, *index, Words::default())]);
         self.device("deleting a flow", deleted)?;
         self.model.flows_mut().delete_key(&key);
+        self.foretell();
         for key in [Some(key), partner].into_iter().flatten() {
             self.uncertain.remove(&key);
         }
@@ -230,7 +237,9 @@ impl<'a> Board<'a> {
     /// A function-level reset changes nothing that a packet can see.
     fn reset(&mut self) -> Result<(), Failure> {
         self.flush()?;
+        self.hear(true)?;
         let done = self.dut.reset();
+        self.hear_anew();
         self.device("function-level reset", done)
     }
 
@@ -249,9 +258,11 @@ impl<'a> Board<'a> {
 
     fn clear(&mut self) -> Result<(), Failure> {
         self.flush()?;
+        self.hear(true)?;
         let done = self.dut.clear();
         self.device("clearing the card", done)?;
         self.model.clear();
+        self.hear_clearing()?;
         self.traps.clear();
         self.drop_offsets.clear();
         self.vif_drop_offsets.clear();
@@ -297,7 +308,7 @@ impl<'a> Board<'a> {
         Ok(())
     }
 
-    /// Keeps account of whose statistics are exact.
+    /// Keeps account of whose statistics are exact, and of what was told of them.
     fn bound_statistics(
         &mut self,
         counted: Option<FlowKey>,
@@ -309,6 +320,7 @@ impl<'a> Board<'a> {
         {
             *self.uncertain.entry(key).or_default() += 1;
         }
+        self.foretell();
         if let (Some(pair), Some(Inserted::Learned | Inserted::Repinned)) = (learn.pair(), inserted)
         {
             self.uncertain.remove(&key_of(&pair.reverse));
@@ -362,7 +374,7 @@ impl<'a> Board<'a> {
             self.dut.wait(PENDING_CYCLES);
             self.resync(refused)?;
         }
-        Ok(())
+        self.hear(true)
     }
 
     /// If the card put off insertions, found no place for a pair (which the model always does), or refused packets because it had
@@ -397,6 +409,7 @@ impl<'a> Board<'a> {
             ));
         }
         self.adopt_clients(new)?;
+        self.hear(false)?;
         self.adopt(flows)
     }
 

@@ -8,6 +8,8 @@ use penstock_abi::age::{Ages, TICK_LOG2};
 use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
+use penstock_abi::regs;
+use penstock_abi::ring::{Event, EventKind, FlowEvent};
 use penstock_abi::table::{
     Affinity, Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
 };
@@ -17,10 +19,19 @@ use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Ingress};
 use penstock_tables::{CONFIG_TABLES, Entry, Op, Shape};
 
-use crate::dut::{Dut, OutFrame};
+use crate::dut::{Dut, Heard, OutFrame};
 
 /// No batch takes longer than this.
 const DRAIN_CYCLES: u64 = 2_000_000;
+
+/// Events that are wanted.
+const TOLD: [EventKind; 5] = [
+    EventKind::FlowMade,
+    EventKind::FlowEnded,
+    EventKind::FlowRepinned,
+    EventKind::FlowRefused,
+    EventKind::FlowPressure,
+];
 
 /// The card and its driver.
 pub struct CardDut {
@@ -56,7 +67,16 @@ impl CardDut {
         // The machine may be busy; the card's own time is what counts.
         host.set_timeout(Duration::from_secs(60));
         host.set_enabled(true)?;
-        Ok(Self { sim, host, secret })
+        let mut card = Self { sim, host, secret };
+        card.listen()?;
+        Ok(card)
+    }
+
+    /// Asks for all that becomes of the flow table.
+    fn listen(&mut self) -> Result<()> {
+        self.host.enable_events()?;
+        let kinds = TOLD.iter().fold(0, |bits, kind| bits | 1 << *kind as u32);
+        Ok(self.host.write_reg(regs::EVT_KINDS, kinds)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, CardSim> {
@@ -167,7 +187,8 @@ impl Dut for CardDut {
     }
 
     fn reset(&mut self) -> Result<()> {
-        Ok(self.host.reset()?)
+        self.host.reset()?;
+        self.listen()
     }
 
     fn clear(&mut self) -> Result<()> {
@@ -185,6 +206,8 @@ impl Dut for CardDut {
     }
 
     fn pass(&mut self, units: u32) -> Result<()> {
+        // What rests is woken by a write, not by time.
+        self.host.write_reg(regs::SCRATCH, units)?;
         let mut sim = self.lock();
         sim.skip_time(u64::from(units) << TICK_LOG2);
         Ok(sim.drain(DRAIN_CYCLES)?)
@@ -202,7 +225,30 @@ impl Dut for CardDut {
         self.card_counter(CardCounter::LearnDeferred)
     }
 
+    fn tells(&self) -> bool {
+        true
+    }
+
+    fn heard(&mut self) -> Result<Option<Heard>> {
+        self.lock().drain(DRAIN_CYCLES)?;
+        let mut heard = Heard::default();
+        for event in self.host.take_events()? {
+            if event.kind == EventKind::FlowPressure as u8 {
+                heard.pressures.push(event.arg0 as u8);
+            } else {
+                heard.flows.push(flow_event(event));
+            }
+        }
+        heard.dropped = self.host.read_reg(regs::EVT_DROPPED)?;
+        Ok(Some(heard))
+    }
+
     fn not_placed(&mut self) -> Result<u64> {
         self.card_counter(CardCounter::FlowTableFull)
     }
+}
+
+/// The same record as what it is.
+fn flow_event(event: Event) -> FlowEvent {
+    zerocopy::transmute!(event)
 }

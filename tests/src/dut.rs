@@ -5,6 +5,7 @@ use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::CardCounter;
+use penstock_abi::ring::FlowEvent;
 use penstock_abi::table::{Affinity, Flow, FlowShareStats, FlowStats, TableId};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Decision, Egress, Fault, Ingress, RefModel, Verdict};
@@ -19,6 +20,17 @@ pub struct OutFrame {
     pub vif: u8,
     /// Its bytes.
     pub frame: Vec<u8>,
+}
+
+/// What a card told of its flow table.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Of pairs, and of packets that got none, in order.
+    pub flows: Vec<FlowEvent>,
+    /// The pressure each time that it changed.
+    pub pressures: Vec<u8>,
+    /// Events that were lost, since the ring began.
+    pub dropped: u32,
 }
 
 /// What the scoreboard needs of a card.
@@ -138,6 +150,19 @@ pub trait Dut {
     /// The device's.
     fn deferred(&mut self) -> Result<u64>;
 
+    /// Whether it tells of its flow table.
+    fn tells(&self) -> bool {
+        false
+    }
+
+    /// What it told of its flow table since this was last called; nothing of one that does not.
+    ///
+    /// # Errors
+    /// The device's.
+    fn heard(&mut self) -> Result<Option<Heard>> {
+        Ok(None)
+    }
+
     /// Pairs for which it found no place so far.
     ///
     /// # Errors
@@ -169,6 +194,7 @@ impl ModelDut {
     pub fn new() -> Self {
         let mut model = RefModel::of(small());
         model.set_enabled(true);
+        model.flows_mut().listen();
         Self { model, out: Vec::new(), spoil: None, bent: None }
     }
 
@@ -315,5 +341,16 @@ impl Dut for ModelDut {
 
     fn deferred(&mut self) -> Result<u64> {
         Ok(self.model.counters().card(CardCounter::LearnDeferred))
+    }
+
+    fn tells(&self) -> bool {
+        true
+    }
+
+    fn heard(&mut self) -> Result<Option<Heard>> {
+        let flows = self.model.flows_mut();
+        let (told, pressures) = (flows.take_told(), flows.take_pressures());
+        let flows = told.iter().map(penstock_refmodel::events::Told::event).collect();
+        Ok(Some(Heard { flows, pressures, dropped: 0 }))
     }
 }

@@ -42,6 +42,10 @@ pub struct Summary {
     pub aged: u64,
     /// Pairs that gave way.
     pub evicted: u64,
+    /// Events of flows that were heard.
+    pub told: u64,
+    /// Events that were lost on the way.
+    pub lost: u64,
     /// Clients compared.
     pub clients: u64,
     /// What shares of the flow table refused.
@@ -105,6 +109,8 @@ impl std::ops::AddAssign for Summary {
         self.deleted += o.deleted;
         self.aged += o.aged;
         self.evicted += o.evicted;
+        self.told += o.told;
+        self.lost += o.lost;
         self.clients += o.clients;
         self.shares += o.shares;
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);

@@ -265,6 +265,7 @@ impl Board<'_> {
             return self
                 .fail("under traffic: drops by vif and by reason do not add up to the same");
         }
+        self.hear(false)?;
         self.adopt_allowed(&old, &allowed)
     }
 

@@ -112,6 +112,7 @@ fn tables_that_change_between_packets() {
     let options =
         Options { frames: 2500, change_every: 60, windows: false, big_frames: true, flood: false };
     let summary = compare("tables that change", 2000, 28, options);
+    assert!(summary.told > 0 && summary.lost == 0, "{summary:?}");
     // A rule that no frame met is a rule that was not compared.
     let missing = summary.never_met();
     assert!(summary.frames < 40_000 || missing.is_empty(), "never met: {missing:?}\n{summary:?}");

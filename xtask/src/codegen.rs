@@ -58,6 +58,22 @@ fn param(out: &mut String, name: &str, width: u32, value: u64) {
     let _ = writeln!(out, "  localparam logic [{}:0] {name} = {width}'h{value:x};", width - 1);
 }
 
+/// A record of the rings as a packed struct, first byte last.
+fn record(out: &mut String, record: &'static str) {
+    let mut fields = Vec::new();
+    layout::items::for_each(&mut |item| {
+        if let (true, [_, bytes]) = (item.group == record, item.values) {
+            fields.push(format!("    logic [{}:0] {};\n", 8 * bytes - 1, of_hdl(item.name)));
+        }
+    });
+    let fields: String = fields.into_iter().rev().collect();
+    let _ = writeln!(
+        out,
+        "\n  // {record}.\n  typedef struct packed {{\n{fields}  }} {}_t;",
+        snake(record)
+    );
+}
+
 fn masks(out: &mut String, name: &str, bits: u32, masks: &[u128]) {
     let (top, digits) = (bits - 1, bits as usize / 4);
     let _ = writeln!(out, "  localparam logic [{}:0][{top}:0] {name} = {{", masks.len() - 1);
@@ -97,6 +113,7 @@ fn package() -> String {
     param(&mut o, "FwRestartKey", 32, regs::FW_RESTART_KEY.into());
     param(&mut o, "FwRollbackKey", 32, regs::FW_ROLLBACK_KEY.into());
     param(&mut o, "FwMboxLost", 32, fw::MBOX_LOST.into());
+    param(&mut o, "EvtKindsFirst", 32, regs::EVT_KINDS_FIRST.into());
     param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
     param(&mut o, "AgePressTicks", 32, age::PRESS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
@@ -112,7 +129,8 @@ fn package() -> String {
     macro_rules! codes { ($($prefix:literal $kind:path),+) => { $(for (value, name, ..) in <$kind>::ALL {
         param(&mut o, &format!("{}{name}", $prefix), 8, *value as u64);
     })+ }; }
-    codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "Trap" TrapReason);
+    codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "FlowEnd" ring::FlowEnd, "Trap" TrapReason);
+    record(&mut o, "FlowEvent");
     o.push_str("\n  // The firmware's: which image runs, why it started, what its trace tells.\n");
     codes!("FwBoot" fw::Boot, "FwCause" fw::BootCause, "FwTrace" fw::TraceEvent);
     o.push_str("\n  // Drop reasons and counters.\n  typedef enum logic [5:0] {\n");
@@ -229,7 +247,7 @@ fn by_rows(name: &str) -> Option<String> {
 
 /// A field's name in SystemVerilog, whose keywords get an underscore more.
 fn of_hdl(name: &str) -> String {
-    if name == "local" { "local_".to_owned() } else { name.to_owned() }
+    if matches!(name, "local" | "sequence") { format!("{name}_") } else { name.to_owned() }
 }
 
 /// Types of indices, as wide as the card's tables need them, and of the fields that carry one, as wide as the layout has them.
@@ -498,6 +516,10 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlagIrqBit", ring::FLAG_IRQ.trailing_zeros().into()),
         ("FlagChainedBit", ring::FLAG_CHAINED.trailing_zeros().into()),
         ("DigestEntriesMax", ring::DIGEST_ENTRIES_MAX.into()),
+        ("FlowEventPlainBit", ring::FLOW_EVENT_PLAIN.trailing_zeros().into()),
+        ("FlowEventMapBit", ring::FLOW_EVENT_MAP.trailing_zeros().into()),
+        ("FlowEventMemberBit", ring::FLOW_EVENT_MEMBER.trailing_zeros().into()),
+        ("FlowEventUncountedBit", ring::FLOW_EVENT_UNCOUNTED.trailing_zeros().into()),
         ("FwFrameBytes", fw::FRAME_BYTES.into()),
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
         ("FwTimeShift", fw::TIME_SHIFT.into()),
@@ -550,15 +572,34 @@ fn rings(o: &mut String) {
         ring::DIGEST_ENTRIES_MAX
     );
     for record in ["Command", "Completion"] {
-        let _ = writeln!(o, "\n### `{record}`\n\n| bytes | field |\n| --- | --- |");
-        layout::items::for_each(&mut |item| {
-            if let (true, [offset, bytes]) = (item.group == record, item.values) {
-                let _ = writeln!(o, "| {offset}..{} | `{}` |", offset + bytes - 1, item.name);
-            }
-        });
+        places(o, record);
     }
     code_table(o, "### Opcodes", "code", ring::Opcode::ALL.iter().map(coded!()));
     code_table(o, "### Statuses", "code", ring::Status::ALL.iter().map(coded!()));
+    let _ = writeln!(
+        o,
+        "\n## Events\n\nRecords of {} bytes in a ring of their own, which the card writes. Kinds 3 to 6 have the form of `FlowEvent`, all others that of `Event`. Flags of a `FlowEvent`: {} plain (neither a mapping nor a member), {} `map` counts, {} `ecmp_slot` counts, {} what the pair counted is not known.",
+        ring::RECORD_BYTES,
+        ring::FLOW_EVENT_PLAIN,
+        ring::FLOW_EVENT_MAP,
+        ring::FLOW_EVENT_MEMBER,
+        ring::FLOW_EVENT_UNCOUNTED
+    );
+    for record in ["Event", "FlowEvent"] {
+        places(o, record);
+    }
+    code_table(o, "### Kinds of events", "code", ring::EventKind::ALL.iter().map(coded!()));
+    code_table(o, "### Ends of pairs", "code", ring::FlowEnd::ALL.iter().map(coded!()));
+}
+
+/// Where the fields of a record are.
+fn places(o: &mut String, record: &str) {
+    let _ = writeln!(o, "\n### `{record}`\n\n| bytes | field |\n| --- | --- |");
+    layout::items::for_each(&mut |item| {
+        if let (true, [offset, bytes]) = (item.group == record, item.values) {
+            let _ = writeln!(o, "| {offset}..{} | `{}` |", offset + bytes - 1, item.name);
+        }
+    });
 }
 
 fn reference() -> String {

@@ -34,6 +34,8 @@ codes! {
         Shares = 4, since 2;
         /// Clients of a service are kept at their members: the table `Affinity`, the field `affinity` of `ServiceKey`, the time-out in `NextHop` and the counters `AffinityLearned` and `AffinityEvicted`.
         Affinity = 5, since 3;
+        /// The card tells what becomes of pairs of flow entries: events `FlowMade` to `FlowPressure`, and the registers `EVT_KINDS` and `EVT_SAMPLE`.
+        FlowEvents = 6, since 4;
         /// A firmware that dies is restarted, leaves a trace and can be updated: the registers `FW_DEATHS` to `FW_TRACE_ARG`.
         Recovery = 8, since 4;
     }

@@ -23,7 +23,7 @@ use crate::transport::set_bus_master;
 /// Records of the rings, as a power of two.
 const RING_LOG2: u32 = 8;
 /// Records of the event ring, as a power of two.
-const EVENT_LOG2: u32 = 6;
+const EVENT_LOG2: u32 = 13;
 /// Without progress for this long, a command has failed. A search through the largest empty table takes a simulated card
 /// about 0.1 s on an idle machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);

@@ -60,6 +60,7 @@ module ps_csr
   output ring_cfg_t   evt_cfg_o,
   input  logic [31:0] evt_producer_i,
   input  logic [31:0] evt_dropped_i,
+  output event_choice_t evt_choice_o,
 
   // Firmware
   input  fw_view_t    fw_i,
@@ -162,6 +163,8 @@ module ps_csr
   logic        mbox_ready_q, mbox_pending_q, mbox_valid_q, clear_q, ring_fault_q, inject_q;
   ring_cfg_t   cmd_q, evt_q;
   fw_ask_t     fw_ask_q;
+  logic [31:0] evt_kinds_q;
+  logic [3:0]  evt_sample_q;
   // The rings' own counts go on until they start again; a reset hides them until then.
   logic        cmd_counts_q, evt_counts_q;
 
@@ -236,6 +239,8 @@ module ps_csr
     end
     if (wr_sel_q[word(RegEvtConsumer)]) evt_q.count <= wdata_q;
     if (wr_sel_q[word(RegFwTraceAt)]) fw_ask_q.trace_at <= wdata_q;
+    if (wr_sel_q[word(RegEvtKinds)]) evt_kinds_q <= wdata_q;
+    if (wr_sel_q[word(RegEvtSample)]) evt_sample_q <= wdata_q[3:0];
     if (wr_sel_q[word(RegMboxArg)]) mbox_arg_q <= wdata_q;
     if (wr_sel_q[word(RegMboxRequest)]) begin
       mbox_request_q <= wdata_q;
@@ -250,6 +255,8 @@ module ps_csr
       cmd_q.log2     <= 5'(RingLog2Min);
       evt_q          <= '0;
       evt_q.log2     <= 5'(RingLog2Min);
+      evt_kinds_q    <= EvtKindsFirst;
+      evt_sample_q   <= '0;
       cmd_counts_q   <= 1'b0;
       evt_counts_q   <= 1'b0;
       ring_fault_q   <= 1'b0;
@@ -293,7 +300,7 @@ module ps_csr
   endfunction
 
   logic [31:0] rdata_q;
-  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, fw_q, fw_death_q, fw_trace_q, sizes_q, states_q, ports_q, by_port_q, keep_q;
+  logic [31:0] card_low_q, card_high_q, ring_low_q, ring_high_q, events_q, fw_q, fw_death_q, fw_trace_q, sizes_q, states_q, ports_q, by_port_q, keep_q;
 
   // The tables' sizes. All of them are constants: each bit of the answer is an OR of some selections.
   function automatic logic [31:0] sizes(input select_t chosen);
@@ -353,6 +360,8 @@ module ps_csr
                      when(rd_sel_q[word(RegEvtProducer)], evt_counts_q ? evt_producer_i : '0) |
                      when(rd_sel_q[word(RegEvtConsumer)], evt_q.count) |
                      when(rd_sel_q[word(RegEvtDropped)], evt_counts_q ? evt_dropped_i : '0);
+      events_q <= when(rd_sel_q[word(RegEvtKinds)], evt_kinds_q) |
+                  when(rd_sel_q[word(RegEvtSample)], 32'(evt_sample_q));
       fw_q <= when(rd_sel_q[word(RegFwStatus)], fw_i.status) |
               when(rd_sel_q[word(RegFwInfo)], fw_i.info) |
               when(rd_sel_q[word(RegFwVersion)], fw_i.version) |
@@ -382,7 +391,7 @@ module ps_csr
       by_port_q <= by_port;
       keep_q    <= keep;
     end
-    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | fw_q | fw_death_q | fw_trace_q | sizes_q | states_q | ports_q | by_port_q | keep_q;
+    if (rd_have_q) rdata_q <= card_low_q | card_high_q | ring_low_q | ring_high_q | events_q | fw_q | fw_death_q | fw_trace_q | sizes_q | states_q | ports_q | by_port_q | keep_q;
   end
 
   assign s_axil_rdata_o = rdata_q;
@@ -398,6 +407,7 @@ module ps_csr
   assign cmd_cfg_o      = cmd_q;
   assign evt_cfg_o      = evt_q;
   assign fw_o           = fw_ask_q;
+  assign evt_choice_o   = '{enable: evt_q.enable, kinds: evt_kinds_q, sample: evt_sample_q};
   assign mbox_valid_o   = mbox_valid_q;
   assign mbox_request_o = mbox_request_q;
   assign mbox_arg_o     = mbox_arg_q;

@@ -4,6 +4,7 @@
 //             (active) from the moment the host enables it and everything of an earlier run has left, until the host
 //             disables it, a function-level reset, or a fault (bus error, more commands announced than the ring holds); then
 //             what is in flight is thrown away.
+// Events:     chosen and ordered by ps_ring_events; those of flows come by evt_*, and evt_lost_i says how many were lost before.
 // Counters:   consumer, errors, events; all restart with the ring.
 // Interrupts: irq_o[IrqCompletion], [IrqEvent], [IrqFault], one-cycle requests.
 module ps_ring
@@ -33,6 +34,11 @@ module ps_ring
   input  logic [31:0]  fw_status_i,
   input  logic [31:0]  fw_info_i,
   input  logic         flow_full_i,
+  input  logic [31:0]  evt_kinds_i,
+  input  logic         flow_evt_valid_i,
+  input  flow_event_t  flow_evt_i,
+  output logic         flow_evt_ready_o,
+  input  logic [1:0]   flow_evt_lost_i,
 
   // Flow entries that the card inserts and removes
   input  logic         card_mark_valid_i,
@@ -70,7 +76,7 @@ module ps_ring
 
   logic         active_q, restart_q, start_q, all_idle;
   logic         fetch_idle, exec_idle, write_idle, fetch_fault, write_fault;
-  logic         cmd_valid, cmd_next, cpl_valid, cpl_ready, evt_ready, evt_busy;
+  logic         cmd_valid, cmd_next, cpl_valid, cpl_ready, evt_valid, evt_ready, evt_waits, evt_busy;
   command_t     cmd;
   record_t      cpl, evt;
   logic         find_valid, find_done, find_found;
@@ -180,33 +186,22 @@ module ps_ring
     .find_index_o (find_index)
   );
 
-  // Events: one waits at a time of each kind; what happens meanwhile is merged into it.
-  logic [31:0]  fw_status_q, full_count_q;
-  logic         fw_pending_q, full_pending_q;
-
-  always_ff @(posedge clk_i) begin
-    fw_status_q <= fw_status_i;
-    if (flow_full_i) begin
-      full_pending_q <= 1'b1;
-      full_count_q   <= full_count_q + 32'd1;
-    end
-    if (fw_status_i != fw_status_q) fw_pending_q <= 1'b1;
-    if (evt_ready) begin
-      if (fw_pending_q) fw_pending_q <= fw_status_i != fw_status_q;
-      else full_pending_q <= flow_full_i;
-    end
-    if (rst_i) begin
-      fw_status_q    <= '0;
-      fw_pending_q   <= 1'b0;
-      full_pending_q <= 1'b0;
-      full_count_q   <= '0;
-    end
-  end
-
-  assign evt = '{
-    is_evt: 1'b1, irq: 1'b1, status: fw_pending_q ? EventFirmware : EventFlowTableFull, cookie: '0, index: '0,
-    data: {256'd0, fw_pending_q ? {fw_info_i, fw_status_q} : {32'd0, full_count_q}, time_i}
-  };
+  ps_ring_events u_events (
+    .clk_i,
+    .rst_i,
+    .kinds_i     (evt_kinds_i),
+    .time_i,
+    .fw_status_i,
+    .fw_info_i,
+    .flow_full_i,
+    .flow_valid_i(flow_evt_valid_i),
+    .flow_i      (flow_evt_i),
+    .flow_ready_o(flow_evt_ready_o),
+    .evt_valid_o (evt_valid),
+    .evt_o       (evt),
+    .evt_ready_i (evt_ready),
+    .busy_o      (evt_waits)
+  );
 
   ps_ring_write u_write (
     .clk_i,
@@ -227,7 +222,8 @@ module ps_ring
     .cpl_valid_i   (cpl_valid),
     .cpl_i         (cpl),
     .cpl_ready_o   (cpl_ready),
-    .evt_valid_i   (fw_pending_q || full_pending_q),
+    .lost_i        (flow_evt_lost_i),
+    .evt_valid_i   (evt_valid),
     .evt_record_i  (evt),
     .evt_ready_o   (evt_ready),
     .m_axi_awaddr_o,
@@ -256,7 +252,7 @@ module ps_ring
   assign ring_errors_o = errors_q;
   assign cmd_busy_o    = !all_idle;
   assign busy_o        = !all_idle || (active_q && behind != '0) || start_q ||
-                         evt_busy || fw_pending_q || full_pending_q;
+                         evt_busy || evt_waits;
 
 `ifndef SYNTHESIS
   // No completion before its command, and none too many.

@@ -6,7 +6,7 @@
 // Phase:      the last byte of a record is 1 on even laps of its ring (the first is lap 0).
 // Stopping:   when active_i is low, completions are taken and thrown away; writes under way end first (idle_o). The same of
 //             events and their ring's enable; what is answered after it has started again does not count for the new run.
-// Events:     one at a time is on its way; a full event ring drops the event and counts it.
+// Events:     one at a time is on its way; a full event ring drops the event and counts it, with those that were lost before (lost_i).
 // Latency:    a record every four cycles; its write begins five cycles after it was taken, an event's six.
 module ps_ring_write
   import ps_abi_pkg::*;
@@ -38,6 +38,7 @@ module ps_ring_write
   input  record_t      cpl_i,
   output logic         cpl_ready_o,
 
+  input  logic [1:0]   lost_i,         // events that did not come this far
   input  logic         evt_valid_i,
   input  record_t      evt_record_i,
   output logic         evt_ready_o,
@@ -240,9 +241,13 @@ module ps_ring_write
     end
   end
 
+  // Lost ones are added a cycle later, up to three at a time, as far as there is room for so many.
+  logic [1:0] lost_q;
+
   always_ff @(posedge clk_i) begin
     evt_settle_q <= {evt_settle_q[1:0], 1'b0};
-    if (drop_evt) evt_dropped_q <= evt_dropped_q + {31'd0, ~&evt_dropped_q};
+    lost_q       <= evt_i.enable && !evt_i.start ? lost_i + 2'(drop_evt) : '0;
+    if (!(&evt_dropped_q[31:2])) evt_dropped_q <= evt_dropped_q + 32'(lost_q);
     if (put_evt) evt_busy_q <= 1'b1;
     if (evt_end) begin
       evt_busy_q   <= 1'b0;

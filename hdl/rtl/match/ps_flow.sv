@@ -10,6 +10,7 @@
 //             A read waits for a cycle in which no packet counts; after GapPatience cycles it asks for one (gap_o).
 // Shares:     limits by vif and by tunnel are kept here, and what they come to (ps_flow_shares): share_*, by acc_i.
 // Old:        pairs that have rested for longer than times_i says are deleted (ps_flow_age).
+// Events:     what becomes of pairs, and who got none, for the event ring (ps_flow_events).
 // Secret:     secret_i is taken over while tables are cleared, XORed with constants, so that one of zeros is as good as another.
 module ps_flow
   import ps_abi_pkg::*;
@@ -23,9 +24,11 @@ module ps_flow
 ) (
   input  logic         clk_i,
   input  logic         rst_i,
+  input  logic [63:0]  time_i,            // card time
   input  logic [31:0]  now_i,             // card time >> 16, never 0
   input  age_times_t   times_i,
   input  evictions_t   evictions_i,
+  input  event_choice_t events_i,
   input  logic [191:0] secret_i,
   input  logic         clear_i,
   input  logic         clear_we_i,
@@ -87,6 +90,10 @@ module ps_flow
   output affinity_keep_t keep_o,
   input  logic         keep_room_i,
   output pair_event_t  event_o,
+  output logic         evt_valid_o,
+  output flow_event_t  evt_o,
+  input  logic         evt_ready_i,
+  output logic [1:0]   evt_lost_o,
   output logic [$clog2(Flows+1)-1:0] in_use_o,
   output logic         busy_o
 );
@@ -132,6 +139,9 @@ module ps_flow
   logic        entry_done, stats_re, stats_done, slow_tcp_re, slow_tcp_reverse, mark_stall, reading_q;
   logic        age_re, age_reverse, age_turn_q, age_busy, old_valid, old_done, old_ask, old_told, old_is, old_yields, gone;
   logic        over, over_refused, shares_busy, asks;
+  logic        news_valid, refusal_valid, tell_re, tell_reverse, tell_turn_q, tell_busy;
+  pair_news_t  news, refusal;
+  pair_t       tell_pair;
   pair_change_t change;
   pair_t       age_pair, old_pair, gone_pair;
   generation_t [1:0] old_generation;
@@ -228,6 +238,8 @@ module ps_flow
     .deferred_o,
     .counts_o       (counts),
     .count_o        (count),
+    .refusal_valid_o(refusal_valid),
+    .refusal_o      (refusal),
     .busy_o         (admit_busy),
     .probe_valid_o  (probe_valid),
     .probe_rests_o  (probe_rests),
@@ -369,13 +381,15 @@ module ps_flow
     .map_bad_i     (slow_map_bad_i),
     .tcp_re_o      (slow_tcp_re),
     .tcp_reverse_o (slow_tcp_reverse),
-    .tcp_done_i    (stats_done && !reading_q && !age_turn_q),
+    .tcp_done_i    (stats_done && !reading_q && !age_turn_q && !tell_turn_q),
     .tcp_i         ('{generation: stats.generation, tcp: stats.tcp}),
     .move_start_o,
     .move_nh_o,
     .move_dip_o,
     .move_done_i,
     .move_i,
+    .news_valid_o  (news_valid),
+    .news_o        (news),
     .event_o,
     .in_use_o,
     .busy_o        (engine_busy)
@@ -392,8 +406,8 @@ module ps_flow
     .op_i           (count),
     .tcp_o          (tcp_update),
     .re_i           (stats_re),
-    .read_pair_i    (age_turn_q ? age_pair : reading_q ? read_tag_q.pair : loc_pair),
-    .read_reverse_i (age_turn_q ? age_reverse : reading_q ? read_tag_q.reverse : slow_tcp_reverse),
+    .read_pair_i    (tell_turn_q ? tell_pair : age_turn_q ? age_pair : reading_q ? read_tag_q.pair : loc_pair),
+    .read_reverse_i (tell_turn_q ? tell_reverse : age_turn_q ? age_reverse : reading_q ? read_tag_q.reverse : slow_tcp_reverse),
     .read_done_o    (stats_done),
     .read_o         (stats),
     .clear_we_i     (clear_we_i && 32'(clear_index_i) < (2 << PairsLog2) && 32'(clear_index_i) < ps_ram_deep_pkg::BankDepth),
@@ -440,8 +454,36 @@ module ps_flow
     .busy_o       (age_busy)
   );
 
-  assign stats_re     = reading_q || slow_tcp_re || age_turn_q;
-  assign host_done_o  = reading_q ? stats_done && !age_turn_q : entry_done && !(host_stats_i && host_used_o);
+  // --- What the host is told
+  ps_flow_events u_events (
+    .clk_i,
+    .rst_i,
+    .flush_i        (clear_i),
+    .time_i,
+    .now_i,
+    .enable_i       (events_i.enable),
+    .kinds_i        (events_i.kinds),
+    .sample_i       (events_i.sample),
+    .news_valid_i   (news_valid),
+    .news_i         (news),
+    .refused_valid_i(refusal_valid),
+    .refused_i      (refusal),
+    .pressure_i     (pressure_q),
+    .in_use_i       (in_use_o),
+    .re_o           (tell_re),
+    .pair_o         (tell_pair),
+    .reverse_o      (tell_reverse),
+    .done_i         (stats_done && tell_turn_q),
+    .stats_i        (stats),
+    .evt_valid_o,
+    .evt_o,
+    .evt_ready_i,
+    .lost_o         (evt_lost_o),
+    .busy_o         (tell_busy)
+  );
+
+  assign stats_re     = reading_q || slow_tcp_re || age_turn_q || tell_turn_q;
+  assign host_done_o  = reading_q ? stats_done && !age_turn_q && !tell_turn_q : entry_done && !(host_stats_i && host_used_o);
   assign host_stats_o = reading_q && stats.generation == read_generation_q ? stats : '0;
 
   always_ff @(posedge clk_i) begin
@@ -451,10 +493,15 @@ module ps_flow
       read_tag_q        <= host_slot_o.tag;
       read_generation_q <= host_facts_o.generation;
     end
-    if ((stats_done && !age_turn_q) || rst_i) reading_q <= 1'b0;
-    // Old pairs are looked for when nobody else reads; what is begun is ended first.
-    if (stats_done || rst_i) age_turn_q <= 1'b0;
-    else if (age_re && !stats_re && !(entry_done && host_stats_i)) age_turn_q <= 1'b1;
+    if ((stats_done && !age_turn_q && !tell_turn_q) || rst_i) reading_q <= 1'b0;
+    // Events, and the search for old pairs, read when nobody else does; what is begun is ended first.
+    if (stats_done || rst_i) begin
+      age_turn_q  <= 1'b0;
+      tell_turn_q <= 1'b0;
+    end else if (!stats_re && !(entry_done && host_stats_i)) begin
+      tell_turn_q <= tell_re;
+      age_turn_q  <= age_re && !tell_re;
+    end
     gap_o     <= stats_re && patience_q == '0;
     patience_q <= stats_re ? patience_q - 1'b1 : '1;
   end
@@ -502,7 +549,7 @@ module ps_flow
       one_left_q         <= 1'b1;
     end
     mark_stall <= marks_count > ($clog2(MarkDepth) + 2)'(MarkDepth * 3 / 4);
-    busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || shares_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
+    busy_o     <= admit_busy || engine_busy || age_busy || stats_busy || shares_busy || tell_busy || marks_valid || left_q.first.valid || left_q.second.valid || !ways_idle;
     if (rst_i || clear_i) begin
       {left_q.first.valid, left_q.second.valid} <= '0;
       none_left_q <= 1'b1;

@@ -8,6 +8,7 @@
 // Taken:      a packet whose request could not be taken does not probe, so that those who write get turns of the port; it is refused or
 //             deferred for that, unless something pending explains it.
 // Shares:     what the packet's vif and tunnel may have (ps_flow_shares) is told in the cycle of the decision, with the pairs of all ahead.
+// Refused:    refusal_valid_o/refusal_o a cycle after the verdict, for whoever tells the host.
 // Out:        counts a cycle after the verdict. So is the request, with a pair and a number of the window if it writes one.
 module ps_flow_admit
   import ps_abi_pkg::*;
@@ -32,6 +33,8 @@ module ps_flow_admit
   output logic          deferred_o,
   output logic          counts_o,        // the packet counts on a flow,
   output pair_count_t   count_o,         // this one
+  output logic          refusal_valid_o,
+  output pair_news_t    refusal_o,
   output logic          busy_o,
 
   output logic          probe_valid_o,
@@ -264,6 +267,17 @@ module ps_flow_admit
     request.facts        = ask.facts;
     request.reverse_info = ask.reverse_info;
     request.reverse_rpf  = ask.reverse_rpf;
+  end
+
+  assign refusal_valid_o = decided_q && outcome_q.drop;
+
+  always_comb begin
+    refusal_o        = '0;
+    refusal_o.kind   = 3'(EventFlowRefused);
+    refusal_o.reason = outcome_q.reason;
+    refusal_o.key    = ask.key;
+    refusal_o.plain  = ask.plain;
+    refusal_o.ties   = ties_of({flow_facts_t'('0), ask.facts});
   end
 
   assign free_take_o    = outcome_q.pair;

@@ -3,6 +3,7 @@
 // Requests:   valid_i/request_i, at most one a cycle, only with ready_o in the cycle of the packet's probe. Executed as if in their order.
 // Clients:    in the same order, those of pairs that are made: to be kept at their members (keep_o).
 // Pairs:      free_valid_o/free_o/free_take_i, for requests that write one; not while few_o.
+// News:       news_valid_o/news_o: what becomes of pairs, for whoever tells the host.
 // Rate:       a new pair every second cycle (ps_flow_insert).
 module ps_flow_engine
   import ps_abi_pkg::*;
@@ -97,6 +98,8 @@ module ps_flow_engine
   input  logic          move_done_i,
   input  move_t         move_i,
 
+  output logic        news_valid_o,
+  output pair_news_t  news_o,
   output pair_event_t event_o,
   output logic [$clog2(Flows+1)-1:0] in_use_o,
   output logic        busy_o
@@ -202,6 +205,8 @@ module ps_flow_engine
     .full_valid_o   (full_valid),
     .full_o         (full),
     .event_o        (insert_event),
+    .event_slot_o   (placed_slot),
+    .event_number_o (placed_number),
     .idle_o         (insert_idle)
   );
 
@@ -259,6 +264,8 @@ module ps_flow_engine
     .drop_valid_o (slow_drop),
     .drop_o       (slow_number),
     .keep_o       (slow_keep),
+    .news_valid_o (slow_news_valid),
+    .news_o       (slow_news),
     .removed_o    (removed),
     .aged_o       (aged),
     .evicted_o    (evicted),
@@ -281,6 +288,67 @@ module ps_flow_engine
   assign gone_o = give_any_q;
   assign gone_pair_o  = give_q.pair;
   assign change_o     = '{valid: change_q, made: made_q, pair: give_q.pair};
+
+  // --- News: of pairs whose keys are written, from here, with what they are bound to, which is kept by the number of the request; one that
+  // was to be rewritten in its place, and found none, waits for a cycle without. All else is the slow path's.
+  logic       placed, placed_q, placed_made_q, placeless_q, placeless_goes, placeless_goes_q;
+  pair_ties_t ties;
+  key_slot_t  placed_slot, placed_slot_q, placeless_slot_q;
+  number_t    placed_number, placeless_number_q;
+  free_pair_t placeless_pair_q;
+  logic       slow_news_valid;
+  pair_news_t slow_news;
+
+  assign placed         = insert_event.learned || insert_event.repinned;
+  assign placeless_goes = placeless_q && !placed && !slow_news_valid;
+
+  ps_ram_sdp #(
+    .Width($bits(pair_ties_t)),
+    .Depth(WindowEntries),
+    .Style("distributed")
+  ) u_ties (
+    .clk_i,
+    .we_i   (data_we || slow_keep),
+    .waddr_i(head.number),
+    .wdata_i(ties_of({flow_facts_t'('0), head.facts})),
+    .re_i   (placed || placeless_goes),
+    .raddr_i(placed ? placed_number : placeless_number_q),
+    .rdata_o(ties)
+  );
+
+  always_ff @(posedge clk_i) begin
+    placed_q         <= placed;
+    placed_made_q    <= insert_event.added;
+    placeless_goes_q <= placeless_goes;
+    if (placed) placed_slot_q <= placed_slot;
+    if (full_valid && full.as == PlaceInPlace) begin
+      placeless_q        <= 1'b1;
+      placeless_slot_q   <= '{key: full.key, tag: '{pair: full.fresh.pair, reverse: 1'b0, plain: full.plain}};
+      placeless_number_q <= full.number;
+      placeless_pair_q   <= full.fresh;
+    end else if (placeless_goes) begin
+      placeless_q <= 1'b0;
+    end
+    news_valid_o <= placed_q || placeless_goes_q || slow_news_valid;
+    if (slow_news_valid) begin
+      news_o <= slow_news;
+    end else begin
+      news_o            <= '0;
+      news_o.kind       <= placeless_goes_q ? 3'(EventFlowEnded) : placed_made_q ? 3'(EventFlowMade) : 3'(EventFlowRepinned);
+      news_o.reason     <= placeless_goes_q ? 6'(FlowEndReplaced) : '0;
+      news_o.generation <= {placeless_pair_q.reverse_generation, placeless_pair_q.generation};
+      {news_o.key, news_o.pair, news_o.plain} <= placeless_goes_q ?
+          {placeless_slot_q.key, placeless_slot_q.tag.pair, placeless_slot_q.tag.plain} :
+          {placed_slot_q.key, placed_slot_q.tag.pair, placed_slot_q.tag.plain};
+      news_o.ties       <= ties;
+    end
+    if (reset) begin
+      placed_q         <= 1'b0;
+      placeless_q      <= 1'b0;
+      placeless_goes_q <= 1'b0;
+      news_valid_o     <= 1'b0;
+    end
+  end
 
   // What the entries of a new pair say. Data are written a cycle later than they are asked for, keys many.
   always_ff @(posedge clk_i) begin
@@ -317,7 +385,8 @@ module ps_flow_engine
     drop_o          <= full_valid ? full.number : slow_number;
     in_use_o        <= in_use_o + $bits(in_use_o)'({event_o.added, 1'b0}) - $bits(in_use_o)'({event_o.removed, 1'b0});
     crowded_o       <= in_use_o > ($clog2(Flows + 1))'(TranslatedMax);
-    busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || keep_valid_o || event_o != '0;
+    busy_o          <= count != '0 || valid_i || !insert_idle || !slow_idle || full_valid || give_any_q || keep_valid_o || event_o != '0 ||
+                    placed_q || placeless_q || placeless_goes_q || news_valid_o;
     if (reset) begin
       event_o      <= '0;
       give_any_q   <= 1'b0;
@@ -330,12 +399,13 @@ module ps_flow_engine
   end
 
   logic unused_bits;
-  assign unused_bits = ^{clear_index_i, full, unused_loc_re};
+  assign unused_bits = ^{clear_index_i, full, unused_loc_re, placed_slot_q, placeless_slot_q, placeless_pair_q};
 
 `ifndef SYNTHESIS
   // Never both: the slow path begins when the fast path is at rest, which stops for it.
   a_gives : assert property (@(posedge clk_i) disable iff (reset) $onehot0({full_valid, give, made}) && !(full_valid && slow_drop));
   a_data  : assert property (@(posedge clk_i) disable iff (reset) !(data_we && slow_we) && !(data_we && slow_re));
+  a_news  : assert property (@(posedge clk_i) disable iff (reset) $onehot0({slow_news_valid, placed_q, placeless_goes_q}));
   a_queued : assert property (@(posedge clk_i) disable iff (reset) valid_i |-> unused_ready);
 `endif
 

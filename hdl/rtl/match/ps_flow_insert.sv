@@ -53,6 +53,8 @@ module ps_flow_insert
   output logic        full_valid_o,
   output placing_t    full_o,
   output pair_event_t event_o,
+  output key_slot_t   event_slot_o,    // with it: of the forward key,
+  output number_t     event_number_o,
   output logic        idle_o
 );
 
@@ -288,6 +290,9 @@ module ps_flow_insert
     mop_turn.reverse = mop.word.tag.reverse;
     mop_turn.free    = slow_op_valid_i || wop_free;
   end
+
+  assign event_slot_o   = cop.word;
+  assign event_number_o = cop.whom.number;
 
   assign cop_ready   = op_ready_i[cop_way];
   assign take_beside = (beside_q.ways & op_ready_i & cop_others) != '0 && (!beside_q.free || back_room_q) &&

@@ -10,6 +10,8 @@
 //             is. Move: to wherever the source check lets come from, its partner to the member there, if there is one; but what a service
 //             sends comes from a member, and only until the connection is established.
 // Old:        old_valid_i/old_pair_i, held until old_done_o: whether the pair is to go is asked back (ask_o, with its generations).
+// News:       news_valid_o/news_o, a pulse: what became of a pair that goes, or has another member or tunnel. For its forward key the slot
+//             is read, as the request may be for the other one, or for none.
 // Memories:   fixed latencies, counted; mappings and statistics are asked for until they come.
 module ps_flow_slow
   import ps_abi_pkg::*;
@@ -74,6 +76,8 @@ module ps_flow_slow
   output logic          drop_valid_o,
   output number_t       drop_o,
   output logic          keep_o,           // head_i's client is to be kept, if it says so
+  output logic          news_valid_o,
+  output pair_news_t    news_o,
   output logic          removed_o,
   output logic          aged_o,           // with it: for it was old
   output logic          evicted_o,        // or for it gave way
@@ -123,7 +127,8 @@ module ps_flow_slow
     StWalked,
     StMerge,         // what is to be written
     StWrite,
-    StPartnerSlot,   // key of the other entry, for its new mark
+    StLast,          // a pair goes
+    StPartnerSlot,   // key of the other entry: for its new mark, or as it is the forward one
     StPartnerRead,
     StFree,          // a slot, or both, of a pair
     StFreeSecond,
@@ -246,8 +251,8 @@ module ps_flow_slow
   always_comb begin
     probe_rows_o = second_q ? head_i.reverse_rows : head_i.rows;
     probe_key_o  = second_q ? head_i.reverse_key : head_i.key;
-    if (partner_q) probe_rows_o = {FlowWays{at_q[!side_q].row}};
     if (host_q) probe_rows_o = {FlowWays{host_index_i.row}};
+    if (partner_q) probe_rows_o = {FlowWays{at_q[!side_q].row}};
   end
 
   assign hold_o        = host_valid_i || old_valid_i || !state_q[StIdle];
@@ -276,6 +281,41 @@ module ps_flow_slow
   assign host_slot_o   = raw_q;
   assign host_facts_o  = old_q[raw_q.tag.reverse];
 
+  // It stands when what it is of has been done.
+  logic ended_q;
+
+  // Whether a move or a reverse entry's re-pin changed anything: another packet may have asked for the same.
+  localparam int unsigned TiesBits   = $bits(head_i.facts.src_info) + 1 + MemberBits + $bits(generation_t);
+  localparam int unsigned TiesPieces = (2 * TiesBits + PieceBits - 1) / PieceBits;
+
+  logic [TiesPieces-1:0] changed_q;
+
+  function automatic logic [TiesPieces-1:0] changes(input flow_facts_t [1:0] from, input flow_facts_t [1:0] to);
+    logic [1:0][TiesBits-1:0] ties;
+    logic [TiesPieces*PieceBits-1:0] differs;
+    for (int unsigned d = 0; d < 2; d++) begin
+      ties[d] = {from[d].src_info, from[d].ecmp_valid, from[d].ecmp_slot, from[d].ecmp_generation} ^
+                {to[d].src_info, to[d].ecmp_valid, to[d].ecmp_slot, to[d].ecmp_generation};
+    end
+    differs = (TiesPieces * PieceBits)'(ties);
+    for (int unsigned i = 0; i < TiesPieces; i++) changes[i] = differs[i*PieceBits +: PieceBits] != '0;
+  endfunction
+
+  always_comb begin
+    news_o            = '0;
+    news_o.kind       = ended_q ? 3'(EventFlowEnded) : 3'(EventFlowRepinned);
+    news_o.pair       = pair_q;
+    news_o.generation = generation_o;
+    news_o.key        = side_q ? raw_q.key : head_i.key;
+    news_o.plain      = ended_q ? raw_q.tag.plain : forward_q.tag.plain && !pins_q;
+    news_o.ties       = ties_of(ended_q ? old_q : facts_q);
+    if (ended_q) begin
+      if (host_q) news_o.reason = 6'(FlowEndDeleted);
+      else if (ages_q) news_o.reason = told_yields_i ? 6'(FlowEndEvicted) : 6'(FlowEndAged);
+      else news_o.reason = dead_kind_q ? 6'(FlowEndDead) : 6'(FlowEndReplaced);
+    end
+  end
+
   task automatic go(input state_e state);
     state_q     <= States'(1) << state;
     frees_q     <= state == StFree || state == StFreeSecond;
@@ -298,6 +338,7 @@ module ps_flow_slow
     give_o       <= 1'b0;
     made_o       <= state_q[StWrite] && repin_kind_q && !in_place_q;
     drop_valid_o <= 1'b0;
+    news_valid_o <= 1'b0;
     removed_o    <= 1'b0;
     aged_o       <= 1'b0;
     evicted_o    <= 1'b0;
@@ -305,6 +346,7 @@ module ps_flow_slow
     give_value_o <= state_q[StFreeSecond] ?
                     '{pair: pair_q, generation: old_q[0].generation, reverse_generation: old_q[1].generation} : head_i.fresh;
     give_counts_o <= state_q[StFreeSecond] || !repin_kind_q;
+    changed_q    <= changes(old_q, facts_q);
     wait_q       <= wait_q >> 1;
     if (wait_q[1]) waited_q <= 1'b1;
     if (enter_q && enter_ready_i) enter_q <= 1'b0;
@@ -417,12 +459,12 @@ module ps_flow_slow
       state_q[StDecide]: begin
         if (host_q) begin
           both_q <= 1'b1;
-          if (host_write_i) go(StFree);
+          if (host_write_i) go(StLast);
           else go(StHostDone);
         end else if (ages_q) begin
           go(StAsk);
         end else if (both_q) begin
-          go(StFree);
+          go(StLast);
         end else if (!stays_kind_q) begin
           go(StWalk);
         end else if (dead_kind_q) begin
@@ -448,7 +490,7 @@ module ps_flow_slow
       state_q[StMapped]: begin
         // A mapping that is not to be believed is no reason to delete anything.
         both_q <= mapped_dead_q && !map_bad_i;
-        if (mapped_dead_q && !map_bad_i) go(StFree);
+        if (mapped_dead_q && !map_bad_i) go(StLast);
         else go(StOwnTcp);
       end
       state_q[StOwnTcp]: begin
@@ -472,7 +514,7 @@ module ps_flow_slow
           else go(StMerge);
         end else begin
           both_q <= tcp_over(own_tcp_q, partner_tcp_q);
-          if (tcp_over(own_tcp_q, partner_tcp_q)) go(StFree);
+          if (tcp_over(own_tcp_q, partner_tcp_q)) go(StLast);
           else go(StDone);
         end
       end
@@ -494,7 +536,7 @@ module ps_flow_slow
         go(StTold);
         if (told_i) begin
           both_q <= 1'b1;
-          if (told_old_i) go(StFree);
+          if (told_old_i) go(StLast);
           else go(StDone);
         end
       end
@@ -504,8 +546,18 @@ module ps_flow_slow
         raw_slot_q <= at_q[!side_q].slot;
         partner_q  <= 1'b1;
         if (pair_kind_q) go(StEnter);
-        else if (pins_q && forward_q.tag.plain) go(StPartnerSlot);
-        else go(StDone);
+        else go(StPartnerSlot);
+      end
+      state_q[StLast]: begin
+        raw_way_q  <= at_q[0].way;
+        raw_slot_q <= at_q[0].slot;
+        side_q     <= 1'b1;
+        // The fast path may have taken one more before it saw the host: its keys come first at the ports.
+        go(StLast);
+        if (drained_i) begin
+          partner_q <= 1'b1;
+          go(StPartnerSlot);
+        end
       end
       state_q[StPartnerSlot]: begin
         go(StPartnerSlot);
@@ -525,7 +577,12 @@ module ps_flow_slow
           entered_q.fresh.pair  <= pair_q;
           entered_q.key         <= side_q ? raw_q.key : head_i.key;
           entered_q.reverse_key <= side_q ? head_i.key : raw_q.key;
-          go(StEnter);
+          partner_q             <= 1'b0;
+          ended_q               <= both_q;
+          news_valid_o          <= !both_q && changed_q != '0;
+          if (both_q) go(StFree);
+          else if (pins_q && forward_q.tag.plain) go(StEnter);
+          else go(StDone);
         end
       end
       state_q[StEnter]: begin
@@ -542,7 +599,8 @@ module ps_flow_slow
       state_q[StFreeSecond]: begin
         go(StFreeSecond);
         if (op_ready_i) begin
-          removed_o <= 1'b1;
+          removed_o    <= 1'b1;
+          news_valid_o <= 1'b1;
           aged_o    <= ages_q && !told_yields_i;
           evicted_o <= ages_q && told_yields_i;
           give_o    <= 1'b1;
@@ -602,6 +660,7 @@ module ps_flow_slow
       waited_q <= 1'b1;
       enter_q  <= 1'b0;
       second_q <= 1'b0;
+      news_valid_o <= 1'b0;
     end
   end
 
@@ -618,7 +677,7 @@ module ps_flow_slow
                                {frees_q, unmerged_q, unwritten_q} ==
                                {state_q[StFree] || state_q[StFreeSecond], !state_q[StMerge], !state_q[StWrite]});
   a_rows      : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) probe_valid_o |->
-                               {host_q, partner_q} == {state_q[StHost], state_q[StPartnerSlot]});
+                               partner_q == state_q[StPartnerSlot] && (host_q || !state_q[StHost]));
   a_waits     : assert property (@(posedge clk_i) disable iff (rst_i || !began_q) waited_q == (wait_q == '0));
 `endif
 

@@ -43,6 +43,7 @@ module ps_match
   input  age_times_t   age_times_i,
   input  age_port_t [7:0] age_ports_i,
   input  evictions_t   evictions_i,
+  input  event_choice_t events_i,
   input  logic [191:0] hash_key_i,        // the flow table's secret, taken over while tables are cleared
 
   input  logic        parity_inject_i,
@@ -57,6 +58,10 @@ module ps_match
   input  logic [15:0] fw_tx_bytes_i,
 
   output logic        flow_full_o,
+  output logic        flow_evt_valid_o,   // for the event ring
+  output flow_event_t flow_evt_o,
+  input  logic        flow_evt_ready_i,
+  output logic [1:0]  flow_evt_lost_o,
   output logic        card_mark_valid_o,  // an entry became valid or invalid, of a flow
   output logic        card_mark_client_o, // or a client
   output index_t      card_mark_index_o,
@@ -617,9 +622,11 @@ module ps_match
   ) u_flow (
     .clk_i,
     .rst_i,
+    .time_i,
     .now_i          (now_q),
     .times_i        (age_times_i),
     .evictions_i,
+    .events_i,
     .secret_i       (hash_key_i),
     .clear_i        (clearing_o),
     .clear_we_i     (acc.we[SelFlow] && clearing_o),
@@ -675,6 +682,10 @@ module ps_match
     .keep_o         (keep),
     .keep_room_i    (keep_room),
     .event_o        (flow_event),
+    .evt_valid_o    (flow_evt_valid_o),
+    .evt_o          (flow_evt_o),
+    .evt_ready_i    (flow_evt_ready_i),
+    .evt_lost_o     (flow_evt_lost_o),
     .in_use_o       (unused_in_use),
     .busy_o         (flow_busy)
   );
@@ -874,7 +885,7 @@ module ps_match
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{flow_counts.age, unused_vif, unused_vif_bad, time_i[63:48], time_i[15:0], fip_hop_valid, decide_hash_valid, decide_flow_valid, counted,
+  assign unused_bits = ^{flow_counts.age, unused_vif, unused_vif_bad, fip_hop_valid, decide_hash_valid, decide_flow_valid, counted,
                          unused_in_use, flow_counts.generation,
                          cfg_req_i.index[$bits(cfg_req_i.index)-1:IndexBits]};
 

@@ -406,6 +406,35 @@ package ps_pair_pkg;
   endfunction
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // What a pair is bound to: a mapping, a member.
+  typedef struct packed {
+    logic                  map_valid;
+    map_id_t               map;
+    logic                  member_valid;
+    logic [MemberBits-1:0] member;
+  } pair_ties_t;
+
+  // The member is that of the forward entry, or else of the reverse one.
+  /* verilator lint_off UNUSEDSIGNAL */
+  function automatic pair_ties_t ties_of(input flow_facts_t [1:0] facts);
+    ties_of.map_valid    = facts[0].map_valid;
+    ties_of.map          = facts[0].map_valid ? facts[0].map : '0;
+    ties_of.member_valid = facts[0].ecmp_valid || facts[1].ecmp_valid;
+    ties_of.member       = facts[0].ecmp_valid ? facts[0].ecmp_slot : facts[1].ecmp_valid ? facts[1].ecmp_slot : '0;
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // What became of a pair, or of a packet that got none, as the host is told (section 9.8).
+  typedef struct packed {
+    logic [2:0]        kind;          // EventFlow*
+    logic [5:0]        reason;        // FlowEnd*, or a drop_reason_e
+    pair_t             pair;
+    generation_t [1:0] generation;    // of one that ended: {reverse, forward}
+    flow_key_t         key;           // of its forward entry
+    logic              plain;
+    pair_ties_t        ties;
+  } pair_news_t;
+
   // Events of the table, for the card's counters.
   typedef struct packed {
     logic learned;

@@ -2,6 +2,7 @@
 
 use penstock_abi::age::State;
 use penstock_abi::evict::PRESSURE_MAX;
+use penstock_abi::ring::FlowEnd;
 use penstock_abi::table::{Flow, FlowStats};
 
 use crate::fault::Fault;
@@ -58,7 +59,7 @@ impl FlowTable {
     }
 
     /// Whether the pair of a forward entry goes, and why.
-    fn end(&self, flow: &Flow, fault: Option<Fault>) -> Option<End> {
+    fn to_end(&self, flow: &Flow, fault: Option<Fault>) -> Option<End> {
         if fault != Some(Fault::SeesAll) {
             self.end_by(&self.first_seen(flow), fault)?;
         }
@@ -118,12 +119,19 @@ impl FlowTable {
         let pairs: Vec<Flow> = self.iter().map(|(_, f)| *f).filter(|f| !f.reverse).collect();
         let mut ended = Ended::default();
         for flow in &pairs {
-            match self.end(flow, fault) {
-                Some(End::Old) => ended.aged += 1,
-                Some(End::GivesWay) => ended.evicted += 1,
+            let why = match self.to_end(flow, fault) {
+                Some(End::Old) => {
+                    ended.aged += 1;
+                    FlowEnd::Aged
+                }
+                Some(End::GivesWay) => {
+                    ended.evicted += 1;
+                    FlowEnd::Evicted
+                }
                 None => continue,
-            }
-            self.delete_key(&key_of(flow));
+            };
+            let why = if fault == Some(Fault::EvictedIsAged) { FlowEnd::Aged } else { why };
+            self.end_key(&key_of(flow), why, fault);
         }
         ended
     }

@@ -166,6 +166,22 @@ pub enum Fault {
     ExpiredTakeRoom,
     /// Section 9.7: the younger of two gives way.
     YoungestGivesWay,
+    /// Section 9.8: whatever gives way is told as old.
+    EvictedIsAged,
+    /// Section 9.8: a pair that makes way for another goes without a word.
+    ReplacedIsSilent,
+    /// Section 9.8: what becomes of replies is told with their own key.
+    KeysAsAsked,
+    /// Section 9.8: of what a pair counted one direction is told.
+    OneDirectionIsTold,
+    /// Section 9.8: a pair that is rewritten in its place is told as made.
+    RepinnedIsMade,
+    /// Section 9.8: a pair that moves does so without a word.
+    MovesAreSilent,
+    /// Section 9.8: what a vif's policy keeps away is told as refused.
+    LearnOffIsTold,
+    /// Section 9.8: pressure is told when it rises.
+    PressureOnlyRises,
 }
 
 impl Fault {
@@ -251,5 +267,13 @@ impl Fault {
         Self::NumbersAreOne,
         Self::ExpiredTakeRoom,
         Self::YoungestGivesWay,
+        Self::EvictedIsAged,
+        Self::ReplacedIsSilent,
+        Self::KeysAsAsked,
+        Self::OneDirectionIsTold,
+        Self::RepinnedIsMade,
+        Self::MovesAreSilent,
+        Self::LearnOffIsTold,
+        Self::PressureOnlyRises,
     ];
 }

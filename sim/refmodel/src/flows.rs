@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::limits::FLOW_PAIRS;
+use penstock_abi::ring::FlowEnd;
 use penstock_abi::table::{
     Flow, FlowKey, FlowShareStats, FlowStats, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN,
 };
 
 use crate::clients::Client;
+use crate::events::{Log, What};
+use crate::fault::Fault;
 use crate::shares::{AllShares, Shares};
 use crate::tables::Tables;
 use crate::wire::{ACK, FIN, RST, SYN, is_bare_syn};
@@ -93,6 +96,7 @@ pub struct FlowTable {
     evictions: Evictions,
     /// Card time in units of `last_hit`.
     now: u32,
+    pub(crate) log: Option<Log>,
 }
 
 impl Default for FlowTable {
@@ -108,6 +112,7 @@ impl Default for FlowTable {
             ages: Ages::default(),
             evictions: Evictions::default(),
             now: 1,
+            log: None,
         }
     }
 }
@@ -195,19 +200,38 @@ impl FlowTable {
 
     /// Deletes the entry at `index` and its partner, as the host does by writing zeros to either.
     pub fn delete(&mut self, index: u32) {
+        self.delete_with(index, None);
+    }
+
+    /// As [`FlowTable::delete`], breaking a rule.
+    pub(crate) fn delete_with(&mut self, index: u32, fault: Option<Fault>) {
         let (pair, reverse) = (index >> 1, index & 1 != 0);
         let Some(key) = self.keys.get(&(pair, reverse)).copied() else { return };
         let partner = self.keys.get(&(pair, !reverse)).copied();
-        for key in [Some(key), partner].into_iter().flatten() {
-            self.remove(&key);
-        }
+        self.end(&key, partner, FlowEnd::Deleted, fault);
         self.shares.end(pair);
     }
 
-    /// Deletes the entry with this key and its partner.
+    /// Deletes the entry with this key and its partner, as the host does.
     pub fn delete_key(&mut self, key: &FlowKey) {
-        if let Some(f) = self.get(key) {
-            self.delete(f.pair << 1 | u32::from(f.reverse));
+        self.end_key(key, FlowEnd::Deleted, None);
+    }
+
+    /// Deletes the entry with this key and its partner.
+    pub(crate) fn end_key(&mut self, key: &FlowKey, why: FlowEnd, fault: Option<Fault>) {
+        let Some(flow) = self.get(key).copied() else { return };
+        let partner = self.partner(&flow).map(key_of);
+        self.end(key, partner, why, fault);
+        self.shares.end(flow.pair);
+    }
+
+    /// A pair is gone.
+    fn end(&mut self, key: &FlowKey, partner: Option<FlowKey>, why: FlowEnd, fault: Option<Fault>) {
+        if fault != Some(Fault::ReplacedIsSilent) || why != FlowEnd::Replaced {
+            self.tell(key, What::Ended(why), fault);
+        }
+        for key in [Some(*key), partner].into_iter().flatten() {
+            self.remove(&key);
         }
     }
 
@@ -284,8 +308,9 @@ impl FlowTable {
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (u32, Flow, FlowStats)>) {
         let known = self.shares.named(self.pairs());
         let shares = std::mem::take(&mut self.shares);
+        let log = self.log.take();
         let Self { now, ages, evictions, .. } = *self;
-        *self = Self { now, ages, evictions, shares, ..Self::default() };
+        *self = Self { now, ages, evictions, shares, log, ..Self::default() };
         for (_, f, s) in entries {
             self.keys.insert(side(&f), key_of(&f));
             self.generations.insert(side(&f), f.generation);

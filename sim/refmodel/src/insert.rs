@@ -1,9 +1,11 @@
 //! The insertion unit (section 9.2): requests executed one at a time. That a key may find no room is not modelled.
 
 use penstock_abi::hash::flow_key;
+use penstock_abi::ring::FlowEnd;
 use penstock_abi::table::{Flow, FlowKey, NextHopKind, TCP_ESTABLISHED};
 
 use crate::admit::gives_way;
+use crate::events::What;
 use crate::fault::Fault;
 use crate::flows::{FlowTable, Pair, key_of};
 use crate::tables::Tables;
@@ -59,11 +61,15 @@ impl FlowTable {
         match request {
             Learn::No => None,
             Learn::New(pair) | Learn::Replace(pair) | Learn::Repin(pair) => {
-                Some(self.insert(pair, request, arrived))
+                Some(self.insert(pair, request, arrived, fault))
             }
             Learn::ReverseRepin { key, slot, generation } => Some(match self.entry_mut(key) {
                 Some(f) if f.reverse => {
+                    let was = *f;
                     pin(f, *slot, *generation);
+                    if *f != was {
+                        self.tell(key, What::Repinned, fault);
+                    }
                     Inserted::ReverseRepinned
                 }
                 _ => Inserted::Unchanged,
@@ -75,7 +81,7 @@ impl FlowTable {
             Learn::DeadPair { key } => {
                 let dead = self.get(key).is_some_and(|f| self.is_dead(tables, f));
                 if dead {
-                    self.delete_key(key);
+                    self.end_key(key, FlowEnd::Dead, fault);
                 }
                 Some(if dead { Inserted::Deleted } else { Inserted::Unchanged })
             }
@@ -111,7 +117,13 @@ impl FlowTable {
         self.get(&key_of(&pair.forward)).is_some_and(|old| strip(old) == strip(&pair.forward))
     }
 
-    fn insert(&mut self, pair: &Pair, request: &Learn, arrived: Arrived) -> Inserted {
+    fn insert(
+        &mut self,
+        pair: &Pair,
+        request: &Learn,
+        arrived: Arrived,
+        fault: Option<Fault>,
+    ) -> Inserted {
         let (fkey, rkey) = (key_of(&pair.forward), key_of(&pair.reverse));
         let old = self.get(&fkey).copied();
         let old_partner = old.and_then(|f| self.partner(&f)).copied();
@@ -129,15 +141,15 @@ impl FlowTable {
             if !gives_way(self, other, pair) {
                 return Inserted::Unchanged;
             }
-            self.delete_key(&rkey);
+            self.end_key(&rkey, FlowEnd::Replaced, fault);
         }
         // Step 4: the pair stays if only what it says changes; any other is gone, and a new one comes.
         let kept = old.filter(|f| matches!(request, Learn::Repin(_)) && !f.reverse);
+        if old.is_some() && kept.is_none() {
+            self.end_key(&fkey, FlowEnd::Replaced, fault);
+        }
         for key in [old, old_partner].into_iter().flatten().map(|f| key_of(&f)) {
             self.remove(&key);
-        }
-        if let Some(old) = old.filter(|_| kept.is_none()) {
-            self.shares.end(old.pair);
         }
         // Step 3.
         let Some(number) = kept.map(|f| f.pair).or_else(|| self.free_pair()) else {
@@ -152,6 +164,8 @@ impl FlowTable {
             self.shares.begin(number, pair.shares);
             self.count(&fkey, arrived.frame_bytes, arrived.tcp_flags);
         }
+        let made = kept.is_none() || fault == Some(Fault::RepinnedIsMade);
+        self.tell(&fkey, if made { What::Made } else { What::Repinned }, fault);
         if old.is_some() { Inserted::Repinned } else { Inserted::Learned }
     }
 
@@ -199,6 +213,9 @@ impl FlowTable {
         }
         if fault == Some(Fault::MovesTakeTheirShare) {
             self.shares.shift(number, outer_sip);
+        }
+        if fault != Some(Fault::MovesAreSilent) {
+            self.tell(key, What::Repinned, fault);
         }
         Inserted::Moved
     }

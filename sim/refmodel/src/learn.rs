@@ -44,7 +44,11 @@ pub(crate) fn learn(
     let vif = if source.ingress == Ingress::Fabric { out.unwrap_or_default() } else { source.vif };
     let bound = translation.is_some() || hop.member.is_some();
     match (vif.learn, bound) {
-        (LearnPolicy::Never, true) => return Err(DropReason::LearnOff.into()),
+        (LearnPolicy::Never, true) => {
+            let told = card.breaks(Fault::LearnOffIsTold);
+            let without = told.then(|| with_key(source.key));
+            return Err(Refused { without, ..DropReason::LearnOff.into() });
+        }
         (LearnPolicy::Never | LearnPolicy::Translated, false) => return Ok(Learn::No),
         _ => {}
     }

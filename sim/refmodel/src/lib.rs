@@ -6,7 +6,7 @@
 //! specification is. Section numbers in comments are those of that page.
 //!
 //! The work is split as the specification is: `arrive` (section 2), [`tunnel`] (3), [`parse`] (4), [`decide`] (5), `route` (6),
-//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`], [`flows`], `ageing`, `shares` and [`clients`] (9). Deciding is pure: [`decide::decide`] takes the
+//! `translate` (7), [`rewrite`] (8), `learn`, `admit`, [`insert`], [`flows`], `ageing`, `shares`, [`clients`] and [`events`] (9). Deciding is pure: [`decide::decide`] takes the
 //! state of the card by reference, so a scoreboard can ask what a packet may become under several versions of it before it
 //! commits to one.
 //!
@@ -24,6 +24,7 @@ mod arrive;
 pub mod checksum;
 pub mod clients;
 pub mod decide;
+pub mod events;
 mod fault;
 pub mod flows;
 pub mod fragments;

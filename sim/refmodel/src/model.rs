@@ -115,7 +115,7 @@ impl RefModel {
         let deletes = words.iter().all(|&w| w == 0) && index < table.desc().depth;
         match table {
             TableId::Flow if deletes => {
-                self.flows.delete(index);
+                self.flows.delete_with(index, self.fault);
                 self.recount_flows();
                 return true;
             }
@@ -165,6 +165,7 @@ impl RefModel {
         let Self { enabled, fault, .. } = *self;
         let mut flows = std::mem::take(&mut self.flows);
         flows.restore([]);
+        flows.begin_anew();
         flows.shares = AllShares::default();
         let cleared = Self::with_secret(self.tables.shape(), self.clients.secret());
         *self = Self { enabled, fault, flows, ..cleared };
@@ -178,6 +179,7 @@ impl RefModel {
 
     /// Brings the count of flows in use up to date after [`RefModel::flows_mut`].
     pub fn recount_flows(&mut self) {
+        self.flows.tell_pressure(self.fault);
         self.counters.card.insert(CardCounter::FlowsInUse as u8, self.flows.len() as u64);
     }
 
@@ -188,6 +190,7 @@ impl RefModel {
 
     /// Card time passes while nothing happens, in units of `last_hit`, and pairs that are old by then, or give way, go.
     pub fn pass(&mut self, units: u32) -> Ended {
+        self.flows.tell_pressure(self.fault);
         self.flows.pass(units);
         self.flows.shares.refill(&self.tables, units, self.fault);
         self.clients.expire(clients::now(self.flows.now()), self.fault);
@@ -250,7 +253,7 @@ impl RefModel {
     /// Counts and learns what was decided, here or by the same rules under other tables.
     pub fn commit(&mut self, ingress: Ingress, frame_bytes: usize, decision: Decision) -> Outcome {
         self.count(ingress, frame_bytes, &decision.verdict);
-        if let Some(key) = decision.lookup.filter(|_| decision.counts_on_flow) {
+        if let Some(key) = decision.lookup.filter(|_| self.counts_there(&decision)) {
             self.flows.count(&key, frame_bytes, decision.tcp_flags);
         }
         if let Some(id) = decision.first_fragment {
@@ -262,10 +265,20 @@ impl RefModel {
         if let Some(refusal) = decision.refusal {
             self.flows.shares.refuse(refusal.over, self.fault);
         }
+        if let (Some(forward), Verdict::Dropped(reason)) = (&decision.without, &decision.verdict) {
+            self.flows.tell_refused(forward, *reason);
+        }
         let arrived = Arrived { frame_bytes, tcp_flags: decision.tcp_flags };
         self.admitted(&decision.learn);
         let inserted = self.execute(&decision.learn, arrived);
         Outcome { verdict: decision.verdict.clone(), decision, inserted }
+    }
+
+    /// A packet counts on the flow that it found, unless it turns the pair round: then it is the first of a new one.
+    fn counts_there(&self, decision: &Decision) -> bool {
+        let found = decision.lookup.and_then(|key| self.flows.get(&key));
+        let turns = matches!(decision.learn, Learn::Repin(_)) && found.is_some_and(|f| f.reverse);
+        decision.counts_on_flow && !turns
     }
 
     /// A request of a packet waits to be executed from now on.

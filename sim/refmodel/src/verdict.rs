@@ -2,7 +2,7 @@
 
 use penstock_abi::limits::VIF_FABRIC;
 use penstock_abi::reason::DropReason;
-use penstock_abi::table::FlowKey;
+use penstock_abi::table::{Flow, FlowKey};
 
 use crate::clients::ClientKey;
 use crate::flows::Pair;
@@ -239,6 +239,8 @@ pub struct Decision {
     pub deferred: bool,
     /// Its pair was refused for a share.
     pub refusal: Option<Refusal>,
+    /// Forward entry of the pair without which it must not leave (section 9.1).
+    pub without: Option<Flow>,
     /// First fragment of a tunnel packet, to be remembered.
     pub first_fragment: Option<FragmentId>,
     /// The client whose entry decides.
@@ -259,6 +261,7 @@ impl Decision {
             icmp_error: false,
             deferred: false,
             refusal: None,
+            without: None,
             first_fragment: None,
             client: None,
             rule: None,
@@ -291,12 +294,20 @@ pub(crate) struct Refused {
     pub(crate) rule: Option<Rule>,
     pub(crate) request: Option<Request>,
     pub(crate) refusal: Option<Refusal>,
+    pub(crate) without: Option<Flow>,
     pub(crate) first_fragment: Option<FragmentId>,
 }
 
 impl From<DropReason> for Refused {
     fn from(reason: DropReason) -> Self {
-        Self { reason, rule: None, request: None, refusal: None, first_fragment: None }
+        Self {
+            reason,
+            rule: None,
+            request: None,
+            refusal: None,
+            without: None,
+            first_fragment: None,
+        }
     }
 }
 

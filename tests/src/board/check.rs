@@ -27,12 +27,14 @@ impl Board<'_> {
                 hex(&o.frame)
             ));
         }
+        self.hear(true)?;
         let said = self.digests(CONFIG_TABLES.iter().copied())?;
         self.check_digests(&said)?;
         self.check_counters()?;
         let flows = self.dut.flows();
         let flows = self.device("reading flows", flows)?;
         self.check_flows(&flows)?;
+        self.check_pairs(&flows)?;
         self.check_shares()?;
         self.check_clients()
     }

@@ -15,6 +15,7 @@ fn every_planted_fault_is_noticed() {
         crate::eviction::ALL,
         crate::shares::ALL,
         crate::clients::ALL,
+        crate::events::ALL,
     ];
     let notices = |fault: Fault| {
         let mut all = stories.iter().copied().flatten();

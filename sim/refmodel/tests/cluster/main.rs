@@ -20,6 +20,7 @@ macro_rules! stories {
 
 mod ageing;
 mod clients;
+mod events;
 mod eviction;
 mod faults;
 mod lab;
