@@ -188,11 +188,12 @@ module ps_fw_tb;
 
   int pause_at = -1;
 
-  // Sends a frame of `bytes`, the part beyond 256 zero, with a pause before the beat at `pause_at`.
+  // Sends a frame of `bytes`, the part beyond 256 zero, with a pause before the beat at `pause_at`, at which the way
+  // out is free again.
   task automatic send(input frame_t frame, input int bytes, input logic [7:0] reason, input logic [7:0] vif);
     for (int at = 0; at < bytes; at += 64) begin
       if (at == pause_at) begin
-        @(negedge clk) rx_tvalid = 1'b0;
+        @(negedge clk) {rx_tvalid, tx_tready} = 2'b01;
         repeat (200 * fw_div) @(negedge clk);
       end
       @(negedge clk);
@@ -464,7 +465,6 @@ module ps_fw_tb;
     jump += 2 * WatchdogTime + 4_000_000;
     repeat (300_000 * fw_div) @(posedge clk);
     if (view.death.deaths != 1 || status != StatusReady) $fatal(1, "restarted with a frame on its way out");
-    @(negedge clk) tx_tready = 1'b1;
     pause_at = 128;
     send(arp_request(8'h01), 9216, ReasonArp, 8'd7);
     pause_at = -1;

@@ -309,6 +309,7 @@ mod tests {
             icmp_error: false,
             deferred: false,
             refusal: None,
+            without: None,
             first_fragment: None,
             client: None,
             rule: None,

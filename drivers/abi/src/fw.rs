@@ -268,7 +268,7 @@ pub struct Registers {
     /// 0x44: any write feeds the watchdog; one of 1 says besides that earlier deaths count no more.
     pub watchdog: WO<u32>,
     /// 0x48: program counter of a firmware that ends itself, for `FW_DEATH_PC`.
-    pub pc: RW<u32>,
+    pub pc: WO<u32>,
     /// 0x4c: [`Boot`], as `FW_BOOT` shows it. It outlives a restart, and is 0 after power-on.
     pub boot: RW<u32>,
     /// 0x50: [`BootCause`] in 7..0, deaths in a row in 15..8.

@@ -99,7 +99,7 @@ module ps_fw
   logic [15:0] mmio_addr;
   logic [31:0] mmio_wdata, mmio_rdata, fetch;
 
-  logic [31:0] status, info, version, heartbeat, boot, pc, trace_arg, trace_count, rx_lost;
+  logic [31:0] status, info, version, heartbeat, boot, pc, trace_event, trace_arg, trace_count, rx_lost;
   logic        feed_toggle, well_toggle, again_toggle, trace_add, watchdog_awake, rollback, tx_quiet;
   logic [7:0]  cause, in_a_row;
   fw_death_t   death;
@@ -175,6 +175,7 @@ module ps_fw
     .well_toggle_o  (well_toggle),
     .again_toggle_o (again_toggle),
     .trace_add_o    (trace_add),
+    .trace_event_o  (trace_event),
     .trace_arg_o    (trace_arg),
     .mbox_pending_i (mbox_pending),
     .mbox_request_i (mbox_request),
@@ -227,7 +228,7 @@ module ps_fw
     .clk_fw_i,
     .new_i      (rst_fw_q && cause == FwCausePowerOn),
     .add_i      (trace_add),
-    .event_i    (mmio_wdata),
+    .event_i    (trace_event),
     .arg_i      (trace_arg),
     .time_i,
     .count_o    (trace_count),

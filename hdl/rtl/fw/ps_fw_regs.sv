@@ -40,6 +40,7 @@ module ps_fw_regs
   output logic        well_toggle_o,
   output logic        again_toggle_o,
   output logic        trace_add_o,
+  output logic [31:0] trace_event_o,
   output logic [31:0] trace_arg_o,
 
   input  logic        mbox_pending_i,
@@ -97,7 +98,9 @@ module ps_fw_regs
   typedef enum logic [1:0] {FromReg, FromMeta, FromRx, FromTx} source_e;
 
   logic [31:0] status_q, info_q, version_q, heartbeat_q, time_hi_q, pc_q, boot_q, trace_arg_q, rdata_q;
-  logic        feed_q, well_q, again_q;
+  logic        feed_q, well_q, again_q, wr_q;
+  logic [7:0]  wr_offset_q;
+  logic [31:0] wr_data_q;
   logic [63:0] timecmp_q, now;
   logic [7:0]  page, offset;
   logic        reg_we, reg_re, err_d, err_q, irq_timer_q;
@@ -137,7 +140,6 @@ module ps_fw_regs
     words[TimecmpHi[6:2]]   = timecmp_q[63:32];
     words[RxFrames[6:2]]    = 32'(rx_frames_i);
     words[TxFree[6:2]]      = 32'(tx_free_i);
-    words[Pc[6:2]]          = pc_q;
     words[Boot[6:2]]        = boot_q;
     words[BootCause[6:2]]   = {16'd0, in_a_row_i, cause_i};
   end
@@ -163,22 +165,26 @@ module ps_fw_regs
       source_q <= source_d;
     end
     if (reg_re && offset == TimeLo) time_hi_q <= now[63:32];
-    if (reg_we) begin
-      unique case (offset)
-        Status:    status_q         <= mmio_wdata_i;
-        Info:      info_q           <= mmio_wdata_i;
-        Version:   version_q        <= mmio_wdata_i;
-        Heartbeat: heartbeat_q      <= mmio_wdata_i;
-        TimecmpLo: timecmp_q[31:0]  <= mmio_wdata_i;
-        TimecmpHi: timecmp_q[63:32] <= mmio_wdata_i;
+    // Registers change a cycle later: what comes from the core comes late in its cycle.
+    wr_q        <= reg_we;
+    wr_offset_q <= offset;
+    wr_data_q   <= mmio_wdata_i;
+    if (wr_q) begin
+      unique case (wr_offset_q)
+        Status:    status_q         <= wr_data_q;
+        Info:      info_q           <= wr_data_q;
+        Version:   version_q        <= wr_data_q;
+        Heartbeat: heartbeat_q      <= wr_data_q;
+        TimecmpLo: timecmp_q[31:0]  <= wr_data_q;
+        TimecmpHi: timecmp_q[63:32] <= wr_data_q;
         Watchdog: begin
           feed_q <= !feed_q;
-          if (mmio_wdata_i[0]) well_q <= !well_q;
+          if (wr_data_q[0]) well_q <= !well_q;
         end
-        Pc:        pc_q             <= mmio_wdata_i;
-        Boot:      boot_q           <= mmio_wdata_i;
+        Pc:        pc_q             <= wr_data_q;
+        Boot:      boot_q           <= wr_data_q;
         Restart:   again_q          <= !again_q;
-        TraceArg:  trace_arg_q      <= mmio_wdata_i;
+        TraceArg:  trace_arg_q      <= wr_data_q;
         default: ;
       endcase
     end
@@ -188,6 +194,7 @@ module ps_fw_regs
       version_q   <= '0;
       heartbeat_q <= '0;
       timecmp_q   <= '1;
+      wr_q        <= 1'b0;
       pc_q        <= '0;
       feed_q      <= 1'b0;
       well_q      <= 1'b0;
@@ -211,7 +218,6 @@ module ps_fw_regs
   assign mbox_reply_o = reg_we && offset == MboxReply;
   assign rx_pop_o     = reg_we && offset == RxPop;
   assign rx_meta_re_o = reg_re && offset == RxMeta;
-  assign trace_add_o  = reg_we && offset == TraceEvent;
   assign tx_send_o    = reg_we && offset == TxSend;
   assign rx_win_re_o  = mmio_req_i && page == PageRx && !mmio_we_i;
   assign rx_win_we_o  = (mmio_req_i && page == PageRx && mmio_we_i) ? mmio_be_i : '0;
@@ -229,6 +235,9 @@ module ps_fw_regs
   assign boot_o      = boot_q;
   assign pc_o        = pc_q;
   assign trace_arg_o = trace_arg_q;
+
+  assign trace_add_o   = wr_q && wr_offset_q == TraceEvent;
+  assign trace_event_o = wr_data_q;
 
   assign feed_toggle_o  = feed_q;
   assign well_toggle_o  = well_q;
