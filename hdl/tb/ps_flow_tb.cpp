@@ -587,7 +587,7 @@ void states(uint32_t seed) {
 // What gives way does so from its pressure on, when it has rested for long enough or at once at the highest; what is plain by either word.
 // Nothing does when the pressure is gone, and plain pairs are not made while there is any.
 void presses(uint32_t seed) {
-    constexpr uint32_t Rest = 20000, Pass = 3000;
+    constexpr uint32_t Rest = 20000, Pass = 4000;
     auto keep = [](unsigned level, bool yields, uint32_t rest) { return level << 30 | unsigned(yields) << 29 | rest; };
     Bench b(seed);
     auto press = [&](unsigned pressure) {
