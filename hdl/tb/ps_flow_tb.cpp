@@ -651,7 +651,7 @@ void presses(uint32_t seed) {
 // An old pair that is used, or deleted, while it is being looked at: a packet that counts before its statistics are read once more keeps
 // it, and nothing is deleted twice.
 void races(uint32_t seed) {
-    constexpr uint32_t Age = 600, Late = 32;     // Late: as long as from that read to the deletion
+    constexpr uint32_t Age = 600, Late = 44;     // Late: as long as from that read to the deletion
     Bench b(seed);
     b.stays = false;
     uint64_t kept = 0, late = 0, latest = 0;
