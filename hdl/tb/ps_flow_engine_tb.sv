@@ -176,6 +176,8 @@ module ps_flow_engine_tb
     numbered.number = number;
   end
 
+  pair_news_t news;
+
   ps_flow_engine #(
     .RowsLog2(RowsLog2)
   ) dut (
@@ -232,8 +234,6 @@ module ps_flow_engine_tb
   assign member_o  = 32'({facts.ecmp_valid, facts.ecmp_generation, facts.ecmp_slot});
   // Of both directions, under the generation that they have.
   assign tcp       = '{generation: dut.u_slow.old_q[tcp_reverse].generation, tcp: established_i ? 4'b1 << TcpEstablishedBit : '0};
-  pair_news_t news;
-
   assign {news_kind_o, news_reason_o, news_pair_o, news_key_o, news_plain_o} =
          {news.kind, news.reason, 32'(news.pair), news.key, news.plain};
   assign news_member_o = 32'({news.ties.member_valid, news.ties.member});

@@ -587,7 +587,7 @@ void states(uint32_t seed) {
 // What gives way does so from its pressure on, when it has rested for long enough or at once at the highest; what is plain by either word.
 // Nothing does when the pressure is gone, and plain pairs are not made while there is any.
 void presses(uint32_t seed) {
-    constexpr uint32_t Rest = 20000, Pass = 3000;
+    constexpr uint32_t Rest = 20000, Pass = 4000;
     auto keep = [](unsigned level, bool yields, uint32_t rest) { return level << 30 | unsigned(yields) << 29 | rest; };
     Bench b(seed);
     auto press = [&](unsigned pressure) {
@@ -651,7 +651,7 @@ void presses(uint32_t seed) {
 // An old pair that is used, or deleted, while it is being looked at: a packet that counts before its statistics are read once more keeps
 // it, and nothing is deleted twice.
 void races(uint32_t seed) {
-    constexpr uint32_t Age = 600, Late = 32;     // Late: as long as from that read to the deletion
+    constexpr uint32_t Age = 600, Late = 44;     // Late: as long as from that read to the deletion
     Bench b(seed);
     b.stays = false;
     uint64_t kept = 0, late = 0, latest = 0;

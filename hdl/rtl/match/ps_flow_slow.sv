@@ -380,8 +380,7 @@ module ps_flow_slow
         dead_kind_q  <= head_i.kind == LearnDead;
         service_q    <= head_i.far_service;
         if (drained_i && !enter_q) begin
-          if (host_valid_i) go(StHost);
-          else if (old_valid_i) begin
+          if (host_valid_i || old_valid_i) begin
             // What the fast path took before it saw that it is to stop.
             go(StSettle);
             hold(SettleCycles);
@@ -614,7 +613,8 @@ module ps_flow_slow
         if (waited_q && drained_i) begin
           both_q <= 1'b0;
           ask_of(old_pair_i, 1'b0);
-          if (host_q) go(StHostDone);
+          if (host_q && both_q) go(StHostDone);
+          else if (host_q) go(StHost);
           else if (ages_q && !both_q) go(StRead);
           else if (pair_kind_q && !ages_q) go(StForward);
           else go(StDone);
