@@ -114,6 +114,10 @@ module ps_flow_engine
   logic [CountBits-1:0] count;
   placing_t             full;
   pair_event_t          insert_event;
+  key_slot_t            placed_slot;
+  number_t              placed_number;
+  logic                 slow_news_valid;
+  pair_news_t           slow_news;
   logic                 reset, data_we, fast_pop, slow_pop, is_fast, enter, enter_ready, hold, slow_idle, drained_q;
   logic                 slow_op_valid, slow_op_ready, give, slow_drop, removed, aged, evicted, slow_re, give_any_q, give_counts, made, unused_loc_re;
   logic                 slow_we, slow_keep, change_q, made_q;
@@ -293,11 +297,9 @@ module ps_flow_engine
   // was to be rewritten in its place, and found none, waits for a cycle without. All else is the slow path's.
   logic       placed, placed_q, placed_made_q, placeless_q, placeless_goes, placeless_goes_q;
   pair_ties_t ties;
-  key_slot_t  placed_slot, placed_slot_q, placeless_slot_q;
-  number_t    placed_number, placeless_number_q;
+  key_slot_t  placed_slot_q, placeless_slot_q;
+  number_t    placeless_number_q;
   free_pair_t placeless_pair_q;
-  logic       slow_news_valid;
-  pair_news_t slow_news;
 
   assign placed         = insert_event.learned || insert_event.repinned;
   assign placeless_goes = placeless_q && !placed && !slow_news_valid;

@@ -209,6 +209,7 @@ impl RefModel {
         self.flows.set_evictions(*evictions);
         let ended = self.pass(0);
         self.flows.set_evictions(Evictions::default());
+        self.flows.tell_pressure(self.fault);
         ended
     }
 
