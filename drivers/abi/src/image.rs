@@ -61,7 +61,9 @@ impl Crc {
 #[must_use]
 pub fn length(header: &[u32; HEADER_WORDS]) -> Option<u32> {
     let bytes = header[BYTES];
-    let fits = bytes > 0 && bytes % 4 == 0 && bytes <= fw::IMAGE_BYTES_MAX - fw::IMAGE_HEADER_BYTES;
+    let fits = bytes > 0
+        && bytes.is_multiple_of(4)
+        && bytes <= fw::IMAGE_BYTES_MAX - fw::IMAGE_HEADER_BYTES;
     (header[0] == fw::IMAGE_MAGIC && fits).then_some(bytes)
 }
 
@@ -106,7 +108,7 @@ mod tests {
         let of = |magic, bytes| length(&[magic, 0, bytes, 0]);
         assert_eq!(of(fw::IMAGE_MAGIC, 8), Some(8));
         assert_eq!(of(fw::IMAGE_MAGIC, 0x3ff0), Some(0x3ff0));
-        for bytes in [0, 6, 0x3ff4, u32::MAX & !3] {
+        for bytes in [0, 6, 0x3ff4, !3] {
             assert_eq!(of(fw::IMAGE_MAGIC, bytes), None, "{bytes}");
         }
         assert_eq!(of(0, 8), None);

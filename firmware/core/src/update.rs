@@ -35,7 +35,10 @@ impl Update {
 
     fn begin<H: Hw>(&mut self, bytes: u32, hw: &mut H) -> u32 {
         self.under_way = None;
-        if bytes <= fw::IMAGE_HEADER_BYTES || bytes > fw::IMAGE_BYTES_MAX || bytes % 4 != 0 {
+        if bytes <= fw::IMAGE_HEADER_BYTES
+            || bytes > fw::IMAGE_BYTES_MAX
+            || !bytes.is_multiple_of(4)
+        {
             return fw::UPDATE_LENGTH;
         }
         hw.set_slot_word(0, 0);

@@ -60,7 +60,7 @@ impl fmt::Display for AuditedFlows {
             (0, Some(count)) => writeln!(f, "and the card counts {count}")?,
             (wrong, None) => writeln!(f, "{wrong} of them wrong")?,
             (wrong, Some(count)) => {
-                writeln!(f, "{wrong} of them wrong, and the card counts {count}")?
+                writeln!(f, "{wrong} of them wrong, and the card counts {count}")?;
             }
         }
         for defect in &self.defects {

@@ -60,7 +60,7 @@ fn drop_for(refused: &Refused) -> Decision {
     Decision {
         learn: refused.request.map_or(Learn::No, Learn::from),
         refusal: refused.refusal,
-        without: refused.without,
+        without: refused.without.as_deref().copied(),
         rule: refused.rule,
         first_fragment: refused.first_fragment,
         ..Decision::plain(Verdict::Dropped(refused.reason))
@@ -174,7 +174,7 @@ fn forward(
         return Err(DropReason::EgressOversize.into());
     }
     let asked = learn::learn(card, source, found, flow, holding, &hop, out, translation, &edits)?;
-    let without = asked.pair().map(|pair| pair.forward);
+    let without = asked.pair().map(|pair| Box::new(pair.forward));
     let admitted = admit::admit(card, found, translation.is_some(), asked)
         .map_err(|refused| Refused { without, ..refused })?;
     let egress = if out.is_some() { Egress::Host(hop.nh.vif) } else { Egress::Fabric };

@@ -46,7 +46,7 @@ pub(crate) fn learn(
     match (vif.learn, bound) {
         (LearnPolicy::Never, true) => {
             let told = card.breaks(Fault::LearnOffIsTold);
-            let without = told.then(|| with_key(source.key));
+            let without = told.then(|| Box::new(with_key(source.key)));
             return Err(Refused { without, ..DropReason::LearnOff.into() });
         }
         (LearnPolicy::Never | LearnPolicy::Translated, false) => return Ok(Learn::No),

@@ -288,13 +288,13 @@ impl From<Request> for Learn {
 }
 
 /// A drop, and what it leaves behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) rule: Option<Rule>,
     pub(crate) request: Option<Request>,
     pub(crate) refusal: Option<Refusal>,
-    pub(crate) without: Option<Flow>,
+    pub(crate) without: Option<Box<Flow>>,
     pub(crate) first_fragment: Option<FragmentId>,
 }
 

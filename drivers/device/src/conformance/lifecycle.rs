@@ -53,7 +53,10 @@ pub(super) fn reset(suite: &mut Suite<'_>) -> Outcome {
             regs::EVT_KINDS => regs::EVT_KINDS_FIRST,
             _ => 0,
         };
-        require(value == 0 || value == first, format!("{} is {value:#x} after a reset", register.name))?;
+        require(
+            value == 0 || value == first,
+            format!("{} is {value:#x} after a reset", register.name),
+        )?;
     }
     let count = card.read_reg(regs::FLR_COUNT)?;
     require(count > before, format!("{count} resets after {before} and one more"))?;
