@@ -210,13 +210,25 @@ fn flows(before: &Sample, now: &Sample, seconds: f64) -> Option<(Vec<ServiceRate
         .flat_map(|(table, _)| &table.flows)
         .map(|flow| (name(flow), flow))
         .collect();
+    let names: HashMap<IpAddr, &String> = services
+        .services
+        .iter()
+        .flat_map(|service| service.floating_ips.iter().map(move |ip| (*ip, &service.name)))
+        .collect();
     let mut listeners: HashMap<(Ipv4Addr, u16, u8), (u32, Rate)> = HashMap::new();
     let mut rates = Vec::with_capacity(table.flows.len());
     for flow in &table.flows {
         // One that was not there has begun since.
         let (packets, bytes) = old.get(&name(flow)).map_or((0, 0), |old| (old.packets, old.bytes));
         let rate = Rate::of(seconds, grown(packets, flow.packets), grown(bytes, flow.bytes));
-        let service = flow.mapping.as_ref().and_then(|mapping| mapping.floating);
+        // Only a backend's node translates; a client's sees the floating IP as the far end.
+        let far = if flow.reverse {
+            (flow.source, flow.source_port)
+        } else {
+            (flow.destination, flow.destination_port)
+        };
+        let mapped = flow.mapping.as_ref().and_then(|mapping| mapping.floating);
+        let service = mapped.or(Some(far).filter(|(ip, _)| names.contains_key(&IpAddr::V4(*ip))));
         if let Some((address, port)) = service {
             let (connections, sum) = listeners.entry((address, port, flow.protocol)).or_default();
             *connections += u32::from(!flow.reverse);
@@ -231,11 +243,6 @@ fn flows(before: &Sample, now: &Sample, seconds: f64) -> Option<(Vec<ServiceRate
             rate,
         });
     }
-    let names: HashMap<IpAddr, &String> = services
-        .services
-        .iter()
-        .flat_map(|service| service.floating_ips.iter().map(move |ip| (*ip, &service.name)))
-        .collect();
     let mut listeners: Vec<ServiceRate> = listeners
         .into_iter()
         .map(|((address, port, protocol), (connections, rate))| ServiceRate {
@@ -464,7 +471,14 @@ pub(super) mod tests {
             map: 5,
             ..plain
         };
-        let answers = Flow { sip: called.dip, dip: called.sip, reverse: true, ..called };
+        let answers = Flow {
+            sip: called.dip,
+            sport: called.dport,
+            dip: called.sip,
+            dport: called.sport,
+            reverse: true,
+            ..called
+        };
         for (index, flow, share) in [(10, plain, 1), (20, called, 2), (30, answers, 3)] {
             tables.put(index, flow);
             let (packets, bytes) = (packets * share, packets * share * 100);
@@ -525,6 +539,22 @@ pub(super) mod tests {
         assert_eq!(top.flows.unwrap()[0].rate.packets, 900.0);
         assert_eq!(top.drops[0].per_second, 300.0);
         assert_eq!(top.interfaces[0].received.packets, 300.0);
+    }
+
+    #[test]
+    fn a_clients_node_knows_the_service_by_its_address() {
+        let start = Instant::now();
+        let untranslated = |mut sample: Sample| {
+            let (table, _) = sample.flows.as_mut().unwrap();
+            table.flows.iter_mut().for_each(|flow| flow.mapping = None);
+            sample
+        };
+        let before = untranslated(sample(start, 0));
+        let now = untranslated(sample(start + Duration::from_secs(1), 100));
+        let services = between(&before, &now).services.unwrap();
+        let [to] = &services[..] else { panic!("{services:?}") };
+        assert_eq!((to.name.as_deref(), to.connections), (Some("ns/web"), 1));
+        assert_eq!(to.rate.packets, 500.0);
     }
 
     #[test]
