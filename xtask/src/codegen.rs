@@ -58,6 +58,22 @@ fn param(out: &mut String, name: &str, width: u32, value: u64) {
     let _ = writeln!(out, "  localparam logic [{}:0] {name} = {width}'h{value:x};", width - 1);
 }
 
+/// A record of the rings as a packed struct, first byte last.
+fn record(out: &mut String, record: &'static str) {
+    let mut fields = Vec::new();
+    layout::items::for_each(&mut |item| {
+        if let (true, [_, bytes]) = (item.group == record, item.values) {
+            fields.push(format!("    logic [{}:0] {};\n", 8 * bytes - 1, item.name));
+        }
+    });
+    let fields: String = fields.into_iter().rev().collect();
+    let _ = writeln!(
+        out,
+        "\n  // {record}.\n  typedef struct packed {{\n{fields}  }} {}_t;",
+        snake(record)
+    );
+}
+
 fn masks(out: &mut String, name: &str, bits: u32, masks: &[u128]) {
     let (top, digits) = (bits - 1, bits as usize / 4);
     let _ = writeln!(out, "  localparam logic [{}:0][{top}:0] {name} = {{", masks.len() - 1);
@@ -94,6 +110,7 @@ fn package() -> String {
     param(&mut o, "MagicValue", 32, regs::MAGIC_VALUE.into());
     param(&mut o, "ClearKey", 32, regs::CLEAR_KEY.into());
     param(&mut o, "ParityInjectKey", 32, regs::PARITY_INJECT_KEY.into());
+    param(&mut o, "EvtKindsFirst", 32, regs::EVT_KINDS_FIRST.into());
     param(&mut o, "AgePassTicks", 32, age::PASS_TICKS.into());
     param(&mut o, "AgePressTicks", 32, age::PRESS_TICKS.into());
     o.push_str("\n  // Tables: id.\n");
@@ -109,7 +126,8 @@ fn package() -> String {
     macro_rules! codes { ($($prefix:literal $kind:path),+) => { $(for (value, name, ..) in <$kind>::ALL {
         param(&mut o, &format!("{}{name}", $prefix), 8, *value as u64);
     })+ }; }
-    codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "Trap" TrapReason);
+    codes!("Op" ring::Opcode, "St" ring::Status, "Event" ring::EventKind, "FlowEnd" ring::FlowEnd, "Trap" TrapReason);
+    record(&mut o, "FlowEvent");
     o.push_str("\n  // Drop reasons and counters.\n  typedef enum logic [5:0] {\n");
     enumerators(&mut o, "Drop", DropReason::ALL.iter().map(|(r, n, _)| (*n, *r as u8)), 6);
     o.push_str("  } drop_reason_e;\n");
@@ -493,6 +511,10 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("FlagIrqBit", ring::FLAG_IRQ.trailing_zeros().into()),
         ("FlagChainedBit", ring::FLAG_CHAINED.trailing_zeros().into()),
         ("DigestEntriesMax", ring::DIGEST_ENTRIES_MAX.into()),
+        ("FlowEventPlainBit", ring::FLOW_EVENT_PLAIN.trailing_zeros().into()),
+        ("FlowEventMapBit", ring::FLOW_EVENT_MAP.trailing_zeros().into()),
+        ("FlowEventMemberBit", ring::FLOW_EVENT_MEMBER.trailing_zeros().into()),
+        ("FlowEventUncountedBit", ring::FLOW_EVENT_UNCOUNTED.trailing_zeros().into()),
         ("FwFrameBytes", fw::FRAME_BYTES.into()),
         ("FwRxQueueFrames", fw::RX_QUEUE_FRAMES.into()),
         ("FwTimeShift", fw::TIME_SHIFT.into()),
@@ -539,15 +561,34 @@ fn rings(o: &mut String) {
         ring::DIGEST_ENTRIES_MAX
     );
     for record in ["Command", "Completion"] {
-        let _ = writeln!(o, "\n### `{record}`\n\n| bytes | field |\n| --- | --- |");
-        layout::items::for_each(&mut |item| {
-            if let (true, [offset, bytes]) = (item.group == record, item.values) {
-                let _ = writeln!(o, "| {offset}..{} | `{}` |", offset + bytes - 1, item.name);
-            }
-        });
+        places(o, record);
     }
     code_table(o, "### Opcodes", "code", ring::Opcode::ALL.iter().map(coded!()));
     code_table(o, "### Statuses", "code", ring::Status::ALL.iter().map(coded!()));
+    let _ = writeln!(
+        o,
+        "\n## Events\n\nRecords of {} bytes in a ring of their own, which the card writes. Kinds 3 to 6 have the form of `FlowEvent`, all others that of `Event`. Flags of a `FlowEvent`: {} plain (neither a mapping nor a member), {} `map` counts, {} `ecmp_slot` counts, {} what the pair counted is not known.",
+        ring::RECORD_BYTES,
+        ring::FLOW_EVENT_PLAIN,
+        ring::FLOW_EVENT_MAP,
+        ring::FLOW_EVENT_MEMBER,
+        ring::FLOW_EVENT_UNCOUNTED
+    );
+    for record in ["Event", "FlowEvent"] {
+        places(o, record);
+    }
+    code_table(o, "### Kinds of events", "code", ring::EventKind::ALL.iter().map(coded!()));
+    code_table(o, "### Ends of pairs", "code", ring::FlowEnd::ALL.iter().map(coded!()));
+}
+
+/// Where the fields of a record are.
+fn places(o: &mut String, record: &str) {
+    let _ = writeln!(o, "\n### `{record}`\n\n| bytes | field |\n| --- | --- |");
+    layout::items::for_each(&mut |item| {
+        if let (true, [offset, bytes]) = (item.group == record, item.values) {
+            let _ = writeln!(o, "| {offset}..{} | `{}` |", offset + bytes - 1, item.name);
+        }
+    });
 }
 
 fn reference() -> String {

@@ -17,7 +17,7 @@ use crate::word::codes;
 pub use items::Item;
 
 /// Layout version: major in 31..16 (incompatible change), minor in 15..0 (addition).
-pub const VERSION: u32 = 0x0004_0003;
+pub const VERSION: u32 = 0x0004_0004;
 
 codes! {
     /// An addition to this major version, or once to an earlier one, that a card may have or lack: the number of its bit in the register `CAPABILITIES`.
@@ -34,6 +34,8 @@ codes! {
         Shares = 4, since 2;
         /// Clients of a service are kept at their members: the table `Affinity`, the field `affinity` of `ServiceKey`, the time-out in `NextHop` and the counters `AffinityLearned` and `AffinityEvicted`.
         Affinity = 5, since 3;
+        /// The card tells what becomes of pairs of flow entries: events `FlowMade` to `FlowPressure`, and the registers `EVT_KINDS` and `EVT_SAMPLE`.
+        FlowEvents = 6, since 4;
     }
 }
 

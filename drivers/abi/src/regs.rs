@@ -7,6 +7,7 @@
 use bitfield::bitfield;
 
 use crate::limits;
+use crate::ring::EventKind;
 use crate::table::{TABLES, TableId};
 
 /// How a register may be accessed.
@@ -225,8 +226,12 @@ registers! {
     EVT_PRODUCER = 0x250, Ro, clears;
     /// Events consumed so far, written by the host; a full ring drops events and counts them.
     EVT_CONSUMER = 0x254, Rw, clears;
-    /// Events dropped because the ring was full (saturating).
+    /// Events lost because the ring was full, or because they came faster than they could be written (saturating).
     EVT_DROPPED = 0x258, Ro, clears;
+    /// Which events are written: bit `n` those of kind `n` (`ring::EventKind`). After a reset `EVT_KINDS_FIRST`. See `docs/datapath.md`, section 9.8.
+    EVT_KINDS = 0x25c, Rw, clears, since 4;
+    /// `n` in 3..0: events about pairs are written of one pair in 2^`n` (those whose number is 0 in its low `n` bits), and of packets that were refused one in 2^`n`; 0 is all.
+    EVT_SAMPLE = 0x260, Rw, clears, since 4;
 
     /// Firmware status word, see `fw::STATUS_*`.
     FW_STATUS = 0x300, Ro, keeps;
@@ -318,6 +323,9 @@ pub fn sizes() -> impl Iterator<Item = (u32, u32)> {
 pub const CLEAR_KEY: u32 = 0x434c_5221;
 /// Value that makes [`PARITY_INJECT`] act: "PAR!".
 pub const PARITY_INJECT_KEY: u32 = 0x5041_5221;
+/// [`EVT_KINDS`] after a reset: what hosts know that do not know the register.
+pub const EVT_KINDS_FIRST: u32 =
+    1 << EventKind::Firmware as u32 | 1 << EventKind::FlowTableFull as u32;
 /// [`RESET_CAUSE`] after power-on.
 pub const RESET_POWER_ON: u32 = 1;
 /// [`RESET_CAUSE`] after a function-level reset.

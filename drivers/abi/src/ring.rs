@@ -124,8 +124,43 @@ codes! {
         Firmware = 1;
         /// A flow pair found no room: `arg0` = count so far.
         FlowTableFull = 2;
+        /// A pair of flow entries was made. This and the three that follow are [`FlowEvent`]s.
+        FlowMade = 3, since 4;
+        /// A pair is gone: `reason` is a [`FlowEnd`].
+        FlowEnded = 4, since 4;
+        /// A pair keeps its number, but its member, mapping or next hop was chosen anew in place, or moved.
+        FlowRepinned = 5, since 4;
+        /// A packet that needs a pair was dropped: `reason` is the `DropReason`.
+        FlowRefused = 6, since 4;
+        /// The pressure on the flow table changed: `arg0` = what it is from now on, 0 to 3, `arg1` = `FlowsInUse`.
+        FlowPressure = 7, since 4;
     }
 }
+
+codes! {
+    /// Why a pair of flow entries is gone.
+    FlowEnd {
+        /// It was old (`docs/datapath.md`, section 9.4).
+        Aged = 1, since 4;
+        /// It gave way in a table that fills (section 9.5).
+        Evicted = 2, since 4;
+        /// The host deleted it.
+        Deleted = 3, since 4;
+        /// Its member or mapping is gone, or its connection is over (section 9.2, "dead pair?").
+        Dead = 4, since 4;
+        /// Another pair took its key or its place.
+        Replaced = 5, since 4;
+    }
+}
+
+/// Flag of a [`FlowEvent`]: the pair is plain, that is, has neither a mapping nor a member.
+pub const FLOW_EVENT_PLAIN: u8 = 1;
+/// Flag of a [`FlowEvent`]: `map` counts.
+pub const FLOW_EVENT_MAP: u8 = 2;
+/// Flag of a [`FlowEvent`]: `ecmp_slot` counts.
+pub const FLOW_EVENT_MEMBER: u8 = 4;
+/// Flag of a [`FlowEvent`]: what the pair counted is not known, as somebody else had its statistics already.
+pub const FLOW_EVENT_UNCOUNTED: u8 = 8;
 
 /// An event, written by the card into the event ring.
 #[derive(
@@ -151,8 +186,62 @@ pub struct Event {
     pub phase: u8,
 }
 
+/// An [`Event`] about a pair of flow entries, or about a packet that got none. Its key is that of the forward entry: of the
+/// packet as it arrived, before translation. Of what both entries have, that of the forward one comes first. What was
+/// counted (`tcp`, `packets`, `bytes…`, `last_hit`) is told of pairs that ended, and 0 otherwise.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct FlowEvent {
+    /// Card time in core cycles.
+    pub time_cycles: u64,
+    /// The pair's number; 0 of a packet that was refused.
+    pub pair: u32,
+    /// [`FlowEnd`] or `DropReason`, by `kind`; else 0.
+    pub reason: u8,
+    /// `FLOW_EVENT_*`.
+    pub flags: u8,
+    /// The member's slot in its group.
+    pub ecmp_slot: u16,
+    /// Source address.
+    pub source: u32,
+    /// Destination address.
+    pub destination: u32,
+    /// Source port; of ICMP echo, its identifier.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// `nh` of the key.
+    pub nh: u16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// `table::TCP_*` of the forward entry in 3..0, of the reverse one in 7..4.
+    pub tcp: u8,
+    /// Packets.
+    pub packets: [u32; 2],
+    /// Frame bytes on arrival, low words.
+    pub bytes_low: [u32; 2],
+    /// Frame bytes on arrival, bits 39..32.
+    pub bytes_high: [u8; 2],
+    /// The mapping.
+    pub map: u16,
+    /// Card time of the last packet of either, in units of 2^16 core cycles; 0 = none came.
+    pub last_hit: u32,
+    /// As in [`Event`].
+    pub sequence: u32,
+    /// [`EventKind`].
+    pub kind: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+    /// Lap bit, as in [`Completion`]. The last byte.
+    pub phase: u8,
+}
+
 const _: () = assert!(size_of::<Command>() == RECORD_BYTES);
 const _: () = assert!(size_of::<Completion>() == RECORD_BYTES);
 const _: () = assert!(size_of::<Event>() == RECORD_BYTES);
+const _: () = assert!(size_of::<FlowEvent>() == RECORD_BYTES);
 const _: () = assert!(core::mem::offset_of!(Completion, phase) == RECORD_BYTES - 1);
 const _: () = assert!(core::mem::offset_of!(Event, phase) == RECORD_BYTES - 1);
+const _: () = assert!(core::mem::offset_of!(FlowEvent, phase) == RECORD_BYTES - 1);

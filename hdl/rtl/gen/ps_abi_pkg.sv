@@ -91,6 +91,10 @@ package ps_abi_pkg;
   localparam int unsigned FlagIrqBit = 0;
   localparam int unsigned FlagChainedBit = 1;
   localparam int unsigned DigestEntriesMax = 4096;
+  localparam int unsigned FlowEventPlainBit = 0;
+  localparam int unsigned FlowEventMapBit = 1;
+  localparam int unsigned FlowEventMemberBit = 2;
+  localparam int unsigned FlowEventUncountedBit = 3;
   localparam int unsigned FwFrameBytes = 256;
   localparam int unsigned FwRxQueueFrames = 16;
   localparam int unsigned FwTimeShift = 4;
@@ -101,12 +105,13 @@ package ps_abi_pkg;
   localparam int unsigned TcpEstablishedBit = 3;
 
   localparam logic [47:0] GatewayMac = 48'h5e000100;
-  localparam logic [31:0] LayoutVersion = 32'h40003;
+  localparam logic [31:0] LayoutVersion = 32'h40004;
   localparam logic [63:0] LayoutHash = 64'h1df41eba271a42b8;
-  localparam logic [31:0] Capabilities = 32'h3f;
+  localparam logic [31:0] Capabilities = 32'h7f;
   localparam logic [31:0] MagicValue = 32'h5053544b;
   localparam logic [31:0] ClearKey = 32'h434c5221;
   localparam logic [31:0] ParityInjectKey = 32'h50415221;
+  localparam logic [31:0] EvtKindsFirst = 32'h6;
   localparam logic [31:0] AgePassTicks = 32'h400;
   localparam logic [31:0] AgePressTicks = 32'h20;
 
@@ -252,6 +257,8 @@ package ps_abi_pkg;
   localparam logic [15:0] RegEvtProducer = 16'h250;
   localparam logic [15:0] RegEvtConsumer = 16'h254;
   localparam logic [15:0] RegEvtDropped = 16'h258;
+  localparam logic [15:0] RegEvtKinds = 16'h25c;
+  localparam logic [15:0] RegEvtSample = 16'h260;
   localparam logic [15:0] RegFwStatus = 16'h300;
   localparam logic [15:0] RegFwInfo = 16'h304;
   localparam logic [15:0] RegFwVersion = 16'h308;
@@ -303,8 +310,43 @@ package ps_abi_pkg;
   localparam logic [7:0] StParity = 8'h7;
   localparam logic [7:0] EventFirmware = 8'h1;
   localparam logic [7:0] EventFlowTableFull = 8'h2;
+  localparam logic [7:0] EventFlowMade = 8'h3;
+  localparam logic [7:0] EventFlowEnded = 8'h4;
+  localparam logic [7:0] EventFlowRepinned = 8'h5;
+  localparam logic [7:0] EventFlowRefused = 8'h6;
+  localparam logic [7:0] EventFlowPressure = 8'h7;
+  localparam logic [7:0] FlowEndAged = 8'h1;
+  localparam logic [7:0] FlowEndEvicted = 8'h2;
+  localparam logic [7:0] FlowEndDeleted = 8'h3;
+  localparam logic [7:0] FlowEndDead = 8'h4;
+  localparam logic [7:0] FlowEndReplaced = 8'h5;
   localparam logic [7:0] TrapArp = 8'h1;
   localparam logic [7:0] TrapReject = 8'h2;
+
+  // FlowEvent.
+  typedef struct packed {
+    logic [7:0] phase;
+    logic [15:0] reserved;
+    logic [7:0] kind;
+    logic [31:0] sequence;
+    logic [31:0] last_hit;
+    logic [15:0] map;
+    logic [15:0] bytes_high;
+    logic [63:0] bytes_low;
+    logic [63:0] packets;
+    logic [7:0] tcp;
+    logic [7:0] protocol;
+    logic [15:0] nh;
+    logic [15:0] destination_port;
+    logic [15:0] source_port;
+    logic [31:0] destination;
+    logic [31:0] source;
+    logic [15:0] ecmp_slot;
+    logic [7:0] flags;
+    logic [7:0] reason;
+    logic [31:0] pair;
+    logic [63:0] time_cycles;
+  } flow_event_t;
 
   // Drop reasons and counters.
   typedef enum logic [5:0] {

@@ -10,7 +10,7 @@ use crate::digest::{self, Digest};
 use crate::layout::Capability;
 use crate::reason::{CardCounter, DropReason, TrapReason};
 use crate::regs::{Access, CardStatus, Control, REGISTERS};
-use crate::ring::{Command, Completion, Event, EventKind, Opcode, Status};
+use crate::ring::{Command, Completion, Event, EventKind, FlowEnd, FlowEvent, Opcode, Status};
 use crate::table::{
     FlowKey, HostRoute, LearnPolicy, NextHop, NextHopKind, ServiceAddress, SourceCheck, TABLES,
     TableEntry as _, TableId, VifKind, bucket_index,
@@ -79,6 +79,16 @@ fn constants(f: Visitor<'_>) {
     });
     let times = [affinity::UNIT_LOG2.into(), affinity::TIME_BITS.into()];
     f(&Item { group: "affinity", name: "UNIT_LOG2", values: &times, since: 3 });
+    let first = [regs::EVT_KINDS_FIRST.into()];
+    f(&Item { group: "regs", name: "EVT_KINDS_FIRST", values: &first, since: 4 });
+    for (name, flag) in [
+        ("FLOW_EVENT_PLAIN", ring::FLOW_EVENT_PLAIN),
+        ("FLOW_EVENT_MAP", ring::FLOW_EVENT_MAP),
+        ("FLOW_EVENT_MEMBER", ring::FLOW_EVENT_MEMBER),
+        ("FLOW_EVENT_UNCOUNTED", ring::FLOW_EVENT_UNCOUNTED),
+    ] {
+        f(&Item { group: "ring", name, values: &[flag.into()], since: 4 });
+    }
     let mac = limits::GATEWAY_MAC.map(u64::from);
     f(&Item { group: "limits", name: "GATEWAY_MAC", values: &mac, since: 0 });
 }
@@ -155,22 +165,24 @@ fn codes(f: Visitor<'_>) {
     macro_rules! bytes { ($($kind:ident),+) => { $(for (value, name, since, _) in $kind::ALL {
         code(stringify!($kind), name, *value as u8, *since);
     })+ }; }
-    bytes!(TrapReason, Opcode, Status, EventKind, Capability);
+    bytes!(TrapReason, Opcode, Status, EventKind, FlowEnd, Capability);
 }
 
 fn records(f: Visitor<'_>) {
-    macro_rules! fields { ($($record:ident: $($field:ident),+;)+) => { $({
+    macro_rules! fields { ($($record:ident $since:literal: $($field:ident),+;)+) => { $({
         let record = $record::default();
-        f(&Item { group: stringify!($record), name: "record", values: &[size_of_val(&record) as u64], since: 0 });
+        f(&Item { group: stringify!($record), name: "record", values: &[size_of_val(&record) as u64], since: $since });
         $(
             let place = [offset_of!($record, $field) as u64, size_of_val(&record.$field) as u64];
-            f(&Item { group: stringify!($record), name: stringify!($field), values: &place, since: 0 });
+            f(&Item { group: stringify!($record), name: stringify!($field), values: &place, since: $since });
         )+
     })+ }; }
     fields! {
-        Command: opcode, table, flags, reserved0, index, cookie, reserved1, data;
-        Completion: data, index, cookie, sequence, status, reserved, phase;
-        Event: time_cycles, arg0, arg1, reserved0, sequence, kind, reserved1, phase;
+        Command 0: opcode, table, flags, reserved0, index, cookie, reserved1, data;
+        Completion 0: data, index, cookie, sequence, status, reserved, phase;
+        Event 0: time_cycles, arg0, arg1, reserved0, sequence, kind, reserved1, phase;
+        FlowEvent 4: time_cycles, pair, reason, flags, ecmp_slot, source, destination, source_port, destination_port, nh, protocol, tcp,
+            packets, bytes_low, bytes_high, map, last_hit, sequence, kind, reserved, phase;
     }
 }
 
