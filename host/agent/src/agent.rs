@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_abi::table::{Flow, FlowStats};
+use penstock_device::Wanted;
 use penstock_model::{Intent, Neighbours};
 use penstock_tables::Tables;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -15,6 +17,7 @@ use crate::beat::Beat;
 use crate::device::{Device, LinkState, Opener};
 use crate::engine::Engine;
 use crate::error::{Defect, LinkError};
+use crate::events::{self, Counts, Follower, Hub};
 use crate::keep::Keeper;
 use crate::observe::{self, Reading};
 use crate::read;
@@ -71,6 +74,7 @@ pub struct Handle {
     /// One reader of flows at a time, until it has done with them: whatever else the card is asked for waits behind one piece of a
     /// dump at most, and the host has the memory of one table of flows.
     turn: Arc<Semaphore>,
+    hub: Arc<Hub>,
 }
 
 impl Agent {
@@ -115,6 +119,14 @@ impl Agent {
                 Defect::Task
             }
         });
+        let hub = Hub::new();
+        tasks.spawn({
+            let listener = events::listen(device.clone(), Arc::clone(&hub), Arc::clone(&poke));
+            async move {
+                listener.await;
+                Defect::Task
+            }
+        });
         tasks.spawn({
             let device = device.clone();
             async move {
@@ -133,6 +145,7 @@ impl Agent {
             beats,
             audits,
             turn: Arc::new(Semaphore::new(1)),
+            hub,
         };
         Ok(Self { handle, tasks })
     }
@@ -234,6 +247,27 @@ impl Handle {
     pub async fn flow(&self, index: u32) -> Result<Tables, LinkError> {
         let _turn = self.turn.acquire().await.ok();
         read::flow(&self.device, index).await
+    }
+
+    /// Ends a connection: deletes the pair of flow entries of which one stands at `index`, and says what stood there, if something
+    /// did. Its next packet is decided anew.
+    ///
+    /// # Errors
+    /// As [`Device::run`].
+    pub async fn delete_flow(&self, index: u32) -> Result<Option<(Flow, FlowStats)>, LinkError> {
+        self.device.run(move |card| card.delete_flow(index)).await
+    }
+
+    /// Follows events of the card, also while there is none. When this returns, the card that there is has been asked for them,
+    /// unless it is late by a second.
+    pub async fn follow(&self, wanted: Wanted) -> Follower {
+        self.hub.follow(wanted).await
+    }
+
+    /// How many events there were.
+    #[must_use]
+    pub fn event_counts(&self) -> Counts {
+        self.hub.counts()
     }
 
     /// Compares what the card holds with what it should, now, and mends what differs.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::CardProcess;
 use penstock_abi::ring::EventKind;
 use penstock_abi::{fw, regs};
-use penstock_device::{Card, open};
+use penstock_device::{Card, CardEvent, Wanted, open};
 
 fn image() -> Option<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/firmware/penstock-fw.hex");
@@ -46,8 +46,8 @@ fn firmware_lives_and_answers() {
     let expected = started.elapsed().as_millis() as u32 / 100;
     assert!((expected / 2..=expected + 3).contains(&beats), "{beats} beats, {expected} expected");
     // A panic is readable and announced, and the card goes on.
-    card.enable_events().unwrap();
-    assert!(card.take_events().unwrap().is_empty());
+    card.enable_events(Wanted::default()).unwrap();
+    assert!(card.take_events().unwrap().events.is_empty());
     card.write_reg(regs::MBOX_ARG, fw::MBOX_PANIC_KEY).unwrap();
     card.write_reg(regs::MBOX_REQUEST, fw::MBOX_PANIC).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -62,15 +62,13 @@ fn firmware_lives_and_answers() {
     let mut events = Vec::new();
     while events.is_empty() {
         assert!(Instant::now() < deadline, "no event");
-        events = card.take_events().unwrap();
+        events = card.take_events().unwrap().events;
     }
+    let CardEvent::Other(event) = events[0] else { panic!("{events:?}") };
     let status = card.read_reg(regs::FW_STATUS).unwrap();
     let info = card.read_reg(regs::FW_INFO).unwrap();
-    assert_eq!(
-        (events[0].kind, events[0].arg0, events[0].arg1),
-        (EventKind::Firmware as u8, status, info)
-    );
-    assert!(events[0].time_cycles > 0 && events[0].time_cycles <= card.time_cycles().unwrap());
+    assert_eq!((event.kind, event.arg0, event.arg1), (EventKind::Firmware as u8, status, info));
+    assert!(event.time_cycles > 0 && event.time_cycles <= card.time_cycles().unwrap());
     card.fence().unwrap();
     drop(card);
     process.end();
