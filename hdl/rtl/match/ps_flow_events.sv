@@ -65,11 +65,14 @@ module ps_flow_events
   // One bit of state_q each.
   typedef enum int unsigned {
     StRest,
+    StPress,      // the pressure is told
+    StTake,       // or the oldest that waits
     StDrain,      // packets that found the pair may still count
     StForward,    // statistics of the forward entry
     StReverse,
     StJudge,      // whose they are
     StCount,
+    StHit,        // which of both was used later
     StOffer,
     States        // how many
   } state_e;
@@ -132,11 +135,13 @@ module ps_flow_events
   generation_t [1:0]    generation_q;
   pair_stats_t [1:0]    stats_q;
   logic [1:0]           told_q, ours_q;                   // the pressure that the host knows; whose statistics are the pair's
-  logic                 presses, another_q;
+  logic                 presses, presses_q, another_q;
   logic [DrainBits-1:0] waited_q;
   logic                 drained_q;
   logic [1:0][31:0]     rested_q;
   logic [1:0]           hit;
+  (* keep *) logic      pop_q, clear_q;                   // StTake again; in StRest, what was told is forgotten
+  logic                 hit_q, later_q;                   // either was used, the reverse one later
 
   // Whether a word's generation is of another pair, that has had the number since.
   function automatic logic newer(input generation_t word, input generation_t own);
@@ -145,8 +150,9 @@ module ps_flow_events
     newer = ahead != '0 && ahead <= generation_t'(OlderMost);
   endfunction
 
-  function automatic flow_event_t event_of(input entry_t entry);
-    event_of                  = '0;
+  // In an event that says nothing yet.
+  function automatic flow_event_t event_of(input flow_event_t nothing, input entry_t entry);
+    event_of                  = nothing;
     event_of.time_cycles      = entry.since;
     event_of.kind             = 8'(entry.news.kind);
     event_of.pair             = 32'(entry.news.pair);
@@ -164,8 +170,9 @@ module ps_flow_events
     event_of.protocol         = entry.news.key.proto;
   endfunction
 
-  function automatic flow_event_t event_of_pressure(input logic [63:0] now, input logic [1:0] pressure, input logic [31:0] in_use);
-    event_of_pressure             = '0;
+  function automatic flow_event_t event_of_pressure(input flow_event_t nothing, input logic [63:0] now, input logic [1:0] pressure,
+                                                    input logic [31:0] in_use);
+    event_of_pressure             = nothing;
     event_of_pressure.time_cycles = now;
     event_of_pressure.kind        = EventFlowPressure;
     event_of_pressure.pair        = 32'(pressure);
@@ -173,13 +180,13 @@ module ps_flow_events
   endfunction
 
   assign presses     = kinds_q[Pressure] && pressure_i != told_q;
-  assign pop         = state_q[StRest] && waits && !presses;
+  assign pop         = pop_q;
   assign re_o        = state_q[StForward] || state_q[StReverse];
   assign pair_o      = pair_t'(evt_q.pair);
   assign reverse_o   = state_q[StReverse];
   assign evt_valid_o = state_q[StOffer];
   assign evt_o       = evt_q;
-  assign busy_o      = news_valid_q || refused_valid_q || count != '0 || !state_q[StRest] || presses || lost_o != '0;
+  assign busy_o      = news_valid_q || refused_valid_q || count != '0 || !state_q[StRest] || presses || presses_q || lost_o != '0;
 
   always_comb for (int unsigned d = 0; d < 2; d++) hit[d] = ours_q[d] && stats_q[d].last_hit != '0;
 
@@ -190,20 +197,28 @@ module ps_flow_events
   always_ff @(posedge clk_i) begin
     waited_q  <= DrainBits'(time_i) - DrainBits'(evt_q.time_cycles);
     drained_q <= state_q[StDrain] && waited_q >= DrainBits'(DrainCycles);
+    presses_q <= presses;
+    pop_q     <= state_q[StRest] && !presses_q && waits && !forget_q;
+    clear_q   <= (state_q[StOffer] && evt_ready_i) || (state_q[StPress] && !presses) || forget_q;
+    if (clear_q) evt_q <= '0;
 
     unique case (1'b1)
       state_q[StRest]: begin
-        if (presses) begin
-          evt_q  <= event_of_pressure(time_i, pressure_i, 32'(in_use_i));
-          told_q <= pressure_i;
-          go(StOffer);
-        end else if (waits) begin
-          evt_q        <= event_of(head);
-          generation_q <= head.news.generation;
-          waited_q     <= '0;
-          if (8'(head.news.kind) == EventFlowEnded) go(StDrain);
-          else go(StOffer);
-        end
+        if (presses_q) go(StPress);
+        else if (waits) go(StTake);
+      end
+      state_q[StPress]: begin
+        evt_q  <= event_of_pressure(evt_q, time_i, pressure_i, 32'(in_use_i));
+        told_q <= pressure_i;
+        if (presses) go(StOffer);
+        else go(StRest);
+      end
+      state_q[StTake]: begin
+        evt_q        <= event_of(evt_q, head);
+        generation_q <= head.news.generation;
+        waited_q     <= '0;
+        if (8'(head.news.kind) == EventFlowEnded) go(StDrain);
+        else go(StOffer);
       end
       state_q[StDrain]: if (drained_q) go(StForward);
       state_q[StForward]: if (done_i) begin
@@ -232,9 +247,12 @@ module ps_flow_events
             evt_q.tcp[4*d +: 4]         <= stats_q[d].tcp;
           end
         end
-        if (hit != '0 && !another_q) begin
-          evt_q.last_hit <= hit[1] && (!hit[0] || rested_q[1] < rested_q[0]) ? stats_q[1].last_hit : stats_q[0].last_hit;
-        end
+        hit_q   <= hit != '0 && !another_q;
+        later_q <= hit[1] && (!hit[0] || rested_q[1] < rested_q[0]);
+        go(StHit);
+      end
+      state_q[StHit]: begin
+        if (hit_q) evt_q.last_hit <= later_q ? stats_q[1].last_hit : stats_q[0].last_hit;
         go(StOffer);
       end
       state_q[StOffer]: if (evt_ready_i) go(StRest);
@@ -244,7 +262,8 @@ module ps_flow_events
     if (!kinds_q[Pressure]) told_q <= '0;
     if (forget_q) begin
       go(StRest);
-      told_q <= '0;
+      told_q    <= '0;
+      presses_q <= 1'b0;
     end
   end
 
