@@ -12,6 +12,7 @@
 //!
 //! Text of several lines has a mark on each. Other pairs of texts may follow; lines with `#` before the first block are comments.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
@@ -126,36 +127,63 @@ fn plant_all<'a>(
 struct Known<'a> {
     root: &'a Path,
     folder: &'a Path,
-    /// A digest of what all benches are made of: all but the files beside them, each of which only some of them include.
-    shared: u64,
+    /// The RTL, by the name of the module or package that a file holds, which is the file's: what it is, and which others it names.
+    sources: HashMap<String, (String, Vec<String>)>,
 }
 
 impl<'a> Known<'a> {
     fn open(root: &'a Path, folder: &'a Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let mut hasher = DefaultHasher::new();
+        let mut files = Vec::new();
         for part in ["hdl/rtl", "hdl/shells", "hdl/tb/gen", "hdl/tb/shells"] {
-            let mut files = Vec::new();
             files_below(&root.join(part), &mut files)?;
-            for file in files {
-                (file.strip_prefix(root)?, fs::read(&file)?).hash(&mut hasher);
-            }
         }
-        Ok(Self { root, folder, shared: hasher.finish() })
+        let mut texts = HashMap::new();
+        for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "sv")) {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+            texts.insert(name, text);
+        }
+        let named = |text: &str| {
+            let known = words(text).filter(|word| texts.contains_key(*word));
+            known.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let sources =
+            texts.iter().map(|(name, text)| (name.clone(), (text.clone(), named(text)))).collect();
+        Ok(Self { root, folder, sources })
     }
 
     /// Where it says that a fault was found.
     fn file(&self, fault: &Fault) -> Result<PathBuf> {
         let mut hasher = DefaultHasher::new();
-        (self.shared, fault).hash(&mut hasher);
+        fault.hash(&mut hasher);
+        let bench = self.bench(fault)?;
+        self.needed(bench.iter().map(|(_, text)| text.as_str())).hash(&mut hasher);
+        bench.hash(&mut hasher);
+        Ok(self.folder.join(format!("{}-{:016x}", fault.name, hasher.finish())))
+    }
+
+    /// A fault's bench: its files, with their names.
+    fn bench(&self, fault: &Fault) -> Result<Vec<(String, String)>> {
         let mut files = Vec::new();
         for ending in ["sv", "cpp"] {
             included(&self.root.join("hdl/tb"), &format!("{}.{ending}", fault.bench), &mut files)?;
         }
-        for (name, text) in files {
-            (name, text).hash(&mut hasher);
+        Ok(files)
+    }
+
+    /// Sources that these texts name, and those that they name in turn: nothing else can be part of a bench.
+    fn needed<'t>(&'t self, texts: impl Iterator<Item = &'t str>) -> BTreeMap<&'t str, &'t str> {
+        let mut needed = BTreeMap::new();
+        let mut unread: Vec<&str> = texts.flat_map(words).collect();
+        while let Some(word) = unread.pop() {
+            if let Some((name, (source, named))) = self.sources.get_key_value(word)
+                && needed.insert(name.as_str(), source.as_str()).is_none()
+            {
+                unread.extend(named.iter().map(String::as_str));
+            }
         }
-        Ok(self.folder.join(format!("{}-{:016x}", fault.name, hasher.finish())))
+        needed
     }
 
     fn without(&self, faults: Vec<Fault>) -> Result<Vec<Fault>> {
@@ -167,6 +195,11 @@ impl<'a> Known<'a> {
         }
         Ok(left)
     }
+}
+
+/// Identifiers and keywords.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
 /// A file of a folder and those of it that it includes, directly or not, each once; nothing if there is no such file.
@@ -358,9 +391,16 @@ mod tests {
     #[test]
     fn every_fault_fits_the_sources() -> Result<()> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?;
+        let folder = tempfile::tempdir()?;
+        let known = Known::open(root, folder.path())?;
         for fault in listed(root)? {
             plant(&fs::read_to_string(root.join(&fault.file))?, &fault)?;
             assert!(root.join(format!("hdl/tb/{}.sv", fault.bench)).exists(), "{}", fault.name);
+            // Its bench is made of it, as far as names tell.
+            let name = Path::new(&fault.file).file_stem().unwrap_or_default().to_string_lossy();
+            let bench = known.bench(&fault)?;
+            let needed = known.needed(bench.iter().map(|(_, text)| text.as_str()));
+            assert!(needed.contains_key(&*name), "{}: {}", fault.name, fault.file);
         }
         Ok(())
     }
@@ -374,11 +414,14 @@ mod tests {
             fs::create_dir_all(file.parent().context("no folder")?)?;
             Ok::<_, anyhow::Error>(fs::write(file, text)?)
         };
-        let empty = ["rtl/a.sv", "shells/b.sv", "tb/gen/c.sv", "tb/shells/d.sv", "tb/b.h"];
-        for file in empty.into_iter().chain(["tb/b_tb.sv", "tb/planted/a.txt"]) {
+        let empty = ["rtl/host/ps_low.sv", "rtl/ps_other.sv", "shells/b.sv", "tb/b.h"];
+        for file in empty.into_iter().chain(["tb/shells/d.sv", "tb/planted/a.txt"]) {
             write(&format!("hdl/{file}"), "")?;
         }
-        write("hdl/tb/a_tb.sv", "module a;\n  `include \"hdl/tb/a.svh\"\n")?;
+        write("hdl/rtl/ps_a.sv", "import ps_pkg::*;\n  ps_low #(.Depth(2)) u_low (.*);\n")?;
+        write("hdl/tb/gen/ps_pkg.sv", "package ps_pkg;\n")?;
+        write("hdl/tb/b_tb.sv", "ps_other dut (.*), import ps_pkg::*;\n")?;
+        write("hdl/tb/a_tb.sv", "module a;\n  `include \"hdl/tb/a.svh\"\n  ps_a dut (.*);\n")?;
         write("hdl/tb/a.svh", "`include \"hdl/tb/a.svh\"\n")?;
         let left = || {
             let known = Known::open(tree.path(), known.path())?;
@@ -395,8 +438,14 @@ mod tests {
         assert_eq!(left()?, ["two"]);
         write("hdl/tb/a.svh", "another task of a bench")?;
         assert_eq!(left()?, ["one"]);
-        write("hdl/rtl/a.sv", "another card")?;
+        write("hdl/rtl/host/ps_low.sv", "what its card is made of")?;
+        assert_eq!(left()?, ["one"]);
+        write("hdl/rtl/ps_other.sv", "another card")?;
+        assert_eq!(left()?, ["two"]);
+        write("hdl/tb/gen/ps_pkg.sv", "what both know")?;
         assert_eq!(left()?, ["one", "two"]);
+        write("hdl/rtl/ps_new.sv", "what nobody names")?;
+        assert!(left()?.is_empty());
         Ok(())
     }
 
