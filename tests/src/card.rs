@@ -9,12 +9,12 @@ use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
 use penstock_abi::reason::{CardCounter, DropReason};
 use penstock_abi::regs;
-use penstock_abi::ring::{Event, EventKind, FlowEvent};
+use penstock_abi::ring::EventKind;
 use penstock_abi::table::{
     Affinity, Counter, Flow, FlowShareStats, FlowStats, TableEntry, TableId, VifStats, Words,
 };
 use penstock_card::{BackPressure, CardOptions, CardSim, FLOW_SECRET, InProcess};
-use penstock_device::Card;
+use penstock_device::{Card, CardEvent, Kinds, Wanted};
 use penstock_refmodel::r#gen::Write;
 use penstock_refmodel::{Counters, Ingress};
 use penstock_tables::{CONFIG_TABLES, Entry, Op, Shape};
@@ -74,9 +74,7 @@ impl CardDut {
 
     /// Asks for all that becomes of the flow table.
     fn listen(&mut self) -> Result<()> {
-        self.host.enable_events()?;
-        let kinds = TOLD.iter().fold(0, |bits, kind| bits | 1 << *kind as u32);
-        Ok(self.host.write_reg(regs::EVT_KINDS, kinds)?)
+        Ok(self.host.enable_events(Wanted { kinds: Kinds::of(&TOLD), sample_log2: 0 })?)
     }
 
     fn lock(&self) -> MutexGuard<'_, CardSim> {
@@ -232,11 +230,16 @@ impl Dut for CardDut {
     fn heard(&mut self) -> Result<Option<Heard>> {
         self.lock().drain(DRAIN_CYCLES)?;
         let mut heard = Heard::default();
-        for event in self.host.take_events()? {
-            if event.kind == EventKind::FlowPressure as u8 {
-                heard.pressures.push(event.arg0 as u8);
-            } else {
-                heard.flows.push(flow_event(event));
+        loop {
+            let taken = self.host.take_events()?;
+            for event in taken.events {
+                match event {
+                    CardEvent::Flow(event) => heard.flows.push(event),
+                    CardEvent::Other(event) => heard.pressures.push(event.arg0 as u8),
+                }
+            }
+            if !taken.more {
+                break;
             }
         }
         heard.dropped = self.host.read_reg(regs::EVT_DROPPED)?;
@@ -246,9 +249,4 @@ impl Dut for CardDut {
     fn not_placed(&mut self) -> Result<u64> {
         self.card_counter(CardCounter::FlowTableFull)
     }
-}
-
-/// The same record as what it is.
-fn flow_event(event: Event) -> FlowEvent {
-    zerocopy::transmute!(event)
 }

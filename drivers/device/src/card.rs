@@ -3,16 +3,19 @@
 //! Commands of one [`Card::execute`] go to the card in ring-sized batches, one doorbell a batch, and are executed in order.
 //! After a time-out, a ring fault or a broken completion the ring is set up anew by the next command.
 
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use penstock_abi::age::Ages;
 use penstock_abi::evict::Evictions;
 use penstock_abi::hash::FlowSecret;
+use penstock_abi::layout::Capability;
 use penstock_abi::regs::{self, CardStatus, Control};
-use penstock_abi::ring::{Command, Completion, Event, FLAG_CHAINED, FLAG_IRQ};
+use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, FLAG_IRQ};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::error::DeviceError;
+use crate::event::{Taken, Wanted};
 use crate::held::HeldFds;
 use crate::ident::Ident;
 use crate::ident::identify;
@@ -22,8 +25,10 @@ use crate::transport::set_bus_master;
 
 /// Records of the rings, as a power of two.
 const RING_LOG2: u32 = 8;
-/// Records of the event ring, as a power of two.
+/// Records of the event ring, as a power of two: what comes in some milliseconds at the most that a card writes.
 const EVENT_LOG2: u32 = 13;
+/// Events that are taken at once, at most.
+const EVENTS_AT_ONCE: usize = 1024;
 /// Without progress for this long, a command has failed. A search through the largest empty table takes a simulated card
 /// about 0.1 s on an idle machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +45,9 @@ pub struct Card {
     ident: Ident,
     rings: Rings,
     events: Option<EventRing>,
+    wanted: Wanted,
+    /// What `EVT_DROPPED` said last.
+    dropped: u32,
     running: bool,
     irqs: Vec<EventFd>,
     timeout: Duration,
@@ -76,6 +84,8 @@ impl Card {
             ident,
             rings,
             events: None,
+            wanted: Wanted::default(),
+            dropped: 0,
             running: false,
             irqs,
             timeout: COMMAND_TIMEOUT,
@@ -101,6 +111,18 @@ impl Card {
     #[must_use]
     pub fn irqs(&self) -> &[EventFd] {
         &self.irqs
+    }
+
+    /// A copy of the descriptor of the interrupt by which the card says that it has written events.
+    ///
+    /// # Errors
+    /// The operating system has none left.
+    pub fn event_irq(&self) -> Result<OwnedFd, DeviceError> {
+        let irq = self.irqs.get(regs::IRQ_EVENT as usize);
+        let irq = irq.ok_or_else(|| DeviceError::protocol("there is no event interrupt"))?;
+        // SAFETY: the descriptor is open as long as `irq` is borrowed.
+        let irq = unsafe { BorrowedFd::borrow_raw(irq.as_raw_fd()) };
+        irq.try_clone_to_owned().map_err(|e| DeviceError::io("copy an event descriptor", e))
     }
 
     /// How long a command may make no progress.
@@ -386,49 +408,67 @@ impl Card {
         self.transport.write32(offset, value)
     }
 
-    /// Asks the card for events from now on; `irqs()[regs::IRQ_EVENT]` says when there are some.
+    /// Asks the card for these events from now on; `irqs()[regs::IRQ_EVENT]` says when there are some. May be asked again for others.
+    /// A card that cannot choose writes what [`Wanted::default`] is.
     ///
     /// # Errors
     /// No memory, or the transport's.
-    pub fn enable_events(&mut self) -> Result<(), DeviceError> {
-        if self.events.is_none() {
-            self.events = Some(EventRing::new(
-                self.transport.dma_alloc(Rings::bytes(EVENT_LOG2))?,
-                EVENT_LOG2,
-            ));
+    pub fn enable_events(&mut self, wanted: Wanted) -> Result<(), DeviceError> {
+        self.wanted = wanted;
+        if self.events.is_some() {
+            return self.choose_events();
         }
+        let memory = self.transport.dma_alloc(Rings::bytes(EVENT_LOG2))?;
+        self.events = Some(EventRing::new(memory, EVENT_LOG2));
         self.start_events()
+    }
+
+    fn choose_events(&mut self) -> Result<(), DeviceError> {
+        if self.ident.has(Capability::FlowEvents) {
+            self.write_reg(regs::EVT_SAMPLE, self.wanted.sample_log2.into())?;
+            self.write_reg(regs::EVT_KINDS, self.wanted.kinds.bits())?;
+        }
+        Ok(())
     }
 
     fn start_events(&mut self) -> Result<(), DeviceError> {
         let Some(mut ring) = self.events.take() else { return Ok(()) };
         self.write_reg(regs::EVT_ENABLE, 0)?;
+        // An answer comes behind what the card wrote before: no record of an earlier run is written over the zeros.
+        self.read_reg(regs::EVT_ENABLE)?;
         ring.restart();
         self.write_reg(regs::EVT_BASE_LO, ring.iova() as u32)?;
         self.write_reg(regs::EVT_BASE_HI, (ring.iova() >> 32) as u32)?;
         self.write_reg(regs::EVT_LOG2, ring.log2())?;
         self.write_reg(regs::EVT_CONSUMER, 0)?;
+        self.choose_events()?;
         self.write_reg(regs::EVT_ENABLE, 1)?;
+        // What was lost before is not of this run.
+        self.dropped = self.read_reg(regs::EVT_DROPPED)?;
         self.events = Some(ring);
         Ok(())
     }
 
-    /// Takes the events that have arrived since the last call. A card that finds the ring full drops events and counts them
-    /// (`regs::EVT_DROPPED`).
+    /// Takes events that have arrived since the last call, some at most, and says how many were lost.
     ///
     /// # Errors
     /// [`DeviceError::Protocol`], or the transport's.
-    pub fn take_events(&mut self) -> Result<Vec<Event>, DeviceError> {
-        let Some(ring) = &mut self.events else { return Ok(Vec::new()) };
-        let mut taken = Vec::new();
-        while let Some(event) = ring.pop()? {
-            taken.push(event);
+    pub fn take_events(&mut self) -> Result<Taken, DeviceError> {
+        let Some(ring) = &mut self.events else { return Ok(Taken::default()) };
+        let mut events = Vec::new();
+        while events.len() < EVENTS_AT_ONCE
+            && let Some(event) = ring.pop()?
+        {
+            events.push(event);
         }
         let consumed = ring.consumed();
-        if !taken.is_empty() {
+        if !events.is_empty() {
             self.write_reg(regs::EVT_CONSUMER, consumed)?;
         }
-        Ok(taken)
+        let dropped = self.read_reg(regs::EVT_DROPPED)?;
+        let lost = dropped.saturating_sub(std::mem::replace(&mut self.dropped, dropped));
+        let more = events.len() == EVENTS_AT_ONCE;
+        Ok(Taken { events, lost, more })
     }
 
     /// Function-level reset: tables and forwarding stay; rings and interrupts are set up anew.

@@ -15,6 +15,7 @@
 //! ```
 
 mod doorbell;
+mod events;
 mod flows;
 mod search;
 mod transport;
@@ -106,6 +107,7 @@ impl FakeCard {
             state.regs.insert(regs::RESET_CAUSE, regs::RESET_POWER_ON);
             state.regs.insert(regs::FW_STATUS, fw::STATUS_READY);
             state.regs.insert(regs::FW_VERSION, fw::VERSION);
+            state.regs.insert(regs::EVT_KINDS, regs::EVT_KINDS_FIRST);
             state.function = FunctionInfo {
                 vendor: regs::PCI_VENDOR_ID,
                 device: regs::PCI_DEVICE_ID,
@@ -272,6 +274,7 @@ impl State {
         }
         self.irqs.clear();
         self.command = 0;
+        self.regs.insert(regs::EVT_KINDS, regs::EVT_KINDS_FIRST);
         self.regs.insert(regs::FLR_COUNT, count + 1);
         self.regs.insert(regs::RESET_CAUSE, regs::RESET_FLR);
     }
@@ -282,7 +285,8 @@ impl State {
         self.masked.clear();
         self.attached = false;
         self.command = 0;
-        for offset in [regs::RING_ENABLE, regs::CMD_CONSUMER, regs::CMD_PRODUCER] {
+        for offset in [regs::RING_ENABLE, regs::CMD_CONSUMER, regs::CMD_PRODUCER, regs::EVT_ENABLE]
+        {
             self.regs.insert(offset, 0);
         }
     }
@@ -329,6 +333,11 @@ impl State {
                 self.regs.insert(regs::CMD_PRODUCER, 0);
                 self.regs.insert(regs::STATUS, 0);
                 self.broken = false;
+            }
+            regs::EVT_ENABLE if value & 1 == 1 && self.read(offset) & 1 == 0 => {
+                for count in [regs::EVT_PRODUCER, regs::EVT_CONSUMER, regs::EVT_DROPPED] {
+                    self.regs.insert(count, 0);
+                }
             }
             regs::MBOX_REQUEST => {
                 let argument = self.read(regs::MBOX_ARG);

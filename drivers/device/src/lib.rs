@@ -25,6 +25,7 @@ mod digest;
 mod dma;
 mod dump;
 mod error;
+mod event;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod firmware;
@@ -41,6 +42,7 @@ pub use card::Card;
 pub use dma::{DmaBuffer, IOVA_BASE, IovaAllocator, SharedMemory};
 pub use dump::TableDump;
 pub use error::DeviceError;
+pub use event::{CardEvent, Kinds, Taken, Wanted, is_sampled};
 pub use firmware::{BadImage, FirmwareImage};
 pub use held::{HeldFds, inherited_fds};
 pub use ident::Ident;

@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::dma::DmaBuffer;
 use crate::error::DeviceError;
+use crate::event::CardEvent;
 
 /// Both rings. The command ring is written and the completion ring read by the host.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl EventRing {
     }
 
     /// The next event, if the card has written one.
-    pub(crate) fn pop(&mut self) -> Result<Option<Event>, DeviceError> {
+    pub(crate) fn pop(&mut self) -> Result<Option<CardEvent>, DeviceError> {
         let at = (self.consumed & ((1 << self.log2) - 1)) as usize * RECORD_BYTES;
         let lap = u8::from((self.consumed >> self.log2) & 1 == 0);
         if self.events.memory().read_u8(at + core::mem::offset_of!(Event, phase)) != lap {
@@ -152,11 +153,11 @@ impl EventRing {
         fence(Ordering::Acquire);
         let mut record = [0; RECORD_BYTES];
         self.events.memory().read(at, &mut record);
-        let event = Event::read_from_bytes(&record)
-            .map_err(|_| DeviceError::protocol("event record has the wrong size"))?;
+        let event = CardEvent::read(&record)
+            .ok_or_else(|| DeviceError::protocol("event record has the wrong size"))?;
         self.consumed = self.consumed.wrapping_add(1);
-        if event.sequence != self.consumed {
-            let what = format!("event {} carries sequence {}", self.consumed, event.sequence);
+        if event.sequence() != self.consumed {
+            let what = format!("event {} carries sequence {}", self.consumed, event.sequence());
             return Err(DeviceError::protocol(what));
         }
         Ok(Some(event))
@@ -276,7 +277,7 @@ mod tests {
                 in_pieces(&card, at, whole.as_bytes(), piece, || {
                     assert!(ring.pop().unwrap().is_none(), "{count} in pieces of {piece}");
                 });
-                assert_eq!(ring.pop().unwrap().unwrap(), whole);
+                assert_eq!(ring.pop().unwrap().unwrap(), CardEvent::Other(whole));
             }
         }
     }

@@ -3,7 +3,7 @@
 use penstock_abi::layout::Capability;
 use penstock_abi::regs;
 use penstock_abi::ring::{Command, Completion, FLAG_CHAINED, Opcode, Status};
-use penstock_abi::table::{FieldOverflow, Flow, TableEntry, TableId, Words};
+use penstock_abi::table::{FieldOverflow, Flow, FlowStats, TableEntry, TableId, Words};
 use penstock_tables::{Entry, Op};
 
 use crate::card::Card;
@@ -79,6 +79,29 @@ impl Card {
         Err(DeviceError::protocol(format!(
             "flows of next hop {key_nh} are made as fast as they are deleted"
         )))
+    }
+
+    /// Deletes the pair of flow entries of which one stands at `index`, and says what stood there: as the card moves entries, that
+    /// may be another one than before. None if nothing did.
+    ///
+    /// # Errors
+    /// As [`Card::apply`].
+    pub fn delete_flow(&mut self, index: u32) -> Result<Option<(Flow, FlowStats)>, DeviceError> {
+        let none = Words::default();
+        // One behind the other, so that what is read is what goes, but for what the card does between two commands.
+        let mut commands = [
+            command(Opcode::Read, TableId::FlowStats, index, none),
+            command(Opcode::Read, TableId::Flow, index, none),
+            command(Opcode::Write, TableId::Flow, index, none),
+        ];
+        commands[1..].iter_mut().for_each(|command| command.flags |= FLAG_CHAINED);
+        let done = self.execute(&commands)?;
+        done.iter().zip(&commands).try_for_each(|(done, command)| expect_ok(command, done))?;
+        let [stats, flow, _] = &done[..] else {
+            return Err(DeviceError::protocol("completions are missing"));
+        };
+        let flow = Flow::unpack(&flow.data);
+        Ok(flow.valid.then(|| (flow, FlowStats::unpack(&stats.data))))
     }
 
     /// Reads an entry.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_abi::fw::{Death, TraceEntry};
-use penstock_device::Card;
+use penstock_abi::table::{Flow, FlowStats};
+use penstock_device::{Card, Wanted};
 use penstock_model::{Intent, Neighbours};
 use penstock_tables::Tables;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -17,6 +18,7 @@ use crate::beat::Beat;
 use crate::device::{Device, JOB_COMMANDS, LinkState, Opener};
 use crate::engine::Engine;
 use crate::error::{Defect, LinkError};
+use crate::events::{self, Counts, Follower, Hub};
 use crate::flow_audit::{self, FlowAudit};
 use crate::keep::Keeper;
 use crate::observe::{self, Reading};
@@ -74,6 +76,7 @@ pub struct Handle {
     /// One reader of flows at a time, until it has done with them: whatever else the card is asked for waits behind one piece of a
     /// dump at most, and the host has the memory of one table of flows.
     turn: Arc<Semaphore>,
+    hub: Arc<Hub>,
 }
 
 impl Agent {
@@ -118,6 +121,14 @@ impl Agent {
                 Defect::Task
             }
         });
+        let hub = Hub::new();
+        tasks.spawn({
+            let listener = events::listen(device.clone(), Arc::clone(&hub), Arc::clone(&poke));
+            async move {
+                listener.await;
+                Defect::Task
+            }
+        });
         tasks.spawn({
             let device = device.clone();
             async move {
@@ -136,6 +147,7 @@ impl Agent {
             beats,
             audits,
             turn: Arc::new(Semaphore::new(1)),
+            hub,
         };
         Ok(Self { handle, tasks })
     }
@@ -260,6 +272,27 @@ impl Handle {
     /// As [`Device::run`].
     pub async fn firmware_death(&self) -> Result<Option<Death>, LinkError> {
         self.device.run(Card::firmware_death).await
+    }
+
+    /// Ends a connection: deletes the pair of flow entries of which one stands at `index`, and says what stood there, if something
+    /// did. Its next packet is decided anew.
+    ///
+    /// # Errors
+    /// As [`Device::run`].
+    pub async fn delete_flow(&self, index: u32) -> Result<Option<(Flow, FlowStats)>, LinkError> {
+        self.device.run(move |card| card.delete_flow(index)).await
+    }
+
+    /// Follows events of the card, also while there is none. When this returns, the card that there is has been asked for them,
+    /// unless it is late by a second.
+    pub async fn follow(&self, wanted: Wanted) -> Follower {
+        self.hub.follow(wanted).await
+    }
+
+    /// How many events there were.
+    #[must_use]
+    pub fn event_counts(&self) -> Counts {
+        self.hub.counts()
     }
 
     /// Compares what the card holds with what it should, now, and mends what differs.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A daemon holds an agent for each of its cards; agents know nothing of each other. Everything that is published is a whole
-//! state behind a `watch` channel, never an event: who looks late misses nothing.
+//! state behind a `watch` channel: who looks late misses nothing. Only what the card itself tells as events goes on as such
+//! ([`events`]).
 //!
 //! What comes from outside (a card that is gone, that refuses, that was cleared by somebody else) is told in the status and
 //! tried again, at growing intervals that begin anew only when a reconcile has reached the card whole. What can only be a
@@ -25,6 +26,7 @@ mod beat;
 pub mod device;
 pub mod engine;
 mod error;
+pub mod events;
 mod flow_audit;
 pub mod keep;
 mod look;
@@ -38,6 +40,7 @@ pub use agent::{Agent, Config, Flows, Handle};
 pub use audit::{Audit, AuditError, TableAudit};
 pub use device::{Device, LinkState, Opener};
 pub use error::{Defect, LinkError, chain};
+pub use events::{Follower, News, Told};
 pub use flow_audit::{FlowAudit, FlowDefect, FlowFault};
 pub use observe::{Firmware, Reading};
 pub use open::{give_back, opener};

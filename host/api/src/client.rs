@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub enum ClientError {
     /// It took the request and ended the connection.
     #[error("the daemon ended the connection without an answer; its log may say why")]
     NoAnswer,
+    /// It ended what has no end.
+    #[error("the daemon has ended the connection")]
+    Ended,
     /// It took the request, and is silent.
     #[error("the daemon has taken the request and not answered for {} s; it may still be at it", .0.as_secs())]
     Late(Duration),
@@ -114,7 +118,15 @@ pub fn delete<T: DeserializeOwned>(
     socket: &Path,
     resource: &impl Display,
 ) -> Result<T, ClientError> {
-    parse(&call(socket, &Method::DELETE, &resource.to_string(), Vec::new())?)
+    parse(&delete_json(socket, resource)?)
+}
+
+/// The same, and gives the body of its answer as it came.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn delete_json(socket: &Path, resource: &impl Display) -> Result<Vec<u8>, ClientError> {
+    call(socket, &Method::DELETE, &resource.to_string(), Vec::new())
 }
 
 fn send<T: DeserializeOwned>(
@@ -139,6 +151,43 @@ fn misunderstood(error: &impl ToString) -> ClientError {
     ClientError::Protocol(error.to_string())
 }
 
+/// Asks the daemon behind `socket` for a resource without end, and hands on its lines as they come, until `each` has had enough.
+///
+/// # Errors
+/// [`ClientError`]; also when the daemon ends the connection.
+pub fn follow(
+    socket: &Path,
+    resource: &impl Display,
+    mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
+) -> Result<(), ClientError> {
+    let late = || ClientError::Late(TIMEOUT);
+    with_answer(
+        TIMEOUT,
+        socket,
+        &Method::GET,
+        &resource.to_string(),
+        Vec::new(),
+        async |response| {
+            let (mut body, mut line) = (response.into_body(), Vec::new());
+            while let Some(frame) = in_time(TIMEOUT, body.frame()).await.ok_or_else(late)? {
+                let frame = frame?;
+                let mut pieces =
+                    frame.data_ref().map_or(&[][..], |data| data).split(|byte| *byte == b'\n');
+                line.extend_from_slice(pieces.next().unwrap_or_default());
+                // Each further piece comes behind the end of a line.
+                for piece in pieces {
+                    if !line.is_empty() && each(&line).is_break() {
+                        return Ok(());
+                    }
+                    line.clear();
+                    line.extend_from_slice(piece);
+                }
+            }
+            Err(ClientError::Ended)
+        },
+    )
+}
+
 fn call(socket: &Path, method: &Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
     call_for(TIMEOUT, socket, method, path, body)
 }
@@ -151,6 +200,21 @@ fn call_for(
     path: &str,
     body: Vec<u8>,
 ) -> Result<Vec<u8>, ClientError> {
+    let late = || ClientError::Late(patience);
+    with_answer(patience, socket, method, path, body, async |response| {
+        read(patience, response).await.ok_or_else(late)?.map_err(Into::into)
+    })
+}
+
+/// Calls, and has `take` see to the answer, if it is none that says why there is none.
+fn with_answer<T>(
+    patience: Duration,
+    socket: &Path,
+    method: &Method,
+    path: &str,
+    body: Vec<u8>,
+    take: impl AsyncFnOnce(Response<Incoming>) -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
     let lost = |source| ClientError::NoDaemon { path: socket.to_owned(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(lost)?;
@@ -172,11 +236,13 @@ fn call_for(
         let late = || ClientError::Late(patience);
         let response = in_time(patience, sender.send_request(request)).await.ok_or_else(late)??;
         let status = response.status();
+        if status.is_success() {
+            let taken = take(response).await;
+            connection.abort();
+            return taken;
+        }
         let body = read(patience, response).await.ok_or_else(late)??;
         connection.abort();
-        if status.is_success() {
-            return Ok(body);
-        }
         Err(match serde_json::from_slice::<Refused>(&body) {
             Ok(refused) => ClientError::Refused { status: status.as_u16(), why: refused.error },
             Err(_) => ClientError::Protocol(format!("HTTP status {status}")),
@@ -210,13 +276,17 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
-    use crate::paths::Resource;
+    use crate::paths::{EventQuery, Resource};
 
     /// What the client makes of an answer; none is the end of the connection.
     fn asked(
         resource: &Resource,
         answer: Option<&'static str>,
     ) -> (String, Result<Vec<u8>, ClientError>) {
+        served(answer, |socket| get_json(socket, resource))
+    }
+
+    fn served<T>(answer: Option<&'static str>, ask: impl FnOnce(&Path) -> T) -> (String, T) {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("api.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -231,7 +301,7 @@ mod tests {
             stream.write_all(answer.unwrap_or_default().as_bytes()).unwrap();
             head
         });
-        let result = get_json(&socket, resource);
+        let result = ask(&socket);
         (daemon.join().unwrap(), result)
     }
 
@@ -259,6 +329,39 @@ mod tests {
         assert!(matches!(text(None), ClientError::NoAnswer));
         let cut = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{";
         assert!(matches!(text(Some(cut)), ClientError::NoAnswer));
+    }
+
+    #[test]
+    fn lines_come_as_they_are_however_they_are_cut() {
+        let cut = [&b"{\"a\":"[..], b"1}\n\n{\"b\":2}", b"\n", b"\n{\"c\":3}\n{\"d\""];
+        let chunk = |part: &&[u8]| {
+            format!("{:x}\r\n{}\r\n", part.len(), std::str::from_utf8(part).unwrap())
+        };
+        let chunks: String = cut.iter().map(chunk).collect();
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+        let followed = |enough: usize| {
+            let mut lines = Vec::new();
+            let answer: &'static str = Box::leak(answer.clone().into_boxed_str());
+            let (_, result) = served(Some(answer), |socket| {
+                follow(socket, &Resource::Events(EventQuery::default()), |line| {
+                    lines.push(String::from_utf8(line.to_vec()).unwrap());
+                    if lines.len() == enough {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                })
+            });
+            (lines, result)
+        };
+        let all = ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"];
+        let (lines, result) = followed(9);
+        assert_eq!(lines, all);
+        assert!(matches!(result, Err(ClientError::Ended)));
+        let (lines, result) = followed(2);
+        assert_eq!(lines, all[..2]);
+        assert!(result.is_ok());
     }
 
     #[test]

@@ -13,8 +13,10 @@ pub const DEFAULT_SOCKET: &str = "/run/penstock/penstockd.sock";
 pub const STATUS: &str = "/v1/status";
 /// `flow::FlowTable`; takes [`FlowQuery`].
 pub const FLOWS: &str = "/v1/flows";
-/// `flow::FlowEntry`.
+/// `flow::FlowEntry`; by DELETE, its connection goes.
 pub const FLOW: &str = "/v1/flows/{index}";
+/// `event::Event`s as they happen, a line of JSON each, without end; empty lines say that there is nothing to say. Takes [`EventQuery`].
+pub const EVENTS: &str = "/v1/events";
 /// `next_hop::Hops`, all.
 pub const NEXT_HOPS: &str = "/v1/next-hops";
 /// `next_hop::Hops`, one and its members.
@@ -84,6 +86,24 @@ pub struct FlowQuery {
     pub card: Option<String>,
 }
 
+/// Which events to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Words of `event::Kind` with commas between; without any, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<String>,
+    /// Of connections, and of refused packets, one in so many: a power of two up to 32,768.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u32>,
+    /// Expression of `flow_filter`, for events about connections.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Name of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
 /// What an audit may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +158,8 @@ pub enum Resource {
         /// Index in the flow table.
         index: u32,
     },
+    /// [`EVENTS`].
+    Events(EventQuery),
     /// [`NEXT_HOPS`].
     NextHops,
     /// [`NEXT_HOP`].
@@ -254,6 +276,7 @@ impl fmt::Display for Resource {
             Self::Status => f.write_str(STATUS),
             Self::Flows(query) => write_query(f, FLOWS, query),
             Self::Flow { index } => f.write_str(&fill(FLOW, &[index])),
+            Self::Events(query) => write_query(f, EVENTS, query),
             Self::NextHops => f.write_str(NEXT_HOPS),
             Self::NextHop { id } => f.write_str(&fill(NEXT_HOP, &[id])),
             Self::Vifs => f.write_str(VIFS),

@@ -53,9 +53,9 @@ pub struct Cli {
 pub enum Command {
     /// Flow table of the card.
     #[command(
-        after_help = "Example: penstock flow -l --match \"10.47.255.237,10.105.139.153:8888 & proto tcp\""
+        after_help = "Example: penstock flow -l --match \"10.47.255.237,10.105.139.153:8888 & proto tcp\"\n         penstock flow --follow --event made,ended -o json"
     )]
-    Flow(FlowArgs),
+    Flow(crate::flow::FlowArgs),
     /// Next hops.
     #[command(after_help = "Example: penstock nh --get 87")]
     Nh(ListArgs),
@@ -123,20 +123,6 @@ pub struct AuditArgs {
     /// Ends connections that are not whole in the flow table, and those that nobody can use any more.
     #[arg(long)]
     pub fix: bool,
-}
-
-/// Arguments of `flow`.
-#[derive(Debug, Args)]
-pub struct FlowArgs {
-    /// Lists the flows (default).
-    #[arg(short, long)]
-    pub list: bool,
-    /// Lists those that match: `ip[:port][,ip[:port]] & vrf N & proto tcp|udp|icmp|sctp`.
-    #[arg(long = "match", value_name = "EXPRESSION", conflicts_with = "get")]
-    pub filter: Option<String>,
-    /// Shows the entry with this index.
-    #[arg(long, value_name = "INDEX", conflicts_with = "list")]
-    pub get: Option<u32>,
 }
 
 /// Arguments of `nh` and `vif`.
@@ -268,6 +254,11 @@ mod tests {
     fn vrouter_habits_are_understood() {
         for line in [
             "flow -l",
+            "flow -r",
+            "flow -s --count 3",
+            "flow -d 7",
+            "flow -i 7",
+            "flow --follow --event made,ended --sample 16 --match 10.105.139.153",
             "nh --list",
             "nh --get 87",
             "vif --get 8",
@@ -288,6 +279,10 @@ mod tests {
             "rt --get 1.2.3.4",
             "rt --get 1.2.3/8 --vrf 1",
             "flow -l --get 3",
+            "flow -r -s",
+            "flow -d 3 --match 10.0.0.1",
+            "flow --event made",
+            "flow --follow --event born",
             "rt --dump 1 --family inet6",
             "source --dump --get 3",
             "explain ip fe80::1",

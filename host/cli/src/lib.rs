@@ -6,6 +6,7 @@
 pub mod args;
 pub mod card;
 pub mod external;
+pub mod flow;
 pub mod node;
 pub mod output;
 pub mod top;
@@ -16,15 +17,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use penstock_api::client::{self, ClientError};
-use penstock_api::paths::{AddressQuery, AuditQuery, FlowQuery, LookupQuery, Resource};
+use penstock_api::paths::{AddressQuery, AuditQuery, LookupQuery, OfCard, Resource};
 use penstock_api::types::{Audit, Status};
-use penstock_views::{
-    address, drops, flow, mpls, next_hop, overlay, route, service, trace, tunnel, vif,
-};
+use penstock_views::{address, drops, mpls, next_hop, overlay, route, service, trace, tunnel, vif};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use args::{Cli, Command, Explained, FlowArgs};
+use args::{Cli, Command, Explained};
 use output::Output;
 
 /// Exit code when no daemon answers.
@@ -45,12 +44,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Node(args) => node::run(args),
         Command::External(words) => external::run(&words, &daemon.api, output),
-        Command::Flow(FlowArgs { get: Some(index), .. }) => {
-            daemon.show::<flow::FlowEntry>(&Resource::Flow { index })
-        }
-        Command::Flow(FlowArgs { filter, .. }) => {
-            daemon.show::<flow::FlowTable>(&Resource::Flows(FlowQuery { filter, card: None }))
-        }
+        Command::Flow(args) => flow::run(&daemon, args),
         Command::Nh(args) => {
             let resource = args.get.map_or(Resource::NextHops, |id| Resource::NextHop { id });
             daemon.show::<next_hop::Hops>(&resource)
@@ -107,19 +101,24 @@ struct Daemon {
 }
 
 impl Daemon {
+    /// The resource of the card that is meant.
+    fn of<'a>(&'a self, resource: &'a Resource) -> OfCard<'a> {
+        resource.of(self.card.as_deref())
+    }
+
     /// Prints what the resource, which is a `T`, says.
     fn show<T: DeserializeOwned + Serialize + Display>(
         &self,
         resource: &Resource,
     ) -> Result<ExitCode> {
-        let body = client::get_json(&self.api, &resource.of(self.card.as_deref()))?;
+        let body = client::get_json(&self.api, &self.of(resource))?;
         self.print::<T>(&body)
     }
 
     /// Has the card compared with what it should hold, and says what came of it.
     fn audit(&self, fix: bool) -> Result<ExitCode> {
         let resource = Resource::Audit(AuditQuery { fix, card: None });
-        let body = client::post_json(&self.api, &resource.of(self.card.as_deref()))?;
+        let body = client::post_json(&self.api, &self.of(&resource))?;
         let audit: Audit = client::parse(&body)?;
         let printed = self.print::<Audit>(&body)?;
         Ok(if audit.clean { printed } else { ExitCode::from(EXIT_DIFFERED) })

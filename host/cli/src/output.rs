@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -50,11 +51,21 @@ pub(crate) fn pretty(json: &[u8]) -> serde_json::Result<String> {
 
 /// Writes to the standard output.
 pub(crate) fn write(text: &str) -> Result<ExitCode> {
+    put(text).map(|_| ExitCode::SUCCESS)
+}
+
+/// Writes a line of several to the standard output; says whether more are wanted.
+pub(crate) fn line(text: &str) -> Result<ControlFlow<()>> {
+    put(&format!("{text}\n"))
+}
+
+fn put(text: &str) -> Result<ControlFlow<()>> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has seen enough (`| head`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS).context("cannot write to the standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(error).context("cannot write to the standard output"),
+        Ok(()) => Ok(ControlFlow::Continue(())),
     }
 }
 

@@ -15,7 +15,7 @@ use penstock_api::paths::{FlowQuery, LookupQuery};
 use penstock_api::types::SourceStatus;
 use penstock_attachments::{Attachments, StoreError};
 use penstock_model::{Intent, Neighbours, ObjectName};
-use penstock_tables::Tables;
+use penstock_tables::{Entry, Tables};
 use penstock_views::{
     CardState, drops, flow, flow_filter, mpls, next_hop, route, service, trace, tunnel, vif,
 };
@@ -55,6 +55,10 @@ pub enum Refusal {
 
 pub(crate) fn absent(why: String) -> Refusal {
     Refusal::Absent(why)
+}
+
+fn no_flow(index: u32) -> Refusal {
+    absent(format!("flow {index} is not in use"))
 }
 
 /// What is known of one card.
@@ -155,13 +159,31 @@ impl Card {
     /// # Errors
     /// [`Refusal`].
     pub async fn flow(&self, index: u32) -> Result<flow::FlowEntry, Refusal> {
-        let none = || absent(format!("flow {index} is not in use"));
-        let mut state = self.state()?;
-        if index >= state.tables.shape().capacity(TableId::Flow) {
-            return Err(none());
-        }
+        let mut state = self.state_with_flow(index)?;
         add_flows(&mut state.tables, &self.agent.flow(index).await?);
-        flow::get(&state, index).ok_or_else(none)
+        flow::get(&state, index).ok_or_else(|| no_flow(index))
+    }
+
+    /// Ends the connection of which an entry stands at `index`, both its entries, and says what stood there.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn end_flow(&self, index: u32) -> Result<flow::FlowEntry, Refusal> {
+        let mut state = self.state_with_flow(index)?;
+        let ended = self.agent.delete_flow(index).await?;
+        let (flow, stats) = ended.ok_or_else(|| no_flow(index))?;
+        state.tables.set(index, Entry::Flow(flow));
+        state.tables.set(index, Entry::FlowStats(stats));
+        flow::get(&state, index).ok_or_else(|| no_flow(index))
+    }
+
+    /// What the card's configuration tables hold, for a flow that stands at an index.
+    fn state_with_flow(&self, index: u32) -> Result<CardState, Refusal> {
+        let state = self.state()?;
+        if index < state.tables.shape().capacity(TableId::Flow) {
+            return Ok(state);
+        }
+        Err(no_flow(index))
     }
 
     /// All next hops.

@@ -22,6 +22,7 @@ pub mod answer;
 pub mod args;
 mod attach;
 pub mod daemon;
+mod events;
 pub mod health;
 pub mod neighbour;
 mod node_port;

@@ -10,7 +10,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use penstock_agent::{AuditError, LinkError, chain};
 use penstock_api::attachments::{Attachment, Attachments, Placed, Removed, Reserve};
-use penstock_api::paths::{self, AddressQuery, AuditQuery, CardQuery, FlowQuery, LookupQuery};
+use penstock_api::paths::{
+    self, AddressQuery, AuditQuery, CardQuery, EventQuery, FlowQuery, LookupQuery,
+};
 use penstock_api::server::{Body, Path, Problem, Query};
 use penstock_api::types::{Audit, Status};
 use penstock_attachments::Key;
@@ -32,7 +34,8 @@ pub fn router(answers: Answers) -> Router {
     Router::new()
         .route(paths::STATUS, get(status))
         .route(paths::FLOWS, get(flows))
-        .route(paths::FLOW, get(flow))
+        .route(paths::FLOW, get(flow).delete(end_flow))
+        .route(paths::EVENTS, get(events))
         .route(paths::NEXT_HOPS, get(next_hops))
         .route(paths::NEXT_HOP, get(next_hop))
         .route(paths::VIFS, get(vifs))
@@ -103,6 +106,22 @@ async fn flow(
     Query(card): OfCard,
 ) -> Answer<flow::FlowEntry> {
     Ok(Json(answers.of(&card)?.flow(index).await?))
+}
+
+async fn end_flow(
+    State(answers): State<Answers>,
+    Path(index): Path<u32>,
+    Query(card): OfCard,
+) -> Answer<flow::FlowEntry> {
+    Ok(Json(answers.of(&card)?.end_flow(index).await?))
+}
+
+async fn events(
+    State(answers): State<Answers>,
+    Query(query): Query<EventQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let events = answers.card(query.card.as_deref())?.events(&query).await?;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], axum::body::Body::from_stream(events)))
 }
 
 async fn next_hops(State(answers): State<Answers>, Query(card): OfCard) -> Answer<next_hop::Hops> {

@@ -198,6 +198,9 @@ pub struct FlowTable {
 pub struct FlowFill {
     /// Entries in use; a connection takes two.
     pub in_use: u64,
+    /// Entries made since the card was cleared.
+    #[serde(default)]
+    pub created: u64,
     /// Entries it can hold.
     pub capacity: u32,
     /// Entries in use above which a new flow that needs translation is dropped.
@@ -227,6 +230,7 @@ pub fn fill(state: &CardState, above: Option<[u32; PRESSURE_MAX as usize]>) -> F
     let shape = state.tables.shape();
     FlowFill {
         in_use,
+        created: entries_created(state),
         capacity: shape.capacity(TableId::Flow),
         translated_max: shape.flows_translated_max,
         pressure: above.map(pressure),
@@ -236,10 +240,15 @@ pub fn fill(state: &CardState, above: Option<[u32; PRESSURE_MAX as usize]>) -> F
     }
 }
 
+/// Two by connection.
+fn entries_created(state: &CardState) -> u64 {
+    2 * state.card_counter(CardCounter::FlowsLearned)
+}
+
 /// The entries that match; without a filter all of them.
 #[must_use]
 pub fn view(state: &CardState, filter: Option<&FlowFilter>) -> FlowTable {
-    let created = 2 * state.card_counter(CardCounter::FlowsLearned);
+    let created = entries_created(state);
     let used = state.card_counter(CardCounter::FlowsInUse);
     let places = Places::of(state);
     let flows = state

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use penstock_abi::table::Flow;
 
+use crate::event::Connection;
 use crate::text;
 
 /// The expression is not understood; the user's.
@@ -76,13 +77,27 @@ impl FlowFilter {
     /// Whether the flow is to be listed.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
+        let ends = [(flow.sip, flow.sport), (flow.dip, flow.dport)];
+        self.sees(ends, flow.proto, Some(flow.vrf))
+    }
+
+    /// Whether events of the connection are to be told.
+    #[must_use]
+    pub fn matches_connection(&self, connection: &Connection) -> bool {
+        let Connection { source, source_port, destination, destination_port, .. } = *connection;
+        let ends = [(source.into(), source_port), (destination.into(), destination_port)];
+        self.sees(ends, connection.protocol, connection.vrf)
+    }
+
+    fn sees(&self, [one, other]: [(u32, u16); 2], protocol: u8, vrf: Option<u16>) -> bool {
         let first = self.first.unwrap_or_default();
         let second = self.second.unwrap_or_default();
-        let forth = first.matches(flow.sip, flow.sport) && second.matches(flow.dip, flow.dport);
-        let back = first.matches(flow.dip, flow.dport) && second.matches(flow.sip, flow.sport);
-        (forth || back)
-            && self.protocol.is_none_or(|wanted| wanted == flow.proto)
-            && self.vrf.is_none_or(|wanted| wanted == flow.vrf)
+        let both = |one: (u32, u16), other: (u32, u16)| {
+            first.matches(one.0, one.1) && second.matches(other.0, other.1)
+        };
+        (both(one, other) || both(other, one))
+            && self.protocol.is_none_or(|wanted| wanted == protocol)
+            && self.vrf.is_none_or(|wanted| Some(wanted) == vrf)
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod drops;
+pub mod event;
 pub mod firmware;
 pub mod flow;
 pub mod flow_filter;

@@ -17,7 +17,7 @@ use penstock_abi::fw::TraceEvent;
 use penstock_abi::ring::EventKind;
 use penstock_abi::table::{TableId, Vif, VifKind, VifStats};
 use penstock_abi::{fw, regs};
-use penstock_device::{Card, FirmwareImage, open};
+use penstock_device::{Card, CardEvent, FirmwareImage, Wanted, open};
 
 fn image() -> Option<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/firmware/penstock-fw.hex");
@@ -128,8 +128,8 @@ fn a_firmware_that_panics_is_back_while_packets_flow() {
     let Some(image) = image() else { return };
     let (process, mut card, [mut fabric, mut host, mut pod]) = connected(&image);
     arp_is_answered(&mut pod);
-    card.enable_events().unwrap();
-    assert!(card.take_events().unwrap().is_empty());
+    card.enable_events(Wanted::default()).unwrap();
+    assert!(card.take_events().unwrap().events.is_empty());
 
     // Frames cross all the time, one after another.
     let stop = Arc::new(AtomicBool::new(false));
@@ -184,9 +184,11 @@ fn a_firmware_that_panics_is_back_while_packets_flow() {
     assert_eq!(told, [boot, ready, frame, mailbox, panic, boot, ready, frame]);
     assert!(entries.is_sorted_by_key(|entry| entry.time_cycles));
     // Each change of its state was announced.
-    let events = card.take_events().unwrap();
-    let statuses: Vec<u32> = events.iter().map(|event| event.arg0).collect();
-    assert!(events.iter().all(|event| event.kind == EventKind::Firmware as u8));
+    let status = |event: &CardEvent| match event {
+        CardEvent::Other(event) if event.kind == EventKind::Firmware as u8 => event.arg0,
+        other => panic!("{other:?}"),
+    };
+    let statuses: Vec<u32> = card.take_events().unwrap().events.iter().map(status).collect();
     assert_eq!(statuses.first(), Some(&death.status));
     assert_eq!(statuses.last(), Some(&fw::STATUS_READY));
     // Nothing but the frame that came while it was dead was lost, and that was counted.
