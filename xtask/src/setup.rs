@@ -65,7 +65,7 @@ enum Probe {
 }
 
 /// Debian packages and what each is needed for.
-const PACKAGES: [(&str, Probe, &str); 16] = [
+const PACKAGES: [(&str, Probe, &str); 17] = [
     ("g++", Probe::Program("g++"), "compiling the simulated card"),
     ("make", Probe::Program("make"), "Verilator's benches"),
     ("perl", Probe::Program("perl"), "Verilator"),
@@ -81,6 +81,7 @@ const PACKAGES: [(&str, Probe, &str); 16] = [
     ("tshark", Probe::Program("tshark"), "decoding captures independently"),
     ("ethtool", Probe::Program("ethtool"), "the lab's interfaces"),
     ("nftables", Probe::Program("nft"), "the node as an end point, and its tests"),
+    ("nfdump", Probe::Program("nfcapd"), "a collector of IPFIX, in the daemon's tests"),
     ("iptables", Probe::Program("iptables-nft"), "kube-proxy's rules in the lab's tests"),
 ];
 

@@ -49,6 +49,14 @@ impl fmt::Display for Status {
                 line(f, "  Flows not learned:", &text)?;
             }
         }
+        let events = self.device.events;
+        if events.followers > 0 || events.lost > 0 {
+            let text = format!(
+                "{} taken, {} lost, {} followers",
+                events.taken, events.lost, events.followers
+            );
+            line(f, "  Events:", &text)?;
+        }
         for table in &self.device.tables {
             let fill = format!("{} of {} entries in use", table.used, table.capacity);
             line(f, &format!("  Table {}:", table.table), &fill)?;

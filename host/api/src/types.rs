@@ -59,6 +59,20 @@ pub struct DeviceStatus {
     /// How full the tables of its configuration are; empty while that is not known.
     #[serde(default)]
     pub tables: Vec<TableFill>,
+    /// What it told by itself since the daemon started.
+    #[serde(default)]
+    pub events: EventCounts,
+}
+
+/// How many events there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCounts {
+    /// Those that the daemon has taken.
+    pub taken: u64,
+    /// Those that came faster than they could be taken, and are lost.
+    pub lost: u64,
+    /// Those who follow them now.
+    pub followers: u64,
 }
 
 /// How full a table is.

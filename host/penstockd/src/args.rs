@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, CommandFactory as _, Parser};
@@ -65,6 +65,9 @@ pub struct Args {
     /// service's `healthCheckNodePort`. Not beside a kube-proxy, which does.
     #[arg(long, env = "PENSTOCK_HEALTH_CHECKS", value_name = "ADDRESS")]
     pub health_checks: Option<IpAddr>,
+    /// Tells the collector at this address of each connection that ended: IPFIX over UDP.
+    #[arg(long, env = "PENSTOCK_IPFIX", value_name = "ADDRESS:PORT")]
+    pub ipfix: Option<SocketAddr>,
     /// Ranges in which the `externalIPs` of services are served; without any, none are. Addresses that are known as those of
     /// pods, nodes and services are not, whatever the range.
     #[arg(

@@ -1,6 +1,6 @@
 //! Puts the daemon's parts together.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tracing::info;
 use crate::answer::{self, Answers, Shared};
 use crate::health::Health;
 use crate::neighbour::{self, Known4};
-use crate::{attach, node_port, routes, tell, wanted, watchdog};
+use crate::{attach, ipfix, node_port, routes, tell, wanted, watchdog};
 
 /// How long the end of all tasks may take; they end where they wait next.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ pub struct Config {
     pub kubernetes: Option<Access>,
     /// Address at which health checks of load balancers are answered, if they are.
     pub health_checks: Option<IpAddr>,
+    /// Where connections that ended are told as IPFIX, if anywhere.
+    pub ipfix: Option<SocketAddr>,
     /// Socket for requests.
     pub api: PathBuf,
     /// Folder of what must not be lost with the daemon: the pods that a CNI plugin registers. Without one, none can be.
@@ -155,6 +157,10 @@ impl Daemon {
         tasks.add("the line for the service manager", tell::tell(told));
         let beats = cards.iter().map(|card| card.agent.beats()).collect();
         tasks.add("the watchdog's feeder", watchdog::watch(beats));
+        if let Some(collector) = config.ipfix {
+            let exported = ipfix::export(collector, cards.clone(), inputs.clone());
+            tasks.add("the exporter of connections", exported);
+        }
         let shared = Shared { inputs: inputs.subscribe(), wanted, neighbours };
         let router = routes::router(Answers::new(cards, shared));
         tasks.add("the API's server", async move {

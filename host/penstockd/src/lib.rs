@@ -24,6 +24,7 @@ mod attach;
 pub mod daemon;
 mod events;
 pub mod health;
+mod ipfix;
 pub mod neighbour;
 mod node_port;
 pub mod routes;

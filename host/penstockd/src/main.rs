@@ -51,6 +51,7 @@ async fn keep(args: Args) -> Result<()> {
         cards,
         kubernetes: args.access(),
         health_checks: args.health_checks,
+        ipfix: args.ipfix,
         manifests: args.manifests,
         api: args.api,
         state: args.state,

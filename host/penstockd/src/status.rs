@@ -7,7 +7,7 @@ use penstock_abi::table::{FipMap, TableId};
 use penstock_agent::{Audit, Firmware, FlowAudit, FlowFault, LinkState, Reading, State};
 use penstock_api::types::{
     self, AuditSummary, AuditedEntry, AuditedTable, Comparison, DeviceState, DeviceStatus,
-    ReconcileState, ReconcileStatus, Status, TableFill,
+    EventCounts, ReconcileState, ReconcileStatus, Status, TableFill,
 };
 use penstock_tables::{CONFIG_TABLES, Tables};
 use penstock_views::{CardState, flow, registers};
@@ -57,7 +57,8 @@ fn device(card: &Card, reading: Option<&Reading>) -> DeviceStatus {
     let spec = card.agent.spec().to_owned();
     if let LinkState::Lost(why) = card.agent.link() {
         let error = Some(why);
-        return DeviceStatus { spec, state: DeviceState::Lost, error, ..DeviceStatus::default() };
+        let events = events(card);
+        return DeviceStatus { spec, error, events, ..DeviceStatus::default() };
     }
     let flow_table = reading.map(|reading| {
         let tables = Tables::new(reading.counters.shape());
@@ -73,7 +74,13 @@ fn device(card: &Card, reading: Option<&Reading>) -> DeviceStatus {
         flow_table,
         age_ms: reading.map(|reading| reading.taken.elapsed().as_millis() as u64),
         tables: Vec::new(),
+        events: events(card),
     }
+}
+
+fn events(card: &Card) -> EventCounts {
+    let counts = card.agent.event_counts();
+    EventCounts { taken: counts.taken, lost: counts.lost, followers: counts.followers }
 }
 
 fn card_status(reading: &Reading) -> Option<registers::CardStatus> {

@@ -4,11 +4,15 @@
 mod support;
 
 use std::net::Ipv4Addr;
+use std::ops::ControlFlow;
 
+use penstock_abi::ring::{EventKind, FlowEnd, FlowEvent};
 use penstock_abi::table::{Counter, Flow, FlowStats, Ilm, TCP_ESTABLISHED, TCP_SYN};
+use penstock_api::client::{self, ClientError};
+use penstock_device::CardEvent;
 use penstock_tables::Entry;
 use serde_json::{Value, json};
-use support::{Bench, NODE, SERVICE, manifests};
+use support::{Bench, NODE, PATIENCE, SERVICE, manifests};
 
 #[test]
 fn flows_come_from_the_live_card() {
@@ -31,6 +35,73 @@ fn flows_come_from_the_live_card() {
     for index in [5, u32::MAX] {
         let not_in_use = (404, format!("flow {index} is not in use"));
         assert_eq!(bench.refused(&format!("/v1/flows/{index}")), not_in_use);
+    }
+}
+
+#[test]
+fn what_becomes_of_connections_is_told_to_who_follows() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    let (tell, told) = std::sync::mpsc::channel();
+    let api = bench.api();
+    let follower = std::thread::spawn(move || {
+        let query = "/v1/events?events=made,ended,repinned&match=10.105.139.153";
+        client::follow(&api, &query, |line| {
+            let line: Value = serde_json::from_slice(line).unwrap();
+            let last = line["event"] == "ended";
+            tell.send(line).unwrap();
+            if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    });
+    bench.wait("a follower", |status| status["device"]["events"]["followers"] == 1);
+    let event = |kind: EventKind, pair, destination: [u8; 4]| {
+        CardEvent::Flow(FlowEvent {
+            kind: kind as u8,
+            pair,
+            reason: FlowEnd::Deleted as u8,
+            protocol: 6,
+            destination: u32::from_be_bytes(destination),
+            ..FlowEvent::default()
+        })
+    };
+    let (vip, other) = ([10, 105, 139, 153], [10, 47, 255, 238]);
+    bench.fake().tell(event(EventKind::FlowMade, 1, other));
+    bench.fake().tell(event(EventKind::FlowMade, 2, vip));
+    // Nobody asks for this one.
+    bench.fake().tell(event(EventKind::FlowRefused, 0, vip));
+    let first = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((&first["event"], &first["pair"]), (&json!("made"), &json!(2)), "{first:#}");
+    bench.fake().tell(event(EventKind::FlowEnded, 2, vip));
+    let second = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(
+        (&second["why"], &second["destination"]),
+        (&json!("deleted"), &json!("10.105.139.153"))
+    );
+    follower.join().unwrap().unwrap();
+    for query in ["events=born", "sample=3", "match=nonsense%20here", "evnts=made"] {
+        let (status, why) = bench.refused(&format!("/v1/events?{query}"));
+        assert!(status == 400, "{query}: {status} {why}");
+    }
+    // Who has hung up is noticed when there is something to tell.
+    bench.fake().tell(event(EventKind::FlowMade, 3, vip));
+    bench.wait("no follower", |status| status["device"]["events"]["followers"] == 0);
+}
+
+#[test]
+fn a_connection_is_ended_by_the_index_of_either_entry() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.wait_in_sync(1);
+    bench.fake().set_entry(4, Flow { valid: true, proto: 6, pair: 7, ..Flow::default() });
+    bench.fake().set_entry(9, Flow { valid: true, reverse: true, pair: 7, ..Flow::default() });
+    bench.fake().set_entry(9, FlowStats { packets: 5, bytes: 500, ..FlowStats::default() });
+    let gone: Value = client::delete(&bench.api(), &"/v1/flows/9").unwrap();
+    assert_eq!((&gone["pair"], &gone["packets"]), (&json!(7), &json!(5)), "{gone:#}");
+    assert_eq!(bench.get("/v1/flows")["flows"], json!([]));
+    for index in [4, 9, u32::MAX] {
+        let again = client::delete::<Value>(&bench.api(), &format!("/v1/flows/{index}"));
+        assert!(matches!(again, Err(ClientError::Refused { status: 404, .. })), "{again:?}");
     }
 }
 

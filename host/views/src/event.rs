@@ -394,7 +394,9 @@ fn micros(time: Timestamp) -> Timestamp {
     time.round(Unit::Microsecond).unwrap_or(time)
 }
 
-fn counted(event: &FlowEvent) -> Option<Counted> {
+/// What a pair that ended counted, if that is known.
+#[must_use]
+pub fn counted(event: &FlowEvent) -> Option<Counted> {
     if event.flags & ring::FLOW_EVENT_UNCOUNTED != 0 {
         return None;
     }

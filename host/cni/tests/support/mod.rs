@@ -169,6 +169,7 @@ impl Node {
             manifests: Some(self.path("manifests")),
             kubernetes: None,
             health_checks: None,
+            ipfix: None,
             api: self.path("api.sock"),
             state: Some(self.path("state")),
             static_neighbours: penstockd::neighbour::Known4::new(),

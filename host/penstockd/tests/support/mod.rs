@@ -17,6 +17,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// How long anything may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const SERVICE: &str = "/v1/services/ns-user-1/service-web-clusterip";
 pub const NODE: &str = r#"
 name: cent222
@@ -70,6 +72,8 @@ pub struct Bench {
     pub kubernetes: Option<penstock_kube::Access>,
     /// Where health checks are answered, if they are.
     pub health_checks: Option<std::net::IpAddr>,
+    /// Where connections that ended are told, if anywhere.
+    pub ipfix: Option<std::net::SocketAddr>,
 }
 
 impl Bench {
@@ -91,6 +95,7 @@ impl Bench {
             state: None,
             kubernetes: None,
             health_checks: None,
+            ipfix: None,
         };
         names.iter().for_each(|name| bench.write_node(name, NODE));
         bench.write(&manifests(8888));
@@ -139,6 +144,7 @@ impl Bench {
             manifests: self.kubernetes.is_none().then(|| self.dir.path().join("manifests")),
             kubernetes: self.kubernetes.clone(),
             health_checks: self.health_checks,
+            ipfix: self.ipfix,
             api: self.api(),
             state: self.state.clone(),
             static_neighbours: [(
@@ -195,7 +201,7 @@ impl Bench {
     }
 
     pub fn wait_at(&self, path: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.get(path);
             if condition(&status) {
