@@ -86,7 +86,9 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Vec<ProcessState>> {
             .context(format!("cannot reach the lab's supervisor at {}", path.display())),
         ClientError::Refused { why, .. } => anyhow!("{why}"),
         ClientError::Late(_) => anyhow!("the lab's supervisor is silent"),
-        ClientError::NoAnswer => anyhow!("the lab's supervisor did not answer"),
+        ClientError::NoAnswer | ClientError::Ended => {
+            anyhow!("the lab's supervisor did not answer")
+        }
         ClientError::Protocol(why) => anyhow!("the lab's supervisor gave no proper answer: {why}"),
     })
 }
