@@ -117,7 +117,7 @@ mod tests {
     use penstock_views::flow::FlowFill;
 
     use super::*;
-    use crate::types::DeviceStatus;
+    use crate::types::{DeviceStatus, EventCounts};
 
     #[test]
     fn what_did_not_get_into_the_flow_table_is_told_by_reason() {
@@ -128,6 +128,7 @@ mod tests {
         };
         let fill = FlowFill {
             in_use: 49_200,
+            created: 0,
             capacity: 65_536,
             translated_max: 49_152,
             pressure: Some(2),
@@ -138,7 +139,8 @@ mod tests {
             ],
             not_learned: vec![count("FlowTableFull", "Flow Table Full", 3)],
         };
-        let device = DeviceStatus { flow_table: Some(fill), ..DeviceStatus::default() };
+        let events = EventCounts { taken: 90, lost: 2, followers: 1 };
+        let device = DeviceStatus { flow_table: Some(fill), events, ..DeviceStatus::default() };
         let text = Status { device, ..Status::default() }.to_string();
         for line in [
             "  Flow table:         49200 of 65536 entries in use; above 49152 new translated flows are dropped",
@@ -146,6 +148,7 @@ mod tests {
             "  New flows refused:  4 Flow Table Full",
             "  New flows refused:  5 Flow NAT no rflow",
             "  Flows not learned:  3 Flow Table Full",
+            "  Events:             90 taken, 2 lost, 1 followers",
         ] {
             assert!(text.lines().any(|l| l == line), "{text}");
         }
