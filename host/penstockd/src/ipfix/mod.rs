@@ -210,3 +210,44 @@ fn control_bits(seen: u8) -> u16 {
     let bits = [(TCP_SYN, SYN), (TCP_ESTABLISHED, ACK), (TCP_FIN, FIN), (TCP_RST, RST)];
     bits.into_iter().filter(|(flag, _)| seen & flag != 0).map(|(_, bit)| bit).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 47, 255, 237), 40_000);
+    const FLOATING: Ipv4Addr = Ipv4Addr::new(10, 105, 139, 153);
+    const POD: Ipv4Addr = Ipv4Addr::new(10, 47, 255, 236);
+
+    #[test]
+    fn a_mapping_translates_the_side_that_it_is_of() {
+        let mapping = |ports: (u16, u16)| event::Mapping {
+            map: 1,
+            floating: Some((FLOATING, ports.0)),
+            fixed: Some((POD, ports.1)),
+        };
+        let listener = mapping((8888, 80));
+        assert_eq!(translated([CLIENT, (FLOATING, 8888)], &listener), Some([CLIENT, (POD, 80)]));
+        // Without port map.
+        let plain = mapping((0, 0));
+        assert_eq!(translated([CLIENT, (FLOATING, 22)], &plain), Some([CLIENT, (POD, 22)]));
+        let out = [(POD, 5_000), (Ipv4Addr::new(203, 0, 113, 5), 443)];
+        assert_eq!(translated(out, &plain), Some([(FLOATING, 5_000), out[1]]));
+        assert_eq!(translated([CLIENT, out[1]], &plain), None);
+        let gone = event::Mapping { map: 1, floating: None, fixed: None };
+        assert_eq!(translated([CLIENT, (FLOATING, 22)], &gone), None);
+    }
+
+    #[test]
+    fn the_reason_of_an_end_is_one_of_the_five() {
+        let reason = |end: FlowEnd, tcp| {
+            reason(&FlowEvent { reason: end as u8, tcp, ..FlowEvent::default() })
+        };
+        assert_eq!(reason(FlowEnd::Aged, 0), EndReason::Idle);
+        assert_eq!(reason(FlowEnd::Aged, TCP_FIN), EndReason::Idle);
+        assert_eq!(reason(FlowEnd::Aged, TCP_FIN | TCP_FIN << 4), EndReason::EndOfFlow);
+        assert_eq!(reason(FlowEnd::Dead, TCP_RST << 4), EndReason::EndOfFlow);
+        assert_eq!(reason(FlowEnd::Evicted, TCP_RST), EndReason::LackOfResources);
+        assert_eq!(reason(FlowEnd::Deleted, 0), EndReason::Forced);
+    }
+}
