@@ -186,6 +186,7 @@ pub struct ModelDut {
     out: Vec<OutFrame>,
     spoil: Option<Spoil>,
     bent: Option<(TableId, usize)>,
+    ages: Option<Ages>,
 }
 
 impl ModelDut {
@@ -195,7 +196,7 @@ impl ModelDut {
         let mut model = RefModel::of(small());
         model.set_enabled(true);
         model.flows_mut().listen();
-        Self { model, out: Vec::new(), spoil: None, bent: None }
+        Self { model, out: Vec::new(), spoil: None, bent: None, ages: None }
     }
 
     /// One with a defect.
@@ -216,6 +217,12 @@ impl ModelDut {
     #[must_use]
     pub fn bent(table: TableId, bit: usize) -> Self {
         Self { bent: Some((table, bit)), ..Self::new() }
+    }
+
+    /// One that keeps pairs for these times, whatever it is told.
+    #[must_use]
+    pub fn stubborn(ages: Ages) -> Self {
+        Self { ages: Some(ages), ..Self::new() }
     }
 }
 
@@ -325,7 +332,7 @@ impl Dut for ModelDut {
     }
 
     fn set_ages(&mut self, ages: &Ages) -> Result<()> {
-        self.model.flows_mut().set_ages(*ages);
+        self.model.flows_mut().set_ages(self.ages.unwrap_or(*ages));
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! * `shares`: when shares of the flow table are limited, and which frames must not be in flight together then.
 //! * [`summary`]: what was compared, and which rules were met.
 //! * [`storm`]: frames without regard to order, judged by what must hold whatever happens.
+//! * [`churn`]: a day of connections, in which card time jumps, judged by what the card tells.
 //! * [`shrink`]: the smallest part of a failing script that still fails.
 //!
 //! # When the order is not given
@@ -25,6 +26,7 @@
 pub mod board;
 #[cfg(feature = "rtl")]
 pub mod card;
+pub mod churn;
 mod clients;
 pub mod digests;
 pub mod dut;

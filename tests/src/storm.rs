@@ -26,9 +26,9 @@ pub use self::weather::Weather;
 use crate::dut::{Dut, OutFrame};
 use crate::script::NEW_FLOWS_ALONE;
 
-mod end;
+pub(crate) mod end;
 mod judge;
-mod node;
+pub(crate) mod node;
 mod weather;
 
 /// Callers that may call again.

@@ -54,15 +54,15 @@ const SCOREBOARD: &[&str] = &[
     "Cargo.lock",
     "Cargo.toml",
     "drivers",
-    "firmware",
     "hdl/rtl",
-    "host",
     "sim/card",
-    "sim/lab",
     "sim/refmodel",
-    "sim/replay",
     "sim/rtl",
-    "tests",
+    "tests/Cargo.toml",
+    "tests/src",
+    "tests/tests/churn.rs",
+    "tests/tests/collisions",
+    "tests/tests/scoreboard.rs",
 ];
 /// What benches with faults in the RTL are made of.
 const BENCHES: &[&str] = &[
@@ -77,22 +77,27 @@ const BENCHES: &[&str] = &[
 /// What the synthesis is made of.
 const SYNTHESIS: &[&str] = &["hdl/rtl", "hdl/synth", "xtask/src/synth"];
 
-/// How many times more seeds the comparison of RTL and model takes than for every change.
-const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 5);
+/// How many times more seeds the comparison of RTL and model takes than for every change: a million packets.
+const SCALE: (&str, u32) = ("PENSTOCK_SCALE", 10);
+/// The same of connections in a day: 100,000.
+const DAY_SCALE: (&str, u32) = ("PENSTOCK_SCALE", 50);
 /// How many random histories a property test takes.
 const CASES: (&str, u32) = ("PROPTEST_CASES", 2048);
 
 const fn scoreboard(name: &'static str, test: &'static str) -> Job {
-    Job {
-        name,
-        inputs: SCOREBOARD,
-        work: Work::Test {
-            package: "penstock-tests",
-            test: "scoreboard",
-            name: test,
-            scale: SCALE,
-        },
-    }
+    card("scoreboard", name, test, SCALE)
+}
+
+/// A test of a simulated card alone.
+const fn card(
+    test: &'static str,
+    name: &'static str,
+    function: &'static str,
+    scale: (&'static str, u32),
+) -> Job {
+    let package = "penstock-tests";
+    let work = Work::Test { package, test, name: function, scale };
+    Job { name, inputs: SCOREBOARD, work }
 }
 
 /// All jobs, in the order in which shards deal them out.
@@ -102,6 +107,7 @@ const JOBS: &[Job] = &[
     scoreboard("scoreboard-under-traffic", "tables_that_change_under_traffic"),
     scoreboard("scoreboard-new-flows", "more_new_flows_than_the_card_inserts"),
     scoreboard("storm", "a_storm_leaves_connections_whole"),
+    card("churn", "day", "a_day_of_connections_leaves_nothing", DAY_SCALE),
     Job {
         name: "short-connections",
         inputs: CARD,
@@ -129,9 +135,12 @@ const JOBS: &[Job] = &[
 ];
 
 impl Job {
-    /// A digest of what decides the result, as it is in the commit that is checked out.
+    /// A digest of what decides the result: the inputs, as they are in the commit that is checked out, and the scale.
     fn digest(&self, root: &Path) -> Result<String> {
         let mut hasher = DefaultHasher::new();
+        if let Work::Test { scale, .. } | Work::Lab { scale, .. } = self.work {
+            scale.hash(&mut hasher);
+        }
         for input in self.inputs {
             git(root, &["rev-parse", "--verify", &format!("HEAD:{input}")])?.hash(&mut hasher);
         }
@@ -296,6 +305,58 @@ mod tests {
                 assert!(root.join(input).exists(), "{}: {input}", job.name);
             }
         }
+        Ok(())
+    }
+
+    /// What these sources use of this workspace, be it through others, is among what their result is known by.
+    #[test]
+    fn the_scoreboard_is_made_of_what_it_uses() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?;
+        let mut crates = std::collections::BTreeMap::new();
+        for folder in ["drivers", "host", "sim"] {
+            for entry in fs::read_dir(root.join(folder))? {
+                let manifest = entry?.path().join("Cargo.toml");
+                let Ok(text) = fs::read_to_string(&manifest) else { continue };
+                let name = text.lines().find_map(|line| line.strip_prefix("name = "));
+                let name = name.context("a crate without a name")?.trim_matches('"').to_owned();
+                let folder = manifest.parent().context("no folder")?.strip_prefix(root)?;
+                crates.insert(name, (folder.to_owned(), text));
+            }
+        }
+        let mut sources =
+            vec![root.join("tests/tests/scoreboard.rs"), root.join("tests/tests/churn.rs")];
+        for folder in ["tests/src", "tests/src/board", "tests/src/storm", "tests/tests/collisions"]
+        {
+            let entries = fs::read_dir(root.join(folder))?;
+            sources.extend(entries.flatten().map(|entry| entry.path()).filter(|p| p.is_file()));
+        }
+        let mut texts = String::new();
+        for source in sources {
+            texts += &fs::read_to_string(source)?;
+        }
+        let used = |text: &str, name: &str| {
+            let word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+            text.split(|c| !word(c)).any(|other| other == name)
+        };
+        let mut needed: Vec<&str> = crates
+            .keys()
+            .map(String::as_str)
+            .filter(|name| used(&texts, &name.replace('-', "_")))
+            .collect();
+        let mut at = 0;
+        while let Some(name) = needed.get(at).copied() {
+            let (folder, manifest) = &crates[name];
+
+            assert!(SCOREBOARD.iter().any(|input| folder.starts_with(input)), "{name} is missing");
+            let manifest = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+            for other in crates.keys().filter(|other| used(manifest, other)) {
+                if !needed.contains(&other.as_str()) {
+                    needed.push(other);
+                }
+            }
+            at += 1;
+        }
+        assert!(needed.len() > 4, "{needed:?}");
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::node::{CLIENTS, STRANGER};
 use super::{Run, Weather};
 
 /// A dump of the flow table.
-pub(super) type Flows = Vec<(u32, Flow, FlowStats)>;
+pub(crate) type Flows = Vec<(u32, Flow, FlowStats)>;
 
 impl Run<'_> {
     /// Returns the flow table, in which nothing waits any more.
@@ -77,7 +77,7 @@ impl Run<'_> {
 }
 
 /// Entries come in pairs.
-pub(super) fn pairs(flows: &Flows) -> anyhow::Result<()> {
+pub(crate) fn pairs(flows: &Flows) -> anyhow::Result<()> {
     let sides: BTreeMap<(u32, bool), Flow> =
         flows.iter().map(|(_, f, _)| ((f.pair, f.reverse), *f)).collect();
     anyhow::ensure!(sides.len() == flows.len(), "two entries of one side of a pair");

@@ -10,18 +10,18 @@ use penstock_refmodel::wire::{TCP, UDP};
 use penstock_tables::prefix::{PREFIX_LENGTHS, prefix_parts};
 use penstock_tables::{Keyed, Shape};
 
-pub(super) const NODE: u32 = 0x0aa9_0001;
-pub(super) const NODE_MAC: u64 = 0x0200_0000_00aa;
-pub(super) const PEER: u32 = 0x0aa9_0002;
+pub(crate) const NODE: u32 = 0x0aa9_0001;
+pub(crate) const NODE_MAC: u64 = 0x0200_0000_00aa;
+pub(crate) const PEER: u32 = 0x0aa9_0002;
 /// Where the far clients are after they have moved.
-pub(super) const OTHER_PEER: u32 = 0x0aa9_0003;
-pub(super) const STRANGER: u32 = 0x0aa9_0909;
-pub(super) const POD_PORT: u16 = 8080;
+pub(crate) const OTHER_PEER: u32 = 0x0aa9_0003;
+pub(crate) const STRANGER: u32 = 0x0aa9_0909;
+pub(crate) const POD_PORT: u16 = 8080;
 /// Backends by vif, with address, next hop and label.
-pub(super) const BACKENDS: [(u8, u32, u16, u32); 2] =
+pub(crate) const BACKENDS: [(u8, u32, u16, u32); 2] =
     [(5, 0x0a2f_0005, 15, 115), (6, 0x0a2f_0006, 16, 116)];
 /// Clients: address, and vif if on this node. The last is the node itself.
-pub(super) const CLIENTS: [(u32, Option<u8>); 5] = [
+pub(crate) const CLIENTS: [(u32, Option<u8>); 5] = [
     (0x0a2f_0003, Some(3)),
     (0x0a2f_0004, Some(4)),
     (0x0a30_0001, None),
@@ -29,7 +29,7 @@ pub(super) const CLIENTS: [(u32, Option<u8>); 5] = [
     (NODE, Some(VIF_VHOST)),
 ];
 /// What clients connect to: address, port, label. Two services of one pod, a service of both, and the pods themselves.
-pub(super) const DESTINATIONS: [(u32, u16, u32); 5] = [
+pub(crate) const DESTINATIONS: [(u32, u16, u32); 5] = [
     (0x0a69_0001, 80, 121),
     (0x0a69_0002, 81, 122),
     (0x0a69_0003, 82, 123),
@@ -37,7 +37,7 @@ pub(super) const DESTINATIONS: [(u32, u16, u32); 5] = [
     (BACKENDS[1].1, POD_PORT, 116),
 ];
 /// The service of both.
-pub(super) const GROUP: usize = 2;
+pub(crate) const GROUP: usize = 2;
 /// Groups of the services.
 const GROUP_NHS: [u16; 3] = [41, 42, 40];
 /// Mappings: service and backend of each, from 1.
@@ -48,7 +48,7 @@ const NET: u16 = 1;
 const FAR_SOURCES: u16 = 2;
 
 /// Label under which a far client's packets come: the service's, or, as half of the far nodes choose the member themselves, that of a pod.
-pub(super) fn label_of(to: usize, port: u16) -> u32 {
+pub(crate) fn label_of(to: usize, port: u16) -> u32 {
     match to {
         GROUP if port & 3 == 3 => BACKENDS[1].3,
         0..=GROUP if port & 1 == 1 => BACKENDS[0].3,
@@ -85,7 +85,7 @@ fn members(service: usize, base: u32, states: &[bool], generation: u8) -> Vec<Wr
 }
 
 /// The group of both backends at a fresh place.
-pub(super) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> {
+pub(crate) fn group(base: u32, states: [bool; 2], generation: u8) -> Vec<Write> {
     members(GROUP, base, &states, generation)
 }
 
@@ -95,7 +95,7 @@ fn keyed<E: Keyed>(entry: &E) -> Write {
     (E::TABLE, place, entry.pack())
 }
 
-pub(super) fn tables() -> Vec<Write> {
+pub(crate) fn tables() -> Vec<Write> {
     let mut out = Vec::new();
     let vif = |kind, nh, ip| Vif { valid: true, kind, vrf: VRF, nh, ip, ..Vif::default() };
     let fabric = Vif { mac: NODE_MAC, ..vif(VifKind::Fabric, 0, NODE) };
@@ -160,7 +160,7 @@ pub(super) fn tables() -> Vec<Write> {
 }
 
 /// The route to the far clients.
-pub(super) fn far_clients_at(peer: u32) -> Write {
+pub(crate) fn far_clients_at(peer: u32) -> Write {
     let far = Prefix {
         valid: true,
         vrf: VRF,
