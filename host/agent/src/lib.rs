@@ -35,6 +35,7 @@ mod open;
 mod read;
 mod reconcile;
 mod status;
+mod sums;
 
 pub use agent::{Agent, Config, Flows, Handle};
 pub use audit::{Audit, AuditError, TableAudit};

@@ -3,8 +3,8 @@
 //! So the card's load does not depend on how many ask, and an answer does not wait for a plan that is being written. What is
 //! read: counters of the vifs that there are, of their shares of the flow table and of the tunnels', drops, the card's own counters, and the registers that a status shows.
 //!
-//! The card raises interrupts for events and faults as well. They are not waited for: a look a second finds the same, and a
-//! firmware that hangs without a trap, which raises nothing, besides.
+//! The card tells of some of this by events as well, which have the observer look at once ([`crate::events`]). It does not depend on them: a
+//! look a second finds the same, and a firmware that hangs without a trap, which tells nothing, besides.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::device::{Device, JOB_COMMANDS, LinkState};
 use crate::error::LinkError;
+use crate::sums::Sums;
 
 /// Pause between two readings.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -79,7 +80,7 @@ pub struct Reading {
     pub at: SystemTime,
     /// The same, for ages.
     pub taken: Instant,
-    /// Counters: the tables `VifStats`, `DropStats` and `CardStats`, of `FlowShareStats` the entries of vifs and tunnels, and no other.
+    /// Counters: the tables `VifStats`, `DropStats` and `CardStats` as totals since the daemon began to read them, of `FlowShareStats` the entries of vifs and tunnels, and no other.
     pub counters: Tables,
     /// How the firmware is.
     pub firmware: Firmware,
@@ -150,6 +151,7 @@ pub(crate) async fn observe(
     poked: Arc<Notify>,
 ) {
     let mut link = device.state();
+    let mut sums = Sums::default();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -168,6 +170,7 @@ pub(crate) async fn observe(
         };
         match read(&device, &vifs, &tunnels).await {
             Ok(mut reading) => {
+                sums.extend(&mut reading.counters);
                 let before = publish.borrow().clone();
                 reading.judge(before.as_deref());
                 tell(&reading, before.as_deref());
