@@ -168,8 +168,17 @@ module ps_match_affinity_tb
     put_kept(Timeout + 1);
     begins(!hashed, "in time again");
     expect_client(1, !hashed, now(), "renewed with another time-out", 1, Timeout + 1);
+    // Too late it is sent by its address and the time: in every second unit anywhere else.
     units(int'(Timeout) + 2);
     put_kept(Timeout);
+    for (int late = 0; late < 2; late++) begin
+      begins(hashed ^ now()[0], "too late");
+      expect_client(1, hashed ^ now()[0], now(), "too late");
+      expect_learned(1, "too late");
+      expect_to(to_service(17, 16'd1002 + 16'(late), Group), 20'd50 + 20'(hashed), "by its address alone at any time");
+      units(int'(Timeout) + 2);
+    end
+    if (now()[0]) units(1);
     begins(hashed, "too late");
     expect_learned(1, "too late");
     expect_client(1, hashed, now(), "too late");
@@ -183,6 +192,8 @@ module ps_match_affinity_tb
     put_kept(Timeout);
     units(5);
     check(now() == 2 || now() == 3, "time has gone round");
+    // From here on the client is sent by its address as in the beginning.
+    if (now()[0]) units(1);
     begins(!hashed, "after time has gone round");
     expect_learned(0, "after time has gone round");
 

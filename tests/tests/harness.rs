@@ -434,6 +434,7 @@ fn faults_of_clients_are_caught() {
         Fault::ClientsAreNotRenewed,
         Fault::MembersAreKept,
         Fault::ClientsStay,
+        Fault::ForgottenReturn,
         Fault::ClientsGoEarly,
         Fault::NumbersAreOne,
         Fault::ExpiredTakeRoom,

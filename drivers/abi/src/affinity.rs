@@ -24,6 +24,13 @@ pub const fn units(cycles: u64) -> u32 {
     (cycles >> UNIT_LOG2) as u32 & MASK
 }
 
+/// What the hash of a packet with affinity is exclusive-ored with, so that a client that was forgotten is sent anywhere: the time in
+/// units, the lowest bit first, from bit 31 on down.
+#[must_use]
+pub const fn client_lot(now: u32) -> u32 {
+    (now & MASK).reverse_bits()
+}
+
 /// A time-out in units of a clock, never shorter than asked for, but at most [`TIME_MAX`].
 #[must_use]
 pub const fn timeout(seconds: u32, clock_khz: u32) -> u32 {

@@ -347,6 +347,7 @@ module ps_match
     .early_i     (early),
     .check_i     (check),
     .kept_i      (kept),
+    .now_i       (now_q[AffinityUnitLog2-16 +: AffinityTimeBits]),
     .hop_o       (hop),
     .hop_bad_o   (hop_bad),
     .nh_error_o  (next_hop_error),

@@ -27,6 +27,7 @@ module ps_nexthop
   input  early_t      early_i,
   input  check_t      check_i,       // CheckCycles later
   input  affinity_hit_t kept_i,      // HopLatency later
+  input  affinity_time_t now_i,
   output hop_t        hop_o,
   output logic        hop_bad_o,         // in the cycle of hop_o: the member's next hop has the wrong parity
   output parity_error_t [1:0] nh_error_o,    // of both copies, later
@@ -164,7 +165,7 @@ module ps_nexthop
   slot_count_t         slots1_q, live1_q;
   slot_id_t       kept_slot1_q;
   generation_t    kept_generation1_q;
-  affinity_time_t timeout;
+  affinity_time_t timeout, lot_q, lot;      // lot: the time, its lowest bit first
   ecmp_addr_t     base1_q, base2_q, base_live1_q, base_live2_q, addr_pin2_q, addr_kept2_q, addr_slot_q, addr_live_q;
   logic [CountBits+15:0] slot_high2_q, slot_low2_q, live_high2_q, live_low2_q;
   // Cycle Words and on.
@@ -393,6 +394,7 @@ module ps_nexthop
   assign carry.fragment = group && first_q[Read].frag;
   assign timeout        = affinity_time_t'(nh.sip);       // of a Composite
   assign carry.keeps    = first_q[Read].affinity != '0 && timeout != '0;
+  always_comb for (int unsigned i = 0; i < AffinityTimeBits; i++) lot[AffinityTimeBits-1-i] = lot_q[i];
 
   ps_delay #(
     .Width ($bits(carry_t)),
@@ -488,6 +490,7 @@ module ps_nexthop
   /* verilator lint_on UNUSEDSIGNAL */
 
   always_ff @(posedge clk_i) begin
+    lot_q <= now_i;
     if (valid_i) begin
       first_q[1] <= first;
       refusal1_q <= may_refuse(ctx_i, flow_i, way_i, early_i);
@@ -508,7 +511,7 @@ module ps_nexthop
       for (int unsigned f = 0; f < HashFields; f++) parts_q[f] <= part(f, tuple_q[Read-1]);
     end
     if (valid_q[Read]) begin
-      hash_q       <= masked_sum(parts_q, nh.hash_fields);
+      hash_q       <= masked_sum(parts_q, nh.hash_fields) ^ (carry.keeps ? {lot, (32 - AffinityTimeBits)'(0)} : '0);
       group1_q     <= group1;
       kept_slot1_q <= kept_i.slot;
       kept_generation1_q <= kept_i.generation;

@@ -142,6 +142,8 @@ pub enum Fault {
     LostClientsAreHashed,
     /// Section 6: a connection whose member is gone goes where its client was sent last.
     PinLostAsksForClient,
+    /// Section 6: a client whose time is over is sent where its address leads, at all times.
+    ForgottenReturn,
     /// Section 6: what comes by a floating IP's label has affinity.
     LabelHasAffinity,
     /// Section 6: a number alone is affinity.
@@ -255,6 +257,7 @@ impl Fault {
         Self::ClientsOfAnyGeneration,
         Self::LostClientsAreHashed,
         Self::PinLostAsksForClient,
+        Self::ForgottenReturn,
         Self::LabelHasAffinity,
         Self::GroupsNeedNoTimeout,
         Self::PinnedIsChosen,

@@ -1,5 +1,6 @@
 //! Route, next hop and member of a group (section 6).
 
+use penstock_abi::affinity::client_lot;
 use penstock_abi::hash::{member_hash, scale};
 use penstock_abi::limits::VIF_FABRIC;
 use penstock_abi::reason::DropReason;
@@ -204,7 +205,9 @@ fn member(
 ) -> Option<Member> {
     let (slots, live) = (u32::from(group.slots), u32::from(group.live));
     let word = |offset: u32| card.tables.ecmp(group.base, offset);
-    let hash = member_hash(&source.key, group.hash_fields);
+    let lot = client.filter(|_| !card.breaks(Fault::ForgottenReturn));
+    let lot = lot.map_or(0, |_| client_lot(now(card.flows.now())));
+    let hash = member_hash(&source.key, group.hash_fields) ^ lot;
     let by_hash = || (slots > 0).then(|| word(scale(hash, slots))).filter(|w| w.valid && !w.drain);
     let by_client = |entry: &Affinity| {
         let w = word(entry.slot.into());

@@ -1,5 +1,6 @@
 //! Session affinity: clients and their members (sections 6 and 9.7).
 
+use penstock_abi::affinity::client_lot;
 use penstock_abi::hash::{FIELD_SIP, member_hash, scale};
 use penstock_abi::reason::CardCounter;
 use penstock_abi::table::*;
@@ -116,6 +117,11 @@ fn hashed(client: u32, slots: u32) -> u32 {
     scale(hash(client), slots)
 }
 
+/// The same of a packet that has affinity, at a time.
+fn hashed_at(client: u32, slots: u32, now: u32) -> u32 {
+    scale(hash(client) ^ client_lot(now), slots)
+}
+
 /// Where the list leads.
 fn listed(client: u32, live: &[u32]) -> u32 {
     live[scale(hash(client).rotate_left(16), live.len() as u32) as usize]
@@ -170,8 +176,15 @@ fn a_client_is_forgotten_after_its_time(fault: Option<Fault>) {
     pass(&mut m, TIMEOUT);
     assert_eq!(calls(&mut m, 1003), HOME);
     pass(&mut m, 1);
-    assert_eq!((calls(&mut m, 1004), calls(&mut m, 1003)), (hashed(POD, 8), HOME));
-    assert_eq!(counted(&m), (2, 0));
+    let now = 4 * TIMEOUT + 1;
+    let next = hashed_at(POD, 8, now);
+    assert_ne!(next, hashed(POD, 8), "the address alone leads elsewhere");
+    assert_eq!((calls(&mut m, 1004), calls(&mut m, 1003)), (next, HOME));
+    // Forgotten again, it is sent anywhere again.
+    pass(&mut m, TIMEOUT + 1);
+    let after = hashed_at(POD, 8, now + TIMEOUT + 1);
+    assert_ne!(after, next, "another time leads elsewhere");
+    assert_eq!((calls(&mut m, 1005), counted(&m)), (after, (3, 0)));
 }
 
 fn another_timeout_holds_from_the_next_connection(fault: Option<Fault>) {
@@ -181,7 +194,7 @@ fn another_timeout_holds_from_the_next_connection(fault: Option<Fault>) {
     pass(&mut m, TIMEOUT);
     assert_eq!(calls(&mut m, 1001), HOME);
     pass(&mut m, 3);
-    assert_eq!(calls(&mut m, 1002), hashed(POD, 8));
+    assert_eq!(calls(&mut m, 1002), hashed_at(POD, 8, TIMEOUT + 3));
     // None holds at once, and so does no number.
     pass(&mut m, TIMEOUT);
     group(&mut m, &FIRST, TIMEOUT);
