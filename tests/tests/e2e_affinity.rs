@@ -11,7 +11,7 @@ const FILE: &str = "service-web-clusterip.yaml";
 /// Connections after which a client that goes anywhere has met both pods, all but surely.
 const CONNECTIONS: usize = 20;
 /// Seconds after which a client is forgotten.
-const TIMEOUT_S: u64 = 10;
+const TIMEOUT_S: u64 = 5;
 
 /// Gives the service affinity, or takes it away.
 fn change(lab: &Testbed, timeout_s: Option<u64>) {
