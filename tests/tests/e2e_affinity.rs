@@ -42,7 +42,7 @@ fn change(lab: &Testbed, timeout_s: Option<u64>) {
 /// Which pod answers a new connection.
 fn pod(lab: &Testbed) -> &'static str {
     let page = lab.curl(CLIENT, &format!("http://{WEB}/"), 30).unwrap();
-    *[LOCAL, REMOTE].iter().find(|pod| page.contains(**pod)).unwrap_or_else(|| panic!("{page}"))
+    [LOCAL, REMOTE].iter().find(|pod| page.contains(**pod)).unwrap_or_else(|| panic!("{page}"))
 }
 
 /// Whether connections come to one pod only.
