@@ -167,16 +167,15 @@ pub fn run(dut: &mut dyn Dut, churn: &Churn) -> Result<Day> {
     };
     let pause = u64::from(DAY_S / churn.batches.max(1));
     for batch in 0..churn.batches {
-        let count = churn.connections / churn.batches.max(1);
-        let context = || format!("batch {batch}, after {} s", run.now);
-        let context = context();
-        run.batch(count).context(context.clone())?;
+        let before = run.now;
+        let context = || format!("batch {batch}, begun after {before} s");
+        run.batch(churn.connections / churn.batches).with_context(context)?;
         // A short one shows what goes too early.
         let short = run.rng.of(SHORT_PAUSES_S);
         let pause = if run.rng.one_in(2) { short } else { run.rng.between(pause, 3 * pause) };
-        run.pass(pause).context(context.clone())?;
+        run.pass(pause).with_context(context)?;
         if batch % LOOK_EVERY == 0 {
-            run.look().context(context)?;
+            run.look().with_context(context)?;
         }
     }
     run.pass(u64::from(DAY_S))?;

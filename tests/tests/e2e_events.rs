@@ -23,8 +23,17 @@ struct Followed {
 }
 
 impl Followed {
-    /// From the time on at which the daemon has it as a follower.
+    /// From the time on at which the daemon has it as its only follower.
     fn start(lab: &Testbed, node: &str, arguments: &[&str]) -> Self {
+        let followers = |count: u64| {
+            wait(&format!("{count} followers"), PATIENCE, || {
+                let status = lab.json(node, &["status"])?;
+                Ok((status["device"]["events"]["followers"] == count).then_some(()))
+            })
+            .unwrap();
+        };
+        // That of another test may not have been noticed to be gone.
+        followers(0);
         let mut process = Command::new(lab.program().with_file_name("penstock"))
             .arg("--api")
             .arg(&lab.lab().state().nodes[node].api)
@@ -39,11 +48,7 @@ impl Followed {
         std::thread::spawn(move || {
             said.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
         });
-        wait("a follower", PATIENCE, || {
-            let status = lab.json(node, &["status"])?;
-            Ok((status["device"]["events"]["followers"] == 1).then_some(()))
-        })
-        .unwrap();
+        followers(1);
         Self { process, lines }
     }
 

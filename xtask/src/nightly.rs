@@ -346,7 +346,6 @@ mod tests {
         let mut at = 0;
         while let Some(name) = needed.get(at).copied() {
             let (folder, manifest) = &crates[name];
-
             assert!(SCOREBOARD.iter().any(|input| folder.starts_with(input)), "{name} is missing");
             let manifest = manifest.split("[dev-dependencies]").next().unwrap_or_default();
             for other in crates.keys().filter(|other| used(manifest, other)) {

@@ -243,10 +243,11 @@ pub(crate) async fn listen(device: Device, hub: Arc<Hub>, poke: Arc<Notify>) {
             return;
         }
         link.mark_unchanged();
-        if let Err(error) = listen_to(&device, &hub, &mut link, &mut log, &poke).await {
+        let ended = listen_to(&device, &hub, &mut link, &mut log, &poke).await;
+        hub.in_force.send_replace(None);
+        if let Err(error) = ended {
             // Why stands in the link's state.
             debug!(%error, "no events");
-            hub.in_force.send_replace(None);
             sleep(PERIOD).await;
         }
     }

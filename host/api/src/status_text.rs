@@ -139,7 +139,7 @@ mod tests {
             ],
             not_learned: vec![count("FlowTableFull", "Flow Table Full", 3)],
         };
-        let events = EventCounts { taken: 90, lost: 2, followers: 1 };
+        let events = EventCounts { taken: 90, lost: 2, followers: 1, ..EventCounts::default() };
         let device = DeviceStatus { flow_table: Some(fill), events, ..DeviceStatus::default() };
         let text = Status { device, ..Status::default() }.to_string();
         for line in [

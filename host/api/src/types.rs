@@ -71,6 +71,15 @@ pub struct EventCounts {
     pub taken: u64,
     /// Those that came faster than they could be taken, and are lost.
     pub lost: u64,
+    /// Changes of the pressure on the flow table.
+    #[serde(default)]
+    pub pressure: u64,
+    /// Connections that found no place in the flow table.
+    #[serde(default)]
+    pub table_full: u64,
+    /// Changes of the firmware's state.
+    #[serde(default)]
+    pub firmware: u64,
     /// Those who follow them now.
     pub followers: u64,
 }

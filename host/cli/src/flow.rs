@@ -311,4 +311,34 @@ mod tests {
         let cleared = Rate::between(&sample(0, 1_000, 400), &sample(1_000, 8, 8));
         assert_eq!((cleared.forward, cleared.deleted), (0, 0));
     }
+
+    #[test]
+    fn entries_are_told_apart_by_what_they_do() {
+        let at = Instant::now();
+        let sample = |seconds, created, used| StatsSample {
+            at: at + Duration::from_secs(seconds),
+            table: FlowTable {
+                size_bytes: 0,
+                entries: 64,
+                created,
+                deleted: created - used,
+                changed: 0,
+                used,
+                overflows: 0,
+                matching: None,
+                flows: Vec::new(),
+            },
+        };
+        let stats = Stats::between(&sample(0, 100, 40), &sample(2, 120, 30));
+        assert_eq!((stats.total, stats.new, stats.rate), (30, 20, -5));
+        assert_eq!((stats.setup_rate, stats.teardown_rate), (10, 15));
+        let stats = Stats { forward: 26, nat: 4, ..stats };
+        let text = stats.to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(lines[3], "    Total  Entries  --- Total =       30, new =       20");
+        assert_eq!(lines[6], "    Fwd flow Entries  - Total =       26");
+        assert_eq!(lines[8], "    NAT flow Entries  - Total =        4");
+        assert_eq!(lines[12], "        current rate      =       -5");
+        assert_eq!(lines[14], "        Avg teardown rate =       15");
+    }
 }

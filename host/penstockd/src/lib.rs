@@ -8,7 +8,7 @@
 //! API server -fragment--\
 //! manifests --fragment--\                                /--status, tables, readings--> answer, status <-- routes <-- socket
 //! node file --fragment--+--> sources --intent--> agent --+--beats--> watchdog
-//! attachments -fragment-/
+//! attachments -fragment-/                                +--events--> events <-- routes; ipfix --> collector
 //!                              \--> wanted       ^        \--status--> tell
 //!                                     \          |
 //!                                      +--> neighbour (netlink)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use penstock_abi::table::{FipMap, TableId};
+use penstock_agent::events::Counts;
 use penstock_agent::{Audit, Firmware, FlowAudit, FlowFault, LinkState, Reading, State};
 use penstock_api::types::{
     self, AuditSummary, AuditedEntry, AuditedTable, Comparison, DeviceState, DeviceStatus,
@@ -79,8 +80,9 @@ fn device(card: &Card, reading: Option<&Reading>) -> DeviceStatus {
 }
 
 fn events(card: &Card) -> EventCounts {
-    let counts = card.agent.event_counts();
-    EventCounts { taken: counts.taken, lost: counts.lost, followers: counts.followers }
+    let Counts { taken, lost, pressure, table_full, firmware, followers } =
+        card.agent.event_counts();
+    EventCounts { taken, lost, pressure, table_full, firmware, followers }
 }
 
 fn card_status(reading: &Reading) -> Option<registers::CardStatus> {

@@ -11,11 +11,11 @@ use std::str::FromStr;
 use jiff::{Timestamp, Unit};
 use penstock_abi::reason::DropReason;
 use penstock_abi::ring::{self, EventKind, FlowEnd, FlowEvent};
-use penstock_abi::table::{FipMap, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TableId, Vif};
+use penstock_abi::table::{FipMap, TableId, Vif};
 use serde::{Deserialize, Serialize};
 
 use crate::firmware::Firmware;
-use crate::flow::TcpSeen;
+use crate::flow::{TcpSeen, tcp_flags};
 use crate::words::{concat, words};
 use crate::{CardState, text};
 
@@ -405,22 +405,8 @@ pub fn counted(event: &FlowEvent) -> Option<Counted> {
     Some(Counted {
         packets: event.packets.map(u64::from),
         bytes: [bytes(0), bytes(1)],
-        tcp: (event.protocol == TCP).then(|| tcp_seen(event.tcp & 0xf, event.tcp >> 4)),
+        tcp: (event.protocol == TCP).then(|| tcp_flags(event.tcp & 0xf, event.tcp >> 4)),
     })
-}
-
-/// Flags forth and back.
-fn tcp_seen(forth: u8, back: u8) -> Vec<TcpSeen> {
-    let all = [
-        (forth & TCP_SYN, TcpSeen::Syn),
-        (back & TCP_SYN, TcpSeen::SynReverse),
-        (forth & TCP_ESTABLISHED, TcpSeen::Established),
-        (back & TCP_ESTABLISHED, TcpSeen::EstablishedReverse),
-        (forth & TCP_FIN, TcpSeen::Fin),
-        (back & TCP_FIN, TcpSeen::FinReverse),
-        ((forth | back) & TCP_RST, TcpSeen::Reset),
-    ];
-    all.into_iter().filter_map(|(flag, seen)| (flag != 0).then_some(seen)).collect()
 }
 
 impl fmt::Display for Connection {
@@ -490,6 +476,7 @@ impl fmt::Display for Event {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use penstock_abi::table::{TCP_ESTABLISHED, TCP_RST, TCP_SYN};
     use penstock_tables::Entry;
 
     use super::*;

@@ -349,18 +349,25 @@ fn entry(state: &CardState, places: &Places, index: u32, flow: &Flow) -> FlowEnt
 
 /// From the flags seen in this direction and in the other. A reset ends both, until somebody goes on all the same.
 fn tcp_seen(own: FlowStats, partner: FlowStats) -> Vec<TcpSeen> {
-    let state = State::of(TCP, own, partner);
-    let is = |wanted| u8::from(state == wanted);
+    let mut seen = tcp_flags(own.tcp, partner.tcp);
+    match State::of(TCP, own, partner) {
+        State::HalfClosed => seen.push(TcpSeen::HalfClose),
+        State::Closed => seen.push(TcpSeen::Dead),
+        _ => {}
+    }
+    seen
+}
+
+/// What the flags alone say.
+pub(crate) fn tcp_flags(own: u8, partner: u8) -> Vec<TcpSeen> {
     let all = [
-        (own.tcp & TCP_SYN, TcpSeen::Syn),
-        (partner.tcp & TCP_SYN, TcpSeen::SynReverse),
-        (own.tcp & TCP_ESTABLISHED, TcpSeen::Established),
-        (partner.tcp & TCP_ESTABLISHED, TcpSeen::EstablishedReverse),
-        (own.tcp & TCP_FIN, TcpSeen::Fin),
-        (partner.tcp & TCP_FIN, TcpSeen::FinReverse),
-        ((own.tcp | partner.tcp) & TCP_RST, TcpSeen::Reset),
-        (is(State::HalfClosed), TcpSeen::HalfClose),
-        (is(State::Closed), TcpSeen::Dead),
+        (own & TCP_SYN, TcpSeen::Syn),
+        (partner & TCP_SYN, TcpSeen::SynReverse),
+        (own & TCP_ESTABLISHED, TcpSeen::Established),
+        (partner & TCP_ESTABLISHED, TcpSeen::EstablishedReverse),
+        (own & TCP_FIN, TcpSeen::Fin),
+        (partner & TCP_FIN, TcpSeen::FinReverse),
+        ((own | partner) & TCP_RST, TcpSeen::Reset),
     ];
     all.into_iter().filter_map(|(flag, seen)| (flag != 0).then_some(seen)).collect()
 }
